@@ -1,0 +1,42 @@
+"""Policy sections on the company itself and on what it takes in."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import Field, field_validator
+
+from segmentation_assets.policy.section import Section
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Score = Annotated[float, Field(ge=0, le=100)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Days = Annotated[int, Field(ge=0)]
+
+
+class CompanyPolicy(Section):
+    """Where the company's day ends and which currency it reports in."""
+
+    timezone: str
+    reporting_currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    renewal_grace_days: Days
+    """A gap of at most so many days between two subscriptions of an account is a late renewal, not churn."""
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("not an IANA time zone such as Europe/Berlin")
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+
+class ExtractsPolicy(Section):
+    """What an extract may get wrong before nothing of it is used."""
+
+    max_quarantine_share: Share

@@ -1,0 +1,106 @@
+"""The policy as a validated whole, and reading it from YAML.
+
+Here: the root model (one field per section) and loading with errors that name the line. Not here: what a section
+holds (`company`, `profiles`, `scores`, ... beside this file) or the numbers (`default.yaml`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from segmentation_assets.policy.company import CompanyPolicy, ExtractsPolicy
+from segmentation_assets.policy.section import Section
+
+DEFAULT_FILE = Path(__file__).with_name("default.yaml")
+
+
+class PolicyError(ValueError):
+    """The policy file cannot be used; the message has one line per problem with file and line number."""
+
+
+class Policy(Section):
+    """Every number of the business, by section."""
+
+    company: CompanyPolicy
+    extracts: ExtractsPolicy
+
+    @cached_property
+    def sections(self) -> Mapping[type[Section], Section]:
+        """The sections by their class: what tables declare as parameters."""
+        return {type(value): value for _, value in self if isinstance(value, Section)}
+
+    @property
+    def hash(self) -> str:
+        """Hash of all values."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+
+def load_policy(path: Path | None = None) -> Policy:
+    """The default policy, or `path` laid over it: mappings merge key by key, lists and values replace.
+
+    Raises PolicyError for a missing file, broken YAML, unknown or repeated keys, and every rule of the model.
+    """
+    base, lines = _read(DEFAULT_FILE)
+    if path is not None:
+        over, over_lines = _read(path)
+        base, lines = _merge(base, over), {**lines, **over_lines}
+    try:
+        return Policy.model_validate(base)
+    except ValidationError as error:
+        raise PolicyError("\n".join(_explain(error, lines))) from None
+
+
+def _explain(error: ValidationError, lines: Mapping[tuple[str, ...], str]) -> Iterator[str]:
+    for item in error.errors():
+        path = tuple(str(part) for part in item["loc"])
+        place = next((lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in lines), "policy")
+        problem = {"extra_forbidden": "unknown key", "missing": "key is missing"}.get(item["type"], item["msg"])
+        found = "" if isinstance(item["input"], dict | Section) else f", found {item['input']!r}"
+        yield f"{place}: {'.'.join(path)}: {problem.removeprefix('Value error, ')}{found}"
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], str]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        value = yaml.safe_load(text)
+    except FileNotFoundError:
+        raise PolicyError(f"{path}: no such file; leave the option away to use the default policy") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PolicyError(f"{path}: not readable as YAML: {error}") from None
+    if not isinstance(value, dict):
+        raise PolicyError(f"{path}:1: expected a mapping of sections, found {type(value).__name__}")
+    lines: dict[tuple[str, ...], str] = {(): f"{path}:1"}
+    _index(node, (), path, lines)
+    return value, lines
+
+
+def _index(node: Any, at: tuple[str, ...], file: Path, lines: dict[tuple[str, ...], str]) -> None:
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            place = f"{file}:{key.start_mark.line + 1}"
+            if key.value in seen:
+                raise PolicyError(f"{place}: {'.'.join((*at, key.value))}: the key stands twice")
+            seen.add(key.value)
+            lines[(*at, key.value)] = place
+            _index(value, (*at, key.value), file, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for i, value in enumerate(node.value):
+            lines[(*at, str(i))] = f"{file}:{value.start_mark.line + 1}"
+            _index(value, (*at, str(i)), file, lines)
+
+
+def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return merged

@@ -1,0 +1,127 @@
+"""What a table promises: pandera models whose columns carry description, unit and rules.
+
+Here: the base model, the `column` helper, the column types, and what other rooms ask of a contract
+(its key, its Ibis schema). Not here: enforcing a contract (`enforcement`), or any table's own contract,
+which stands beside the function that fills the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
+
+import ibis
+import ibis.expr.datatypes as dt
+import pandas as pd
+import pandera.pandas as pa
+from pandera.engines import pandas_engine
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+# Column types of every contract, with `str` and `float`. Integers and flags are the nullable kinds.
+if TYPE_CHECKING:
+    Integer = int
+    Flag = bool
+    Day = date
+    Moment = datetime
+else:
+    Integer = pd.Int64Dtype
+    Flag = pd.BooleanDtype
+    Day = pandas_engine.Date
+    Moment = pandas_engine.DateTime
+
+_IBIS_TYPES: Mapping[str, dt.DataType] = {
+    "str": dt.string,
+    "float64": dt.float64,
+    "Int64": dt.int64,
+    "boolean": dt.boolean,
+    "date": dt.date,
+    "datetime64[ns]": dt.timestamp,
+}
+
+
+def column(description: str, *, unit: str | None = None, nullable: bool = False, **rules: Any) -> Any:
+    """Declare a contract column: what it means, its unit, whether it may be null, and pandera rules.
+
+    `unit` is a word such as `currency`, `share`, `score`, `days`; columns without one are identifiers, words
+    or plain counts. `rules` are pandera's own: `ge`, `le`, `isin`, `str_matches`, `in_range`, ...
+    """
+    return pa.Field(description=description, nullable=nullable, metadata={"unit": unit}, **rules)
+
+
+row_rule = pa.dataframe_check
+"""A rule over a whole row: a class method of one table argument that returns a boolean column.
+
+It runs both on a pandas frame and on an Ibis table, so it uses only operators and `isnull`.
+"""
+
+
+class Contract(pa.DataFrameModel):
+    """Base of all contracts. `Config.unique` is the key; the class docstring is what the table is for."""
+
+    class Config:
+        strict = True
+        coerce = True
+        unique: list[str] = []
+
+
+class Dated(Contract):
+    """Base of everything with one state per day."""
+
+    as_of: Day = column("The state at the end of this day, company timezone.")
+
+
+class Snapshot(Dated):
+    """Base of all computed tables with one state per day. `policy_hash` is filled in when the table is made."""
+
+    policy_hash: str = column("Hash of the policy sections that this table and what it is made from declare.")
+
+
+@cache
+def schema_of(contract: type[Contract]) -> pa.DataFrameSchema:
+    """The pandera schema of a contract (building one is slow, so once)."""
+    return contract.to_schema()
+
+
+@cache
+def ibis_schema(contract: type[Contract]) -> ibis.Schema:
+    """Column names and types of a contract, in order.
+
+    Raises TypeError for a column type that no engine here stores.
+    """
+    types = {}
+    for name, col in schema_of(contract).columns.items():
+        text = str(col.dtype)
+        if text not in _IBIS_TYPES:
+            raise TypeError(f"{contract.__name__}.{name}: type {text} has no storage type; use {list(_IBIS_TYPES)}")
+        types[name] = _IBIS_TYPES[text]
+    return ibis.schema(types)
+
+
+def key_of(contract: type[Contract]) -> tuple[str, ...]:
+    """The columns that identify a row."""
+    return tuple(cast("list[str]", schema_of(contract).unique or []))
+
+
+def column_docs(contract: type[Contract]) -> list[tuple[str, str, str, str]]:
+    """(name, type, unit, description) of every column: dictionary, asset metadata."""
+    types = ibis_schema(contract)
+    return [
+        (name, str(types[name]), (col.metadata or {}).get("unit") or "", col.description or "")
+        for name, col in schema_of(contract).columns.items()
+    ]
+
+
+def conform(contract: type[Contract], expr: ir.Table) -> ir.Table:
+    """`expr` with exactly the contract's columns, in its order and types.
+
+    Raises TypeError that names what is missing or too much: a programming error, found before anything runs.
+    """
+    want, have = ibis_schema(contract), expr.schema()
+    missing, extra = [n for n in want if n not in have], [n for n in have if n not in want]
+    if missing or extra:
+        raise TypeError(f"{contract.__name__}: columns missing {missing}, not in the contract {extra}")
+    return expr.select(**{n: expr[n] if have[n] == t else expr[n].cast(t) for n, t in want.items()})

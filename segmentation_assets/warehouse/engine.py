@@ -1,0 +1,161 @@
+"""DuckDB as the engine: in memory, over the published folder.
+
+Here: reading published files as Ibis tables, running expressions, writing them to staged Parquet. Not here:
+what to run and when (`build`), where files stand (`store`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+import pyarrow as pa
+
+from segmentation_assets.warehouse.contracts import Contract, ibis_schema
+from segmentation_assets.warehouse.registry import TableSpec
+from segmentation_assets.warehouse.store import Store, footer_sql
+
+_SETTINGS = (
+    "SET preserve_insertion_order = false",
+    "SET partitioned_write_max_open_files = 100000",
+    "SET TimeZone = 'UTC'",
+)
+
+
+@contextmanager
+def open_connection(store: Store, memory_limit: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An in-memory DuckDB that spills to the home's staging folder; closed at the end, also after an error."""
+    with store.stage() as folder, duckdb.connect(":memory:") as connection:
+        configure(connection, folder, memory_limit)
+        yield connection
+
+
+def configure(connection: duckdb.DuckDBPyConnection, spill: Path, memory_limit: str | None = None) -> None:
+    """Apply the engine's settings to a connection that somebody else opened."""
+    for statement in _SETTINGS:
+        connection.execute(statement)
+    connection.execute(f"SET temp_directory = '{quoted(str(spill))}'")
+    limit = memory_limit or os.environ.get("SEGMENTATION_MEMORY_LIMIT")
+    if limit:
+        connection.execute(f"SET memory_limit = '{quoted(limit)}'")
+
+
+def quoted(text: str) -> str:
+    """`text` for inside single quotes in SQL."""
+    return text.replace("'", "''")
+
+
+class Engine:
+    """Runs Ibis expressions on one DuckDB connection."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, store: Store) -> None:
+        self.connection = connection
+        self.store = store
+        self.backend = ibis.duckdb.from_connection(connection)
+        self._views = 0
+
+    def execute(self, expr: ir.Expr) -> Any:
+        """The result as pandas (a frame, a series or a scalar)."""
+        return self.backend.execute(expr)
+
+    def read(self, spec: TableSpec, days: Sequence[date] | None = None) -> ir.Table:
+        """A published table, or the given days of it, with exactly its contract's columns.
+
+        Columns that an older file lacks are null; days that are not published have no rows.
+        """
+        if spec.partition is None:
+            paths = sorted((self.store.published / spec.name).glob("*.parquet"))
+        else:
+            wanted = days if days is not None else self.store.days(spec.name, spec.partition)
+            paths = [self.store.file(spec.name, spec.partition, d) for d in wanted]
+        return self.read_files(spec.contract, [p for p in paths if p.exists()], spec.partition)
+
+    def read_files(self, contract: type[Contract], paths: Sequence[Path], partition: str | None) -> ir.Table:
+        """Parquet files as one typed table."""
+        schema = ibis_schema(contract)
+        types = self.backend.compiler.type_mapper
+        columns = [(f'"{n}"', types.to_string(t)) for n, t in schema.items()]
+        empty = ", ".join(f"CAST(NULL AS {t}) AS {n}" for n, t in columns)
+        select = f"SELECT {empty} WHERE false"
+        if paths:
+            listed = ", ".join(f"'{quoted(str(p))}'" for p in paths)
+            hive = f", hive_partitioning = true, hive_types = {{'{partition}': DATE}}" if partition else ""
+            options = f"union_by_name = true{hive}" if partition else "union_by_name = true, hive_partitioning = false"
+            select += f" UNION ALL BY NAME SELECT * FROM read_parquet([{listed}], {options})"
+        self._views += 1
+        name = f"read_{self._views}"
+        ordered = ", ".join(f"CAST({n} AS {t}) AS {n}" for n, t in columns)
+        self.connection.execute(f'CREATE TEMP VIEW "{name}" AS SELECT {ordered} FROM ({select})')
+        return self.backend.table(name)
+
+    def read_staged(self, spec: TableSpec, files: Mapping[date | None, Path]) -> ir.Table:
+        """Files that `write` made, before they are published, with their day as a column."""
+        if spec.partition is None:
+            return self.read_files(spec.contract, list(files.values()), None)
+        # An empty day's file stands outside the hive folders; it has no rows to audit.
+        paths = [p for p in files.values() if p.parent.name.startswith(f"{spec.partition}=")]
+        return self.read_files(spec.contract, paths, spec.partition)
+
+    def write_empty(self, schema: ibis.Schema, target: Path, facts: Mapping[str, Any]) -> None:
+        """A file without rows."""
+        types = self.backend.compiler.type_mapper
+        nulls = ", ".join(f'CAST(NULL AS {types.to_string(t)}) AS "{n}"' for n, t in schema.items())
+        self.connection.execute(
+            f"COPY (SELECT {nulls} WHERE false) TO '{quoted(str(target))}' (FORMAT parquet, {footer_sql(facts)})"
+        )
+
+    def frame(self, frame: pd.DataFrame, contract: type[Contract]) -> ir.Table:
+        """A pandas frame as a table of the contract's types; missing values become nulls.
+
+        Raises TypeError, naming the table, for columns that are missing or cannot be converted.
+        """
+        schema = ibis_schema(contract)
+        missing = [name for name in schema if name not in frame.columns]
+        if missing:
+            raise TypeError(f"{contract.__name__}: the frame lacks columns {missing}")
+        try:
+            arrow = pa.Table.from_pandas(frame[list(schema)], schema=schema.to_pyarrow(), preserve_index=False)
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise TypeError(f"{contract.__name__}: {error}") from error
+        return ibis.memtable(arrow)
+
+    def write(
+        self, expr: ir.Table, folder: Path, partition: str | None, facts: Mapping[str, Any]
+    ) -> dict[date | None, Path]:
+        """Run `expr` into Parquet below `folder`: one file in all, or one per day that has rows."""
+        self.backend._register_in_memory_tables(expr)
+        sql = self.backend.compile(expr)
+        footer = footer_sql(facts)
+        if partition is None:
+            target = folder / "all.parquet"
+            self.connection.execute(f"COPY ({sql}) TO '{quoted(str(target))}' (FORMAT parquet, {footer})")
+            return {None: target}
+        self.connection.execute(
+            f"COPY ({sql}) TO '{quoted(str(folder))}' "
+            f"(FORMAT parquet, PARTITION_BY ({partition}), OVERWRITE_OR_IGNORE, {footer})"
+        )
+        return {
+            date.fromisoformat(d.name.partition("=")[2]): self._one_file(d, footer)
+            for d in sorted(folder.glob(f"{partition}=*"))
+        }
+
+    def _one_file(self, folder: Path, footer: str) -> Path:
+        """COPY promises no number of files: bring a day's files together if it wrote several."""
+        files = sorted(folder.glob("*.parquet"))
+        if len(files) == 1:
+            return files[0]
+        whole = folder / "whole.parquet"
+        listed = ", ".join(f"'{quoted(str(p))}'" for p in files)
+        self.connection.execute(
+            f"COPY (SELECT * FROM read_parquet([{listed}], hive_partitioning = false)) "
+            f"TO '{quoted(str(whole))}' (FORMAT parquet, {footer})"
+        )
+        return whole

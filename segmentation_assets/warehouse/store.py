@@ -1,0 +1,110 @@
+"""The published folder: one Parquet file per table, or per table and day.
+
+Here: where files stand, staging beside them, atomic replacement, what a file says of itself (its footer).
+Not here: SQL or expressions (`engine`), deciding what to compute (`build`).
+
+Layout: `<home>/published/<table>/part-0.parquet`, or `<home>/published/<table>/<column>=<day>/part-0.parquet`. A
+reader sees the old file or the new one, never less: files are made under `<home>/staging/` on the same file
+system and moved with `os.replace`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+FILE = "part-0.parquet"
+_FOOTER = b"segmentation"
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folders of one home. Making one touches nothing."""
+
+    home: Path
+
+    @property
+    def published(self) -> Path:
+        return self.home / "published"
+
+    @property
+    def staging(self) -> Path:
+        return self.home / "staging"
+
+    def file(self, table: str, partition: str | None = None, day: date | None = None) -> Path:
+        """Where a table's file, or its file of one day, stands or will stand."""
+        folder = self.published / table
+        return folder / FILE if partition is None else folder / f"{partition}={day}" / FILE
+
+    def days(self, table: str, partition: str) -> list[date]:
+        """The days published, ascending."""
+        found = (self.published / table).glob(f"{partition}=*/{FILE}")
+        return sorted(date.fromisoformat(path.parent.name.partition("=")[2]) for path in found)
+
+    def tables(self) -> list[str]:
+        """Names of all published tables."""
+        if not self.published.is_dir():
+            return []
+        return sorted(p.name for p in self.published.iterdir() if p.is_dir() and any(p.rglob("*.parquet")))
+
+    def publish(self, staged: Path, target: Path) -> None:
+        """Move one finished file into place, atomically."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(staged, target)
+
+    @contextmanager
+    def stage(self) -> Iterator[Path]:
+        """A folder for unfinished files, removed at the end; its name tells whose it is, for `sweep`."""
+        self.staging.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=self.staging))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def sweep(self) -> int:
+        """Remove what dead processes left in staging; returns how many folders."""
+        left = [p for p in self.staging.glob("*-*") if not _is_alive(p.name.partition("-")[0])]
+        for folder in left:
+            shutil.rmtree(folder, ignore_errors=True)
+        return len(left)
+
+
+def _is_alive(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def footer(path: Path) -> Mapping[str, Any]:
+    """What a file says of itself (fingerprints, policy hash, ...); empty for a file without."""
+    try:
+        metadata = pq.read_metadata(path).metadata or {}
+    except FileNotFoundError:
+        return {}
+    return json.loads(metadata.get(_FOOTER, b"{}"))
+
+
+def footer_sql(facts: Mapping[str, Any]) -> str:
+    """DuckDB's COPY option that writes `facts` into the footer."""
+    text = json.dumps(facts, sort_keys=True, default=str).replace("'", "''")
+    return f"KV_METADATA {{{_FOOTER.decode()}: '{text}'}}"
+
+
+def rows_in(paths: Iterable[Path]) -> int:
+    """Rows by the files' own count."""
+    return sum(pq.read_metadata(path).num_rows for path in paths)
