@@ -1,0 +1,40 @@
+"""Hand-made inputs for table functions. Not here: assertions, or anything a test should spell out itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from segmentation_assets.warehouse.as_of import Spine, spine_frame
+from segmentation_assets.warehouse.contracts import Contract, ibis_schema
+
+_KNOWN: Mapping[str, Any] = {
+    "known_from": date(1, 1, 1),
+    "known_to": date(9999, 12, 31),
+    "policy_hash": "test",
+}
+
+
+def given(contract: type[Contract], rows: Sequence[Mapping[str, Any]]) -> ir.Table:
+    """Rows as an Ibis table of the contract's columns; what a row leaves out is null (or known from ever to ever).
+
+    Raises KeyError for a column that the contract does not have: a typo in the test.
+    """
+    schema = ibis_schema(contract)
+    for row in rows:
+        unknown = set(row) - set(schema)
+        if unknown:
+            raise KeyError(f"{contract.__name__} has no column {sorted(unknown)}")
+    columns = {n: [row.get(n, _KNOWN.get(n)) for row in rows] for n in schema}
+    return ibis.memtable(pa.table(columns, schema=schema.to_pyarrow()))
+
+
+def spine(*days: date) -> ir.Table:
+    """The spine of a run over these days."""
+    frame = spine_frame(days)
+    return ibis.memtable(pa.Table.from_pandas(frame, schema=ibis_schema(Spine).to_pyarrow(), preserve_index=False))
