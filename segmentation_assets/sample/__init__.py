@@ -4,6 +4,6 @@ Belongs here: what draws the company and writes its extracts. Not here: anything
 pipeline reads these files like any other customer's and never looks at `truth/`.
 """
 
+from segmentation_assets.sample.generate import SampleSummary, generate
 
-
-
+__all__ = ["SampleSummary", "generate"]
