@@ -1,0 +1,1 @@
+"""What the business decides: the default numbers and their validated model."""

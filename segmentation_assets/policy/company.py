@@ -33,6 +33,7 @@ class CompanyPolicy(Section):
 
     @property
     def zone(self) -> ZoneInfo:
+        """The time zone object."""
         return ZoneInfo(self.timezone)
 
 

@@ -61,7 +61,9 @@ def _explain(error: ValidationError, lines: Mapping[tuple[str, ...], str]) -> It
     for item in error.errors():
         path = tuple(str(part) for part in item["loc"])
         place = next((lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in lines), "policy")
-        problem = {"extra_forbidden": "unknown key", "missing": "key is missing"}.get(item["type"], item["msg"])
+        problem = {"extra_forbidden": "unknown key", "missing": "key is missing"}.get(
+            item["type"], item["msg"]
+        )
         found = "" if isinstance(item["input"], dict | Section) else f", found {item['input']!r}"
         yield f"{place}: {'.'.join(path)}: {problem.removeprefix('Value error, ')}{found}"
 

@@ -1,0 +1,1 @@
+"""What is known of each account at the end of a day."""

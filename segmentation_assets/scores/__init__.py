@@ -1,0 +1,1 @@
+"""Dimension scores of live accounts, each explainable by its parts."""

@@ -1,0 +1,1 @@
+"""Which segment and which tier an account is in, since when, and why."""

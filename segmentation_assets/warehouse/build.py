@@ -112,7 +112,9 @@ class Builder:
         parts += [self.sections[s].digest for s in spec.sections.values()]
         for given in spec.inputs:
             source = self.registry[given.name]
-            for read in [day] if day is None else self._existing(source, days_read(given.reads, day, self.sections)):
+            for read in (
+                [day] if day is None else self._existing(source, days_read(given.reads, day, self.sections))
+            ):
                 parts.append(f"{given.name}@{read}={self.expected(source, read)}")
         return _digest(*parts)
 
@@ -133,12 +135,18 @@ class Builder:
         """Of the drops known on `day` (the first one stands for all days before it)."""
         facts = self._footer(self.store.file(spec.name, spec.partition, day if spec.partition else None))
         drops: Mapping[str, str] = facts.get("drops", {})
-        known = {d: digest for d, digest in drops.items() if day is None or d in ("", min(drops)) or d <= str(day)}
+        known = {
+            d: digest for d, digest in drops.items() if day is None or d in ("", min(drops)) or d <= str(day)
+        }
         return _digest(*(f"{d}={digest}" for d, digest in sorted(known.items()))) if known else ABSENT
 
     def published(self, spec: TableSpec, day: date | None) -> str | None:
         """The fingerprint of what stands published, None where nothing does."""
-        return self._footer(self.store.file(spec.name, spec.partition, day)).get("fingerprints", {}).get(str(day))
+        return (
+            self._footer(self.store.file(spec.name, spec.partition, day))
+            .get("fingerprints", {})
+            .get(str(day))
+        )
 
     def _footer(self, path: Path) -> Mapping[str, Any]:
         if path not in self._footers:
@@ -146,6 +154,7 @@ class Builder:
         return self._footers[path]
 
     def is_fresh(self, spec: TableSpec, day: date | None) -> bool:
+        """Whether what stands published is what would be made now."""
         return self.published(spec, day) == self.expected(spec, day)
 
     # -- doing
@@ -203,7 +212,9 @@ class Builder:
         files = self.engine.write(self.expression(spec, days), folder, spec.partition, facts)
         unasked = set(files) - set(days)
         if unasked:
-            raise ValueError(f"{spec.name} made rows of days nobody asked for: {sorted(map(str, unasked))[:5]}")
+            raise ValueError(
+                f"{spec.name} made rows of days nobody asked for: {sorted(map(str, unasked))[:5]}"
+            )
         for day in set(days) - set(files):
             files[day] = self._empty(spec, folder / f"empty-{day}.parquet", facts)
         return files

@@ -96,7 +96,9 @@ def ibis_schema(contract: type[Contract]) -> ibis.Schema:
     for name, col in schema_of(contract).columns.items():
         text = str(col.dtype)
         if text not in _IBIS_TYPES:
-            raise TypeError(f"{contract.__name__}.{name}: type {text} has no storage type; use {list(_IBIS_TYPES)}")
+            raise TypeError(
+                f"{contract.__name__}.{name}: type {text} has no storage type; use {list(_IBIS_TYPES)}"
+            )
         types[name] = _IBIS_TYPES[text]
     return ibis.schema(types)
 
@@ -124,4 +126,4 @@ def conform(contract: type[Contract], expr: ir.Table) -> ir.Table:
     missing, extra = [n for n in want if n not in have], [n for n in have if n not in want]
     if missing or extra:
         raise TypeError(f"{contract.__name__}: columns missing {missing}, not in the contract {extra}")
-    return expr.select(**{n: expr[n] if have[n] == t else expr[n].cast(t) for n, t in want.items()})
+    return expr.select(**{n: expr[n] if have[n] == t else expr[n].cast(t) for n, t in want.items()})  # pyright: ignore

@@ -52,6 +52,7 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
+        """No rule is broken."""
         return not self.broken
 
     def describe(self) -> str:
@@ -87,10 +88,12 @@ def rules(contract: type[Contract], table: ir.Table) -> Iterator[Rule]:
             yield Rule(f"{name}: finite", name, value.isnull() | ~(value.isnan() | value.isinf()))
         for check in col.checks:
             if check.name not in _OPERATORS:
-                raise NotImplementedError(f"{contract.__name__}.{name}: check {check.name} has no compiled form")
+                raise NotImplementedError(
+                    f"{contract.__name__}.{name}: check {check.name} has no compiled form"
+                )
             holds = _OPERATORS[check.name](value, check.statistics)
             yield Rule(f"{name}: {check.name} {_shown(check.statistics)}", name, value.isnull() | holds)
-    for check in schema.checks:
+    for check in schema.checks or []:
         yield Rule(str(check.name), None, check._check_fn(table).fill_null(False))
 
 
@@ -101,7 +104,7 @@ def _shown(statistics: Mapping[str, Any]) -> str:
 def enforce(contract: type[Contract], table: ir.Table, execute: Callable[[ir.Expr], Any]) -> Verdict:
     """Hold `table` to its contract: one aggregate query; a second one, for the sample, only on failure."""
     found = list(rules(contract, table))
-    counts = {f"r{i}": (~rule.holds).sum().fill_null(0) for i, rule in enumerate(found)}
+    counts = {f"r{i}": ibis.ifelse(rule.holds, 0, 1).sum().fill_null(0) for i, rule in enumerate(found)}
     key = key_of(contract)
     row = execute(_with_key_count(table, table.aggregate(rows=table.count(), **counts), key)).iloc[0]
     broken = {rule.name: int(row[f"r{i}"]) for i, rule in enumerate(found) if row[f"r{i}"]}
@@ -123,4 +126,4 @@ def _with_key_count(table: ir.Table, counts: ir.Table, key: tuple[str, ...]) -> 
 
 def _repeated(table: ir.Table, key: tuple[str, ...]) -> ir.Table:
     counted = table.group_by(*key).aggregate(repeated=table.count())
-    return counted.filter(counted.repeated > 1).limit(5)
+    return counted.filter(counted["repeated"] > 1).limit(5)  # pyright: ignore[reportOperatorIssue]

@@ -88,7 +88,11 @@ class Engine:
         if paths:
             listed = ", ".join(f"'{quoted(str(p))}'" for p in paths)
             hive = f", hive_partitioning = true, hive_types = {{'{partition}': DATE}}" if partition else ""
-            options = f"union_by_name = true{hive}" if partition else "union_by_name = true, hive_partitioning = false"
+            options = (
+                f"union_by_name = true{hive}"
+                if partition
+                else "union_by_name = true, hive_partitioning = false"
+            )
             select += f" UNION ALL BY NAME SELECT * FROM read_parquet([{listed}], {options})"
         self._views += 1
         name = f"read_{self._views}"
@@ -122,7 +126,9 @@ class Engine:
         if missing:
             raise TypeError(f"{contract.__name__}: the frame lacks columns {missing}")
         try:
-            arrow = pa.Table.from_pandas(frame[list(schema)], schema=schema.to_pyarrow(), preserve_index=False)
+            arrow = pa.Table.from_pandas(
+                frame[list(schema)], schema=schema.to_pyarrow(), preserve_index=False
+            )
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise TypeError(f"{contract.__name__}: {error}") from error
         return ibis.memtable(arrow)

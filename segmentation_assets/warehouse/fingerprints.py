@@ -20,7 +20,7 @@ _PACKAGE = "segmentation_assets"
 
 @cache
 def code_version(subject: Callable[..., Any] | type) -> str:
-    """Hash of the source of `subject` and, transitively, of the package's own functions, classes and constants it names.
+    """Hash of the source of `subject` and of the functions, classes and constants of the package that it names.
 
     Comments, blank lines and docstrings do not count.
     """

@@ -35,10 +35,14 @@ if TYPE_CHECKING:
 else:
 
     class Table:
+        """See above."""
+
         def __class_getitem__(cls, contract: type[Contract]) -> Any:
             return Annotated[ir.Table, contract]
 
     class Frame:
+        """See above."""
+
         def __class_getitem__(cls, contract: type[Contract]) -> Any:
             return Annotated[pd.DataFrame, contract]
 
@@ -73,14 +77,17 @@ class TableSpec:
 
     @property
     def is_extract(self) -> bool:
+        """Landed from outside, not computed."""
         return self.function is None
 
     @property
     def description(self) -> str:
+        """The docstring of the function, or of an extract's contract."""
         return inspect.cleandoc((self.function or self.contract).__doc__ or "")
 
     @property
     def key(self) -> tuple[str, ...]:
+        """The columns that identify a row."""
         return key_of(self.contract)
 
 

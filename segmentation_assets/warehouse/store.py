@@ -35,10 +35,12 @@ class Store:
 
     @property
     def published(self) -> Path:
+        """The folder readers read."""
         return self.home / "published"
 
     @property
     def staging(self) -> Path:
+        """The folder of unfinished files, on the same file system."""
         return self.home / "staging"
 
     def file(self, table: str, partition: str | None = None, day: date | None = None) -> Path:
@@ -60,7 +62,7 @@ class Store:
     def publish(self, staged: Path, target: Path) -> None:
         """Move one finished file into place, atomically."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(staged, target)
+        staged.replace(target)
 
     @contextmanager
     def stage(self) -> Iterator[Path]:
