@@ -3,5 +3,6 @@
 from segmentation_assets.warehouse.registry import CATALOGUE
 
 # Table modules, one line each (importing is what registers them):
+from segmentation_assets.extracts import contracts as contracts
 
 __all__ = ["CATALOGUE"]

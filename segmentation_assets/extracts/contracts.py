@@ -1,0 +1,507 @@
+"""What comes in: one contract per raw extract, and the quarantine of rows that break theirs.
+
+Here: columns, types, keys, enumerations and row rules of every extract, as `data/README.md` prints them. Not here:
+where an extract stands (`sources`), reading it or rules across extracts (`landing`), anything computed from it.
+
+The rows published are the good ones. Every extract but `product_usage` also says from when to when each row was
+known, so that a day in the past is computed from what was known on that day.
+"""
+
+from __future__ import annotations
+
+import ibis.expr.types as ir
+
+from segmentation_assets.warehouse.contracts import (
+    Contract,
+    Day,
+    Flag,
+    Integer,
+    Moment,
+    column,
+    key_of,
+    row_rule,
+)
+from segmentation_assets.warehouse.registry import extract_table
+
+HISTORY_COLUMNS = ("known_from", "known_to", "dropped_on")
+_ID = {"min_value": 1}
+_CURRENCY = r"[A-Z]{3}$"
+
+
+class Extract(Contract):
+    """Base of extracts whose rows change: a row counts at as_of iff known_from <= as_of < known_to."""
+
+    known_from: Day = column("First day on which this row was known; 0001-01-01 in the first or an undated drop.")
+    known_to: Day = column("Day from which a newer drop replaced or ended this row; 9999-12-31 while it stands.")
+    dropped_on: Day = column(
+        "Date of the drop that first brought this row; null where the source has no dates. An as_of before it "
+        "is a backcast.",
+        nullable=True,
+    )
+
+
+def natural_key(contract: type[Contract]) -> tuple[str, ...]:
+    """The columns that identify a row within one drop: the key without `known_from`."""
+    return tuple(name for name in key_of(contract) if name not in HISTORY_COLUMNS)
+
+
+def _in_order(earlier: ir.Column, later: ir.Column) -> ir.BooleanValue:
+    """`later` is not before `earlier`, as far as both are known."""
+    return earlier.isnull() | later.isnull() | (later >= earlier)
+
+
+class CrmAccounts(Extract):
+    """Who are our accounts, and what does the CRM say of them? One row per account; only the id is required."""
+
+    account_id: str = column("Account id, as every other extract spells it.", str_length=_ID)
+    account_name: str = column("Name people know the account by.", nullable=True)
+    domain: str = column("Web domain of the account.", nullable=True)
+    parent_account_id: str = column("Account that owns this one.", nullable=True)
+    merged_into_account_id: str = column("Account that this record was merged into.", nullable=True)
+    employees: Integer = column("People the account employs.", unit="employees", nullable=True, ge=0)
+    annual_revenue: float = column("The account's own yearly revenue.", unit="currency", nullable=True, ge=0)
+    industry: str = column("Industry.", nullable=True)
+    sub_industry: str = column("Part of the industry.", nullable=True)
+    country: str = column("Country of the head office.", nullable=True)
+    business_model: str = column(
+        "How the account sells.", nullable=True, isin=["b2b", "b2c", "b2b2c", "marketplace", "linear"]
+    )
+    funding_stage: str = column("Last funding round, or public.", nullable=True)
+    created_on: Day = column("Day the record was created in the CRM.", nullable=True)
+    account_executive: str = column("Account executive who owns the account.", nullable=True)
+    csm_id: str = column("Customer success manager who covers the account.", nullable=True)
+    executive_sponsor: str = column("Our executive sponsor.", nullable=True)
+    primary_use_case: str = column("What the account bought us for.", nullable=True)
+    maturity: str = column(
+        "New to this kind of product, or replacing another.",
+        nullable=True,
+        isin=["new_to_category", "replacing_incumbent"],
+    )
+    decision_process: str = column(
+        "Who decides to buy.", nullable=True, isin=["champion", "committee", "executive_mandate"]
+    )
+    integration_need: str = column(
+        "How deeply the product must tie in.",
+        nullable=True,
+        isin=["standalone", "integrated", "deeply_integrated"],
+    )
+    buying_cycle_days: Integer = column("Days from first contact to signature.", unit="days", nullable=True, ge=0)
+    is_reference: Flag = column("The account speaks for us in public.", nullable=True)
+    has_strategic_influence: Flag = column("The account moves its market.", nullable=True)
+
+    class Config:
+        unique = ["account_id", "known_from"]
+
+
+class BillingSubscriptions(Extract):
+    """What does each account pay, for what, from when to when? One row per subscription and period of equal terms."""
+
+    subscription_id: str = column("Subscription id.", str_length=_ID)
+    start_date: Day = column("First day of these terms.")
+    account_id: str = column("Account that pays.", str_length=_ID)
+    product: str = column("Product sold.", nullable=True)
+    plan: str = column("Plan of the product.", nullable=True)
+    region: str = column("Region it is sold in.", nullable=True)
+    seats: Integer = column("Licensed seats.", unit="seats", nullable=True, ge=0)
+    mrr: float = column(
+        "Recurring amount per month, net of discount and tax; 0 = trial or paused.", unit="currency", ge=0
+    )
+    currency: str = column("Currency of mrr, ISO 4217.", str_matches=_CURRENCY)
+    end_date: Day = column("First day on which these terms no longer hold; null = open.", nullable=True)
+    end_known_on: Day = column("Day the end became known; null = end_date itself.", nullable=True)
+    term_end: Day = column("Last day of the contract term: the renewal date.", nullable=True)
+
+    @row_rule
+    def end_after_start(cls, t: ir.Table) -> ir.BooleanValue:
+        """An interval without days bills nothing."""
+        return t.end_date.isnull() | (t.end_date > t.start_date)
+
+    class Config:
+        unique = ["subscription_id", "start_date", "known_from"]
+
+
+class BillingInvoices(Extract):
+    """Which invoices were issued, when were they due and when paid? One row per invoice."""
+
+    invoice_id: str = column("Invoice id.", str_length=_ID)
+    account_id: str = column("Account invoiced.", str_length=_ID)
+    issued_on: Day = column("Day of issue.")
+    due_on: Day = column("Day by which it is to be paid.", nullable=True)
+    paid_on: Day = column("Day it was paid; null = unpaid.", nullable=True)
+    amount: float = column("Amount net of tax.", unit="currency", ge=0)
+    currency: str = column("Currency of the amount, ISO 4217.", str_matches=_CURRENCY)
+
+    @row_rule
+    def due_not_before_issue(cls, t: ir.Table) -> ir.BooleanValue:
+        """An invoice falls due on or after its issue."""
+        return _in_order(t.issued_on, t.due_on)
+
+    class Config:
+        unique = ["invoice_id", "known_from"]
+
+
+class FxRates(Extract):
+    """What is a unit of each currency worth? One row per currency and day from which the rate holds."""
+
+    currency: str = column("Currency, ISO 4217.", str_matches=_CURRENCY)
+    valid_from: Day = column("First day of the rate; it holds until the next one.")
+    rate: float = column("Reporting currency per unit.", unit="reporting currency per unit", gt=0)
+
+    class Config:
+        unique = ["currency", "valid_from", "known_from"]
+
+
+class ProductUsers(Extract):
+    """Who can log in, for which account, since when? One row per user."""
+
+    user_id: str = column("User id, as product_usage spells it.", str_length=_ID)
+    account_id: str = column("Account the user belongs to.", str_length=_ID)
+    created_on: Day = column("Day the user was created.", nullable=True)
+    deactivated_on: Day = column("First day on which the user could no longer log in.", nullable=True)
+    role: str = column("Role in the product.", nullable=True)
+    department: str = column("Department of the user.", nullable=True)
+    is_service_user: Flag = column("A machine, not a person: never counted as active.", nullable=True)
+
+    @row_rule
+    def deactivated_not_before_created(cls, t: ir.Table) -> ir.BooleanValue:
+        """A user ends on or after the day it began."""
+        return _in_order(t.created_on, t.deactivated_on)
+
+    class Config:
+        unique = ["user_id", "known_from"]
+
+
+class ProductUsage(Contract):
+    """Who used which feature how much on which day? One row per user, day and feature; published by day."""
+
+    user_id: str = column("User id.", str_length=_ID)
+    usage_date: Day = column("Day of use, company timezone.")
+    feature: str = column("Feature used.", str_length=_ID)
+    account_id: str = column("Account of the user.", str_length=_ID)
+    event_count: Integer = column("Events.", unit="events", ge=0)
+    session_count: Integer = column("Sessions: the logins.", unit="sessions", nullable=True, ge=0)
+    session_minutes: float = column("Minutes in session.", unit="minutes", nullable=True, ge=0)
+    error_count: Integer = column("Errors shown to the user.", unit="errors", nullable=True, ge=0)
+
+    class Config:
+        unique = ["user_id", "usage_date", "feature"]
+
+
+class ProductFeatures(Extract):
+    """Which features are there, in which product, how advanced? One row per feature."""
+
+    feature: str = column("Feature, as product_usage spells it.", str_length=_ID)
+    product: str = column("Product it belongs to, as subscriptions spell it.", nullable=True)
+    level: str = column("How far up the ladder it is.", nullable=True, isin=["core", "standard", "advanced"])
+    is_key: Flag = column("A feature that shows depth of use.", nullable=True)
+
+    class Config:
+        unique = ["feature", "known_from"]
+
+
+class SupportTickets(Extract):
+    """Who needed help, how long did it take, how did they feel? One row per ticket."""
+
+    ticket_id: str = column("Ticket id.", str_length=_ID)
+    account_id: str = column("Account that asked.", str_length=_ID)
+    opened_at: Moment = column("When it was opened, UTC.")
+    first_response_at: Moment = column("When we first answered, UTC.", nullable=True)
+    resolved_at: Moment = column("When it was resolved, UTC.", nullable=True)
+    priority: str = column("Priority.", nullable=True, isin=["low", "normal", "high", "urgent"])
+    channel: str = column("Channel it came in by.", nullable=True)
+    handling_hours: float = column("Our hours spent.", unit="hours", nullable=True, ge=0)
+    csat: float = column("Satisfaction of the customer, 1 to 5.", unit="points", nullable=True, ge=1, le=5)
+    sentiment: float = column("Tone of the text, -1 to 1.", unit="points", nullable=True, ge=-1, le=1)
+    is_escalated: Flag = column("Escalated to management.", nullable=True)
+
+    @row_rule
+    def answered_not_before_opened(cls, t: ir.Table) -> ir.BooleanValue:
+        """Nobody answers a ticket before it is opened."""
+        return _in_order(t.opened_at, t.first_response_at)
+
+    @row_rule
+    def resolved_not_before_opened(cls, t: ir.Table) -> ir.BooleanValue:
+        """Nobody resolves a ticket before it is opened."""
+        return _in_order(t.opened_at, t.resolved_at)
+
+    class Config:
+        unique = ["ticket_id", "known_from"]
+
+
+class SelfServiceSessions(Extract):
+    """Who helped themselves, and where? One row per account, day and channel."""
+
+    account_id: str = column("Account.", str_length=_ID)
+    used_on: Day = column("Day.")
+    channel: str = column("Where.", isin=["knowledge_base", "chatbot", "community"])
+    sessions: Integer = column("Sessions.", unit="sessions", ge=0)
+
+    class Config:
+        unique = ["account_id", "used_on", "channel", "known_from"]
+
+
+class MarketingEngagement(Extract):
+    """Who reacts to what we send and stage? One row per account, day and channel."""
+
+    account_id: str = column("Account.", str_length=_ID)
+    engaged_on: Day = column("Day.")
+    channel: str = column("Channel.", isin=["email", "webinar", "event", "content", "community", "in_app"])
+    touches: Integer = column("Opens, visits, posts, clicks.", unit="touches", ge=0)
+
+    class Config:
+        unique = ["account_id", "engaged_on", "channel", "known_from"]
+
+
+class Interactions(Extract):
+    """Who of us spoke with whom, and did they answer? One row per interaction."""
+
+    interaction_id: str = column("Interaction id.", str_length=_ID)
+    account_id: str = column("Account.", str_length=_ID)
+    occurred_on: Day = column("Day it took place.")
+    kind: str = column("Kind.", isin=["meeting", "call", "email", "business_review"])
+    initiated_by: str = column("Who began it.", nullable=True, isin=["us", "customer"])
+    replied_on: Day = column("Day the other side answered; null = not.", nullable=True)
+    play: str = column("Play that it was part of.", nullable=True)
+
+    @row_rule
+    def reply_not_before_interaction(cls, t: ir.Table) -> ir.BooleanValue:
+        """An answer follows what it answers."""
+        return _in_order(t.occurred_on, t.replied_on)
+
+    class Config:
+        unique = ["interaction_id", "known_from"]
+
+
+class Surveys(Extract):
+    """Whom did we ask, and what did they say? One row per survey sent."""
+
+    response_id: str = column("Survey id.", str_length=_ID)
+    account_id: str = column("Account asked.", str_length=_ID)
+    user_id: str = column("User asked.", nullable=True)
+    sent_on: Day = column("Day it was sent.")
+    answered_on: Day = column("Day it was answered; null = not.", nullable=True)
+    kind: str = column("Kind; it sets the scale of the score.", isin=["nps", "csat", "ces"])
+    score: float = column("Answer: nps 0 to 10, csat 1 to 5, ces 1 to 7.", unit="points", nullable=True, ge=0, le=10)
+
+    @row_rule
+    def answer_not_before_sending(cls, t: ir.Table) -> ir.BooleanValue:
+        """An answer follows its question."""
+        return _in_order(t.sent_on, t.answered_on)
+
+    @row_rule
+    def csat_from_1_to_5(cls, t: ir.Table) -> ir.BooleanValue:
+        """A satisfaction answer is 1 to 5."""
+        return (t.kind != "csat") | t.score.isnull() | ((t.score >= 1) & (t.score <= 5))
+
+    @row_rule
+    def ces_from_1_to_7(cls, t: ir.Table) -> ir.BooleanValue:
+        """An effort answer is 1 to 7."""
+        return (t.kind != "ces") | t.score.isnull() | ((t.score >= 1) & (t.score <= 7))
+
+    class Config:
+        unique = ["response_id", "known_from"]
+
+
+class TechnologyInstalls(Extract):
+    """Which tools does an account use beside ours? One row per account, tool and first sighting."""
+
+    account_id: str = column("Account.", str_length=_ID)
+    tool: str = column("Tool.", str_length=_ID)
+    first_seen: Day = column("Day it was first seen.")
+    category: str = column("What it does.", nullable=True)
+    relation: str = column(
+        "What it is to us.", nullable=True, isin=["complementary", "competitor", "legacy", "neutral"]
+    )
+    last_seen: Day = column("Day it was last seen; null = still there.", nullable=True)
+
+    @row_rule
+    def last_not_before_first(cls, t: ir.Table) -> ir.BooleanValue:
+        """A tool is last seen on or after it was first seen."""
+        return _in_order(t.first_seen, t.last_seen)
+
+    class Config:
+        unique = ["account_id", "tool", "first_seen", "known_from"]
+
+
+class ExternalSignals(Extract):
+    """What happened to an account in its market? One row per signal."""
+
+    signal_id: str = column("Signal id.", str_length=_ID)
+    account_id: str = column("Account.", str_length=_ID)
+    signal: str = column("What: layoffs, funding, acquisition, leadership_change, ...", str_length=_ID)
+    observed_on: Day = column("Day it was observed.")
+    weight: float = column("How good (1) or bad (-1) it is for us.", unit="points", ge=-1, le=1)
+
+    class Config:
+        unique = ["signal_id", "known_from"]
+
+
+class SuccessGoals(Extract):
+    """What did the customer want to reach by when, and did they? One row per account and goal."""
+
+    account_id: str = column("Account.", str_length=_ID)
+    goal: str = column("Goal.", str_length=_ID)
+    set_on: Day = column("Day it was agreed.", nullable=True)
+    due_on: Day = column("Day it is due.", nullable=True)
+    met_on: Day = column("Day it was met; null = not.", nullable=True)
+
+    @row_rule
+    def due_not_before_set(cls, t: ir.Table) -> ir.BooleanValue:
+        """A goal is due on or after the day it was set."""
+        return _in_order(t.set_on, t.due_on)
+
+    @row_rule
+    def met_not_before_set(cls, t: ir.Table) -> ir.BooleanValue:
+        """A goal is met on or after the day it was set."""
+        return _in_order(t.set_on, t.met_on)
+
+    class Config:
+        unique = ["account_id", "goal", "known_from"]
+
+
+class Opportunities(Extract):
+    """What is sales working on, and what came of it? One row per opportunity."""
+
+    opportunity_id: str = column("Opportunity id.", str_length=_ID)
+    account_id: str = column("Account.", str_length=_ID)
+    kind: str = column("Kind.", isin=["new", "expansion", "renewal"])
+    stage: str = column("Stage.", isin=["open", "won", "lost"])
+    amount_arr: float = column(
+        "ARR it is about, in the reporting currency.", unit="currency per year", nullable=True, ge=0
+    )
+    created_on: Day = column("Day it was opened.")
+    closed_on: Day = column("Day it was won or lost.", nullable=True)
+    competitor: str = column("Competitor in it.", nullable=True)
+    loss_reason: str = column("Why it was lost.", nullable=True)
+
+    @row_rule
+    def closed_not_before_created(cls, t: ir.Table) -> ir.BooleanValue:
+        """An opportunity closes on or after the day it opened."""
+        return _in_order(t.created_on, t.closed_on)
+
+    class Config:
+        unique = ["opportunity_id", "known_from"]
+
+
+class CsmRoster(Extract):
+    """Who covers accounts, how senior, with which hours and skills? One row per customer success manager."""
+
+    csm_id: str = column("Id, as crm_accounts spells it.", str_length=_ID)
+    csm_name: str = column("Name.", nullable=True)
+    level: str = column("Level.", nullable=True, isin=["associate", "senior"])
+    team: str = column("Team.", nullable=True)
+    region: str = column("Region covered.", nullable=True)
+    industries: str = column("Industries known well, separated by semicolons.", nullable=True)
+    weekly_hours: float = column("Contracted hours per week.", unit="hours per week", nullable=True, ge=0, le=168)
+    hourly_cost: float = column("Cost of an hour.", unit="currency per hour", nullable=True, ge=0)
+    starts_on: Day = column("First day.", nullable=True)
+    ends_on: Day = column("First day on which they are gone; null = open.", nullable=True)
+
+    @row_rule
+    def ends_not_before_start(cls, t: ir.Table) -> ir.BooleanValue:
+        """Nobody leaves before they came."""
+        return _in_order(t.starts_on, t.ends_on)
+
+    class Config:
+        unique = ["csm_id", "known_from"]
+
+
+class CsmTimeEntries(Extract):
+    """What did customer success managers spend hours on? One row per entry."""
+
+    entry_id: str = column("Entry id.", str_length=_ID)
+    csm_id: str = column("Who.", str_length=_ID)
+    account_id: str = column("For which account; null = internal.", nullable=True)
+    worked_on: Day = column("Day.")
+    hours: float = column("Hours.", unit="hours", ge=0)
+    activity: str = column("On what.", nullable=True)
+
+    class Config:
+        unique = ["entry_id", "known_from"]
+
+
+class CustomDevelopment(Extract):
+    """What did we build for one account alone? One row per account, day and ticket."""
+
+    account_id: str = column("Account.", str_length=_ID)
+    worked_on: Day = column("Day.")
+    ticket: str = column("Ticket or task.", str_length=_ID)
+    hours: float = column("Hours.", unit="hours", ge=0)
+
+    class Config:
+        unique = ["account_id", "worked_on", "ticket", "known_from"]
+
+
+class GtmSpend(Extract):
+    """What do sales and marketing cost? One row per month and motion."""
+
+    month: Day = column("First day of the month.")
+    motion: str = column("Motion, e.g. field_sales.", str_length=_ID)
+    segment: str = column("Segment it was spent on; null = all.", nullable=True)
+    amount: float = column("Sales and marketing spend of the month.", unit="currency", ge=0)
+    currency: str = column("Currency of the amount, ISO 4217.", str_matches=_CURRENCY)
+
+    class Config:
+        unique = ["month", "motion", "known_from"]
+
+
+class Leads(Extract):
+    """Who might become an account? One row per lead."""
+
+    lead_id: str = column("Lead id.", str_length=_ID)
+    company: str = column("Company.", nullable=True)
+    employees: Integer = column("People it employs.", unit="employees", nullable=True, ge=0)
+    annual_revenue: float = column("Its yearly revenue.", unit="currency", nullable=True, ge=0)
+    industry: str = column("Industry.", nullable=True)
+    country: str = column("Country.", nullable=True)
+    use_case: str = column("What it asks for.", nullable=True)
+    created_on: Day = column("Day it came in.", nullable=True)
+
+    class Config:
+        unique = ["lead_id", "known_from"]
+
+
+class Quarantine(Contract):
+    """Which rows of which extract broke which rule? One row per refused row, with the first rule it broke.
+
+    good + quarantined = read, for every extract, always. A refused row goes no further than this table.
+    """
+
+    extract: str = column("Extract the row came for.")
+    key: str = column("Its key as read, columns joined by ` | `; a part that is missing reads `?`.", nullable=True)
+    source: str = column("File, or database and table, it was read from.", nullable=True)
+    rule: str = column("First rule it broke, in the order of the contract.")
+    column_name: str = column("Column that the rule is about; null for a rule over the row.", nullable=True)
+    value: str = column("Offending value as read.", nullable=True)
+    dropped_on: Day = column("Date of the drop; null where the source has none.", nullable=True)
+
+
+# Landing order: whatever a row refers to comes before it.
+EXTRACTS = tuple(
+    extract_table(contract, name, partition)
+    for name, contract, partition in (
+        ("crm_accounts", CrmAccounts, None),
+        ("product_features", ProductFeatures, None),
+        ("product_users", ProductUsers, None),
+        ("fx_rates", FxRates, None),
+        ("csm_roster", CsmRoster, None),
+        ("billing_subscriptions", BillingSubscriptions, None),
+        ("billing_invoices", BillingInvoices, None),
+        ("support_tickets", SupportTickets, None),
+        ("self_service_sessions", SelfServiceSessions, None),
+        ("marketing_engagement", MarketingEngagement, None),
+        ("interactions", Interactions, None),
+        ("surveys", Surveys, None),
+        ("technology_installs", TechnologyInstalls, None),
+        ("external_signals", ExternalSignals, None),
+        ("success_goals", SuccessGoals, None),
+        ("opportunities", Opportunities, None),
+        ("csm_time_entries", CsmTimeEntries, None),
+        ("custom_development", CustomDevelopment, None),
+        ("gtm_spend", GtmSpend, None),
+        ("leads", Leads, None),
+        ("product_usage", ProductUsage, "usage_date"),
+    )
+)
+REQUIRED = ("crm_accounts", "billing_subscriptions")
+QUARANTINE = extract_table(Quarantine, "quarantine")
