@@ -1,8 +1,15 @@
 """The whole chain: importing this module registers every table, upstream rooms first. No table stands here."""
 
+from importlib import import_module
+
 from segmentation_assets.warehouse.registry import CATALOGUE
 
 # Table modules, one line each (importing is what registers them):
-from segmentation_assets.extracts import contracts as contracts
+MODULES = (
+    "extracts.contracts",
+)  # fmt: skip
 
-__all__ = ["CATALOGUE"]
+for _module in MODULES:
+    import_module(f"segmentation_assets.{_module}")
+
+__all__ = ["CATALOGUE", "MODULES"]
