@@ -17,6 +17,13 @@ from pydantic import ValidationError
 
 from segmentation_assets.policy.company import CompanyPolicy, ExtractsPolicy
 from segmentation_assets.policy.section import Section
+from segmentation_assets.policy.service import (
+    CostPolicy,
+    EngagementPolicy,
+    SignalsPolicy,
+    SupportPolicy,
+    TechnologyPolicy,
+)
 
 DEFAULT_FILE = Path(__file__).with_name("default.yaml")
 
@@ -30,6 +37,11 @@ class Policy(Section):
 
     company: CompanyPolicy
     extracts: ExtractsPolicy
+    support: SupportPolicy
+    engagement: EngagementPolicy
+    technology: TechnologyPolicy
+    signals: SignalsPolicy
+    costs: CostPolicy
 
     @cached_property
     def sections(self) -> Mapping[type[Section], Section]:
