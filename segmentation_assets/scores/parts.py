@@ -1,0 +1,173 @@
+"""Explainable scores: a score is the sum of named parts, and a table keeps the points of each part.
+
+Here: the scales that turn a raw input into 0-100, the ways parts make a score (`weigh`, `add_up`, `adjust`), and
+`contributions`, which reads the parts back. Not here: any score's parts (they stand in the score's own module) or
+any number (policy).
+
+The convention between the score tables and `score_contributions`
+- A score's module has `parts(policy)`, which says name, weight, raw input and value of each part, and uses it
+  both to make the score and to explain it.
+- The score's table stores one nullable float column `<part>_points` per part: what the part adds to the score,
+  weights already renormalised. Null = the part is absent. Part names are unique within a table.
+- The points of a row sum to its score to 1e-9. A null score has null points only.
+- A cap or a multiplier is a part of its own (`adjust`): the difference it makes.
+- The module's `contributions(scores, <the inputs of the table's function>, policy)` returns the rows of
+  `score_contributions` (columns `CONTRIBUTION_COLUMNS`), which is their union and computes nothing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
+from operator import add, or_
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.policy.scores import Scale, WordPoints
+
+KEY = ("as_of", "account_id")
+CONTRIBUTION_COLUMNS = (*KEY, "score", "part", "raw_number", "raw_text", "weight", "points")
+TOP = 100.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a score.
+
+    `raw` is what people recognise (an account's figure or word), `value` what it is worth, both from a row of the
+    score's inputs: 0-100 in a weighted score, points in an added-up one. `weight` is the policy's; a part made by
+    `adjust` has none and no value.
+    """
+
+    name: str
+    weight: float | None
+    raw: Callable[[ir.Table], ir.Value]
+    value: Callable[[ir.Table], ir.Value] | None = None
+
+    @property
+    def column(self) -> str:
+        return f"{self.name}_points"
+
+
+def on_scale(value: ir.Value, scale: Scale) -> ir.Value:
+    """Points of a number: linear between the scale's knots, flat beyond them; null stays null."""
+    value = value.cast("float64")
+    lines = [
+        (value < x1, y0 + (value - x0) * ((y1 - y0) / (x1 - x0))) for (x0, y0), (x1, y1) in pairwise(scale)
+    ]
+    (lowest, at_lowest), (_, at_highest) = scale[0], scale[-1]
+    points = ibis.cases((value <= lowest, at_lowest), *lines, else_=at_highest)
+    return ibis.ifelse(value.notnull(), points, ibis.null("float64"))
+
+
+def of_word(value: ir.Value, words: WordPoints) -> ir.Value:
+    """Points of a word, whatever its case; one that the policy does not name gets `other`; null stays null."""
+    word = value.strip().lower()
+    named = [(word == name.strip().lower(), points) for name, points in words.points.items()]
+    points = ibis.cases(*named, else_=words.other) if named else ibis.literal(words.other)
+    return ibis.ifelse(value.notnull(), points, ibis.null("float64"))
+
+
+def mean_of(values: Sequence[ir.Value]) -> ir.Value:
+    """Mean of those that are known; null where none is."""
+    known = reduce(add, [value.notnull().cast("int64") for value in values])
+    return _sum_of_known(values) / known.nullif(0)
+
+
+def weigh(rows: ir.Table, score: str, parts: Sequence[Part]) -> ir.Table:
+    """`rows` with the points of each part and the score: the weighted mean of the values that are known (0-100).
+
+    The weights of absent parts go to the present ones in proportion; with none present the score is null.
+    """
+    valued = rows.mutate(**{p.column: _value(p, rows) for p in parts})
+    weights = _weights_present(valued, parts)
+    shared = valued.mutate(**{p.column: valued[p.column] * _weight(p) / weights for p in parts})
+    total = _sum_of_known([shared[p.column] for p in parts])
+    # Renormalised weights may sum to a hair above one; a score may not leave its range for that.
+    return shared.mutate(**{score: ibis.ifelse(total > TOP, TOP, total)})
+
+
+def add_up(rows: ir.Table, score: str, parts: Sequence[Part]) -> ir.Table:
+    """`rows` with the points of each part and their plain sum: log-odds. An unknown value adds 0."""
+    valued = rows.mutate(**{p.column: _value(p, rows).fill_null(0.0) for p in parts})
+    return valued.mutate(**{score: reduce(add, [valued[p.column] for p in parts])})
+
+
+def adjust(rows: ir.Table, score: str, part: str, to: ir.Value) -> ir.Table:
+    """`rows` with the score moved to `to` (a cap, a multiplier) and `<part>_points` = the difference it makes.
+
+    The part is 0 where nothing changes and null where the score or `to` is; the score keeps where `to` is null.
+    """
+    moved = rows.mutate(**{f"{part}_points": (to - rows[score]).cast("float64")})
+    return moved.mutate(**{score: moved[score] + moved[f"{part}_points"].fill_null(0.0)})
+
+
+def contributions(
+    scores: ir.Table, inputs: ir.Table, score: str, parts: Sequence[Part], *, shared_weights: bool = True
+) -> ir.Table:
+    """The stored parts of a score, one row per as_of, account, score and part; absent parts have no row.
+
+    `inputs` is the table that the parts were valued on. `weight` is the share after renormalising (so points =
+    weight x value), or with `shared_weights=False` the policy's as it stands; null for adjustments.
+    """
+    # The points travel under names that no input has.
+    stored = scores.select(*KEY, **{f"_{p.column}": scores[p.column] for p in parts})
+    rows = inputs.inner_join(stored, list(KEY))
+    total = _present_weight([(rows[f"_{p.column}"], p.weight) for p in parts]) if shared_weights else None
+    entries = ibis.array([_entry(rows, p, total) for p in parts])
+    long = rows.select(*KEY, entry=entries.unnest())
+    fields = {name: long.entry[name] for name in CONTRIBUTION_COLUMNS if name not in (*KEY, "score")}
+    found = long.select(*KEY, score=ibis.literal(score), **fields)
+    return found.filter(found.points.notnull()).select(*CONTRIBUTION_COLUMNS)
+
+
+def _entry(rows: ir.Table, part: Part, total: ir.Value | None) -> ir.Value:
+    raw = part.raw(rows)
+    is_number = raw.type().is_numeric()
+    weight = ibis.null("float64") if part.weight is None else ibis.literal(float(part.weight))
+    return ibis.struct(
+        {
+            "part": ibis.literal(part.name),
+            "raw_number": raw.cast("float64") if is_number else ibis.null("float64"),
+            "raw_text": ibis.null("string") if is_number else _text(raw),
+            "weight": weight if total is None else weight / total,
+            "points": rows[f"_{part.column}"],
+        }
+    )
+
+
+def _text(raw: ir.Value) -> ir.Value:
+    if not raw.type().is_boolean():
+        return raw.cast("string")
+    word = ibis.ifelse(raw, "yes", "no")
+    return ibis.ifelse(raw.notnull(), word, ibis.null("string"))
+
+
+def _value(part: Part, rows: ir.Table) -> ir.Value:
+    if part.value is None:
+        raise ValueError(f"part {part.name} has no value: only adjustments have none")
+    return part.value(rows).cast("float64")
+
+
+def _weight(part: Part) -> float:
+    if part.weight is None:
+        raise ValueError(f"part {part.name} has no weight: only adjustments have none")
+    return float(part.weight)
+
+
+def _weights_present(valued: ir.Table, parts: Iterable[Part]) -> ir.Value:
+    return _present_weight([(valued[p.column], p.weight) for p in parts])
+
+
+def _present_weight(points: Iterable[tuple[ir.Value, float | None]]) -> ir.Value:
+    shares = [ibis.ifelse(value.notnull(), float(weight or 0), 0.0) for value, weight in points]
+    return reduce(add, shares).nullif(0.0)
+
+
+def _sum_of_known(values: Sequence[ir.Value]) -> ir.Value:
+    is_known = reduce(or_, [value.notnull() for value in values])
+    total = reduce(add, [value.cast("float64").fill_null(0.0) for value in values])
+    return ibis.ifelse(is_known, total, ibis.null("float64"))
