@@ -24,6 +24,14 @@ from segmentation_assets.policy.service import (
     SupportPolicy,
     TechnologyPolicy,
 )
+from segmentation_assets.policy.value import (
+    AddressablePolicy,
+    CompositePolicy,
+    ExpansionPolicy,
+    LifetimePolicy,
+    ValuePolicy,
+    ValueTierPolicy,
+)
 
 DEFAULT_FILE = Path(__file__).with_name("default.yaml")
 
@@ -42,6 +50,12 @@ class Policy(Section):
     technology: TechnologyPolicy
     signals: SignalsPolicy
     costs: CostPolicy
+    value: ValuePolicy
+    value_tier: ValueTierPolicy
+    lifetime: LifetimePolicy
+    addressable: AddressablePolicy
+    expansion: ExpansionPolicy
+    composite: CompositePolicy
 
     @cached_property
     def sections(self) -> Mapping[type[Section], Section]:

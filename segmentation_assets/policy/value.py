@@ -1,0 +1,121 @@
+"""Policy sections on value, lifetime, expansion and the composite score. Not here: the other scores' sections."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from segmentation_assets.policy.company import NotNegative, Positive, Share
+from segmentation_assets.policy.section import Section
+
+WEIGHTS_SUM = 100
+_TOLERANCE = 1e-9
+
+
+def _check_weights(what: str, weights: Section) -> None:
+    total = sum(weights.model_dump().values())
+    if abs(total - WEIGHTS_SUM) > _TOLERANCE:
+        raise ValueError(f"the weights of {what} sum to {total:g}, they must sum to {WEIGHTS_SUM}")
+
+
+class ValuePolicy(Section):
+    """Value of an account: (ARR x NRR) - cost to serve, with a premium for active accounts with room to grow."""
+
+    nrr_floor: NotNegative
+    nrr_ceiling: Positive
+    assumed_nrr: NotNegative
+    """For accounts whose NRR has no base."""
+    assumed_cost: NotNegative
+    """For accounts whose cost to serve is unknown."""
+    whitespace_multiplier: Annotated[float, Field(ge=1)]
+    whitespace_below_captured_share: Share
+    whitespace_min_seat_activity: NotNegative
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ValuePolicy:
+        if not self.nrr_floor <= self.assumed_nrr <= self.nrr_ceiling:
+            raise ValueError("nrr_floor, assumed_nrr and nrr_ceiling must be in ascending order")
+        return self
+
+
+class ValueTierPolicy(Section):
+    """Value tiers as shares of the live accounts, best first; what is left is Bronze."""
+
+    platinum_share: Share
+    gold_share: Share
+    silver_share: Share
+    freeze_per_quarter: bool
+    """Cut-offs are the values found at the end of the previous quarter, instead of each day's own ranks."""
+
+    @model_validator(mode="after")
+    def _within_one(self) -> ValueTierPolicy:
+        total = self.platinum_share + self.gold_share + self.silver_share
+        if total > 1 + _TOLERANCE:
+            raise ValueError(f"the shares of Platinum, Gold and Silver sum to {total:g}, more than 1")
+        return self
+
+
+class LifetimePolicy(Section):
+    """Customer lifetime: when a cohort gets a fit of its own, and what stands in where it does not."""
+
+    discount_rate: Positive
+    """A year."""
+    min_accounts: Annotated[int, Field(ge=1)]
+    min_renewals: Annotated[int, Field(ge=2)]
+    """Annual renewals that a cohort has come to: points on its survival curve."""
+    longest_unfitted_years: Positive
+
+
+class AddressablePolicy(Section):
+    """Which share of an account's employees could use the product."""
+
+    default_share: Annotated[float, Field(gt=0, le=1)]
+    share_by_industry: dict[str, Annotated[float, Field(gt=0, le=1)]]
+
+
+class ExpansionWeights(Section):
+    """Weights of the expansion score."""
+
+    arr: NotNegative
+    trajectory: NotNegative
+    whitespace: NotNegative
+    lookalike: NotNegative
+
+
+class ExpansionPolicy(Section):
+    """Room to expand against similar accounts, and the expansion score."""
+
+    min_peers: Annotated[int, Field(ge=1)]
+    whitespace_percentile: Annotated[float, Field(gt=0, le=100)]
+    trend_at_zero: Annotated[float, Field(ge=-1, le=0)]
+    """Usage trend, net of the company's, that scores 0."""
+    trend_at_hundred: Positive
+    """Usage trend, net of the company's, that scores 100; between the two the scale is straight."""
+    weights: ExpansionWeights
+
+    @model_validator(mode="after")
+    def _sum(self) -> ExpansionPolicy:
+        _check_weights("the expansion score", self.weights)
+        return self
+
+
+class CompositeWeights(Section):
+    """Weights of the composite score."""
+
+    firmographic: NotNegative
+    technographic: NotNegative
+    behavioral: NotNegative
+    value: NotNegative
+    needs: NotNegative
+
+
+class CompositePolicy(Section):
+    """The composite score."""
+
+    weights: CompositeWeights
+
+    @model_validator(mode="after")
+    def _sum(self) -> CompositePolicy:
+        _check_weights("the composite score", self.weights)
+        return self
