@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, model_validator
 
-from segmentation_assets.policy.company import Days, NotNegative, Positive, Score
+from segmentation_assets.policy.company import Score
 from segmentation_assets.policy.section import Section
 
 FULL_WEIGHT = 100.0

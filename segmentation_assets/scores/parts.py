@@ -22,11 +22,13 @@ from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
 from operator import add, or_
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.policy.scores import Scale, WordPoints
+from segmentation_assets.warehouse.contracts import column
 
 KEY = ("as_of", "account_id")
 CONTRIBUTION_COLUMNS = (*KEY, "score", "part", "raw_number", "raw_text", "weight", "points")
@@ -49,15 +51,24 @@ class Part:
 
     @property
     def column(self) -> str:
+        """Where the score's table stores the part's points."""
         return f"{self.name}_points"
+
+
+def points(part: str) -> Any:
+    """The contract column of a part's points; `part` begins the description."""
+    return column(f"{part}: points it adds to the score; null if absent.", unit="points", nullable=True)
+
+
+def score_column(description: str) -> Any:
+    """The contract column of a 0-100 score, null where nothing of it is known."""
+    return column(description, unit="score", nullable=True, in_range={"min_value": 0, "max_value": 100})
 
 
 def on_scale(value: ir.Value, scale: Scale) -> ir.Value:
     """Points of a number: linear between the scale's knots, flat beyond them; null stays null."""
     value = value.cast("float64")
-    lines = [
-        (value < x1, y0 + (value - x0) * ((y1 - y0) / (x1 - x0))) for (x0, y0), (x1, y1) in pairwise(scale)
-    ]
+    lines = [(value < x1, y0 + (value - x0) * ((y1 - y0) / (x1 - x0))) for (x0, y0), (x1, y1) in pairwise(scale)]
     (lowest, at_lowest), (_, at_highest) = scale[0], scale[-1]
     points = ibis.cases((value <= lowest, at_lowest), *lines, else_=at_highest)
     return ibis.ifelse(value.notnull(), points, ibis.null("float64"))

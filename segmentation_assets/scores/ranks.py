@@ -8,9 +8,7 @@ import ibis
 import ibis.expr.types as ir
 
 
-def mid_rank(
-    value: ir.Value, group_by: Sequence[ir.Value], where: ir.BooleanValue | None = None
-) -> ir.FloatingValue:
+def mid_rank(value: ir.Value, group_by: Sequence[ir.Value], where: ir.BooleanValue | None = None) -> ir.FloatingValue:
     """Share (0-1) of the group that lies below `value`, equals counted half: (smaller + equals / 2) / n.
 
     `equals` counts the row itself, so the ranks of a group average one half, equals share a rank, and a lone row
