@@ -33,18 +33,21 @@ class Rates:
 
     @property
     def at_end(self) -> Floats:
+        """The last rate of each currency."""
         return self.by_month[:, -1]
 
 
 def draw_rates(company: Company) -> Rates:
+    """Rates that wander a little from month to month; the reporting currency stays at one."""
     rng = company.stream("fx_rates")
     steps = 0.012 * rng.standard_normal((len(CURRENCIES), company.timeline.months))
     path = np.array(FX_START)[:, None] * np.exp(np.cumsum(steps, axis=1) * 0.6)
     path[0] = 1.0
-    return Rates(np.round(path, 5))
+    return Rates(path.round(5))
 
 
 def fx_rates(company: Company, rates: Rates) -> pa.Table:
+    """A rate per currency and month."""
     months = company.timeline.months
     starts = company.timeline.month_starts[:months]
     codes = np.repeat(np.arange(len(CURRENCIES)), months)
@@ -61,6 +64,7 @@ def _local(company: Company, rates: Rates, account: Ints, amount: Floats) -> Flo
 
 
 def billing_subscriptions(company: Company, rates: Rates) -> pa.Table:
+    """The subscription rows in the currency of each account, at the rates of the end."""
     rows = company.subscriptions
     rng = company.stream("billing_subscriptions")
     region = np.array(COUNTRY_REGION)[company.country[rows.account]]
@@ -91,11 +95,11 @@ def billing_invoices(company: Company, rates: Rates) -> pa.Table:
     account, day, months = _billing_days(company, annual)
     amount = mrr_on(company.subscriptions, account, day) * months
     growth = _growth_bills(company, annual)
-    account, day, amount = (np.concatenate([a, b]) for a, b in zip((account, day, amount), growth, strict=True))
-    billed = amount > 0
-    account, day, amount = account[billed], day[billed], amount[billed]
+    account, day = np.concatenate([account, growth[0]]), np.concatenate([day, growth[1]])
+    amount = np.concatenate([amount, growth[2]])
     order = np.lexsort((account, day))
-    return _invoice_table(company, rates, rng, account[order], day[order], amount[order])
+    order = order[amount[order] > 0]
+    return _invoice_table(company, rates, rng, (account[order], day[order], amount[order]))
 
 
 def _billing_days(company: Company, annual: Bools) -> tuple[Ints, Ints, Ints]:
@@ -125,12 +129,13 @@ def _growth_bills(company: Company, annual: Bools) -> tuple[Ints, Ints, Floats]:
 
 
 def _invoice_table(
-    company: Company, rates: Rates, rng: np.random.Generator, account: Ints, issued: Ints, amount: Floats
+    company: Company, rates: Rates, rng: np.random.Generator, bills: tuple[Ints, Ints, Floats]
 ) -> pa.Table:
+    account, issued, amount = bills
     timeline, size = company.timeline, len(account)
     health = company.latents.health[account, timeline.month_of(issued)]
     habit = rng.gamma(1.2, 4.0, company.customers)[account]
-    late = np.round(habit * np.exp(-0.6 * health) + rng.normal(-6, 6, size)).astype(np.int64)
+    late = np.round(habit * np.exp(-0.75 * health) + rng.normal(-7, 6, size)).astype(np.int64)
     due = issued + INVOICE_TERMS_DAYS
     paid = np.maximum(due + np.minimum(late, 150), issued + 1)
     unpaid = (paid > timeline.last_day) | (rng.random(size) < 0.004 * np.exp(-health))

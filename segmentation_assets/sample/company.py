@@ -1,6 +1,7 @@
 """The accounts of the sample: who they are, what tier they were planted in, how big they are.
 
-Belongs here: drawing a pool, simulating it, keeping the accounts that make the wanted company. Not here: extract rows.
+Belongs here: drawing a pool, simulating it, keeping the accounts that make the wanted company.
+Not here: extract rows.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ import pyarrow as pa
 from segmentation_assets.sample.latents import Latents, draw_latents
 from segmentation_assets.sample.lifecycle import (
     END,
-    RENEW,
     START,
     TRIAL,
     Contracts,
@@ -39,6 +39,15 @@ POOL = 3  # accounts drawn for each one wanted
 
 
 @dataclass(frozen=True)
+class Wish:
+    """The company that is asked for: so many live accounts, with so many seats each, at the end."""
+
+    timeline: Timeline
+    accounts: int
+    users_per_account: int
+
+
+@dataclass(frozen=True)
 class Subscriptions:
     """Rows of billing before they meet a currency: half-open `[start, end)`, `end` NEVER while open."""
 
@@ -55,6 +64,7 @@ class Subscriptions:
     mrr: Floats  # reporting currency
 
     def take(self, rows: np.ndarray) -> "Subscriptions":
+        """Subscriptions of the given rows."""
         return Subscriptions(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
     def __len__(self) -> int:
@@ -86,19 +96,23 @@ class Company:
     seats: Ints
 
     def stream(self, *names: str | int) -> np.random.Generator:
+        """The random stream of one part of the sample."""
         return stream(self.seed, *names)
 
     @property
     def live(self) -> Bools:
+        """Customers that pay at the end of the window."""
         return self.last_paid > self.timeline.last_day
 
     @property
     def all_accounts(self) -> int:
+        """Customers, merged accounts and prospects."""
         return len(self.account_ids)
 
 
-def found_company(seed: int, timeline: Timeline, accounts: int, users_per_account: int) -> Company:
+def found_company(seed: int, wish: Wish) -> Company:
     """Simulate a pool and keep, tier by tier, the first accounts among which just enough are live at the end."""
+    timeline, accounts = wish.timeline, wish.accounts
     rng = stream(seed, "company")
     wanted = _tier_counts(accounts)
     tier = np.repeat(np.arange(len(TIERS)), [POOL * n + 40 * (n > 0) for n in wanted])
@@ -113,10 +127,10 @@ def found_company(seed: int, timeline: Timeline, accounts: int, users_per_accoun
     events = _renumbered(history.events, kept, len(tier))
     contracts = Contracts(*(getattr(contracts, name)[kept] for name in contracts.__dataclass_fields__))
     first, last = first[kept], last[kept]
-    base_mrr, base_seats = _sizes(rng, events, contracts.tier, last > timeline.last_day, accounts, users_per_account, timeline)
-    rows = _rows(rng, events, base_mrr, base_seats, timeline, contracts.contract_day)
+    sizes = _sizes(rng, events, contracts.tier, last > timeline.last_day, wish)
+    rows = _rows(rng, events, sizes, timeline, contracts.contract_day)
     customers = len(kept)
-    rows, merged = _merges(rng, rows, customers, timeline, accounts, contracts.tier)
+    rows, merged = _merges(rng, rows, customers, wish)
     mrr, seats = _monthly(rows, customers, timeline)
     extra = len(merged) + round(PROSPECT_SHARE * accounts)
     country = rng.choice(len(COUNTRY_SHARE), customers + extra, p=COUNTRY_SHARE)
@@ -155,7 +169,7 @@ def _tier_counts(accounts: int) -> list[int]:
 
 
 def _csm_slots(rng: np.random.Generator, tier: Ints, slots: int) -> tuple[Ints, Floats]:
-    """Three eighths of the seats serve Strategic, three Growth, two Core; Long-Tail has nobody. Some CSMs are better."""
+    """Of eight CSMs three serve Strategic, three Growth, two Core; nobody Long-Tail. Some are better."""
     cuts = np.round(np.array([0, 3, 6, 8]) / 8 * slots).astype(int)
     slot = np.full(len(tier), -1)
     for index in range(3):
@@ -213,31 +227,38 @@ def _sizes(
     events: Events,
     tier: Ints,
     live: Bools,
-    accounts: int,
-    users_per_account: int,
-    timeline: Timeline,
+    wish: Wish,
 ) -> tuple[Floats, Floats]:
     """First MRR and seats of each account, so that tiers' ARR and mean seats at the end come out as wanted."""
+    accounts, last_day = wish.accounts, wish.timeline.last_day
     spread = rng.standard_normal(len(tier))
     mrr = np.exp(TRAITS.of("arr_sigma", tier) * spread)
-    seats = TRAITS.of("seat_weight", tier) * np.exp(TRAITS.of("arr_sigma", tier) * (0.7 * spread + 0.7 * rng.standard_normal(len(tier))))
-    held = (events.day <= timeline.last_day) & (_next_days(events) > timeline.last_day) & (events.kind != END)
+    mixed = 0.7 * spread + 0.7 * rng.standard_normal(len(tier))
+    seats = TRAITS.of("seat_weight", tier) * np.exp(TRAITS.of("arr_sigma", tier) * mixed)
+    held = (events.day <= last_day) & (_next_days(events) > last_day) & (events.kind != END)
     mrr_level = np.bincount(events.account[held], events.mrr[held], len(tier))
     seat_level = np.bincount(events.account[held], events.seats[held], len(tier))
-    mrr /= np.where(live, np.maximum(mrr_level, 1e-9), 1.0) ** 0.5
+    peak = np.full(len(tier), 1.0)
+    np.maximum.at(peak, events.account, events.mrr)
+    mrr /= np.sqrt(peak)
     target = np.array(TIER_ARR) / 12
     counts = np.bincount(tier[live], minlength=len(TIERS))
     target *= ARR_PER_ACCOUNT / 12 * accounts / (target * counts).sum()
     now = np.bincount(tier[live], (mrr * mrr_level)[live], len(TIERS))
     mrr *= np.where(now > 0, target * counts / np.where(now > 0, now, 1), 0)[tier]
-    seats *= np.where(live, np.maximum(seat_level, 1e-9), 1.0) ** -0.5
-    seats *= users_per_account * accounts / (seats * seat_level)[live].sum()
+    seats /= np.sqrt(peak)
+    seats *= wish.users_per_account * accounts / (seats * seat_level)[live].sum()
     return mrr, seats
 
 
 def _rows(
-    rng: np.random.Generator, events: Events, mrr: Floats, seats: Floats, timeline: Timeline, contract_day: Ints
+    rng: np.random.Generator,
+    events: Events,
+    sizes: tuple[Floats, Floats],
+    timeline: Timeline,
+    contract_day: Ints,
 ) -> Subscriptions:
+    mrr, seats = sizes
     end = _next_days(events)
     closed_by_end = np.append(events.kind[1:] == END, False)
     known = end - np.round(60 * rng.beta(1.2, 1.8, len(events))).astype(np.int64)
@@ -292,9 +313,10 @@ def _far_days(timeline: Timeline, month: Ints) -> Ints:
 
 
 def _merges(
-    rng: np.random.Generator, rows: Subscriptions, customers: int, timeline: Timeline, accounts: int, tier: Ints
+    rng: np.random.Generator, rows: Subscriptions, customers: int, wish: Wish
 ) -> tuple[Subscriptions, list[tuple[int, int, int]]]:
     """Give the past of an add-on or second region to an account of its own, merged into the present owner one day."""
+    timeline, accounts = wish.timeline, wish.accounts
     wanted = 0 if accounts < 20 else 1 if accounts < 200 else 2
     day = timeline.last_day - timeline.days // 3
     open_rows = np.flatnonzero(
@@ -358,7 +380,4 @@ def _monthly(rows: Subscriptions, customers: int, timeline: Timeline) -> tuple[F
     size = customers * timeline.months
     money = np.bincount(cell, mrr[mine][inside], size).reshape(shape).cumsum(axis=1)
     count = np.bincount(cell, seats[mine][inside], size).reshape(shape).cumsum(axis=1)
-    return np.where(money < 0.005, 0.0, np.round(money, 2)), np.round(count).astype(np.int64)
-
-
-__all__ = ["RENEW", "Company", "Subscriptions", "found_company", "mrr_deltas", "mrr_on"]
+    return np.where(money < 0.005, 0.0, money.round(2)), count.round().astype(np.int64)

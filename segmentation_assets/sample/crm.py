@@ -74,6 +74,7 @@ class Firmographics:
 
 
 def draw_roster(company: Company) -> Roster:
+    """Who holds each CSM slot, and when; who leaves is followed by another."""
     rng = company.stream("csm_roster")
     timeline = company.timeline
     slots, starts, ends = [], [], []
@@ -93,6 +94,7 @@ def draw_roster(company: Company) -> Roster:
 
 
 def draw_firmographics(company: Company) -> Firmographics:
+    """Size, industry, family and origin of every account."""
     rng = company.stream("crm_accounts")
     size = company.all_accounts
     tier = company.tier
@@ -177,6 +179,7 @@ class AccountTexts:
 
 
 def draw_account_texts(company: Company, facts: Firmographics) -> AccountTexts:
+    """The columns that no later drop changes, with their gaps."""
     rng = company.stream("crm_account_texts")
     size, tier = company.all_accounts, company.tier
 
@@ -265,6 +268,7 @@ def crm_accounts(company: Company, facts: Firmographics, texts: AccountTexts, ro
 
 
 def csm_roster(company: Company, roster: Roster, day: int) -> pa.Table:
+    """CSMs known on the day: who leaves is known a month ahead."""
     rng = company.stream("csm_roster_texts")
     size = len(roster.slot)
     teams = np.searchsorted(np.round(np.array([3, 6]) / 8 * company.slots), roster.slot, side="right")
@@ -290,6 +294,7 @@ def csm_roster(company: Company, roster: Roster, day: int) -> pa.Table:
 
 
 def product_features(released: Ints, day: int) -> pa.Table:
+    """Features released by the day."""
     columns = {
         "feature": pa.array([feature[0] for feature in FEATURES]),
         "product": pa.array([feature[1] for feature in FEATURES]),

@@ -38,7 +38,12 @@ FLAWS: dict[str, tuple[Flaw, ...]] = {
         Flaw("end_date", days_before="start_date"),
         _DUPLICATE,
     ),
-    "billing_invoices": (_DUPLICATE, Flaw("currency", "XXX"), _ORPHAN, Flaw("due_on", days_before="issued_on")),
+    "billing_invoices": (
+        _DUPLICATE,
+        Flaw("currency", "XXX"),
+        _ORPHAN,
+        Flaw("due_on", days_before="issued_on"),
+    ),
     "product_users": (_ORPHAN, Flaw("deactivated_on", days_before="created_on"), _DUPLICATE),
     "support_tickets": (Flaw("priority", "asap"), Flaw("handling_hours", -1.0), _ORPHAN, _DUPLICATE),
     "self_service_sessions": (_DUPLICATE, Flaw("sessions", -1)),

@@ -11,8 +11,18 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from segmentation_assets.sample import billing, crm, people, selling, staffing, tables, touchpoints, truth, usage
-from segmentation_assets.sample.company import Company, found_company
+from segmentation_assets.sample import (
+    billing,
+    crm,
+    people,
+    selling,
+    staffing,
+    tables,
+    touchpoints,
+    truth,
+    usage,
+)
+from segmentation_assets.sample.company import Company, Wish, found_company
 from segmentation_assets.sample.dirt import soiled
 from segmentation_assets.sample.timeline import Timeline, day_of
 
@@ -54,7 +64,7 @@ def generate(
         raise ValueError("accounts, days and users_per_account must be at least 1")
     directory = Path(directory)
     timeline = Timeline(end, days)
-    company = found_company(seed, timeline, accounts, users_per_account)
+    company = found_company(seed, Wish(timeline, accounts, users_per_account))
     summary = _summary(directory, company)
     _clear(directory)
     users = people.draw_users(company)
@@ -117,9 +127,7 @@ def _extracts(company: Company, users: people.Users) -> Iterator[tuple[str, str,
     yield from _drops(company, facts, roster)
 
 
-def _drops(
-    company: Company, facts: crm.Firmographics, roster: crm.Roster
-) -> Iterator[tuple[str, str, pa.Table]]:
+def _drops(company: Company, facts: crm.Firmographics, roster: crm.Roster) -> Iterator[tuple[str, str, pa.Table]]:
     texts = crm.draw_account_texts(company, facts)
     released = usage.release_days(company.timeline.last_day)
     for day in company.timeline.drop_days:

@@ -10,7 +10,7 @@ import numpy as np
 from segmentation_assets.sample.timeline import Floats, Ints
 from segmentation_assets.sample.traits import TRAITS
 
-DEPARTURE_RATE = 0.012  # a champion leaves, per month
+DEPARTURE_RATE = 0.018  # a champion leaves, per month
 DEPARTURE_SHOCK = 1.1
 
 
@@ -24,6 +24,7 @@ class Latents:
     champion: Floats
 
     def take(self, accounts: Ints) -> "Latents":
+        """Latents of the given accounts."""
         return Latents(self.health[accounts], self.fit[accounts], self.growth[accounts], self.champion[accounts])
 
 
@@ -40,21 +41,22 @@ def _walk(rng: np.random.Generator, shape: tuple[int, int], persistence: float, 
 
 
 def _departures(rng: np.random.Generator, shape: tuple[int, int]) -> Floats:
-    """Shock of champions who left, fading by a fifth a month."""
+    """Shock of champions who left, fading by a quarter a month."""
     left = rng.random(shape) < DEPARTURE_RATE
     shock = np.zeros(shape)
     for month in range(1, shape[1]):
-        shock[:, month] = 0.8 * shock[:, month - 1] + left[:, month]
+        shock[:, month] = 0.75 * shock[:, month - 1] + left[:, month]
     return shock
 
 
 def draw_latents(rng: np.random.Generator, tier: Ints, months: int, csm_effect: Floats) -> Latents:
+    """Paths of the four, tied to each other; a better CSM lifts health and growth."""
     shape = (len(tier), months)
     fit = _walk(rng, shape, 0.985, 0.7)
     shock = _departures(rng, shape)
     champion = _walk(rng, shape, 0.95, 0.4) - DEPARTURE_SHOCK * shock
-    own = _walk(rng, shape, 0.945, 0.45)
+    own = _walk(rng, shape, 0.93, 0.45)
     level = TRAITS.of("health_mean", tier)[:, None] + 0.5 * csm_effect[:, None]
-    health = 0.86 * own + 0.28 * fit + 0.28 * champion - 0.4 * shock + level
+    health = 0.80 * own + 0.25 * fit + 0.25 * champion - 0.9 * shock + level
     growth = 0.9 * _walk(rng, shape, 0.95, 0.65) + 0.25 * fit + csm_effect[:, None]
     return Latents(health, fit, growth, champion)

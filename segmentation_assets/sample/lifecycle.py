@@ -9,7 +9,15 @@ import numpy as np
 
 from segmentation_assets.sample.latents import Latents
 from segmentation_assets.sample.timeline import NEVER, Bools, Floats, Ints, Timeline
-from segmentation_assets.sample.traits import ADD_ONS, LINES, PLATFORM, SECOND_REGION, TRAITS, TRIAL_LINE, TRIAL_PLAN
+from segmentation_assets.sample.traits import (
+    ADD_ONS,
+    LINES,
+    PLATFORM,
+    SECOND_REGION,
+    TRAITS,
+    TRIAL_LINE,
+    TRIAL_PLAN,
+)
 
 START, RENEW, EXPAND, CONTRACT, SWAP, TRIAL, END = range(7)
 MAX_CONTRACT_DAY = 28
@@ -36,6 +44,7 @@ class Events:
     fresh: Bools  # a new subscription id
 
     def take(self, rows: np.ndarray) -> "Events":
+        """Events of the given rows."""
         return Events(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
     def __len__(self) -> int:
@@ -54,6 +63,8 @@ class Contracts:
 
 @dataclass(frozen=True)
 class History:
+    """What became of the pool, and the chances it faced."""
+
     events: Events
     hazard: Floats  # account × month: chance that it churns in that month, if live
 
@@ -62,6 +73,10 @@ class History:
 class _State:
     """What the simulation knows of each account as the months go by."""
 
+    rng: np.random.Generator
+    timeline: Timeline
+    contracts: Contracts
+    latents: Latents
     live: Bools
     since: Ints  # month of the last start
     ended: Ints  # month of the last end
@@ -72,6 +87,7 @@ class _State:
 
 
 def draw_contracts(rng: np.random.Generator, tier: Ints, timeline: Timeline) -> Contracts:
+    """When each account of the pool first comes, and on which terms."""
     size = len(tier)
     shares = np.array([0.27, 0.19, 0.18, 0.18, 0.18])
     year = rng.choice(len(shares), size, p=shares)
@@ -101,8 +117,13 @@ def churn_chance(latents: Latents, contracts: Contracts) -> tuple[Floats, Floats
 
 
 def simulate(rng: np.random.Generator, timeline: Timeline, latents: Latents, contracts: Contracts) -> History:
+    """Play all months, the future ones included; events come ordered by account, line and day."""
     size = len(contracts.tier)
     state = _State(
+        rng=rng,
+        timeline=timeline,
+        contracts=contracts,
+        latents=latents,
         live=np.zeros(size, bool),
         since=np.zeros(size, np.int64),
         ended=np.full(size, NEVER),
@@ -113,26 +134,28 @@ def simulate(rng: np.random.Generator, timeline: Timeline, latents: Latents, con
     renewal_chance, other_chance = churn_chance(latents, contracts)
     hazard = np.zeros((size, timeline.simulated))
     for month in range(timeline.simulated):
-        due = _due(state, contracts, month)
-        chance = np.where(due, renewal_chance[:, month], other_chance[:, month])
+        renewing = _on_anniversary(state, month)
+        due = state.live & renewing
+        chance = np.where(renewing, renewal_chance[:, month], other_chance[:, month])
         old = state.live & (state.since < month)
-        hazard[:, month] = np.where(state.live, chance, 0.0)
+        hazard[:, month] = np.where(state.since < month, chance, 0.0)
         lost = old & (rng.random(size) < chance)
-        _grow(rng, timeline, state, contracts, latents, month, old & ~lost, due)
-        _end(rng, timeline, state, contracts, month, lost, due)
-        _start(rng, timeline, state, contracts, month)
+        _grow(state, month, old & ~lost, due)
+        _end(state, month, lost, due)
+        _start(state, month)
     events = _joined(state.log)
     order = np.lexsort((events.day, events.line, events.account))
     return History(events.take(order), hazard)
 
 
-def _due(state: _State, contracts: Contracts, month: int) -> Bools:
+def _on_anniversary(state: _State, month: int) -> Bools:
+    """A whole number of terms after the last start, of accounts that left since, too."""
     age = month - state.since
-    return state.live & (age > 0) & (age % contracts.term_months == 0)
+    return (age > 0) & (age % state.contracts.term_months == 0)
 
 
 def _record(
-    state: _State, contracts: Contracts, accounts: Ints, line: int, day: Ints, kind: np.ndarray | int, *, fresh: np.ndarray | bool
+    state: _State, accounts: Ints, line: int, day: Ints, kind: np.ndarray | int, *, fresh: np.ndarray | bool
 ) -> None:
     size = len(accounts)
     if size == 0:
@@ -147,7 +170,7 @@ def _record(
             mrr=state.mrr[accounts, line].copy(),
             seats=state.seats[accounts, line].copy(),
             plan=plan,
-            term_months=contracts.term_months[accounts],
+            term_months=state.contracts.term_months[accounts],
             fresh=np.broadcast_to(np.asarray(fresh, bool), size),
         )
     )
@@ -158,175 +181,143 @@ def _joined(log: list[Events]) -> Events:
     return Events(*(np.concatenate([getattr(part, name) for part in log]) for name in names))
 
 
-def _random_days(rng: np.random.Generator, timeline: Timeline, month: int, size: int) -> Ints:
-    return timeline.month_starts[month] + rng.integers(0, MAX_CONTRACT_DAY, size)
+def _random_days(state: _State, month: int, size: int) -> Ints:
+    return state.timeline.month_starts[month] + state.rng.integers(0, MAX_CONTRACT_DAY, size)
 
 
-def _contract_days(timeline: Timeline, contracts: Contracts, month: int, accounts: Ints) -> Ints:
-    return timeline.month_starts[month] + contracts.contract_day[accounts] - 1
+def _contract_days(state: _State, month: int, accounts: Ints) -> Ints:
+    return state.timeline.month_starts[month] + state.contracts.contract_day[accounts] - 1
 
 
-def _start(rng: np.random.Generator, timeline: Timeline, state: _State, contracts: Contracts, month: int) -> None:
-    size = len(contracts.tier)
+def _start(state: _State, month: int) -> None:
+    size = len(state.contracts.tier)
     recent = (state.ended < month) & (month - state.ended <= REACTIVATION_MONTHS) & ~state.live
-    back = np.flatnonzero(recent & (rng.random(size) < REACTIVATION_RATE))
-    first = np.flatnonzero(contracts.start_month == month)
-    state.seats[back, PLATFORM] = state.mrr[back, PLATFORM] = rng.uniform(0.6, 1.0, len(back))
+    back = np.flatnonzero(recent & (state.rng.random(size) < REACTIVATION_RATE))
+    first = np.flatnonzero(state.contracts.start_month == month)
+    state.seats[back, PLATFORM] = state.mrr[back, PLATFORM] = state.rng.uniform(0.6, 1.0, len(back))
     state.mrr[first, PLATFORM] = state.seats[first, PLATFORM] = 1.0
-    days = _contract_days(timeline, contracts, month, first)
-    _trial_before(rng, state, contracts, first, days)
-    _record(state, contracts, first, PLATFORM, days, START, fresh=True)
-    _record(state, contracts, back, PLATFORM, _contract_days(timeline, contracts, month, back), START, fresh=True)
-    _extras_at_start(rng, state, contracts, first, days)
+    days = _contract_days(state, month, first)
+    _trial_before(state, first, days)
+    _record(state, first, PLATFORM, days, START, fresh=True)
+    _record(state, back, PLATFORM, _contract_days(state, month, back), START, fresh=True)
+    _extras_at_start(state, first, days)
     begun = np.concatenate([first, back])
     state.live[begun] = True
     state.since[begun] = month
     state.ended[begun] = NEVER
 
 
-def _trial_before(rng: np.random.Generator, state: _State, contracts: Contracts, accounts: Ints, days: Ints) -> None:
+def _trial_before(state: _State, accounts: Ints, days: Ints) -> None:
     """Some begin with a trial, which the paid subscription follows on the day it ends."""
-    tried = rng.random(len(accounts)) < 0.3
-    length = rng.choice([14, TRIAL_DAYS], len(accounts))
+    tried = state.rng.random(len(accounts)) < 0.3
+    length = state.rng.choice([14, TRIAL_DAYS], len(accounts))
     chosen, begin = accounts[tried], (days - length)[tried]
     mrr = state.mrr[chosen, PLATFORM].copy()
     state.mrr[chosen, PLATFORM] = 0.0
-    _record(state, contracts, chosen, PLATFORM, begin, TRIAL, fresh=True)
+    _record(state, chosen, PLATFORM, begin, TRIAL, fresh=True)
     state.mrr[chosen, PLATFORM] = mrr
 
 
-def _extras_at_start(rng: np.random.Generator, state: _State, contracts: Contracts, accounts: Ints, days: Ints) -> None:
-    tier = contracts.tier[accounts]
+def _extras_at_start(state: _State, accounts: Ints, days: Ints) -> None:
+    tier = state.contracts.tier[accounts]
     for line in (*ADD_ONS, SECOND_REGION):
         rate = TRAITS.of("second_region_share" if line == SECOND_REGION else "add_ons_at_start", tier)
-        share = rng.uniform(*(REGION_SHARE if line == SECOND_REGION else ADD_ON_SHARE), len(accounts))
-        taken = rng.random(len(accounts)) < rate
+        share = state.rng.uniform(*(REGION_SHARE if line == SECOND_REGION else ADD_ON_SHARE), len(accounts))
+        taken = state.rng.random(len(accounts)) < rate
         chosen = accounts[taken]
         state.mrr[chosen, line] = share[taken]
         state.seats[chosen, line] = share[taken] if line == SECOND_REGION else 0.0
-        _record(state, contracts, chosen, line, days[taken], START, fresh=True)
+        _record(state, chosen, line, days[taken], START, fresh=True)
 
 
-def _end(
-    rng: np.random.Generator, timeline: Timeline, state: _State, contracts: Contracts, month: int, lost: Bools, due: Bools
-) -> None:
+def _end(state: _State, month: int, lost: Bools, due: Bools) -> None:
     accounts = np.flatnonzero(lost)
     days = np.where(
         due[accounts],
-        _contract_days(timeline, contracts, month, accounts),
-        _random_days(rng, timeline, month, len(accounts)),
+        _contract_days(state, month, accounts),
+        _random_days(state, month, len(accounts)),
     )
     for line in range(TRIAL_LINE):
         held = state.mrr[accounts, line] > 0
-        _record(state, contracts, accounts[held], line, days[held], END, fresh=False)
+        _record(state, accounts[held], line, days[held], END, fresh=False)
     state.mrr[accounts] = state.seats[accounts] = 0.0
     state.live[accounts] = False
     state.ended[accounts] = month
 
 
-def _grow(
-    rng: np.random.Generator,
-    timeline: Timeline,
-    state: _State,
-    contracts: Contracts,
-    latents: Latents,
-    month: int,
-    kept: Bools,
-    due: Bools,
-) -> None:
+def _grow(state: _State, month: int, kept: Bools, due: Bools) -> None:
     """Renewals and changes of the platform line, then add-ons and the second region."""
     size = len(kept)
-    tier, growth, health = contracts.tier, latents.growth[:, month], latents.health[:, month]
+    tier, growth, health = (
+        state.contracts.tier,
+        state.latents.growth[:, month],
+        state.latents.health[:, month],
+    )
     rate = TRAITS.of("expansion_rate", tier) * np.exp(0.65 * growth + 0.45 * health - 0.3)
-    expand = kept & (rng.random(size) < np.minimum(rate, 0.4))
+    expand = kept & (state.rng.random(size) < np.minimum(rate, 0.4))
     shrink_rate = TRAITS.of("contraction_rate", tier) * np.exp(-0.8 * health - 0.4 * growth)
-    shrink = kept & ~expand & (rng.random(size) < np.minimum(shrink_rate, 0.2))
-    swap = expand & (rng.random(size) < SWAP_SHARE) & (state.plan < 3)
-    up = 1 + np.minimum(rng.lognormal(np.log(0.14), 0.6, size), 0.8)
-    down = rng.uniform(0.60, 0.92, size)
-    raised = due & kept & (contracts.term_months > 1) & (rng.random(size) < 0.6)
-    price = np.where(raised, rng.uniform(1.01, 1.04, size), 1.0)
+    shrink = kept & ~expand & (state.rng.random(size) < np.minimum(shrink_rate, 0.2))
+    swap = expand & (state.rng.random(size) < SWAP_SHARE) & (state.plan < 3)
+    up = 1 + np.minimum(state.rng.lognormal(np.log(0.14), 0.6, size), 0.8)
+    down = state.rng.uniform(0.60, 0.92, size)
+    raised = due & kept & (state.contracts.term_months > 1) & (state.rng.random(size) < 0.6)
+    price = np.where(raised, state.rng.uniform(1.01, 1.04, size), 1.0)
     factor = np.where(expand, up, np.where(shrink, down, 1.0))
     state.mrr[:, PLATFORM] *= factor * price
     state.seats[:, PLATFORM] *= np.where(swap, 1.0, factor)
     state.plan[swap] += 1
-    renewed = kept & due & (contracts.term_months > 1)
+    renewed = kept & due & (state.contracts.term_months > 1)
     kind = np.select([swap, expand, shrink], [SWAP, EXPAND, CONTRACT], RENEW)
-    fresh = swap & (rng.random(size) < 0.5)
-    _change_platform(rng, timeline, state, contracts, month, renewed | expand | shrink, due, kind, fresh)
-    _renew_extras(rng, timeline, state, contracts, month, renewed, price, health)
-    _add_extras(rng, timeline, state, contracts, month, kept & ~due, growth)
+    fresh = swap & (state.rng.random(size) < 0.5)
+    _change_platform(state, month, renewed | expand | shrink, due, kind, fresh=fresh)
+    _renew_extras(state, month, renewed, price, health)
+    _add_extras(state, month, kept & ~due, growth)
 
 
-def _change_platform(
-    rng: np.random.Generator,
-    timeline: Timeline,
-    state: _State,
-    contracts: Contracts,
-    month: int,
-    changed: Bools,
-    due: Bools,
-    kind: Ints,
-    fresh: Bools,
-) -> None:
+def _change_platform(state: _State, month: int, changed: Bools, due: Bools, kind: Ints, *, fresh: Bools) -> None:
     accounts = np.flatnonzero(changed)
-    on_contract = _contract_days(timeline, contracts, month, accounts)
-    days = np.where(due[accounts], on_contract, _random_days(rng, timeline, month, len(accounts)))
-    gap = rng.integers(2, 10, len(accounts))
-    late = due[accounts] & (contracts.term_months[accounts] > 1) & (rng.random(len(accounts)) < LATE_RENEWAL_SHARE)
-    late &= contracts.contract_day[accounts] + gap <= MAX_CONTRACT_DAY
-    _record(state, contracts, accounts[late], PLATFORM, days[late], END, fresh=False)
+    on_contract = _contract_days(state, month, accounts)
+    days = np.where(due[accounts], on_contract, _random_days(state, month, len(accounts)))
+    gap = state.rng.integers(2, 10, len(accounts))
+    late = (
+        due[accounts]
+        & (state.contracts.term_months[accounts] > 1)
+        & (state.rng.random(len(accounts)) < LATE_RENEWAL_SHARE)
+    )
+    late &= state.contracts.contract_day[accounts] + gap <= MAX_CONTRACT_DAY
+    _record(state, accounts[late], PLATFORM, days[late], END, fresh=False)
     days = days + np.where(late, gap, 0)
-    _record(state, contracts, accounts, PLATFORM, days, kind[accounts], fresh=fresh[accounts] | late)
+    _record(state, accounts, PLATFORM, days, kind[accounts], fresh=fresh[accounts] | late)
 
 
-def _renew_extras(
-    rng: np.random.Generator,
-    timeline: Timeline,
-    state: _State,
-    contracts: Contracts,
-    month: int,
-    renewed: Bools,
-    price: Floats,
-    health: Floats,
-) -> None:
+def _renew_extras(state: _State, month: int, renewed: Bools, price: Floats, health: Floats) -> None:
     """The other lines renew with the platform; a few are dropped then."""
     for line in (*ADD_ONS, SECOND_REGION):
         accounts = np.flatnonzero(renewed & (state.mrr[:, line] > 0))
-        dropped = rng.random(len(accounts)) < np.minimum(0.04 * np.exp(-0.6 * health[accounts]), 0.5)
-        days = _contract_days(timeline, contracts, month, accounts)
+        dropped = state.rng.random(len(accounts)) < np.minimum(0.04 * np.exp(-0.6 * health[accounts]), 0.5)
+        days = _contract_days(state, month, accounts)
         state.mrr[accounts, line] *= price[accounts]
-        _record(state, contracts, accounts[~dropped], line, days[~dropped], RENEW, fresh=False)
-        _record(state, contracts, accounts[dropped], line, days[dropped], END, fresh=False)
+        _record(state, accounts[~dropped], line, days[~dropped], RENEW, fresh=False)
+        _record(state, accounts[dropped], line, days[dropped], END, fresh=False)
         state.mrr[accounts[dropped], line] = state.seats[accounts[dropped], line] = 0.0
 
 
-def _add_extras(
-    rng: np.random.Generator,
-    timeline: Timeline,
-    state: _State,
-    contracts: Contracts,
-    month: int,
-    kept: Bools,
-    growth: Floats,
-) -> None:
+def _add_extras(state: _State, month: int, kept: Bools, growth: Floats) -> None:
     size = len(kept)
     for line in ADD_ONS:
-        rate = TRAITS.of("add_on_rate", contracts.tier) * np.exp(0.6 * growth - 0.2)
-        added = kept & (state.mrr[:, line] == 0) & (rng.random(size) < rate)
+        rate = TRAITS.of("add_on_rate", state.contracts.tier) * np.exp(0.6 * growth - 0.2)
+        added = kept & (state.mrr[:, line] == 0) & (state.rng.random(size) < rate)
         accounts = np.flatnonzero(added)
-        state.mrr[accounts, line] = state.mrr[accounts, PLATFORM] * rng.uniform(*ADD_ON_SHARE, len(accounts))
-        days = _random_days(rng, timeline, month, len(accounts))
-        _record(state, contracts, accounts, line, days, START, fresh=True)
-    _try_out(rng, timeline, state, contracts, month, kept)
+        state.mrr[accounts, line] = state.mrr[accounts, PLATFORM] * state.rng.uniform(*ADD_ON_SHARE, len(accounts))
+        days = _random_days(state, month, len(accounts))
+        _record(state, accounts, line, days, START, fresh=True)
+    _try_out(state, month, kept)
 
 
-def _try_out(
-    rng: np.random.Generator, timeline: Timeline, state: _State, contracts: Contracts, month: int, kept: Bools
-) -> None:
+def _try_out(state: _State, month: int, kept: Bools) -> None:
     """Trials of an add-on that come to nothing; in months apart, so that two never overlap."""
-    trying = kept & (rng.random(len(kept)) < 0.006) & ((month + np.arange(len(kept))) % 3 == 0)
+    trying = kept & (state.rng.random(len(kept)) < 0.006) & ((month + np.arange(len(kept))) % 3 == 0)
     accounts = np.flatnonzero(trying)
-    days = _random_days(rng, timeline, month, len(accounts))
-    _record(state, contracts, accounts, TRIAL_LINE, days, TRIAL, fresh=True)
-    _record(state, contracts, accounts, TRIAL_LINE, days + TRIAL_DAYS, END, fresh=False)
+    days = _random_days(state, month, len(accounts))
+    _record(state, accounts, TRIAL_LINE, days, TRIAL, fresh=True)
+    _record(state, accounts, TRIAL_LINE, days + TRIAL_DAYS, END, fresh=False)

@@ -15,6 +15,7 @@ from segmentation_assets.sample.traits import DEPARTMENT_SHARE, DEPARTMENTS, ROL
 
 LEAVING_RATE = 0.010  # of a user's account leaving its employer, per month
 SERVICE_SHARE = 0.012
+TRUE_UP_SHARE = 0.04  # accounts with more users than seats
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,12 @@ class Users:
 
 
 def draw_users(company: Company) -> Users:
+    """Everyone who had a user in the window, as many as the seats call for."""
     rng = company.stream("product_users")
     timeline = company.timeline
     ratio = np.clip(rng.normal(1.0, 0.09, company.customers), 0.75, 1.2)
+    above = rng.random(company.customers) < TRUE_UP_SHARE
+    ratio = np.where(above, rng.uniform(1.3, 1.7, company.customers), ratio)
     places = np.where(company.seats > 0, np.maximum(np.round(company.seats * ratio[:, None]), 1), 0).astype(np.int64)
     account, number, month = _first_generation(places)
     start = np.maximum(timeline.month_starts[month], company.first_paid[account])
@@ -47,7 +51,7 @@ def draw_users(company: Company) -> Users:
     leave = _place_ends(company, rng, places, account, number)
     rank = _ranks(rng, account)
     service = rng.random(len(account)) < SERVICE_SHARE
-    account, created, gone, rank, service = _generations(rng, account, created, leave, rank, service)
+    account, created, gone, rank, service = _generations(rng, account, created, leave, rank=rank, service=service)
     known = (created <= timeline.last_day) & (gone >= timeline.first_day) & (gone > created)
     order = np.flatnonzero(known)
     order = order[np.lexsort((rank[order], created[order], account[order]))]
@@ -102,7 +106,7 @@ def _ranks(rng: np.random.Generator, account: Ints) -> Floats:
 
 
 def _generations(
-    rng: np.random.Generator, account: Ints, created: Ints, leave: Ints, rank: Floats, service: Bools
+    rng: np.random.Generator, account: Ints, created: Ints, leave: Ints, *, rank: Floats, service: Bools
 ) -> tuple[Ints, Ints, Ints, Floats, Bools]:
     """People change: who leaves early is followed by another with the same keenness, three times at most."""
     parts: list[tuple[Ints, Ints, Ints, Floats, Bools]] = []
@@ -113,12 +117,14 @@ def _generations(
         follow = gone < leave
         start = gone + rng.integers(0, 40, len(account))
         follow &= start < leave
-        account, created, leave, rank, service = (a[follow] for a in (account, start, leave, rank, service))
-    account, created, gone, rank, service = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return account, created, gone, rank, service
+        account, created, leave = account[follow], start[follow], leave[follow]
+        rank, service = rank[follow], service[follow]
+    columns: list[np.ndarray] = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    return columns[0], columns[1], columns[2], columns[3], columns[4]
 
 
 def product_users(company: Company, users: Users) -> pa.Table:
+    """The users as the product exports them."""
     rng = company.stream("product_users_table")
     size = len(users)
     columns = {

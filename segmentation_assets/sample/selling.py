@@ -34,6 +34,8 @@ CYCLE_DAYS = (140, 80, 40, 18)
 
 @dataclass(frozen=True)
 class Deals:
+    """Opportunities before they get an id, in the reporting currency."""
+
     account: Ints
     kind: Ints
     stage: Ints
@@ -47,6 +49,7 @@ def _joined(parts: list[Deals]) -> Deals:
 
 
 def opportunities(company: Company) -> pa.Table:
+    """Won, lost and open deals of the window."""
     rng = company.stream("opportunities")
     deals = _joined([_won(rng, company), _lost_renewals(rng, company), _lost(rng, company), _open(rng, company)])
     timeline = company.timeline
@@ -77,7 +80,7 @@ def _lead_time(rng: np.random.Generator, company: Company, account: Ints) -> Int
 
 
 def _won(rng: np.random.Generator, company: Company) -> Deals:
-    """Every start, growth and renewal of a paid subscription has a won deal of its size, closed up to a week before."""
+    """Each start, growth and renewal of a paid subscription has a won deal of its size, a few days before."""
     rows = company.subscriptions
     mine = (rows.account < company.customers) & (rows.mrr > 0)
     wanted = np.flatnonzero(mine & np.isin(rows.kind, (START, EXPAND, SWAP, RENEW)))
@@ -118,14 +121,18 @@ def _open(rng: np.random.Generator, company: Company) -> Deals:
     """The pipeline at the end: expansions by growth, renewals that come near, new business of prospects."""
     last, latest = company.timeline.last_day, company.timeline.months - 1
     growth = company.latents.growth[:, latest]
-    chance = np.minimum(np.array([0.5, 0.35, 0.15, 0.04])[company.tier[: company.customers]] * np.exp(0.4 * growth), 0.9)
+    chance = np.minimum(
+        np.array([0.5, 0.35, 0.15, 0.04])[company.tier[: company.customers]] * np.exp(0.4 * growth), 0.9
+    )
     expanding = np.flatnonzero(company.live & (rng.random(company.customers) < chance))
     size = 12 * company.mrr[expanding, latest] * rng.uniform(0.08, 0.5, len(expanding))
     rows = company.subscriptions
     due = (rows.line == 0) & (rows.end == NEVER) & (rows.term_end < last + 90) & (rows.account < company.customers)
     renewing = np.unique(rows.account[due & (rows.mrr > 0)])
     prospects = np.arange(company.customers + len(company.merged), company.all_accounts)
-    fresh = np.array([250_000, 60_000, 18_000, 7_000])[company.tier[prospects]] * rng.lognormal(0, 0.4, len(prospects))
+    fresh = np.array([250_000, 60_000, 18_000, 7_000])[company.tier[prospects]] * rng.lognormal(
+        0, 0.4, len(prospects)
+    )
     account = np.concatenate([expanding, renewing, prospects])
     kind = np.repeat([EXPANSION, RENEWAL, NEW], [len(expanding), len(renewing), len(prospects)])
     amount = np.concatenate([size, 12 * company.mrr[renewing, latest], fresh])
@@ -134,6 +141,7 @@ def _open(rng: np.random.Generator, company: Company) -> Deals:
 
 
 def leads(company: Company) -> pa.Table:
+    """Companies that asked, almost one a year for each live account."""
     rng = company.stream("leads")
     timeline = company.timeline
     size = int(rng.poisson(company.live.sum() * 0.9 * timeline.days / 365)) + 3
@@ -154,6 +162,7 @@ def leads(company: Company) -> pa.Table:
 
 
 def gtm_spend(company: Company) -> pa.Table:
+    """Spend per month and motion, a share of ARR."""
     rng = company.stream("gtm_spend")
     months = company.timeline.window_months
     arr = 12 * company.mrr.sum(axis=0)[months]

@@ -9,7 +9,7 @@ import pyarrow as pa
 from segmentation_assets.sample import tables
 from segmentation_assets.sample.company import Company
 from segmentation_assets.sample.crm import Firmographics, Roster, account_csm
-from segmentation_assets.sample.timeline import Bools, Ints
+from segmentation_assets.sample.timeline import NEVER, Bools, Ints
 from segmentation_assets.sample.touchpoints import happenings
 from segmentation_assets.sample.traits import ACTIVITIES, TRAITS
 
@@ -62,7 +62,8 @@ def _worked(
 
 def _accounts(rng: np.random.Generator, company: Company, owner: Ints, csm: Ints, day: Ints) -> Ints:
     """An account of each entry's CSM, drawn by weight; -1 where there is none, or it is no customer that day."""
-    members = np.flatnonzero((owner >= 0) & (company.last_paid > day.min(initial=0)))
+    current = (company.first_paid <= day.max(initial=0)) & (company.last_paid > day.min(initial=NEVER))
+    members = np.flatnonzero((owner >= 0) & current)
     members = members[np.argsort(owner[members], kind="stable")]
     if len(members) == 0:
         return np.full(len(csm), -1)
@@ -85,6 +86,7 @@ def _trouble(company: Company, members: Ints, day: Ints) -> np.ndarray:
 
 
 def custom_development(company: Company) -> pa.Table:
+    """Development hours for the large accounts."""
     rng = company.stream("custom_development")
     rate = np.array([0.35, 0.08, 0.01, 0.0])[company.tier[: company.customers]][:, None]
     found = happenings(company, rng, rate * (company.mrr > 0), weekends=0.0)

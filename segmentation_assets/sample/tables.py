@@ -5,6 +5,7 @@ Belongs here: names, order and types of the written columns, Parquet writing. No
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -84,8 +85,8 @@ DAILY = ("product_usage",)
 
 def choice(pool: Sequence[str] | pa.Array, codes: np.ndarray, null: Bools | None = None) -> pa.Array:
     """Text column: `pool[codes]`, null where `null`."""
-    values = pool if isinstance(pool, pa.Array) else pa.array(list(pool), pa.string())
-    return values.take(pa.array(codes.astype(np.int64), mask=null))
+    texts: Any = pool if isinstance(pool, pa.Array) else pa.array(list(pool), pa.string())
+    return texts.take(pa.array(codes.astype(np.int64), mask=null))
 
 
 def ids(prefix: str, numbers: Ints, width: int) -> pa.Array:
@@ -94,6 +95,7 @@ def ids(prefix: str, numbers: Ints, width: int) -> pa.Array:
 
 
 def dates(days: np.ndarray, null: Bools | None = None) -> pa.Array:
+    """Dates from days since 1970-01-01, null where `null`."""
     return pa.array(days.astype(np.int32), mask=null).cast(pa.date32())
 
 
@@ -103,11 +105,8 @@ def moments(seconds: np.ndarray, null: Bools | None = None) -> pa.Array:
 
 
 def values(numbers: np.ndarray, null: Bools | None = None) -> pa.Array:
+    """Numbers or flags as they are, null where `null`."""
     return pa.array(numbers, mask=null)
-
-
-def nothing(rows: int) -> pa.Array:
-    return pa.nulls(rows, pa.string())
 
 
 def table(name: str, columns: Columns) -> pa.Table:
@@ -122,5 +121,6 @@ def table(name: str, columns: Columns) -> pa.Table:
 
 
 def write(data: pa.Table, path: Path) -> None:
+    """One Parquet file; folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(data, path, compression="zstd", compression_level=1)

@@ -8,12 +8,13 @@ import zlib
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
 
 BILLING_MONTHS = 60
@@ -23,10 +24,12 @@ _EPOCH = date(1970, 1, 1)
 
 
 def day_number(day: date) -> int:
+    """Days since 1970-01-01."""
     return (day - _EPOCH).days
 
 
 def day_of(number: int) -> date:
+    """The date of a day number."""
     return _EPOCH + timedelta(days=int(number))
 
 
@@ -45,10 +48,12 @@ class Timeline:
 
     @cached_property
     def last_day(self) -> int:
+        """Number of the `end` day."""
         return day_number(self.end)
 
     @cached_property
     def first_day(self) -> int:
+        """Number of the first day of the activity window."""
         return self.last_day - self.days + 1
 
     @cached_property
@@ -67,6 +72,7 @@ class Timeline:
 
     @property
     def simulated(self) -> int:
+        """Billed months and the future ones."""
         return self.months + FUTURE_MONTHS
 
     @cached_property
@@ -80,6 +86,7 @@ class Timeline:
         return np.minimum(self.month_ends[: self.months], self.last_day)
 
     def month_of(self, days: Ints) -> Ints:
+        """Index of the month that holds each day; -1 before the first."""
         return np.searchsorted(self.month_starts, days, side="right") - 1
 
     @cached_property

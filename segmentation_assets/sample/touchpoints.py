@@ -40,13 +40,19 @@ class Happenings:
         return len(self.account)
 
     def health(self, company: Company) -> Floats:
+        """Health of each account in the month of the happening."""
         return company.latents.health[self.account, self.month]
 
 
 def happenings(
-    company: Company, rng: np.random.Generator, rate: Floats, *, weekends: float = _WEEKEND_KEPT, distinct: bool = False
+    company: Company,
+    rng: np.random.Generator,
+    rate: Floats,
+    *,
+    weekends: float = _WEEKEND_KEPT,
+    distinct: bool = False,
 ) -> Happenings:
-    """Draw from `rate` (customer × billed month, happenings a month); `distinct`: at most one per account and day."""
+    """Draw from `rate` (customer × billed month, a month); `distinct`: at most one per account and day."""
     timeline = company.timeline
     months = timeline.window_months
     count = rng.poisson(np.broadcast_to(rate, (company.customers, timeline.months))[:, months])
@@ -75,6 +81,7 @@ def _tier(company: Company) -> Ints:
 
 
 def support_tickets(company: Company) -> pa.Table:
+    """Tickets: more of them, slower and unhappier, where health is poor."""
     rng = company.stream("support_tickets")
     health = _grid(company, "health")
     self_served = np.array([1.15, 1.0, 0.85, 0.6])[_tier(company)][:, None]
@@ -99,7 +106,8 @@ def support_tickets(company: Company) -> pa.Table:
         "handling_hours": tables.values(np.round(rng.lognormal(-0.4 + 0.25 * priority, 0.6), 2), unresolved),
         "csat": tables.values(csat, (rng.random(size) < 0.6) | unresolved),
         "sentiment": tables.values(
-            np.round(np.tanh(0.15 + 0.45 * happy + 0.35 * rng.standard_normal(size)), 3), rng.random(size) < 0.1
+            np.round(np.tanh(0.15 + 0.45 * happy + 0.35 * rng.standard_normal(size)), 3),
+            rng.random(size) < 0.1,
         ),
         "is_escalated": rng.random(size) < np.clip(0.04 * np.exp(-0.8 * mood) * (1 + priority), 0, 0.6),
     }
@@ -107,6 +115,7 @@ def support_tickets(company: Company) -> pa.Table:
 
 
 def self_service_sessions(company: Company) -> pa.Table:
+    """Knowledge base, chatbot and community; smaller accounts use them more."""
     rng = company.stream("self_service_sessions")
     likes = np.array([0.7, 0.9, 1.1, 1.3])[_tier(company)][:, None]
     rate = 0.16 * (company.seats + 2) ** 0.85 * likes * np.exp(0.1 * _grid(company, "health")) * (company.mrr > 0)
@@ -122,6 +131,7 @@ def self_service_sessions(company: Company) -> pa.Table:
 
 
 def marketing_engagement(company: Company) -> pa.Table:
+    """Touches; champions take part more."""
     rng = company.stream("marketing_engagement")
     rate = 1.1 * np.exp(0.3 * _grid(company, "champion")) * (company.mrr > 0)
     found = happenings(company, rng, rate * np.array([2.2, 1.5, 0.9, 0.5])[_tier(company)][:, None], distinct=True)
@@ -136,6 +146,7 @@ def marketing_engagement(company: Company) -> pa.Table:
 
 
 def interactions(company: Company) -> pa.Table:
+    """Conversations; champions answer sooner and more often."""
     rng = company.stream("interactions")
     care = np.array([5.0, 2.4, 0.7, 0.12])[_tier(company)][:, None]
     found = happenings(company, rng, care * (company.mrr > 0), weekends=0.0)
@@ -159,6 +170,7 @@ def interactions(company: Company) -> pa.Table:
 
 
 def surveys(company: Company, users: Users) -> pa.Table:
+    """Scores on the scales of NPS (0 to 10), CSAT (1 to 5) and CES (1 to 7)."""
     rng = company.stream("surveys")
     found = happenings(company, rng, 0.055 * (company.seats + 1.0) ** 0.7)
     size = len(found)
@@ -219,6 +231,7 @@ def technology_installs(company: Company) -> pa.Table:
 
 
 def external_signals(company: Company) -> pa.Table:
+    """News of the account, good where it grows."""
     rng = company.stream("external_signals")
     found = happenings(company, rng, np.array([0.22, 0.14, 0.08, 0.05])[_tier(company)][:, None], weekends=0.5)
     size = len(found)
@@ -232,13 +245,15 @@ def external_signals(company: Company) -> pa.Table:
         "signal": tables.choice([signal[0] for signal in SIGNALS], signal),
         "observed_on": tables.dates(found.day),
         "weight": tables.values(
-            np.round(np.clip(weight[signal] + 0.15 * rng.standard_normal(size), -1, 1), 2), rng.random(size) < 0.06
+            np.round(np.clip(weight[signal] + 0.15 * rng.standard_normal(size), -1, 1), 2),
+            rng.random(size) < 0.06,
         ),
     }
     return tables.table("external_signals", columns)
 
 
 def success_goals(company: Company) -> pa.Table:
+    """Goals, each once per quarter; met sooner where health is good."""
     rng = company.stream("success_goals")
     found = happenings(company, rng, np.array([0.24, 0.14, 0.06, 0.015])[_tier(company)][:, None], weekends=0.0)
     code = rng.integers(0, len(GOALS), len(found))

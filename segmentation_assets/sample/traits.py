@@ -23,18 +23,19 @@ class TierTraits:
     arr_sigma: tuple[float, ...] = (0.25, 0.22, 0.28, 0.30)
     seat_weight: tuple[float, ...] = (3.6, 1.5, 0.55, 0.22)
     employees_median: tuple[float, ...] = (3_600, 650, 130, 45)
-    renewal_churn_logit: tuple[float, ...] = (-4.3, -3.6, -2.7, -2.3)
+    renewal_churn_logit: tuple[float, ...] = (-4.8, -3.8, -2.75, -2.2)
     monthly_contract_share: tuple[float, ...] = (0.0, 0.03, 0.15, 0.45)
-    expansion_rate: tuple[float, ...] = (0.048, 0.040, 0.018, 0.010)
+    expansion_rate: tuple[float, ...] = (0.088, 0.080, 0.042, 0.014)
     contraction_rate: tuple[float, ...] = (0.005, 0.006, 0.007, 0.006)
-    add_on_rate: tuple[float, ...] = (0.010, 0.008, 0.004, 0.001)
+    add_on_rate: tuple[float, ...] = (0.014, 0.012, 0.006, 0.002)
     add_ons_at_start: tuple[float, ...] = (0.45, 0.20, 0.07, 0.02)
     second_region_share: tuple[float, ...] = (0.35, 0.08, 0.01, 0.0)
     annual_billing_share: tuple[float, ...] = (0.80, 0.60, 0.40, 0.20)
     care_weight: tuple[float, ...] = (10.0, 3.0, 1.0, 0.05)
-    health_mean: tuple[float, ...] = (0.25, 0.12, 0.0, -0.30)
+    health_mean: tuple[float, ...] = (0.30, 0.20, 0.08, -0.40)
 
     def of(self, name: str, tier: np.ndarray) -> Floats:
+        """The named trait of each tier index."""
         return np.asarray(getattr(self, name), dtype=np.float64)[tier]
 
 
@@ -103,8 +104,15 @@ FUNDING_STAGES = ("bootstrapped", "seed", "series_a", "series_b", "series_c", "p
 MATURITIES = ("new_to_category", "replacing_incumbent")
 DECISION_PROCESSES = ("champion", "committee", "executive_mandate")
 INTEGRATION_NEEDS = ("standalone", "integrated", "deeply_integrated")
-USE_CASES = ("project_delivery", "client_onboarding", "marketing_operations", "it_service", "product_planning",
-             "compliance", "platform_standardisation")
+USE_CASES = (
+    "project_delivery",
+    "client_onboarding",
+    "marketing_operations",
+    "it_service",
+    "product_planning",
+    "compliance",
+    "platform_standardisation",
+)
 USE_CASE_SHARE = (0.26, 0.16, 0.15, 0.13, 0.13, 0.08, 0.09)
 
 ROLES = ("admin", "manager", "member", "viewer")
@@ -117,8 +125,22 @@ TICKET_CHANNELS = ("email", "chat", "phone", "portal")
 SELF_SERVICE_CHANNELS = ("knowledge_base", "chatbot", "community")
 MARKETING_CHANNELS = ("email", "webinar", "event", "content", "community", "in_app")
 INTERACTION_KINDS = ("meeting", "call", "email", "business_review")
-PLAYS = ("success_plan", "business_review", "renewal_outreach", "expansion_outreach", "intervention", "check_in")
-GOALS = ("time_to_value", "team_rollout", "process_automation", "reporting_live", "cost_saving", "integration_live")
+PLAYS = (
+    "success_plan",
+    "business_review",
+    "renewal_outreach",
+    "expansion_outreach",
+    "intervention",
+    "check_in",
+)
+GOALS = (
+    "time_to_value",
+    "team_rollout",
+    "process_automation",
+    "reporting_live",
+    "cost_saving",
+    "integration_live",
+)
 TOOLS: tuple[tuple[str, str, str], ...] = (
     ("salesforce", "crm", "complementary"),
     ("hubspot", "crm", "complementary"),
@@ -156,12 +178,103 @@ MOTIONS: tuple[tuple[str, str | None, float], ...] = (
     ("events", None, 0.15),
 )
 
-NAME_HEADS = ("North", "Blue", "Silver", "Bright", "Iron", "Cedar", "River", "Summit", "Clear", "Red", "Stone", "Green",
-              "Harbor", "Golden", "Swift", "Lumen", "Vertex", "Prime", "Atlas", "Nova")
-NAME_TAILS = ("field", "gate", "works", "line", "bridge", "peak", "path", "wave", "point", "forge", "leaf", "stack",
-              "crest", "well", "port", "grid", "craft", "light", "ridge", "flow")
-NAME_KINDS = ("Group", "Labs", "Partners", "Systems", "Health", "Logistics", "Media", "Retail", "Capital", "Software")
-FIRST_NAMES = ("Amara", "Ben", "Chiara", "Daniel", "Elif", "Farah", "Gustav", "Hana", "Ivan", "Julia", "Kofi", "Lena",
-               "Marco", "Nadia", "Omar", "Priya", "Quentin", "Rosa", "Samir", "Tess")
-LAST_NAMES = ("Adler", "Brooks", "Costa", "Dubois", "Evans", "Fischer", "Garcia", "Hughes", "Ito", "Jensen", "Kaur",
-              "Lopez", "Meyer", "Novak", "Okafor", "Patel", "Quinn", "Rossi", "Silva", "Tan")
+NAME_HEADS = (
+    "North",
+    "Blue",
+    "Silver",
+    "Bright",
+    "Iron",
+    "Cedar",
+    "River",
+    "Summit",
+    "Clear",
+    "Red",
+    "Stone",
+    "Green",
+    "Harbor",
+    "Golden",
+    "Swift",
+    "Lumen",
+    "Vertex",
+    "Prime",
+    "Atlas",
+    "Nova",
+)
+NAME_TAILS = (
+    "field",
+    "gate",
+    "works",
+    "line",
+    "bridge",
+    "peak",
+    "path",
+    "wave",
+    "point",
+    "forge",
+    "leaf",
+    "stack",
+    "crest",
+    "well",
+    "port",
+    "grid",
+    "craft",
+    "light",
+    "ridge",
+    "flow",
+)
+NAME_KINDS = (
+    "Group",
+    "Labs",
+    "Partners",
+    "Systems",
+    "Health",
+    "Logistics",
+    "Media",
+    "Retail",
+    "Capital",
+    "Software",
+)
+FIRST_NAMES = (
+    "Amara",
+    "Ben",
+    "Chiara",
+    "Daniel",
+    "Elif",
+    "Farah",
+    "Gustav",
+    "Hana",
+    "Ivan",
+    "Julia",
+    "Kofi",
+    "Lena",
+    "Marco",
+    "Nadia",
+    "Omar",
+    "Priya",
+    "Quentin",
+    "Rosa",
+    "Samir",
+    "Tess",
+)
+LAST_NAMES = (
+    "Adler",
+    "Brooks",
+    "Costa",
+    "Dubois",
+    "Evans",
+    "Fischer",
+    "Garcia",
+    "Hughes",
+    "Ito",
+    "Jensen",
+    "Kaur",
+    "Lopez",
+    "Meyer",
+    "Novak",
+    "Okafor",
+    "Patel",
+    "Quinn",
+    "Rossi",
+    "Silva",
+    "Tan",
+)

@@ -34,6 +34,7 @@ def _life(company: Company) -> Bools:
 
 
 def account_truth(company: Company) -> pa.Table:
+    """One row per customer ever, as of the end."""
     latest = company.timeline.months - 1
     latents = company.latents
     columns = {

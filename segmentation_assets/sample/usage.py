@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from segmentation_assets.sample import tables
 from segmentation_assets.sample.company import Company
@@ -20,6 +21,7 @@ from segmentation_assets.sample.people import Users
 from segmentation_assets.sample.timeline import NEVER, Bools, Floats, Ints, day_of
 from segmentation_assets.sample.traits import FEATURES, LINE_PRODUCTS, PRODUCTS, TRIAL_LINE
 
+TRUE_UP_RATIO = 1.2  # accounts with more users per seat than this work above their licence
 KIT = 6  # features a user may work with
 MOST_A_DAY = 4
 WEEKDAY_RATE = np.array([0.95, 1.05, 1.08, 1.05, 0.90, 0.14, 0.12])  # Monday first
@@ -52,7 +54,7 @@ def expected_share(company: Company) -> Floats:
     """Account × month: users expected to be engaged, as a share of licensed seats. The link from health to usage."""
     latents = company.latents
     level = 0.92 * latents.health + 0.12 * latents.champion
-    logit = 0.06 + 1.25 * level + 1.5 * np.minimum(level + 1.0, 0.0)
+    logit = -0.08 + 1.15 * level + 2.0 * np.minimum(level + 0.9, 0.0)
     share = 1.08 / (1 + np.exp(-logit))
     month = np.arange(share.shape[1])
     age = month[None, :] - company.contracts.start_month[:, None] + 0.5
@@ -60,17 +62,18 @@ def expected_share(company: Company) -> Floats:
 
 
 def draw_habits(company: Company, users: Users) -> Habits:
+    """Traits of users and accounts that hold for the whole window."""
     rng = company.stream("habits")
     size = len(users)
     health = company.latents.health.mean(axis=1)
     offset = max(int(company.timeline.window_months[0]) - 1, 0)
     keen = 1 - users.rank
-    rate = np.clip(rng.beta(4, 4.5, size) * (0.6 + 0.7 * keen), 0.06, 0.97)
+    rate = np.clip(rng.beta(4, 5, size) * (0.6 + 0.7 * keen), 0.06, 0.97)
     intensity = rng.lognormal(1.1, 0.75, size) * (0.5 + keen) * np.exp(0.15 * health[users.account])
     kit, kit_size = _kits(rng, company, users, health)
     begin, finish = _ownership(company)
     return Habits(
-        share=expected_share(company)[:, offset:] / users.seat_ratio[:, None],
+        share=expected_share(company)[:, offset:] / np.minimum(users.seat_ratio, TRUE_UP_RATIO)[:, None],
         offset=offset,
         rate=np.where(users.is_service, 0.97, rate),
         intensity=np.where(users.is_service, 60.0, intensity),
@@ -84,6 +87,7 @@ def draw_habits(company: Company, users: Users) -> Habits:
 
 
 def release_days(last_day: int) -> Ints:
+    """Day each feature came out, 0 for always."""
     return np.array([0 if days == 0 else last_day - days for *_, days in FEATURES])
 
 
@@ -191,7 +195,7 @@ def _rhythm(day: int) -> float:
 
 def _features(rng: np.random.Generator, habits: Habits, active: Ints) -> tuple[Ints, Ints]:
     """(user, feature) pairs of the day: a run of 1 to 4 of the user's favourites, none twice."""
-    wanted = 1 + rng.binomial(MOST_A_DAY - 1, 0.42, len(active))
+    wanted = 1 + rng.binomial(MOST_A_DAY - 1, 0.33, len(active))
     count = np.minimum(wanted, habits.kit_size[active])
     first = rng.integers(0, 1 << 30, len(active)) % habits.kit_size[active]
     user = np.repeat(active, count)
@@ -214,5 +218,5 @@ def _soiled(rng: np.random.Generator, data: pa.Table) -> tuple[pa.Table, int]:
     unknown = np.zeros(len(copied), bool)
     unknown[copies[::2]] = True
     names = tables.ids("X", np.arange(len(copies[::2])), 7)
-    mixed = pa.compute.replace_with_mask(copied["user_id"].combine_chunks(), pa.array(unknown), names)
+    mixed = pc.call_function("replace_with_mask", [copied["user_id"].combine_chunks(), pa.array(unknown), names])
     return copied.set_column(0, "user_id", mixed), len(picked)
