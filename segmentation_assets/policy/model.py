@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from segmentation_assets.policy.capacity import CoveragePolicy, ScenarioPolicy
 from segmentation_assets.policy.company import CompanyPolicy, ExtractsPolicy
 from segmentation_assets.policy.section import Section
 from segmentation_assets.policy.service import (
@@ -45,6 +46,8 @@ class Policy(Section):
 
     company: CompanyPolicy
     extracts: ExtractsPolicy
+    coverage: CoveragePolicy
+    scenario: ScenarioPolicy
     support: SupportPolicy
     engagement: EngagementPolicy
     technology: TechnologyPolicy
