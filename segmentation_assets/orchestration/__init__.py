@@ -1,1 +1,5 @@
-"""Dagster, and nothing but Dagster: assets, checks, partitions, jobs and resources made from the catalogue."""
+"""Dagster, and only Dagster: assets made from the catalogue, checks, partitions, jobs, resources, the event log.
+
+Not here: what a table means or how it is computed. This room is the only one, with `definitions`, that imports
+dagster, so that `show`, `explain` and notebooks stay light.
+"""

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from segmentation_assets.policy.capacity import CoveragePolicy, ScenarioPolicy
 from segmentation_assets.policy.company import CompanyPolicy, ExtractsPolicy
+from segmentation_assets.policy.orchestration import OrchestrationPolicy
 from segmentation_assets.policy.section import Section
 from segmentation_assets.policy.service import (
     CostPolicy,
@@ -46,6 +47,7 @@ class Policy(Section):
 
     company: CompanyPolicy
     extracts: ExtractsPolicy
+    orchestration: OrchestrationPolicy
     coverage: CoveragePolicy
     scenario: ScenarioPolicy
     support: SupportPolicy

@@ -1,0 +1,145 @@
+"""Dagster's event log on SQLite, with its databases kept open between events.
+
+Here: how events reach Dagster's own files. Not here: which events there are, or any other storage.
+
+Stock Dagster builds a SQLAlchemy engine, a connection and a schema check for every event that it stores. The files,
+their tables and `synchronous = FULL` are the same here, so either class reads what the other wrote. It overrides
+private methods of dagster 1.13; `tests/orchestration/test_event_log.py` holds both against each other.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as db
+from dagster import Field, StringSource
+from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS
+from dagster._core.events.log import EventLogEntry
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._serdes import ConfigurableClassData
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.pool import StaticPool
+
+_MOST_OPEN = 8
+"""Databases kept open at most: the index, the run that writes, and a few that the UI looks at."""
+
+
+class KeptOpenEventLogStorage(SqliteEventLogStorage):
+    """SQLite event log that keeps its connections, and stores a batch of events in one transaction per file."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._engines: OrderedDict[str, Engine] = OrderedDict()
+        self._owner = os.getpid()
+        self._tables: set[str] = set()
+        self._has_index_columns = False
+        super().__init__(base_dir, inst_data)
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """`base_dir`, by default where stock Dagster keeps the same files: `$DAGSTER_HOME/history/runs`."""
+        return {"base_dir": Field(StringSource, is_required=False)}
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> KeptOpenEventLogStorage:
+        """Raises KeyError where neither the configuration nor DAGSTER_HOME says where the files are."""
+        base_dir = config_value.get("base_dir") or str(Path(os.environ["DAGSTER_HOME"], "history", "runs"))
+        return cls(base_dir, inst_data)
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[Connection]:
+        with self._db_lock, self._engine(shard).connect() as connection, connection.begin():
+            yield connection
+
+    def _engine(self, shard: str) -> Engine:
+        if self._owner != os.getpid():  # SQLite connections must not be carried over a fork
+            self._engines, self._owner = OrderedDict(), os.getpid()
+        if shard not in self._engines:
+            self._engines[shard] = self._opened(shard)
+        self._engines.move_to_end(shard)
+        while len(self._engines) > _MOST_OPEN:
+            self._engines.popitem(last=False)[1].dispose()
+        return self._engines[shard]
+
+    def _opened(self, shard: str) -> Engine:
+        engine = db.create_engine(
+            self.conn_string_for_shard(shard),
+            poolclass=StaticPool,
+            # `_db_lock` lets one thread at a time use a connection.
+            connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+        )
+        db.event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous = FULL"))
+        if shard not in self._initialized_dbs:
+            self._initdb(engine)
+            self._initialized_dbs.add(shard)
+        return engine
+
+    def close(self) -> None:
+        """Close all connections; the next event opens what it needs."""
+        with self._db_lock:
+            while self._engines:
+                self._engines.popitem()[1].dispose()
+
+    def dispose(self) -> None:
+        """Dagster's end of the storage's life."""
+        self.close()
+        super().dispose()
+
+    def wipe(self) -> None:
+        """Dagster's removal of all events: of the files too, so none may stay open."""
+        self.close()
+        super().wipe()
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the index has this table; a table that was there once stays."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
+
+    def _has_asset_key_index_cols_on_connection(self, conn: Connection) -> bool:
+        if not self._has_index_columns:
+            self._has_index_columns = super()._has_asset_key_index_cols_on_connection(conn)
+        return self._has_index_columns
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Store events of one run (Dagster batches one per partition) as `store_event` would, one by one."""
+        if len({event.run_id for event in events}) != 1:
+            super().store_event_batch(events)
+            return
+        insert = SqlEventLogStorageTable.insert()
+        rows = [self._event_to_row(event) for event in events]
+        with self.run_connection(events[0].run_id) as connection:
+            connection.execute(insert, rows)
+        mirrored = [
+            (event, row)
+            for event, row in zip(events, rows, strict=True)
+            if event.is_dagster_event and event.dagster_event_type in ASSET_EVENTS | ASSET_CHECK_EVENTS
+        ]
+        with self.index_connection() as connection:
+            ids = [connection.execute(insert, row).inserted_primary_key[0] for _, row in mirrored]
+            stored = [(event, i) for (event, _), i in zip(mirrored, ids, strict=True)]
+            self._store_asset_events(connection, [s for s in stored if _is_asset_event(s[0])])
+        for event, event_id in stored:
+            if not _is_asset_event(event):
+                self.store_asset_check_event(event, event_id)
+
+    def _store_asset_events(
+        self, connection: Connection, stored: Sequence[tuple[EventLogEntry, int]]
+    ) -> None:
+        self._store_asset_event_tags(connection, [event for event, _ in stored], [i for _, i in stored])
+        # The row of an asset holds its last event of a kind: earlier ones of the batch would be overwritten.
+        last = {(str(event.get_dagster_event().asset_key), event.dagster_event_type): (event, i) for event, i in stored}
+        for event, event_id in last.values():
+            self._store_asset_event(connection, event, event_id)
+
+
+def _is_asset_event(event: EventLogEntry) -> bool:
+    return event.dagster_event_type in ASSET_EVENTS
