@@ -1,0 +1,46 @@
+"""What was known on a day: rows of extracts as they stood then, and which account they count for.
+
+Here: joining an extract with the days of a run by what was known, and merged accounts. Not here: any figure made of it.
+"""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.extracts.contracts import HISTORY_COLUMNS, CrmAccounts
+from segmentation_assets.warehouse.as_of import Spine
+from segmentation_assets.warehouse.registry import Table
+
+_DOUBLINGS = 3
+"""Merges of merges are followed 2 ** 3 = 8 deep; an even depth leaves two records merged into each other as they are."""
+
+
+def known(extract: ir.Table, spine: ir.Table, *days: str) -> ir.Table:
+    """Per `as_of`, the rows of an extract known then, with the spine columns `days` and without the known-from columns.
+
+    Facts dated after `as_of` are not filtered out: known is not the same as happened.
+    """
+    at = spine.select("as_of", *days)
+    in_force = (extract.known_from <= at.as_of) & (at.as_of < extract.known_to)
+    return at.join(extract, in_force).drop(*HISTORY_COLUMNS)
+
+
+def surviving_account(crm_accounts: Table[CrmAccounts], spine: Table[Spine]) -> ir.Table:
+    """Per `as_of` and account known then: `surviving_account_id`, itself or the account it was merged into.
+
+    A merge into an account that the CRM does not know is ignored, lest its figures vanish.
+    """
+    rows = known(crm_accounts, spine).select("as_of", "account_id", "merged_into_account_id")
+    ids = rows.select(day="as_of", target="account_id")
+    step = rows.left_join(ids, [("as_of", "day"), ("merged_into_account_id", "target")]).select(
+        "as_of", "account_id", surviving_account_id=ibis.coalesce(ibis._.target, ibis._.account_id)
+    )
+    for _ in range(_DOUBLINGS):
+        onward = step.select("as_of", merged_id="account_id", further="surviving_account_id").view()
+        step = (
+            step.view()
+            .join(onward, ["as_of", ("surviving_account_id", "merged_id")])
+            .select("as_of", "account_id", surviving_account_id="further")
+        )
+    return step
