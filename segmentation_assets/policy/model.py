@@ -18,6 +18,14 @@ from pydantic import ValidationError
 from segmentation_assets.policy.capacity import CoveragePolicy, ScenarioPolicy
 from segmentation_assets.policy.company import CompanyPolicy, ExtractsPolicy
 from segmentation_assets.policy.orchestration import OrchestrationPolicy
+from segmentation_assets.policy.scores import (
+    BehavioralPolicy,
+    ChurnPolicy,
+    FirmographicPolicy,
+    HealthPolicy,
+    NeedsPolicy,
+    TechnographicPolicy,
+)
 from segmentation_assets.policy.section import Section
 from segmentation_assets.policy.service import (
     CostPolicy,
@@ -55,6 +63,12 @@ class Policy(Section):
     technology: TechnologyPolicy
     signals: SignalsPolicy
     costs: CostPolicy
+    firmographic: FirmographicPolicy
+    technographic: TechnographicPolicy
+    behavioral: BehavioralPolicy
+    needs: NeedsPolicy
+    health: HealthPolicy
+    churn: ChurnPolicy
     value: ValuePolicy
     value_tier: ValueTierPolicy
     lifetime: LifetimePolicy
