@@ -1,6 +1,7 @@
 """What was known on a day: rows of extracts as they stood then, and which account they count for.
 
-Here: joining an extract with the days of a run by what was known, and merged accounts. Not here: any figure made of it.
+Here: joining an extract with the days of a run by what was known, merged accounts, parents of parents. Not here: any
+figure made of it.
 """
 
 from __future__ import annotations
@@ -31,16 +32,24 @@ def surviving_account(crm_accounts: Table[CrmAccounts], spine: Table[Spine]) -> 
 
     A merge into an account that the CRM does not know is ignored, lest its figures vanish.
     """
-    rows = known(crm_accounts, spine).select("as_of", "account_id", "merged_into_account_id")
-    ids = rows.select(day="as_of", target="account_id")
-    step = rows.left_join(ids, [("as_of", "day"), ("merged_into_account_id", "target")]).select(
-        "as_of", "account_id", surviving_account_id=ibis.coalesce(ibis._.target, ibis._.account_id)
+    return followed(known(crm_accounts, spine), "merged_into_account_id", "surviving_account_id")
+
+
+def followed(accounts: ir.Table, pointer: str, name: str) -> ir.Table:
+    """(as_of, account_id) -> `name`: the account at the end of the chain that the column `pointer` starts.
+
+    An account that points nowhere, or to an account that is not in `accounts`, is its own end.
+    """
+    rows = accounts.select("as_of", "account_id", pointer=pointer)
+    ids = rows.select(day="as_of", target="account_id").view()
+    step = rows.left_join(ids, [("as_of", "day"), ("pointer", "target")]).select(
+        "as_of", "account_id", end=ibis.coalesce(ibis._.target, ibis._.account_id)
     )
     for _ in range(_DOUBLINGS):
-        onward = step.select("as_of", merged_id="account_id", further="surviving_account_id").view()
+        onward = step.select("as_of", via="account_id", further="end").view()
         step = (
             step.view()
-            .join(onward, ["as_of", ("surviving_account_id", "merged_id")])
-            .select("as_of", "account_id", surviving_account_id="further")
+            .join(onward, ["as_of", ("end", "via")])
+            .select("as_of", "account_id", end="further")
         )
-    return step
+    return step.select("as_of", "account_id", **{name: "end"})
