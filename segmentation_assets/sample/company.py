@@ -113,7 +113,7 @@ class Company:
 def found_company(seed: int, wish: Wish) -> Company:
     """Simulate a pool and keep, tier by tier, the first accounts among which just enough are live at the end."""
     timeline, accounts = wish.timeline, wish.accounts
-    rng = stream(seed, "company")
+    rng = stream(seed, "accounts")
     wanted = _tier_counts(accounts)
     tier = np.repeat(np.arange(len(TIERS)), [POOL * n + 40 * (n > 0) for n in wanted])
     slots = max(1, round(accounts / ACCOUNTS_PER_CSM))

@@ -16,6 +16,7 @@ from segmentation_assets.sample.traits import DEPARTMENT_SHARE, DEPARTMENTS, ROL
 LEAVING_RATE = 0.010  # of a user's account leaving its employer, per month
 SERVICE_SHARE = 0.012
 TRUE_UP_SHARE = 0.04  # accounts with more users than seats
+KEENEST_PLACE = 0.35  # of one step: below one half, so that the only user of an account is rarely an idle one
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,13 @@ def _place_ends(company: Company, rng: np.random.Generator, places: Ints, accoun
 
 
 def _ranks(rng: np.random.Generator, account: Ints) -> Floats:
-    """A shuffled place within the account, as a share: (place + 0.5) / size."""
+    """A shuffled place within the account, as a share of its size."""
     order = np.lexsort((rng.random(len(account)), account))
     size = np.bincount(account)
     first = np.cumsum(size) - size
     place = np.empty(len(account), np.int64)
     place[order] = np.arange(len(account)) - first[account[order]]
-    return (place + 0.5) / size[account]
+    return (place + KEENEST_PLACE) / size[account]
 
 
 def _generations(

@@ -54,7 +54,7 @@ def expected_share(company: Company) -> Floats:
     """Account × month: users expected to be engaged, as a share of licensed seats. The link from health to usage."""
     latents = company.latents
     level = 0.92 * latents.health + 0.12 * latents.champion
-    logit = -0.08 + 1.15 * level + 2.0 * np.minimum(level + 0.9, 0.0)
+    logit = -0.16 + 1.15 * level + 2.2 * np.minimum(level + 0.75, 0.0)
     share = 1.08 / (1 + np.exp(-logit))
     month = np.arange(share.shape[1])
     age = month[None, :] - company.contracts.start_month[:, None] + 0.5

@@ -1,0 +1,48 @@
+"""One middling and one small company, written once for all tests of the sample."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+
+from segmentation_assets.sample import SampleSummary, generate
+
+END = date(2025, 6, 17)
+
+
+@dataclass(frozen=True)
+class Sample:
+    summary: SampleSummary
+    connection: duckdb.DuckDBPyConnection
+
+    def frame(self, query: str) -> pd.DataFrame:
+        """Rows of the query over views named like the extracts; `{end}` is the last day."""
+        return self.connection.execute(query.replace("{end}", f"DATE '{self.summary.end}'")).df()
+
+    def value(self, query: str) -> float:
+        return self.frame(query).iloc[0, 0]
+
+
+def opened(summary: SampleSummary) -> Sample:
+    connection = duckdb.connect()
+    for path in sorted(summary.directory.iterdir()):
+        if path.suffix == ".parquet":
+            connection.execute(f"CREATE VIEW {path.stem} AS SELECT * FROM '{path}'")
+        elif path.is_dir() and path.name != "truth":
+            files = f"read_parquet('{path}/*.parquet', filename = true)"
+            connection.execute(f"CREATE VIEW {path.name} AS SELECT * FROM {files}")
+    for name in ("accounts", "months"):
+        connection.execute(f"CREATE VIEW truth_{name} AS SELECT * FROM '{summary.truth}/{name}.parquet'")
+    return Sample(summary, connection)
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
+    folder: Path = tmp_path_factory.mktemp("sample")
+    made = opened(generate(folder, accounts=300, days=400, users_per_account=10, seed=11, end=END))
+    yield made
+    made.connection.close()
