@@ -112,19 +112,17 @@ class Builder:
         parts += [self.sections[s].digest for s in spec.sections.values()]
         for given in spec.inputs:
             source = self.registry[given.name]
-            for read in (
-                [day] if day is None else self._existing(source, days_read(given.reads, day, self.sections))
-            ):
+            for read in [day] if day is None else self._existing(source, days_read(given.reads, day, self.sections)):
                 parts.append(f"{given.name}@{read}={self.expected(source, read)}")
         return _digest(*parts)
 
     def code_of(self, spec: TableSpec) -> str:
         """Hash of the table's code and contract."""
-        return _digest(code_version(spec.function or spec.contract), code_version(spec.contract))
+        return _code_of(spec)
 
     def code_version_of(self, spec: TableSpec) -> str:
         """What Dagster compares: code, contract and the policy sections that the table declares."""
-        return _digest(self.code_of(spec), *(self.sections[s].digest for s in spec.sections.values()))
+        return code_version_under(spec, self.policy)
 
     def policy_hash_of(self, spec: TableSpec) -> str:
         """Hash of all policy sections that the table and what it is made from declare: its `policy_hash` column."""
@@ -135,18 +133,12 @@ class Builder:
         """Of the drops known on `day` (the first one stands for all days before it)."""
         facts = self._footer(self.store.file(spec.name, spec.partition, day if spec.partition else None))
         drops: Mapping[str, str] = facts.get("drops", {})
-        known = {
-            d: digest for d, digest in drops.items() if day is None or d in ("", min(drops)) or d <= str(day)
-        }
+        known = {d: digest for d, digest in drops.items() if day is None or d in ("", min(drops)) or d <= str(day)}
         return _digest(*(f"{d}={digest}" for d, digest in sorted(known.items()))) if known else ABSENT
 
     def published(self, spec: TableSpec, day: date | None) -> str | None:
         """The fingerprint of what stands published, None where nothing does."""
-        return (
-            self._footer(self.store.file(spec.name, spec.partition, day))
-            .get("fingerprints", {})
-            .get(str(day))
-        )
+        return self._footer(self.store.file(spec.name, spec.partition, day)).get("fingerprints", {}).get(str(day))
 
     def _footer(self, path: Path) -> Mapping[str, Any]:
         if path not in self._footers:
@@ -198,12 +190,16 @@ class Builder:
     def expression(self, spec: TableSpec, days: Sequence[date | None]) -> ir.Table:
         """The table's expression over published inputs, with `policy_hash` where the contract has one."""
         dated = [d for d in days if d is not None]
-        given: dict[str, Any] = {SPINE: self.engine.frame(spine_frame(dated), Spine)}
+        days_frame = spine_frame(dated)
+        given: dict[str, Any] = {SPINE: days_frame if spec.spine_is_frame else self.engine.frame(days_frame, Spine)}
         for item in spec.inputs:
             source = self.registry[item.name]
             wanted = {r for d in dated for r in days_read(item.reads, d, self.sections)}
             read = self.engine.read(source, self._existing(source, wanted) if dated else None)
-            given[item.name] = self.engine.execute(read) if item.is_frame else read
+            # A frame's contract may name fewer columns than the table has: only those come into memory.
+            given[item.name] = (
+                self.engine.execute(read.select(*ibis_schema(item.contract))) if item.is_frame else read
+            )
         result = call(spec, given, self.sections, self.policy_hash_of(spec))
         return self.engine.frame(result, spec.contract) if isinstance(result, pd.DataFrame) else result
 
@@ -212,9 +208,7 @@ class Builder:
         files = self.engine.write(self.expression(spec, days), folder, spec.partition, facts)
         unasked = set(files) - set(days)
         if unasked:
-            raise ValueError(
-                f"{spec.name} made rows of days nobody asked for: {sorted(map(str, unasked))[:5]}"
-            )
+            raise ValueError(f"{spec.name} made rows of days nobody asked for: {sorted(map(str, unasked))[:5]}")
         for day in set(days) - set(files):
             files[day] = self._empty(spec, folder / f"empty-{day}.parquet", facts)
         return files
@@ -235,6 +229,15 @@ class Builder:
             self.store.publish(path, target)
             self._footers.pop(target, None)
         return made
+
+
+def code_version_under(spec: TableSpec, policy: Policy) -> str:
+    """`Builder.code_version_of` where nothing is to be built: hash of code, contract and declared policy sections."""
+    return _digest(_code_of(spec), *(policy.sections[s].digest for s in spec.sections.values()))
+
+
+def _code_of(spec: TableSpec) -> str:
+    return _digest(code_version(spec.function or spec.contract), code_version(spec.contract))
 
 
 def _digest(*parts: str) -> str:

@@ -74,6 +74,7 @@ class TableSpec:
     sections: Mapping[str, type[Section]] = field(default_factory=dict)
     partition: Partition | None = "as_of"
     is_frame: bool = False
+    spine_is_frame: bool = False
 
     @property
     def is_extract(self) -> bool:
@@ -185,7 +186,10 @@ def _spec_of(
     if unknown:
         raise TypeError(f"{name}: reads= names {sorted(unknown)}, which are not parameters")
     kind, contract = get_args(returned)
-    return TableSpec(name, contract, group, function, inputs, sections, partition, kind is pd.DataFrame)
+    spine_is_frame = SPINE in hints and get_args(hints[SPINE])[0] is pd.DataFrame
+    return TableSpec(
+        name, contract, group, function, inputs, sections, partition, kind is pd.DataFrame, spine_is_frame
+    )
 
 
 def _parameters(
