@@ -27,6 +27,14 @@ from segmentation_assets.policy.scores import (
     TechnographicPolicy,
 )
 from segmentation_assets.policy.section import Section
+from segmentation_assets.policy.segments import (
+    MicroSegmentPolicy,
+    MovePolicy,
+    SegmentMatrixPolicy,
+    StabilityPolicy,
+    TierPolicy,
+    TreatmentPolicy,
+)
 from segmentation_assets.policy.service import (
     CostPolicy,
     EngagementPolicy,
@@ -75,6 +83,12 @@ class Policy(Section):
     addressable: AddressablePolicy
     expansion: ExpansionPolicy
     composite: CompositePolicy
+    segment_matrix: SegmentMatrixPolicy
+    tier: TierPolicy
+    stability: StabilityPolicy
+    treatment: TreatmentPolicy
+    micro_segment: MicroSegmentPolicy
+    segment_moves: MovePolicy
 
     @cached_property
     def sections(self) -> Mapping[type[Section], Section]:
