@@ -181,8 +181,9 @@ def test_health_shows_in_seat_activity(sample: Sample):
     assert _spearman(frame["health"].to_numpy(), frame["activity"].to_numpy()) > 0.5
     assert 0.40 < frame["activity"].mean() < 0.65
     assert 0.2 < (frame["activity"] >= 0.6).mean() < 0.55
-    assert 0.01 < (frame["activity"] < 0.05).mean() < 0.08
-    assert 0.05 < (frame["activity"] < 0.2).mean() < 0.2
+    sizeable = frame[frame["seats"] >= 5]["activity"]
+    assert 0.005 < (sizeable < 0.05).mean() < 0.08
+    assert 0.04 < (sizeable < 0.2).mean() < 0.2
     assert frame["activity"].max() > 1
 
 
