@@ -7,16 +7,10 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from segmentation_assets.policy.company import NotNegative, Positive, Share
+from segmentation_assets.policy.scores import Scale, Weights
 from segmentation_assets.policy.section import Section
 
-WEIGHTS_SUM = 100
 _TOLERANCE = 1e-9
-
-
-def _check_weights(what: str, weights: Section) -> None:
-    total = sum(weights.model_dump().values())
-    if abs(total - WEIGHTS_SUM) > _TOLERANCE:
-        raise ValueError(f"the weights of {what} sum to {total:g}, they must sum to {WEIGHTS_SUM}")
 
 
 class ValuePolicy(Section):
@@ -74,7 +68,7 @@ class AddressablePolicy(Section):
     share_by_industry: dict[str, Annotated[float, Field(gt=0, le=1)]]
 
 
-class ExpansionWeights(Section):
+class ExpansionWeights(Weights):
     """Weights of the expansion score."""
 
     arr: NotNegative
@@ -88,19 +82,12 @@ class ExpansionPolicy(Section):
 
     min_peers: Annotated[int, Field(ge=1)]
     whitespace_percentile: Annotated[float, Field(gt=0, le=100)]
-    trend_at_zero: Annotated[float, Field(ge=-1, le=0)]
-    """Usage trend, net of the company's, that scores 0."""
-    trend_at_hundred: Positive
-    """Usage trend, net of the company's, that scores 100; between the two the scale is straight."""
+    net_trend: Scale
+    """Mean of the trends of users and events, net of the company's."""
     weights: ExpansionWeights
 
-    @model_validator(mode="after")
-    def _sum(self) -> ExpansionPolicy:
-        _check_weights("the expansion score", self.weights)
-        return self
 
-
-class CompositeWeights(Section):
+class CompositeWeights(Weights):
     """Weights of the composite score."""
 
     firmographic: NotNegative
@@ -114,8 +101,3 @@ class CompositePolicy(Section):
     """The composite score."""
 
     weights: CompositeWeights
-
-    @model_validator(mode="after")
-    def _sum(self) -> CompositePolicy:
-        _check_weights("the composite score", self.weights)
-        return self

@@ -6,37 +6,116 @@ segments (they come from rules, not from this number).
 
 from __future__ import annotations
 
-from segmentation_assets.warehouse.contracts import Snapshot, column
+from functools import reduce
+from operator import add
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.policy.value import CompositePolicy
+from segmentation_assets.profiles.profiles import AccountProfiles
+from segmentation_assets.scores import parts
+from segmentation_assets.scores.behavioral import BehavioralScores
+from segmentation_assets.scores.firmographic import FirmographicScores
+from segmentation_assets.scores.needs import NeedsScores
+from segmentation_assets.scores.parts import KEY, Part, points, score_column
+from segmentation_assets.scores.technographic import TechnographicScores
+from segmentation_assets.scores.value import ValueScores
+from segmentation_assets.warehouse.contracts import Snapshot, column, ibis_schema
+from segmentation_assets.warehouse.registry import POLICY_HASH, Table, table
 
 DIMENSIONS = ("firmographic", "technographic", "behavioral", "value", "needs")
 
 
+def _weight(dimension: str) -> Any:
+    return column(
+        f"Weight of {dimension} after renormalising; null if absent.",
+        unit="share",
+        nullable=True,
+        in_range={"min_value": 0, "max_value": 1},
+    )
+
+
 class CompositeScores(Snapshot):
-    """The composite score of each live account, from the dimensions that are present."""
+    """The composite score of each live account. Key: as_of, account_id; one row per live account."""
 
     account_id: str = column("Account.")
-    composite_score: float = column(
-        "Weighted mean of the dimension scores that are present.", unit="score", nullable=True, ge=0, le=100
-    )
+    composite_score: float = score_column("Weighted mean of the dimension scores that are present.")
     dimensions_used: str = column("Dimensions that are present, comma-separated; empty if none.")
     data_completeness: float = column(
-        "Share of the policy's weights whose dimension is present.", unit="share", ge=0, le=1
+        "Share of the policy's weights whose dimension is present.",
+        unit="share",
+        in_range={"min_value": 0, "max_value": 1},
     )
-    firmographic_weight: float = column(
-        "Weight after renormalising; null if absent.", unit="share", nullable=True, ge=0, le=1
-    )
-    technographic_weight: float = column(
-        "Weight after renormalising; null if absent.", unit="share", nullable=True, ge=0, le=1
-    )
-    behavioral_weight: float = column(
-        "Weight after renormalising; null if absent.", unit="share", nullable=True, ge=0, le=1
-    )
-    value_weight: float = column(
-        "Weight after renormalising; null if absent.", unit="share", nullable=True, ge=0, le=1
-    )
-    needs_weight: float = column(
-        "Weight after renormalising; null if absent.", unit="share", nullable=True, ge=0, le=1
-    )
+    firmographic_weight: float = _weight("firmographic")
+    technographic_weight: float = _weight("technographic")
+    behavioral_weight: float = _weight("behavioral")
+    value_weight: float = _weight("value")
+    needs_weight: float = _weight("needs")
+    firmographic_points: float = points("Firmographic score")
+    technographic_points: float = points("Technographic score")
+    behavioral_points: float = points("Behavioral score")
+    value_points: float = points("Value score")
+    needs_points: float = points("Needs score")
 
     class Config:
         unique = ["as_of", "account_id"]
+
+
+@table(group="scores")
+def composite_scores(
+    account_profiles: Table[AccountProfiles],
+    firmographic_scores: Table[FirmographicScores],
+    technographic_scores: Table[TechnographicScores],
+    behavioral_scores: Table[BehavioralScores],
+    value_scores: Table[ValueScores],
+    needs_scores: Table[NeedsScores],
+    policy: CompositePolicy,
+) -> Table[CompositeScores]:
+    """How good is each live account over all five dimensions, and how much of that do we know?
+
+    One row per as_of and live account. The weighted mean of the firmographic, technographic, behavioral, value and
+    needs scores; a dimension without a score is left out and its weight goes to the others in proportion.
+    """
+    rows = dimension_scores(
+        account_profiles, firmographic_scores, technographic_scores, behavioral_scores, value_scores, needs_scores
+    )
+    scored = parts.weigh(rows, "composite_score", score_parts(policy))
+    weights = {name: float(weight) for name, weight in policy.weights}
+    present = {name: rows[f"{name}_score"].notnull() for name in DIMENSIONS}
+    known = reduce(add, [ibis.ifelse(present[name], weights[name], 0.0) for name in DIMENSIONS])
+    found = scored.mutate(
+        dimensions_used=reduce(add, [ibis.ifelse(present[name], f", {name}", "") for name in DIMENSIONS]).substr(2),
+        data_completeness=known / sum(weights.values()),
+        **{
+            f"{name}_weight": ibis.ifelse(present[name], weights[name] / known.nullif(0.0), ibis.null("float64"))
+            for name in DIMENSIONS
+        },
+    )
+    return found.select(*(name for name in ibis_schema(CompositeScores) if name != POLICY_HASH))
+
+
+def score_parts(policy: CompositePolicy) -> list[Part]:
+    """The five dimensions, valued on `dimension_scores`."""
+    return [
+        Part(name, weight, lambda t, n=name: t[f"{n}_score"], lambda t, n=name: t[f"{n}_score"])
+        for name, weight in policy.weights
+    ]
+
+
+def dimension_scores(
+    account_profiles: ir.Table,
+    firmographic_scores: ir.Table,
+    technographic_scores: ir.Table,
+    behavioral_scores: ir.Table,
+    value_scores: ir.Table,
+    needs_scores: ir.Table,
+) -> ir.Table:
+    """Live accounts with their `<dimension>_score` columns, null where there is none."""
+    rows = account_profiles.filter(account_profiles.is_live).select(*KEY)
+    tables = (firmographic_scores, technographic_scores, behavioral_scores, value_scores, needs_scores)
+    for name, scores in zip(DIMENSIONS, tables, strict=True):
+        score = f"{name}_score"
+        rows = rows.left_join(scores.select(*KEY, score), list(KEY)).select(*rows.columns, score)
+    return rows

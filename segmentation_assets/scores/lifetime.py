@@ -1,25 +1,67 @@
 """Customer lifetime: how long accounts of a kind still pay, from how many renewed at each anniversary.
 
-Here: the renewal counts per cohort, the shifted-beta-geometric (sBG) fit on them, and the discounted expected
-residual lifetime per tenure. Not here: the money (`value` multiplies the lifetime by the gross margin), or churn
-within the next 90 days (`churn`).
+Here: each account's cohort and tenure, the renewal counts per cohort, the shifted-beta-geometric (sBG) fit on them,
+and the discounted expected residual lifetime per tenure. Not here: the money (`value` multiplies the lifetime by the
+gross margin), or churn within the next 90 days (`churn`).
+
+The model (Fader and Hardie, "How to project customer retention", 2007, and "Customer-base valuation in a contractual
+setting", 2010): at each annual renewal an account leaves with a probability of its own that never changes; over the
+accounts of a cohort it is beta(alpha, beta) distributed. So those most likely to leave do so first, and the share
+that leaves at renewal t falls with t: alpha / (alpha + beta + t - 1).
 """
 
 from __future__ import annotations
 
-from segmentation_assets.warehouse.contracts import Flag, Integer, Snapshot, column
+import math
+from collections.abc import Iterator, Sequence
 
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from segmentation_assets.extracts.contracts import CrmAccounts
+from segmentation_assets.policy.scores import FirmographicPolicy
+from segmentation_assets.policy.value import LifetimePolicy
+from segmentation_assets.profiles.known import known
+from segmentation_assets.profiles.revenue import AccountRevenue
+from segmentation_assets.scores.firmographic import SIZE_CLASSES
+from segmentation_assets.warehouse.as_of import Spine
+from segmentation_assets.warehouse.contracts import Day, Flag, Integer, Snapshot, column
+from segmentation_assets.warehouse.registry import Frame, Table, table
+
+UNKNOWN_SIZE = "unknown"
+COHORTS = (*SIZE_CLASSES, UNKNOWN_SIZE)
 METHODS = ("sBG", "churn_rate", "company_churn_rate", "cap")
+_COHORT = "Size class as known at as_of: smb, mid_market, enterprise, or unknown."
+_LOG_BOUNDS = (-12.0, 12.0)
+"""Where the search for log(alpha) and log(beta) stops: far beyond what data tell apart from no spread at all."""
+_NEGLIGIBLE = 1e-15
+
+
+class AccountTenures(Snapshot):
+    """Cohort and annual renewals of every account that ever paid by `as_of`, live or not."""
+
+    account_id: str = column("Account; merged accounts count with the one they were merged into.")
+    cohort: str = column(_COHORT, isin=COHORTS)
+    first_paid_on: Day = column("First day with a paid subscription; renewals are its anniversaries.")
+    renewals_due: Integer = column("Anniversaries of the first paid day by as_of.", ge=0)
+    left_in_year: Integer = column(
+        "Year since the first paid day in which it left; null while live.", nullable=True, ge=1
+    )
+    renewals_made: Integer = column("Anniversaries on which it still paid: its tenure in full years.", ge=0)
+
+    class Config:
+        unique = ["as_of", "account_id"]
 
 
 class CohortRenewals(Snapshot):
     """How many accounts of a cohort came to each annual renewal by `as_of`, and how many of them left there."""
 
-    cohort: str = column("Size class as known at as_of: smb, mid_market, enterprise, or unknown.")
-    renewal_year: Integer = column("Which renewal: 1 = the first anniversary of the first paid day.", ge=1)
-    accounts: Integer = column("Accounts of the cohort that ever paid by as_of (of all ages).", ge=1)
-    at_risk: Integer = column("Accounts that paid until this renewal and whose anniversary is past.", ge=0)
-    churned: Integer = column("Of those, accounts that left in the year up to this renewal.", ge=0)
+    cohort: str = column(_COHORT, isin=COHORTS)
+    renewal_year: Integer = column("1 = the first anniversary of the first paid day; 0 = the first payment.", ge=0)
+    at_risk: Integer = column("Accounts whose anniversary is past and that paid until the year before it.", ge=0)
+    churned: Integer = column("Of those, accounts that left in the year up to this anniversary.", ge=0)
 
     class Config:
         unique = ["as_of", "cohort", "renewal_year"]
@@ -28,19 +70,22 @@ class CohortRenewals(Snapshot):
 class ClvParameters(Snapshot):
     """How retention of each cohort behaves, as of a day: the fitted parameters, or why there is no fit."""
 
-    cohort: str = column("Size class as known at as_of: smb, mid_market, enterprise, or unknown.")
-    accounts: Integer = column("Accounts of the cohort that ever paid by as_of.", ge=0)
-    renewal_years: Integer = column("Annual renewals that the cohort's oldest accounts have come to.", ge=0)
+    cohort: str = column(_COHORT, isin=COHORTS)
+    accounts: Integer = column("Accounts of the cohort that ever paid by as_of.", ge=1)
+    renewal_years: Integer = column("Annual renewals that accounts of the cohort have come to.", ge=0)
     renewals: Integer = column("Renewals made, over all accounts and years.", ge=0)
     churned: Integer = column("Accounts that left at one of those renewals.", ge=0)
     alpha: float = column("sBG alpha; null without a fit.", nullable=True, gt=0)
     beta: float = column("sBG beta; null without a fit.", nullable=True, gt=0)
     churn_rate: float = column(
-        "Yearly churn over all ages: churned / (churned + renewed).", unit="share", nullable=True, ge=0, le=1
+        "Yearly churn over all ages: churned / (churned + renewals).", unit="share", nullable=True, ge=0, le=1
+    )
+    expected_years: float = column(
+        "Residual lifetime without a fit; null with one.", unit="years", nullable=True, gt=0
     )
     method: str = column(
         "sBG; else churn_rate (the cohort's), company_churn_rate (the cohort has none), cap (nobody has).",
-        isin=list(METHODS),
+        isin=METHODS,
     )
     is_flagged: Flag = column("True where the lifetime is not from a fit.")
 
@@ -49,13 +94,216 @@ class ClvParameters(Snapshot):
 
 
 class ClvLifetimes(Snapshot):
-    """How many more (discounted) yearly payments to expect of an account, by cohort and completed years."""
+    """How many more (discounted) yearly payments to expect of an account, by cohort and tenure."""
 
-    cohort: str = column("Size class as known at as_of: smb, mid_market, enterprise, or unknown.")
-    tenure_years: Integer = column("Completed years since the first paid day.", ge=0)
+    cohort: str = column(_COHORT, isin=COHORTS)
+    tenure_years: Integer = column("Renewals made.", ge=0)
     derl: float = column("Discounted expected residual lifetime.", unit="years", ge=0)
-    method: str = column("How the lifetime was found; see clv_parameters.", isin=list(METHODS))
+    method: str = column("How the lifetime was found; see clv_parameters.", isin=METHODS)
     is_flagged: Flag = column("True where the lifetime is not from a fit.")
 
     class Config:
         unique = ["as_of", "cohort", "tenure_years"]
+
+
+@table(group="scores")
+def account_tenures(
+    spine: Table[Spine],
+    account_revenue: Table[AccountRevenue],
+    crm_accounts: Table[CrmAccounts],
+    policy: FirmographicPolicy,
+) -> Table[AccountTenures]:
+    """Which renewal cohort does each account belong to, and how many annual renewals did it make?
+
+    One row per as_of and account that ever paid, churned ones included: without them every cohort would look
+    immortal. The cohort is the size class by what the CRM knows at as_of. Renewals are the anniversaries of the first
+    paid day, whatever the contract's term; an account that came back counts as if it had never left.
+    """
+    paid = account_revenue.filter(account_revenue.first_paid_on.notnull())
+    crm = known(crm_accounts, spine).select("as_of", "account_id", "employees", "annual_revenue")
+    rows = paid.select("as_of", "account_id", "first_paid_on", "churned_on").left_join(crm, ["as_of", "account_id"])
+    due = full_years(rows.first_paid_on, rows.as_of)
+    last_paid_on = rows.churned_on - ibis.interval(days=1)
+    left_in_year = full_years(rows.first_paid_on, last_paid_on) + 1
+    return rows.select(
+        "as_of",
+        "account_id",
+        "first_paid_on",
+        cohort=size_class(rows.employees, rows.annual_revenue, policy).fill_null(UNKNOWN_SIZE),
+        renewals_due=due,
+        left_in_year=left_in_year,
+        renewals_made=ibis.ifelse(left_in_year <= due, left_in_year - 1, due),
+    )
+
+
+@table(group="scores")
+def cohort_renewals(account_tenures: Table[AccountTenures]) -> Table[CohortRenewals]:
+    """Of the accounts of a size class that came to their first, second, ... renewal: how many left?
+
+    One row per as_of, cohort and renewal year, from 0 (the first payment) to the oldest account's last anniversary.
+    An account counts in the years whose anniversary is past, so that one that left early in its year does not count
+    before those that started with it have come to their renewal, too.
+    """
+    counts = account_tenures.group_by("as_of", "cohort", "renewals_due", "left_in_year").agg(
+        accounts=account_tenures.count()
+    )
+    years = counts.mutate(renewal_year=ibis.range(0, counts.renewals_due + 1).unnest())
+    is_churn = (years.left_in_year == years.renewal_year).fill_null(False)
+    is_at_risk = years.left_in_year.isnull() | (years.left_in_year >= years.renewal_year)
+    return years.group_by("as_of", "cohort", "renewal_year").agg(
+        at_risk=years.accounts.sum(where=is_at_risk).fill_null(0),
+        churned=years.accounts.sum(where=is_churn).fill_null(0),
+    )
+
+
+@table(group="scores")
+def clv_parameters(cohort_renewals: Frame[CohortRenewals], policy: LifetimePolicy) -> Frame[ClvParameters]:
+    """How does retention of each size class behave, and is there enough history to say so?
+
+    One row per as_of and cohort. With enough accounts and renewals (policy) and at least one churn, alpha and beta
+    are the maximum-likelihood fit of the shifted-beta-geometric model to the counts. Without, the lifetime is
+    1 / churn rate, capped, and flagged; a cohort that has come to no renewal takes the company's churn rate.
+    """
+    rows = []
+    for as_of, company in cohort_renewals.groupby("as_of", sort=True):
+        company_rate = _churn_rate(company)
+        for cohort, counts in company.groupby("cohort", sort=True):
+            rows.append({"as_of": as_of, "cohort": cohort} | _parameters(counts, company_rate, policy))
+    return pd.DataFrame(rows, columns=["as_of", "cohort", *_PARAMETERS])
+
+
+@table(group="scores")
+def clv_lifetimes(
+    clv_parameters: Frame[ClvParameters], cohort_renewals: Frame[CohortRenewals], policy: LifetimePolicy
+) -> Frame[ClvLifetimes]:
+    """How many more yearly payments, discounted, are to be expected of an account of this size class and tenure?
+
+    One row per as_of, cohort and tenure in full years. The next payment (at the coming renewal) counts with its
+    probability and undiscounted, each later one a year's discount less; what is already paid does not count.
+    Accounts without a fit have the same lifetime at every tenure, undiscounted and flagged.
+    """
+    oldest = cohort_renewals.groupby(["as_of", "cohort"], as_index=False)["renewal_year"].max()
+    rows = []
+    for cohort in clv_parameters.merge(oldest, on=["as_of", "cohort"]).itertuples(index=False):
+        tenures = int(cohort.renewal_year) + 1
+        if cohort.method == "sBG":
+            lifetimes = residual_lifetimes(cohort.alpha, cohort.beta, policy.discount_rate, tenures)
+        else:
+            lifetimes = [cohort.expected_years] * tenures
+        shared = {"as_of": cohort.as_of, "cohort": cohort.cohort}
+        how = {"method": cohort.method, "is_flagged": cohort.is_flagged}
+        rows += [shared | {"tenure_years": n, "derl": years} | how for n, years in enumerate(lifetimes)]
+    return pd.DataFrame(rows, columns=["as_of", "cohort", "tenure_years", "derl", "method", "is_flagged"])
+
+
+def full_years(start: ir.DateValue, end: ir.DateValue) -> ir.IntegerValue:
+    """Anniversaries of `start` on or before `end`; one of 29 February falls on 1 March in other years."""
+    is_before = end.month() * 100 + end.day() < start.month() * 100 + start.day()
+    return (end.year() - start.year() - is_before.cast("int32")).cast("int64")
+
+
+def size_class(employees: ir.Value, annual_revenue: ir.Value, policy: FirmographicPolicy) -> ir.StringValue:
+    """PLACEHOLDER until firmographic has it."""
+    def of(v, b):
+        return ibis.cases((v >= b.enterprise_from, "enterprise"), (v >= b.mid_market_from, "mid_market"), (v.notnull(), "smb"))
+    return ibis.coalesce(of(employees, policy.employees), of(annual_revenue, policy.annual_revenue))
+
+
+def fit_sbg(at_risk: Sequence[int], churned: Sequence[int]) -> tuple[float, float]:
+    """Maximum-likelihood (alpha, beta) of the shifted-beta-geometric model; item t - 1 is renewal t.
+
+    The likelihood is that of a coin toss per account and renewal with churn probability
+    alpha / (alpha + beta + t - 1), so accounts of any age count up to their last renewal.
+    Raises ValueError without a churn or without a renewal: no finite maximum exists then.
+    """
+    from scipy.optimize import minimize  # noqa: PLC0415 - heavy, and only here
+
+    lost = np.asarray(churned, dtype=float)
+    faced = np.asarray(at_risk, dtype=float)
+    kept = faced - lost
+    if not lost.sum() or not kept.sum():
+        raise ValueError("no fit without at least one churn and one renewal")
+    before = np.arange(len(faced), dtype=float)
+
+    def loss(logs: np.ndarray) -> tuple[float, np.ndarray]:
+        alpha, beta = np.exp(logs)
+        every = alpha + beta + before
+        likelihood = (lost * np.log(alpha / every) + kept * np.log((beta + before) / every)).sum()
+        shared = (faced / every).sum()
+        slope = np.array([lost.sum() - alpha * shared, beta * ((kept / (beta + before)).sum() - shared)])
+        return -likelihood / faced.sum(), -slope / faced.sum()
+
+    found = minimize(
+        loss,
+        np.zeros(2),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[_LOG_BOUNDS] * 2,
+        options={"ftol": 1e-14, "gtol": 1e-9},
+    )
+    alpha, beta = np.exp(found.x)
+    return float(alpha), float(beta)
+
+
+def residual_lifetimes(alpha: float, beta: float, discount_rate: float, tenures: int) -> list[float]:
+    """Discounted expected residual lifetime (years) after 0, 1, ..., `tenures` - 1 renewals.
+
+    With r the retention at the next renewal and v = 1 / (1 + discount rate):
+    DERL(n) = r(n + 1) x (1 + v DERL(n + 1)), worked back from so far ahead that the start no longer matters.
+    Equals the closed form of Fader and Hardie (2010): r(n + 1) x 2F1(1, beta + n + 1; alpha + beta + n + 1; v).
+    """
+    v = 1 / (1 + discount_rate)
+    horizon = tenures + math.ceil(math.log(_NEGLIGIBLE) / math.log(v))
+    lifetimes = []
+    later = 0.0
+    for n in range(horizon, -1, -1):
+        retention = (beta + n) / (alpha + beta + n)
+        later = retention * (1 + v * later)
+        lifetimes.append(later)
+    return lifetimes[::-1][:tenures]
+
+
+_PARAMETERS = (
+    "accounts", "renewal_years", "renewals", "churned", "alpha", "beta", "churn_rate", "expected_years", "method",
+    "is_flagged",
+)  # fmt: skip
+
+
+def _parameters(counts: pd.DataFrame, company_rate: float | None, policy: LifetimePolicy) -> dict[str, object]:
+    """One cohort's row of `clv_parameters`, without its key."""
+    start = counts[counts["renewal_year"] == 0]
+    faced = counts[(counts["renewal_year"] > 0) & (counts["at_risk"] > 0)].sort_values("renewal_year")
+    churned, at_risk = int(faced["churned"].sum()), int(faced["at_risk"].sum())
+    found = {
+        "accounts": int(start["at_risk"].sum()),
+        "renewal_years": len(faced),
+        "renewals": at_risk - churned,
+        "churned": churned,
+        "alpha": None,
+        "beta": None,
+        "churn_rate": _churn_rate(counts),
+        "expected_years": None,
+    }
+    enough = found["accounts"] >= policy.min_accounts and len(faced) >= policy.min_renewals
+    if enough and churned and at_risk > churned:
+        alpha, beta = fit_sbg(faced["at_risk"].tolist(), faced["churned"].tolist())
+        return found | {"alpha": alpha, "beta": beta, "method": "sBG", "is_flagged": False}
+    method, rate = next(_churn_rates(found["churn_rate"], company_rate))
+    years = min(1 / rate, policy.longest_unfitted_years) if rate else policy.longest_unfitted_years
+    return found | {"expected_years": years, "method": method, "is_flagged": True}
+
+
+def _churn_rates(own: float | None, company: float | None) -> Iterator[tuple[str, float]]:
+    """The yearly churn rates to go by, best first."""
+    if own is not None:
+        yield "churn_rate", own
+    if company is not None:
+        yield "company_churn_rate", company
+    yield "cap", 0.0
+
+
+def _churn_rate(counts: pd.DataFrame) -> float | None:
+    """Share that left of all renewals that came up; null if none did."""
+    faced = counts[counts["renewal_year"] > 0]
+    at_risk = int(faced["at_risk"].sum())
+    return int(faced["churned"].sum()) / at_risk if at_risk else None

@@ -6,9 +6,25 @@ Here: value of an account at a day (`account_value`), and its tier by cut-offs t
 
 from __future__ import annotations
 
-from segmentation_assets.scores.lifetime import METHODS
-from segmentation_assets.warehouse.contracts import Day, Flag, Snapshot, column
+from collections.abc import Callable, Iterable
+from datetime import date
 
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.policy.value import AddressablePolicy, ValuePolicy, ValueTierPolicy
+from segmentation_assets.profiles.profiles import AccountProfiles
+from segmentation_assets.scores.expansion import captured_share
+from segmentation_assets.scores.lifetime import METHODS, AccountTenures, ClvLifetimes
+from segmentation_assets.scores.parts import Part
+from segmentation_assets.scores.ranks import mid_rank
+from segmentation_assets.warehouse.as_of import FromPolicy, Spine, freeze_day
+from segmentation_assets.warehouse.contracts import Day, Flag, Snapshot, column, ibis_schema
+from segmentation_assets.warehouse.registry import POLICY_HASH, Table, table
+
+FULL = 100.0
+_ROUNDING = 1e-9
+"""Of a percentile as a float; two different ranks are much further apart."""
 TIERS = ("Platinum", "Gold", "Silver", "Bronze")
 
 
@@ -70,3 +86,147 @@ class ValueScores(Snapshot):
 
     class Config:
         unique = ["as_of", "account_id"]
+
+
+@table(group="scores")
+def account_value(
+    account_profiles: Table[AccountProfiles],
+    account_tenures: Table[AccountTenures],
+    clv_lifetimes: Table[ClvLifetimes],
+    policy: ValuePolicy,
+    addressable: AddressablePolicy,
+) -> Table[AccountValue]:
+    """What is each live account worth today, and over its lifetime?
+
+    One row per as_of and live account. Value = (ARR x NRR) - cost to serve, a year's worth in reporting currency:
+    NRR is clipped to the policy's range, taken as assumed (and flagged) where it has no base, and an unknown cost
+    counts as the policy says (flagged). An active account that has licensed only a small share of its addressable
+    seats gets a premium on a positive value. CLV = gross margin x discounted expected residual lifetime of its size
+    class and tenure; null where the gross margin is unknown. Percentiles rank the live accounts of the same day.
+    """
+    live = account_profiles.filter(account_profiles.is_live)
+    value = _value(live, policy, addressable)
+    margins = value.join(_lifetimes(account_tenures, clv_lifetimes), ["as_of", "account_id"], how="left")
+    rows = margins.mutate(clv=margins.gross_margin * margins.derl)
+    ranked = rows.mutate(
+        value_percentile=mid_rank(rows.value, [rows.as_of]) * FULL,
+        clv_percentile=mid_rank(rows.clv, [rows.as_of]) * FULL,
+    )
+    return ranked.select(*(name for name in ibis_schema(AccountValue) if name != POLICY_HASH))
+
+
+@table(
+    group="scores",
+    reads={"account_value": FromPolicy(ValueTierPolicy, lambda p: days_of_cuts(p.freeze_per_quarter))},
+)
+def value_scores(
+    spine: Table[Spine], account_value: Table[AccountValue], policy: ValueTierPolicy
+) -> Table[ValueScores]:
+    """Which value tier is each live account in: Platinum, Gold, Silver or Bronze?
+
+    One row per as_of and live account. A tier goes by mid-rank of value: Platinum the top share of the policy, then
+    Gold, then Silver, the rest Bronze; equals share a tier. The cut-offs are values, found on the last day of the
+    previous quarter and kept for the quarter (policy), so that an account moves only because of itself: the cut-off
+    of a tier is the smallest value that then reached it. Without accounts on that day as_of's own ranks decide
+    (frozen_on null). The score is the mid-rank of as_of, x 100.
+    """
+    cuts = _cuts(spine, account_value, policy)
+    rows = account_value.join(cuts, "as_of")
+    tier = ibis.cases(*((rows.value >= rows[f"cut_{name.lower()}"], name) for name in TIERS[:-1]), else_=TIERS[-1])
+    return rows.select(
+        "as_of",
+        "account_id",
+        "value",
+        value_score=rows.value_percentile,
+        value_tier=tier,
+        cut_platinum="cut_platinum",
+        cut_gold="cut_gold",
+        cut_silver="cut_silver",
+        frozen_on="frozen_on",
+        clv="clv",
+        clv_percentile="clv_percentile",
+        gross_margin="gross_margin",
+    )
+
+
+def days_of_cuts(is_frozen: bool) -> Callable[[date], Iterable[date]]:
+    """The days that one as_of reads: itself, and where cut-offs are frozen the previous quarter's last."""
+    return lambda day: [freeze_day(day), day] if is_frozen else [day]
+
+
+def _value(live: ir.Table, policy: ValuePolicy, addressable: AddressablePolicy) -> ir.Table:
+    """The columns of `account_value` up to `value`, and the gross margin."""
+    nrr = live.nrr_12m.clip(policy.nrr_floor, policy.nrr_ceiling)
+    rows = live.select(
+        "as_of",
+        "account_id",
+        "arr",
+        "gross_margin",
+        "mau_seat_share",
+        nrr_used=nrr.fill_null(policy.assumed_nrr),
+        nrr_is_assumed=live.nrr_12m.isnull(),
+        cost_used=live.cost_to_serve.fill_null(policy.assumed_cost),
+        cost_is_assumed=live.cost_to_serve.isnull(),
+        captured_share=captured_share(live, addressable),
+    )
+    rows = rows.mutate(value_before_multiplier=rows.arr * rows.nrr_used - rows.cost_used)
+    has_room = (
+        (rows.value_before_multiplier > 0)
+        & (rows.captured_share < policy.whitespace_below_captured_share)
+        & (rows.mau_seat_share >= policy.whitespace_min_seat_activity)
+    )
+    rows = rows.mutate(
+        whitespace_multiplier=ibis.ifelse(has_room.fill_null(False), policy.whitespace_multiplier, 1.0)
+    )
+    return rows.mutate(value=rows.value_before_multiplier * rows.whitespace_multiplier)
+
+
+def _lifetimes(account_tenures: ir.Table, clv_lifetimes: ir.Table) -> ir.Table:
+    """Per account its discounted expected residual lifetime and how that was found."""
+    rows = account_tenures.join(
+        clv_lifetimes,
+        [
+            account_tenures.as_of == clv_lifetimes.as_of,
+            account_tenures.cohort == clv_lifetimes.cohort,
+            account_tenures.renewals_made == clv_lifetimes.tenure_years,
+        ],
+    )
+    return rows.select("as_of", "account_id", "derl", clv_method="method", clv_is_flagged="is_flagged")
+
+
+def _cuts(spine: ir.Table, account_value: ir.Table, policy: ValueTierPolicy) -> ir.Table:
+    """Per as_of the smallest value of each tier, from the freeze day where it has accounts."""
+    value, percentile = account_value.value, account_value.value_percentile
+    found = account_value.group_by(cut_on="as_of").agg(
+        **{
+            f"cut_{name}": value.min(where=percentile >= reached - _ROUNDING)
+            for name, reached in _percentiles(policy).items()
+        }
+    )
+    own = spine.select("as_of", cut_on="as_of", frozen_on=ibis.null("date"))
+    if not policy.freeze_per_quarter:
+        return own.join(found, "cut_on").drop("cut_on")
+    frozen = spine.select("as_of", cut_on="freeze_day", frozen_on="freeze_day").join(found, "cut_on")
+    return frozen.union(own.join(found, "cut_on").anti_join(frozen, "as_of")).drop("cut_on")
+
+
+def _percentiles(policy: ValueTierPolicy) -> dict[str, float]:
+    """Per tier with a cut-off the percentile that reaches it."""
+    gold = policy.platinum_share + policy.gold_share
+    from_top = {"platinum": policy.platinum_share, "gold": gold, "silver": gold + policy.silver_share}
+    return {name: FULL * (1 - share) for name, share in from_top.items()}
+
+
+def value_parts() -> list[Part]:
+    """The parts of the value, in currency: what is paid, what it grows by, what it costs, and the premium."""
+    return [
+        Part("arr", None, lambda t: t.arr, lambda t: t.arr),
+        Part("nrr", None, lambda t: t.nrr_used, lambda t: t.arr * (t.nrr_used - 1)),
+        Part("cost_to_serve", None, lambda t: t.cost_used, lambda t: -t.cost_used),
+        Part(
+            "whitespace_multiplier",
+            None,
+            lambda t: t.whitespace_multiplier,
+            lambda t: t.value - t.value_before_multiplier,
+        ),
+    ]
