@@ -6,7 +6,23 @@ or value and lifetime value (`scores`).
 
 from __future__ import annotations
 
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.extracts.contracts import (
+    CrmAccounts,
+    CsmRoster,
+    CsmTimeEntries,
+    CustomDevelopment,
+)
+from segmentation_assets.policy.service import CostPolicy
+from segmentation_assets.profiles.facts import accounts_of, facts, first_fact, with_figures, zero_if_present
+from segmentation_assets.profiles.known import surviving_account
+from segmentation_assets.profiles.revenue import AccountRevenue
+from segmentation_assets.profiles.support import AccountSupport
+from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Snapshot, column
+from segmentation_assets.warehouse.registry import Table, table
 
 
 class AccountCosts(Snapshot):
@@ -47,3 +63,82 @@ class AccountCosts(Snapshot):
 
     class Config:
         unique = ["as_of", "account_id"]
+
+
+@table(group="profiles")
+def account_costs(
+    spine: Table[Spine],
+    crm_accounts: Table[CrmAccounts],
+    account_revenue: Table[AccountRevenue],
+    account_support: Table[AccountSupport],
+    csm_time_entries: Table[CsmTimeEntries],
+    csm_roster: Table[CsmRoster],
+    custom_development: Table[CustomDevelopment],
+    policy: CostPolicy,
+) -> Table[AccountCosts]:
+    """What does an account cost to serve in a year, and what is left of its ARR?
+
+    One row per as_of and known account. Cost to serve = hours of support, CSMs and custom development of the trailing
+    twelve months, each at its cost; an account of less than a year's tenure is scaled to a year, over at least
+    `annualise_min_days`. The single costs are never scaled. Gross margin = ARR - hosting - cost to serve, without the
+    CSM's part where the policy calls it sales.
+    """
+    merged = surviving_account(crm_accounts, spine)
+    rows = accounts_of(merged)
+    rows = with_figures(rows, account_revenue.select("as_of", "account_id", "arr", "tenure_days"))
+    rows = with_figures(rows, account_support.select("as_of", "account_id", "handling_hours_12m"))
+    rows = with_figures(rows, _csm(csm_time_entries, csm_roster, merged, spine, policy))
+    rows = with_figures(rows, _custom_development(custom_development, merged, spine, policy))
+    on_accounts = csm_time_entries.filter(csm_time_entries.account_id.notnull())
+    rows = zero_if_present(rows, first_fact(on_accounts, "worked_on"), ("csm_hours_12m", "csm_cost_12m"))
+    rows = zero_if_present(rows, first_fact(custom_development, "worked_on"), ("custom_development_cost_12m",))
+    rows = rows.mutate(support_cost_12m=rows.handling_hours_12m * policy.support_hourly_rate)
+    return _totals(rows, policy).drop("arr", "tenure_days", "handling_hours_12m")
+
+
+def _csm(entries: ir.Table, roster: ir.Table, merged: ir.Table, spine: ir.Table, policy: CostPolicy) -> ir.Table:
+    """Hours and cost by account. The roster's cost is the one known on the day worked, which is never after as_of."""
+    rates = roster.select(rated_csm="csm_id", rated_from="known_from", rated_to="known_to", rate="hourly_cost")
+    at_rate = entries.left_join(
+        rates,
+        [
+            entries.csm_id == rates.rated_csm,
+            rates.rated_from <= entries.worked_on,
+            entries.worked_on < rates.rated_to,
+        ],
+    )
+    cost = at_rate.hours * at_rate.rate.fill_null(policy.csm_hourly_rate)
+    rows = facts(at_rate.mutate(cost=cost), "worked_on", merged, spine, "day_12m_ago")
+    rows = rows.filter(rows.worked_on > rows.day_12m_ago)
+    return rows.group_by("as_of", "account_id").aggregate(
+        csm_hours_12m=rows.hours.sum(), csm_cost_12m=rows.cost.sum()
+    )
+
+
+def _custom_development(work: ir.Table, merged: ir.Table, spine: ir.Table, policy: CostPolicy) -> ir.Table:
+    rows = facts(work, "worked_on", merged, spine, "day_12m_ago")
+    rows = rows.filter(rows.worked_on > rows.day_12m_ago)
+    cost = rows.hours.sum() * policy.custom_development_hourly_rate
+    return rows.group_by("as_of", "account_id").aggregate(custom_development_cost_12m=cost)
+
+
+def _totals(rows: ir.Table, policy: CostPolicy) -> ir.Table:
+    support, csm, custom = rows.support_cost_12m, rows.csm_cost_12m, rows.custom_development_cost_12m
+    known = support.notnull() | csm.notnull() | custom.notnull()
+    of_revenue = support.fill_null(0) + custom.fill_null(0)
+    if policy.csm_is_cost_of_revenue:
+        of_revenue = of_revenue + csm.fill_null(0)
+    total = support.fill_null(0) + csm.fill_null(0) + custom.fill_null(0)
+    to_a_year = _to_a_year(rows.tenure_days, policy)
+    rows = rows.mutate(
+        cost_to_serve=ibis.ifelse(known, total * to_a_year, ibis.null("float64")),
+        gross_margin=rows.arr * (1 - policy.hosting_share) - of_revenue * to_a_year,
+    )
+    return rows.mutate(cost_share_of_arr=rows.cost_to_serve / rows.arr.nullif(0))
+
+
+def _to_a_year(tenure_days: ir.IntegerValue, policy: CostPolicy) -> ir.FloatingValue:
+    """Factor that scales the cost of a short tenure to a year; 1 from a year on, and where the tenure is unknown."""
+    counted = ibis.greatest(tenure_days.cast("float64"), policy.annualise_min_days)
+    is_short = tenure_days.notnull() & (tenure_days < policy.annualise_below_days)
+    return ibis.ifelse(is_short, policy.annualise_below_days / counted, 1.0)

@@ -6,7 +6,23 @@ Here: `account_engagement`, from marketing, interactions and surveys. Not here: 
 
 from __future__ import annotations
 
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.extracts.contracts import CrmAccounts, Interactions, MarketingEngagement, Surveys
+from segmentation_assets.policy.service import EngagementPolicy
+from segmentation_assets.profiles.facts import (
+    accounts_of,
+    facts,
+    first_fact,
+    with_figures,
+    within,
+    zero_if_present,
+)
+from segmentation_assets.profiles.known import surviving_account
+from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Flag, Integer, Snapshot, column
+from segmentation_assets.warehouse.registry import Table, table
 
 
 class AccountEngagement(Snapshot):
@@ -51,3 +67,77 @@ class AccountEngagement(Snapshot):
 
     class Config:
         unique = ["as_of", "account_id"]
+
+
+@table(group="profiles")
+def account_engagement(
+    spine: Table[Spine],
+    crm_accounts: Table[CrmAccounts],
+    marketing_engagement: Table[MarketingEngagement],
+    interactions: Table[Interactions],
+    surveys: Table[Surveys],
+    policy: EngagementPolicy,
+) -> Table[AccountEngagement]:
+    """Does an account react to us: touches, meetings, survey answers, NPS, replies?
+
+    One row per as_of and known account. Responsiveness looks at our interactions of the window whose days for an
+    answer have passed or that were answered by as_of; replies and answers dated after as_of have not happened.
+    `digital_first` needs both marketing and interactions on record, as a share of an unknown whole says nothing.
+    """
+    merged = surviving_account(crm_accounts, spine)
+    rows = with_figures(accounts_of(merged), _touches(marketing_engagement, merged, spine, policy))
+    rows = with_figures(rows, _conversations(interactions, merged, spine, policy))
+    rows = with_figures(rows, _answers(surveys, merged, spine, policy))
+    rows = zero_if_present(
+        rows,
+        first_fact(marketing_engagement, "engaged_on"),
+        ("touches_90d", "community_touches_90d", "digital_touches"),
+    )
+    rows = zero_if_present(rows, first_fact(interactions, "occurred_on"), ("meetings_90d",))
+    contacts = (rows.touches_90d + rows.meetings_90d).nullif(0)
+    last_touch = ibis.greatest(
+        ibis.coalesce(rows.last_touch, rows.last_interaction), ibis.coalesce(rows.last_interaction, rows.last_touch)
+    )
+    return rows.mutate(
+        digital_first=rows.digital_touches / contacts >= policy.digital_first_share,
+        days_since_last_touch=rows.as_of.delta(last_touch, unit="day"),
+    ).drop("digital_touches", "last_touch", "last_interaction")
+
+
+def _touches(marketing: ir.Table, merged: ir.Table, spine: ir.Table, policy: EngagementPolicy) -> ir.Table:
+    rows = facts(marketing, "engaged_on", merged, spine)
+    recent = within(rows, "engaged_on", policy.window_days)
+    return rows.group_by("as_of", "account_id").aggregate(
+        touches_90d=rows.touches.sum(where=recent),
+        community_touches_90d=rows.touches.sum(where=recent & rows.channel.isin(policy.community_channels)),
+        digital_touches=rows.touches.sum(where=recent & rows.channel.isin(policy.digital_channels)),
+        last_touch=rows.engaged_on.max(where=rows.touches > 0),
+    )
+
+
+def _conversations(interactions: ir.Table, merged: ir.Table, spine: ir.Table, policy: EngagementPolicy) -> ir.Table:
+    rows = facts(interactions, "occurred_on", merged, spine)
+    recent = within(rows, "occurred_on", policy.window_days)
+    is_ours = rows.initiated_by.isin(policy.our_initiators)
+    is_replied = (rows.replied_on <= rows.as_of).fill_null(False)
+    last_day = rows.occurred_on + ibis.interval(days=policy.answer_days)
+    is_decided = recent & is_ours & (is_replied | (last_day < rows.as_of))
+    in_time = is_replied & (rows.replied_on <= last_day)
+    return rows.group_by("as_of", "account_id").aggregate(
+        meetings_90d=rows.count(where=recent & rows.kind.isin(policy.meeting_kinds)),
+        responsiveness=in_time.ifelse(1.0, 0.0).mean(where=is_decided),
+        last_interaction=rows.occurred_on.max(),
+    )
+
+
+def _answers(surveys: ir.Table, merged: ir.Table, spine: ir.Table, policy: EngagementPolicy) -> ir.Table:
+    rows = facts(surveys, "sent_on", merged, spine, "day_12m_ago")
+    is_answered = (rows.answered_on <= rows.as_of).fill_null(False)
+    is_nps = is_answered & (rows.kind == "nps") & (rows.answered_on > rows.day_12m_ago)
+    promoters_less_detractors = ibis.cases(
+        (rows.score >= policy.promoter_from, 100.0), (rows.score <= policy.detractor_to, -100.0), else_=0.0
+    )
+    return rows.group_by("as_of", "account_id").aggregate(
+        survey_response_rate=is_answered.ifelse(1.0, 0.0).mean(where=rows.sent_on > rows.day_12m_ago),
+        nps=promoters_less_detractors.mean(where=is_nps & rows.score.notnull()),
+    )

@@ -5,7 +5,14 @@ Here: `account_outcomes`, from success goals. Not here: outcome health (`scores`
 
 from __future__ import annotations
 
+import ibis
+
+from segmentation_assets.extracts.contracts import CrmAccounts, SuccessGoals
+from segmentation_assets.profiles.facts import accounts_of, facts, first_fact, with_figures, zero_if_present
+from segmentation_assets.profiles.known import surviving_account
+from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Integer, Snapshot, column
+from segmentation_assets.warehouse.registry import Table, table
 
 
 class AccountOutcomes(Snapshot):
@@ -28,3 +35,36 @@ class AccountOutcomes(Snapshot):
 
     class Config:
         unique = ["as_of", "account_id"]
+
+
+@table(group="profiles")
+def account_outcomes(
+    spine: Table[Spine], crm_accounts: Table[CrmAccounts], success_goals: Table[SuccessGoals]
+) -> Table[AccountOutcomes]:
+    """Does an account reach its goals, and in time?
+
+    One row per as_of and known account. A goal counts from the day it was set (where that is not known: due, or met);
+    one met ahead of time counts as met and raises the share no further than 1. Goals met after as_of are not met.
+    """
+    merged = surviving_account(crm_accounts, spine)
+    goals = success_goals.mutate(
+        known_as_goal_on=ibis.coalesce(
+            success_goals.set_on, ibis.least(success_goals.due_on, success_goals.met_on), success_goals.due_on,
+            success_goals.met_on,
+        )
+    )  # fmt: skip
+    rows = facts(goals, "known_as_goal_on", merged, spine)
+    is_due = (rows.due_on <= rows.as_of).fill_null(False)
+    is_met = (rows.met_on <= rows.as_of).fill_null(False)
+    counts = rows.group_by("as_of", "account_id").aggregate(
+        goals_set=rows.count(),
+        goals_due=rows.count(where=is_due),
+        goals_met=rows.count(where=is_met),
+        goals_met_late=rows.count(where=is_met & (rows.met_on > rows.due_on)),
+        goals_met_share=is_met.ifelse(1.0, 0.0).mean(where=is_due | is_met),
+    )
+    return zero_if_present(
+        with_figures(accounts_of(merged), counts),
+        first_fact(goals, "known_as_goal_on"),
+        ("goals_set", "goals_due", "goals_met", "goals_met_late"),
+    )

@@ -5,7 +5,20 @@ Here: `account_signals`, from external signals. Not here: what a signal does to 
 
 from __future__ import annotations
 
+from segmentation_assets.extracts.contracts import CrmAccounts, ExternalSignals
+from segmentation_assets.policy.service import SignalsPolicy
+from segmentation_assets.profiles.facts import (
+    accounts_of,
+    facts,
+    first_fact,
+    with_figures,
+    within,
+    zero_if_present,
+)
+from segmentation_assets.profiles.known import surviving_account
+from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Integer, Snapshot, column
+from segmentation_assets.warehouse.registry import Table, table
 
 
 class AccountSignals(Snapshot):
@@ -27,3 +40,29 @@ class AccountSignals(Snapshot):
 
     class Config:
         unique = ["as_of", "account_id"]
+
+
+@table(group="profiles")
+def account_signals(
+    spine: Table[Spine],
+    crm_accounts: Table[CrmAccounts],
+    external_signals: Table[ExternalSignals],
+    policy: SignalsPolicy,
+) -> Table[AccountSignals]:
+    """What happened to an account in its market lately, and was it good or bad for us?
+
+    One row per as_of and known account; counts and weights of the signals observed in the policy's window.
+    """
+    merged = surviving_account(crm_accounts, spine)
+    rows = facts(external_signals, "observed_on", merged, spine)
+    rows = rows.filter(within(rows, "observed_on", policy.window_days))
+    sums = rows.group_by("as_of", "account_id").aggregate(
+        signals_180d=rows.count(),
+        signal_weight_180d=rows.weight.sum(),
+        negative_weight_180d=rows.weight.sum(where=rows.weight < 0),
+    )
+    return zero_if_present(
+        with_figures(accounts_of(merged), sums),
+        first_fact(external_signals, "observed_on"),
+        ("signals_180d", "signal_weight_180d", "negative_weight_180d"),
+    )

@@ -6,7 +6,26 @@ and outcomes are made of it (`scores`).
 
 from __future__ import annotations
 
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.extracts.contracts import CrmAccounts, SelfServiceSessions, SupportTickets
+from segmentation_assets.policy.company import CompanyPolicy
+from segmentation_assets.policy.service import SupportPolicy
+from segmentation_assets.profiles.company_day import company_day
+from segmentation_assets.profiles.facts import (
+    accounts_of,
+    facts,
+    first_fact,
+    with_figures,
+    within,
+    zero_if_present,
+)
+from segmentation_assets.profiles.known import surviving_account
+from segmentation_assets.profiles.revenue import AccountRevenue
+from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Integer, Snapshot, column
+from segmentation_assets.warehouse.registry import Table, table
 
 
 class AccountSupport(Snapshot):
@@ -58,3 +77,73 @@ class AccountSupport(Snapshot):
 
     class Config:
         unique = ["as_of", "account_id"]
+
+
+@table(group="profiles")
+def account_support(
+    spine: Table[Spine],
+    crm_accounts: Table[CrmAccounts],
+    account_revenue: Table[AccountRevenue],
+    support_tickets: Table[SupportTickets],
+    self_service_sessions: Table[SelfServiceSessions],
+    company: CompanyPolicy,
+    policy: SupportPolicy,
+) -> Table[AccountSupport]:
+    """How much help does an account need, how fast is it given, and how content is it?
+
+    One row per as_of and known account. Tickets count on the company's day on which they were opened; hours worked
+    and satisfaction count on the day of resolution, when they are final (on the opening day while there is none),
+    and a first response or resolution dated after as_of has not happened. An account without tickets has 0 where the
+    extract has any row by as_of, and null where it has none.
+    """
+    merged = surviving_account(crm_accounts, spine)
+    tickets = _with_days(support_tickets, company)
+    rows = with_figures(accounts_of(merged), _ticket_figures(tickets, merged, spine, policy))
+    rows = with_figures(rows, _self_service(self_service_sessions, merged, spine, policy))
+    rows = with_figures(rows, account_revenue.select("as_of", "account_id", "seats"))
+    opened = first_fact(tickets, "opened_on")
+    rows = zero_if_present(rows, opened, ("tickets_28d", "tickets_90d", "tickets_12m", "open_escalations"))
+    worked = first_fact(tickets.filter(tickets.handling_hours.notnull()), "final_on")
+    rows = zero_if_present(rows, worked, ("handling_hours_12m",))
+    sessions = first_fact(self_service_sessions, "used_on")
+    rows = zero_if_present(rows, sessions, ("self_service_sessions_90d",))
+    asked = rows.self_service_sessions_90d + rows.tickets_90d
+    return rows.mutate(
+        tickets_per_100_seats=rows.tickets_90d * 100 / rows.seats.nullif(0),
+        self_service_ratio=rows.self_service_sessions_90d / asked.nullif(0),
+    ).drop("seats")
+
+
+def _with_days(tickets: ir.Table, company: CompanyPolicy) -> ir.Table:
+    """Tickets with the company's days of being opened, resolved, and of the hours and satisfaction being final."""
+    dated = tickets.mutate(
+        opened_on=company_day(tickets.opened_at, company), resolved_on=company_day(tickets.resolved_at, company)
+    )
+    return dated.mutate(
+        final_on=ibis.coalesce(dated.resolved_on, dated.opened_on),
+        answered_on=company_day(dated.first_response_at, company),
+    )
+
+
+def _ticket_figures(tickets: ir.Table, merged: ir.Table, spine: ir.Table, policy: SupportPolicy) -> ir.Table:
+    rows = facts(tickets, "opened_on", merged, spine, "day_12m_ago")
+    in_window = within(rows, "opened_on", policy.window_days)
+    final = (rows.final_on <= rows.as_of) & rows.handling_hours.notnull()
+    waited = rows.first_response_at.epoch_seconds() - rows.opened_at.epoch_seconds()
+    is_open = rows.resolved_on.isnull() | (rows.resolved_on > rows.as_of)
+    return rows.group_by("as_of", "account_id").aggregate(
+        tickets_28d=rows.count(where=within(rows, "opened_on", policy.recent_days)),
+        tickets_90d=rows.count(where=in_window),
+        tickets_12m=rows.count(where=rows.opened_on > rows.day_12m_ago),
+        first_response_hours=(waited / 3600).mean(where=in_window & (rows.answered_on <= rows.as_of)),
+        handling_hours_12m=rows.handling_hours.sum(where=final & (rows.final_on > rows.day_12m_ago)),
+        csat=rows.csat.mean(where=(rows.final_on <= rows.as_of) & within(rows, "final_on", policy.window_days)),
+        sentiment=rows.sentiment.mean(where=in_window),
+        open_escalations=rows.count(where=is_open & rows.is_escalated.fill_null(False)),
+    )
+
+
+def _self_service(sessions: ir.Table, merged: ir.Table, spine: ir.Table, policy: SupportPolicy) -> ir.Table:
+    rows = facts(sessions, "used_on", merged, spine)
+    rows = rows.filter(within(rows, "used_on", policy.window_days))
+    return rows.group_by("as_of", "account_id").aggregate(self_service_sessions_90d=rows.sessions.sum())

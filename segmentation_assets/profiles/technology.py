@@ -5,7 +5,23 @@ Here: `account_technology`, from technology installs. Not here: technographic po
 
 from __future__ import annotations
 
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.extracts.contracts import CrmAccounts, TechnologyInstalls
+from segmentation_assets.policy.service import TechnologyPolicy
+from segmentation_assets.profiles.facts import (
+    accounts_of,
+    facts,
+    first_fact,
+    with_figures,
+    within,
+    zero_if_present,
+)
+from segmentation_assets.profiles.known import surviving_account
+from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Flag, Integer, Snapshot, column
+from segmentation_assets.warehouse.registry import Table, table
 
 CONSOLIDATIONS = ("consolidating", "expanding", "steady")
 
@@ -22,7 +38,7 @@ class AccountTechnology(Snapshot):
     competitor_tools: Integer = column("Those that compete with the product.", nullable=True, ge=0)
     legacy_tools: Integer = column("Those that the product can replace.", nullable=True, ge=0)
     net_tools_change_12m: Integer = column(
-        "Tools in place now minus tools in place twelve months ago; null where no installs are on record that far back.",
+        "Tools in place now minus those in place twelve months ago; null where no record goes back that far.",
         nullable=True,
     )
     consolidation: str = column(
@@ -43,3 +59,74 @@ class AccountTechnology(Snapshot):
 
     class Config:
         unique = ["as_of", "account_id"]
+
+
+@table(group="profiles")
+def account_technology(
+    spine: Table[Spine],
+    crm_accounts: Table[CrmAccounts],
+    technology_installs: Table[TechnologyInstalls],
+    policy: TechnologyPolicy,
+) -> Table[AccountTechnology]:
+    """Which tools does an account run beside ours, is the stack growing, did a competitor just go?
+
+    One row per as_of and known account. A tool is in place from the day it was first seen until the day it was last
+    seen, exclusive; a tool seen several times, or at several merged accounts, counts once. Sophistication =
+    `tools_weight` x min(tools ÷ `full_tools`, 1) + `complementary_weight` x complementary tools ÷ tools.
+    """
+    merged = surviving_account(crm_accounts, spine)
+    rows = with_figures(accounts_of(merged), _counts(_by_tool(technology_installs, merged, spine, policy)))
+    present = first_fact(technology_installs, "first_seen")
+    rows = zero_if_present(
+        rows,
+        present,
+        ("tools", "complementary_tools", "competitor_tools", "legacy_tools", "competitor_displaced_90d"),
+    )
+    rows = rows.mutate(net_tools_change_12m=rows.tools - rows.tools_12m_ago.fill_null(0))
+    rows = rows.join(spine.select("as_of", "day_12m_ago"), "as_of")
+    rows = zero_if_present(rows, present, ("net_tools_change_12m",), by="day_12m_ago")
+    complementary = (rows.complementary_tools / rows.tools.nullif(0)).fill_null(0)
+    saturation = ibis.least(rows.tools / policy.full_tools, 1.0)
+    return rows.mutate(
+        consolidation=_consolidation(rows.net_tools_change_12m, policy),
+        sophistication=policy.tools_weight * saturation + policy.complementary_weight * complementary,
+    ).drop("tools_12m_ago", "day_12m_ago")
+
+
+def _by_tool(installs: ir.Table, merged: ir.Table, spine: ir.Table, policy: TechnologyPolicy) -> ir.Table:
+    """Per account and tool: in place now and a year ago, and when it was last seen if it is gone."""
+    rows = facts(installs, "first_seen", merged, spine, "day_12m_ago")
+    in_place = rows.last_seen.isnull() | (rows.last_seen > rows.as_of)
+    was_in_place = (rows.first_seen <= rows.day_12m_ago) & (
+        rows.last_seen.isnull() | (rows.last_seen > rows.day_12m_ago)
+    )
+    relation = rows.relation.fill_null("")
+    went = ~in_place & (relation == "competitor") & within(rows, "last_seen", policy.displaced_days)
+    return rows.group_by("as_of", "account_id", "tool").aggregate(
+        in_place=in_place.any(),
+        was_in_place=was_in_place.any(),
+        is_complementary=(in_place & (relation == "complementary")).any(),
+        is_competitor=(in_place & (relation == "competitor")).any(),
+        is_legacy=(in_place & (relation == "legacy")).any(),
+        went=went.any(),
+    )
+
+
+def _counts(tools: ir.Table) -> ir.Table:
+    return tools.group_by("as_of", "account_id").aggregate(
+        tools=tools.count(where=tools.in_place),
+        tools_12m_ago=tools.count(where=tools.was_in_place),
+        complementary_tools=tools.count(where=tools.is_complementary),
+        competitor_tools=tools.count(where=tools.is_competitor),
+        legacy_tools=tools.count(where=tools.is_legacy),
+        competitor_displaced_90d=(tools.went & ~tools.in_place).any(),
+    )
+
+
+def _consolidation(change: ir.IntegerValue, policy: TechnologyPolicy) -> ir.StringValue:
+    return ibis.cases(
+        (change.isnull(), ibis.null("string")),
+        (change <= policy.consolidating_at, "consolidating"),
+        (change >= policy.expanding_at, "expanding"),
+        else_="steady",
+    )

@@ -1,0 +1,65 @@
+"""The company's day of a moment: extracts carry moments in UTC, a day ends where the company is.
+
+Here: that conversion, in operations every engine has (casts between time zones mean different things to different
+engines). Not here: days of a run (`warehouse.as_of`).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.policy.company import CompanyPolicy
+
+_FIRST, _LAST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2060, 1, 1, tzinfo=UTC)
+_STEP = timedelta(days=7)
+"""Clocks are looked at so often; no zone changes them twice within a week."""
+
+
+def company_day(moment: ir.TimestampValue, company: CompanyPolicy) -> ir.DateValue:
+    """The date at the company of a UTC moment; before 1990 and after 2060 by the offset at that border."""
+    first, *changes = offsets(company.timezone)
+    cases = [
+        (moment >= ibis.timestamp(at.replace(tzinfo=None).isoformat()), _shifted(moment, minutes))
+        for at, minutes in reversed(changes)
+    ]
+    if not cases:
+        return _shifted(moment, first[1]).date()
+    return ibis.cases(*cases, else_=_shifted(moment, first[1])).date()
+
+
+def _shifted(moment: ir.TimestampValue, minutes: int) -> ir.TimestampValue:
+    return moment + ibis.interval(minutes=minutes) if minutes else moment
+
+
+@cache
+def offsets(timezone: str) -> tuple[tuple[datetime, int], ...]:
+    """Minutes ahead of UTC, each with the moment (UTC) from which it holds, 1990 to 2060."""
+    zone = ZoneInfo(timezone)
+    found = [(_FIRST, _minutes(_FIRST, zone))]
+    at = _FIRST
+    while at < _LAST:
+        following = at + _STEP
+        minutes = _minutes(following, zone)
+        if minutes != found[-1][1]:
+            found.append((_change(at, following, zone), minutes))
+        at = following
+    return tuple(found)
+
+
+def _minutes(at: datetime, zone: ZoneInfo) -> int:
+    offset = at.astimezone(zone).utcoffset()
+    return round(offset.total_seconds() / 60) if offset else 0
+
+
+def _change(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
+    """The minute between two moments at which the offset becomes that of the later one."""
+    target = _minutes(after, zone)
+    minutes = range(int((after - before).total_seconds() // 60) + 1)
+    first = bisect_left(minutes, True, key=lambda m: _minutes(before + timedelta(minutes=m), zone) == target)
+    return before + timedelta(minutes=first)
