@@ -244,10 +244,7 @@ def external_signals(company: Company) -> pa.Table:
         "account_id": tables.choice(company.account_ids, found.account),
         "signal": tables.choice([signal[0] for signal in SIGNALS], signal),
         "observed_on": tables.dates(found.day),
-        "weight": tables.values(
-            np.round(np.clip(weight[signal] + 0.15 * rng.standard_normal(size), -1, 1), 2),
-            rng.random(size) < 0.06,
-        ),
+        "weight": np.round(np.clip(weight[signal] + 0.15 * rng.standard_normal(size), -1, 1), 2),
     }
     return tables.table("external_signals", columns)
 
