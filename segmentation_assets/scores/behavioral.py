@@ -5,8 +5,22 @@ Here: the points of usage and the cohort rules. Not here: measuring usage (`prof
 
 from __future__ import annotations
 
-from segmentation_assets.scores.parts import points, score_column
+from collections.abc import Callable, Mapping
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.policy.scores import BehavioralPolicy, Cohort, Scale
+from segmentation_assets.profiles.profiles import AccountProfiles
+from segmentation_assets.scores import parts as score_parts
+from segmentation_assets.scores.live import live_accounts
+from segmentation_assets.scores.parts import KEY, Part, mean_of, on_scale, points, score_column, weigh
+from segmentation_assets.scores.rules import OTHERWISE, first_that_holds, hold
+from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Snapshot, column
+from segmentation_assets.warehouse.registry import Table, table
+
+ONBOARDING = "onboarding"
 
 
 class BehavioralScores(Snapshot):
@@ -21,7 +35,8 @@ class BehavioralScores(Snapshot):
         ge=0,
     )
     behavioral_cohort: str = column(
-        "First cohort of the policy whose rule holds (Dormant, At Risk, Power User, Steady State); null without usage.",
+        "First cohort of the policy whose rule holds (Dormant, At Risk, Power User, Steady State); "
+        "null without usage.",
         nullable=True,
     )
     cohort_rule: str = column("The rule that put it there; `otherwise` for the last cohort.", nullable=True)
@@ -35,3 +50,98 @@ class BehavioralScores(Snapshot):
 
     class Config:
         unique = ["as_of", "account_id"]
+
+
+@table(group="scores")
+def behavioral_scores(
+    account_profiles: Table[AccountProfiles], spine: Table[Spine], policy: BehavioralPolicy
+) -> Table[BehavioralScores]:
+    """How well is the product used, and in which behavioral cohort is the account?
+
+    The score is the weighted mean of seat activity, depth, breadth, trend (net of the company median), consistency,
+    self-service and engagement, each on an absolute 0-100 scale of the policy, so that no account moves because
+    others did. The cohort is the first of the policy whose rule holds: Dormant, At Risk, Power User, else Steady
+    State; accounts still onboarding are neither Dormant nor At Risk. All null without usage.
+    One row per live account.
+    """
+    rows = live_accounts(account_profiles, spine)
+    scored = weigh(rows, "behavioral_score", parts(policy))
+    known = scored.select(
+        *KEY,
+        "behavioral_score",
+        *(part.column for part in parts(policy)),
+        seat_activity=scored.mau_seat_share,
+        cohort_rule=ibis.ifelse(_is_used(scored), cohort_rule(scored, policy), ibis.null("string")),
+    )
+    return known.mutate(behavioral_cohort=cohort_of(known.cohort_rule, policy))
+
+
+def contributions(behavioral_scores: ir.Table, account_profiles: ir.Table, policy: BehavioralPolicy) -> ir.Table:
+    """The parts of behavioral_score as rows of `score_contributions`."""
+    return score_parts.contributions(behavioral_scores, account_profiles, "behavioral_score", parts(policy))
+
+
+def parts(policy: BehavioralPolicy) -> tuple[Part, ...]:
+    """What makes the score; every part is absent where there is no usage."""
+    weights = policy.weights
+    return (
+        _part("seat_activity", weights.seat_activity, lambda t: t.mau_seat_share, policy.seat_activity),
+        _part("depth", weights.depth, lambda t: t.key_events_per_active_user, policy.depth),
+        _part("breadth", weights.breadth, breadth, policy.breadth),
+        _part("trend", weights.trend, trend, policy.trend),
+        _part("consistency", weights.consistency, lambda t: t.consistency, policy.consistency),
+        _part("self_service", weights.self_service, lambda t: t.self_service_ratio, policy.self_service),
+        _part("engagement", weights.engagement, lambda t: t.touches_90d, policy.engagement),
+    )
+
+
+def breadth(rows: ir.Table) -> ir.Value:
+    """Mean of the shares of paid features and of departments in use, as far as known."""
+    return mean_of([rows.feature_breadth_share, rows.department_breadth_share])
+
+
+def trend(rows: ir.Table) -> ir.Value:
+    """Mean trend of active users, events and minutes, net of the company median, as far as known."""
+    return mean_of([rows.users_trend_net, rows.events_trend_net, rows.minutes_trend_net])
+
+
+def cohort_rule(scored: ir.Table, policy: BehavioralPolicy) -> ir.StringValue:
+    """Name of the first cohort rule that holds, on rows with behavioral_score."""
+    measures = {
+        "active_users": scored.active_users_28d,
+        "prior_active_users": scored.active_users_prior_28d,
+        "seat_activity": scored.mau_seat_share,
+        "users_trend_net": scored.users_trend_net,
+        "events_trend_net": scored.events_trend_net,
+        "score": scored.behavioral_score,
+    }
+    is_onboarded = (scored.lifecycle_stage != ONBOARDING).fill_null(True)
+    rules = [rule for cohort in policy.cohorts for rule in _rules(cohort, measures, is_onboarded)]
+    return first_that_holds(rules, OTHERWISE)
+
+
+def cohort_of(rule: ir.StringValue, policy: BehavioralPolicy) -> ir.StringValue:
+    """The cohort that a rule belongs to; null stays null."""
+    *ruled, last = policy.cohorts
+    named = [(rule == reason.name, cohort.name) for cohort in ruled for reason in cohort.any_of]
+    return ibis.cases(*named, (rule == OTHERWISE, last.name), else_=ibis.null("string"))
+
+
+def _rules(
+    cohort: Cohort, measures: Mapping[str, ir.Value], is_onboarded: ir.BooleanValue
+) -> list[tuple[ir.BooleanValue, str]]:
+    verdicts = [(hold(rule.all_of, measures), rule.name) for rule in cohort.any_of]
+    return [(test & is_onboarded if cohort.after_onboarding else test, name) for test, name in verdicts]
+
+
+def _part(name: str, weight: float, raw: Callable[[ir.Table], ir.Value], scale: Scale) -> Part:
+    return Part(
+        name,
+        weight,
+        raw,
+        lambda t: ibis.ifelse(_is_used(t), on_scale(raw(t), scale), ibis.null("float64")),
+    )
+
+
+def _is_used(rows: ir.Table) -> ir.BooleanValue:
+    return rows.active_users_28d.notnull()

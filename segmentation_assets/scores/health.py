@@ -5,8 +5,19 @@ Here: the points of each dimension and the overall score. Not here: the risk of 
 
 from __future__ import annotations
 
-from segmentation_assets.scores.parts import points, score_column
+from collections.abc import Callable
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.policy.scores import HealthPolicy, Scale
+from segmentation_assets.profiles.profiles import AccountProfiles
+from segmentation_assets.scores import parts as score_parts
+from segmentation_assets.scores.live import live_accounts
+from segmentation_assets.scores.parts import KEY, TOP, Part, adjust, on_scale, points, score_column, weigh
+from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Flag, Snapshot, column
+from segmentation_assets.warehouse.registry import Table, table
 
 DIMENSIONS = ("product", "relationship", "outcome", "financial")
 
@@ -46,3 +57,107 @@ class HealthScores(Snapshot):
 
     class Config:
         unique = ["as_of", "account_id"]
+
+
+@table(group="scores")
+def health_scores(
+    account_profiles: Table[AccountProfiles], spine: Table[Spine], policy: HealthPolicy
+) -> Table[HealthScores]:
+    """How is the account doing: with the product, with us, with its goals, with its bills, and overall?
+
+    Each dimension is the weighted mean of its known parts, each on an absolute 0-100 scale of the policy. Overall
+    health is the weighted mean of the known dimensions, at most the weakest + 25: one bad dimension may not hide
+    behind three good ones. One row per live account; null where nothing of a dimension is known.
+    """
+    rows = live_accounts(account_profiles, spine)
+    for dimension in DIMENSIONS:
+        rows = weigh(rows, f"{dimension}_health", dimension_parts(policy)[dimension])
+    mean = weigh(rows, "health_score", overall_parts(policy))
+    weakest = ibis.least(*(_or_above_all(mean, dimension) for dimension in DIMENSIONS))
+    capped = adjust(mean, "health_score", "cap", ibis.least(mean.health_score, weakest + policy.cap_above_weakest))
+    dimension_columns = (part.column for found in dimension_parts(policy).values() for part in found)
+    return capped.select(
+        *KEY,
+        "health_score",
+        *(f"{dimension}_health" for dimension in DIMENSIONS),
+        *dimension_columns,
+        *(part.column for part in overall_parts(policy)),
+        "cap_points",
+        weakest_dimension=_weakest(capped),
+        is_capped=capped.cap_points < 0,
+    )
+
+
+def contributions(health_scores: ir.Table, account_profiles: ir.Table, policy: HealthPolicy) -> ir.Table:
+    """The parts of the four dimensions and of health_score as rows of `score_contributions`."""
+    found = [
+        score_parts.contributions(health_scores, account_profiles, f"{dimension}_health", parts)
+        for dimension, parts in dimension_parts(policy).items()
+    ]
+    overall = health_scores.select(*KEY, "weakest_dimension", *(f"{d}_health" for d in DIMENSIONS))
+    cap = Part("cap", None, lambda t: t.weakest_dimension)
+    made = score_parts.contributions(health_scores, overall, "health_score", (*overall_parts(policy), cap))
+    return ibis.union(*found, made)
+
+
+def dimension_parts(policy: HealthPolicy) -> dict[str, tuple[Part, ...]]:
+    """What makes each dimension."""
+    product, relationship, financial = policy.product, policy.relationship, policy.financial
+    feelings, bills = relationship.weights, financial.weights
+    return {
+        "product": (
+            _part("depth", product.weights.depth, lambda t: t.key_events_per_active_user, product.depth),
+            _part("adoption", product.weights.adoption, lambda t: t.mau_seat_share, product.adoption),
+            _part("reliability", product.weights.reliability, lambda t: t.error_rate, product.reliability),
+        ),
+        "relationship": (
+            _part("engagement", feelings.engagement, touches_and_meetings, relationship.engagement),
+            _part("responsiveness", feelings.responsiveness, lambda t: t.responsiveness, relationship.responsiveness),
+            _part("nps", feelings.nps, lambda t: t.nps, relationship.nps),
+            _part("csat", feelings.csat, lambda t: t.csat, relationship.csat),
+            _part("sentiment", feelings.sentiment, lambda t: t.sentiment, relationship.sentiment),
+        ),
+        "outcome": (_part("goals", TOP, lambda t: t.goals_met_share, policy.outcome.goals),),
+        "financial": (
+            _part("payments", bills.payments, lambda t: t.mean_days_late, financial.payments),
+            _part("overdue", bills.overdue, lambda t: t.overdue_days, financial.overdue),
+            _part("budget", bills.budget, lambda t: t.negative_weight_180d, financial.budget),
+        ),
+    }
+
+
+def overall_parts(policy: HealthPolicy) -> tuple[Part, ...]:
+    """What makes overall health, before the cap."""
+    return tuple(
+        Part(dimension, getattr(policy.weights, dimension), health, health)
+        for dimension in DIMENSIONS
+        for health in [_health(dimension)]
+    )
+
+
+def touches_and_meetings(rows: ir.Table) -> ir.Value:
+    """Touches and meetings in 90 days; one kind alone where the other is not on record."""
+    total = rows.touches_90d.fill_null(0) + rows.meetings_90d.fill_null(0)
+    is_known = rows.touches_90d.notnull() | rows.meetings_90d.notnull()
+    return ibis.ifelse(is_known, total, ibis.null("int64"))
+
+
+def _part(name: str, weight: float, raw: Callable[[ir.Table], ir.Value], scale: Scale) -> Part:
+    return Part(name, weight, raw, lambda t: on_scale(raw(t), scale))
+
+
+def _health(dimension: str) -> Callable[[ir.Table], ir.Value]:
+    return lambda t: t[f"{dimension}_health"]
+
+
+def _or_above_all(rows: ir.Table, dimension: str) -> ir.Value:
+    # What LEAST makes of null differs between engines, so an absent dimension stands above all others.
+    return rows[f"{dimension}_health"].fill_null(2 * TOP)
+
+
+def _weakest(rows: ir.Table) -> ir.StringValue:
+    weakest = ibis.least(*(_or_above_all(rows, dimension) for dimension in DIMENSIONS))
+    return ibis.cases(
+        *((rows[f"{dimension}_health"] == weakest, dimension) for dimension in DIMENSIONS),
+        else_=ibis.null("string"),
+    )

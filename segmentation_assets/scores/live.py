@@ -1,0 +1,10 @@
+"""Which accounts are scored. Not here: what decides that an account is live (`profiles.revenue`)."""
+
+from __future__ import annotations
+
+import ibis.expr.types as ir
+
+
+def live_accounts(account_profiles: ir.Table, spine: ir.Table) -> ir.Table:
+    """The profiles of the accounts live at the days of the spine."""
+    return account_profiles.filter(account_profiles.is_live).semi_join(spine, "as_of")
