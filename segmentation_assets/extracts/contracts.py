@@ -391,7 +391,7 @@ class CsmRoster(Extract):
     level: str = column("Level.", nullable=True, isin=["associate", "senior"])
     team: str = column("Team.", nullable=True)
     region: str = column("Region covered.", nullable=True)
-    industries: str = column("Industries known well, separated by semicolons.", nullable=True)
+    industries: str = column("Industries known well, separated by commas.", nullable=True)
     weekly_hours: float = column("Contracted hours per week.", unit="hours per week", nullable=True, ge=0, le=168)
     hourly_cost: float = column("Cost of an hour.", unit="currency per hour", nullable=True, ge=0)
     starts_on: Day = column("First day.", nullable=True)
