@@ -35,6 +35,18 @@ def surviving_account(crm_accounts: Table[CrmAccounts], spine: Table[Spine]) -> 
     return followed(known(crm_accounts, spine), "merged_into_account_id", "surviving_account_id")
 
 
+def by_surviving_account(rows: ir.Table, crm_accounts: ir.Table, spine: ir.Table) -> ir.Table:
+    """`rows` (as_of, account_id, ...) under the account each was merged into; accounts the CRM lacks stay as they are."""
+    survivors = surviving_account(crm_accounts, spine)
+    merged = survivors.filter(survivors.account_id != survivors.surviving_account_id).rename(
+        merged_at="as_of", merged_id="account_id"
+    )
+    joined = rows.left_join(merged, [rows.as_of == merged.merged_at, rows.account_id == merged.merged_id])
+    return joined.mutate(account_id=ibis.coalesce(joined.surviving_account_id, joined.account_id)).drop(
+        "merged_at", "merged_id", "surviving_account_id"
+    )
+
+
 def followed(accounts: ir.Table, pointer: str, name: str) -> ir.Table:
     """(as_of, account_id) -> `name`: the account at the end of the chain that the column `pointer` starts.
 
@@ -48,8 +60,6 @@ def followed(accounts: ir.Table, pointer: str, name: str) -> ir.Table:
     for _ in range(_DOUBLINGS):
         onward = step.select("as_of", via="account_id", further="end").view()
         step = (
-            step.view()
-            .join(onward, ["as_of", ("end", "via")])
-            .select("as_of", "account_id", end="further")
+            step.view().join(onward, ["as_of", ("end", "via")]).select("as_of", "account_id", end="further")
         )
     return step.select("as_of", "account_id", **{name: "end"})

@@ -41,7 +41,9 @@ class AccountIdentity(Snapshot):
     maturity: str = column("New to the category, or replacing an incumbent.", nullable=True)
     decision_process: str = column("Champion, committee or executive mandate.", nullable=True)
     integration_need: str = column("Standalone, integrated or deeply integrated.", nullable=True)
-    buying_cycle_days: Integer = column("Days from first contact to contract.", unit="days", nullable=True, ge=0)
+    buying_cycle_days: Integer = column(
+        "Days from first contact to contract.", unit="days", nullable=True, ge=0
+    )
     is_reference: Flag = column("The account speaks for us.", nullable=True)
     has_strategic_influence: Flag = column("The account moves its market.", nullable=True)
     lifecycle_stage: str = column("Where the account stands in its life with us.", isin=LIFECYCLE_STAGES)

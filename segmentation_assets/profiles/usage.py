@@ -13,7 +13,9 @@ class UsageDays(Contract):
     """What did each user do on each day? The product's usage rolled up once per day, all features together."""
 
     usage_date: Day = column("Day of use, company timezone.")
-    account_id: str = column("The account as the usage extract names it; mergers are followed later, per as_of.")
+    account_id: str = column(
+        "The account as the usage extract names it; mergers are followed later, per as_of."
+    )
     user_id: str = column("The user; service users are still in.")
     events: Integer = column("Events.", unit="events", nullable=True, ge=0)
     sessions: Integer = column("Sessions (logins).", unit="sessions", nullable=True, ge=0)
@@ -31,7 +33,9 @@ class AccountUsage(Snapshot):
     usage_through: Day = column("Last usage day known at as_of: where all windows end.")
     usage_lag_days: Integer = column("Days from usage_through to as_of.", unit="days", ge=0)
     active_users_28d: Integer = column("Distinct active users in the window.", unit="users", ge=0)
-    active_users_prior_28d: Integer = column("Distinct active users in the window before.", unit="users", ge=0)
+    active_users_prior_28d: Integer = column(
+        "Distinct active users in the window before.", unit="users", ge=0
+    )
     events_28d: Integer = column("Events in the window.", unit="events", ge=0)
     events_prior_28d: Integer = column("Events in the window before.", unit="events", ge=0)
     minutes_28d: float = column("Session time in the window.", unit="minutes", ge=0)
@@ -91,31 +95,58 @@ class AccountUsage(Snapshot):
         le=1,
     )
     active_days_28d: Integer = column("Days of the window with an active user.", unit="days", ge=0)
-    consistency: float = column("Share of the window's weekdays with an active user.", unit="share", ge=0, le=1)
+    consistency: float = column(
+        "Share of the window's weekdays with an active user.", unit="share", ge=0, le=1
+    )
     logins_per_user: float = column("Sessions per active user in the window.", unit="sessions per user", ge=0)
-    minutes_per_user: float = column("Session minutes per active user in the window.", unit="minutes per user", ge=0)
+    minutes_per_user: float = column(
+        "Session minutes per active user in the window.", unit="minutes per user", ge=0
+    )
     logins_trend: float = column(
-        "Sessions against the window before, minus 1; null without a base.", unit="ratio", nullable=True, ge=-1
+        "Sessions against the window before, minus 1; null without a base.",
+        unit="ratio",
+        nullable=True,
+        ge=-1,
     )
     minutes_trend: float = column(
-        "Session minutes against the window before, minus 1; null without a base.", unit="ratio", nullable=True, ge=-1
+        "Session minutes against the window before, minus 1; null without a base.",
+        unit="ratio",
+        nullable=True,
+        ge=-1,
     )
     users_trend: float = column(
-        "Active users against the window before, minus 1; null without a base.", unit="ratio", nullable=True, ge=-1
+        "Active users against the window before, minus 1; null without a base.",
+        unit="ratio",
+        nullable=True,
+        ge=-1,
     )
     events_trend: float = column(
         "Events against the window before, minus 1; null without a base.", unit="ratio", nullable=True, ge=-1
     )
-    users_trend_net: float = column("users_trend less the company's median of it.", unit="ratio", nullable=True)
-    events_trend_net: float = column("events_trend less the company's median of it.", unit="ratio", nullable=True)
-    minutes_trend_net: float = column("minutes_trend less the company's median of it.", unit="ratio", nullable=True)
-    error_rate: float = column("Errors per event in the window; null without events.", unit="ratio", nullable=True, ge=0)
+    users_trend_net: float = column(
+        "users_trend less the company's median of it.", unit="ratio", nullable=True
+    )
+    events_trend_net: float = column(
+        "events_trend less the company's median of it.", unit="ratio", nullable=True
+    )
+    minutes_trend_net: float = column(
+        "minutes_trend less the company's median of it.", unit="ratio", nullable=True
+    )
+    error_rate: float = column(
+        "Errors per event in the window; null without events.", unit="ratio", nullable=True, ge=0
+    )
     top_user_share: float = column(
-        "Share of events by the most active user; null without events.", unit="share", nullable=True, ge=0, le=1
+        "Share of events by the most active user; null without events.",
+        unit="share",
+        nullable=True,
+        ge=0,
+        le=1,
     )
     single_champion: Flag = column("One user makes most events although several seats are licensed.")
     power_users: Integer = column("Users active on at least the policy's number of days of the window.", ge=0)
-    new_champions: Integer = column("Users in the account's top by events now and not in the window before.", ge=0)
+    new_champions: Integer = column(
+        "Users in the account's top by events now and not in the window before.", ge=0
+    )
 
     class Config:
         unique = ["as_of", "account_id"]
