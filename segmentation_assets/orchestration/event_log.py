@@ -131,12 +131,12 @@ class KeptOpenEventLogStorage(SqliteEventLogStorage):
             if not _is_asset_event(event):
                 self.store_asset_check_event(event, event_id)
 
-    def _store_asset_events(
-        self, connection: Connection, stored: Sequence[tuple[EventLogEntry, int]]
-    ) -> None:
+    def _store_asset_events(self, connection: Connection, stored: Sequence[tuple[EventLogEntry, int]]) -> None:
         self._store_asset_event_tags(connection, [event for event, _ in stored], [i for _, i in stored])
         # The row of an asset holds its last event of a kind: earlier ones of the batch would be overwritten.
-        last = {(str(event.get_dagster_event().asset_key), event.dagster_event_type): (event, i) for event, i in stored}
+        last = {
+            (str(event.get_dagster_event().asset_key), event.dagster_event_type): (event, i) for event, i in stored
+        }
         for event, event_id in last.values():
             self._store_asset_event(connection, event, event_id)
 

@@ -1,0 +1,48 @@
+"""What Dagster loads. Not here: any asset, job or resource itself (`orchestration`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from segmentation_assets.orchestration.assets import Catalogue
+from segmentation_assets.orchestration.jobs import full_chain
+from segmentation_assets.orchestration.partitions import as_of_partitions
+from segmentation_assets.orchestration.resources import WarehouseResource
+from segmentation_assets.policy.model import load_policy
+from segmentation_assets.settings import Settings, find_settings
+from segmentation_assets.warehouse.registry import Registry
+
+
+def build_defs(
+    *, settings: Settings | None = None, registry: Registry | None = None, **overrides: Any
+) -> dg.Definitions:
+    """Fresh definitions of one home: by default the one that the environment names, with the whole chain.
+
+    `overrides` replace arguments of `dg.Definitions`, `resources` key by key. Raises PolicyError.
+    """
+    found = settings or find_settings()
+    policy = load_policy(found.policy)
+    days = as_of_partitions(policy)
+    catalogue = Catalogue(registry or _chain(), policy, days)
+    arguments: dict[str, Any] = {
+        "assets": catalogue.assets(),
+        "jobs": [full_chain(days)],
+        "executor": dg.in_process_executor,
+        **overrides,
+        "resources": {"warehouse": WarehouseResource.of(found), **overrides.get("resources", {})},
+    }
+    return dg.Definitions(**arguments)
+
+
+def _chain() -> Registry:
+    from segmentation_assets.chain import CATALOGUE  # noqa: PLC0415 - tests bring registries of their own
+
+    return CATALOGUE
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The Dagster location."""
+    return build_defs()

@@ -1,0 +1,89 @@
+"""Assets made from the catalogue: one per table, nothing written by hand.
+
+Here: what Dagster shows and checks of a table, and the step that brings it up to date. Not here: how that is done
+(`steps`, `landing`) or any table's name.
+"""
+
+# No postponed annotations here: Dagster reads the type of `context` from the function itself.
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+import duckdb
+
+from segmentation_assets.orchestration.descriptions import code_references, column_schema, description
+from segmentation_assets.orchestration.landing import land_extract
+from segmentation_assets.orchestration.partitions import look_back_mapping
+from segmentation_assets.orchestration.resources import WarehouseResource
+from segmentation_assets.orchestration.steps import CHECK, bring_up_to_date
+from segmentation_assets.policy.model import Policy
+from segmentation_assets.warehouse.build import code_version_under
+from segmentation_assets.warehouse.registry import Input, Registry, TableSpec
+
+POOL = "warehouse"
+_TRANSIENT = (OSError, duckdb.IOException)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What all assets are made from."""
+
+    registry: Registry
+    policy: Policy
+    days: dg.DailyPartitionsDefinition
+
+    def assets(self) -> list[dg.AssetsDefinition]:
+        """All tables as assets, upstream first."""
+        return [self._asset(spec) for spec in self.registry]
+
+    def _asset(self, spec: TableSpec) -> dg.AssetsDefinition:
+        partitioned = spec.partition == "as_of"
+
+        @dg.asset(
+            name=spec.name,
+            group_name=spec.group,
+            description=description(spec),
+            deps=[self._dep(spec, given) for given in spec.inputs],
+            owners=list(self.policy.orchestration.owners.get(spec.group, ())),
+            kinds=_kinds(spec),
+            tags={"stage": spec.group, "grain": ".".join(spec.key)[:63] or "none"},
+            metadata={
+                "dagster/column_schema": column_schema(spec.contract),
+                "dagster/code_references": code_references(spec),
+                "dagster/table_name": spec.name,
+            },
+            code_version=code_version_under(spec, self.policy),
+            partitions_def=self.days if partitioned else None,
+            backfill_policy=dg.BackfillPolicy.single_run() if partitioned else None,
+            check_specs=[
+                dg.AssetCheckSpec(
+                    CHECK, asset=spec.name, blocking=True, description="Every row keeps to the table's contract."
+                )
+            ],
+            output_required=True,
+            pool=POOL,
+        )
+        def step(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> Iterator[Any]:
+            session = warehouse.session(self.registry)
+            try:
+                if spec.is_extract:
+                    yield from land_extract(context, session, spec)
+                else:
+                    yield from bring_up_to_date(context, session, spec)
+            except _TRANSIENT as error:
+                raise dg.RetryRequested(max_retries=2, seconds_to_wait=2) from error
+
+        return step
+
+    def _dep(self, spec: TableSpec, given: Input) -> dg.AssetDep:
+        source = self.registry[given.name]
+        if given.reads is None or spec.partition != "as_of" or source.partition != "as_of":
+            return dg.AssetDep(given.name)
+        return dg.AssetDep(given.name, partition_mapping=look_back_mapping(given.reads, self.policy))
+
+
+def _kinds(spec: TableSpec) -> set[str]:
+    reads_frames = spec.is_frame or any(given.is_frame for given in spec.inputs)
+    return {"duckdb", "parquet"} | (set() if spec.is_extract else {"pandas" if reads_frames else "ibis"})

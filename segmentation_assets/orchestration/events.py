@@ -1,0 +1,39 @@
+"""What a step tells Dagster of days that are not its run's own partitions.
+
+Here: materialization events for look-back days, in one batch. Not here: the event of an asset's own partitions, which
+Dagster writes itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+import dagster as dg
+from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
+from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata, generate_event_batch_id
+
+ROW_COUNT = "dagster/row_count"
+
+
+def record_days(
+    context: dg.AssetExecutionContext,
+    table: str,
+    rows: Mapping[date | None, int],
+    versions: Mapping[date | None, str],
+    code_version: str,
+) -> None:
+    """Record that `table` was made for these days (None: it has no days); `rows` and `versions` are per day.
+
+    As `context.log_event` would, one event per day, but stored together: `log_event` knows no batches.
+    """
+    step = context.get_step_execution_context()
+    batch, last = generate_event_batch_id(), len(rows) - 1
+    for i, (day, count) in enumerate(rows.items()):
+        materialization = dg.AssetMaterialization(
+            asset_key=table,
+            partition=None if day is None else day.isoformat(),
+            metadata={ROW_COUNT: count},
+            tags={DATA_VERSION_TAG: versions[day], CODE_VERSION_TAG: code_version},
+        )
+        DagsterEvent.asset_materialization(step, materialization, DagsterEventBatchMetadata(batch, i == last))

@@ -1,0 +1,44 @@
+"""The Dagster instance of one home: its folder, its shipped configuration, opening it.
+
+Here: what makes a command line run, the UI and the daemon use the same instance. Not here: runs (`runs`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+
+from segmentation_assets.settings import Settings
+
+_SHIPPED = Path(__file__).with_name("dagster.yaml")
+_EVENT_BATCH = "500"
+
+
+def prepare(settings: Settings) -> dict[str, str]:
+    """Put the shipped `dagster.yaml` into the home, where it lacks or differs; the variables that Dagster needs."""
+    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    target, shipped = settings.dagster_home / "dagster.yaml", _SHIPPED.read_text(encoding="utf-8")
+    if not target.exists() or target.read_text(encoding="utf-8") != shipped:
+        target.write_text(shipped, encoding="utf-8")
+    return {
+        "DAGSTER_HOME": str(settings.dagster_home),
+        "DAGSTER_EVENT_BATCH_SIZE": _EVENT_BATCH,
+        "DAGSTER_DISABLE_TELEMETRY": "true",
+    }
+
+
+@contextmanager
+def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """The instance of this home; Dagster reads its environment, which is as before at the end."""
+    before = dict(os.environ)
+    os.environ.update(prepare(settings))
+    try:
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,73 @@
+"""Days as Dagster partitions: which there are, which a run asks for, which other days a table reads.
+
+Here: `as_of` partitions, their mappings for look-backs, a run's days from its tags. Not here: the arithmetic of days
+(`warehouse.as_of`) or what is computed for them (`warehouse.build`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+
+import dagster as dg
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+)
+
+from segmentation_assets.policy.model import Policy
+from segmentation_assets.warehouse.as_of import LookBack, days_read
+
+ALSO_TAG = "segmentation/also_as_of"
+"""Run tag: days, comma separated, that a run computes besides its partitions (history that is not one range)."""
+
+_A_YEAR_AND_A_LEAP_DAY = [date(2024, 1, 1) + timedelta(days=i) for i in range(366)]
+
+
+def as_of_partitions(policy: Policy) -> dg.DailyPartitionsDefinition:
+    """One partition per day, from the policy's first day to today: the state at the end of today is being made."""
+    return dg.DailyPartitionsDefinition(
+        start_date=policy.orchestration.history_start.isoformat(),
+        timezone=policy.company.timezone,
+        end_offset=1,
+    )
+
+
+def look_back_mapping(reads: LookBack, policy: Policy) -> dg.TimeWindowPartitionMapping:
+    """The window of upstream days that holds every day that one `as_of` reads, over a year of `as_of`."""
+    behind = max(
+        (day - read).days for day in _A_YEAR_AND_A_LEAP_DAY for read in days_read(reads, day, policy.sections)
+    )
+    return dg.TimeWindowPartitionMapping(start_offset=-behind, allow_nonexistent_upstream_partitions=True)
+
+
+def tags_of_run(days: Iterable[date]) -> Mapping[str, str]:
+    """Tags that make a run compute `days`: the last unbroken stretch as its partitions, the rest beside them."""
+    ordered = sorted(set(days))
+    first = len(ordered) - 1
+    while first and ordered[first] - ordered[first - 1] == timedelta(days=1):
+        first -= 1
+    last = {
+        ASSET_PARTITION_RANGE_START_TAG: ordered[first].isoformat(),
+        ASSET_PARTITION_RANGE_END_TAG: ordered[-1].isoformat(),
+    }
+    if first == len(ordered) - 1:
+        last = {PARTITION_NAME_TAG: ordered[-1].isoformat()}
+    also = {ALSO_TAG: ",".join(day.isoformat() for day in ordered[:first])} if first else {}
+    return last | also
+
+
+def partitions_of_run(tags: Mapping[str, str]) -> list[date]:
+    """The days that are the run's partitions, which Dagster itself records; none for a run without."""
+    if ASSET_PARTITION_RANGE_START_TAG in tags:
+        first = date.fromisoformat(tags[ASSET_PARTITION_RANGE_START_TAG])
+        last = date.fromisoformat(tags[ASSET_PARTITION_RANGE_END_TAG])
+        return [first + timedelta(days=i) for i in range((last - first).days + 1)]
+    return [date.fromisoformat(tags[PARTITION_NAME_TAG])] if PARTITION_NAME_TAG in tags else []
+
+
+def days_of_run(tags: Mapping[str, str]) -> list[date]:
+    """All days that a run computes: its partitions and those asked for beside them."""
+    also = [date.fromisoformat(text) for text in tags.get(ALSO_TAG, "").split(",") if text]
+    return sorted({*also, *partitions_of_run(tags)})

@@ -1,0 +1,101 @@
+"""The warehouse as a Dagster resource: one DuckDB connection and one builder per run.
+
+Here: opening and closing what a run's steps share. Not here: settings of the engine (`warehouse.engine`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+from dagster_duckdb import DuckDBResource
+from pydantic import PrivateAttr
+
+from segmentation_assets.policy.model import Policy, load_policy
+from segmentation_assets.settings import Settings
+from segmentation_assets.warehouse.build import Builder
+from segmentation_assets.warehouse.engine import Engine, configure
+from segmentation_assets.warehouse.registry import Registry
+from segmentation_assets.warehouse.store import Store
+
+
+@dataclass
+class Session:
+    """What the steps of one run share: the builder, and which days of which table they already brought up to date."""
+
+    builder: Builder
+    sources: Path | None
+    done: dict[str, set[date | None]] = field(default_factory=dict)
+    _plans: dict[tuple[frozenset[str], tuple[date, ...]], dict[str, list[date]]] = field(default_factory=dict)
+
+    @property
+    def policy(self) -> Policy:
+        """The policy of the run."""
+        return self.builder.policy
+
+    def plan(self, names: frozenset[str], days: tuple[date, ...]) -> dict[str, list[date]]:
+        """`Builder.plan`, computed once per run: every step of the run asks for the same."""
+        if (names, days) not in self._plans:
+            self._plans[names, days] = self.builder.plan(sorted(names), days)
+        return self._plans[names, days]
+
+    def forget(self) -> None:
+        """Call after an extract came in: fingerprints and usage days may have changed."""
+        self.builder.forget_landed()
+        self.done.clear()
+        self._plans.clear()
+
+
+class WarehouseResource(DuckDBResource):
+    """DuckDB in memory over the published folder of one home, closed at the end of the run also after an error."""
+
+    database: str = ":memory:"
+    home: str
+    sources: str | None = None
+    policy: str | None = None
+
+    _session: Session | None = PrivateAttr(default=None)
+    _engine: Engine | None = PrivateAttr(default=None)
+
+    @classmethod
+    def of(cls, settings: Settings) -> WarehouseResource:
+        """The resource of one home."""
+        return cls(
+            home=str(settings.home),
+            sources=str(settings.sources) if settings.sources else None,
+            policy=str(settings.policy) if settings.policy else None,
+        )
+
+    @contextmanager
+    def get_connection(self) -> Generator[duckdb.DuckDBPyConnection, Any, None]:
+        """A connection with the engine's settings. Unlike the class it extends, it is closed after an error too."""
+        store = Store(Path(self.home))
+        with store.stage() as spill, closing(duckdb.connect(self.database, config=self.connection_config)) as made:
+            configure(made, spill)
+            yield made
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[WarehouseResource, Any, None]:
+        """One connection for the whole run, or for the one step that a process of its own runs."""
+        del context
+        store = Store(Path(self.home))
+        store.sweep()
+        with self.get_connection() as connection:
+            self._engine = Engine(connection, store)
+            yield self
+
+    def session(self, registry: Registry) -> Session:
+        """What this run's steps share. Raises PolicyError for a policy that cannot be used."""
+        if self._engine is None:
+            raise RuntimeError("the warehouse is open only while a run executes")
+        if self._session is None:
+            policy = load_policy(Path(self.policy) if self.policy else None)
+            builder = Builder(self._engine, registry, policy)
+            self._session = Session(builder, Path(self.sources) if self.sources else None)
+        return self._session

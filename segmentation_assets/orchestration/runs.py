@@ -1,0 +1,165 @@
+"""Running the chain in this process, on the home's instance, so that the UI shows the run.
+
+Here: starting a run, following it, what came of it. Not here: what a step does (`steps`) or how a terminal shows
+it (`cli`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import dagster as dg
+from dagster import DagsterEventType
+from dagster._core.events import DagsterEvent
+from dagster._core.events.log import EventLogEntry
+from dagster._core.storage.dagster_run import make_new_run_id
+
+from segmentation_assets.definitions import build_defs
+from segmentation_assets.orchestration.events import ROW_COUNT
+from segmentation_assets.orchestration.instance import open_instance
+from segmentation_assets.orchestration.jobs import FULL_CHAIN
+from segmentation_assets.orchestration.partitions import tags_of_run
+from segmentation_assets.settings import Settings
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class Step:
+    """What came of one table: `state` is started, done, failed or skipped; the rest is there once it is done."""
+
+    table: str
+    state: str
+    rows: int | None = None
+    days_made: int | None = None
+    days_kept: int | None = None
+    seconds: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run, by table in the order of execution."""
+
+    run_id: str
+    succeeded: bool
+    steps: tuple[Step, ...]
+
+    @property
+    def failed(self) -> list[Step]:
+        """The tables that failed, each with its reason."""
+        return [step for step in self.steps if step.state == "failed"]
+
+
+class SelectionError(ValueError):
+    """A selection that Dagster cannot read, or that selects nothing; or a day outside the partitions."""
+
+
+def select(definitions: dg.Definitions, selection: str) -> list[dg.AssetKey]:
+    """The assets that a selection in Dagster's syntax names, upstream first. Raises SelectionError."""
+    graph = definitions.resolve_asset_graph()
+    try:
+        found = dg.AssetSelection.from_string(selection).resolve(graph)
+    except Exception as error:  # Dagster raises several kinds, all of them about the text
+        raise SelectionError(f"cannot read the selection {selection!r}: {error}") from error
+    if not found:
+        raise SelectionError(f"the selection {selection!r} names no table")
+    return [key for key in graph.toposorted_asset_keys if key in found]
+
+
+def run_chain(
+    settings: Settings,
+    days: Iterable[date],
+    selection: str = "*",
+    progress: Callable[[Step], None] | None = None,
+    definitions: dg.Definitions | None = None,
+) -> Outcome:
+    """Run the selected tables for `days`; the outcome says what failed and why.
+
+    Raises SelectionError before anything runs; never for a table that fails.
+    """
+    made = definitions or build_defs(settings=settings)
+    job = made.resolve_job_def(FULL_CHAIN)
+    keys = select(made, selection)
+    _check_days(job, days := sorted(set(days)))
+    follower, run_id = _Follower(progress), make_new_run_id()
+    with open_instance(settings) as instance:
+        instance.add_event_listener(run_id, follower.hear)
+        result = job.execute_in_process(
+            run_config=_QUIET,
+            instance=instance,
+            asset_selection=keys,
+            tags=tags_of_run(days),
+            run_id=run_id,
+            raise_on_error=False,
+        )
+    return follower.outcome(run_id, result.success, keys)
+
+
+def _check_days(job: dg.JobDefinition, days: list[date]) -> None:
+    known = job.partitions_def
+    if known is None:
+        raise TypeError(f"{FULL_CHAIN} has no partitions")
+    first, last = known.get_first_partition_key(), known.get_last_partition_key()
+    outside = [day.isoformat() for day in days if not str(first) <= day.isoformat() <= str(last)]
+    if outside:
+        raise SelectionError(
+            f"{', '.join(outside[:5])}: outside the days that can be asked for, {first} to {last} "
+            "(policy: orchestration.history_start)"
+        )
+
+
+class _Follower:
+    """Keeps what the event log says of each step."""
+
+    def __init__(self, progress: Callable[[Step], None] | None) -> None:
+        self.steps: dict[str, Step] = {}
+        self._progress = progress
+
+    def hear(self, entry: EventLogEntry) -> None:
+        event = entry.dagster_event
+        step = _step_of(event) if event and event.step_key else None
+        if step is None:
+            return
+        before = self.steps.get(step.table)
+        self.steps[step.table] = step
+        if self._progress and (before is None or before.state != step.state):
+            self._progress(step)
+
+    def outcome(self, run_id: str, succeeded: bool, keys: Sequence[dg.AssetKey]) -> Outcome:
+        """All selected tables; one without any event stood below one that failed."""
+        names = [key.path[-1] for key in keys]
+        return Outcome(run_id, succeeded, tuple(self.steps.get(n, Step(n, "skipped")) for n in names))
+
+
+def _step_of(event: DagsterEvent) -> Step | None:
+    table = str(event.step_key)
+    if event.event_type == DagsterEventType.STEP_START:
+        return Step(table, "started")
+    if event.event_type == DagsterEventType.STEP_SKIPPED:
+        return Step(table, "skipped")
+    if event.event_type == DagsterEventType.STEP_FAILURE:
+        return Step(table, "failed", reason=_reason(event))
+    if event.event_type == DagsterEventType.ASSET_MATERIALIZATION and str(event.asset_key.path[-1]) == table:
+        return _done(table, event)
+    return None
+
+
+def _done(table: str, event: DagsterEvent) -> Step | None:
+    facts = {k: v.value for k, v in event.step_materialization_data.materialization.metadata.items()}
+    if "seconds" not in facts:  # a look-back day, not the step's own result
+        return None
+    return Step(table, "done", facts.get(ROW_COUNT), facts.get("days made"), facts.get("days kept"), facts["seconds"])
+
+
+def _reason(event: DagsterEvent) -> str:
+    data: Any = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return data.user_failure_data.description
+    error = data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error is not None else "failed"

@@ -1,0 +1,165 @@
+"""What an asset's step does: bring one table up to date and tell Dagster what came of it.
+
+Here: days, inputs, events, checks and metadata of a step. Not here: the assets themselves (`assets`), how a table is
+built (`warehouse.build`), or how an extract comes in (`landing`).
+
+A step makes every day that anything in its run needs of its table, look-backs included, so later steps find what they
+read. What a step reads and its run does not select is made first, and recorded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from segmentation_assets.orchestration.descriptions import markdown_table
+from segmentation_assets.orchestration.events import ROW_COUNT, record_days
+from segmentation_assets.orchestration.partitions import days_of_run, partitions_of_run
+from segmentation_assets.orchestration.resources import Session
+from segmentation_assets.warehouse.build import Builder, Built, ContractBroken
+from segmentation_assets.warehouse.registry import TableSpec
+from segmentation_assets.warehouse.store import rows_in
+
+CHECK = "contract"
+_PREVIEW_ROWS = 5
+
+
+def bring_up_to_date(context: dg.AssetExecutionContext, session: Session, spec: TableSpec) -> Iterator[Any]:
+    """One step: build the days that the run needs of a table, then tell Dagster what was made, and that it is sound.
+
+    Raises dg.Failure, after the failed check, where the table or something it reads breaks its contract.
+    """
+    started = time.perf_counter()
+    builder = session.builder
+    try:
+        built = _build_with_inputs(context, session, spec)
+    except ContractBroken as broken:
+        yield _failed_check(spec, broken)
+        raise dg.Failure(str(broken), allow_retries=False) from broken
+    own = _own_days(context, spec)
+    if spec.partition == "as_of":
+        _record(context, builder, spec, {day: rows for day, rows in built.made.items() if day not in own})
+    yield dg.AssetCheckResult(
+        asset_key=spec.name,
+        check_name=CHECK,
+        passed=True,
+        metadata={"rows": built.verdict.rows, "days made": len(built.made), "days kept": len(built.kept)},
+    )
+    for day in own if len(own) > 1 else ():
+        context.add_asset_metadata({ROW_COUNT: _rows(builder, spec, built, day)}, spec.name, str(day))
+    metadata = _metadata(session, spec, built, own) | {"seconds": round(time.perf_counter() - started, 3)}
+    yield dg.MaterializeResult(
+        asset_key=spec.name,
+        metadata=metadata,
+        data_version=dg.DataVersion(_version(builder, spec, built, own)),
+    )
+
+
+def _own_days(context: dg.AssetExecutionContext, spec: TableSpec) -> list[date | None]:
+    """The days that Dagster itself records for this step: the run's partitions, None for a table without any."""
+    return list(partitions_of_run(context.run_tags)) if spec.partition == "as_of" else [None]
+
+
+def _build_with_inputs(context: dg.AssetExecutionContext, session: Session, spec: TableSpec) -> Built:
+    """Build the days of `spec` that the run needs, after what they read, and record inputs of no step of this run."""
+    days = _days_needed(context, session, spec)
+    for name, needed in session.builder.plan([spec.name], days).items():
+        source = session.builder.registry[name]
+        done = session.done.setdefault(name, set())
+        wanted: set[date | None] = set(needed) if source.partition else {None}
+        if source.is_extract or name == spec.name or wanted <= done:
+            continue
+        made = session.builder.build(source, needed)
+        done |= wanted
+        if made.made:
+            context.log.info(f"{name} lacked {len(made.made)} days that {spec.name} reads: made them")
+            _record(context, session.builder, source, made.made)
+    built = session.builder.build(spec, days)
+    session.done.setdefault(spec.name, set()).update([*built.made, *built.kept])
+    return built
+
+
+def _days_needed(context: dg.AssetExecutionContext, session: Session, spec: TableSpec) -> list[date]:
+    if spec.partition == "usage_date":  # rolled up once per day, for all days there are
+        return session.builder.store.days("product_usage", "usage_date")
+    asked = tuple(days_of_run(context.run_tags))
+    if spec.partition is None:
+        return list(asked)
+    selected = frozenset(key.to_user_string() for key in context.job_def.asset_layer.selected_asset_keys)
+    names = frozenset(name for name in selected if name in session.builder.registry)
+    return session.plan(names, asked)[spec.name]
+
+
+def _record(
+    context: dg.AssetExecutionContext, builder: Builder, spec: TableSpec, made: Mapping[date | None, int]
+) -> None:
+    """Record what was made besides the run's own partitions; days before the first partition have no place."""
+    code_version = builder.code_version_of(spec)
+    if spec.partition == "as_of":
+        first = builder.policy.orchestration.history_start
+        rows = {day: count for day, count in made.items() if day is not None and day >= first}
+        versions = {day: builder.expected(spec, day) for day in rows}
+        record_days(context, spec.name, rows, versions, code_version)
+    else:
+        version = _digest([builder.expected(spec, day) for day in made])
+        record_days(context, spec.name, {None: sum(made.values())}, {None: version}, code_version)
+
+
+def _version(builder: Builder, spec: TableSpec, built: Built, own: Sequence[date | None]) -> str:
+    """The fingerprint of what Dagster records here; of several days, one of all."""
+    days = own if spec.partition == "as_of" else sorted([*built.made, *built.kept], key=str)
+    return _digest([builder.expected(spec, day) for day in days])
+
+
+def _digest(fingerprints: Sequence[str]) -> str:
+    if len(fingerprints) == 1:
+        return fingerprints[0]
+    return hashlib.sha256("\n".join(fingerprints).encode()).hexdigest()[:16]
+
+
+def _metadata(session: Session, spec: TableSpec, built: Built, own: Sequence[date | None]) -> dict[str, Any]:
+    days = own if spec.partition == "as_of" else [*built.made, *built.kept]
+    last = max((day for day in days if day is not None), default=None)
+    return {
+        ROW_COUNT: sum(_rows(session.builder, spec, built, day) for day in days),
+        "days made": len(built.made),
+        "days kept": len(built.kept),
+        "preview": dg.MarkdownMetadataValue(preview(session.builder, spec, last)),
+    }
+
+
+def _rows(builder: Builder, spec: TableSpec, built: Built, day: date | None) -> int:
+    if day in built.made:
+        return built.made[day]
+    return rows_in([builder.store.file(spec.name, spec.partition, day)])
+
+
+def preview(builder: Builder, spec: TableSpec, day: date | None) -> str:
+    """The first rows of a published table (of one day, where it has days) as markdown."""
+    shown = builder.engine.read(spec, None if day is None else [day]).limit(_PREVIEW_ROWS)
+    frame = builder.engine.execute(shown)
+    return markdown_table(list(frame.columns), frame.astype(object).where(frame.notna(), None).values.tolist())
+
+
+def _failed_check(spec: TableSpec, broken: ContractBroken) -> dg.AssetCheckResult:
+    verdict = broken.verdict
+    sample = [list(row.values()) for row in verdict.sample]
+    header = list(verdict.sample[0]) if verdict.sample else []
+    return dg.AssetCheckResult(
+        asset_key=spec.name,
+        check_name=CHECK,
+        passed=False,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=str(broken),
+        metadata={
+            "table": broken.table,
+            "rows": verdict.rows,
+            "broken": dg.MarkdownMetadataValue(markdown_table(("rule", "rows"), list(verdict.broken.items()))),
+            "sample": dg.MarkdownMetadataValue(markdown_table(header, sample) if sample else "no rows"),
+        },
+    )
