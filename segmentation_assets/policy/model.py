@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from segmentation_assets.policy.capacity import CoveragePolicy, ScenarioPolicy
 from segmentation_assets.policy.company import CompanyPolicy, ExtractsPolicy
 from segmentation_assets.policy.orchestration import OrchestrationPolicy
+from segmentation_assets.policy.profiles import LifecyclePolicy, UsagePolicy
 from segmentation_assets.policy.scores import (
     BehavioralPolicy,
     ChurnPolicy,
@@ -66,6 +67,8 @@ class Policy(Section):
     orchestration: OrchestrationPolicy
     coverage: CoveragePolicy
     scenario: ScenarioPolicy
+    usage: UsagePolicy
+    lifecycle: LifecyclePolicy
     support: SupportPolicy
     engagement: EngagementPolicy
     technology: TechnologyPolicy
