@@ -1,4 +1,4 @@
-"""Policy sections on how accounts are profiled: usage windows and lifecycle. Not here: service and costs (`service`)."""
+"""Policy sections on usage windows and lifecycle. Not here: service and costs (`service`)."""
 
 from __future__ import annotations
 

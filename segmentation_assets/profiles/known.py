@@ -14,11 +14,11 @@ from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.registry import Table
 
 _DOUBLINGS = 3
-"""Merges of merges are followed 2 ** 3 = 8 deep; an even depth leaves two records merged into each other as they are."""
+"""Chains are followed 2 ** 3 = 8 deep; an even depth leaves two records merged into each other as they are."""
 
 
 def known(extract: ir.Table, spine: ir.Table, *days: str) -> ir.Table:
-    """Per `as_of`, the rows of an extract known then, with the spine columns `days` and without the known-from columns.
+    """Per `as_of`, the rows of an extract known then, with the spine columns `days`, without the known-from columns.
 
     Facts dated after `as_of` are not filtered out: known is not the same as happened.
     """
@@ -36,7 +36,7 @@ def surviving_account(crm_accounts: Table[CrmAccounts], spine: Table[Spine]) -> 
 
 
 def by_surviving_account(rows: ir.Table, crm_accounts: ir.Table, spine: ir.Table) -> ir.Table:
-    """`rows` (as_of, account_id, ...) under the account each was merged into; accounts the CRM lacks stay as they are."""
+    """`rows` (as_of, account_id, ...) under the account each was merged into; accounts not in the CRM stay themselves."""
     survivors = surviving_account(crm_accounts, spine)
     merged = survivors.filter(survivors.account_id != survivors.surviving_account_id).rename(
         merged_at="as_of", merged_id="account_id"
@@ -59,7 +59,5 @@ def followed(accounts: ir.Table, pointer: str, name: str) -> ir.Table:
     )
     for _ in range(_DOUBLINGS):
         onward = step.select("as_of", via="account_id", further="end").view()
-        step = (
-            step.view().join(onward, ["as_of", ("end", "via")]).select("as_of", "account_id", end="further")
-        )
+        step = step.view().join(onward, ["as_of", ("end", "via")]).select("as_of", "account_id", end="further")
     return step.select("as_of", "account_id", **{name: "end"})

@@ -1,7 +1,7 @@
 """The one wide table on accounts: who they are, and everything the other profiles say of them.
 
-Here: `account_profiles`: identity, lifecycle stage, parents, and the join of all profiles. Not here: any figure of its
-own about revenue, usage, service or cost (the sibling modules), or points (`scores`).
+Here: `account_profiles`: identity, lifecycle stage, parents, and the join of all profiles. Not here: figures on
+revenue, usage, service or cost (the sibling modules), or points (`scores`).
 """
 
 from __future__ import annotations

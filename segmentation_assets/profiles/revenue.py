@@ -6,6 +6,8 @@ retention of groups of accounts (`kpis`), what an account costs (`costs`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import ibis
 import ibis.expr.types as ir
 
@@ -40,9 +42,7 @@ class AccountRevenue(Snapshot):
         ge=0,
     )
     products: Integer = column("Different products paid for.", ge=0)
-    product_list: str = column(
-        "Names of the products paid for, in order, separated by commas.", nullable=True
-    )
+    product_list: str = column("Names of the products paid for, in order, separated by commas.", nullable=True)
     regions: Integer = column("Different regions with a paid subscription.", ge=0)
     region: str = column("Region of the largest subscription in force.", nullable=True)
     arr_12m_ago: float = column(
@@ -59,9 +59,7 @@ class AccountRevenue(Snapshot):
         nullable=True,
         ge=0,
     )
-    first_paid_on: Day = column(
-        "First day of the first paid subscription; null while only on trial.", nullable=True
-    )
+    first_paid_on: Day = column("First day of the first paid subscription; null while only on trial.", nullable=True)
     tenure_days: Integer = column("Days since first_paid_on.", unit="days", nullable=True, ge=0)
     renewal_on: Day = column(
         "Next contract term end after as_of, else the next anniversary of the oldest subscription in force.",
@@ -94,13 +92,9 @@ class AccountRevenue(Snapshot):
         "Days that the oldest unpaid invoice is overdue; 0 = none is.", unit="days", nullable=True, ge=0
     )
     is_live: Flag = column("ARR above 0 at day end.")
-    churned_on: Day = column(
-        "First day without recurring revenue; null while live or never paid.", nullable=True
-    )
+    churned_on: Day = column("First day without recurring revenue; null while live or never paid.", nullable=True)
     is_trial_only: Flag = column("Started, but never paid.")
-    has_billing_history_12m: Flag = column(
-        "First paid at least twelve months before: a year can be compared."
-    )
+    has_billing_history_12m: Flag = column("First paid at least twelve months before: a year can be compared.")
 
     class Config:
         unique = ["as_of", "account_id"]
@@ -122,38 +116,38 @@ def account_revenue(
     day end, of a price above 0 (trials and pauses are not revenue), at the exchange rate of as_of; nrr_12m compares
     it with twelve months before, both at the rate of the start. A subscription is in force from its start up to its
     end, or up to the day the end became known if that is later. When an account's last subscription has ended, its
-    revenue stands for `renewal_grace_days` more: a late renewal within them is no churn. Expansion is a day's net rise
-    while paying: same-day swaps net out.
+    revenue stands for `renewal_grace_days` more: a late renewal within them is no churn. Expansion is a net rise of
+    a day while paying: same-day swaps net out.
     """
-    started = started_subscriptions(spine, billing_subscriptions, fx_rates, crm_accounts, company)
-    steps = revenue_steps(started, company)
-    rows = with_figures(_ever_started(started), _paid_states(steps, spine))
+    started = started_subscriptions(spine, billing_subscriptions, crm_accounts)
+    started = priced(started, spine, fx_rates, company)
+    rows = with_figures(_ever_started(started), _paid_states(revenue_steps(started, company), spine))
     rows = with_figures(rows, _terms(subscriptions_in_force(started, company)))
     rows = with_figures(rows, _payment(spine, billing_invoices, fx_rates, crm_accounts, company))
     rows = rows.left_join(_days_with_invoices(spine, billing_invoices), "as_of")
     return _columns(rows.join(spine.select("as_of", "day_12m_ago"), "as_of"))
 
 
-def started_subscriptions(
-    spine: ir.Table,
-    subscriptions: ir.Table,
-    fx_rates: ir.Table,
-    crm_accounts: ir.Table,
-    company: CompanyPolicy,
-) -> ir.Table:
+def started_subscriptions(spine: ir.Table, subscriptions: ir.Table, crm_accounts: ir.Table) -> ir.Table:
     """Subscriptions known and started at each as_of, trials too, under their surviving account.
 
-    Adds `ends_on` (null while in force at as_of), `amount` (mrr at the rate of as_of) and `amount_at_rate_12m_ago`,
-    null where the currency has no rate at all. An end counts from the day it became known on, so that the revenue of
-    a past day is the same from every later as_of.
+    Adds `ends_on`, null while in force at as_of. An end counts from the day it became known on if that is later, so
+    that the revenue of a past day is the same from every later as_of.
     """
     rows = known(subscriptions, spine)
     rows = by_surviving_account(rows.filter(rows.start_date <= rows.as_of), crm_accounts, spine)
     ends_on = ibis.greatest(rows.end_date, rows.end_known_on.fill_null(rows.end_date))
     is_over = rows.end_date.notnull() & (ends_on <= rows.as_of)
+    return rows.mutate(ends_on=ibis.ifelse(is_over, ends_on, ibis.null("date")))
+
+
+def priced(started: ir.Table, spine: ir.Table, fx_rates: ir.Table, company: CompanyPolicy) -> ir.Table:
+    """`started_subscriptions` with `amount` (mrr at the rate of as_of) and `amount_at_rate_12m_ago`.
+
+    Both are in the reporting currency, and null where the subscription's currency has no rate at all.
+    """
     rates = exchange_rates(spine, fx_rates, "as_of", "day_12m_ago").rename(rated_at="as_of", rated="currency")
-    rows = rows.mutate(ends_on=ibis.ifelse(is_over, ends_on, ibis.null("date")))
-    rows = rows.left_join(rates, [rows.as_of == rates.rated_at, rows.currency == rates.rated])
+    rows = started.left_join(rates, [started.as_of == rates.rated_at, started.currency == rates.rated])
     return rows.mutate(
         amount=rows.mrr * _rate(rows, rows.rate_as_of, company),
         amount_at_rate_12m_ago=rows.mrr * _rate(rows, rows.rate_day_12m_ago, company),
@@ -181,63 +175,87 @@ def exchange_rates(spine: ir.Table, fx_rates: ir.Table, *days: str) -> ir.Table:
 
 
 def revenue_steps(started: ir.Table, company: CompanyPolicy) -> ir.Table:
-    """The account's recurring revenue as steps, from `started_subscriptions`. Key: as_of, account_id, day.
+    """The account's recurring revenue as steps, from `priced` subscriptions. Key: as_of, account_id, day.
 
-    From `day` up to `until` (null = still at as_of) the account pays `amount` per month for `seats`; days without
-    revenue have no step. `amount_before` is the amount of the step that ends where this one starts, null after a
-    pause longer than the grace. A swap within one day is one step, and none of its inner amounts is seen.
+    From `day` up to `until` (null = still at as_of) the account pays `amount` per month; days without revenue have no
+    step. `amount_before` is the amount of the step that ends where this one starts, null after a pause longer than
+    the grace. A swap within one day is one step, and none of its inner amounts is seen.
     """
-    changes = _changes(started)
+    paid = started.filter(started.mrr > 0)
+    levels = _levels(
+        paid.mutate(
+            amount=paid.amount.fill_null(0.0),
+            amount_at_rate_12m_ago=paid.amount_at_rate_12m_ago.fill_null(0.0),
+            unpriced=paid.amount.isnull().cast("int64"),
+        ),
+        ("amount", "amount_at_rate_12m_ago", "unpriced"),
+        company.renewal_grace_days,
+    )
+    is_priced = levels.level_of_unpriced == 0
+    left = levels.level_of_subscriptions - levels.subscriptions
+    is_late_renewal = (left == 0) & (levels.day <= levels.last_grace_end)
+    amount_before = ibis.cases(
+        (left > 0, levels.level_of_amount - levels.amount), (is_late_renewal, -levels.last_amount)
+    )
+    return levels.filter(levels.level_of_subscriptions > 0).select(
+        *_KEY,
+        "day",
+        "until",
+        amount=_if_all(is_priced, levels.level_of_amount),
+        amount_at_rate_12m_ago=_if_all(is_priced, levels.level_of_amount_at_rate_12m_ago),
+        amount_before=_if_all(is_priced, amount_before),
+    )
+
+
+def seat_periods(started: ir.Table, company: CompanyPolicy) -> ir.Table:
+    """Licensed seats in force, from `started_subscriptions`: periods that cover all days up to as_of without a gap.
+
+    Key: as_of, account_id, day; `until` is exclusive, null at the end. Days without a paid subscription, or where
+    none says its seats, have null.
+    """
+    paid = started.filter(started.mrr > 0)
+    levels = _levels(
+        paid.mutate(seats=paid.seats.fill_null(0), seated=paid.seats.notnull().cast("int64")),
+        ("seats", "seated"),
+        company.renewal_grace_days,
+    )
+    is_paying = levels.level_of_subscriptions > 0
+    seats = _if_all(is_paying & (levels.level_of_seated > 0), levels.level_of_seats)
+    day = ibis.ifelse(is_paying, levels.day, _later(levels.day, company.renewal_grace_days))
+    periods = levels.select(*_KEY, day=day, until=levels.until, seats=seats)
+    periods = periods.filter(periods.until.isnull() | (periods.day < periods.until))
+    before = levels.group_by(*_KEY).aggregate(until=levels.day.min())
+    return periods.union(
+        before.select(*_KEY, "until", day=ibis.date(1, 1, 1), seats=ibis.null("int64")).select(periods.columns)
+    )
+
+
+def _levels(paid: ir.Table, sums: Sequence[str], grace_days: int) -> ir.Table:
+    """What paid subscriptions add up to after each day on which one starts or ends. Key: as_of, account_id, day.
+
+    `subscriptions` and each of `sums` are the day's net change, `level_of_...` what is in force from then on, up to
+    `until`. Where nothing is in force from the next change on, `until` is the end of the grace or the late renewal.
+    """
+    names = ("subscriptions", *sums)
+    starts = paid.mutate(subscriptions=ibis.literal(1, "int64")).select(*_KEY, "ends_on", *names, day="start_date")
+    ended = starts.filter(starts.ends_on.notnull())
+    ends = ended.select(*_KEY, *(((-ended[name]).name(name)) for name in names), day="ends_on")
+    both = starts.select(ends.columns).union(ends)
+    changes = both.group_by(*_KEY, "day").aggregate(**{name: both[name].sum() for name in names})
     so_far = ibis.cumulative_window(group_by=_KEY, order_by="day")
     in_order = ibis.window(group_by=_KEY, order_by="day")
     levels = changes.mutate(
-        **{f"level_of_{name}": changes[name].sum().over(so_far) for name in _STEP_SUMS},
+        **{f"level_of_{name}": changes[name].sum().over(so_far) for name in names},
+        **{f"last_{name}": changes[name].lag().over(in_order) for name in sums},
+        last_grace_end=_later(changes.day.lag().over(in_order), grace_days),
         next_day=changes.day.lead().over(in_order),
         next_subscriptions=changes.subscriptions.lead().over(in_order),
         day_after_next=changes.day.lead(2).over(in_order),
-        last_day=changes.day.lag().over(in_order),
-        last_amount=changes.amount.lag().over(in_order),
     )
-    left = levels.level_of_subscriptions - levels.subscriptions
-    is_late_renewal = (left == 0) & (levels.day <= _later(levels.last_day, company.renewal_grace_days))
-    ends_next = (levels.level_of_subscriptions + levels.next_subscriptions) == 0
-    grace_end = _later(levels.next_day, company.renewal_grace_days)
+    ends_next = (levels.level_of_subscriptions > 0) & (levels.level_of_subscriptions + levels.next_subscriptions == 0)
+    grace_end = _later(levels.next_day, grace_days)
     bridged = ibis.ifelse(levels.day_after_next < grace_end, levels.day_after_next, grace_end)
-    steps = levels.filter(levels.level_of_subscriptions > 0)
-    return steps.select(
-        *_KEY,
-        "day",
-        until=ibis.ifelse(ends_next, bridged, levels.next_day),
-        amount=_if_all(levels.level_of_unpriced == 0, levels.level_of_amount),
-        amount_at_rate_12m_ago=_if_all(levels.level_of_unpriced == 0, levels.level_of_amount_at_rate_12m_ago),
-        seats=_if_all(levels.level_of_seated > 0, levels.level_of_seats),
-        amount_before=ibis.cases(
-            (left > 0, levels.level_of_amount - levels.amount), (is_late_renewal, -levels.last_amount)
-        ),
-    )
-
-
-_STEP_SUMS = ("subscriptions", "amount", "amount_at_rate_12m_ago", "unpriced", "seats", "seated")
-
-
-def _changes(started: ir.Table) -> ir.Table:
-    """What starts less what ends on each day of an account, paid subscriptions only. Key: as_of, account_id, day."""
-    paid = started.filter(started.mrr > 0)
-    starts = paid.select(
-        *_KEY,
-        "ends_on",
-        day="start_date",
-        subscriptions=ibis.literal(1, "int64"),
-        amount=paid.amount.fill_null(0.0),
-        amount_at_rate_12m_ago=paid.amount_at_rate_12m_ago.fill_null(0.0),
-        unpriced=paid.amount.isnull().cast("int64"),
-        seats=paid.seats.fill_null(0),
-        seated=paid.seats.notnull().cast("int64"),
-    )
-    ended = starts.filter(starts.ends_on.notnull())
-    ends = ended.select(*_KEY, day="ends_on", **{name: -ended[name] for name in _STEP_SUMS})
-    both = starts.drop("ends_on").union(ends)
-    return both.group_by(*_KEY, "day").aggregate(**{name: both[name].sum() for name in _STEP_SUMS})
+    return levels.mutate(until=ibis.ifelse(ends_next, bridged, levels.next_day))
 
 
 def _if_all(condition: ir.BooleanValue, value: ir.Value) -> ir.Value:
@@ -261,17 +279,14 @@ def subscriptions_in_force(started: ir.Table, company: CompanyPolicy) -> ir.Tabl
         has_open=paid.ends_on.isnull().any(), last_end=paid.ends_on.max()
     )
     rows = paid.join(last, [paid.as_of == last.ended_at, paid.account_id == last.ended])
-    in_grace = (rows.ends_on == rows.last_end) & (
-        rows.as_of < _later(rows.last_end, company.renewal_grace_days)
-    )
+    in_grace = (rows.ends_on == rows.last_end) & (rows.as_of < _later(rows.last_end, company.renewal_grace_days))
     return rows.filter(rows.ends_on.isnull() | (~rows.has_open & in_grace)).drop(
         "ended_at", "ended", "has_open", "last_end"
     )
 
 
 def _ever_started(started: ir.Table) -> ir.Table:
-    rows = started.group_by(*_KEY).aggregate(first_paid_on=started.start_date.min(where=started.mrr > 0))
-    return rows
+    return started.group_by(*_KEY).aggregate(first_paid_on=started.start_date.min(where=started.mrr > 0))
 
 
 def _paid_states(steps: ir.Table, spine: ir.Table) -> ir.Table:
@@ -282,7 +297,6 @@ def _paid_states(steps: ir.Table, spine: ir.Table) -> ir.Table:
     return rows.group_by(*_KEY).aggregate(
         steps_now=is_now.sum(),
         amount_now=rows.amount.max(where=is_now),
-        seats=rows.seats.max(where=is_now),
         steps_then=was_then.sum(),
         amount_then=rows.amount_at_rate_12m_ago.max(where=was_then),
         amount_at_rate_then=rows.amount_at_rate_12m_ago.max(where=is_now),
@@ -308,6 +322,7 @@ def _terms(in_force: ir.Table) -> ir.Table:
         region=ranked.region.max(where=ranked.place == 0),
         next_term_end=ranked.term_end.min(where=ranked.term_end > ranked.as_of),
         oldest_start=ranked.start_date.min(),
+        seats=ranked.seats.sum(),
     )
     return with_figures(with_figures(rows, by_product), by_region)
 
@@ -323,7 +338,7 @@ def _names(in_force: ir.Table, name: str, count: str) -> ir.Table:
 def _payment(
     spine: ir.Table, invoices: ir.Table, fx_rates: ir.Table, crm_accounts: ir.Table, company: CompanyPolicy
 ) -> ir.Table:
-    """Lateness of the invoices due in the last twelve months, and what is overdue at as_of. Per account with invoices.
+    """Lateness of the invoices due in the last twelve months, and what is overdue at as_of, per account.
 
     Late = paid after the due day, or not paid by as_of although due before it (paid after as_of is unpaid).
     """
@@ -388,8 +403,7 @@ def _columns(rows: ir.Table) -> ir.Table:
         tenure_days=rows.as_of.delta(rows.first_paid_on, unit="day"),
         renewal_on=renewal_on,
         days_to_renewal=renewal_on.delta(rows.as_of, unit="day"),
-        months_to_first_expansion=rows.first_expansion_on.delta(rows.first_paid_on, unit="day")
-        / _DAYS_PER_MONTH,
+        months_to_first_expansion=rows.first_expansion_on.delta(rows.first_paid_on, unit="day") / _DAYS_PER_MONTH,
         is_multi_product=rows.products.fill_null(0) > 1,
         is_multi_region=rows.regions.fill_null(0) > 1,
         invoices_late_12m=_if_all(is_known, late),
@@ -406,7 +420,7 @@ def _columns(rows: ir.Table) -> ir.Table:
 
 
 def _arr(steps: ir.IntegerValue, amount: ir.FloatingValue) -> ir.FloatingValue:
-    """A year of `amount`, to the cent; 0 without a step, null (which the contract forbids) where a rate is missing."""
+    """A year of `amount`, to the cent; 0 without a step, null (the contract forbids it) where a rate is missing."""
     return ibis.ifelse(steps.fill_null(0) > 0, (amount * _MONTHS_PER_YEAR).round(_CENTS), 0.0)
 
 
