@@ -6,6 +6,7 @@ segments (they come from rules, not from this number).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 from operator import add
 from typing import Any
@@ -15,13 +16,15 @@ import ibis.expr.types as ir
 
 from segmentation_assets.policy.value import CompositePolicy
 from segmentation_assets.profiles.profiles import AccountProfiles
-from segmentation_assets.scores import parts
+from segmentation_assets.scores import parts as score_parts
 from segmentation_assets.scores.behavioral import BehavioralScores
 from segmentation_assets.scores.firmographic import FirmographicScores
+from segmentation_assets.scores.live import live_accounts
 from segmentation_assets.scores.needs import NeedsScores
-from segmentation_assets.scores.parts import KEY, Part, points, score_column
+from segmentation_assets.scores.parts import KEY, Part, points, score_column, weigh
 from segmentation_assets.scores.technographic import TechnographicScores
 from segmentation_assets.scores.value import ValueScores
+from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Snapshot, column, ibis_schema
 from segmentation_assets.warehouse.registry import POLICY_HASH, Table, table
 
@@ -65,6 +68,7 @@ class CompositeScores(Snapshot):
 
 @table(group="scores")
 def composite_scores(
+    spine: Table[Spine],
     account_profiles: Table[AccountProfiles],
     firmographic_scores: Table[FirmographicScores],
     technographic_scores: Table[TechnographicScores],
@@ -79,9 +83,14 @@ def composite_scores(
     needs scores; a dimension without a score is left out and its weight goes to the others in proportion.
     """
     rows = dimension_scores(
-        account_profiles, firmographic_scores, technographic_scores, behavioral_scores, value_scores, needs_scores
+        live_accounts(account_profiles, spine),
+        firmographic_scores,
+        technographic_scores,
+        behavioral_scores,
+        value_scores,
+        needs_scores,
     )
-    scored = parts.weigh(rows, "composite_score", score_parts(policy))
+    scored = weigh(rows, "composite_score", parts(policy))
     weights = {name: float(weight) for name, weight in policy.weights}
     present = {name: rows[f"{name}_score"].notnull() for name in DIMENSIONS}
     known = reduce(add, [ibis.ifelse(present[name], weights[name], 0.0) for name in DIMENSIONS])
@@ -96,26 +105,33 @@ def composite_scores(
     return found.select(*(name for name in ibis_schema(CompositeScores) if name != POLICY_HASH))
 
 
-def score_parts(policy: CompositePolicy) -> list[Part]:
+def contributions(composite_scores: ir.Table, dimensions: ir.Table, policy: CompositePolicy) -> ir.Table:
+    """The parts of composite_score as rows of `score_contributions`; `dimensions` is `dimension_scores`."""
+    return score_parts.contributions(composite_scores, dimensions, "composite_score", parts(policy))
+
+
+def parts(policy: CompositePolicy) -> tuple[Part, ...]:
     """The five dimensions, valued on `dimension_scores`."""
-    return [
-        Part(name, weight, lambda t, n=name: t[f"{n}_score"], lambda t, n=name: t[f"{n}_score"])
-        for name, weight in policy.weights
-    ]
+    scores = {name: _score(name) for name in DIMENSIONS}
+    return tuple(Part(name, getattr(policy.weights, name), score, score) for name, score in scores.items())
 
 
 def dimension_scores(
-    account_profiles: ir.Table,
+    live: ir.Table,
     firmographic_scores: ir.Table,
     technographic_scores: ir.Table,
     behavioral_scores: ir.Table,
     value_scores: ir.Table,
     needs_scores: ir.Table,
 ) -> ir.Table:
-    """Live accounts with their `<dimension>_score` columns, null where there is none."""
-    rows = account_profiles.filter(account_profiles.is_live).select(*KEY)
+    """The accounts of `live` with their `<dimension>_score` columns, null where there is none."""
+    rows = live.select(*KEY)
     tables = (firmographic_scores, technographic_scores, behavioral_scores, value_scores, needs_scores)
     for name, scores in zip(DIMENSIONS, tables, strict=True):
         score = f"{name}_score"
         rows = rows.left_join(scores.select(*KEY, score), list(KEY)).select(*rows.columns, score)
     return rows
+
+
+def _score(dimension: str) -> Callable[[ir.Table], ir.Value]:
+    return lambda t: t[f"{dimension}_score"]

@@ -11,16 +11,16 @@ import ibis.expr.types as ir
 
 from segmentation_assets.policy.value import AddressablePolicy, ExpansionPolicy
 from segmentation_assets.profiles.profiles import AccountProfiles
-from segmentation_assets.scores import parts
+from segmentation_assets.scores import parts as score_parts
 from segmentation_assets.scores.firmographic import FirmographicScores
-from segmentation_assets.scores.parts import Part, mean_of, on_scale, points, score_column
+from segmentation_assets.scores.live import live_accounts
+from segmentation_assets.scores.parts import KEY, TOP, Part, mean_of, on_scale, points, score_column, weigh
 from segmentation_assets.scores.ranks import mid_rank
 from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Integer, Snapshot, column, ibis_schema
 from segmentation_assets.warehouse.registry import POLICY_HASH, Table, table
 
 ALL = "all"
-FULL = 100.0
 
 
 class ExpansionScores(Snapshot):
@@ -98,27 +98,35 @@ def expansion_scores(
         peers=others,
         whitespace=ibis.ifelse(reachable < 0, 0.0, reachable),
         lookalike=(rows.group_expanded - rows.expanded) / others.nullif(0),
-        arr_score=mid_rank(rows.arr, [rows.as_of]) * FULL,
+        arr_score=mid_rank(rows.arr, [rows.as_of]) * TOP,
         trajectory_score=on_scale(mean_of([rows.users_trend_net, rows.events_trend_net]), policy.net_trend),
     )
     found = found.mutate(
-        whitespace_score=found.whitespace / (found.whitespace + found.arr) * FULL,
-        lookalike_score=found.lookalike * FULL,
+        whitespace_score=found.whitespace / (found.whitespace + found.arr) * TOP,
+        lookalike_score=found.lookalike * TOP,
     )
-    return parts.weigh(found, "expansion_score", score_parts(policy)).select(
+    return weigh(found, "expansion_score", parts(policy)).select(
         *(name for name in ibis_schema(ExpansionScores) if name != POLICY_HASH)
     )
 
 
-def score_parts(policy: ExpansionPolicy) -> list[Part]:
-    """The four parts of the expansion score, valued on the columns of `expansion_scores`."""
+def contributions(expansion_scores: ir.Table, account_profiles: ir.Table, policy: ExpansionPolicy) -> ir.Table:
+    """The parts of expansion_score as rows of `score_contributions`."""
+    inputs = expansion_scores.select(
+        *KEY, "arr_score", "trajectory_score", "whitespace", "whitespace_score", "lookalike", "lookalike_score"
+    ).inner_join(account_profiles.select(*KEY, "arr"), list(KEY))
+    return score_parts.contributions(expansion_scores, inputs, "expansion_score", parts(policy))
+
+
+def parts(policy: ExpansionPolicy) -> tuple[Part, ...]:
+    """What makes the score, valued on the columns of `expansion_scores` and the ARR."""
     weights = policy.weights
-    return [
-        Part("arr", weights.arr, lambda t: t.arr_score, lambda t: t.arr_score),
+    return (
+        Part("arr", weights.arr, lambda t: t.arr, lambda t: t.arr_score),
         Part("trajectory", weights.trajectory, lambda t: t.trajectory_score, lambda t: t.trajectory_score),
         Part("whitespace", weights.whitespace, lambda t: t.whitespace, lambda t: t.whitespace_score),
         Part("lookalike", weights.lookalike, lambda t: t.lookalike, lambda t: t.lookalike_score),
-    ]
+    )
 
 
 def addressable_seats(accounts: ir.Table, policy: AddressablePolicy) -> ir.FloatingValue:
@@ -142,7 +150,7 @@ def captured_share(accounts: ir.Table, policy: AddressablePolicy) -> ir.Floating
 
 def _accounts(spine: ir.Table, account_profiles: ir.Table, firmographic_scores: ir.Table) -> ir.Table:
     """Live accounts with what the score reads, `expanded` (1 or 0 in the last 12 months) and ARR per employee."""
-    live = account_profiles.filter(account_profiles.is_live)
+    live = live_accounts(account_profiles, spine)
     sizes = firmographic_scores.select("as_of", "account_id", "size_class")
     rows = live.left_join(sizes, ["as_of", "account_id"]).inner_join(spine.select("as_of", "day_12m_ago"), "as_of")
     has_expanded = (rows.last_expansion_on > rows.day_12m_ago).fill_null(False)
@@ -191,7 +199,7 @@ def _groups(rows: ir.Table, policy: ExpansionPolicy) -> ir.Table:
     group = [members.as_of, members.peer_group, is_known]
     place = ibis.row_number().over(ibis.window(group_by=group, order_by=members.arr_per_employee)) + 1
     known = members.arr_per_employee.count().over(ibis.window(group_by=group))
-    ranked = members.mutate(is_reached=is_known & (place * FULL >= known * policy.whitespace_percentile))
+    ranked = members.mutate(is_reached=is_known & (place * TOP >= known * policy.whitespace_percentile))
     return ranked.group_by("as_of", "peer_group").agg(
         group_accounts=ranked.count(),
         group_expanded=ranked.expanded.sum(),

@@ -25,7 +25,7 @@ from segmentation_assets.policy.scores import FirmographicPolicy
 from segmentation_assets.policy.value import LifetimePolicy
 from segmentation_assets.profiles.known import known
 from segmentation_assets.profiles.revenue import AccountRevenue
-from segmentation_assets.scores.firmographic import SIZE_CLASSES
+from segmentation_assets.scores.firmographic import SIZE_CLASSES, size_class
 from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Day, Flag, Integer, Snapshot, column
 from segmentation_assets.warehouse.registry import Frame, Table, table
@@ -129,7 +129,7 @@ def account_tenures(
         "as_of",
         "account_id",
         "first_paid_on",
-        cohort=size_class(rows.employees, rows.annual_revenue, policy).fill_null(UNKNOWN_SIZE),
+        cohort=size_class(rows, policy).fill_null(UNKNOWN_SIZE),
         renewals_due=due,
         left_in_year=left_in_year,
         renewals_made=ibis.ifelse(left_in_year <= due, left_in_year - 1, due),
@@ -137,16 +137,15 @@ def account_tenures(
 
 
 @table(group="scores")
-def cohort_renewals(account_tenures: Table[AccountTenures]) -> Table[CohortRenewals]:
+def cohort_renewals(spine: Table[Spine], account_tenures: Table[AccountTenures]) -> Table[CohortRenewals]:
     """Of the accounts of a size class that came to their first, second, ... renewal: how many left?
 
     One row per as_of, cohort and renewal year, from 0 (the first payment) to the oldest account's last anniversary.
     An account counts in the years whose anniversary is past, so that one that left early in its year does not count
     before those that started with it have come to their renewal, too.
     """
-    counts = account_tenures.group_by("as_of", "cohort", "renewals_due", "left_in_year").agg(
-        accounts=account_tenures.count()
-    )
+    tenures = account_tenures.semi_join(spine, "as_of")
+    counts = tenures.group_by("as_of", "cohort", "renewals_due", "left_in_year").agg(accounts=tenures.count())
     years = counts.mutate(renewal_year=ibis.range(0, counts.renewals_due + 1).unnest())
     is_churn = (years.left_in_year == years.renewal_year).fill_null(False)
     is_at_risk = years.left_in_year.isnull() | (years.left_in_year >= years.renewal_year)
@@ -200,13 +199,6 @@ def full_years(start: ir.DateValue, end: ir.DateValue) -> ir.IntegerValue:
     """Anniversaries of `start` on or before `end`; one of 29 February falls on 1 March in other years."""
     is_before = end.month() * 100 + end.day() < start.month() * 100 + start.day()
     return (end.year() - start.year() - is_before.cast("int32")).cast("int64")
-
-
-def size_class(employees: ir.Value, annual_revenue: ir.Value, policy: FirmographicPolicy) -> ir.StringValue:
-    """PLACEHOLDER until firmographic has it."""
-    def of(v, b):
-        return ibis.cases((v >= b.enterprise_from, "enterprise"), (v >= b.mid_market_from, "mid_market"), (v.notnull(), "smb"))
-    return ibis.coalesce(of(employees, policy.employees), of(annual_revenue, policy.annual_revenue))
 
 
 def fit_sbg(at_risk: Sequence[int], churned: Sequence[int]) -> tuple[float, float]:

@@ -14,15 +14,16 @@ import ibis.expr.types as ir
 
 from segmentation_assets.policy.value import AddressablePolicy, ValuePolicy, ValueTierPolicy
 from segmentation_assets.profiles.profiles import AccountProfiles
+from segmentation_assets.scores import parts as score_parts
 from segmentation_assets.scores.expansion import captured_share
 from segmentation_assets.scores.lifetime import METHODS, AccountTenures, ClvLifetimes
-from segmentation_assets.scores.parts import Part
+from segmentation_assets.scores.live import live_accounts
+from segmentation_assets.scores.parts import KEY, TOP, Part
 from segmentation_assets.scores.ranks import mid_rank
 from segmentation_assets.warehouse.as_of import FromPolicy, Spine, freeze_day
 from segmentation_assets.warehouse.contracts import Day, Flag, Snapshot, column, ibis_schema
 from segmentation_assets.warehouse.registry import POLICY_HASH, Table, table
 
-FULL = 100.0
 _ROUNDING = 1e-9
 """Of a percentile as a float; two different ranks are much further apart."""
 TIERS = ("Platinum", "Gold", "Silver", "Bronze")
@@ -90,6 +91,7 @@ class ValueScores(Snapshot):
 
 @table(group="scores")
 def account_value(
+    spine: Table[Spine],
     account_profiles: Table[AccountProfiles],
     account_tenures: Table[AccountTenures],
     clv_lifetimes: Table[ClvLifetimes],
@@ -104,13 +106,12 @@ def account_value(
     seats gets a premium on a positive value. CLV = gross margin x discounted expected residual lifetime of its size
     class and tenure; null where the gross margin is unknown. Percentiles rank the live accounts of the same day.
     """
-    live = account_profiles.filter(account_profiles.is_live)
-    value = _value(live, policy, addressable)
+    value = _value(live_accounts(account_profiles, spine), policy, addressable)
     margins = value.join(_lifetimes(account_tenures, clv_lifetimes), ["as_of", "account_id"], how="left")
     rows = margins.mutate(clv=margins.gross_margin * margins.derl)
     ranked = rows.mutate(
-        value_percentile=mid_rank(rows.value, [rows.as_of]) * FULL,
-        clv_percentile=mid_rank(rows.clv, [rows.as_of]) * FULL,
+        value_percentile=mid_rank(rows.value, [rows.as_of]) * TOP,
+        clv_percentile=mid_rank(rows.clv, [rows.as_of]) * TOP,
     )
     return ranked.select(*(name for name in ibis_schema(AccountValue) if name != POLICY_HASH))
 
@@ -147,6 +148,35 @@ def value_scores(
         clv_percentile="clv_percentile",
         gross_margin="gross_margin",
     )
+
+
+def contributions(account_value: ir.Table) -> ir.Table:
+    """The parts of value (in currency) and of value_score as rows of `score_contributions`."""
+    return ibis.union(
+        *(
+            score_parts.contributions(_with_points(account_value, made_of), account_value, score, made_of)
+            for score, made_of in parts().items()
+        )
+    )
+
+
+def parts() -> dict[str, tuple[Part, ...]]:
+    """What makes the value (what is paid, what it grows by, what it costs, the premium), and the score (its rank)."""
+    premium = Part(
+        "whitespace_multiplier",
+        None,
+        lambda t: t.whitespace_multiplier,
+        lambda t: t.value - t.value_before_multiplier,
+    )
+    return {
+        "value": (
+            Part("arr", None, lambda t: t.arr, lambda t: t.arr),
+            Part("nrr", None, lambda t: t.nrr_used, lambda t: t.arr * (t.nrr_used - 1)),
+            Part("cost_to_serve", None, lambda t: t.cost_used, lambda t: -t.cost_used),
+            premium,
+        ),
+        "value_score": (Part("mid_rank", None, lambda t: t.value, lambda t: t.value_percentile),),
+    }
 
 
 def days_of_cuts(is_frozen: bool) -> Callable[[date], Iterable[date]]:
@@ -214,19 +244,8 @@ def _percentiles(policy: ValueTierPolicy) -> dict[str, float]:
     """Per tier with a cut-off the percentile that reaches it."""
     gold = policy.platinum_share + policy.gold_share
     from_top = {"platinum": policy.platinum_share, "gold": gold, "silver": gold + policy.silver_share}
-    return {name: FULL * (1 - share) for name, share in from_top.items()}
+    return {name: TOP * (1 - share) for name, share in from_top.items()}
 
 
-def value_parts() -> list[Part]:
-    """The parts of the value, in currency: what is paid, what it grows by, what it costs, and the premium."""
-    return [
-        Part("arr", None, lambda t: t.arr, lambda t: t.arr),
-        Part("nrr", None, lambda t: t.nrr_used, lambda t: t.arr * (t.nrr_used - 1)),
-        Part("cost_to_serve", None, lambda t: t.cost_used, lambda t: -t.cost_used),
-        Part(
-            "whitespace_multiplier",
-            None,
-            lambda t: t.whitespace_multiplier,
-            lambda t: t.value - t.value_before_multiplier,
-        ),
-    ]
+def _with_points(account_value: ir.Table, made_of: Iterable[Part]) -> ir.Table:
+    return account_value.select(*KEY, **{p.column: p.value(account_value) for p in made_of if p.value})
