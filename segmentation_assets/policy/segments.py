@@ -84,6 +84,9 @@ class SegmentMatrixPolicy(Section):
                 raise ValueError(f"{scale} needs two or more values, each once")
             for row in self.rows:
                 self._check_known(f"row {row.segment}, {scale}", getattr(row, scale), known)
+        for condition in ("min_expansion_score", "or_seat_activity_below"):
+            if sum(getattr(row, condition) is not None for row in self.rows) > 1:
+                raise ValueError(f"only one row may have {condition}: an account has one answer to it")
         self._check_known("at_risk, cohorts", self.at_risk.cohorts, self.cohorts)
         self._check_known("at_risk, worthless_value_tiers", self.at_risk.worthless_value_tiers, self.value_tiers)
         return self

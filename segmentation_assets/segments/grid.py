@@ -6,10 +6,21 @@ state means for people (`segments`).
 
 from __future__ import annotations
 
-from segmentation_assets.policy.segments import SEGMENTS, TIERS
-from segmentation_assets.warehouse.contracts import Day, Flag, Integer, Snapshot, column
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
 
-MOVE_RULES = ("start", "held", "risk_at_once", "arr_at_once")
+import numpy as np
+import pandas as pd
+
+from segmentation_assets.policy.segments import SEGMENTS, TIERS, StabilityPolicy, TierPolicy
+from segmentation_assets.segments.candidates import CandidatePoints
+from segmentation_assets.segments.encoding import CandidateDays, Words, from_frame, to_frame
+from segmentation_assets.segments.stability import MOVE_RULES, State, start, step
+from segmentation_assets.warehouse.as_of import Spine, anchor, last_monday, quarter_start, weekly_grid
+from segmentation_assets.warehouse.contracts import Day, Flag, Integer, Snapshot, column, ibis_schema
+from segmentation_assets.warehouse.registry import POLICY_HASH, Frame, table
+
+_DAY = timedelta(days=1)
 
 
 class _State(Snapshot):
@@ -17,9 +28,11 @@ class _State(Snapshot):
     segment: str = column("Segment in force.", isin=SEGMENTS)
     rule_id: str = column("Rule that gave the segment when it was last the candidate.")
     segment_since: Day = column("Day the segment came into force, at the earliest the start of this chain.")
-    segment_move_rule: str = column("How it came into force: start, held, risk_at_once, arr_at_once.", isin=MOVE_RULES)
+    segment_move_rule: str = column(
+        "How it came into force: start, held, risk_at_once, arr_at_once.", isin=MOVE_RULES
+    )
     candidate_segment: str = column("What the rules say on this day alone.", isin=SEGMENTS)
-    candidate_points: Integer = column("Grid points in a row that this candidate has held.", ge=0)
+    candidate_segment_points: Integer = column("Grid points in a row that this candidate has held.", ge=0)
     coverage_tier: str = column("Coverage tier in force.", isin=TIERS)
     tier_rule_id: str = column("Rule that gave the tier when it was last the candidate.")
     tier_since: Day = column("Day the tier came into force, at the earliest the start of this chain.")
@@ -45,3 +58,117 @@ class SegmentStates(_State):
 
     class Config:
         unique = ["as_of", "account_id"]
+
+
+def anchors_of(monday: date) -> list[date]:
+    """The chains that a Monday is in: the one its own quarter reads, and the one that the next quarter will."""
+    start_of_quarter = quarter_start(monday)
+    return [anchor(monday), start_of_quarter + timedelta(days=-start_of_quarter.weekday() % 7)]
+
+
+def week_so_far(day: date) -> list[date]:
+    """The last Monday and the days after it up to `day`."""
+    monday = last_monday(day)
+    return [monday + timedelta(days=i) for i in range((day - monday).days + 1)]
+
+
+@table(group="segments", reads={"segment_candidates": weekly_grid})
+def segment_grid(
+    spine: Frame[Spine], segment_candidates: Frame[CandidatePoints], tier: TierPolicy, stability: StabilityPolicy
+) -> Frame[SegmentGrid]:
+    """Where does every account stand after a Monday, if one walks the weekly grid from a fixed Monday?
+
+    One row per Monday, anchor and live account; days other than Mondays have no rows. A Monday is on the grids of two
+    anchors: the first Monday of the previous quarter, and that of its own, which the next quarter's reports start at.
+    At the anchor, or at its first Monday, an account's state is its candidate; after that `stability` says when a
+    candidate moves it. The walk reads Mondays alone, so it gives the same whatever else was run.
+    """
+    mondays = [day for day in _days_of(spine) if day.weekday() == 0]
+    words = Words.of((segment_candidates["account_id"], segment_candidates["candidate_rule_id"]))
+    candidates = CandidateDays(segment_candidates, words)
+    chains = sorted({first for monday in mondays for first in anchors_of(monday)})
+    parts = []
+    for first in chains:
+        wanted = {m for m in mondays if first in anchors_of(m)}
+        days = [first + timedelta(weeks=i) for i in range((max(wanted) - first).days // 7 + 1)]
+        for day, state in _walk(candidates, days, tier, stability):
+            if day in wanted:
+                parts.append(to_frame(state, np.datetime64(day), words).assign(anchor=first))
+    return _stacked(parts, SegmentGrid)
+
+
+@table(group="segments", reads={"segment_grid": lambda day: [last_monday(day)], "segment_candidates": week_so_far})
+def segment_states(
+    spine: Frame[Spine],
+    segment_grid: Frame[SegmentGrid],
+    segment_candidates: Frame[CandidatePoints],
+    tier: TierPolicy,
+    stability: StabilityPolicy,
+) -> Frame[SegmentStates]:
+    """Where does every account stand at the end of as_of?
+
+    One row per as_of and live account: the state after the last Monday on the grid of as_of's anchor, and after it,
+    day by day up to as_of, only what counts at once: into At-Risk, and ARR across a billing threshold. What moved in
+    at once and is no candidate any more on the next Monday is not on the grid: the account is back where it was.
+    An account that was not live the day before starts with its candidate.
+    """
+    words = Words.of(
+        (segment_grid["account_id"], segment_grid["rule_id"]),
+        (segment_candidates["account_id"], segment_candidates["candidate_rule_id"]),
+    )
+    candidates = CandidateDays(segment_candidates, words)
+    days = _days_of(spine)
+    parts = []
+    for monday, first in sorted({(last_monday(d), anchor(d)) for d in days}):
+        wanted = {d for d in days if (last_monday(d), anchor(d)) == (monday, first)}
+        rows = segment_grid[_is_on(segment_grid["as_of"], monday) & _is_on(segment_grid["anchor"], first)]
+        for day, state in _walk_week(candidates, from_frame(rows, words), monday, max(wanted), tier, stability):
+            if day in wanted:
+                parts.append(to_frame(state, np.datetime64(day), words))
+    return _stacked(parts, SegmentStates)
+
+
+def _walk(
+    candidates: CandidateDays, days: Sequence[date], tier: TierPolicy, stability: StabilityPolicy
+) -> Iterator[tuple[date, State]]:
+    """The state after each of the grid points `days`, from the first on."""
+    before = candidates.at(np.datetime64(days[0]))
+    state = start(before, np.datetime64(days[0]), tier)
+    yield days[0], state
+    for day in days[1:]:
+        now = candidates.at(np.datetime64(day))
+        state = step(state, before, now, np.datetime64(day), is_grid_point=True, tier=tier, stability=stability)
+        before = now
+        yield day, state
+
+
+def _walk_week(
+    candidates: CandidateDays,
+    after_monday: State,
+    monday: date,
+    until: date,
+    tier: TierPolicy,
+    stability: StabilityPolicy,
+) -> Iterator[tuple[date, State]]:
+    """The state after a Monday, and after each day that follows up to `until`."""
+    before, state, day = candidates.at(np.datetime64(monday)), after_monday, monday
+    yield day, state
+    while day < until:
+        day += _DAY
+        now = candidates.at(np.datetime64(day))
+        state = step(state, before, now, np.datetime64(day), is_grid_point=False, tier=tier, stability=stability)
+        before = now
+        yield day, state
+
+
+def _days_of(spine: pd.DataFrame) -> list[date]:
+    return sorted({moment.date() for moment in pd.to_datetime(spine["as_of"])})
+
+
+def _is_on(column: pd.Series, day: date) -> pd.Series:
+    return pd.to_datetime(column) == pd.Timestamp(day)
+
+
+def _stacked(parts: Sequence[pd.DataFrame], contract: type[Snapshot]) -> pd.DataFrame:
+    names = [name for name in ibis_schema(contract) if name != POLICY_HASH]
+    return pd.concat(parts, ignore_index=True)[names] if parts else pd.DataFrame(columns=names)

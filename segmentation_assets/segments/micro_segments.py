@@ -1,0 +1,76 @@
+"""What to do next inside a tier: micro-segments, declining usage and the coverage override.
+
+Here: the signals of one account on one day, as Ibis expressions. Not here: segment and tier, which these never
+change, or the plays that answer them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+from operator import add, or_
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.policy.segments import MICRO_SEGMENTS, MicroSegmentPolicy
+
+STABLE = MICRO_SEGMENTS[-1]
+HIGH_TOUCH = "high_touch"
+_SEPARATOR = ", "
+
+
+def is_usage_declining(rows: ir.Table, policy: MicroSegmentPolicy) -> ir.BooleanValue:
+    """Users or events fall, and faster than the company's, from a base worth counting; unknown is no."""
+    has_base = rows.active_users_prior_28d >= policy.declining_min_users
+    users = (rows.users_trend_net <= policy.declining_trend) & (rows.users_trend < 0)
+    events = (rows.events_trend_net <= policy.declining_trend) & (rows.events_trend < 0)
+    return has_base.fill_null(False) & (users.fill_null(False) | events.fill_null(False))
+
+
+def signals_of(rows: ir.Table, policy: MicroSegmentPolicy) -> dict[str, dict[str, ir.BooleanValue]]:
+    """By micro-segment its signals, any of which is enough. Unknown is no signal.
+
+    Needs profile columns, firmographic_score and is_usage_declining.
+    """
+    surges = (rows.users_trend_net >= policy.surge_trend) & (rows.users_trend > 0)
+    has_base = rows.active_users_prior_28d >= policy.declining_min_users
+    is_late = (rows.overdue_days > policy.late_overdue_days).fill_null(False)
+    often_late = (rows.invoices_late_12m >= policy.late_invoices_12m).fill_null(False)
+    is_satisfied = (rows.csat >= policy.satisfied_min_csat).fill_null(False) | (
+        rows.nps >= policy.satisfied_min_nps
+    ).fill_null(False)
+    fits = rows.firmographic_score >= policy.fit_min_firmographic_score
+    found = {
+        "expansion_ready": {
+            "new champions": rows.new_champions >= policy.min_new_champions,
+            "adoption surge": surges & has_base,
+            "competitor displaced": rows.competitor_displaced_90d,
+        },
+        "at_risk": {
+            "usage declining": rows.is_usage_declining,
+            "negative sentiment": rows.sentiment < policy.negative_sentiment_below,
+            "late payments": is_late | often_late,
+        },
+        "advocate": {"satisfied and a good fit": is_satisfied & fits},
+    }
+    return {name: {word: sign.fill_null(False) for word, sign in signs.items()} for name, signs in found.items()}
+
+
+def with_micro_segment(rows: ir.Table, policy: MicroSegmentPolicy) -> ir.Table:
+    """`rows` with is_usage_declining, micro_segment, micro_segment_reason and coverage_override."""
+    rows = rows.mutate(is_usage_declining=is_usage_declining(rows, policy))
+    signals = signals_of(rows, policy)
+    present = [(reduce(or_, signals[name].values()), name) for name in policy.order]
+    is_near = (rows.days_to_renewal <= policy.override_renewal_within_days).fill_null(False)
+    return rows.mutate(
+        micro_segment=ibis.cases(*present, else_=STABLE),
+        micro_segment_reason=ibis.cases(*((holds, _words(signals[name])) for holds, name in present), else_=""),
+        coverage_override=ibis.ifelse(rows.is_usage_declining & is_near, HIGH_TOUCH, ibis.null("string")),
+    )
+
+
+def _words(signals: Mapping[str, ir.BooleanValue]) -> ir.StringValue:
+    """The signals that are there, comma-separated."""
+    parts = [ibis.ifelse(sign, _SEPARATOR + word, "") for word, sign in signals.items()]
+    return reduce(add, parts).substr(len(_SEPARATOR))
