@@ -36,7 +36,7 @@ def surviving_account(crm_accounts: Table[CrmAccounts], spine: Table[Spine]) -> 
 
 
 def by_surviving_account(rows: ir.Table, crm_accounts: ir.Table, spine: ir.Table) -> ir.Table:
-    """`rows` (as_of, account_id, ...) under the account each was merged into; accounts not in the CRM stay themselves."""
+    """`rows` (as_of, account_id, ...) under the account each was merged into; ids the CRM lacks stay as they are."""
     survivors = surviving_account(crm_accounts, spine)
     merged = survivors.filter(survivors.account_id != survivors.surviving_account_id).rename(
         merged_at="as_of", merged_id="account_id"

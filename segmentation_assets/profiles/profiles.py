@@ -6,18 +6,30 @@ revenue, usage, service or cost (the sibling modules), or points (`scores`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import reduce
+
+import ibis
+import ibis.expr.types as ir
 import pandera.pandas as pa
 
+from segmentation_assets.extracts.contracts import CrmAccounts
+from segmentation_assets.policy.profiles import LifecyclePolicy
 from segmentation_assets.profiles.costs import AccountCosts
 from segmentation_assets.profiles.engagement import AccountEngagement
+from segmentation_assets.profiles.facts import with_figures
+from segmentation_assets.profiles.known import followed, known, surviving_account
 from segmentation_assets.profiles.outcomes import AccountOutcomes
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.profiles.signals import AccountSignals
 from segmentation_assets.profiles.support import AccountSupport
 from segmentation_assets.profiles.technology import AccountTechnology
 from segmentation_assets.profiles.usage import AccountUsage
+from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Flag, Integer, Snapshot, column, schema_of
+from segmentation_assets.warehouse.registry import Table, table
 
+_KEY = ("as_of", "account_id")
 LIFECYCLE_STAGES = ("onboarding", "adopting", "established", "renewing", "churned")
 
 
@@ -41,9 +53,7 @@ class AccountIdentity(Snapshot):
     maturity: str = column("New to the category, or replacing an incumbent.", nullable=True)
     decision_process: str = column("Champion, committee or executive mandate.", nullable=True)
     integration_need: str = column("Standalone, integrated or deeply integrated.", nullable=True)
-    buying_cycle_days: Integer = column(
-        "Days from first contact to contract.", unit="days", nullable=True, ge=0
-    )
+    buying_cycle_days: Integer = column("Days from first contact to contract.", unit="days", nullable=True, ge=0)
     is_reference: Flag = column("The account speaks for us.", nullable=True)
     has_strategic_influence: Flag = column("The account moves its market.", nullable=True)
     lifecycle_stage: str = column("Where the account stands in its life with us.", isin=LIFECYCLE_STAGES)
@@ -92,3 +102,114 @@ class AccountProfiles(
         schema = super().to_schema()
         given = {*schema_of(AccountIdentity).columns, *schema_of(AccountRevenue).columns}
         return schema.update_columns({n: {"nullable": True} for n in schema.columns if n not in given})
+
+
+@table(group="profiles")
+def account_profiles(
+    spine: Table[Spine],
+    crm_accounts: Table[CrmAccounts],
+    account_revenue: Table[AccountRevenue],
+    account_usage: Table[AccountUsage],
+    account_support: Table[AccountSupport],
+    account_engagement: Table[AccountEngagement],
+    account_outcomes: Table[AccountOutcomes],
+    account_technology: Table[AccountTechnology],
+    account_signals: Table[AccountSignals],
+    account_costs: Table[AccountCosts],
+    lifecycle: LifecyclePolicy,
+) -> Table[AccountProfiles]:
+    """Who is each customer, where in its life with us, and what do all profiles say of it? The one wide table.
+
+    One row per as_of and account that is live (ARR above 0), or churned no longer ago than the policy keeps them.
+    The CRM's columns are those known at as_of; where it did not know the account, they are null. Lifecycle: churned;
+    onboarding and adopting by tenure; renewing close to the renewal; else established. `data_completeness` is the
+    share of ten optional dimensions (firmographic, users' usage, product features, invoices, support, engagement,
+    outcomes, technology, signals, costs) of which at least one figure is known.
+    Parent figures are of the whole group as known at as_of: everything under the same topmost parent.
+    """
+    revenue = spine.select("as_of").join(account_revenue, "as_of")
+    groups = _groups(revenue, crm_accounts, spine)
+    kept = revenue.as_of.delta(revenue.churned_on, unit="day") < lifecycle.churned_kept_days
+    rows = revenue.filter(revenue.is_live | kept.fill_null(False))
+    joined = (
+        account_usage, account_support, account_engagement, account_outcomes, account_technology, account_signals,
+        account_costs,
+    )  # fmt: skip
+    rows = reduce(with_figures, (figures.drop("policy_hash") for figures in joined), rows.drop("policy_hash"))
+    rows = with_figures(with_figures(rows, _identity(crm_accounts, spine)), groups)
+    present = _dimensions_present(rows)
+    counted = [is_present.cast("int64") for is_present in present.values()]
+    return rows.mutate(
+        is_backcast=rows.is_backcast.fill_null(False),
+        lifecycle_stage=_stage(rows, lifecycle),
+        data_completeness=reduce(lambda a, b: a + b, counted) / len(counted),
+        dimensions_present=_listed(present),
+    )
+
+
+def _identity(crm_accounts: ir.Table, spine: ir.Table) -> ir.Table:
+    """The CRM's columns as known at as_of, the parent under the id that survives, and whether they are backcast."""
+    survivors = surviving_account(crm_accounts, spine)
+    dropped = crm_accounts.mutate(first_drop=crm_accounts.dropped_on)
+    rows = known(dropped, spine)
+    rows = rows.mutate(is_backcast=(rows.as_of < rows.first_drop).fill_null(False))
+    rows = rows.drop("first_drop", "merged_into_account_id", "domain", "created_on")
+    parents = survivors.select(parent_at="as_of", parent_known_as="account_id", parent="surviving_account_id")
+    rows = rows.left_join(
+        parents, [rows.as_of == parents.parent_at, rows.parent_account_id == parents.parent_known_as]
+    )
+    return rows.mutate(parent_account_id=ibis.coalesce(rows.parent, rows.parent_account_id)).drop(
+        "parent", "parent_at", "parent_known_as"
+    )
+
+
+def _groups(revenue: ir.Table, crm_accounts: ir.Table, spine: ir.Table) -> ir.Table:
+    """Per account: ARR, live accounts and net revenue retention of all accounts under its topmost parent."""
+    tops = followed(_identity(crm_accounts, spine), "parent_account_id", "top_account_id")
+    rows = with_figures(revenue, tops)
+    rows = rows.mutate(top_account_id=rows.top_account_id.fill_null(rows.account_id))
+    had_revenue = rows.arr_12m_ago > 0
+    sums = rows.group_by("as_of", "top_account_id").aggregate(
+        parent_arr=rows.arr.sum(),
+        parent_accounts=rows.is_live.sum(),
+        start=rows.arr_12m_ago.sum(where=had_revenue),
+        end=rows.arr_at_rate_12m_ago.sum(where=had_revenue),
+    )
+    return (
+        rows.select(*_KEY, "top_account_id")
+        .join(sums, ["as_of", "top_account_id"])
+        .select(*_KEY, "parent_arr", "parent_accounts", parent_nrr_12m=ibis._.end / ibis._.start.nullif(0.0))
+    )
+
+
+def _stage(rows: ir.Table, lifecycle: LifecyclePolicy) -> ir.StringValue:
+    return ibis.cases(
+        (~rows.is_live, "churned"),
+        (rows.tenure_days < lifecycle.onboarding_days, "onboarding"),
+        (rows.tenure_days < lifecycle.adopting_days, "adopting"),
+        (rows.days_to_renewal <= lifecycle.renewing_days, "renewing"),
+        else_="established",
+    )
+
+
+def _dimensions_present(rows: ir.Table) -> Mapping[str, ir.BooleanValue]:
+    """Per optional dimension: whether any figure that rests on its extract is known."""
+    figures = {
+        "firmographic": ("employees", "annual_revenue", "industry"),
+        "usage": ("usage_through",),
+        "features": ("feature_breadth_share",),
+        "invoices": ("invoices_late_12m",),
+        "support": ("tickets_12m", "self_service_sessions_90d"),
+        "engagement": ("touches_90d", "meetings_90d", "survey_response_rate"),
+        "outcomes": ("goals_set",),
+        "technology": ("tools",),
+        "signals": ("signals_180d",),
+        "costs": ("cost_to_serve",),
+    }
+    return {name: ibis.or_(*(rows[c].notnull() for c in columns)) for name, columns in figures.items()}
+
+
+def _listed(present: Mapping[str, ir.BooleanValue]) -> ir.StringValue:
+    """The names of what is present, separated by commas."""
+    each = (ibis.ifelse(is_present, f", {name}", "") for name, is_present in present.items())
+    return reduce(lambda a, b: a + b, each).substr(2)

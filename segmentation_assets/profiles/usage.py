@@ -6,16 +6,39 @@ turning usage into points (`scores.behavioral`).
 
 from __future__ import annotations
 
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.extracts.contracts import (
+    BillingSubscriptions,
+    CrmAccounts,
+    ProductFeatures,
+    ProductUsage,
+    ProductUsers,
+)
+from segmentation_assets.policy.company import CompanyPolicy
+from segmentation_assets.policy.profiles import UsagePolicy
+from segmentation_assets.profiles.facts import with_figures
+from segmentation_assets.profiles.known import by_surviving_account, known, surviving_account
+from segmentation_assets.profiles.revenue import (
+    seat_periods,
+    started_subscriptions,
+    subscriptions_in_force,
+)
+from segmentation_assets.warehouse.as_of import FromPolicy, Spine, last
 from segmentation_assets.warehouse.contracts import Contract, Day, Flag, Integer, Snapshot, column
+from segmentation_assets.warehouse.registry import Table, table
+
+_KEY = ("as_of", "account_id")
+_SATURDAY = 5  # Monday is 0
+_LOOK_BACK = FromPolicy(UsagePolicy, lambda policy: last(policy.look_back_days))
 
 
 class UsageDays(Contract):
     """What did each user do on each day? The product's usage rolled up once per day, all features together."""
 
     usage_date: Day = column("Day of use, company timezone.")
-    account_id: str = column(
-        "The account as the usage extract names it; mergers are followed later, per as_of."
-    )
+    account_id: str = column("The account as the usage extract names it; mergers are followed later, per as_of.")
     user_id: str = column("The user; service users are still in.")
     events: Integer = column("Events.", unit="events", nullable=True, ge=0)
     sessions: Integer = column("Sessions (logins).", unit="sessions", nullable=True, ge=0)
@@ -33,13 +56,15 @@ class AccountUsage(Snapshot):
     usage_through: Day = column("Last usage day known at as_of: where all windows end.")
     usage_lag_days: Integer = column("Days from usage_through to as_of.", unit="days", ge=0)
     active_users_28d: Integer = column("Distinct active users in the window.", unit="users", ge=0)
-    active_users_prior_28d: Integer = column(
-        "Distinct active users in the window before.", unit="users", ge=0
-    )
+    active_users_prior_28d: Integer = column("Distinct active users in the window before.", unit="users", ge=0)
     events_28d: Integer = column("Events in the window.", unit="events", ge=0)
     events_prior_28d: Integer = column("Events in the window before.", unit="events", ge=0)
-    minutes_28d: float = column("Session time in the window.", unit="minutes", ge=0)
-    minutes_prior_28d: float = column("Session time in the window before.", unit="minutes", ge=0)
+    minutes_28d: float = column(
+        "Session time in the window; null where the extract has none.", unit="minutes", nullable=True, ge=0
+    )
+    minutes_prior_28d: float = column(
+        "Session time in the window before; null where the extract has none.", unit="minutes", nullable=True, ge=0
+    )
     dau: float = column("Mean daily active users over the window.", unit="users", ge=0)
     wau: Integer = column("Distinct active users in the last 7 days.", unit="users", ge=0)
     mau: Integer = column("Distinct active users in the window (28 days).", unit="users", ge=0)
@@ -95,12 +120,18 @@ class AccountUsage(Snapshot):
         le=1,
     )
     active_days_28d: Integer = column("Days of the window with an active user.", unit="days", ge=0)
-    consistency: float = column(
-        "Share of the window's weekdays with an active user.", unit="share", ge=0, le=1
+    consistency: float = column("Share of the window's weekdays with an active user.", unit="share", ge=0, le=1)
+    logins_per_user: float = column(
+        "Sessions per active user in the window; null where the extract has none.",
+        unit="sessions per user",
+        nullable=True,
+        ge=0,
     )
-    logins_per_user: float = column("Sessions per active user in the window.", unit="sessions per user", ge=0)
     minutes_per_user: float = column(
-        "Session minutes per active user in the window.", unit="minutes per user", ge=0
+        "Session minutes per active user in the window; null where the extract has none.",
+        unit="minutes per user",
+        nullable=True,
+        ge=0,
     )
     logins_trend: float = column(
         "Sessions against the window before, minus 1; null without a base.",
@@ -123,15 +154,9 @@ class AccountUsage(Snapshot):
     events_trend: float = column(
         "Events against the window before, minus 1; null without a base.", unit="ratio", nullable=True, ge=-1
     )
-    users_trend_net: float = column(
-        "users_trend less the company's median of it.", unit="ratio", nullable=True
-    )
-    events_trend_net: float = column(
-        "events_trend less the company's median of it.", unit="ratio", nullable=True
-    )
-    minutes_trend_net: float = column(
-        "minutes_trend less the company's median of it.", unit="ratio", nullable=True
-    )
+    users_trend_net: float = column("users_trend less the company's median of it.", unit="ratio", nullable=True)
+    events_trend_net: float = column("events_trend less the company's median of it.", unit="ratio", nullable=True)
+    minutes_trend_net: float = column("minutes_trend less the company's median of it.", unit="ratio", nullable=True)
     error_rate: float = column(
         "Errors per event in the window; null without events.", unit="ratio", nullable=True, ge=0
     )
@@ -144,9 +169,414 @@ class AccountUsage(Snapshot):
     )
     single_champion: Flag = column("One user makes most events although several seats are licensed.")
     power_users: Integer = column("Users active on at least the policy's number of days of the window.", ge=0)
-    new_champions: Integer = column(
-        "Users in the account's top by events now and not in the window before.", ge=0
-    )
+    new_champions: Integer = column("Users in the account's top by events now and not in the window before.", ge=0)
 
     class Config:
         unique = ["as_of", "account_id"]
+
+
+@table(group="profiles", partition="usage_date")
+def usage_days(product_usage: Table[ProductUsage]) -> Table[UsageDays]:
+    """What did each user do on each day? The product's usage rolled up once per day, all features together.
+
+    One row per usage day, account and user with at least one event or session. Whether a user counts (service users,
+    deactivated users, merged accounts) depends on the day one asks and is decided later.
+    """
+    rows = product_usage.group_by("usage_date", "account_id", "user_id").aggregate(
+        events=product_usage.event_count.sum(),
+        sessions=product_usage.session_count.sum(),
+        minutes=product_usage.session_minutes.sum(),
+        errors=product_usage.error_count.sum(),
+    )
+    return rows.filter((rows.events > 0) | (rows.sessions > 0).fill_null(False))
+
+
+@table(group="profiles", reads={"usage_days": _LOOK_BACK, "product_usage": _LOOK_BACK})
+def account_usage(
+    spine: Table[Spine],
+    usage_days: Table[UsageDays],
+    product_usage: Table[ProductUsage],
+    product_users: Table[ProductUsers],
+    product_features: Table[ProductFeatures],
+    billing_subscriptions: Table[BillingSubscriptions],
+    crm_accounts: Table[CrmAccounts],
+    company: CompanyPolicy,
+    usage: UsagePolicy,
+) -> Table[AccountUsage]:
+    """Do the people an account pays for use the product, how broadly and deeply, and where is it heading?
+
+    One row per as_of and account that pays for seats, where usage is known at all; an account nobody uses has zeros.
+    All windows end at usage_through, the last day with usage on or before as_of, so a late delivery does not look
+    like a decline. Service users, and users deactivated by as_of, never count. Shares of seats divide by the seats in
+    force on the days themselves. Trends compare the window with the one before; net of the median account's, a
+    season or holiday is nobody's decline.
+    """
+    started = started_subscriptions(spine, billing_subscriptions, crm_accounts)
+    periods = seat_periods(started, company)
+    accounts = _licensed_accounts(periods, _windows(spine, usage_days, usage))
+    raw = _raw_accounts(accounts, surviving_account(crm_accounts, spine))
+    users = _users(usage_days, _spans(raw, periods), product_users)
+    use = _feature_use(product_usage, raw, product_users)
+    in_force = subscriptions_in_force(started, company)
+    rows = accounts
+    for figures in (
+        _account_sums(users, accounts, usage),
+        _mean_seats(periods, accounts),
+        _departments(users, product_users, crm_accounts, spine),
+        _new_champions(users, usage),
+        _feature_sums(use, known(product_features, spine), in_force),
+        _paid_features(known(product_features, spine), in_force),
+    ):
+        rows = with_figures(rows, figures)
+    rows = rows.left_join(_days_with_key_features(known(product_features, spine)), "as_of")
+    return _net_of_company(_columns(rows, usage))
+
+
+def _windows(spine: ir.Table, usage_days: ir.Table, usage: UsagePolicy) -> ir.Table:
+    """Per as_of with usage known: `usage_through` and the first day of each window that ends there."""
+    days = usage_days.select("usage_date").distinct()
+    found = spine.select("as_of").join(days, spine.as_of >= days.usage_date)
+    rows = found.group_by("as_of").aggregate(usage_through=found.usage_date.max())
+    rows = rows.filter(rows.as_of.delta(rows.usage_through, unit="day") <= usage.max_lag_days)
+    rows = rows.mutate(
+        window_start=_before(rows.usage_through, usage.window_days - 1),
+        prior_start=_before(rows.usage_through, 2 * usage.window_days - 1),
+        week_start=_before(rows.usage_through, usage.week_days - 1),
+        month_start=ibis.date(rows.usage_through.year(), rows.usage_through.month(), 1),
+        day_after=_before(rows.usage_through, -1),
+    )
+    return rows.mutate(earliest=ibis.least(rows.prior_start, rows.month_start))
+
+
+def _before(day: ir.DateValue, days: int) -> ir.DateValue:
+    """`day` so many days earlier; the casts because some engines make a date and an interval a timestamp."""
+    return (day - ibis.interval(days=days)).cast("timestamp").cast("date")
+
+
+def _licensed_accounts(periods: ir.Table, windows: ir.Table) -> ir.Table:
+    """Accounts that pay for seats at as_of (`seats_now`), with the windows of that day."""
+    now = periods.filter(
+        (periods.day <= periods.as_of)
+        & (periods.until.isnull() | (periods.until > periods.as_of))
+        & (periods.seats > 0)
+    )
+    return now.select(*_KEY, seats_now="seats").join(windows, "as_of")
+
+
+def _raw_accounts(accounts: ir.Table, survivors: ir.Table) -> ir.Table:
+    """`accounts` once per id that usage may name them by: their own, and those of accounts merged into them."""
+    merged = survivors.filter(survivors.account_id != survivors.surviving_account_id)
+    merged = merged.select("as_of", raw_account_id="account_id", account_id="surviving_account_id")
+    own = accounts.mutate(raw_account_id=accounts.account_id)
+    return own.union(accounts.join(merged, _KEY).select(own.columns))
+
+
+def _spans(raw: ir.Table, periods: ir.Table) -> ir.Table:
+    """`raw` accounts split where their seats change: days from `day` up to `until` of the windows, and `seats`."""
+    periods = periods.select(*_KEY, "seats", from_day="day", until_day="until")
+    rows = raw.join(periods, _KEY)
+    rows = rows.filter(
+        (rows.from_day < rows.day_after) & (rows.until_day.isnull() | (rows.until_day > rows.earliest))
+    )
+    return rows.mutate(
+        day=ibis.greatest(rows.from_day, rows.earliest),
+        until=ibis.least(rows.until_day.fill_null(rows.day_after), rows.day_after),
+    )
+
+
+def _users(usage_days: ir.Table, spans: ir.Table, product_users: ir.Table) -> ir.Table:
+    """Sums per as_of, account and user that counts, over both windows, in one pass over the usage days.
+
+    `days` is a set of bits, bit n = active n days before usage_through: the union over an account's users gives its
+    active days. `seat_days` sums 1 / seats in force over the user's days.
+    """
+    rows = usage_days.rename(used_by="account_id").join(
+        spans,
+        [
+            ibis._.used_by == spans.raw_account_id,
+            usage_days.usage_date >= spans.day,
+            usage_days.usage_date < spans.until,
+        ],
+    )
+    in_window = rows.usage_date >= rows.window_start
+    is_prior = (rows.usage_date >= rows.prior_start) & ~in_window
+    bit = ibis.literal(1, "int64") << rows.usage_through.delta(rows.usage_date, unit="day")
+    sums = {
+        f"{name}{suffix}": rows[name].sum(where=where)
+        for name in ("events", "sessions", "minutes")
+        for suffix, where in (("", in_window), ("_prior", is_prior))
+    }
+    users = rows.group_by(*_KEY, "user_id").aggregate(
+        last_day=rows.usage_date.max(),
+        was_active=is_prior.any(),
+        days=ibis.ifelse(in_window, bit, ibis.null("int64")).bit_or(),
+        seat_days=(1.0 / rows.seats).sum(where=in_window),
+        errors=rows.errors.sum(where=in_window),
+        **sums,
+    )
+    return _who_count(users, product_users)
+
+
+def _who_count(rows: ir.Table, product_users: ir.Table) -> ir.Table:
+    """`rows` (as_of, user_id, ...) without service users and users deactivated by as_of; adds their `department`.
+
+    A user whom the user extract does not know counts.
+    """
+    people = product_users.select(
+        "known_from",
+        "known_to",
+        "deactivated_on",
+        "department",
+        person="user_id",
+        is_service=product_users.is_service_user.fill_null(False),
+    )
+    known_then = [
+        rows.user_id == people.person,
+        rows.as_of >= people.known_from,
+        rows.as_of < people.known_to,
+    ]
+    joined = rows.left_join(people, known_then)
+    is_out = joined.is_service | (joined.deactivated_on <= joined.as_of).fill_null(False)
+    return joined.filter(~is_out.fill_null(False)).drop(
+        "known_from", "known_to", "deactivated_on", "person", "is_service"
+    )
+
+
+def _account_sums(users: ir.Table, accounts: ir.Table, usage: UsagePolicy) -> ir.Table:
+    """Counts and sums per account over its users."""
+    windows = accounts.select("as_of", "week_start", "month_start").distinct()
+    rows = users.join(windows, "as_of")
+    rows = rows.mutate(active_days=_bits(rows.days.fill_null(0)))
+    both = {n: rows[n].sum() for name in ("events", "sessions", "minutes") for n in (name, f"{name}_prior")}
+    return rows.group_by(*_KEY).aggregate(
+        mau=rows.days.count(),
+        was_active=rows.was_active.sum(),
+        wau=(rows.last_day >= rows.week_start).sum(),
+        mau_calendar_month=(rows.last_day >= rows.month_start).sum(),
+        user_days=rows.active_days.sum(),
+        seat_days=rows.seat_days.sum(),
+        days=rows.days.bit_or(),
+        power_users=(rows.active_days >= usage.power_user_days).sum(),
+        errors=rows.errors.sum(),
+        top_events=rows.events.max(),
+        **both,
+    )
+
+
+def _bits(value: ir.IntegerValue) -> ir.IntegerValue:
+    """How many bits of a number >= 0 are set: adds neighbours in pairs, then fours, then bytes (Hacker's Delight)."""
+    pairs = value - ((value >> 1) & 0x5555555555555555)
+    fours = (pairs & 0x3333333333333333) + ((pairs >> 2) & 0x3333333333333333)
+    return ((fours + (fours >> 4)) & 0x0F0F0F0F0F0F0F0F) % 255
+
+
+def _weekdays(through: ir.DateValue, window_days: int) -> ir.IntegerValue:
+    """The bits of a window's days from Monday to Friday, bit n = n days before `through`."""
+
+    def bits(weekday: int) -> int:
+        return sum(1 << n for n in range(window_days) if (weekday - n) % 7 < _SATURDAY)
+
+    return ibis.cases(
+        *((through.day_of_week.index() == weekday, ibis.literal(bits(weekday), "int64")) for weekday in range(7))
+    )
+
+
+def _mean_seats(periods: ir.Table, accounts: ir.Table) -> ir.Table:
+    """Mean seats per day in force over the window, the week and the month; days without seats do not count."""
+    licensed = periods.filter(periods.seats > 0).select(*_KEY, "seats", from_day="day", until_day="until")
+    rows = accounts.join(licensed, _KEY)
+    until = ibis.least(rows.until_day.fill_null(rows.day_after), rows.day_after)
+    days = {
+        name: ibis.greatest(until.delta(ibis.greatest(rows.from_day, rows[start]), unit="day"), 0)
+        for name, start in (("window", "window_start"), ("week", "week_start"), ("month", "month_start"))
+    }
+    rows = rows.mutate(**{f"{name}_days": value for name, value in days.items()})
+    rows = rows.filter((rows.window_days > 0) | (rows.month_days > 0))
+    means = {
+        f"{name}_seats": (rows.seats * rows[f"{name}_days"]).sum() / rows[f"{name}_days"].sum().nullif(0)
+        for name in days
+    }
+    return rows.group_by(*_KEY).aggregate(licensed_days=rows.window_days.sum(), **means)
+
+
+def _departments(users: ir.Table, product_users: ir.Table, crm_accounts: ir.Table, spine: ir.Table) -> ir.Table:
+    """Departments of an account's users, and those with an active user in the window."""
+    people = known(product_users, spine)
+    people = people.filter(
+        people.department.notnull() & (people.created_on.isnull() | (people.created_on <= people.as_of))
+    )
+    people = people.filter(
+        ~people.is_service_user.fill_null(False)
+        & (people.deactivated_on.isnull() | (people.deactivated_on > people.as_of))
+    )
+    licensed = by_surviving_account(people.select(*_KEY, "department").distinct(), crm_accounts, spine)
+    active = users.filter(users.days.notnull() & users.department.notnull())
+    both = licensed.mutate(is_active=ibis.literal(0)).union(
+        active.select(*_KEY, "department").distinct().mutate(is_active=ibis.literal(1))
+    )
+    each = both.group_by(*_KEY, "department").aggregate(is_active=both.is_active.max())
+    return each.group_by(*_KEY).aggregate(
+        departments=each.department.count(), departments_active=each.is_active.sum()
+    )
+
+
+def _new_champions(users: ir.Table, usage: UsagePolicy) -> ir.Table:
+    """Users among the account's top by events in the window who were not among them in the window before."""
+    now = _top(users, "events", usage.champions)
+    before = _top(users, "events_prior", usage.champions)
+    new = now.anti_join(before, [*_KEY, "user_id"])
+    return new.group_by(*_KEY).aggregate(new_champions=new.user_id.count())
+
+
+def _top(users: ir.Table, events: str, places: int) -> ir.Table:
+    """The account's so many users with the most events, if any; user_id breaks ties."""
+    rows = users.filter(users[events] > 0).select(*_KEY, "user_id", events)
+    order = ibis.window(group_by=_KEY, order_by=[rows[events].desc(), rows.user_id])
+    return rows.filter(ibis.row_number().over(order) < places).select(*_KEY, "user_id")
+
+
+def _feature_use(product_usage: ir.Table, raw: ir.Table, product_users: ir.Table) -> ir.Table:
+    """Events per as_of, account and feature in the window, by users that count."""
+    rows = product_usage.select("usage_date", "user_id", "feature", "event_count", used_by="account_id").join(
+        raw.select(*_KEY, "raw_account_id", "window_start", "day_after"),
+        [
+            ibis._.used_by == raw.raw_account_id,
+            product_usage.usage_date >= raw.window_start,
+            product_usage.usage_date < raw.day_after,
+        ],
+    )
+    rows = _who_count(rows, product_users)
+    return rows.group_by(*_KEY, "feature").aggregate(events=rows.event_count.sum())
+
+
+def _feature_sums(use: ir.Table, catalogue: ir.Table, in_force: ir.Table) -> ir.Table:
+    """Features used per account: all, those paid for, the advanced ones of them, and events on key features.
+
+    A feature of no product belongs to every product.
+    """
+    features = catalogue.rename(in_catalogue_at="as_of", name="feature")
+    rows = use.filter(use.events > 0).left_join(
+        features, [use.as_of == features.in_catalogue_at, use.feature == features.name]
+    )
+    paid = in_force.select(paid_at="as_of", paid_by="account_id", paid_product="product").distinct()
+    rows = rows.left_join(
+        paid,
+        [rows.as_of == paid.paid_at, rows.account_id == paid.paid_by, rows.product == paid.paid_product],
+    )
+    is_paid = rows.name.notnull() & (rows["product"].isnull() | rows.paid_by.notnull())
+    return rows.group_by(*_KEY).aggregate(
+        features_used=rows.feature.count(),
+        paid_features_used=is_paid.sum(),
+        advanced_used=(is_paid & (rows.level == "advanced")).sum(),
+        key_events=rows.events.sum(where=rows.is_key),
+    )
+
+
+def _paid_features(catalogue: ir.Table, in_force: ir.Table) -> ir.Table:
+    """Features, and advanced ones, of the products each account pays for."""
+    per_product = catalogue.group_by("as_of", "product").aggregate(
+        features=catalogue.feature.count(), advanced=(catalogue.level == "advanced").sum()
+    )
+    shared = per_product.filter(per_product["product"].isnull()).select(
+        shared_at="as_of", shared_features="features", shared_advanced="advanced"
+    )
+    paid = in_force.select(*_KEY, "product").distinct()
+    rows = paid.left_join(per_product, ["as_of", "product"])
+    sums = rows.group_by(*_KEY).aggregate(features=rows.features.sum(), advanced=rows.advanced.sum())
+    sums = sums.left_join(shared, sums.as_of == shared.shared_at)
+    return sums.select(
+        *_KEY,
+        paid_features=(sums.features.fill_null(0) + sums.shared_features.fill_null(0)).nullif(0),
+        paid_advanced=(sums.advanced.fill_null(0) + sums.shared_advanced.fill_null(0)).nullif(0),
+    )
+
+
+def _days_with_key_features(catalogue: ir.Table) -> ir.Table:
+    """(as_of) of the days on which some feature is marked as key."""
+    return catalogue.filter(catalogue.is_key).select("as_of").distinct().mutate(has_key=ibis.literal(True))
+
+
+def _columns(rows: ir.Table, usage: UsagePolicy) -> ir.Table:
+    """The contract's columns from the joined parts, but for what is net of the company."""
+    mau, events, sessions, minutes = (rows[name].fill_null(0) for name in ("mau", "events", "sessions", "minutes"))
+    dau = rows.user_days.fill_null(0) / usage.window_days
+    month_share = _per(rows.mau_calendar_month.fill_null(0), rows.month_seats.fill_null(rows.seats_now))
+    top_user_share = rows.top_events / rows.events.nullif(0)
+    weekdays = _weekdays(rows.usage_through, usage.window_days)
+    used = rows.paid_features_used.fill_null(0)
+    return rows.select(
+        *_KEY,
+        "usage_through",
+        usage_lag_days=rows.as_of.delta(rows.usage_through, unit="day"),
+        active_users_28d=mau,
+        active_users_prior_28d=before,
+        events_28d=events,
+        events_prior_28d=rows.events_prior.fill_null(0),
+        minutes_28d=minutes,
+        minutes_prior_28d=_unless_nobody(rows.minutes_prior, before),
+        dau=dau,
+        wau=rows.wau.fill_null(0),
+        mau=mau,
+        mau_calendar_month=rows.mau_calendar_month.fill_null(0),
+        dau_seat_share=_per(rows.seat_days.fill_null(0), rows.licensed_days),
+        wau_seat_share=_per(rows.wau.fill_null(0), rows.week_seats.fill_null(rows.seats_now)),
+        mau_seat_share=_per(mau, rows.window_seats.fill_null(rows.seats_now)),
+        calendar_month_seat_share=month_share,
+        is_active_account=month_share >= usage.active_account_share,
+        stickiness=_per(dau, mau),
+        features_used=rows.features_used.fill_null(0),
+        feature_breadth_share=used / rows.paid_features,
+        departments_active=rows.departments_active,
+        department_breadth_share=rows.departments_active / rows.departments,
+        key_events_per_active_user=ibis.ifelse(
+            rows.has_key.fill_null(False), _per(rows.key_events.fill_null(0), mau), ibis.null("float64")
+        ),
+        unused_paid_features=rows.paid_features - used,
+        ladder_level=rows.advanced_used.fill_null(0) / rows.paid_advanced,
+        active_days_28d=_bits(rows.days.fill_null(0)),
+        consistency=_bits(rows.days.fill_null(0) & weekdays) / _bits(weekdays),
+        logins_per_user=sessions / ibis.greatest(mau, 1),
+        minutes_per_user=minutes / ibis.greatest(mau, 1),
+        logins_trend=sessions / rows.sessions_prior.nullif(0) - 1,
+        minutes_trend=minutes / rows.minutes_prior.nullif(0) - 1,
+        users_trend=mau / rows.was_active.nullif(0) - 1,
+        events_trend=events / rows.events_prior.nullif(0) - 1,
+        error_rate=rows.errors / rows.events.nullif(0),
+        top_user_share=top_user_share,
+        single_champion=(top_user_share >= usage.single_champion_share).fill_null(False)
+        & (rows.seats_now >= usage.single_champion_seats),
+        power_users=rows.power_users.fill_null(0),
+        new_champions=rows.new_champions.fill_null(0),
+    )
+
+
+def _unless_nobody(value: ir.NumericValue, users: ir.IntegerValue) -> ir.NumericValue:
+    """0 where nobody was active; else the value, null where the extract does not say it."""
+    return ibis.ifelse(users > 0, value, ibis.literal(0, value.type()))
+
+
+def _per(value: ir.NumericValue, base: ir.NumericValue) -> ir.NumericValue:
+    """`value` per `base`; 0 where there is nobody and no day to divide by."""
+    return (value / base.nullif(0)).fill_null(0.0)
+
+
+def _net_of_company(rows: ir.Table) -> ir.Table:
+    """Adds the trends less their median over the accounts of the same as_of that have one."""
+    for name in ("users_trend", "events_trend", "minutes_trend"):
+        median = _medians(rows, name)
+        joined = rows.left_join(median, rows.as_of == median.median_at)
+        rows = joined.mutate(**{f"{name}_net": joined[name] - joined.median}).drop("median_at", "median")
+    return rows
+
+
+def _medians(rows: ir.Table, name: str) -> ir.Table:
+    """Per as_of the exact median of a column without its nulls: the middle value, or the mean of the middle two."""
+    values = rows.filter(rows[name].notnull()).select("as_of", value=name)
+    day = ibis.window(group_by="as_of")
+    ranked = values.mutate(
+        place=ibis.row_number().over(ibis.window(group_by="as_of", order_by="value")),
+        accounts=values.value.count().over(day),
+    )
+    first, second = (ranked.accounts - 1) // 2, ranked.accounts // 2
+    middle = ranked.filter((ranked.place == first) | (ranked.place == second))
+    return middle.group_by(median_at="as_of").aggregate(median=middle.value.mean())
