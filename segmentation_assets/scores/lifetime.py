@@ -168,7 +168,8 @@ def clv_parameters(cohort_renewals: Frame[CohortRenewals], policy: LifetimePolic
         company_rate = _churn_rate(company)
         for cohort, counts in company.groupby("cohort", sort=True):
             rows.append({"as_of": as_of, "cohort": cohort} | _parameters(counts, company_rate, policy))
-    return pd.DataFrame(rows, columns=["as_of", "cohort", *_PARAMETERS])
+    found = pd.DataFrame(rows, columns=["as_of", "cohort", *_PARAMETERS])
+    return found.astype(dict.fromkeys(("alpha", "beta", "churn_rate", "expected_years"), float))
 
 
 @table(group="scores")

@@ -1,4 +1,5 @@
 from datetime import date, timedelta
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ AS_OF = date(2026, 3, 31)
 # years after that, which the fit on the first eight does not see.
 SURVIVORS = [1000, 869, 743, 653, 593, 551, 517, 491]
 NEXT_FIVE = [0.460, 0.436, 0.414, 0.395, 0.378]
-CHURNED = [before - after for before, after in zip(SURVIVORS, SURVIVORS[1:], strict=False)]
+CHURNED = [before - after for before, after in pairwise(SURVIVORS)]
 
 
 def survival(alpha, beta, years):
@@ -56,7 +57,7 @@ def test_no_fit_without_churn_or_without_renewal():
 @always(alpha=st.floats(0.2, 5), beta=st.floats(0.5, 20))
 def test_the_fit_finds_the_parameters_that_made_the_counts(alpha, beta):
     faced = [1e6 * share for share in survival(alpha, beta, 10)]
-    churned = [before - after for before, after in zip(faced, faced[1:], strict=False)]
+    churned = [before - after for before, after in pairwise(faced)]
     found = survival(*fit_sbg(faced[:-1], churned), 10)
     assert found == pytest.approx(survival(alpha, beta, 10), abs=1e-4)
 
@@ -66,7 +67,8 @@ def test_the_fit_finds_the_parameters_that_made_the_counts(alpha, beta):
 def test_residual_lifetime_equals_the_closed_form_and_rises_with_tenure(alpha, beta, rate):
     found = residual_lifetimes(alpha, beta, rate, 6)
     closed = [
-        (beta + n) / (alpha + beta + n) * hyp2f1(1, beta + n + 1, alpha + beta + n + 1, 1 / (1 + rate)) for n in range(6)
+        (beta + n) / (alpha + beta + n) * hyp2f1(1, beta + n + 1, alpha + beta + n + 1, 1 / (1 + rate))
+        for n in range(6)
     ]
     assert found == pytest.approx(closed, rel=1e-7)
     assert found == sorted(found)
@@ -219,7 +221,8 @@ def test_without_a_fit_one_over_the_churn_rate_at_most_seven_years():
         [
             ("smb", 0, 10, 0), ("smb", 1, 10, 5),
             ("enterprise", 0, 20, 0), ("enterprise", 1, 20, 1),
-            ("mid_market", 0, 500, 0), ("mid_market", 1, 500, 0), ("mid_market", 2, 400, 0), ("mid_market", 3, 300, 0),
+            ("mid_market", 0, 500, 0), ("mid_market", 1, 500, 0), ("mid_market", 2, 400, 0),
+            ("mid_market", 3, 300, 0),
             ("unknown", 0, 3, 0),
         ]
     )  # fmt: skip

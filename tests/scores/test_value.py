@@ -1,0 +1,370 @@
+from datetime import date
+from math import isclose
+from types import SimpleNamespace
+
+import ibis
+import pytest
+from hypothesis import given as always
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from segmentation_assets.policy.model import load_policy
+from segmentation_assets.policy.value import ValueTierPolicy
+from segmentation_assets.profiles.profiles import AccountProfiles
+from segmentation_assets.scores.lifetime import AccountTenures, ClvLifetimes
+from segmentation_assets.scores.value import (
+    TIERS,
+    AccountValue,
+    account_value,
+    contributions,
+    days_of_cuts,
+    value_scores,
+)
+from segmentation_assets.warehouse.contracts import conform
+from tests.frames import given, spine
+
+POLICY = load_policy()
+AS_OF = date(2026, 3, 31)
+FREEZE_DAY = date(2025, 12, 31)
+UNFROZEN = POLICY.value_tier.model_copy(update={"freeze_per_quarter": False})
+
+
+def valued(profiles, tenures=(), lifetimes=(), as_of=AS_OF):
+    rows = [{"as_of": as_of, "is_live": True, **p} for p in profiles]
+    return account_value(
+        spine(as_of),
+        given(AccountProfiles, rows),
+        given(AccountTenures, [{"as_of": as_of, **t} for t in tenures]),
+        given(ClvLifetimes, [{"as_of": as_of, **row} for row in lifetimes]),
+        POLICY.value,
+        POLICY.addressable,
+    )
+
+
+def rows_of(table):
+    return [SimpleNamespace(**row) for row in table.to_pyarrow().to_pylist()]
+
+
+def by_account(table):
+    return {row.account_id: row for row in rows_of(table)}
+
+
+def one(profile, **more):
+    return by_account(valued([{"account_id": "a", **profile}], **more))["a"]
+
+
+def test_value_by_hand():
+    # 100,000 x 1.1 - 15,000; 60 of 400 addressable seats (1,000 x 0.4) captured, half of them active: x 1.25.
+    found = one(
+        {
+            "arr": 100_000.0,
+            "nrr_12m": 1.1,
+            "cost_to_serve": 15_000.0,
+            "seats": 60,
+            "employees": 1000,
+            "mau_seat_share": 0.5,
+        }
+    )
+    assert found.value_before_multiplier == pytest.approx(95_000)
+    assert found.captured_share == pytest.approx(0.15)
+    assert found.whitespace_multiplier == 1.25
+    assert found.value == pytest.approx(118_750)
+    assert not found.nrr_is_assumed
+    assert not found.cost_is_assumed
+
+
+@pytest.mark.parametrize(("nrr", "used"), [(0.0, 0.0), (2.0, 2.0), (2.5, 2.0), (0.4, 0.4)])
+def test_nrr_is_clipped(nrr, used):
+    found = one({"arr": 10_000.0, "nrr_12m": nrr, "cost_to_serve": 0.0})
+    assert (found.nrr_used, found.value) == (used, used * 10_000)
+    assert not found.nrr_is_assumed
+
+
+def test_without_a_base_nrr_is_one_and_without_costs_cost_is_zero_and_both_are_flagged():
+    found = one({"arr": 10_000.0})
+    assert (found.nrr_used, found.cost_used, found.value) == (1, 0, 10_000)
+    assert found.nrr_is_assumed
+    assert found.cost_is_assumed
+
+
+@pytest.mark.parametrize(
+    ("change", "multiplier"),
+    [
+        ({}, 1.25),
+        ({"seats": 120}, 1.0),  # 120 of 400 = 30 %: not less
+        ({"seats": 119}, 1.25),
+        ({"mau_seat_share": 0.39}, 1.0),
+        ({"mau_seat_share": 0.40}, 1.25),
+        ({"mau_seat_share": None}, 1.0),
+        ({"employees": None}, 1.0),
+        ({"seats": None}, 1.0),
+        ({"cost_to_serve": 10_000.0}, 1.0),  # value 0
+        ({"cost_to_serve": 10_001.0}, 1.0),  # value below 0 is not made worse
+        ({"employees": 0, "seats": 0}, 1.0),
+    ],
+)
+def test_the_premium_is_for_active_accounts_with_room_and_positive_value(change, multiplier):
+    account = {"arr": 10_000.0, "nrr_12m": 1.0, "seats": 60, "employees": 1000, "mau_seat_share": 0.5}
+    assert one(account | change).whitespace_multiplier == multiplier
+
+
+def test_the_addressable_share_goes_by_industry():
+    policy = POLICY.addressable.model_copy(update={"share_by_industry": {"Software": 0.8}})
+    rows = [
+        {"as_of": AS_OF, "is_live": True, "account_id": a, "arr": 1.0, "seats": 80, "employees": 200, "industry": i}
+        for a, i in (("a", " software"), ("b", "retail"), ("c", None))
+    ]
+    found = account_value(
+        spine(AS_OF),
+        given(AccountProfiles, rows),
+        given(AccountTenures, []),
+        given(ClvLifetimes, []),
+        POLICY.value,
+        policy,
+    )
+    assert {a: r.captured_share for a, r in by_account(found).items()} == {"a": 0.5, "b": 1.0, "c": 1.0}
+
+
+def test_clv_is_gross_margin_times_the_lifetime_of_cohort_and_tenure():
+    smb = {"cohort": "smb", "method": "sBG", "is_flagged": False}
+    lifetimes = [smb | {"tenure_years": 0, "derl": 3.0}, smb | {"tenure_years": 1, "derl": 4.0}]
+    tenures = [{"account_id": a, "cohort": "smb", "renewals_made": n} for a, n in (("a", 0), ("b", 1), ("c", 1))]
+    profiles = [
+        {"account_id": "a", "arr": 1.0, "gross_margin": 1000.0},
+        {"account_id": "b", "arr": 1.0, "gross_margin": -50.0},
+        {"account_id": "c", "arr": 1.0},
+    ]
+    found = by_account(valued(profiles, tenures, lifetimes))
+    assert (found["a"].clv, found["b"].clv) == (3000, -200)
+    assert found["c"].clv is None
+    # Mid-ranks of two: 0.5 / 2 and 1.5 / 2; who has no CLV has no rank and takes no place.
+    assert (found["b"].clv_percentile, found["a"].clv_percentile) == (25, 75)
+    assert found["c"].clv_percentile is None
+    assert (found["a"].clv_method, found["a"].clv_is_flagged) == ("sBG", False)
+
+
+def test_churned_accounts_and_other_days_have_no_rows():
+    rows = [
+        {"as_of": AS_OF, "account_id": "live", "arr": 1.0, "is_live": True},
+        {"as_of": AS_OF, "account_id": "churned", "arr": 0.0, "is_live": False},
+        {"as_of": FREEZE_DAY, "account_id": "other_day", "arr": 1.0, "is_live": True},
+    ]
+    found = account_value(
+        spine(AS_OF),
+        given(AccountProfiles, rows),
+        given(AccountTenures, []),
+        given(ClvLifetimes, []),
+        POLICY.value,
+        POLICY.addressable,
+    )
+    assert by_account(found).keys() == {"live"}
+
+
+def ranked(values_by_day):
+    """account_value rows with their percentiles, by counting: {day: {account: value}}."""
+    rows = []
+    for day, values in values_by_day.items():
+        for account, value in values.items():
+            below = sum(v < value for v in values.values())
+            equal = sum(v == value for v in values.values())
+            percentile = (below + equal / 2) / len(values) * 100
+            rows.append({"as_of": day, "account_id": account, "value": float(value), "value_percentile": percentile})
+    return given(AccountValue, rows)
+
+
+def tiers(values_by_day, policy=POLICY.value_tier, as_of=AS_OF):
+    found = by_account(value_scores(spine(as_of), ranked(values_by_day), policy))
+    return {a: r.value_tier for a, r in found.items()}
+
+
+def numbered(values):
+    return {f"a{i}": v for i, v in enumerate(values)}
+
+
+def test_shares_of_ten_different_values():
+    found = tiers({AS_OF: numbered(range(10))}, UNFROZEN)
+    assert [found[f"a{i}"] for i in range(10)] == ["Bronze"] * 4 + ["Silver"] * 3 + ["Gold"] * 2 + ["Platinum"]
+
+
+def test_equals_share_a_tier_where_the_cut_falls_between_them():
+    # 10 accounts, the top two equal: mid-rank (8 + 1) / 10 = 0.9, both Platinum. The top three: 0.85, all Gold.
+    assert tiers({AS_OF: numbered([*range(8), 8, 8])}, UNFROZEN)["a8"] == "Platinum"
+    found = tiers({AS_OF: numbered([*range(7), 8, 8, 8])}, UNFROZEN)
+    assert [found[a] for a in ("a7", "a8", "a9", "a6")] == ["Gold", "Gold", "Gold", "Silver"]
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (1, ["Silver"]),  # mid-rank 0.5
+        (2, ["Bronze", "Gold"]),  # 0.25, 0.75
+        (3, ["Bronze", "Silver", "Gold"]),  # 0.17, 0.5, 0.83
+        (5, ["Bronze", "Bronze", "Silver", "Gold", "Platinum"]),  # 0.1, 0.3, 0.5, 0.7, 0.9
+    ],
+)
+def test_fewer_than_ten_accounts(count, expected):
+    found = tiers({AS_OF: numbered(range(count))}, UNFROZEN)
+    assert [found[f"a{i}"] for i in range(count)] == expected
+
+
+def test_all_equal_are_all_silver():
+    assert set(tiers({AS_OF: numbered([7] * 25)}, UNFROZEN).values()) == {"Silver"}
+
+
+def test_frozen_cuts_are_values_of_the_quarters_end():
+    # Frozen: Platinum from 9, Gold from 7, Silver from 4.
+    then = numbered(range(10))
+    now = {"a0": 9, "new": 8.99, "a9": 6.99, "a8": 3.99, "a7": 100}
+    found = by_account(value_scores(spine(AS_OF), ranked({FREEZE_DAY: then, AS_OF: now}), POLICY.value_tier))
+    assert {a: r.value_tier for a, r in found.items()} == {
+        "a0": "Platinum", "new": "Gold", "a9": "Silver", "a8": "Bronze", "a7": "Platinum",
+    }  # fmt: skip
+    row = found["new"]
+    assert (row.cut_platinum, row.cut_gold, row.cut_silver, row.frozen_on) == (9, 7, 4, FREEZE_DAY)
+    # The score stays the rank of the day: 3rd of 5.
+    assert row.value_score == 50
+
+
+def test_unfrozen_the_days_own_ranks_decide():
+    now = numbered(range(10, 20))
+    rows = ranked({FREEZE_DAY: numbered(range(10)), AS_OF: now})
+    found = by_account(value_scores(spine(AS_OF), rows, UNFROZEN))
+    assert found["a0"].value_tier == "Bronze"
+    assert (found["a0"].cut_platinum, found["a0"].frozen_on) == (19, None)
+    assert set(tiers({FREEZE_DAY: numbered(range(10)), AS_OF: now}).values()) == {"Platinum"}
+
+
+def test_an_account_does_not_move_because_others_did():
+    then = numbered(range(10))
+    crowd = {f"n{i}": 1000 + i for i in range(90)}
+    before = tiers({FREEZE_DAY: then, AS_OF: then})
+    after = tiers({FREEZE_DAY: then, AS_OF: then | crowd})
+    assert {a: after[a] for a in then} == before
+
+
+def test_a_company_younger_than_the_quarter_goes_by_its_own_ranks():
+    found = by_account(value_scores(spine(AS_OF), ranked({AS_OF: numbered(range(10))}), POLICY.value_tier))
+    assert found["a9"].value_tier == "Platinum"
+    assert found["a9"].frozen_on is None
+
+
+def test_a_tier_that_nobody_reached_has_no_cut_until_the_next_quarter():
+    found = by_account(
+        value_scores(
+            spine(AS_OF), ranked({FREEZE_DAY: {"a": 1, "b": 2}, AS_OF: {"a": 1, "b": 50}}), POLICY.value_tier
+        )
+    )
+    assert found["b"].cut_platinum is None
+    assert (found["b"].cut_gold, found["b"].cut_silver, found["b"].value_tier) == (2, 2, "Gold")
+
+
+def test_the_freeze_day_itself_goes_by_the_quarter_before():
+    # 31 December belongs to the fourth quarter, whose cut-offs are of 30 September.
+    rows = ranked({date(2025, 9, 30): numbered(range(10)), FREEZE_DAY: {"a": 9}})
+    assert by_account(value_scores(spine(FREEZE_DAY), rows, POLICY.value_tier))["a"].value_tier == "Platinum"
+
+
+def test_a_lone_day_equals_a_backfill():
+    days = [date(2026, 2, 2), AS_OF, date(2026, 4, 6)]
+    rows = ranked({FREEZE_DAY: numbered(range(12)), **{d: numbered(range(i, 15 + i)) for i, d in enumerate(days)}})
+    together = rows_of(value_scores(spine(*days), rows, POLICY.value_tier))
+    for day in days:
+        alone = by_account(value_scores(spine(day), rows, POLICY.value_tier))
+        assert {r.account_id: r for r in together if r.as_of == day} == alone
+
+
+def test_the_days_that_are_read():
+    assert list(days_of_cuts(is_frozen=True)(AS_OF)) == [FREEZE_DAY, AS_OF]
+    assert list(days_of_cuts(is_frozen=False)(AS_OF)) == [AS_OF]
+
+
+value_lists = st.lists(st.integers(-5, 30), min_size=1, max_size=40)
+
+
+@settings(max_examples=15, deadline=None)
+@always(values=value_lists)
+def test_tiers_hold_their_shares_but_for_one_account_and_ties_and_never_fall_as_value_rises(values):
+    found = tiers({AS_OF: numbered(values)}, UNFROZEN)
+    by_rank = sorted(range(len(values)), key=lambda i: values[i])
+    places = [TIERS.index(found[f"a{i}"]) for i in by_rank]
+    assert places == sorted(places, reverse=True)
+    for share, reached in ((0.1, 0), (0.3, 1), (0.6, 2)):
+        members = sum(place <= reached for place in places)
+        ties = max(values.count(v) for v in values)
+        assert abs(members - share * len(values)) <= 0.5 + ties / 2
+    for value in set(values):
+        assert len({found[f"a{i}"] for i, v in enumerate(values) if v == value}) == 1
+
+
+@settings(max_examples=15, deadline=None)
+@always(values=value_lists)
+def test_on_the_freeze_days_own_values_frozen_and_unfrozen_agree(values):
+    then = numbered(values)
+    assert tiers({FREEZE_DAY: then, AS_OF: then}) == tiers({AS_OF: then}, UNFROZEN)
+
+
+money = st.floats(0, 1e7).map(lambda x: round(x, 2))
+profile_rows = st.lists(
+    st.fixed_dictionaries(
+        {
+            "arr": money,
+            "nrr_12m": st.none() | st.floats(0, 5),
+            "cost_to_serve": st.none() | money,
+            "seats": st.none() | st.integers(0, 500),
+            "employees": st.none() | st.integers(0, 5000),
+            "mau_seat_share": st.none() | st.floats(0, 2),
+        }
+    ),
+    min_size=1,
+    max_size=30,
+)
+
+
+@settings(max_examples=8, deadline=None)
+@always(profiles=profile_rows)
+def test_the_parts_sum_to_the_value_and_to_its_rank(profiles):
+    made = valued([p | {"account_id": f"a{i}"} for i, p in enumerate(profiles)])
+    found = ibis.memtable(made.to_pyarrow())
+    rows = by_account(found)
+    parts = contributions(found).execute()
+    sums = parts.groupby(["score", "account_id"]).points.sum()
+    for account, row in rows.items():
+        assert isclose(sums["value", account], row.value, abs_tol=1e-9 * max(1.0, row.arr))
+        assert sums["value_score", account] == row.value_percentile
+    assert parts.groupby("score").account_id.nunique().to_dict() == {"value": len(rows), "value_score": len(rows)}
+
+
+@settings(max_examples=10, deadline=None)
+@always(profiles=profile_rows, factor=st.floats(1, 3))
+def test_more_arr_or_less_cost_is_never_worth_less(profiles, factor):
+    variants = {
+        AS_OF: {},
+        date(2026, 4, 1): {"arr": lambda p: p["arr"] * factor},
+        date(2026, 4, 2): {"cost_to_serve": lambda p: (p["cost_to_serve"] or 0) / factor},
+    }
+    rows = [
+        p | {name: change(p) for name, change in changes.items()} | {"as_of": day, "account_id": f"a{i}"}
+        for day, changes in variants.items()
+        for i, p in enumerate(profiles)
+    ]
+    found = account_value(
+        spine(*variants),
+        given(AccountProfiles, [row | {"is_live": True} for row in rows]),
+        given(AccountTenures, []),
+        given(ClvLifetimes, []),
+        POLICY.value,
+        POLICY.addressable,
+    )
+    values = {(row.as_of, row.account_id): row.value for row in rows_of(found)}
+    for (day, account), value in values.items():
+        assert value >= values[AS_OF, account] - 1e-6, day
+
+
+def test_the_functions_keep_to_their_contracts():
+    found = valued([{"account_id": "a", "arr": 1.0}]).mutate(policy_hash=ibis.literal("x"))
+    assert conform(AccountValue, found).execute().shape[0] == 1
+
+
+def test_tier_shares_above_one_are_refused():
+    with pytest.raises(ValueError, match=r"sum to 1\.1, more than 1"):
+        ValueTierPolicy(platinum_share=0.5, gold_share=0.4, silver_share=0.2, freeze_per_quarter=True)
