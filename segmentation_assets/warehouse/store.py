@@ -21,8 +21,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 FILE = "part-0.parquet"
 _FOOTER = b"segmentation"
 
@@ -94,6 +92,8 @@ def _is_alive(pid: str) -> bool:
 
 def footer(path: Path) -> Mapping[str, Any]:
     """What a file says of itself (fingerprints, policy hash, ...); empty for a file without."""
+    import pyarrow.parquet as pq  # noqa: PLC0415 - a third of a second that readers of the folder do without
+
     try:
         metadata = pq.read_metadata(path).metadata or {}
     except FileNotFoundError:
@@ -109,4 +109,6 @@ def footer_sql(facts: Mapping[str, Any]) -> str:
 
 def rows_in(paths: Iterable[Path]) -> int:
     """Rows by the files' own count."""
+    import pyarrow.parquet as pq  # noqa: PLC0415 - as above
+
     return sum(pq.read_metadata(path).num_rows for path in paths)

@@ -1,0 +1,196 @@
+"""Reading what is published: for notebooks (`load`) and the terminal (`open_table`).
+
+Here: finding a table's files of a day and querying them, without Dagster, Ibis or the chain. Not here: computing or
+formatting anything. Nothing here writes.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from segmentation_assets.settings import find_home
+from segmentation_assets.warehouse.store import FILE, Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ALL = "all"
+_LAST_COLUMN = "policy_hash"  # of no interest to people: shown last
+_ORDER_BY = 4
+
+
+class NotPublished(LookupError):
+    """There is no such table, or it has not been made for that day. The message says what there is."""
+
+
+class WrongFilter(ValueError):
+    """A filter that is no SQL predicate over the table's columns."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published table: its files, and the day each is of (`partition` None: one file without a day)."""
+
+    table: str
+    partition: str | None
+    files: dict[date | None, Path]
+
+    @property
+    def days(self) -> list[date]:
+        """The days published, ascending."""
+        return sorted(day for day in self.files if day is not None)
+
+    def of(self, as_of: date | str | None) -> list[Path]:
+        """The files of one day, of the latest one (None) or of all ("all"). Raises NotPublished."""
+        if self.partition is None:
+            if as_of not in (None, ALL):
+                raise NotPublished(f"{self.table} has no days: leave as_of away")
+            return list(self.files.values())
+        if as_of == ALL:
+            return [self.files[day] for day in self.days]
+        day = self.days[-1] if as_of is None else as_of if isinstance(as_of, date) else _day(str(as_of))
+        if day not in self.files:
+            raise NotPublished(
+                f"{self.table} has not been made for {day}; it has {len(self.days)} days "
+                f"from {self.days[0]} to {self.days[-1]}"
+            )
+        return [self.files[day]]
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise NotPublished(f"{text!r} is no date like 2026-03-31") from None
+
+
+def find_table(table: str, home: Path | str | None = None) -> Published:
+    """The files of a published table. Raises NotPublished, with the names that come close."""
+    store = Store(find_home(home))
+    folder = store.published / table
+    split = sorted(folder.glob(f"*=*/{FILE}")) if table.isidentifier() else []
+    if split:
+        column = split[0].parent.name.partition("=")[0]
+        return Published(table, column, {date.fromisoformat(p.parent.name.partition("=")[2]): p for p in split})
+    if table.isidentifier() and (folder / FILE).exists():
+        return Published(table, None, {None: folder / FILE})
+    raise NotPublished(_no_table(table, store))
+
+
+def _no_table(table: str, store: Store) -> str:
+    there = store.tables()
+    if not there:
+        return f"nothing is published in {store.home}: run `segmentation demo` or `segmentation run` first"
+    close = difflib.get_close_matches(table, there, n=3) or there
+    return f"no table {table!r} in {store.published}; there is {', '.join(close)}"
+
+
+@contextmanager
+def open_table(
+    table: str, as_of: date | str | None = None, home: Path | str | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection with one view, named like the table, that can read that view's files and nothing else."""
+    found = find_table(table, home)
+    paths = found.of(as_of)
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(f'CREATE VIEW "{table}" AS {_select(found, paths)}')
+        lock(connection, paths)
+        yield connection
+
+
+def lock(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
+    """Let a connection read these files and nothing else, for good: what people type is run on it."""
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(f"SET allowed_paths = [{_listed(paths)}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def _select(found: Published, paths: Sequence[Path]) -> str:
+    hive = "hive_partitioning = false"
+    if found.partition:
+        hive = f"hive_partitioning = true, hive_types = {{'{found.partition}': DATE}}"
+    source = f"read_parquet([{_listed(paths)}], union_by_name = true, {hive})"
+    described = duckdb.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
+    first = [found.partition] if found.partition else []
+    last = [_LAST_COLUMN] if any(name == _LAST_COLUMN for name, *_ in described) else []
+    middle = [name for name, *_ in described if name not in (*first, *last)]
+    return f"SELECT {', '.join(_quoted(name) for name in (*first, *middle, *last))} FROM {source}"
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    return ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def query(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    where: str | None = None,
+    limit: int | None = None,
+    columns: Sequence[str] = (),
+) -> str:
+    """SQL over a view of `open_table`, in a stable order. `where` is a predicate as SQL knows it.
+
+    Raises WrongFilter for anything else, whatever it would do: one SELECT is all that ever runs.
+    """
+    known = [row[0] for row in connection.execute(f"DESCRIBE {_quoted(table)}").fetchall()]
+    unknown = [name for name in columns if name not in known]
+    if unknown:
+        raise WrongFilter(f"{table} has no column {', '.join(unknown)}; it has {', '.join(known)}")
+    shown = ", ".join(_quoted(name) for name in columns or known)
+    order = ", ".join(_quoted(name) for name in known[:_ORDER_BY])
+    sql = f"SELECT {shown} FROM {_quoted(table)}"
+    sql += f" WHERE ({where}\n)" if where else ""
+    sql += f" ORDER BY {order}" + ("" if limit is None else f" LIMIT {int(limit)}")
+    if where:
+        _check(connection, sql)
+    return sql
+
+
+def fetched(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Column names and rows of what `query` made. Raises WrongFilter for a condition that fails on a row."""
+    try:
+        result = connection.execute(sql)
+        return [column[0] for column in result.description or ()], result.fetchall()
+    except duckdb.Error as error:
+        raise WrongFilter(f"the condition cannot be evaluated: {error}") from None
+
+
+def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    try:
+        statements = connection.extract_statements(sql)
+        if len(statements) != 1:
+            raise WrongFilter("a filter is one condition, such as arr > 1000")
+        connection.execute(f"EXPLAIN {sql}")
+    except duckdb.Error as error:
+        raise WrongFilter(f"not a condition over the table's columns: {error}") from None
+
+
+def load(table: str, as_of: date | str | None = None, home: Path | str | None = None) -> pd.DataFrame:
+    """A published table as a pandas frame: the latest day, the given one, or every day with `as_of="all"`.
+
+    Integers and flags are pandas' nullable kinds, days are dates without a time. `home` is the folder that was run
+    in, by default SEGMENTATION_HOME or `data/`. Raises NotPublished.
+    """
+    with open_table(table, as_of, home) as connection:
+        arrow = connection.sql(query(connection, table)).to_arrow_table()
+    return arrow.to_pandas(types_mapper=_pandas_types().get, date_as_object=False)
+
+
+def _pandas_types() -> dict[Any, Any]:
+    import pandas as pd  # noqa: PLC0415 - the terminal reads without pandas
+    import pyarrow as pa  # noqa: PLC0415
+
+    return {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}

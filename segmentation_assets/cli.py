@@ -1,0 +1,355 @@
+"""The `segmentation` command.
+
+Here: commands, options, exit codes. Not here: what they do (each in its room), or how rows look (`terminal`).
+
+Exit codes: 0 fine; 1 the data or the run failed, with the reason; 2 wrong use. Data goes to stdout, everything else
+to stderr. Commands import what they need when they run: `show` and `explain` load neither Dagster nor the chain.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from segmentation_assets.settings import DEFAULT, Settings, find_home, find_settings
+
+if TYPE_CHECKING:
+    from segmentation_assets.orchestration.runs import Step
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+_SCREENFUL = 20
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Day(click.ParamType):
+    name = "DAY"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """A date such as 2026-03-31, `today` or `yesterday`."""
+        if isinstance(value, date):
+            return value
+        words = {"today": 0, "yesterday": 1}
+        if value in words:
+            return _today() - timedelta(days=words[value])
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no day such as 2026-03-31, today or yesterday", param, ctx)
+
+
+DAY = _Day()
+
+
+class Failed(click.ClickException):
+    """The data or the run failed: exit code 1."""
+
+    exit_code = 1
+
+    def show(self, file: Any = None) -> None:
+        """Print the reason, and only that."""
+        Console(stderr=file is None, file=file, soft_wrap=True).print(
+            f"[red]failed:[/] {escape(self.format_message())}", highlight=False
+        )
+
+
+def _today() -> date:
+    return datetime.now().astimezone().date()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--home",
+    type=_FOLDER,
+    metavar="DIR",
+    help="Folder that everything is kept in. [default: SEGMENTATION_HOME, else data/]",
+)
+@click.pass_context
+def main(context: click.Context, home: Path | None) -> None:
+    """Account segmentation: from a company's extracts to segments, KPIs and plans, one day after the other."""
+    context.obj = find_home(home)
+
+
+def _sources_option(function: F) -> F:
+    return click.option(
+        "--sources", type=_FILE, metavar="FILE", help="The mapping of your extracts. [default: as in the last run]"
+    )(function)
+
+
+def _policy_option(function: F) -> F:
+    return click.option(
+        "--policy",
+        type=_FILE,
+        metavar="FILE",
+        help=f"Your policy, laid over the shipped one (which is `{DEFAULT}`). [default: as in the last run]",
+    )(function)
+
+
+def _settings(home: Path, sources: Path | None = None, policy: Path | None = None) -> Settings:
+    found = find_settings(home, sources, policy)
+    for option, path in (("--sources", found.sources), ("--policy", found.policy)):
+        if path is not None and not path.exists():
+            raise click.UsageError(f"{option}: there is no file {path}")
+    return found
+
+
+def _with_sources(settings: Settings) -> Settings:
+    if settings.sources is None:
+        raise click.UsageError(
+            f"no sources: name your mapping with --sources, put it at {settings.home / 'sources.yaml'}, "
+            "or make a sample company with `segmentation demo`"
+        )
+    return settings
+
+
+@contextmanager
+def _reasons() -> Iterator[None]:
+    """Turn what the rooms raise about data and files into a reason and an exit code, without a traceback."""
+    from segmentation_assets.access import NotPublished, WrongFilter
+
+    try:
+        yield
+    except NotPublished as error:
+        raise Failed(str(error)) from None
+    except WrongFilter as error:
+        raise click.UsageError(str(error)) from None
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise Failed(str(error)) from None
+
+
+def _err() -> Console:
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+# -- making a sample
+
+
+@main.command()
+@click.argument("directory", type=_FOLDER)
+@click.option("--accounts", type=click.IntRange(1), default=400, show_default=True, help="Live accounts at the end.")
+@click.option("--days", type=click.IntRange(1), default=730, show_default=True, help="Days of history.")
+@click.option("--users-per-account", type=click.IntRange(1), default=25, show_default=True)
+@click.option("--seed", type=int, default=7, show_default=True, help="The same seed gives the same company.")
+@click.option("--end", type=DAY, default="yesterday", show_default=True, help="Last day of every extract.")
+def generate(directory: Path, accounts: int, days: int, users_per_account: int, seed: int, end: date) -> None:
+    """Write a realistic sample company into DIRECTORY: all extracts and their sources.yaml."""
+    with _reasons():
+        _generate(directory, accounts, days, users_per_account, seed, end)
+
+
+def _generate(directory: Path, accounts: int, days: int, users: int, seed: int, end: date) -> Path:
+    from segmentation_assets.sample.generate import generate as write
+    from segmentation_assets.terminal.progress import reporting
+
+    console = _err()
+    with reporting(console) as report:
+        made = write(
+            directory,
+            accounts=accounts,
+            days=days,
+            users_per_account=users,
+            seed=seed,
+            end=end,
+            progress=lambda text: report.working(f"writing {text}"),
+        )
+    rows = sum(made.rows.values())
+    console.print(
+        f"A sample company up to {made.end}: {made.live_accounts:,} live accounts, {made.churned_accounts:,} churned, "
+        f"ARR {made.arr:,.0f}; {rows:,} rows in {len(made.rows)} extracts.\nSources: {made.sources}"
+    )
+    return made.sources
+
+
+# -- running
+
+
+@main.command()
+@_sources_option
+@_policy_option
+@click.option("--as-of", type=DAY, help="The day to compute: its state at the end of the day.")
+@click.option("--from", "first", type=DAY, help="First day of a range, with --to.")
+@click.option("--to", "last", type=DAY, help="Last day of a range.")
+@click.option(
+    "--select",
+    "selection",
+    default="*",
+    show_default=True,
+    help="Tables, as Dagster selects assets: `+segments`, `key:tier_kpis`, `group:scores`.",
+)
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.pass_obj
+def run(
+    home: Path,
+    sources: Path | None,
+    policy: Path | None,
+    as_of: date | None,
+    first: date | None,
+    last: date | None,
+    selection: str,
+    form: str,
+) -> None:
+    """Land the extracts and bring the tables up to date, for one day or a range. What is up to date is kept."""
+    settings = _with_sources(_settings(home, sources, policy))
+    with _reasons():
+        days = _days(settings, as_of, first, last)
+        _run(settings, days, selection, form)
+
+
+def _days(settings: Settings, as_of: date | None, first: date | None, last: date | None) -> list[date]:
+    if as_of and (first or last):
+        raise click.UsageError("say either --as-of or --from and --to")
+    if first or last:
+        if not (first and last):
+            raise click.UsageError("a range needs both --from and --to")
+        if last < first:
+            raise click.UsageError(f"--to {last} is before --from {first}")
+        return [first + timedelta(days=i) for i in range((last - first).days + 1)]
+    if as_of is None:
+        as_of = _last_day_covered(settings)
+        _err().print(f"as_of {as_of}: the last day that the extracts cover")
+    return [as_of]
+
+
+def _last_day_covered(settings: Settings) -> date:
+    raise NotImplementedError
+
+
+def _run(settings: Settings, days: list[date], selection: str, form: str) -> None:
+    console = _err()
+    with console.status("loading Dagster and the chain") if console.is_terminal else _nothing():
+        from segmentation_assets.definitions import build_defs
+        from segmentation_assets.orchestration.runs import SelectionError, run_chain, select
+        from segmentation_assets.policy.model import PolicyError
+    from segmentation_assets.terminal.progress import reporting
+
+    try:
+        definitions = build_defs(settings=settings)
+        total = len(select(definitions, selection))
+        settings.remember()
+        with reporting(console, total) as report:
+            outcome = run_chain(settings, days, selection, _teller(report), definitions)
+    except (SelectionError, PolicyError) as error:
+        raise click.UsageError(str(error)) from None
+    if form == "json":
+        _print_json(outcome)
+    if not outcome.succeeded:
+        skipped = [step.table for step in outcome.steps if step.state == "skipped"]
+        note = f"\nnot run, as they read it: {', '.join(skipped)}" if skipped else ""
+        raise Failed("\n".join(f"{step.table}: {step.reason}" for step in outcome.failed) + note)
+    made = sum(bool(step.days_made) for step in outcome.steps)
+    console.print(f"{len(outcome.steps)} tables up to date ({made} had something to do), run {outcome.run_id}")
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+def _teller(report: Any) -> Callable[[Step], None]:
+    def tell(step: Step) -> None:
+        if step.state == "started":
+            report.working(step.table)
+        elif step.state == "done":
+            did = f"{step.days_made} made" + (f", {step.days_kept} kept" if step.days_kept else "")
+            report.finished(f"  {step.table:<28} {step.rows or 0:>10,} rows  {did}  {step.seconds or 0:.1f} s")
+        else:
+            report.finished(f"  {step.table:<28} {step.state}")
+
+    return tell
+
+
+def _print_json(outcome: Any) -> None:
+    import json
+    from dataclasses import asdict
+
+    click.echo(json.dumps(asdict(outcome), indent=1))
+
+
+# -- looking
+
+
+@main.command()
+@click.argument("table")
+@click.option("--as-of", help="A day, or `all`. [default: the latest]")
+@click.option("--where", metavar="SQL", help="A condition, such as \"arr > 50000 and segment = 'Growth'\".")
+@click.option("--columns", metavar="A,B", help="Only these columns.")
+@click.option(
+    "--limit", type=click.IntRange(0), help=f"At most so many rows. [default: {_SCREENFUL} in a table, else all]"
+)
+@click.option(
+    "--format", "form", type=click.Choice(["table", "csv", "json", "parquet"]), default="table", show_default=True
+)
+@click.option("--output", type=_FILE, help="Write to this file instead of the terminal.")
+@click.pass_obj
+def show(
+    home: Path,
+    table: str,
+    as_of: str | None,
+    where: str | None,
+    columns: str | None,
+    limit: int | None,
+    form: str,
+    output: Path | None,
+) -> None:
+    """Print a published TABLE, of the latest day or another."""
+    if form == "parquet" and output is None and sys.stdout.isatty():
+        raise click.UsageError("Parquet is not for a terminal: say --output FILE, or pipe it")
+    with _reasons():
+        _show(
+            home, table, as_of, where, [c.strip() for c in columns.split(",")] if columns else [], limit, form, output
+        )
+
+
+def _show(
+    home: Path,
+    table: str,
+    as_of: str | None,
+    where: str | None,
+    columns: list[str],
+    limit: int | None,
+    form: str,
+    output: Path | None,
+) -> None:
+    from segmentation_assets.access import fetched, open_table, query
+    from segmentation_assets.terminal import formats
+
+    with open_table(table, as_of, home) as connection:
+        screen = limit if limit is not None else _SCREENFUL if form == "table" and output is None else None
+        sql = query(connection, table, where, screen, columns)
+        if form == "parquet":
+            formats.write_parquet(connection, sql, output or sys.stdout.buffer)
+            return
+        header, rows = fetched(connection, sql)
+        with output.open("w", encoding="utf-8", newline="") if output else _stdout() as target:
+            if form == "csv":
+                formats.write_csv(header, rows, target)
+            elif form == "json":
+                formats.write_json(header, rows, target)
+            else:
+                _show_table(Console(file=target), header, rows, limit is None and len(rows) == screen)
+
+
+def _show_table(console: Console, header: list[str], rows: list[Any], is_cut: bool) -> None:
+    from segmentation_assets.terminal import formats
+
+    hidden = formats.print_table(console, header, rows)
+    if hidden:
+        names = ", ".join(header[len(header) - hidden :][:8]) + (", …" if hidden > 8 else "")
+        _err().print(f"{hidden} more columns ({names}): --columns, or --format csv")
+    if is_cut:
+        _err().print(f"the first {len(rows)} rows: --limit, or --format csv")
+
+
+@contextmanager
+def _stdout() -> Iterator[Any]:
+    yield sys.stdout

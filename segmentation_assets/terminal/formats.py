@@ -1,0 +1,115 @@
+"""Rows as a terminal table, CSV, JSON or Parquet.
+
+Here: formatting and nothing else. Not here: which rows (`access`).
+
+CSV and JSON are exact: numbers as they are stored, dates as ISO text, nulls as nothing. A text that a spreadsheet
+would run as a formula gets a leading apostrophe in CSV; JSON and Parquet keep it as it is.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO
+
+import duckdb
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_WIDEST = 44
+
+Row = Sequence[Any]
+
+
+def write_csv(header: Sequence[str], rows: Iterable[Row], target: TextIO) -> None:
+    """Rows as CSV with a header line, safe to open in a spreadsheet."""
+    writer = csv.writer(target, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_csv_cell(value) for value in row] for row in rows)
+
+
+def _csv_cell(value: Any) -> str:
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_FORMULA) else value
+    return "" if value is None else _plain(value)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.isoformat() if isinstance(value, date) else repr(value) if isinstance(value, float) else str(value)
+
+
+def write_json(header: Sequence[str], rows: Iterable[Row], target: TextIO) -> None:
+    """Rows as one JSON array of objects, a row per line. A number that JSON lacks (NaN, infinity) is null."""
+    target.write("[")
+    separator = "\n"
+    for row in rows:
+        record = {name: _json_value(value) for name, value in zip(header, row, strict=True)}
+        target.write(separator + json.dumps(record, ensure_ascii=False))
+        separator = ",\n"
+    target.write("\n]\n")
+
+
+def write_parquet(connection: duckdb.DuckDBPyConnection, sql: str, target: Path | BinaryIO) -> None:
+    """The result of a query as one Parquet file, or as its bytes."""
+    import pyarrow.parquet as pq  # noqa: PLC0415 - a third of a second that the other formats do without
+
+    pq.write_table(connection.sql(sql).to_arrow_table(), target)
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else str(value)
+
+
+def shown(value: Any) -> str:
+    """A value as people read it: thousands separated, few decimals, a dash for what is not known."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        digits = 0 if abs(value) >= 1000 else 2 if abs(value) >= 1 else 4
+        text = f"{value:,.{digits}f}"
+        return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+    return value.isoformat(sep=" ") if isinstance(value, datetime) else str(value)
+
+
+def print_table(
+    console: Console, header: Sequence[str], rows: Sequence[Row], title: str | None = None, width: int | None = None
+) -> int:
+    """Rows as a table that fits the terminal; returns how many columns had no room."""
+    columns = [[Text(shown(row[i]), overflow="ellipsis") for row in rows] for i in range(len(header))]
+    fitting = _fitting(header, columns, width or console.width)
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for i in range(fitting):
+        numeric = any(isinstance(row[i], int | float) and not isinstance(row[i], bool) for row in rows)
+        table.add_column(
+            header[i], justify="right" if numeric else "left", no_wrap=True, max_width=_WIDEST, overflow="ellipsis"
+        )
+    for row in range(len(rows)):
+        table.add_row(*(columns[i][row] for i in range(fitting)))
+    console.print(table)
+    return len(header) - fitting
+
+
+def _fitting(header: Sequence[str], columns: Sequence[Sequence[Text]], width: int) -> int:
+    used = 0
+    for i, name in enumerate(header):
+        used += min(max([len(name), *(cell.cell_len for cell in columns[i])]), _WIDEST) + 2
+        if used > width + 2 and i:
+            return i
+    return len(header)
