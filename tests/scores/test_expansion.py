@@ -1,0 +1,254 @@
+from datetime import date
+from math import ceil
+from types import SimpleNamespace
+
+import ibis
+import pytest
+from hypothesis import given as always
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from segmentation_assets.policy.model import load_policy
+from segmentation_assets.policy.value import ExpansionPolicy, ExpansionWeights
+from segmentation_assets.profiles.profiles import AccountProfiles
+from segmentation_assets.scores.expansion import contributions, expansion_scores
+from segmentation_assets.scores.firmographic import FirmographicScores
+from tests.frames import given, spine
+
+POLICY = load_policy()
+AS_OF = date(2026, 3, 31)
+
+
+def scored(accounts, policy=POLICY.expansion, as_of=(AS_OF,)):
+    """accounts: profile columns, with `size_class`."""
+    rows = [{"as_of": AS_OF, "is_live": True} | account for account in accounts]
+    sizes = [{n: row.get(n) for n in ("as_of", "account_id", "size_class")} for row in rows]
+    profiles = [{n: v for n, v in row.items() if n != "size_class"} for row in rows]
+    return expansion_scores(
+        spine(*as_of),
+        given(AccountProfiles, profiles),
+        given(FirmographicScores, sizes),
+        policy,
+        POLICY.addressable,
+    )
+
+
+def by_account(table):
+    return {row["account_id"]: SimpleNamespace(**row) for row in table.to_pyarrow().to_pylist()}
+
+
+def crowd(count, prefix="p", **columns):
+    """`count` accounts of 10 employees with ARR per employee of 1, 2, 3, ..."""
+    return [{"account_id": f"{prefix}{i}", "arr": 10.0 * (i + 1), "employees": 10} | columns for i in range(count)]
+
+
+def test_seats_by_hand():
+    accounts = [
+        {"account_id": "room", "arr": 1.0, "seats": 100, "employees": 1000},
+        {"account_id": "full", "arr": 1.0, "seats": 500, "employees": 1000},
+        {"account_id": "nobody_knows", "arr": 1.0, "seats": 10},
+        {"account_id": "no_seats", "arr": 1.0, "employees": 1000},
+        {"account_id": "nothing", "arr": 1.0, "seats": 0, "employees": 0},
+    ]
+    found = by_account(scored(accounts))
+    facts = {a: (r.captured_seats, r.addressable_seats, r.expansion_potential) for a, r in found.items()}
+    assert facts == {
+        "room": (100, 400, 0.75),
+        "full": (500, 500, 0),  # more than 40 % of the employees have a seat already
+        "nobody_knows": (10, None, None),
+        "no_seats": (None, 400, None),
+        "nothing": (0, 0, None),
+    }
+
+
+def test_the_percentile_is_the_smallest_value_that_three_quarters_do_not_exceed():
+    # ARR per employee 1 to 11: 75 % of 11 is 8.25, so the 9th value. 12: 9, so the 9th. 4 of 5 (3.75): the 4th.
+    for count, expected in ((11, 9), (12, 9), (5, 4), (4, 3), (1, 1)):
+        found = by_account(scored(crowd(count)))
+        assert {r.arr_per_employee_p75 for r in found.values()} == {expected}, count
+
+
+def test_whitespace_by_hand():
+    # 75th percentile of 1 to 11 is 9; an account of 10 employees could pay 90.
+    found = by_account(scored(crowd(11)))
+    assert [found[f"p{i}"].whitespace for i in range(11)] == [80, 70, 60, 50, 40, 30, 20, 10, 0, 0, 0]
+    assert found["p0"].whitespace_score == pytest.approx(80 / 90 * 100)
+    assert found["p10"].whitespace_score == 0
+
+
+def test_peers_are_industry_and_size_if_there_are_ten_others_else_size_else_all():
+    software = crowd(11, "s", industry="software", size_class="smb")
+    retail = crowd(10, "r", industry="retail", size_class="smb")
+    enterprise = crowd(3, "e", industry="software", size_class="enterprise")
+    nobody_knows = crowd(20, "n")
+    no_industry = crowd(1, "x", size_class="smb")
+    found = by_account(scored([*software, *retail, *enterprise, *nobody_knows, *no_industry]))
+    facts = {a: (found[a].peer_group, found[a].peers) for a in ("s0", "r0", "e0", "n0", "x0")}
+    assert facts == {
+        "s0": ("software, smb", 10),
+        "r0": ("smb", 21),  # nine other retailers; the size class has all 22, those of software included
+        "e0": ("all", 44),
+        "n0": ("all", 44),
+        "x0": ("smb", 21),
+    }
+
+
+def test_the_percentile_leaves_out_accounts_without_employees():
+    accounts = [
+        *crowd(11),
+        *({"account_id": f"u{i}", "arr": 1e6} for i in range(5)),
+        {"account_id": "z", "arr": 1e6, "employees": 0},
+    ]
+    found = by_account(scored(accounts))
+    assert found["p0"].arr_per_employee_p75 == 9
+    assert (found["u0"].whitespace, found["u0"].whitespace_score) == (None, None)
+    assert found["z"].whitespace == 0
+
+
+def test_lookalike_leaves_out_the_account_itself():
+    # Of 5 accounts two expanded in the last 12 months: for those two, 1 of the 4 others; for the rest, 2 of 4.
+    days = [date(2025, 4, 1), date(2026, 3, 31), date(2025, 3, 31), None, date(2020, 1, 1)]
+    accounts = [account | {"last_expansion_on": day} for account, day in zip(crowd(5), days, strict=True)]
+    found = by_account(scored(accounts))
+    assert [found[f"p{i}"].lookalike for i in range(5)] == [0.25, 0.25, 0.5, 0.5, 0.5]
+    assert by_account(scored(crowd(1)))["p0"].lookalike is None
+
+
+@pytest.mark.parametrize(
+    ("users", "events", "score"),
+    [
+        (0.0, 0.0, 50),
+        (0.5, 0.5, 100),
+        (3.0, 0.5, 100),
+        (-0.5, -0.9, 0),
+        (0.1, -0.1, 50),
+        (0.25, None, 75),
+        (None, -0.25, 25),
+        (None, None, None),
+    ],
+)
+def test_trajectory(users, events, score):
+    account = {"account_id": "a", "arr": 1.0, "users_trend_net": users, "events_trend_net": events}
+    assert by_account(scored([account]))["a"].trajectory_score == (None if score is None else pytest.approx(score))
+
+
+def test_score_by_hand_with_everything_known():
+    accounts = [
+        account | {"users_trend_net": 0.25, "events_trend_net": 0.25, "last_expansion_on": AS_OF}
+        for account in crowd(11)
+    ]
+    row = by_account(scored(accounts))["p2"]
+    # ARR 30 of 10 to 110: mid-rank 2.5 / 11. Trend +25 % -> 75. Whitespace 60 of 90. All others expanded.
+    assert row.arr_score == pytest.approx(2.5 / 11 * 100)
+    points = (20 * 2.5 / 11, 30 * 0.75, 30 * 60 / 90, 20)
+    assert (row.arr_points, row.trajectory_points, row.whitespace_points, row.lookalike_points) == pytest.approx(
+        points
+    )
+    assert row.expansion_score == pytest.approx(sum(points))
+
+
+def test_weights_of_what_is_unknown_go_to_the_rest():
+    accounts = [{"account_id": a, "arr": arr} for a, arr in (("low", 1.0), ("high", 2.0))]
+    found = by_account(scored(accounts))
+    # ARR rank 20 and lookalike 20 (nobody expanded: 0) are left: half of 25 and of 75.
+    assert (found["low"].expansion_score, found["high"].expansion_score) == (12.5, 37.5)
+    assert (found["low"].trajectory_points, found["low"].whitespace_points) == (None, None)
+    assert by_account(scored(accounts[:1]))["low"].expansion_score == 50  # the ARR rank of one account alone
+
+
+def test_equal_arr_has_equal_rank():
+    found = by_account(scored([account | {"arr": 7.0} for account in crowd(6)]))
+    assert {row.arr_score for row in found.values()} == {50}
+
+
+def test_churned_accounts_and_other_days_are_no_peers():
+    gone = {"account_id": "gone", "arr": 0.0, "employees": 10, "is_live": False}
+    other = [account | {"as_of": date(2026, 3, 30)} for account in crowd(9, "o")]
+    found = by_account(scored([*crowd(3), gone, *other]))
+    assert found.keys() == {"p0", "p1", "p2"}
+    assert {row.peers for row in found.values()} == {2}
+
+
+def test_a_lone_day_equals_a_backfill():
+    days = [date(2026, 3, 23), date(2026, 3, 30), AS_OF]
+    accounts = [
+        account | {"as_of": day, "arr": account["arr"] + i, "last_expansion_on": date(2025, 3, 30)}
+        for i, day in enumerate(days)
+        for account in crowd(11 + i, industry="software", size_class="smb")
+    ]
+    together = scored(accounts, as_of=days).to_pyarrow().to_pylist()
+    for day in days:
+        alone = by_account(scored([a for a in accounts if a["as_of"] == day], as_of=(day,)))
+        assert {r["account_id"]: SimpleNamespace(**r) for r in together if r["as_of"] == day} == alone
+
+
+expanding = st.none() | st.sampled_from([date(2025, 6, 1), date(2024, 6, 1)])
+accounts_at_random = st.lists(
+    st.fixed_dictionaries(
+        {
+            "arr": st.integers(1, 50).map(float),
+            "employees": st.none() | st.integers(0, 20),
+            "seats": st.none() | st.integers(0, 30),
+            "industry": st.sampled_from(["software", "retail", None]),
+            "size_class": st.sampled_from(["smb", "enterprise", None]),
+            "last_expansion_on": expanding,
+            "users_trend_net": st.none() | st.floats(-1, 5),
+            "events_trend_net": st.none() | st.floats(-1, 5),
+        }
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+def naive(account, accounts, policy):
+    """Peer group, percentile, whitespace and lookalike by plain loops."""
+    size, industry = account["size_class"], account["industry"]
+    same_size = [a for a in accounts if a["size_class"] == size] if size else []
+    same = [a for a in same_size if a["industry"] == industry] if industry else []
+    group = next(g for g in (same, same_size, accounts) if len(g) > policy.min_peers or g is accounts)
+    ratios = sorted(a["arr"] / a["employees"] for a in group if a["employees"])
+    p75 = ratios[ceil(0.75 * len(ratios)) - 1] if ratios else None
+    known = p75 is not None and account["employees"] is not None
+    others = [a for a in group if a is not account]
+    expanded = [a["last_expansion_on"] is not None and a["last_expansion_on"] > date(2025, 3, 31) for a in others]
+    return {
+        "peers": len(others),
+        "arr_per_employee_p75": p75,
+        "whitespace": max(p75 * account["employees"] - account["arr"], 0.0) if known else None,
+        "lookalike": sum(expanded) / len(others) if others else None,
+    }
+
+
+@settings(max_examples=12, deadline=None)
+@always(accounts=accounts_at_random)
+def test_against_plain_loops_and_the_parts_sum(accounts):
+    policy = POLICY.expansion.model_copy(update={"min_peers": 4})
+    accounts = [account | {"account_id": f"a{i}"} for i, account in enumerate(accounts)]
+    made = ibis.memtable(scored(accounts, policy).to_pyarrow())
+    found = by_account(made)
+    for account in accounts:
+        row = vars(found[account["account_id"]])
+        for name, value in naive(account, accounts, policy).items():
+            assert row[name] == (None if value is None else pytest.approx(value)), name
+        assert 0 <= row["expansion_score"] <= 100
+    profiles = given(
+        AccountProfiles, [{"as_of": AS_OF, "account_id": a["account_id"], "arr": a["arr"]} for a in accounts]
+    )
+    parts = contributions(made, profiles, policy).execute()
+    sums = parts.groupby("account_id").points.sum()
+    weights = parts.groupby("account_id").weight.sum()
+    for account, row in found.items():
+        assert sums[account] == pytest.approx(row.expansion_score, abs=1e-9)
+        assert weights[account] == pytest.approx(1)
+
+
+def test_weights_must_sum():
+    with pytest.raises(ValueError, match="must sum to 100, they sum to 90"):
+        ExpansionWeights(arr=20, trajectory=30, whitespace=30, lookalike=10)
+
+
+def test_a_percentile_over_one_hundred_is_refused():
+    values = POLICY.expansion.model_dump() | {"whitespace_percentile": 101}
+    with pytest.raises(ValueError, match="less than or equal to 100"):
+        ExpansionPolicy.model_validate(values)
