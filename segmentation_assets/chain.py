@@ -7,6 +7,9 @@ from segmentation_assets.warehouse.registry import CATALOGUE
 # Table modules, one line each (importing is what registers them):
 MODULES = (
     "extracts.contracts",
+    "profiles.revenue",
+    "profiles.usage",
+    "profiles.profiles",
 )  # fmt: skip
 
 for _module in MODULES:

@@ -498,7 +498,8 @@ def _days_with_key_features(catalogue: ir.Table) -> ir.Table:
 
 def _columns(rows: ir.Table, usage: UsagePolicy) -> ir.Table:
     """The contract's columns from the joined parts, but for what is net of the company."""
-    mau, events, sessions, minutes = (rows[name].fill_null(0) for name in ("mau", "events", "sessions", "minutes"))
+    mau, events, before = (rows[name].fill_null(0) for name in ("mau", "events", "was_active"))
+    sessions, minutes = (_unless_nobody(rows[name], mau) for name in ("sessions", "minutes"))
     dau = rows.user_days.fill_null(0) / usage.window_days
     month_share = _per(rows.mau_calendar_month.fill_null(0), rows.month_seats.fill_null(rows.seats_now))
     top_user_share = rows.top_events / rows.events.nullif(0)
