@@ -10,6 +10,11 @@ MODULES = (
     "profiles.revenue",
     "profiles.usage",
     "profiles.profiles",
+    "scores.expansion",
+    "scores.lifetime",
+    "scores.value",
+    "scores.composite",
+    "scores.contributions",
 )  # fmt: skip
 
 for _module in MODULES:
