@@ -16,13 +16,13 @@ import ibis.expr.types as ir
 
 from segmentation_assets.policy.company import CompanyPolicy
 
-_FIRST, _LAST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2060, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = datetime(2010, 1, 1, tzinfo=UTC), datetime(2050, 1, 1, tzinfo=UTC)
 _STEP = timedelta(days=7)
 """Clocks are looked at so often; no zone changes them twice within a week."""
 
 
 def company_day(moment: ir.TimestampValue, company: CompanyPolicy) -> ir.DateValue:
-    """The date at the company of a UTC moment; before 1990 and after 2060 by the offset at that border."""
+    """The date at the company of a UTC moment; before 2010 and after 2050 by the offset at that border."""
     first, *changes = offsets(company.timezone)
     cases = [
         (moment >= ibis.timestamp(at.replace(tzinfo=None).isoformat()), _shifted(moment, minutes))
@@ -39,7 +39,7 @@ def _shifted(moment: ir.TimestampValue, minutes: int) -> ir.TimestampValue:
 
 @cache
 def offsets(timezone: str) -> tuple[tuple[datetime, int], ...]:
-    """Minutes ahead of UTC, each with the moment (UTC) from which it holds, 1990 to 2060."""
+    """Minutes ahead of UTC, each with the moment (UTC) from which it holds, 2010 to 2050."""
     zone = ZoneInfo(timezone)
     found = [(_FIRST, _minutes(_FIRST, zone))]
     at = _FIRST

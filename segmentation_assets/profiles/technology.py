@@ -86,7 +86,7 @@ def account_technology(
     rows = rows.join(spine.select("as_of", "day_12m_ago"), "as_of")
     rows = zero_if_present(rows, present, ("net_tools_change_12m",), by="day_12m_ago")
     complementary = (rows.complementary_tools / rows.tools.nullif(0)).fill_null(0)
-    saturation = ibis.least(rows.tools / policy.full_tools, 1.0)
+    saturation = _at_most_one(rows.tools / policy.full_tools)
     return rows.mutate(
         consolidation=_consolidation(rows.net_tools_change_12m, policy),
         sophistication=policy.tools_weight * saturation + policy.complementary_weight * complementary,
@@ -121,6 +121,11 @@ def _counts(tools: ir.Table) -> ir.Table:
         legacy_tools=tools.count(where=tools.is_legacy),
         competitor_displaced_90d=(tools.went & ~tools.in_place).any(),
     )
+
+
+def _at_most_one(value: ir.FloatingValue) -> ir.FloatingValue:
+    """Null stays null, which `least` alone does not promise on every engine."""
+    return ibis.ifelse(value.notnull(), ibis.least(value, 1.0), ibis.null("float64"))
 
 
 def _consolidation(change: ir.IntegerValue, policy: TechnologyPolicy) -> ir.StringValue:
