@@ -21,6 +21,11 @@ MODULES = (
     "scores.value",
     "scores.composite",
     "scores.contributions",
+    "segments.cuts",
+    "segments.candidates",
+    "segments.grid",
+    "segments.segments",
+    "segments.moves",
 )  # fmt: skip
 
 for _module in MODULES:

@@ -16,10 +16,12 @@ from segmentation_assets.scores.behavioral import BehavioralScores
 from segmentation_assets.scores.expansion import ExpansionScores
 from segmentation_assets.scores.firmographic import FirmographicScores
 from segmentation_assets.scores.health import HealthScores
+from segmentation_assets.scores.live import live_accounts
 from segmentation_assets.scores.needs import NeedsScores
 from segmentation_assets.scores.value import ValueScores
 from segmentation_assets.segments import matrix
 from segmentation_assets.segments.cuts import TierCuts
+from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Dated, Flag, Integer, Snapshot, column, ibis_schema
 from segmentation_assets.warehouse.registry import POLICY_HASH, Table, table
 
@@ -98,6 +100,7 @@ class CandidatePoints(Dated):
 
 @table(group="segments")
 def segment_candidates(
+    spine: Table[Spine],
     account_profiles: Table[AccountProfiles],
     firmographic_scores: Table[FirmographicScores],
     behavioral_scores: Table[BehavioralScores],
@@ -119,7 +122,7 @@ def segment_candidates(
     Long-Tail by `no_data`. Which of it comes into force, and when, `segment_grid` and `segment_states` say.
     """
     rows = _rule_inputs(
-        account_profiles,
+        live_accounts(account_profiles, spine),
         [
             (firmographic_scores, ["size_class"]),
             (behavioral_scores, ["behavioral_cohort", "behavioral_score", "seat_activity"]),
@@ -141,11 +144,9 @@ def segment_candidates(
     return found.select(*(name for name in ibis_schema(SegmentCandidates) if name != POLICY_HASH))
 
 
-def _rule_inputs(
-    account_profiles: ir.Table, scores: list[tuple[ir.Table, list[str]]], tier_cuts: ir.Table
-) -> ir.Table:
+def _rule_inputs(live: ir.Table, scores: list[tuple[ir.Table, list[str]]], tier_cuts: ir.Table) -> ir.Table:
     """Live accounts with the scores' columns, null where a score table has no row, and the day's cuts."""
-    rows = account_profiles.filter(account_profiles.is_live).select(
+    rows = live.select(
         *_KEY,
         "arr",
         "is_multi_product",

@@ -123,6 +123,7 @@ class SegmentMix(Snapshot):
 
 @table(group="segments")
 def segments(
+    spine: Table[Spine],
     segment_states: Table[SegmentStates],
     segment_candidates: Table[SegmentCandidates],
     account_profiles: Table[AccountProfiles],
@@ -142,7 +143,7 @@ def segments(
     `tier_conflict` says so. The micro-segment is the first of the policy's order whose signals are there, the
     override is declining usage with a renewal near; both are of the day itself and change neither segment nor tier.
     """
-    rows = segment_states
+    rows = segment_states.semi_join(spine, "as_of")
     sources: list[tuple[ir.Table, list[str]]] = [
         (
             segment_candidates,
