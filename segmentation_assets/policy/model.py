@@ -17,6 +17,14 @@ from pydantic import ValidationError
 
 from segmentation_assets.policy.capacity import CoveragePolicy, ScenarioPolicy
 from segmentation_assets.policy.company import CompanyPolicy, ExtractsPolicy
+from segmentation_assets.policy.kpis import (
+    BenchmarkPolicy,
+    HealthBandPolicy,
+    MigrationPolicy,
+    RetentionPolicy,
+    SurvivalPolicy,
+    TargetPolicy,
+)
 from segmentation_assets.policy.orchestration import OrchestrationPolicy
 from segmentation_assets.policy.profiles import LifecyclePolicy, UsagePolicy
 from segmentation_assets.policy.scores import (
@@ -92,6 +100,12 @@ class Policy(Section):
     treatment: TreatmentPolicy
     micro_segment: MicroSegmentPolicy
     segment_moves: MovePolicy
+    retention: RetentionPolicy
+    targets: TargetPolicy
+    benchmarks: BenchmarkPolicy
+    health_bands: HealthBandPolicy
+    survival: SurvivalPolicy
+    migration: MigrationPolicy
 
     @cached_property
     def sections(self) -> Mapping[type[Section], Section]:
