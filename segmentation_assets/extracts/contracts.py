@@ -89,6 +89,11 @@ class CrmAccounts(Extract):
     is_reference: Flag = column("The account speaks for us in public.", nullable=True)
     has_strategic_influence: Flag = column("The account moves its market.", nullable=True)
 
+    @row_rule
+    def not_merged_into_itself(cls, t: ir.Table) -> ir.BooleanValue:
+        """A record that is merged is merged into another one."""
+        return t.merged_into_account_id.isnull() | (t.merged_into_account_id != t.account_id)
+
     class Config:
         unique = ["account_id", "known_from"]
 
@@ -330,7 +335,13 @@ class ExternalSignals(Extract):
     account_id: str = column("Account.", str_length=_ID)
     signal: str = column("What: layoffs, funding, acquisition, leadership_change, ...", str_length=_ID)
     observed_on: Day = column("Day it was observed.")
-    weight: float = column("How good (1) or bad (-1) it is for us.", unit="points", ge=-1, le=1)
+    weight: float = column(
+        "How good (1) or bad (-1) it is for us; null = what the policy says of the signal.",
+        unit="points",
+        nullable=True,
+        ge=-1,
+        le=1,
+    )
 
     class Config:
         unique = ["signal_id", "known_from"]
@@ -474,6 +485,7 @@ class Quarantine(Contract):
     column_name: str = column("Column that the rule is about; null for a rule over the row.", nullable=True)
     value: str = column("Offending value as read.", nullable=True)
     dropped_on: Day = column("Date of the drop; null where the source has none.", nullable=True)
+    usage_date: Day = column("Day of use, for rows of product_usage that have one.", nullable=True)
 
 
 # Landing order: whatever a row refers to comes before it.

@@ -1,0 +1,255 @@
+"""What landing any extract shares: one landing's state, the hashes of files, refusals, the quarantine's file.
+
+Not here: the order of extracts (`landing`), extracts with a history (`history`), product usage (`usage_days`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from segmentation_assets.extracts.casting import Cast, casts, missing_columns, try_expressions
+from segmentation_assets.extracts.contracts import QUARANTINE, natural_key
+from segmentation_assets.extracts.judging import (
+    DIFFERENT_DUPLICATE,
+    DUPLICATE,
+    FILES,
+    KNOWN_ACCOUNTS,
+    KNOWN_CURRENCIES,
+    Reason,
+    references_of,
+)
+from segmentation_assets.extracts.reading import Drop, Raw, Reader, SourceError, identifier, literal
+from segmentation_assets.extracts.sources import Sources, own_columns
+from segmentation_assets.policy.company import CompanyPolicy, ExtractsPolicy
+from segmentation_assets.warehouse.contracts import ibis_schema
+from segmentation_assets.warehouse.engine import Engine
+from segmentation_assets.warehouse.fingerprints import code_version
+from segmentation_assets.warehouse.registry import TableSpec
+from segmentation_assets.warehouse.store import footer, footer_sql
+
+IDENTITIES: Mapping[str, tuple[str, ...]] = {
+    "crm_accounts": ("account_id",),
+    "product_users": ("user_id", "account_id"),
+    "fx_rates": ("currency",),
+}
+"""What rows of other extracts refer to: only when these change must those be judged again."""
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What landing one extract did. `good + quarantined == read`; `skipped`: nothing had changed since last time.
+
+    `drops` counts deliveries (0: not mapped). `failed`: nothing was published, `reason` says why.
+    """
+
+    extract: str
+    read: int = 0
+    good: int = 0
+    quarantined: int = 0
+    drops: int = 0
+    seconds: float = 0.0
+    skipped: bool = False
+    failed: bool = False
+    reason: str | None = None
+
+
+class Refused(Exception):
+    """Too many rows of an extract are bad. The message says which rules they broke."""
+
+    def __init__(self, read: int, quarantined: int, message: str) -> None:
+        super().__init__(message)
+        self.read, self.quarantined = read, quarantined
+
+
+@dataclass
+class Landing:
+    """One landing: what all extracts share."""
+
+    sources: Sources
+    engine: Engine
+    company: CompanyPolicy
+    policy: ExtractsPolicy
+    reader: Reader
+    hashes: FileHashes
+    code: str
+    known: set[str] = field(default_factory=set)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """All rows of a small result."""
+        return self.engine.connection.execute(sql).fetchall()
+
+    def number(self, sql: str) -> int:
+        """The one number that a query gives."""
+        return int(self.query(sql)[0][0] or 0)
+
+    def facts(self, name: str) -> Mapping[str, Any]:
+        """What the published file of an extract says of itself."""
+        return footer(self.engine.store.file(name))
+
+    def identities(self, name: str) -> str:
+        """Hash of the ids of an extract that others refer to; empty where it has none."""
+        return str(self.facts(name).get("ids", ""))
+
+    def files_table(self, name: str, drops: Sequence[Drop]) -> None:
+        """Make the temporary table of the files being landed."""
+        rows = [(str(f), d.day, self.reader.label(f), n) for n, d in enumerate(drops) for f in d.files]
+        if self.sources.extracts[name].path is None:
+            rows = [(self.reader.place(name), None, self.reader.place(name), 0)]
+        self.engine.connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE {FILES} (file VARCHAR, drop_day DATE, label VARCHAR, number INTEGER)"
+        )
+        self.engine.connection.executemany(f"INSERT INTO {FILES} VALUES (?, ?, ?, ?)", rows)
+
+    def columns(self, spec: TableSpec, raw: Raw, drops: Sequence[Drop]) -> list[Cast]:
+        """How the contract's columns are filled from `raw`. Raises SourceError where one cannot be."""
+        source, own = self.sources.extracts[spec.name], own_columns(spec.name)
+        file = self.reader.label(drops[-1].files[-1]) if drops[-1].files else self.reader.place(spec.name)
+        for missing in missing_columns(spec.contract, source, raw, own):
+            raise SourceError(
+                f"no column {missing.source} for {spec.name}.{missing.column}{missing.hint}",
+                file=file,
+                column=missing.column,
+                advice=f"map it in {self.sources.file.name} under columns: {{{missing.column}: ...}}",
+            )
+        try_expressions(self.engine.connection, spec.name, source, raw, file)
+        return casts(spec.contract, source, raw, own, self.company.timezone)
+
+    def remember_known(self, spec: TableSpec, own_rows: str | None = None) -> None:
+        """Make the tables that references of an extract are checked against; `own_rows` for its own ids."""
+        made = {
+            KNOWN_ACCOUNTS: lambda: self._distinct("crm_accounts", "account_id"),
+            KNOWN_CURRENCIES: lambda: (
+                f"{self._distinct('fx_rates', 'currency')} UNION SELECT {literal(self.company.reporting_currency)}"
+            ),
+        }
+        for reference in references_of(spec):
+            table = reference.known_in
+            if spec.name == "crm_accounts" and own_rows:
+                sql = f"SELECT DISTINCT account_id AS known FROM ({own_rows})"
+            elif table in self.known:
+                continue
+            else:
+                sql = made[table]()
+                self.known.add(table)
+            self.engine.connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {sql}")
+
+    def _distinct(self, name: str, column: str) -> str:
+        file = self.engine.store.file(name)
+        if not file.exists():
+            return "SELECT NULL::VARCHAR AS known WHERE false"
+        return f"SELECT DISTINCT {column} AS known FROM read_parquet({literal(str(file))}, hive_partitioning = false)"
+
+    def too_many(self, read: int, quarantined: int) -> bool:
+        """Whether the share of bad rows is above what the policy allows."""
+        return read > 0 and quarantined / read > self.policy.max_quarantine_share
+
+    def refuse(self, spec: TableSpec, read: int, quarantined: int, refused: str) -> Refused:
+        """The error for an extract with too many bad rows; its bad rows are kept aside for people to look at."""
+        aside = self.engine.store.home / "landing" / "refused" / f"{spec.name}.parquet"
+        with self.engine.store.stage() as folder:
+            self.engine.connection.execute(f"COPY ({refused}) TO {literal(str(folder / 'x'))} (FORMAT parquet)")
+            self.engine.store.publish(folder / "x", aside)
+        broken = self.query(
+            "SELECT rule, count(*) AS n, min(value), min(key) "
+            f"FROM read_parquet({literal(str(aside))}) GROUP BY rule ORDER BY n DESC, rule LIMIT 5"
+        )
+        said = "; ".join(f"{rule}: {n} rows, e.g. {value} ({key})" for rule, n, value, key in broken)
+        allowed = self.policy.max_quarantine_share
+        return Refused(
+            read,
+            quarantined,
+            f"{quarantined} of {read} rows ({quarantined / read:.1%}) break the contract, {allowed:.1%} may: {said}. "
+            f"Nothing of it was published; its bad rows are in landing/refused/{spec.name}.parquet",
+        )
+
+
+class FileHashes:
+    """Hashes of file contents, remembered by path, size and time of change."""
+
+    def __init__(self, cache: Path) -> None:
+        self._cache = cache
+        try:
+            self._known: dict[str, list[Any]] = json.loads(cache.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):  # only a cache: made anew
+            self._known = {}
+        self._changed = False
+
+    def of(self, path: Path) -> str:
+        """BLAKE2b of the file's bytes."""
+        stat = path.stat()
+        known = self._known.get(str(path))
+        if known is None or known[:2] != [stat.st_size, stat.st_mtime_ns]:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+            known = self._known[str(path)] = [stat.st_size, stat.st_mtime_ns, digest]
+            self._changed = True
+        return known[2]
+
+    def save(self) -> None:
+        """Write the cache if anything is new in it."""
+        if self._changed:
+            write_json(self._cache, self._known)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a small file at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(value, sort_keys=True))
+    unfinished.replace(path)
+
+
+def digest(*parts: object) -> str:
+    """Short hash of the parts' text."""
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:16]
+
+
+def quarantine_file(landing: Landing, name: str) -> Path:
+    """Where the refused rows of an extract are published."""
+    return landing.engine.store.published / QUARANTINE.name / f"{name}.parquet"
+
+
+def common_inputs(landing: Landing, spec: TableSpec) -> list[object]:
+    """All but the files that decides what an extract's rows become."""
+    source = landing.sources.extracts[spec.name]
+    return [
+        source.digest,
+        landing.sources.whole_drops(spec.name),
+        code_version(spec.contract),
+        landing.code,
+        landing.company.timezone,
+        landing.company.reporting_currency if KNOWN_CURRENCIES in {r.known_in for r in references_of(spec)} else "",
+    ]
+
+
+def duplicate_reasons(spec: TableSpec, names: Sequence[str]) -> list[Reason]:
+    """The two reasons for rows whose key stands twice; the second shows what else they say."""
+    others = [n for n in names if n not in natural_key(spec.contract)]
+    shown = ", ".join(f"{literal(n + '=')} || CAST({identifier(n)} AS VARCHAR)" for n in others)
+    return [Reason(DUPLICATE, None, "NULL"), Reason(DIFFERENT_DUPLICATE, None, f"concat_ws(', ', {shown})")]
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for SQL, separated by commas."""
+    return ", ".join(map(identifier, names))
+
+
+def write_quarantine(landing: Landing, refused: str, target: Path) -> None:
+    """Refused rows into a file with a hash of them in its footer."""
+    columns = ", ".join(
+        f"CAST({identifier(n)} AS {'DATE' if t.is_date() else 'VARCHAR'}) AS {identifier(n)}"
+        for n, t in ibis_schema(QUARANTINE.contract).items()
+    )
+    landing.engine.connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE landing_refused AS SELECT {columns} FROM ({refused})"
+    )
+    found = landing.query("SELECT count(*), sum(hash(r)::HUGEINT) FROM landing_refused r")
+    landing.engine.connection.execute(
+        f"COPY (SELECT * FROM landing_refused ORDER BY ALL) TO {literal(str(target))} "
+        f"(FORMAT parquet, {footer_sql({'drops': {'': digest(*found)}})})"
+    )

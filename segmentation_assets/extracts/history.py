@@ -1,0 +1,212 @@
+"""Landing an extract whose rows change: from drops to rows with the days from which and to which they were known.
+
+Here: duplicates within a drop, history, and write-audit-publish of one extract. Not here: product usage, which
+lands by day (`usage_days`), and the order of extracts (`landing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from segmentation_assets.extracts.casting import Cast, select_sql
+from segmentation_assets.extracts.contracts import natural_key
+from segmentation_assets.extracts.delivery import (
+    IDENTITIES,
+    Landed,
+    Landing,
+    common_inputs,
+    digest,
+    duplicate_reasons,
+    listed,
+    quarantine_file,
+    write_quarantine,
+)
+from segmentation_assets.extracts.judging import (
+    FILES,
+    KNOWN_ACCOUNTS,
+    KNOWN_CURRENCIES,
+    REASON,
+    Reason,
+    judge,
+    parents_of,
+    refused_sql,
+    rejected_sql,
+)
+from segmentation_assets.extracts.reading import FILE, REJECTS, ROW, Drop, drops_of, identifier, literal
+from segmentation_assets.extracts.sources import own_columns
+from segmentation_assets.warehouse.contracts import ibis_schema
+from segmentation_assets.warehouse.registry import TableSpec
+from segmentation_assets.warehouse.store import footer_sql, rows_in
+
+ROWS, HISTORY, DROPS = "landing_rows", "landing_history", "landing_drops"
+_DROP = "_landing_drop_number"
+_ALWAYS, _FOREVER = "0001-01-01", "9999-12-31"
+
+
+def land_history(landing: Landing, spec: TableSpec) -> Landed:
+    drops = drops_of(landing.sources, spec.name)
+    inputs = _inputs(landing, spec, drops)
+    before = landing.facts(spec.name)
+    if inputs is not None and before.get("inputs") == inputs:
+        return Landed(spec.name, *before["counts"], len(drops), skipped=True)
+    columns, reasons = _read(landing, spec, drops)
+    reasons = _judge_duplicates(landing, spec, columns, reasons)
+    read = landing.number(f"SELECT count(*) FROM {ROWS}") + _rejects(landing, spec)
+    refused = _refused(spec, columns, reasons)
+    quarantined = landing.number(f"SELECT count(*) FROM {ROWS} WHERE {REASON} IS NOT NULL") + _rejects(landing, spec)
+    if landing.too_many(read, quarantined):
+        raise landing.refuse(spec, read, quarantined, refused)
+    _make_history(landing, spec, drops)
+    facts = {
+        "drops": _change_digests(landing, spec, drops),
+        "ids": _identities(landing, spec),
+        "inputs": inputs,
+        "counts": [read, read - quarantined, quarantined],
+    }
+    _publish(landing, spec, facts, refused, quarantined)
+    return Landed(spec.name, read, read - quarantined, quarantined, len(drops))
+
+
+def _inputs(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> str | None:
+    """Hash of all that the published rows depend on; None where only reading the source would tell."""
+    if landing.sources.extracts[spec.name].postgres:
+        return None
+    files = [(d.label, [(landing.reader.label(f), landing.hashes.of(f)) for f in _with_log(d)]) for d in drops]
+    parents = [landing.identities(p) for p in parents_of(spec)]
+    return digest(*common_inputs(landing, spec), landing.policy.max_quarantine_share, *files, *parents)
+
+
+def _with_log(drop: Drop) -> list[Path]:
+    """A drop's files and, for a database file, its write-ahead log."""
+    logs = [f.with_name(f.name + suffix) for f in drop.files for suffix in ("-wal", ".wal")]
+    return [*drop.files, *(log for log in logs if log.exists())]
+
+
+def _read(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> tuple[list[Cast], list[Reason]]:
+    """Read, cast and judge all rows into the table ROWS."""
+    raw = landing.reader.raw(spec.name, drops)
+    columns = landing.columns(spec, raw, drops)
+    landing.files_table(spec.name, drops)
+    once = ("per file" if drops[0].day else "all") if landing.sources.extracts[spec.name].distinct else "no"
+    typed = select_sql(raw, columns, distinct=once)
+    landing.remember_known(spec, typed)
+    judged = judge(landing.engine, spec, typed, columns, (FILE, ROW))
+    landing.engine.connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {ROWS} AS SELECT j.*, COALESCE(f.number, 0) AS {_DROP} "
+        f"FROM ({judged.sql}) j LEFT JOIN {FILES} f ON f.file = j.{FILE}"
+    )
+    return columns, list(judged.reasons)
+
+
+def _rejects(landing: Landing, spec: TableSpec) -> int:
+    return landing.number(f"SELECT count(*) FROM {REJECTS} WHERE extract = {literal(spec.name)}")
+
+
+def _judge_duplicates(
+    landing: Landing, spec: TableSpec, columns: Sequence[Cast], reasons: Sequence[Reason]
+) -> list[Reason]:
+    """Keep one row per key and drop: of equal rows any one, of different ones the first by their values."""
+    keys = listed([*natural_key(spec.contract), _DROP])
+    names = [c.column for c in columns]
+    contested = f"SELECT {keys} FROM {ROWS} WHERE {REASON} IS NULL GROUP BY ALL HAVING count(*) > 1"
+    values = f"row({listed(names)})"
+    landing.engine.connection.execute(
+        f"UPDATE {ROWS} SET {REASON} = {len(reasons)} + d.differs::INT FROM ("
+        f"SELECT r.rowid AS id, row_number() OVER w AS place, {values} IS DISTINCT FROM first_value({values}) OVER w "
+        f"AS differs FROM {ROWS} r SEMI JOIN ({contested}) USING ({keys}) WHERE {REASON} IS NULL "
+        f"WINDOW w AS (PARTITION BY {keys} ORDER BY {listed(names)}, {FILE}, {ROW})"
+        f") d WHERE d.place > 1 AND d.id = {ROWS}.rowid"
+    )
+    return [*reasons, *duplicate_reasons(spec, names)]
+
+
+def _refused(spec: TableSpec, columns: Sequence[Cast], reasons: Sequence[Reason]) -> str:
+    bad = refused_sql(spec, f"SELECT * FROM {ROWS} WHERE {REASON} IS NOT NULL", columns, reasons)
+    return f"{bad} UNION ALL {rejected_sql(spec)}"
+
+
+def _make_history(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> None:
+    """From drops to intervals, in the table HISTORY: equal rows of a key in consecutive drops are one row."""
+    keys = listed(natural_key(spec.contract))
+    own = own_columns(spec.name)
+    others = f"row({listed(n for n in own if n not in natural_key(spec.contract))})"
+    starts = [_ALWAYS, *(d.label for d in drops[1:])]
+    rows = zip(range(len(drops)), starts, [*starts[1:], _FOREVER], [d.day for d in drops], strict=True)
+    landing.engine.connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {DROPS} (number INTEGER, starts DATE, ends DATE, day DATE)"
+    )
+    landing.engine.connection.executemany(f"INSERT INTO {DROPS} VALUES (?, ?, ?, ?)", [*rows])
+    whole = landing.sources.whole_drops(spec.name)
+    gone = f"lag({_DROP}) OVER w IS DISTINCT FROM {_DROP} - 1 OR " if whole else ""
+    # Of a whole drop a row lasts to the end of its run of equal drops; of changes, until the next change of its key.
+    last = f"max({_DROP}) OVER (PARTITION BY {keys}, _run)" if whole else "NULL"
+    after = f"lead({_DROP}) OVER (PARTITION BY {keys} ORDER BY {_DROP})" if not whole else "NULL"
+    if len(drops) == 1:
+        runs = f"SELECT *, NULL AS _last, NULL AS _after FROM {ROWS} WHERE {REASON} IS NULL"
+    else:
+        runs = (
+            f"SELECT *, {after} AS _after FROM (SELECT *, {last} AS _last FROM (SELECT *, sum(_new) OVER "
+            f"(PARTITION BY {keys} ORDER BY {_DROP}) AS _run FROM (SELECT *, ({gone}lag({others}) OVER w IS DISTINCT "
+            f"FROM {others})::INT AS _new FROM {ROWS} WHERE {REASON} IS NULL WINDOW w AS (PARTITION BY {keys} "
+            f"ORDER BY {_DROP})))) WHERE _new = 1"
+        )
+    history = {
+        "known_from": "b.starts",
+        "known_to": f"COALESCE(e.ends, a.starts, DATE '{_FOREVER}')",
+        "dropped_on": "b.day",
+    }
+    chosen = ", ".join(
+        f"{history.get(n, 'r.' + identifier(n))} AS {identifier(n)}" for n in ibis_schema(spec.contract)
+    )
+    landing.engine.connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {HISTORY} AS SELECT {chosen} FROM ({runs}) r JOIN {DROPS} b ON b.number = r.{_DROP} "
+        f"LEFT JOIN {DROPS} e ON e.number = r._last LEFT JOIN {DROPS} a ON a.number = r._after"
+    )
+
+
+def _change_digests(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> dict[str, str]:
+    """Per day on which anything became known or ceased to be: a hash of what did. Days without change are left out."""
+    key = listed([*natural_key(spec.contract), "known_from"])
+    kept = listed(n for n in ibis_schema(spec.contract) if n != "known_to")
+    found = landing.query(
+        f"SELECT day::VARCHAR, count(*), sum(h::HUGEINT) FROM (SELECT known_from AS day, hash({kept}) AS h FROM {HISTORY} "
+        f"UNION ALL SELECT known_to, hash('ended', {key}) FROM {HISTORY} WHERE known_to < DATE '{_FOREVER}') "
+        "GROUP BY day"
+    )
+    first = drops[0].label
+    digests = {first: digest("none")}
+    digests.update({first if day == _ALWAYS else day: digest(day, n, total) for day, n, total in found})
+    return digests
+
+
+def _identities(landing: Landing, spec: TableSpec) -> str:
+    columns = IDENTITIES.get(spec.name)
+    if columns is None:
+        return ""
+    found = landing.query(
+        f"SELECT count(*), sum(hash({listed(columns)})::HUGEINT) FROM (SELECT DISTINCT {listed(columns)} FROM {HISTORY})"
+    )
+    return digest(*found)
+
+
+def _publish(landing: Landing, spec: TableSpec, facts: Mapping[str, Any], refused: str, quarantined: int) -> None:
+    """Write, count again, and move into place: first the quarantine, then the extract, whose footer says it is done."""
+    store = landing.engine.store
+    order = listed([*natural_key(spec.contract), "known_from"])
+    with store.stage() as folder:
+        good, bad = folder / "good.parquet", folder / "bad.parquet"
+        landing.engine.connection.execute(
+            f"COPY (SELECT * FROM {HISTORY} ORDER BY {order}) TO {literal(str(good))} (FORMAT parquet, {footer_sql(facts)})"
+        )
+        write_quarantine(landing, refused, bad)
+        expected = landing.number(f"SELECT count(*) FROM {HISTORY}")
+        if (rows_in([good]), rows_in([bad])) != (expected, quarantined):
+            raise OSError(
+                f"{spec.name}: {rows_in([good])} rows written of {expected}, {rows_in([bad])} of {quarantined}"
+            )
+        store.publish(bad, quarantine_file(landing, spec.name))
+        store.publish(good, store.file(spec.name))
+    if spec.name in IDENTITIES:
+        landing.known -= {KNOWN_ACCOUNTS} if spec.name == "crm_accounts" else {KNOWN_CURRENCIES}

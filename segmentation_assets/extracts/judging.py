@@ -1,0 +1,180 @@
+"""Which rule a row breaks first: types, the contract's rules, and what the row refers to.
+
+Here: the ordered list of reasons of an extract, and the SQL that gives each row the number of its first one (null:
+good). Not here: duplicates, which are a matter of several rows (`landing`, `usage_days`).
+
+References are checked against everything ever known: an account that a newer drop no longer has still owns its past.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.operations as ops
+import ibis.expr.types as ir
+
+from segmentation_assets.extracts.casting import RAW, Cast, expected
+from segmentation_assets.extracts.contracts import HISTORY_COLUMNS, natural_key
+from segmentation_assets.extracts.reading import FILE, REJECTS, ROW, identifier, literal
+from segmentation_assets.warehouse.contracts import Contract, ibis_schema
+from segmentation_assets.warehouse.enforcement import rules
+from segmentation_assets.warehouse.engine import Engine
+from segmentation_assets.warehouse.registry import TableSpec
+
+REASON = "_landing_reason"
+KNOWN_ACCOUNTS, KNOWN_CURRENCIES = "landing_accounts", "landing_currencies"
+"""Temporary tables of one column `known`: what references are checked against. They exist while landing."""
+
+DUPLICATE, DIFFERENT_DUPLICATE, UNREADABLE = "duplicate key", "duplicate key, other values", "unreadable line"
+FILES = "landing_files"
+"""Temporary table (file, drop_day, label) of the files being landed."""
+
+_VIEWS = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a row is refused: the rule's name, its column (None: the row), and SQL for the value to show."""
+
+    rule: str
+    column: str | None
+    value: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A relation of typed rows with REASON, and what its numbers mean."""
+
+    sql: str
+    reasons: Sequence[Reason]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A column whose values must be known in a temporary table of known ones."""
+
+    column: str
+    known_in: str
+
+    @property
+    def rule(self) -> str:
+        """How the broken rule is called."""
+        return f"unknown {self.column}"
+
+
+def references_of(spec: TableSpec) -> list[Reference]:
+    """What the rows of an extract refer to. `product_usage` refers to users and is checked by day."""
+    columns = ibis_schema(spec.contract)
+    found = []
+    if spec.name == "crm_accounts":
+        found.append(Reference("merged_into_account_id", KNOWN_ACCOUNTS))
+    elif "account_id" in columns and spec.partition is None:
+        found.append(Reference("account_id", KNOWN_ACCOUNTS))
+    if "currency" in columns and spec.name != "fx_rates":
+        found.append(Reference("currency", KNOWN_CURRENCIES))
+    return found
+
+
+def parents_of(spec: TableSpec) -> list[str]:
+    """The extracts that rows of this one refer to."""
+    if spec.name == "product_usage":
+        return ["crm_accounts", "product_users"]
+    parent = {KNOWN_ACCOUNTS: "crm_accounts", KNOWN_CURRENCIES: "fx_rates"}
+    return [parent[r.known_in] for r in references_of(spec) if parent[r.known_in] != spec.name]
+
+
+def judge(
+    engine: Engine, spec: TableSpec, typed_sql: str, columns: Sequence[Cast], kept: Sequence[str] = ()
+) -> Judged:
+    """Give every row of `typed_sql` the number of the first rule it breaks, in the order: types, contract, references.
+
+    `typed_sql` is what `casting.select_sql` made; `kept` are further columns of it to pass on.
+    """
+    view = _viewed(engine, spec.contract, typed_sql)
+    conditions, reasons = [], []
+    for cast in columns:
+        if cast.can_fail:
+            raw = view[RAW + cast.column]
+            conditions.append(raw.notnull() & view[cast.column].isnull())
+            kind = expected(ibis_schema(spec.contract)[cast.column])
+            reasons.append(Reason(f"{cast.column}: must be {kind}", cast.column, _raw_text(cast)))
+    for rule, reason in _contract_rules(spec.contract, view, columns):
+        conditions.append(~rule)
+        reasons.append(reason)
+    number = ibis.cases(*[(c, i) for i, c in enumerate(conditions)], else_=None) if conditions else ibis.null()
+    names = [c for c in view.columns if c in ibis_schema(spec.contract) or c.startswith(RAW)]
+    chosen = view.select(*names, *kept, **{REASON: number.cast("int16")})
+    sql = engine.backend.compile(chosen)
+    for reference in references_of(spec):
+        sql = _referring(sql, reference, len(reasons))
+        reasons.append(Reason(reference.rule, reference.column, identifier(reference.column)))
+    return Judged(sql, tuple(reasons))
+
+
+def _raw_text(cast: Cast) -> str:
+    return f"CAST({identifier(RAW + cast.column)} AS VARCHAR)" if cast.can_fail else _text(cast.column)
+
+
+def _text(column: str) -> str:
+    return f"CAST({identifier(column)} AS VARCHAR)"
+
+
+def _viewed(engine: Engine, contract: type[Contract], sql: str) -> ir.Table:
+    """The typed rows as an Ibis table; the history columns, which come later, are null."""
+    name = f"landing_view_{next(_VIEWS)}"
+    later = "".join(f", NULL::DATE AS {n}" for n in HISTORY_COLUMNS if n in ibis_schema(contract))
+    engine.connection.execute(f"CREATE TEMP VIEW {name} AS SELECT *{later} FROM ({sql})")
+    return engine.backend.table(name)
+
+
+def _contract_rules(
+    contract: type[Contract], view: ir.Table, columns: Sequence[Cast]
+) -> Iterator[tuple[ir.BooleanValue, Reason]]:
+    by_name = {c.column: c for c in columns}
+    for rule in rules(contract, view):
+        if rule.column in HISTORY_COLUMNS:
+            continue
+        if rule.column:
+            value = _raw_text(by_name[rule.column])
+        else:
+            read = {f.name for f in rule.holds.op().find(ops.Field)}
+            shown = ", ".join(f"{literal(n + '=')} || {_text(n)}" for n in by_name if n in read)
+            value = f"concat_ws(', ', {shown})"
+        yield rule.holds, Reason(rule.name, rule.column, value)
+
+
+def _referring(sql: str, reference: Reference, number: int) -> str:
+    column = identifier(reference.column)
+    return (
+        f"SELECT r.* REPLACE (COALESCE(r.{REASON}, CASE WHEN r.{column} IS NOT NULL AND k.known IS NULL "
+        f"THEN {number} END)::SMALLINT AS {REASON}) FROM ({sql}) r LEFT JOIN {reference.known_in} k ON k.known = r.{column}"
+    )
+
+
+def refused_sql(spec: TableSpec, rows: str, columns: Sequence[Cast], reasons: Sequence[Reason]) -> str:
+    """The quarantine's columns over `rows`: refused rows with REASON, FILE and ROW."""
+    by_name = {c.column: c for c in columns}
+    key = " || ' | ' || ".join(f"COALESCE({_raw_text(by_name[k])}, '?')" for k in natural_key(spec.contract))
+    ruled = " ".join(f"WHEN {i} THEN {literal(r.rule)}" for i, r in enumerate(reasons))
+    named = " ".join(f"WHEN {i} THEN {literal(r.column)}" for i, r in enumerate(reasons) if r.column)
+    valued = " ".join(f"WHEN {i} THEN {r.value}" for i, r in enumerate(reasons))
+    day = "usage_date" if "usage_date" in by_name else "NULL::DATE"
+    return (
+        f"SELECT {literal(spec.name)} AS extract, {key} AS key, f.label || COALESCE(':' || {ROW}, '') AS source, "
+        f"CASE {REASON} {ruled} END AS rule, CASE {REASON} {named} ELSE NULL::VARCHAR END AS column_name, "
+        f"CASE {REASON} {valued} END AS value, f.drop_day AS dropped_on, {day} AS usage_date "
+        f"FROM ({rows}) r LEFT JOIN {FILES} f ON f.file = r.{FILE}"
+    )
+
+
+def rejected_sql(spec: TableSpec) -> str:
+    """The quarantine's columns for lines of text files that are no rows at all."""
+    return (
+        f"SELECT {literal(spec.name)} AS extract, NULL::VARCHAR AS key, f.label || ':' || r.line AS source, "
+        f"{literal(UNREADABLE)} AS rule, NULL::VARCHAR AS column_name, r.error || ': ' || r.text AS value, "
+        f"f.drop_day AS dropped_on, NULL::DATE AS usage_date "
+        f"FROM {REJECTS} r LEFT JOIN {FILES} f USING (file) WHERE r.extract = {literal(spec.name)}"
+    )

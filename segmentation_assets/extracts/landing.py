@@ -1,0 +1,123 @@
+"""Landing: from mapped sources to published extracts and the quarantine.
+
+Here: the order of extracts, and what becomes of the ones that fail or are not mapped. Not here: how one extract
+lands (`history`, and by day `usage_days`), what a source looks like (`reading`), what makes a row bad (`judging`).
+
+An extract is landed again only when its files, its mapping, its contract, the share of bad rows that the policy
+allows, or the ids that its rows refer to have changed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import duckdb
+
+from segmentation_assets.extracts import usage_days
+from segmentation_assets.extracts.contracts import EXTRACTS, QUARANTINE
+from segmentation_assets.extracts.delivery import FileHashes, Landed, Landing, Refused, digest, quarantine_file
+from segmentation_assets.extracts.history import land_history
+from segmentation_assets.extracts.judging import parents_of
+from segmentation_assets.extracts.reading import Reader, SourceError, first_line
+from segmentation_assets.extracts.sources import Sources
+from segmentation_assets.policy.company import CompanyPolicy, ExtractsPolicy
+from segmentation_assets.policy.section import Section
+from segmentation_assets.warehouse.contracts import ibis_schema
+from segmentation_assets.warehouse.engine import Engine
+from segmentation_assets.warehouse.fingerprints import code_version
+from segmentation_assets.warehouse.registry import TableSpec
+from segmentation_assets.warehouse.store import footer
+
+__all__ = ["Landed", "land"]
+_NOT_MAPPED = "not mapped"
+
+
+def land(
+    sources: Sources,
+    engine: Engine,
+    policy_sections: Mapping[type[Section], Section],
+    names: Iterable[str] | None = None,
+    progress: Callable[[Landed], None] | None = None,
+) -> list[Landed]:
+    """Bring the published extracts (all, or `names`) up to date with their sources, in landing order.
+
+    What goes wrong with an extract is in its result (`failed`, `reason`): it stays as it was published, and so do
+    the extracts that refer to it. Extracts that are not mapped are published without rows.
+    """
+    wanted = set(names) if names is not None else {spec.name for spec in EXTRACTS}
+    company, policy = policy_sections[CompanyPolicy], policy_sections[ExtractsPolicy]
+    results: list[Landed] = []
+    with engine.store.stage() as folder:
+        landing = Landing(
+            sources,
+            engine,
+            company,  # type: ignore[arg-type]
+            policy,  # type: ignore[arg-type]
+            Reader(engine.connection, sources, folder),
+            FileHashes(engine.store.home / "landing" / "files.json"),
+            _code(),
+        )
+        for spec in EXTRACTS:
+            if spec.name in wanted:
+                failed = {r.extract for r in results if r.failed}
+                results.append(_land(landing, spec, [p for p in parents_of(spec) if p in failed]))
+                if progress:
+                    progress(results[-1])
+        landing.hashes.save()
+        _mark_quarantine(landing)
+    return results
+
+
+def _land(landing: Landing, spec: TableSpec, failed_parents: Sequence[str]) -> Landed:
+    started = time.perf_counter()
+    if failed_parents:
+        why = f"{' and '.join(failed_parents)} failed, which its rows refer to"
+        return Landed(spec.name, failed=True, reason=why)
+    try:
+        if spec.name not in landing.sources.extracts:
+            landed = _publish_nothing(landing, spec)
+        elif spec.partition:
+            landed = usage_days.land_usage(landing, spec)
+        else:
+            landed = land_history(landing, spec)
+    except Refused as error:
+        landed = Landed(
+            spec.name, error.read, error.read - error.quarantined, error.quarantined, failed=True, reason=str(error)
+        )
+    except (SourceError, duckdb.Error, OSError) as error:
+        why = str(error) if isinstance(error, SourceError) else f"{spec.name}: {first_line(error)}"
+        landed = Landed(spec.name, failed=True, reason=why)
+    return replace(landed, seconds=time.perf_counter() - started)
+
+
+def _publish_nothing(landing: Landing, spec: TableSpec) -> Landed:
+    """An extract that is not mapped: no rows, and nothing left of what it was."""
+    store = landing.engine.store
+    if spec.partition:
+        usage_days.forget(landing, spec)
+    elif landing.facts(spec.name).get("inputs") != _NOT_MAPPED:
+        with store.stage() as folder:
+            facts = {"drops": {}, "inputs": _NOT_MAPPED}
+            landing.engine.write_empty(ibis_schema(spec.contract), folder / "x", facts)
+            store.publish(folder / "x", store.file(spec.name))
+    quarantine_file(landing, spec.name).unlink(missing_ok=True)
+    return Landed(spec.name, skipped=True)
+
+
+def _mark_quarantine(landing: Landing) -> None:
+    """The quarantine is a file per extract; one more, without rows, carries the hash of all for what reads the table."""
+    store = landing.engine.store
+    target = store.file(QUARANTINE.name)
+    files = [f for f in sorted(target.parent.glob("*.parquet")) if f != target]
+    facts = {"drops": {"": digest(*((f.name, footer(f).get("drops")) for f in files))}}
+    if footer(target) != facts:
+        with store.stage() as folder:
+            landing.engine.write_empty(ibis_schema(QUARANTINE.contract), folder / "x", facts)
+            store.publish(folder / "x", target)
+
+
+def _code() -> str:
+    """Hash of the code that decides what becomes of a row."""
+    return digest(code_version(land_history), code_version(usage_days.land_usage))

@@ -1,0 +1,275 @@
+"""`sources.yaml`: where each extract is, and which of its columns mean what.
+
+Here: the model of the mapping, and reading it with errors that name the line. Not here: opening what it points to
+(`reading`), holding its rows to the contract (`landing`), telling what is wrong with it (`checking`).
+
+Every scalar of the file is taken as text, so `Yes`, `007` and `2025-01-31` stay what they are until the contract's
+column says what they should be.
+"""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from segmentation_assets.extracts.contracts import EXTRACTS, HISTORY_COLUMNS, REQUIRED
+from segmentation_assets.warehouse.contracts import ibis_schema
+
+Lines = Mapping[tuple[str, ...], str]
+_BY_NAME = {spec.name: spec for spec in EXTRACTS}
+_WHOLE = ("crm_accounts", "csm_roster", "product_features")
+_NULLS = ("", "null", "~", "Null", "NULL")
+
+
+class SourcesError(ValueError):
+    """The mapping cannot be used; the message has one line per problem with file and line number."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Constant(_Model):
+    """The same value in every row."""
+
+    constant: str
+
+
+class Expression(_Model):
+    """A DuckDB SQL expression over the source's columns (text where the source is CSV, JSON or a database)."""
+
+    sql: Annotated[str, Field(min_length=1)]
+
+
+Source = str | Constant | Expression | None
+
+
+class Format(_Model):
+    """How text is to be read. `date_format` and `datetime_format` are as in strptime, e.g. `%d/%m/%Y`."""
+
+    delimiter: Annotated[str, Field(min_length=1, max_length=4)] | None = None
+    encoding: str = "utf-8"
+    date_format: str | None = None
+    datetime_format: str | None = None
+    decimal: Literal[".", ","] = "."
+    thousands: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            return codecs.lookup(value).name
+        except LookupError:
+            raise ValueError("not an encoding; usual ones are utf-8, latin-1, cp1252 and utf-16") from None
+
+    @field_validator("delimiter")
+    @classmethod
+    def _tab(cls, value: str | None) -> str | None:
+        return "\t" if value in ("\\t", "tab") else value
+
+    @model_validator(mode="after")
+    def _separate(self) -> Format:
+        if self.decimal == self.thousands:
+            raise ValueError("decimal and thousands cannot be the same sign")
+        return self
+
+
+class ExtractSource(_Model):
+    """Where one extract is and how its columns map.
+
+    Exactly one of `path` (file or glob), `duckdb`, `sqlite` (files) and `postgres` (the NAME of an environment
+    variable that holds the connection string). A database needs `table` or `query`; with a `path`, `query` reads
+    the files as the table `source`.
+    """
+
+    path: str | None = None
+    duckdb: str | None = None
+    sqlite: str | None = None
+    postgres: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    table: str | None = None
+    query: str | None = None
+    columns: Mapping[str, Source] = Field(default_factory=dict)
+    values: Mapping[str, Mapping[str, str | None]] = Field(default_factory=dict)
+    format: Format = Format()
+    drops: Literal["full", "changes"] | None = None
+    distinct: bool = False
+
+    @field_validator("columns", "values", mode="before")
+    @classmethod
+    def _nulls(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {k: _nulled(v) for k, v in given.items()}
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _one_kind(cls, given: Any) -> Any:
+        for name, source in given.items() if isinstance(given, dict) else ():
+            if isinstance(source, list) or (isinstance(source, dict) and [*source] not in (["constant"], ["sql"])):
+                raise ValueError(f"{name}: say a source column, {{constant: value}} or {{sql: expression}}")
+        return given
+
+    @model_validator(mode="after")
+    def _one_place(self) -> ExtractSource:
+        places = [n for n in ("path", "duckdb", "sqlite", "postgres") if getattr(self, n) is not None]
+        if len(places) != 1:
+            raise ValueError("say exactly one of path, duckdb, sqlite, postgres")
+        if places != ["path"] and (self.table is None) == (self.query is None):
+            raise ValueError(f"{places[0]} needs either table or query")
+        if places == ["path"] and self.table is not None:
+            raise ValueError("a path has no table; query may read the files as the table `source`")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that this mapping says."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+
+def _nulled(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _nulled(v) if k != "constant" else v for k, v in value.items()}
+    return None if isinstance(value, str) and value in _NULLS else value
+
+
+class _File(_Model):
+    version: Literal["1"]
+    extracts: Mapping[str, ExtractSource]
+
+    @field_validator("extracts")
+    @classmethod
+    def _required(cls, value: Mapping[str, ExtractSource]) -> Mapping[str, ExtractSource]:
+        missing = [name for name in REQUIRED if name not in value]
+        if missing:
+            raise ValueError(f"{' and '.join(missing)} must be mapped; all other extracts are optional")
+        return value
+
+
+@dataclass(frozen=True)
+class Sources:
+    """A read mapping. Paths in it are relative to the folder of its file."""
+
+    file: Path
+    extracts: Mapping[str, ExtractSource]
+    lines: Lines
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where relative paths start."""
+        return self.file.resolve().parent
+
+    def whole_drops(self, name: str) -> bool:
+        """Whether every drop of the extract is the whole of it (else its rows replace those of equal key)."""
+        drops = self.extracts[name].drops
+        return name in _WHOLE if drops is None else drops == "full"
+
+    def line(self, *path: str) -> str:
+        """`file:line` of a place in the file, or of what encloses it."""
+        full = ("extracts", *path)
+        return next(self.lines[full[:n]] for n in range(len(full), -1, -1) if full[:n] in self.lines)
+
+
+def read_sources(path: Path) -> Sources:
+    """Read and check a `sources.yaml`.
+
+    Raises SourcesError for a missing file, broken YAML, unknown or repeated keys, unknown extracts or columns.
+    """
+    value, lines = _read(path)
+    problems = [*_unknown(value, lines)]
+    if not problems:
+        try:
+            read = _File.model_validate(value)
+        except ValidationError as error:
+            problems = [*_explain(error, lines)]
+        else:
+            return Sources(path, read.extracts, lines)
+    raise SourcesError("\n".join(problems))
+
+
+def close_to(name: str, known: Mapping[str, Any] | list[str]) -> str:
+    """A hint such as `; did you mean mrr?`, or nothing."""
+    lowered = {k.lower(): k for k in known}
+    found = difflib.get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(lowered[f] for f in found)}?" if found else ""
+
+
+def own_columns(extract: str) -> list[str]:
+    """The columns that a mapping may fill."""
+    return [c for c in ibis_schema(_BY_NAME[extract].contract) if c not in HISTORY_COLUMNS]
+
+
+def _unknown(value: Mapping[str, Any], lines: Lines) -> Iterator[str]:
+    extracts = value.get("extracts")
+    if not isinstance(extracts, dict):
+        yield f"{lines[()]}: expected `version: 1` and a mapping `extracts`"
+        return
+    for name, mapping in extracts.items():
+        if name not in _BY_NAME:
+            yield f"{lines[('extracts', name)]}: there is no extract {name}{close_to(name, _BY_NAME)}"
+        elif isinstance(mapping, dict):
+            yield from _unknown_columns(name, mapping, lines)
+
+
+def _unknown_columns(name: str, mapping: Mapping[str, Any], lines: Lines) -> Iterator[str]:
+    known = own_columns(name)
+    for part in ("columns", "values"):
+        for column in mapping.get(part) if isinstance(mapping.get(part), dict) else ():
+            if column not in known:
+                place = lines[("extracts", name, part, column)]
+                yield f"{place}: {name} has no column {column}{close_to(column, known)}"
+    if name == "product_usage" and mapping.get("drops") == "full":
+        yield f"{lines[('extracts', name, 'drops')]}: product_usage lands by day; its drops are changes"
+
+
+def _explain(error: ValidationError, lines: Lines) -> Iterator[str]:
+    said = set()
+    for item in error.errors():
+        path = tuple(str(part) for part in item["loc"])
+        known = next(path[:n] for n in range(len(path), -1, -1) if path[:n] in lines)
+        if (known, item["type"]) in said:  # a union tells the same place once per kind it could have been
+            continue
+        said.add((known, item["type"]))
+        problem = {"extra_forbidden": "unknown key", "missing": "key is missing"}.get(item["type"], item["msg"])
+        found = "" if isinstance(item["input"], dict) else f", found {item['input']!r}"
+        shown = path if item["type"] == "missing" else known
+        yield f"{lines[known]}: {'.'.join(shown)}: {problem.removeprefix('Value error, ')}{found}"
+
+
+def _read(path: Path) -> tuple[Mapping[str, Any], Lines]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        node = yaml.compose(text, Loader=yaml.BaseLoader)
+        value = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - it makes nothing but text, lists, mappings
+    except FileNotFoundError:
+        raise SourcesError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise SourcesError(f"{path}: is a folder; name the sources.yaml in it") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SourcesError(f"{path}: not readable as YAML: {error}") from None
+    if not isinstance(value, dict):
+        raise SourcesError(f"{path}:1: expected `version: 1` and a mapping `extracts`")
+    lines: dict[tuple[str, ...], str] = {(): f"{path}:1"}
+    _index(node, (), path, lines)
+    return value, lines
+
+
+def _index(node: Any, at: tuple[str, ...], file: Path, lines: dict[tuple[str, ...], str]) -> None:
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for key, value in node.value:
+        place = f"{file}:{key.start_mark.line + 1}"
+        if not isinstance(key, yaml.ScalarNode):
+            raise SourcesError(f"{place}: a key must be plain text")
+        if (*at, key.value) in lines:
+            raise SourcesError(f"{place}: {'.'.join((*at, key.value))}: the key stands twice")
+        lines[(*at, key.value)] = place
+        _index(value, (*at, key.value), file, lines)
