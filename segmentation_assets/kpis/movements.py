@@ -6,11 +6,19 @@ Here: `revenue_movements`, the calendar month up to as_of. Not here: annual rete
 
 from __future__ import annotations
 
+import ibis
 import ibis.expr.types as ir
 
+from segmentation_assets.extracts.contracts import BillingSubscriptions, CrmAccounts, FxRates
 from segmentation_assets.kpis.identities import closes
-from segmentation_assets.kpis.periods import MOVEMENTS
+from segmentation_assets.kpis.periods import MOVEMENTS, moved, two_points
+from segmentation_assets.policy.company import CompanyPolicy
+from segmentation_assets.profiles.revenue import started_subscriptions
+from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Day, Snapshot, column, row_rule
+from segmentation_assets.warehouse.registry import Table, table
+
+_CENTS = 2
 
 
 class RevenueMovements(Snapshot):
@@ -45,3 +53,28 @@ class RevenueMovements(Snapshot):
 
     class Config:
         unique = ["as_of", "account_id"]
+
+
+@table(group="kpis")
+def revenue_movements(
+    spine: Table[Spine],
+    billing_subscriptions: Table[BillingSubscriptions],
+    fx_rates: Table[FxRates],
+    crm_accounts: Table[CrmAccounts],
+    company: CompanyPolicy,
+) -> Table[RevenueMovements]:
+    """What moved each account's MRR this month: new, expansion, contraction, churn, reactivation, or exchange rates?
+
+    One row per as_of and account with MRR at the end of last month or at as_of. Two points are compared, at the
+    exchange rates of the first: what flips inside the month leaves no movement, a swap of plan or product is one
+    expansion or contraction, and the end of one of several subscriptions is a contraction. Churn is the end of the
+    last one. Read a month at its last day; other days show the month to date. Months do not add up to a year's
+    retention: see account_periods.
+    """
+    days = spine.mutate(last_month_end=(spine.month_start - ibis.interval(days=1)).cast("timestamp").cast("date"))
+    started = started_subscriptions(spine, billing_subscriptions, crm_accounts)
+    rows = two_points(started, days, "last_month_end", fx_rates, company)
+    rounded = rows.mutate(**{n: rows[n].round(_CENTS) for n in ("start", "end", "end_current")})
+    rows = moved(rounded.filter((rounded.start > 0) | (rounded.end > 0)), "mrr")
+    rows = rows.drop("end_mrr", "starts_on", "first_paid_on").rename(end_mrr="end_current_mrr")
+    return rows.join(spine.select("as_of", month="month_start"), "as_of")

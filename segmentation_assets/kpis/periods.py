@@ -6,14 +6,29 @@ calendar month (`movements`), or migration between tiers (`migration`).
 
 from __future__ import annotations
 
+from functools import reduce
+
+import ibis
 import ibis.expr.types as ir
 
+from segmentation_assets.extracts.contracts import BillingSubscriptions, CrmAccounts, FxRates
 from segmentation_assets.kpis.identities import at_most, closes
+from segmentation_assets.policy.company import CompanyPolicy
+from segmentation_assets.policy.kpis import RetentionPolicy
 from segmentation_assets.policy.segments import SEGMENTS, TIERS
+from segmentation_assets.profiles.known import followed, known
+from segmentation_assets.profiles.revenue import priced, revenue_steps, started_subscriptions
+from segmentation_assets.segments.segments import Segments
+from segmentation_assets.warehouse.as_of import FromPolicy, Spine, months_ago
 from segmentation_assets.warehouse.contracts import Day, Integer, Snapshot, column, row_rule
+from segmentation_assets.warehouse.registry import Table, table
 
 UNASSIGNED = "unassigned"
 """The tier and the segment of an account that had ARR, but none of its own."""
+
+_KEY = ("as_of", "account_id")
+_CENTS = 2
+_MONTHS_PER_YEAR = 12
 
 MOVEMENTS = ("new", "expansion", "contraction", "churn", "reactivation", "flat")
 
@@ -50,7 +65,7 @@ class AccountPeriods(Snapshot):
     start_segment: str = column("Segment at t0, likewise.", nullable=True, isin=[*SEGMENTS, UNASSIGNED])
     end_segment: str = column("Segment at as_of, likewise.", nullable=True, isin=[*SEGMENTS, UNASSIGNED])
     parent_account_id: str = column(
-        "The account's parent as known at t0 (itself without one): what roll-ups add up over."
+        "The account's topmost parent as known at t0 (itself without one): what roll-ups add up over."
     )
 
     @row_rule
@@ -73,3 +88,129 @@ class AccountPeriods(Snapshot):
 
     class Config:
         unique = ["as_of", "account_id", "window_months"]
+
+
+@table(
+    group="kpis",
+    reads={"segments": FromPolicy(RetentionPolicy, lambda p: months_ago(*p.windows_months))},
+)
+def account_periods(
+    spine: Table[Spine],
+    billing_subscriptions: Table[BillingSubscriptions],
+    fx_rates: Table[FxRates],
+    crm_accounts: Table[CrmAccounts],
+    segments: Table[Segments],
+    company: CompanyPolicy,
+    policy: RetentionPolicy,
+) -> Table[AccountPeriods]:
+    """What did each account pay at the start and at the end of the last 12, 3 and 1 months, and what moved it?
+
+    One row per as_of, window and account with ARR at either end. Two points in time are compared, both at the
+    exchange rates of the first, so what flips in between leaves no trace and a rate is no movement. An account without
+    ARR at the start is new if it never paid by then, else reactivated; one without ARR at the end has churned. Tier
+    and segment are those published for the two days. Subscriptions of merged accounts count for the survivor at both
+    ends, so a merger is no churn.
+    """
+    started = started_subscriptions(spine, billing_subscriptions, crm_accounts)
+    windows = [
+        two_points(started, spine, f"day_{months}m_ago", fx_rates, company).mutate(
+            window_months=ibis.literal(months, "int64")
+        )
+        for months in policy.windows_months
+    ]
+    rows = reduce(lambda one, other: one.union(other), windows)
+    amounts = {n: (rows[n] * _MONTHS_PER_YEAR).round(_CENTS) for n in ("start", "end", "end_current")}
+    rows = rows.mutate(**amounts)
+    rows = moved(rows.filter((rows.start > 0) | (rows.end > 0)), "arr").rename(end_arr_current="end_current_arr")
+    rows = rows.mutate(retained_arr=ibis.least(rows.start_arr, rows.end_arr)).drop("first_paid_on")
+    rows = _with_groups(_with_groups(rows, segments, "start", "starts_on"), segments, "end", "as_of")
+    return _with_parents(rows, crm_accounts)
+
+
+def two_points(
+    started: ir.Table, spine: ir.Table, day: str, fx_rates: ir.Table, company: CompanyPolicy
+) -> ir.Table:
+    """MRR of `started_subscriptions` at the spine's column `day` and at as_of. Key: as_of, account_id; paying at either.
+
+    `start` and `end` are at the exchange rates of `day`, `end_current` at those of as_of; null where the currency has
+    no rate. Adds `starts_on` (the day) and `first_paid_on`.
+    """
+    # `priced` values at as_of and at the spine's comparison day, which it calls day_12m_ago: here it is `day`.
+    days = spine.mutate(day_12m_ago=spine[day])
+    steps = revenue_steps(priced(started, days, fx_rates, company), company)
+    rows = steps.join(days.select("as_of", starts_on="day_12m_ago"), "as_of")
+    then, now = _holds(rows, rows.starts_on), _holds(rows, rows.as_of)
+    amounts = rows.group_by(*_KEY, "starts_on").aggregate(
+        first_paid_on=rows.day.min(),
+        steps_then=then.sum(),
+        steps_now=now.sum(),
+        start=rows.amount_at_rate_12m_ago.max(where=then),
+        end=rows.amount_at_rate_12m_ago.max(where=now),
+        end_current=rows.amount.max(where=now),
+    )
+    paying = amounts.filter((amounts.steps_then > 0) | (amounts.steps_now > 0))
+    return paying.select(
+        *_KEY,
+        "starts_on",
+        "first_paid_on",
+        start=ibis.ifelse(paying.steps_then > 0, paying.start, 0.0),
+        end=ibis.ifelse(paying.steps_now > 0, paying.end, 0.0),
+        end_current=ibis.ifelse(paying.steps_now > 0, paying.end_current, 0.0),
+    )
+
+
+def _holds(steps: ir.Table, day: ir.DateValue) -> ir.BooleanValue:
+    return (steps.day <= day) & (steps.until.isnull() | (steps.until > day))
+
+
+def moved(rows: ir.Table, unit: str) -> ir.Table:
+    """`two_points`, rounded, with the movement between them; amounts are named `<what>_<unit>`."""
+    start, end = rows.start, rows.end
+    was, is_now = start > 0, end > 0
+    is_new = ~was & is_now & (rows.first_paid_on > rows.starts_on)
+    movement = ibis.cases(
+        (is_new, "new"),
+        (~was & is_now, "reactivation"),
+        (was & ~is_now, "churn"),
+        (end > start, "expansion"),
+        (end < start, "contraction"),
+        else_="flat",
+    )
+    rows = rows.mutate(movement=movement)
+
+    def amount(kind: str, value: ir.FloatingValue) -> ir.FloatingValue:
+        return ibis.ifelse(rows.movement == kind, value.round(_CENTS), 0.0)
+
+    amounts = {
+        "new": amount("new", end),
+        "expansion": amount("expansion", end - start),
+        "contraction": amount("contraction", start - end),
+        "churned": amount("churn", start),
+        "reactivated": amount("reactivation", end),
+        "fx": (rows.end_current - end).round(_CENTS),
+    }
+    rows = rows.mutate(**{f"{name}_{unit}": value for name, value in amounts.items()})
+    return rows.rename({f"{name}_{unit}": name for name in ("start", "end", "end_current")})
+
+
+def _with_groups(rows: ir.Table, segments: ir.Table, end: str, day: str) -> ir.Table:
+    """Tier and segment at one end of the period: published ones where the account had ARR, else none."""
+    names = {"tier": f"{end}_tier", "segment": f"{end}_segment"}
+    at = segments.select(
+        day="as_of", account="account_id", **{names["tier"]: "coverage_tier", names["segment"]: "segment"}
+    )
+    joined = rows.left_join(at, [rows[day] == at.day, rows.account_id == at.account])
+    has_arr = joined[f"{end}_arr"] > 0
+    return joined.mutate(
+        **{n: ibis.ifelse(has_arr, joined[n].fill_null(UNASSIGNED), ibis.null("string")) for n in names.values()}
+    ).drop("day", "account")
+
+
+def _with_parents(rows: ir.Table, crm_accounts: ir.Table) -> ir.Table:
+    starts = rows.select(as_of="starts_on").distinct()
+    parents = followed(known(crm_accounts, starts), "parent_account_id", "parent")
+    parents = parents.rename(day="as_of", account="account_id")
+    joined = rows.left_join(parents, [rows.starts_on == parents.day, rows.account_id == parents.account])
+    return joined.mutate(parent_account_id=ibis.coalesce(joined.parent, joined.account_id)).drop(
+        "day", "account", "parent"
+    )
