@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,8 @@ class Landing:
         self.engine.connection.execute(
             f"CREATE OR REPLACE TEMP TABLE {FILES} (file VARCHAR, drop_day DATE, label VARCHAR, number INTEGER)"
         )
-        self.engine.connection.executemany(f"INSERT INTO {FILES} VALUES (?, ?, ?, ?)", rows)
+        values = ", ".join(f"({literal(f)}, {_day(d)}, {literal(label)}, {n})" for f, d, label, n in rows)
+        self.engine.connection.execute(f"INSERT INTO {FILES} VALUES {values}")
 
     def columns(self, spec: TableSpec, raw: Raw, drops: Sequence[Drop]) -> list[Cast]:
         """How the contract's columns are filled from `raw`. Raises SourceError where one cannot be."""
@@ -166,6 +168,10 @@ class Landing:
             f"{quarantined} of {read} rows ({quarantined / read:.1%}) break the contract, {allowed:.1%} may: {said}. "
             f"Nothing of it was published; its bad rows are in landing/refused/{spec.name}.parquet",
         )
+
+
+def _day(day: date | None) -> str:
+    return f"DATE {literal(str(day))}" if day else "NULL"
 
 
 class FileHashes:

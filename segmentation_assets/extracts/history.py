@@ -7,7 +7,6 @@ lands by day (`usage_days`), and the order of extracts (`landing`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from segmentation_assets.extracts.casting import Cast, select_sql
@@ -46,6 +45,10 @@ _ALWAYS, _FOREVER = "0001-01-01", "9999-12-31"
 
 
 def land_history(landing: Landing, spec: TableSpec) -> Landed:
+    """Bring one extract up to date.
+
+    Raises SourceError where its source cannot be read, Refused where too many rows are bad; nothing is then published.
+    """
     drops = drops_of(landing.sources, spec.name)
     inputs = _inputs(landing, spec, drops)
     before = landing.facts(spec.name)
@@ -73,15 +76,9 @@ def _inputs(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> str | N
     """Hash of all that the published rows depend on; None where only reading the source would tell."""
     if landing.sources.extracts[spec.name].postgres:
         return None
-    files = [(d.label, [(landing.reader.label(f), landing.hashes.of(f)) for f in _with_log(d)]) for d in drops]
+    files = [(d.label, [(landing.reader.label(f), landing.hashes.of(f)) for f in d.with_logs()]) for d in drops]
     parents = [landing.identities(p) for p in parents_of(spec)]
     return digest(*common_inputs(landing, spec), landing.policy.max_quarantine_share, *files, *parents)
-
-
-def _with_log(drop: Drop) -> list[Path]:
-    """A drop's files and, for a database file, its write-ahead log."""
-    logs = [f.with_name(f.name + suffix) for f in drop.files for suffix in ("-wal", ".wal")]
-    return [*drop.files, *(log for log in logs if log.exists())]
 
 
 def _read(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> tuple[list[Cast], list[Reason]]:
@@ -161,17 +158,19 @@ def _make_history(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> N
         f"{history.get(n, 'r.' + identifier(n))} AS {identifier(n)}" for n in ibis_schema(spec.contract)
     )
     landing.engine.connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {HISTORY} AS SELECT {chosen} FROM ({runs}) r JOIN {DROPS} b ON b.number = r.{_DROP} "
+        f"CREATE OR REPLACE TEMP TABLE {HISTORY} AS SELECT {chosen} FROM ({runs}) r "
+        f"JOIN {DROPS} b ON b.number = r.{_DROP} "
         f"LEFT JOIN {DROPS} e ON e.number = r._last LEFT JOIN {DROPS} a ON a.number = r._after"
     )
 
 
 def _change_digests(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> dict[str, str]:
-    """Per day on which anything became known or ceased to be: a hash of what did. Days without change are left out."""
+    """Per day on which rows became known or ceased to be: a hash of them. Days without change are left out."""
     key = listed([*natural_key(spec.contract), "known_from"])
     kept = listed(n for n in ibis_schema(spec.contract) if n != "known_to")
     found = landing.query(
-        f"SELECT day::VARCHAR, count(*), sum(h::HUGEINT) FROM (SELECT known_from AS day, hash({kept}) AS h FROM {HISTORY} "
+        f"SELECT day::VARCHAR, count(*), sum(h::HUGEINT) FROM ("
+        f"SELECT known_from AS day, hash({kept}) AS h FROM {HISTORY} "
         f"UNION ALL SELECT known_to, hash('ended', {key}) FROM {HISTORY} WHERE known_to < DATE '{_FOREVER}') "
         "GROUP BY day"
     )
@@ -186,19 +185,21 @@ def _identities(landing: Landing, spec: TableSpec) -> str:
     if columns is None:
         return ""
     found = landing.query(
-        f"SELECT count(*), sum(hash({listed(columns)})::HUGEINT) FROM (SELECT DISTINCT {listed(columns)} FROM {HISTORY})"
+        f"SELECT count(*), sum(hash({listed(columns)})::HUGEINT) "
+        f"FROM (SELECT DISTINCT {listed(columns)} FROM {HISTORY})"
     )
     return digest(*found)
 
 
 def _publish(landing: Landing, spec: TableSpec, facts: Mapping[str, Any], refused: str, quarantined: int) -> None:
-    """Write, count again, and move into place: first the quarantine, then the extract, whose footer says it is done."""
+    """Write, count again, move into place: the quarantine first, then the extract, whose footer says it is done."""
     store = landing.engine.store
     order = listed([*natural_key(spec.contract), "known_from"])
     with store.stage() as folder:
         good, bad = folder / "good.parquet", folder / "bad.parquet"
         landing.engine.connection.execute(
-            f"COPY (SELECT * FROM {HISTORY} ORDER BY {order}) TO {literal(str(good))} (FORMAT parquet, {footer_sql(facts)})"
+            f"COPY (SELECT * FROM {HISTORY} ORDER BY {order}) TO {literal(str(good))} "
+            f"(FORMAT parquet, {footer_sql(facts)})"
         )
         write_quarantine(landing, refused, bad)
         expected = landing.number(f"SELECT count(*) FROM {HISTORY}")

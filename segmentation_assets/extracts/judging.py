@@ -89,7 +89,7 @@ def parents_of(spec: TableSpec) -> list[str]:
 def judge(
     engine: Engine, spec: TableSpec, typed_sql: str, columns: Sequence[Cast], kept: Sequence[str] = ()
 ) -> Judged:
-    """Give every row of `typed_sql` the number of the first rule it breaks, in the order: types, contract, references.
+    """Give every row the number of the first rule it breaks, in the order: types, contract, references.
 
     `typed_sql` is what `casting.select_sql` made; `kept` are further columns of it to pass on.
     """
@@ -150,7 +150,8 @@ def _referring(sql: str, reference: Reference, number: int) -> str:
     column = identifier(reference.column)
     return (
         f"SELECT r.* REPLACE (COALESCE(r.{REASON}, CASE WHEN r.{column} IS NOT NULL AND k.known IS NULL "
-        f"THEN {number} END)::SMALLINT AS {REASON}) FROM ({sql}) r LEFT JOIN {reference.known_in} k ON k.known = r.{column}"
+        f"THEN {number} END)::SMALLINT AS {REASON}) FROM ({sql}) r "
+        f"LEFT JOIN {reference.known_in} k ON k.known = r.{column}"
     )
 
 

@@ -107,7 +107,7 @@ def _publish_nothing(landing: Landing, spec: TableSpec) -> Landed:
 
 
 def _mark_quarantine(landing: Landing) -> None:
-    """The quarantine is a file per extract; one more, without rows, carries the hash of all for what reads the table."""
+    """The quarantine has a file per extract; one more, without rows, carries the hash of all of them."""
     store = landing.engine.store
     target = store.file(QUARANTINE.name)
     files = [f for f in sorted(target.parent.glob("*.parquet")) if f != target]

@@ -73,6 +73,11 @@ class Drop:
         """The date as text, empty where there is none."""
         return str(self.day) if self.day else ""
 
+    def with_logs(self) -> list[Path]:
+        """The files and, for a database file, its write-ahead log."""
+        logs = [f.with_name(f.name + suffix) for f in self.files for suffix in ("-wal", ".wal")]
+        return [*self.files, *(log for log in logs if log.exists())]
+
 
 @dataclass(frozen=True)
 class Raw:
@@ -249,8 +254,10 @@ class Reader:
         groups: dict[tuple[str, tuple[str, ...]], list[Path]] = {}
         for file in files:
             groups.setdefault(self._header(file, source), []).append(file)
-        self.connection.execute(f"DELETE FROM {REJECTS} WHERE extract = ?", [name])
         for (delimiter, header), group in groups.items():
+            self.connection.executemany(
+                f"DELETE FROM {REJECTS} WHERE extract = ? AND file = ?", [[name, str(f)] for f in group]
+            )
             readable = {str(self._in_utf8(f, source)): str(f) for f in group}
             self._copies.update({r: f for r, f in readable.items() if r != f})
             listed = ", ".join(literal(f) for f in readable)
