@@ -1,0 +1,229 @@
+"""Parts of all scores, from the same profiles that the scores are made of."""
+
+from datetime import date, timedelta
+
+import ibis
+import pytest
+from hypothesis import Phase, settings
+from hypothesis import given as always
+from hypothesis import strategies as st
+
+from segmentation_assets.policy.model import load_policy
+from segmentation_assets.profiles.profiles import AccountProfiles
+from segmentation_assets.scores.behavioral import behavioral_scores
+from segmentation_assets.scores.churn import churn_risk
+from segmentation_assets.scores.composite import composite_scores
+from segmentation_assets.scores.contributions import ScoreContributions, score_contributions
+from segmentation_assets.scores.expansion import expansion_scores
+from segmentation_assets.scores.firmographic import firmographic_scores
+from segmentation_assets.scores.health import health_scores
+from segmentation_assets.scores.lifetime import AccountTenures, ClvLifetimes
+from segmentation_assets.scores.needs import needs_scores
+from segmentation_assets.scores.technographic import technographic_scores
+from segmentation_assets.scores.value import account_value, value_scores
+from segmentation_assets.warehouse.as_of import freeze_day
+from segmentation_assets.warehouse.contracts import conform
+from tests.frames import given, spine
+
+POLICY = load_policy()
+AS_OF = date(2026, 3, 31)
+# Score in the table of contributions -> its table and column.
+SCORES = {
+    "firmographic_score": ("firmographic_scores", "firmographic_score"),
+    "technographic_score": ("technographic_scores", "technographic_score"),
+    "behavioral_score": ("behavioral_scores", "behavioral_score"),
+    "value": ("account_value", "value"),
+    "value_score": ("value_scores", "value_score"),
+    "expansion_score": ("expansion_scores", "expansion_score"),
+    "needs_score": ("needs_scores", "needs_score"),
+    "product_health": ("health_scores", "product_health"),
+    "relationship_health": ("health_scores", "relationship_health"),
+    "outcome_health": ("health_scores", "outcome_health"),
+    "financial_health": ("health_scores", "financial_health"),
+    "health_score": ("health_scores", "health_score"),
+    "churn_risk": ("churn_risk", "log_odds"),
+    "composite_score": ("composite_scores", "composite_score"),
+}
+FULL = {
+    "arr": 50_000.0,
+    "nrr_12m": 1.2,
+    "cost_to_serve": 8_000.0,
+    "gross_margin": 37_000.0,
+    "seats": 40,
+    "employees": 900,
+    "annual_revenue": 8e7,
+    "industry": "software",
+    "region": "EMEA",
+    "business_model": "b2b",
+    "funding_stage": "public",
+    "buying_cycle_days": 60,
+    "products": 2,
+    "primary_use_case": "analytics",
+    "integration_need": "integrated",
+    "lifecycle_stage": "established",
+    "mau_seat_share": 0.55,
+    "mau": 22,
+    "active_users_28d": 22,
+    "active_users_prior_28d": 20,
+    "users_trend_net": 0.1,
+    "events_trend_net": 0.2,
+    "minutes_trend_net": 0.1,
+    "key_events_per_active_user": 30.0,
+    "feature_breadth_share": 0.5,
+    "department_breadth_share": 0.5,
+    "departments_active": 3,
+    "features_used": 6,
+    "consistency": 0.8,
+    "self_service_ratio": 0.5,
+    "touches_90d": 4,
+    "meetings_90d": 1,
+    "error_rate": 0.03,
+    "responsiveness": 0.7,
+    "nps": 20.0,
+    "csat": 4.0,
+    "sentiment": -0.4,
+    "goals_due": 2,
+    "goals_met": 1,
+    "goals_met_share": 0.5,
+    "mean_days_late": 5.0,
+    "overdue_days": 45,
+    "negative_weight_180d": -0.2,
+    "signal_weight_180d": 0.1,
+    "single_champion": True,
+    "days_to_renewal": 60,
+    "tools": 8,
+    "complementary_tools": 3,
+    "competitor_tools": 1,
+    "legacy_tools": 1,
+    "consolidation": "consolidating",
+    "sophistication": 0.6,
+    "last_expansion_on": date(2025, 9, 1),
+}
+
+
+def everything(profiles, days=(AS_OF,)):
+    """All score tables of these profiles, read back as plain tables, and their contributions."""
+    rows = [{"is_live": True, "as_of": days[0]} | p for p in profiles]
+    accounts = given(AccountProfiles, rows)
+    keys = {(row["as_of"], row["account_id"]) for row in rows}
+    tenures = [{"as_of": d, "account_id": a, "cohort": "smb", "renewals_made": 1} for d, a in keys]
+    lifetimes = [
+        {"as_of": d, "cohort": "smb", "tenure_years": 1, "derl": 4.0, "method": "sBG", "is_flagged": False}
+        for d in {row["as_of"] for row in rows}
+    ]
+    at = spine(*days)
+    made = {}
+
+    def keep(name, table):
+        made[name] = ibis.memtable(table.to_pyarrow())
+
+    keep("firmographic_scores", firmographic_scores(accounts, at, POLICY.firmographic))
+    keep("technographic_scores", technographic_scores(accounts, at, POLICY.technographic))
+    keep("behavioral_scores", behavioral_scores(accounts, at, POLICY.behavioral))
+    keep(
+        "account_value",
+        account_value(
+            at,
+            accounts,
+            given(AccountTenures, tenures),
+            given(ClvLifetimes, lifetimes),
+            POLICY.value,
+            POLICY.addressable,
+        ),
+    )
+    keep("value_scores", value_scores(at, made["account_value"], POLICY.value_tier))
+    keep(
+        "expansion_scores",
+        expansion_scores(at, accounts, made["firmographic_scores"], POLICY.expansion, POLICY.addressable),
+    )
+    keep("needs_scores", needs_scores(accounts, at, POLICY.needs))
+    keep("health_scores", health_scores(accounts, at, POLICY.health))
+    keep("churn_risk", churn_risk(accounts, made["behavioral_scores"], at, POLICY.churn))
+    dimensions = ("firmographic_scores", "technographic_scores", "behavioral_scores", "value_scores", "needs_scores")
+    keep("composite_scores", composite_scores(at, accounts, *(made[name] for name in dimensions), POLICY.composite))
+    parts = score_contributions(
+        at,
+        accounts,
+        **made,
+        firmographic_policy=POLICY.firmographic,
+        technographic_policy=POLICY.technographic,
+        behavioral_policy=POLICY.behavioral,
+        expansion_policy=POLICY.expansion,
+        needs_policy=POLICY.needs,
+        health_policy=POLICY.health,
+        churn_policy=POLICY.churn,
+        composite_policy=POLICY.composite,
+    )
+    return made, parts
+
+
+def assert_sums(made, parts):
+    """Every score that is known is the sum of its parts, and no other score has parts."""
+    long = parts.execute()
+    assert not long.duplicated(["as_of", "account_id", "score", "part"]).any()
+    assert set(long.score) <= set(SCORES)
+    sums = long.groupby(["score", "account_id"]).points.sum()
+    for score, (table, column) in SCORES.items():
+        known = made[table].execute().set_index("account_id")[column].dropna().sort_index()
+        found = sums[score] if score in sums.index.get_level_values(0) else sums.iloc[:0].droplevel(0)
+        assert list(found.index) == list(known.index), score
+        # Currency is held to a billionth of itself, scores to 1e-9 points.
+        assert ((found - known).abs() <= 1e-9 * known.abs().clip(lower=1)).all(), score
+    return long
+
+
+def test_parts_of_accounts_of_which_all_is_known_and_of_one_of_which_nothing_is():
+    after = AS_OF + timedelta(days=1)
+    rows = [
+        FULL | {"account_id": "a"},
+        FULL | {"account_id": "b", "arr": 9_000.0},
+        {"account_id": "unknown", "arr": 100.0, "as_of": after},
+    ]
+    made, parts = everything(rows, [AS_OF, after])
+    long = assert_sums(made, parts)
+    unknown = long[long.account_id == "unknown"]
+    assert set(unknown[unknown.score == "composite_score"].part) == {"value"}
+    assert "behavioral_score" not in set(unknown.score)
+    assert set(long.score) == set(SCORES)
+    of_a = long[long.account_id == "a"].set_index(["score", "part"])
+    # value: 50,000 x 1.2 - 8,000 = 52,000; 40 of 360 addressable seats, 55 % of them active: x 1.25.
+    assert of_a.loc["value"].points.to_dict() == pytest.approx(
+        {"arr": 50_000, "nrr": 10_000, "cost_to_serve": -8_000, "whitespace_multiplier": 13_000}
+    )
+    assert of_a.loc[("value", "nrr")].raw_number == pytest.approx(1.2)
+    assert of_a.loc[("value_score", "mid_rank")].points == 75
+    assert of_a.loc[("expansion_score", "arr")].raw_number == 50_000
+    assert of_a.loc[("composite_score", "value")].weight == pytest.approx(0.35)
+    assert of_a.loc[("composite_score", "value")].points == pytest.approx(0.35 * 75)
+    assert of_a.loc[("firmographic_score", "industry")].raw_text == "software"
+
+
+def test_only_live_accounts_of_the_days_asked_for_and_a_lone_day_equals_a_backfill():
+    before, after = AS_OF - timedelta(days=1), AS_OF + timedelta(days=1)
+    others = [{"account_id": "gone", "is_live": False}, {"account_id": "a0", "as_of": before}]
+    frozen = [{"account_id": "a0", "as_of": freeze_day(AS_OF)}]
+    rows = [{"account_id": f"a{i}", "arr": 1000.0 * (i + 1), "as_of": d} for d in (AS_OF, after) for i in range(4)]
+    rows = [FULL | row for row in (*rows, *others, *frozen)]
+    _, together = everything(rows, [AS_OF, after])
+    _, alone = everything(rows, [AS_OF])
+    found, lone = (t.mutate(policy_hash=ibis.literal("x")).to_pyarrow().to_pylist() for t in (together, alone))
+    assert {(row["as_of"], row["account_id"]) for row in found} == {
+        (d, f"a{i}") for d in (AS_OF, after) for i in range(4)
+    }
+    key = ("account_id", "score", "part")
+    on_day = sorted((row for row in found if row["as_of"] == AS_OF), key=lambda row: [row[k] for k in key])
+    assert on_day == sorted(lone, key=lambda row: [row[k] for k in key])
+    conform(ScoreContributions, together.mutate(policy_hash=ibis.literal("x")))
+
+
+some_of_all = st.lists(st.sets(st.sampled_from(sorted(set(FULL) - {"arr"}))), min_size=1, max_size=15)
+
+
+@settings(max_examples=3, deadline=None, phases=[Phase.generate])
+@always(known=some_of_all, factor=st.floats(0.01, 100))
+def test_parts_sum_whatever_is_known(known, factor):
+    rows = [
+        {"account_id": f"a{i}", "arr": 1000.0 * factor * (i + 1)} | {name: FULL[name] for name in names}
+        for i, names in enumerate(known)
+    ]
+    assert_sums(*everything(rows))
