@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from segmentation_assets.settings import find_home
-from segmentation_assets.warehouse.store import FILE, Store
+from segmentation_assets.warehouse.store import FILE, Store, footer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,11 +37,11 @@ class WrongFilter(ValueError):
 
 @dataclass(frozen=True)
 class Published:
-    """A published table: its files, and the day each is of (`partition` None: one file without a day)."""
+    """A published table: its files by day, or (`partition` None) all files that it has without a day."""
 
     table: str
     partition: str | None
-    files: dict[date | None, Path]
+    files: dict[date | None, list[Path]]
 
     @property
     def days(self) -> list[date]:
@@ -53,16 +53,16 @@ class Published:
         if self.partition is None:
             if as_of not in (None, ALL):
                 raise NotPublished(f"{self.table} has no days: leave as_of away")
-            return list(self.files.values())
+            return self.files[None]
         if as_of == ALL:
-            return [self.files[day] for day in self.days]
+            return [path for day in self.days for path in self.files[day]]
         day = self.days[-1] if as_of is None else as_of if isinstance(as_of, date) else _day(str(as_of))
         if day not in self.files:
             raise NotPublished(
                 f"{self.table} has not been made for {day}; it has {len(self.days)} days "
                 f"from {self.days[0]} to {self.days[-1]}"
             )
-        return [self.files[day]]
+        return self.files[day]
 
 
 def _day(text: str) -> date:
@@ -79,9 +79,11 @@ def find_table(table: str, home: Path | str | None = None) -> Published:
     split = sorted(folder.glob(f"*=*/{FILE}")) if table.isidentifier() else []
     if split:
         column = split[0].parent.name.partition("=")[0]
-        return Published(table, column, {date.fromisoformat(p.parent.name.partition("=")[2]): p for p in split})
-    if table.isidentifier() and (folder / FILE).exists():
-        return Published(table, None, {None: folder / FILE})
+        days: dict[date | None, list[Path]] = {_day(p.parent.name.partition("=")[2]): [p] for p in split}
+        return Published(table, column, days)
+    whole = sorted(folder.glob("*.parquet")) if table.isidentifier() else []
+    if whole:
+        return Published(table, None, {None: whole})
     raise NotPublished(_no_table(table, store))
 
 
@@ -176,6 +178,16 @@ def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         connection.execute(f"EXPLAIN {sql}")
     except duckdb.Error as error:
         raise WrongFilter(f"not a condition over the table's columns: {error}") from None
+
+
+def last_day_covered(home: Path | str | None = None) -> date | None:
+    """The last day that the landed extracts cover: of product usage, else of the newest dated drop, else unknown."""
+    store = Store(find_home(home))
+    usage = store.days("product_usage", "usage_date")
+    if usage:
+        return usage[-1]
+    drops = [drop for table in store.tables() for drop in footer(store.file(table)).get("drops", ()) if drop]
+    return date.fromisoformat(max(drops)) if drops else None
 
 
 def load(table: str, as_of: date | str | None = None, home: Path | str | None = None) -> pd.DataFrame:

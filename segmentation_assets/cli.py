@@ -8,9 +8,11 @@ to stderr. Commands import what they need when they run: `show` and `explain` lo
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,7 +24,7 @@ from rich.markup import escape
 from segmentation_assets.settings import DEFAULT, Settings, find_home, find_settings
 
 if TYPE_CHECKING:
-    from segmentation_assets.orchestration.runs import Step
+    from segmentation_assets.orchestration.runs import Outcome, Runner, Step
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -80,7 +82,7 @@ def main(context: click.Context, home: Path | None) -> None:
 
 def _sources_option(function: F) -> F:
     return click.option(
-        "--sources", type=_FILE, metavar="FILE", help="The mapping of your extracts. [default: as in the last run]"
+        "--sources", type=_FILE, metavar="FILE", help="The mapping of your extracts. [default: as last time]"
     )(function)
 
 
@@ -89,7 +91,7 @@ def _policy_option(function: F) -> F:
         "--policy",
         type=_FILE,
         metavar="FILE",
-        help=f"Your policy, laid over the shipped one (which is `{DEFAULT}`). [default: as in the last run]",
+        help=f"Your policy, laid over the shipped one (`{DEFAULT}`). [default: as last time]",
     )(function)
 
 
@@ -200,12 +202,12 @@ def run(
 ) -> None:
     """Land the extracts and bring the tables up to date, for one day or a range. What is up to date is kept."""
     settings = _with_sources(_settings(home, sources, policy))
+    days = _days(as_of, first, last)
     with _reasons():
-        days = _days(settings, as_of, first, last)
         _run(settings, days, selection, form)
 
 
-def _days(settings: Settings, as_of: date | None, first: date | None, last: date | None) -> list[date]:
+def _days(as_of: date | None, first: date | None, last: date | None) -> list[date]:
     if as_of and (first or last):
         raise click.UsageError("say either --as-of or --from and --to")
     if first or last:
@@ -214,45 +216,58 @@ def _days(settings: Settings, as_of: date | None, first: date | None, last: date
         if last < first:
             raise click.UsageError(f"--to {last} is before --from {first}")
         return [first + timedelta(days=i) for i in range((last - first).days + 1)]
-    if as_of is None:
-        as_of = _last_day_covered(settings)
-        _err().print(f"as_of {as_of}: the last day that the extracts cover")
-    return [as_of]
-
-
-def _last_day_covered(settings: Settings) -> date:
-    raise NotImplementedError
+    return [as_of] if as_of else []
 
 
 def _run(settings: Settings, days: list[date], selection: str, form: str) -> None:
+    """Run the selected tables; without days, the extracts first, and the rest for the last day that they cover."""
     console = _err()
-    with console.status("loading Dagster and the chain") if console.is_terminal else _nothing():
-        from segmentation_assets.definitions import build_defs
-        from segmentation_assets.orchestration.runs import SelectionError, run_chain, select
+    with console.status("loading Dagster and the chain") if console.is_terminal else nullcontext():
+        from segmentation_assets.orchestration.runs import Runner, SelectionError
         from segmentation_assets.policy.model import PolicyError
-    from segmentation_assets.terminal.progress import reporting
 
     try:
-        definitions = build_defs(settings=settings)
-        total = len(select(definitions, selection))
+        runner = Runner(settings)
+        selected = runner.select(selection)
         settings.remember()
-        with reporting(console, total) as report:
-            outcome = run_chain(settings, days, selection, _teller(report), definitions)
+        extracts = [] if days else runner.extracts_of(selected)
+        outcomes = [_execute(runner, extracts, [])] if extracts else []
+        rest = [name for name in selected if name not in extracts]
+        if rest and all(outcome.succeeded for outcome in outcomes):
+            outcomes.append(_execute(runner, rest, days or [_last_day_covered(settings)]))
     except (SelectionError, PolicyError) as error:
         raise click.UsageError(str(error)) from None
     if form == "json":
-        _print_json(outcome)
-    if not outcome.succeeded:
-        skipped = [step.table for step in outcome.steps if step.state == "skipped"]
-        note = f"\nnot run, as they read it: {', '.join(skipped)}" if skipped else ""
-        raise Failed("\n".join(f"{step.table}: {step.reason}" for step in outcome.failed) + note)
-    made = sum(bool(step.days_made) for step in outcome.steps)
-    console.print(f"{len(outcome.steps)} tables up to date ({made} had something to do), run {outcome.run_id}")
+        click.echo(json.dumps([asdict(outcome) for outcome in outcomes], indent=1))
+    _sum_up(outcomes)
 
 
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
+def _execute(runner: Runner, names: list[str], days: list[date]) -> Outcome:
+    from segmentation_assets.terminal.progress import reporting
+
+    with reporting(_err(), len(names)) as report:
+        return runner.run(names, days, _teller(report))
+
+
+def _last_day_covered(settings: Settings) -> date:
+    from segmentation_assets.access import last_day_covered
+
+    covered = last_day_covered(settings.home)
+    day = covered or _today() - timedelta(days=1)
+    why = "the last day that the extracts cover" if covered else "yesterday: no extract says which day it is of"
+    _err().print(f"as_of {day}: {why}")
+    return day
+
+
+def _sum_up(outcomes: list[Outcome]) -> None:
+    steps = [step for outcome in outcomes for step in outcome.steps]
+    failed = [f"{step.table}: {step.reason}" for step in steps if step.state == "failed"]
+    if failed or not all(outcome.succeeded for outcome in outcomes):
+        skipped = [step.table for step in steps if step.state == "skipped"]
+        note = [f"not run, as they read it: {', '.join(skipped)}"] if skipped else []
+        raise Failed("\n".join([*failed, *note]) or "the run failed; see `segmentation ui`")
+    made = sum(bool(step.days_made) for step in steps)
+    _err().print(f"{len(steps)} tables up to date, {made} of them had something to do")
 
 
 def _teller(report: Any) -> Callable[[Step], None]:
@@ -266,13 +281,6 @@ def _teller(report: Any) -> Callable[[Step], None]:
             report.finished(f"  {step.table:<28} {step.state}")
 
     return tell
-
-
-def _print_json(outcome: Any) -> None:
-    import json
-    from dataclasses import asdict
-
-    click.echo(json.dumps(asdict(outcome), indent=1))
 
 
 # -- looking
@@ -330,7 +338,7 @@ def _show(
             formats.write_parquet(connection, sql, output or sys.stdout.buffer)
             return
         header, rows = fetched(connection, sql)
-        with output.open("w", encoding="utf-8", newline="") if output else _stdout() as target:
+        with output.open("w", encoding="utf-8", newline="") if output else nullcontext(sys.stdout) as target:
             if form == "csv":
                 formats.write_csv(header, rows, target)
             elif form == "json":
@@ -348,8 +356,3 @@ def _show_table(console: Console, header: list[str], rows: list[Any], is_cut: bo
         _err().print(f"{hidden} more columns ({names}): --columns, or --format csv")
     if is_cut:
         _err().print(f"the first {len(rows)} rows: --limit, or --format csv")
-
-
-@contextmanager
-def _stdout() -> Iterator[Any]:
-    yield sys.stdout

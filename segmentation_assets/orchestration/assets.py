@@ -14,7 +14,7 @@ import dagster as dg
 import duckdb
 
 from segmentation_assets.orchestration.descriptions import code_references, column_schema, description
-from segmentation_assets.orchestration.landing import land_extract
+from segmentation_assets.orchestration.landing import extract_deps, land_extract
 from segmentation_assets.orchestration.partitions import look_back_mapping
 from segmentation_assets.orchestration.resources import WarehouseResource
 from segmentation_assets.orchestration.steps import CHECK, bring_up_to_date
@@ -45,7 +45,7 @@ class Catalogue:
             name=spec.name,
             group_name=spec.group,
             description=description(spec),
-            deps=[self._dep(spec, given) for given in spec.inputs],
+            deps=self._deps(spec),
             owners=list(self.policy.orchestration.owners.get(spec.group, ())),
             kinds=_kinds(spec),
             tags={"stage": spec.group, "grain": ".".join(spec.key)[:63] or "none"},
@@ -76,6 +76,11 @@ class Catalogue:
                 raise dg.RetryRequested(max_retries=2, seconds_to_wait=2) from error
 
         return step
+
+    def _deps(self, spec: TableSpec) -> list[dg.AssetDep]:
+        if spec.is_extract:
+            return [dg.AssetDep(name) for name in extract_deps(spec)]
+        return [self._dep(spec, given) for given in spec.inputs]
 
     def _dep(self, spec: TableSpec, given: Input) -> dg.AssetDep:
         source = self.registry[given.name]

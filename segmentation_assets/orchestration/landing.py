@@ -1,7 +1,7 @@
 """What an extract's step does: land it and tell Dagster what came in.
 
-Here: events, check and metadata of landing one extract. Not here: reading sources, history or quarantine
-(`extracts.landing`).
+Here: events, check and metadata of landing one extract, and of the quarantine. Not here: reading sources, history or
+quarantine themselves (`extracts.landing`).
 """
 
 from __future__ import annotations
@@ -11,10 +11,100 @@ from typing import Any
 
 import dagster as dg
 
+from segmentation_assets.extracts.contracts import EXTRACTS, QUARANTINE
+from segmentation_assets.extracts.judging import parents_of
+from segmentation_assets.extracts.landing import Landed, land
+from segmentation_assets.extracts.sources import SourcesError
+from segmentation_assets.orchestration.descriptions import markdown_table
+from segmentation_assets.orchestration.events import ROW_COUNT
 from segmentation_assets.orchestration.resources import Session
+from segmentation_assets.orchestration.steps import CHECK, preview
 from segmentation_assets.warehouse.registry import TableSpec
+
+
+def extract_deps(spec: TableSpec) -> list[str]:
+    """The extracts that must have landed before this one: those its rows refer to; all, for the quarantine."""
+    return [each.name for each in EXTRACTS] if spec.name == QUARANTINE.name else parents_of(spec)
 
 
 def land_extract(context: dg.AssetExecutionContext, session: Session, spec: TableSpec) -> Iterator[Any]:
     """One extract's step. Raises dg.Failure, after the failed check, where too many of its rows are bad."""
-    raise NotImplementedError
+    if spec.name == QUARANTINE.name:
+        yield from _show_quarantine(session, spec)
+        return
+    landed = _land(session, spec)
+    if not landed.skipped:
+        session.forget()
+    facts = _facts(landed)
+    yield dg.AssetCheckResult(
+        asset_key=spec.name,
+        check_name=CHECK,
+        passed=not landed.failed,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=landed.reason,
+        metadata=facts,
+    )
+    if landed.failed:
+        raise dg.Failure(landed.reason or f"{spec.name} cannot be landed", allow_retries=False)
+    if not landed.drops:
+        context.log.info(f"{spec.name} is not mapped: published without rows")
+    last = session.builder.store.days(spec.name, spec.partition)[-1:] if spec.partition else []
+    yield dg.MaterializeResult(
+        asset_key=spec.name,
+        metadata=facts
+        | {
+            ROW_COUNT: landed.good,
+            "seconds": round(landed.seconds, 3),
+            "days made": 0 if landed.skipped else 1,
+            "days kept": 1 if landed.skipped else 0,
+            "preview": dg.MarkdownMetadataValue(preview(session.builder, spec, last[0] if last else None)),
+        },
+        data_version=_data_version(session, spec),
+    )
+
+
+def _land(session: Session, spec: TableSpec) -> Landed:
+    try:
+        sources = session.read_sources()
+    except SourcesError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    return land(sources, session.builder.engine, session.builder.sections, [spec.name])[0]
+
+
+def _facts(landed: Landed) -> dict[str, Any]:
+    share = landed.quarantined / landed.read if landed.read else 0.0
+    return {
+        "read": landed.read,
+        "good": landed.good,
+        "quarantined": landed.quarantined,
+        "quarantined share": share,
+        "drops": landed.drops,
+        "unchanged": landed.skipped,
+    }
+
+
+def _data_version(session: Session, spec: TableSpec) -> dg.DataVersion:
+    """Of all that is published: an extract by day has a fingerprint per day."""
+    builder = session.builder
+    days = builder.store.days(spec.name, spec.partition) if spec.partition else [None]
+    return dg.DataVersion(session.digest([builder.expected(spec, day) for day in days]))
+
+
+def _show_quarantine(session: Session, spec: TableSpec) -> Iterator[Any]:
+    engine = session.builder.engine
+    table = engine.read(spec)
+    found = engine.execute(
+        table.group_by("extract", "rule").aggregate(rows=table.count()).order_by(["extract", "rule"])
+    )
+    yield dg.AssetCheckResult(asset_key=spec.name, check_name=CHECK, passed=True)
+    yield dg.MaterializeResult(
+        asset_key=spec.name,
+        metadata={
+            ROW_COUNT: int(found["rows"].sum()),
+            "seconds": 0.0,
+            "days made": 0,
+            "days kept": 1,
+            "by rule": dg.MarkdownMetadataValue(markdown_table(list(found.columns), found.values.tolist())),
+        },
+        data_version=_data_version(session, spec),
+    )

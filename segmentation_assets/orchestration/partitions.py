@@ -45,6 +45,8 @@ def look_back_mapping(reads: LookBack, policy: Policy) -> dg.TimeWindowPartition
 def tags_of_run(days: Iterable[date]) -> Mapping[str, str]:
     """Tags that make a run compute `days`: the last unbroken stretch as its partitions, the rest beside them."""
     ordered = sorted(set(days))
+    if not ordered:
+        return {}
     first = len(ordered) - 1
     while first and ordered[first] - ordered[first - 1] == timedelta(days=1):
         first -= 1

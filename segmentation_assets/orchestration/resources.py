@@ -5,7 +5,8 @@ Here: opening and closing what a run's steps share. Not here: settings of the en
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import hashlib
+from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -17,6 +18,7 @@ import duckdb
 from dagster_duckdb import DuckDBResource
 from pydantic import PrivateAttr
 
+from segmentation_assets.extracts.sources import Sources, SourcesError, read_sources
 from segmentation_assets.policy.model import Policy, load_policy
 from segmentation_assets.settings import Settings
 from segmentation_assets.warehouse.build import Builder
@@ -33,6 +35,7 @@ class Session:
     sources: Path | None
     done: dict[str, set[date | None]] = field(default_factory=dict)
     _plans: dict[tuple[frozenset[str], tuple[date, ...]], dict[str, list[date]]] = field(default_factory=dict)
+    _mapping: Sources | None = None
 
     @property
     def policy(self) -> Policy:
@@ -44,6 +47,24 @@ class Session:
         if (names, days) not in self._plans:
             self._plans[names, days] = self.builder.plan(sorted(names), days)
         return self._plans[names, days]
+
+    def read_sources(self) -> Sources:
+        """The mapping of the extracts, read once per run. Raises SourcesError, also where there is none."""
+        if self.sources is None:
+            raise SourcesError(
+                "no sources: name a mapping with `segmentation run --sources FILE`, or put one at "
+                f"{self.builder.store.home / 'sources.yaml'}"
+            )
+        if self._mapping is None:
+            self._mapping = read_sources(self.sources)
+        return self._mapping
+
+    @staticmethod
+    def digest(fingerprints: Sequence[str]) -> str:
+        """One fingerprint for several."""
+        if len(fingerprints) == 1:
+            return fingerprints[0]
+        return hashlib.sha256("\n".join(fingerprints).encode()).hexdigest()[:16]
 
     def forget(self) -> None:
         """Call after an extract came in: fingerprints and usage days may have changed."""

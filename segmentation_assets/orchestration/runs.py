@@ -24,6 +24,7 @@ from segmentation_assets.orchestration.jobs import FULL_CHAIN
 from segmentation_assets.orchestration.partitions import tags_of_run
 from segmentation_assets.settings import Settings
 
+EXTRACTS_GROUP = "extracts"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -58,58 +59,62 @@ class SelectionError(ValueError):
     """A selection that Dagster cannot read, or that selects nothing; or a day outside the partitions."""
 
 
-def select(definitions: dg.Definitions, selection: str) -> list[dg.AssetKey]:
-    """The assets that a selection in Dagster's syntax names, upstream first. Raises SelectionError."""
-    graph = definitions.resolve_asset_graph()
-    try:
-        found = dg.AssetSelection.from_string(selection).resolve(graph)
-    except Exception as error:  # Dagster raises several kinds, all of them about the text
-        raise SelectionError(f"cannot read the selection {selection!r}: {error}") from error
-    if not found:
-        raise SelectionError(f"the selection {selection!r} names no table")
-    return [key for key in graph.toposorted_asset_keys if key in found]
+class Runner:
+    """Runs tables of one home. Raises PolicyError for a policy that cannot be used."""
 
+    def __init__(self, settings: Settings, definitions: dg.Definitions | None = None) -> None:
+        self.settings = settings
+        self.definitions = definitions or build_defs(settings=settings)
+        self.job = self.definitions.resolve_job_def(FULL_CHAIN)
+        self.graph = self.definitions.resolve_asset_graph()
 
-def run_chain(
-    settings: Settings,
-    days: Iterable[date],
-    selection: str = "*",
-    progress: Callable[[Step], None] | None = None,
-    definitions: dg.Definitions | None = None,
-) -> Outcome:
-    """Run the selected tables for `days`; the outcome says what failed and why.
+    def select(self, selection: str = "*") -> list[str]:
+        """The tables that a selection in Dagster's syntax names, upstream first. Raises SelectionError."""
+        try:
+            found = dg.AssetSelection.from_string(selection).resolve(self.graph)
+        except Exception as error:  # Dagster raises several kinds, all of them about the text
+            raise SelectionError(f"cannot read the selection {selection!r}: {error}") from error
+        if not found:
+            raise SelectionError(f"the selection {selection!r} names no table")
+        return [key.path[-1] for key in self.graph.toposorted_asset_keys if key in found]
 
-    Raises SelectionError before anything runs; never for a table that fails.
-    """
-    made = definitions or build_defs(settings=settings)
-    job = made.resolve_job_def(FULL_CHAIN)
-    keys = select(made, selection)
-    _check_days(job, days := sorted(set(days)))
-    follower, run_id = _Follower(progress), make_new_run_id()
-    with open_instance(settings) as instance:
-        instance.add_event_listener(run_id, follower.hear)
-        result = job.execute_in_process(
-            run_config=_QUIET,
-            instance=instance,
-            asset_selection=keys,
-            tags=tags_of_run(days),
-            run_id=run_id,
-            raise_on_error=False,
-        )
-    return follower.outcome(run_id, result.success, keys)
+    def extracts_of(self, names: Iterable[str]) -> list[str]:
+        """Those of the tables that come from outside."""
+        return [name for name in names if self.graph.get(dg.AssetKey(name)).group_name == EXTRACTS_GROUP]
 
+    def run(
+        self, names: Sequence[str], days: Iterable[date], progress: Callable[[Step], None] | None = None
+    ) -> Outcome:
+        """Run these tables for `days` (none, where only extracts are run); the outcome says what failed and why.
 
-def _check_days(job: dg.JobDefinition, days: list[date]) -> None:
-    known = job.partitions_def
-    if known is None:
-        raise TypeError(f"{FULL_CHAIN} has no partitions")
-    first, last = known.get_first_partition_key(), known.get_last_partition_key()
-    outside = [day.isoformat() for day in days if not str(first) <= day.isoformat() <= str(last)]
-    if outside:
-        raise SelectionError(
-            f"{', '.join(outside[:5])}: outside the days that can be asked for, {first} to {last} "
-            "(policy: orchestration.history_start)"
-        )
+        Raises SelectionError, before anything runs, for days that have no partition; nothing for a table that fails.
+        """
+        wanted = sorted(set(days))
+        self._check(wanted)
+        follower, run_id = _Follower(progress), make_new_run_id()
+        with open_instance(self.settings) as instance:
+            instance.add_event_listener(run_id, follower.hear)
+            result = self.job.execute_in_process(
+                run_config=_QUIET,
+                instance=instance,
+                asset_selection=[dg.AssetKey(name) for name in names],
+                tags=tags_of_run(wanted),
+                run_id=run_id,
+                raise_on_error=False,
+            )
+        return follower.outcome(run_id, result.success, names)
+
+    def _check(self, days: Sequence[date]) -> None:
+        known = self.job.partitions_def
+        if known is None:
+            raise TypeError(f"{FULL_CHAIN} has no partitions")
+        first, last = str(known.get_first_partition_key()), str(known.get_last_partition_key())
+        outside = [day.isoformat() for day in days if not first <= day.isoformat() <= last]
+        if outside:
+            raise SelectionError(
+                f"{', '.join(outside[:5])}: outside the days that can be asked for, {first} to {last} "
+                "(policy: orchestration.history_start)"
+            )
 
 
 class _Follower:
@@ -129,9 +134,8 @@ class _Follower:
         if self._progress and (before is None or before.state != step.state):
             self._progress(step)
 
-    def outcome(self, run_id: str, succeeded: bool, keys: Sequence[dg.AssetKey]) -> Outcome:
+    def outcome(self, run_id: str, succeeded: bool, names: Sequence[str]) -> Outcome:
         """All selected tables; one without any event stood below one that failed."""
-        names = [key.path[-1] for key in keys]
         return Outcome(run_id, succeeded, tuple(self.steps.get(n, Step(n, "skipped")) for n in names))
 
 

@@ -9,7 +9,6 @@ read. What a step reads and its run does not select is made first, and recorded.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -106,20 +105,14 @@ def _record(
         versions = {day: builder.expected(spec, day) for day in rows}
         record_days(context, spec.name, rows, versions, code_version)
     else:
-        version = _digest([builder.expected(spec, day) for day in made])
+        version = Session.digest([builder.expected(spec, day) for day in made])
         record_days(context, spec.name, {None: sum(made.values())}, {None: version}, code_version)
 
 
 def _version(builder: Builder, spec: TableSpec, built: Built, own: Sequence[date | None]) -> str:
     """The fingerprint of what Dagster records here; of several days, one of all."""
     days = own if spec.partition == "as_of" else sorted([*built.made, *built.kept], key=str)
-    return _digest([builder.expected(spec, day) for day in days])
-
-
-def _digest(fingerprints: Sequence[str]) -> str:
-    if len(fingerprints) == 1:
-        return fingerprints[0]
-    return hashlib.sha256("\n".join(fingerprints).encode()).hexdigest()[:16]
+    return Session.digest([builder.expected(spec, day) for day in days])
 
 
 def _metadata(session: Session, spec: TableSpec, built: Built, own: Sequence[date | None]) -> dict[str, Any]:

@@ -30,10 +30,11 @@ class Reporter:
             self._bar.update(self._task, description=text)
         elif time.monotonic() - self._last > _EVERY_SECONDS:
             self._last = time.monotonic()
-            self._console.print(text, highlight=False, markup=False)
+            self._console.print(f"  … {text}", highlight=False, markup=False)
 
     def finished(self, text: str | None = None) -> None:
         """One more step is done; `text` stays on the screen."""
+        self._last = time.monotonic()
         if text:
             self._console.print(text, highlight=False, markup=False)
         if self._bar is not None and self._task is not None:
