@@ -1,12 +1,10 @@
 """Parts of all scores, from the same profiles that the scores are made of."""
 
 from datetime import date, timedelta
+from random import Random
 
 import ibis
 import pytest
-from hypothesis import Phase, settings
-from hypothesis import given as always
-from hypothesis import strategies as st
 
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.profiles.profiles import AccountProfiles
@@ -216,14 +214,14 @@ def test_only_live_accounts_of_the_days_asked_for_and_a_lone_day_equals_a_backfi
     conform(ScoreContributions, together.mutate(policy_hash=ibis.literal("x")))
 
 
-some_of_all = st.lists(st.sets(st.sampled_from(sorted(set(FULL) - {"arr"}))), min_size=1, max_size=15)
-
-
-@settings(max_examples=3, deadline=None, phases=[Phase.generate])
-@always(known=some_of_all, factor=st.floats(0.01, 100))
-def test_parts_sum_whatever_is_known(known, factor):
+def test_parts_sum_whatever_is_known():
+    # One run over many accounts, each with a random part of what can be known: a run is slow, an account is not.
+    random = Random(7)
+    optional = sorted(set(FULL) - {"arr"})
     rows = [
-        {"account_id": f"a{i}", "arr": 1000.0 * factor * (i + 1)} | {name: FULL[name] for name in names}
-        for i, names in enumerate(known)
+        {"account_id": f"a{i}", "arr": round(random.uniform(0.01, 1e6), 2)}
+        | {name: FULL[name] for name in random.sample(optional, random.randint(0, len(optional)))}
+        for i in range(150)
     ]
-    assert_sums(*everything(rows))
+    long = assert_sums(*everything(rows))
+    assert set(long.score) == set(SCORES)
