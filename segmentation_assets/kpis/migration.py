@@ -6,20 +6,29 @@ Here: `tier_migration`, the matrix, and `tier_migration_summary`. Not here: sing
 
 from __future__ import annotations
 
+import ibis
 import ibis.expr.types as ir
 
+from segmentation_assets.kpis.durations import DOWNGRADE_TO_CHURN, MedianDurations, tier_rank
 from segmentation_assets.kpis.identities import closes
-from segmentation_assets.kpis.periods import UNASSIGNED
+from segmentation_assets.kpis.periods import UNASSIGNED, AccountPeriods
+from segmentation_assets.kpis.retention import TierKpis
+from segmentation_assets.policy.kpis import QUARTER_MONTHS, BenchmarkPolicy, RetentionPolicy
 from segmentation_assets.policy.segments import TIERS
+from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Day, Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.warehouse.registry import Table, table
 
 NOT_LIVE = "not_live"
 """Where an account without ARR stands: before it is new or back, after it churned."""
+
+LONG_TAIL = TIERS[-1]
 
 PLACES = (*TIERS, UNASSIGNED, NOT_LIVE)
 DIRECTIONS = ("up", "down", "same", "gained", "lost", "other")
 
 _ARR = "currency per year"
+_CENTS = 2
 
 
 class TierMigration(Snapshot):
@@ -96,3 +105,131 @@ class TierMigrationSummary(Snapshot):
 
     class Config:
         unique = ["as_of"]
+
+
+@table(group="kpis")
+def tier_migration(
+    spine: Table[Spine], account_periods: Table[AccountPeriods], tier_kpis: Table[TierKpis]
+) -> Table[TierMigration]:
+    """From which coverage tier to which did accounts and their ARR go in the last three months?
+
+    One row per as_of and pair of tiers at the two ends of the period, with `unassigned` (had ARR but no tier) and
+    `not_live` (no ARR) beside the four. Rows of the matrix add up to the tiers at its start, columns to those at
+    its end.
+    """
+    quarter = account_periods.filter(account_periods.window_months == QUARTER_MONTHS)
+    went = quarter.mutate(
+        from_tier=quarter.start_tier.fill_null(NOT_LIVE), to_tier=quarter.end_tier.fill_null(NOT_LIVE)
+    )
+    counted = went.group_by("as_of", "from_tier", "to_tier").aggregate(
+        accounts=went.count(),
+        start_arr=went.start_arr.sum().round(_CENTS),
+        end_arr=went.end_arr.sum().round(_CENTS),
+    )
+    rows = _pairs(spine)
+    joined = rows.left_join(counted, ["as_of", "from_tier", "to_tier"])
+    rows = joined.select(
+        "as_of",
+        "starts_on",
+        "from_tier",
+        "to_tier",
+        direction=_direction(joined.from_tier, joined.to_tier),
+        accounts=joined.accounts.fill_null(0),
+        start_arr=joined.start_arr.fill_null(0.0),
+        end_arr=joined.end_arr.fill_null(0.0),
+    )
+    along, down = (ibis.window(group_by=["as_of", name]) for name in ("from_tier", "to_tier"))
+    rows = rows.mutate(
+        row_accounts=rows.accounts.sum().over(along),
+        row_start_arr=rows.start_arr.sum().over(along),
+        column_accounts=rows.accounts.sum().over(down),
+    )
+    rows = _beside_kpis(rows, tier_kpis)
+    return rows.mutate(share_of_from=rows.accounts / rows.from_accounts.nullif(0))
+
+
+def _pairs(spine: ir.Table) -> ir.Table:
+    """All pairs of places per as_of, but from not live to not live."""
+    days = spine.select("as_of", starts_on="day_3m_ago")
+    each = [
+        days.mutate(from_tier=ibis.literal(one), to_tier=ibis.literal(other))
+        for one in PLACES
+        for other in PLACES
+        if (one, other) != (NOT_LIVE, NOT_LIVE)
+    ]
+    return each[0].union(*each[1:])
+
+
+def _direction(start: ir.StringValue, end: ir.StringValue) -> ir.StringValue:
+    return ibis.cases(
+        (start == NOT_LIVE, "gained"),
+        (end == NOT_LIVE, "lost"),
+        (start == end, "same"),
+        (tier_rank(start) > tier_rank(end), "up"),
+        (tier_rank(start) < tier_rank(end), "down"),
+        else_="other",
+    )
+
+
+def _beside_kpis(rows: ir.Table, tier_kpis: ir.Table) -> ir.Table:
+    """Adds the size of the two tiers as `tier_kpis` has it."""
+    quarter = tier_kpis.filter(tier_kpis.window_months == QUARTER_MONTHS)
+    starts = quarter.select(
+        "as_of", from_tier="coverage_tier", from_accounts="start_accounts", from_arr="start_arr"
+    )
+    ends = quarter.select("as_of", to_tier="coverage_tier", to_accounts="accounts")
+    rows = rows.left_join(starts, ["as_of", "from_tier"]).drop("as_of_right", "from_tier_right")
+    return rows.left_join(ends, ["as_of", "to_tier"]).drop("as_of_right", "to_tier_right")
+
+
+@table(group="kpis")
+def tier_migration_summary(
+    spine: Table[Spine],
+    tier_migration: Table[TierMigration],
+    median_durations: Table[MedianDurations],
+    policy: RetentionPolicy,
+    benchmarks: BenchmarkPolicy,
+) -> Table[TierMigrationSummary]:
+    """How many accounts rose and fell in three months, how many left Long-Tail upwards, and what follows a fall?
+
+    One row per as_of. Graduation is over all accounts that were Long-Tail at the start, those lost included. The lag
+    from a downgrade to churn is a Kaplan-Meier median over accounts seen to fall in the last quarters, as accounts
+    that have not churned may still do.
+    """
+    rows = spine.select("as_of", starts_on="day_3m_ago")
+    for figures in (_ups_and_downs(tier_migration), _lag(median_durations)):
+        rows = rows.left_join(figures, "as_of").drop("as_of_right")
+    counts = ("downgraded_accounts", "downgraded_then_churned")
+    rows = rows.mutate(**{name: rows[name].fill_null(0) for name in counts})
+    expected = benchmarks.downgrade_to_churn_months
+    return rows.mutate(
+        graduation_rate=rows.graduated_accounts / rows.long_tail_accounts.nullif(0),
+        graduation_rate_low_n=rows.long_tail_accounts < policy.low_n,
+        downgrade_to_churn_low_n=rows.downgraded_accounts < policy.low_n,
+        downgrade_to_churn_benchmark_low=ibis.literal(expected.low),
+        downgrade_to_churn_benchmark_high=ibis.literal(expected.high),
+    )
+
+
+def _ups_and_downs(matrix: ir.Table) -> ir.Table:
+    up, down = matrix.direction == "up", matrix.direction == "down"
+    from_long_tail = matrix.from_tier == LONG_TAIL
+    return matrix.group_by("as_of").aggregate(
+        up_accounts=matrix.accounts.sum(where=up),
+        up_arr=matrix.end_arr.sum(where=up).round(_CENTS),
+        down_accounts=matrix.accounts.sum(where=down),
+        down_arr=matrix.end_arr.sum(where=down).round(_CENTS),
+        long_tail_accounts=matrix.accounts.sum(where=from_long_tail),
+        graduated_accounts=matrix.accounts.sum(where=from_long_tail & up),
+    )
+
+
+def _lag(medians: ir.Table) -> ir.Table:
+    return medians.filter(medians.duration == DOWNGRADE_TO_CHURN).select(
+        "as_of",
+        downgraded_accounts="accounts",
+        downgraded_then_churned="happened",
+        downgrade_to_churn_months="median_months",
+        downgrade_to_churn_low="low_months",
+        downgrade_to_churn_high="high_months",
+    )

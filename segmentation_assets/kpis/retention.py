@@ -7,18 +7,56 @@ between tiers (`migration`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import ibis
 import ibis.expr.types as ir
 
+from segmentation_assets.extracts.contracts import (
+    CsmRoster,
+    FxRates,
+    GtmSpend,
+)
+from segmentation_assets.kpis.calendar import windows
+from segmentation_assets.kpis.durations import COMPANY, FIRST_EXPANSION, SEGMENT, TIER, MedianDurations
+from segmentation_assets.kpis.efficiency import SalesEfficiency, spend_in
 from segmentation_assets.kpis.identities import agrees, at_most, closes
-from segmentation_assets.kpis.periods import UNASSIGNED
+from segmentation_assets.kpis.periods import UNASSIGNED, AccountPeriods
+from segmentation_assets.kpis.standings import AccountStandings
+from segmentation_assets.kpis.workloads import AccountWorkloads, csm_productive_hours
+from segmentation_assets.policy.company import CompanyPolicy
+from segmentation_assets.policy.kpis import (
+    BenchmarkPolicy,
+    HealthBandPolicy,
+    ProductivityPolicy,
+    RetentionPolicy,
+    TargetPolicy,
+)
 from segmentation_assets.policy.segments import SEGMENTS, TIERS
-from segmentation_assets.warehouse.contracts import Day, Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.warehouse.as_of import Spine
+from segmentation_assets.warehouse.contracts import (
+    Day,
+    Flag,
+    Integer,
+    Snapshot,
+    column,
+    ibis_schema,
+    row_rule,
+)
+from segmentation_assets.warehouse.registry import POLICY_HASH, Table, table
 
 STATUSES = ("met", "missed", "no_target", "unknown")
 POSITIONS = ("below_median", "median", "above_median", "top_quartile", "elite")
 REASONS = ("no_history", "no_accounts_at_start")
 
 _ARR = "currency per year"
+_KEY = ("as_of", "window_months", "member")
+_CENTS = 2
+_RATIO_DIGITS = 9  # a ratio that is a target to the last digit but one meets it
+_MONTHS_PER_YEAR = 12
 
 
 class Kpis(Snapshot):
@@ -294,3 +332,439 @@ class CompanyKpis(Acquisition):
 
     class Config:
         unique = ["as_of", "window_months"]
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """How accounts are grouped: the key column, the columns of `account_periods`, and all members."""
+
+    name: str
+    column: str
+    start: str
+    end: str
+    members: tuple[str, ...]
+
+
+_TIER = Grouping(TIER, "coverage_tier", "start_tier", "end_tier", (*TIERS, UNASSIGNED))
+_SEGMENT = Grouping(SEGMENT, "segment", "start_segment", "end_segment", (*SEGMENTS, UNASSIGNED))
+_COMPANY = Grouping(COMPANY, COMPANY, "start_company", "end_company", (COMPANY,))
+
+
+@table(group="kpis")
+def tier_kpis(
+    spine: Table[Spine],
+    account_periods: Table[AccountPeriods],
+    account_standings: Table[AccountStandings],
+    account_workloads: Table[AccountWorkloads],
+    median_durations: Table[MedianDurations],
+    policy: RetentionPolicy,
+    targets: TargetPolicy,
+    benchmarks: BenchmarkPolicy,
+    bands: HealthBandPolicy,
+) -> Table[TierKpis]:
+    """How does every coverage tier retain, expand and cost, against its targets?
+
+    One row per as_of, tier and window of 12, 3 and 1 months; tiers without accounts too, and `unassigned` for accounts
+    that have ARR but no tier. Retention, expansion and losses count in the tier at the start of the period, new and
+    reactivated ARR in the tier at its end, and what an account that changed tier is worth at the end migrates: so the
+    bridge of every tier closes, and tiers add up to the company. Accounts, ARR, health, cost, tickets, hours and
+    pipeline are those of the accounts in the tier at as_of.
+    """
+    groups = (account_periods, account_standings, account_workloads, median_durations)
+    rows = _judged(group_figures(spine, *groups, policy, bands, _TIER), _TIER, policy, targets, benchmarks)
+    return _columns(rows, TierKpis)
+
+
+@table(group="kpis")
+def segment_kpis(
+    spine: Table[Spine],
+    account_periods: Table[AccountPeriods],
+    account_standings: Table[AccountStandings],
+    account_workloads: Table[AccountWorkloads],
+    median_durations: Table[MedianDurations],
+    gtm_spend: Table[GtmSpend],
+    fx_rates: Table[FxRates],
+    company: CompanyPolicy,
+    policy: RetentionPolicy,
+    targets: TargetPolicy,
+    benchmarks: BenchmarkPolicy,
+    bands: HealthBandPolicy,
+) -> Table[SegmentKpis]:
+    """How does every segment retain, expand and cost, and what does it cost to win?
+
+    One row per as_of, segment and window, made like tier_kpis with the segment in the place of the tier. Spend on a
+    segment is its own plus a share of what was spent on all, by new and expansion ARR; CAC payback divides it by the
+    gross margin of a month of the new ARR (blended: of new and expansion ARR).
+    """
+    groups = (account_periods, account_standings, account_workloads, median_durations)
+    rows = group_figures(spine, *groups, policy, bands, _SEGMENT)
+    rows = _judged(rows, _SEGMENT, policy, targets, benchmarks)
+    spend = _period_spend(spine, gtm_spend, fx_rates, company, policy)
+    return _columns(_payback(_segment_spend(rows, spend)), SegmentKpis)
+
+
+@table(group="kpis")
+def company_kpis(
+    spine: Table[Spine],
+    account_periods: Table[AccountPeriods],
+    account_standings: Table[AccountStandings],
+    account_workloads: Table[AccountWorkloads],
+    median_durations: Table[MedianDurations],
+    csm_roster: Table[CsmRoster],
+    gtm_spend: Table[GtmSpend],
+    fx_rates: Table[FxRates],
+    sales_efficiency: Table[SalesEfficiency],
+    tier_kpis: Table[TierKpis],
+    segment_kpis: Table[SegmentKpis],
+    company: CompanyPolicy,
+    policy: RetentionPolicy,
+    targets: TargetPolicy,
+    benchmarks: BenchmarkPolicy,
+    bands: HealthBandPolicy,
+    productivity: ProductivityPolicy,
+) -> Table[CompanyKpis]:
+    """How does the company retain, expand, grow and spend, beside what other companies reach?
+
+    One row per as_of and window of 12, 3 and 1 months. Annual retention compares a closed cohort at two points in
+    time; it is no product or sum of months. Utilisation is all customer hours logged over the productive hours of all
+    CSMs on the roster. The magic number is that of the last three months in every row. Sums over tiers and segments
+    stand beside the company's own figures, and must equal them.
+    """
+    groups = (account_periods, account_standings, account_workloads, median_durations)
+    rows = group_figures(spine, *groups, policy, bands, _COMPANY)
+    rows = _judged(rows, _COMPANY, policy, targets, benchmarks)
+    spend = _period_spend(spine, gtm_spend, fx_rates, company, policy)
+    total = spend.group_by("as_of", "window_months").aggregate(gtm_spend=spend.spend.sum().round(_CENTS))
+    rows = _payback(_joined(rows, total, "as_of", "window_months"))
+    rows = _joined(rows, sales_efficiency.select("as_of", "magic_number"), "as_of")
+    rows = _joined(rows, _company_utilisation(spine, account_workloads, csm_roster, policy, productivity), "as_of", "window_months")
+    rows = _joined(rows, _sums(tier_kpis, "tiers", _TIER_SUMS), "as_of", "window_months")
+    rows = _joined(rows, _sums(segment_kpis, "segments", _SEGMENT_SUMS), "as_of", "window_months")
+    month_churn = ibis.literal(benchmarks.monthly_logo_churn.low)
+    rows = rows.mutate(
+        utilisation=rows.company_utilisation,
+        logo_churn=1 - rows.logo_retention,
+        logo_churn_benchmark=ibis.ifelse(rows.window_months == 1, month_churn, ibis.null("float64")),
+    )
+    return _columns(rows, CompanyKpis)
+
+
+def _columns(rows: ir.Table, contract: type[Kpis]) -> ir.Table:
+    return rows.select(*(name for name in ibis_schema(contract) if name != POLICY_HASH))
+
+
+def _joined(rows: ir.Table, figures: ir.Table, *key: str) -> ir.Table:
+    """`rows` with the columns of `figures` by `key`; null where it has none."""
+    joined = rows.left_join(figures, list(key))
+    return joined.drop(*(f"{name}_right" for name in key if f"{name}_right" in joined.columns))
+
+
+# -- figures of a group
+
+
+def group_figures(
+    spine: ir.Table,
+    periods: ir.Table,
+    standings: ir.Table,
+    workloads: ir.Table,
+    medians: ir.Table,
+    policy: RetentionPolicy,
+    bands: HealthBandPolicy,
+    grouping: Grouping,
+) -> ir.Table:
+    """All figures of `Kpis` but judgements, per as_of, window and `member` of a grouping."""
+    if grouping is _COMPANY:
+        standings = standings.mutate(company=ibis.literal(COMPANY))
+        periods = periods.mutate(
+            start_company=_where(periods.start_arr > 0, COMPANY), end_company=_where(periods.end_arr > 0, COMPANY)
+        )
+    live = standings.rename(member=grouping.column)
+    rows = _members(spine, policy, grouping)
+    rows = _joined(rows, _cohort(periods, grouping), *_KEY)
+    rows = _joined(rows, _arrivals(periods, grouping), *_KEY)
+    rows = _joined(rows, _state(live, bands), "as_of", "member")
+    rows = _joined(rows, _load(live, workloads), *_KEY)
+    rows = _joined(rows, _medians(medians, grouping), *_KEY)
+    return _reasons(_ratios(_zeros(rows)))
+
+
+def _where(condition: ir.BooleanValue, value: Any) -> ir.Value:
+    """The value where the condition holds, else null."""
+    value = value if isinstance(value, ir.Value) else ibis.literal(value)
+    return ibis.ifelse(condition, value, ibis.null(value.type()))
+
+
+def _members(spine: ir.Table, policy: RetentionPolicy, grouping: Grouping) -> ir.Table:
+    """Every member in every window: groups without accounts have a row too."""
+    periods = windows(spine, policy.windows_months)
+    each = [periods.mutate(member=ibis.literal(member)) for member in grouping.members]
+    return reduce(lambda one, other: one.union(other), each)
+
+
+def _cohort(periods: ir.Table, grouping: Grouping) -> ir.Table:
+    """What became of the accounts that were there at the start."""
+    rows = periods.filter(periods.start_arr > 0).rename(member=grouping.start)
+    stayed = rows.end_arr > 0
+    left_group = stayed & (rows[grouping.end] != rows.member)
+    return rows.group_by(*_KEY).aggregate(
+        start_accounts=rows.count(),
+        retained_accounts=stayed.sum(),
+        expanded_accounts=(rows.expansion_arr > 0).sum(),
+        contracted_accounts=(rows.contraction_arr > 0).sum(),
+        churned_accounts=(~stayed).sum(),
+        migrated_out_accounts=left_group.sum(),
+        migrated_out_arr=rows.end_arr.sum(where=left_group).round(_CENTS),
+        cohort_end_arr=rows.end_arr.sum().round(_CENTS),
+        **{n: rows[n].sum().round(_CENTS) for n in _COHORT_SUMS},
+    )
+
+
+_COHORT_SUMS = ("start_arr", "retained_arr", "expansion_arr", "contraction_arr", "churned_arr")
+
+
+def _arrivals(periods: ir.Table, grouping: Grouping) -> ir.Table:
+    """Where the accounts of the end came from."""
+    rows = periods.filter(periods.end_arr > 0).rename(member=grouping.end)
+    came = (rows.start_arr > 0) & (rows[grouping.start] != rows.member)
+    return rows.group_by(*_KEY).aggregate(
+        new_accounts=(rows.new_arr > 0).sum(),
+        reactivated_accounts=(rows.reactivated_arr > 0).sum(),
+        migrated_in_accounts=came.sum(),
+        migrated_in_arr=rows.end_arr.sum(where=came).round(_CENTS),
+        new_arr=rows.new_arr.sum().round(_CENTS),
+        reactivated_arr=rows.reactivated_arr.sum().round(_CENTS),
+        fx_arr=rows.fx_arr.sum().round(_CENTS),
+        end_arr=rows.end_arr_current.sum().round(_CENTS),
+        end_arr_at_start_rates=rows.end_arr.sum().round(_CENTS),
+    )
+
+
+def _state(live: ir.Table, bands: HealthBandPolicy) -> ir.Table:
+    """Size, health, cost and pipeline at as_of. Key: as_of, member."""
+    score = live.health_score
+    return live.group_by("as_of", "member").aggregate(
+        accounts=live.count(),
+        arr=live.arr.sum().round(_CENTS),
+        health_accounts=score.count(),
+        healthy_accounts=(score >= bands.healthy_from).sum(),
+        risk_accounts=(score < bands.watch_from).sum(),
+        cost_to_serve=live.cost_to_serve.sum().round(_CENTS),
+        costed_arr=live.arr.sum(where=live.cost_to_serve.notnull()),
+        gross_margin=live.gross_margin.sum(),
+        margin_arr=live.arr.sum(where=live.gross_margin.notnull()),
+        expansion_pipeline=live.expansion_pipeline.sum().round(_CENTS),
+    )
+
+
+_LOAD = ("tickets", "self_service_sessions", "csm_hours", "rostered_csm_hours", "productive_hours")
+
+
+def _load(live: ir.Table, workloads: ir.Table) -> ir.Table:
+    """Work that the live accounts made in the period; null where it is not known."""
+    rows = live.select("as_of", "account_id", "member").join(workloads, ["as_of", "account_id"])
+    return rows.group_by(*_KEY).aggregate(**{name: rows[name].sum() for name in _LOAD})
+
+
+def _medians(medians: ir.Table, grouping: Grouping) -> ir.Table:
+    """Time to first expansion of the group's cohort. Key: as_of, window_months, member."""
+    rows = medians.filter((medians.duration == FIRST_EXPANSION) & (medians.grouping == grouping.name))
+    return rows.select(
+        "as_of",
+        "window_months",
+        "member",
+        time_to_first_expansion_months="median_months",
+        time_to_first_expansion_low="low_months",
+        time_to_first_expansion_high="high_months",
+        time_to_first_expansion_accounts="accounts",
+    )
+
+
+_COUNTS = (
+    "start_accounts", "retained_accounts", "expanded_accounts", "contracted_accounts", "churned_accounts",
+    "migrated_out_accounts", "new_accounts", "reactivated_accounts", "migrated_in_accounts", "accounts",
+    "health_accounts", "healthy_accounts", "risk_accounts", "time_to_first_expansion_accounts",
+)  # fmt: skip
+_AMOUNTS = (
+    *_COHORT_SUMS, "cohort_end_arr", "migrated_out_arr", "migrated_in_arr", "new_arr", "reactivated_arr", "fx_arr",
+    "end_arr", "end_arr_at_start_rates", "arr",
+)  # fmt: skip
+
+
+def _zeros(rows: ir.Table) -> ir.Table:
+    """A group without accounts counts none and is worth nothing, and makes no work where work is known at all."""
+    counts = {name: rows[name].fill_null(0) for name in _COUNTS}
+    everywhere = ibis.window(group_by=["as_of", "window_months"])
+    load = {n: ibis.coalesce(rows[n], _where(rows[n].count().over(everywhere) > 0, 0)) for n in _LOAD}
+    return rows.mutate(**counts, **{name: rows[name].fill_null(0.0) for name in _AMOUNTS}, **load)
+
+
+def _ratios(rows: ir.Table) -> ir.Table:
+    start = rows.start_arr.nullif(0.0)
+    logos = rows.start_accounts.nullif(0)
+    gained = rows.new_arr + rows.expansion_arr
+    company_arr = rows.arr.sum().over(ibis.window(group_by=["as_of", "window_months"]))
+    scored = rows.health_accounts.nullif(0)
+    watched = rows.health_accounts - rows.healthy_accounts - rows.risk_accounts
+    return rows.mutate(
+        arr_share=rows.arr / company_arr.nullif(0.0),
+        nrr=rows.cohort_end_arr / start,
+        grr=rows.retained_arr / start,
+        logo_retention=rows.retained_accounts / logos,
+        expansion_rate=rows.expanded_accounts / logos,
+        quick_ratio=(gained + rows.reactivated_arr) / (rows.contraction_arr + rows.churned_arr).nullif(0.0),
+        expansion_share=rows.expansion_arr / gained.nullif(0.0),
+        arr_growth=rows.end_arr_at_start_rates / start - 1,
+        healthy_share=rows.healthy_accounts / scored,
+        watch_share=watched / scored,
+        risk_share=rows.risk_accounts / scored,
+        cost_share_of_arr=rows.cost_to_serve / rows.costed_arr.nullif(0.0),
+        gross_margin_share=rows.gross_margin / rows.margin_arr.nullif(0.0),
+        self_service_ratio=rows.self_service_sessions / (rows.self_service_sessions + rows.tickets).nullif(0),
+        utilisation=rows.rostered_csm_hours / rows.productive_hours.nullif(0.0),
+    )
+
+
+_OF_HISTORY = ("quick_ratio", "expansion_share")
+
+
+def _reasons(rows: ir.Table) -> ir.Table:
+    """Says why there is no retention. Without any ARR at t0 there is no history, and what looks new may not be."""
+    company_start = rows.start_arr.sum().over(ibis.window(group_by=["as_of", "window_months"]))
+    no_history = company_start == 0
+    reason = ibis.cases((no_history, "no_history"), (rows.start_accounts == 0, "no_accounts_at_start"))
+    return rows.mutate(reason=reason, **{name: _where(~no_history, rows[name]) for name in _OF_HISTORY})
+
+
+def _judged(
+    rows: ir.Table, grouping: Grouping, policy: RetentionPolicy, targets: TargetPolicy, marks: BenchmarkPolicy
+) -> ir.Table:
+    """Targets, benchmarks and low-n flags beside the figures; the member under its own column name."""
+    nrr, grr = (targets.nrr, targets.grr) if grouping is _TIER else ({}, {})
+    is_target_window = rows.window_months == targets.window_months
+    is_year = rows.window_months == marks.window_months
+    few = {name: rows[n] < policy.low_n for name, n in _LOW_N.items()}
+    rows = rows.mutate(
+        **few,
+        nrr_target=_target(rows, {t: v.low for t, v in nrr.items()}, is_target_window),
+        nrr_target_high=_target(rows, {t: v.high for t, v in nrr.items()}, is_target_window),
+        grr_target=_target(rows, {t: v.low for t, v in grr.items()}, is_target_window),
+        nrr_benchmark_low=_where(is_year, marks.nrr.low),
+        nrr_benchmark_high=_where(is_year, marks.nrr.high),
+        nrr_position=_where(is_year & rows.nrr.notnull(), _position(rows.nrr, marks)),
+        expansion_share_benchmark_low=ibis.literal(marks.expansion_share.low),
+        expansion_share_benchmark_high=ibis.literal(marks.expansion_share_top.low),
+        arr_growth_benchmark_low=_where(is_year, marks.arr_growth.low),
+        arr_growth_benchmark_high=_where(is_year, marks.arr_growth.high),
+    )
+    rows = rows.mutate(
+        nrr_status=_status(rows.nrr, rows.nrr_target), grr_status=_status(rows.grr, rows.grr_target)
+    )
+    return rows.rename({grouping.column: "member"})
+
+
+_LOW_N = {
+    "nrr_low_n": "start_accounts",
+    "grr_low_n": "start_accounts",
+    "logo_retention_low_n": "start_accounts",
+    "expansion_rate_low_n": "start_accounts",
+    "time_to_first_expansion_low_n": "time_to_first_expansion_accounts",
+    "health_low_n": "health_accounts",
+}
+
+
+def _target(
+    rows: ir.Table, targets: Mapping[str, float | None], is_window: ir.BooleanValue
+) -> ir.FloatingValue:
+    """The target of each row's tier, in periods of the target's length."""
+    known_targets = [(rows.member == tier, ibis.literal(t)) for tier, t in targets.items() if t is not None]
+    if not known_targets:
+        return ibis.null("float64")
+    return _where(is_window, ibis.cases(*known_targets))
+
+
+def _status(value: ir.FloatingValue, target: ir.FloatingValue) -> ir.StringValue:
+    return ibis.cases(
+        (target.isnull(), "no_target"),
+        (value.isnull(), "unknown"),
+        (value.round(_RATIO_DIGITS) >= target, "met"),
+        else_="missed",
+    )
+
+
+def _position(nrr: ir.FloatingValue, marks: BenchmarkPolicy) -> ir.StringValue:
+    """Where NRR stands among companies."""
+    value = nrr.round(_RATIO_DIGITS)
+    return ibis.cases(
+        (value >= marks.nrr_elite.low, "elite"),
+        (value >= marks.nrr_top_quartile.low, "top_quartile"),
+        (value > marks.nrr.high, "above_median"),
+        (value >= marks.nrr.low, "median"),
+        else_="below_median",
+    )
+
+
+# -- spend, hours, sums
+
+
+def _period_spend(
+    spine: ir.Table, gtm_spend: ir.Table, fx_rates: ir.Table, company: CompanyPolicy, policy: RetentionPolicy
+) -> ir.Table:
+    periods = windows(spine, policy.windows_months)
+    return spend_in(gtm_spend, periods.mutate(ends_on=periods.as_of), spine, fx_rates, company)
+
+
+def _segment_spend(rows: ir.Table, spend: ir.Table) -> ir.Table:
+    """Adds `gtm_spend`: a segment's own, and of shared spend its share by new and expansion ARR."""
+    is_own = spend.segment.isin(SEGMENTS)
+    own = spend.filter(is_own).select("as_of", "window_months", "segment", own_spend="spend")
+    shared = spend.group_by("as_of", "window_months").aggregate(
+        shared_spend=spend.spend.sum(where=~is_own.fill_null(False)).fill_null(0.0)
+    )
+    rows = _joined(_joined(rows, own, "as_of", "window_months", "segment"), shared, "as_of", "window_months")
+    gained = rows.new_arr + rows.expansion_arr
+    share = gained / gained.sum().over(ibis.window(group_by=["as_of", "window_months"])).nullif(0.0)
+    total = rows.own_spend.fill_null(0.0) + rows.shared_spend * share.fill_null(0.0)
+    return rows.mutate(gtm_spend=total.round(_CENTS))
+
+
+def _payback(rows: ir.Table) -> ir.Table:
+    """Adds CAC payback; null without new ARR, gross margin or known spend."""
+    margin = _where(rows.gross_margin_share > 0, rows.gross_margin_share) / _MONTHS_PER_YEAR
+    is_history = rows.reason.isnull() | (rows.reason != "no_history")
+    blended = rows.new_arr + rows.expansion_arr
+    return rows.mutate(
+        cac_payback_months=_where(is_history, rows.gtm_spend / (rows.new_arr * margin).nullif(0.0)),
+        cac_payback_blended_months=_where(is_history, rows.gtm_spend / (blended * margin).nullif(0.0)),
+    )
+
+
+def _company_utilisation(
+    spine: ir.Table,
+    workloads: ir.Table,
+    roster: ir.Table,
+    policy: RetentionPolicy,
+    productivity: ProductivityPolicy,
+) -> ir.Table:
+    """All customer hours over the productive hours of all CSMs, idle ones too. Key: as_of, window_months."""
+    periods = windows(spine, policy.windows_months)
+    available = csm_productive_hours(roster, periods, productivity)
+    hours = workloads.group_by("as_of", "window_months").aggregate(hours=workloads.rostered_csm_hours.sum())
+    total = available.group_by("as_of", "window_months").aggregate(available=available.hours_available.sum())
+    rows = hours.join(total, ["as_of", "window_months"])
+    return rows.select("as_of", "window_months", company_utilisation=rows.hours / rows.available.nullif(0.0))
+
+
+_TIER_SUMS = (
+    "accounts", "start_arr", "new_arr", "expansion_arr", "contraction_arr", "churned_arr", "reactivated_arr",
+    "migrated_in_arr", "migrated_out_arr", "fx_arr", "end_arr",
+)  # fmt: skip
+_SEGMENT_SUMS = ("start_arr", "end_arr")
+
+
+def _sums(kpis: ir.Table, prefix: str, amounts: tuple[str, ...]) -> ir.Table:
+    """Sums over the groups, and retention of the groups weighted by their start ARR. Key: as_of, window_months."""
+    start = kpis.start_arr.sum().nullif(0.0)
+    return kpis.group_by("as_of", "window_months").aggregate(
+        **{f"{prefix}_{name}": kpis[name].sum() for name in amounts},
+        **{f"{prefix}_{name}": (kpis[name] * kpis.start_arr).sum() / start for name in ("nrr", "grr")},
+    )

@@ -14,6 +14,8 @@ from segmentation_assets.policy.section import Section
 from segmentation_assets.policy.segments import Tier
 
 Window = Literal[1, 3, 12]
+QUARTER_MONTHS = 3
+"""The window that migration between tiers is told over."""
 
 
 class RetentionPolicy(Section):
@@ -29,6 +31,8 @@ class RetentionPolicy(Section):
     def _each_once(cls, value: tuple[Window, ...]) -> tuple[Window, ...]:
         if not value or len(set(value)) != len(value):
             raise ValueError("name each window once, at least one")
+        if QUARTER_MONTHS not in value:
+            raise ValueError(f"the window of {QUARTER_MONTHS} months must be there: migration is told over it")
         return value
 
 
@@ -126,3 +130,10 @@ class MigrationPolicy(Section):
     """Quarters within which a downgrade is looked for, to measure how long it precedes churn."""
 
 
+class ProductivityPolicy(Section):
+    """How much of a CSM's contracted hours is time for customers."""
+
+    productive_share: Share
+    """After leave, training, illness."""
+    admin_share: Share
+    """Of the rest, internal work."""

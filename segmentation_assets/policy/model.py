@@ -21,6 +21,7 @@ from segmentation_assets.policy.kpis import (
     BenchmarkPolicy,
     HealthBandPolicy,
     MigrationPolicy,
+    ProductivityPolicy,
     RetentionPolicy,
     SurvivalPolicy,
     TargetPolicy,
@@ -106,6 +107,7 @@ class Policy(Section):
     health_bands: HealthBandPolicy
     survival: SurvivalPolicy
     migration: MigrationPolicy
+    productivity: ProductivityPolicy
 
     @cached_property
     def sections(self) -> Mapping[type[Section], Section]:

@@ -1,0 +1,42 @@
+"""Days of the calendar as expressions, where the spine has no column for them.
+
+Here: the same day some months before, and the periods of a run. Not here: the same in plain Python
+(`warehouse.as_of`), which decides what days are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+
+import ibis
+import ibis.expr.types as ir
+
+
+def months_before(day: ir.DateValue, months: int) -> ir.DateValue:
+    """The same day so many months earlier; the last day of a month maps to the last day of a month.
+
+    As `warehouse.as_of.months_before`. The casts are there because some engines make a date and an interval a
+    timestamp.
+    """
+    following = _date(day + ibis.interval(days=1))
+    ends_month = following.day() == 1
+    whole = _date(_date(following - ibis.interval(months=months)) - ibis.interval(days=1))
+    return ibis.ifelse(ends_month, whole, _date(day - ibis.interval(months=months)))
+
+
+def day_before(day: ir.DateValue) -> ir.DateValue:
+    """The day before."""
+    return _date(day - ibis.interval(days=1))
+
+
+def _date(moment: ir.Value) -> ir.DateValue:
+    return moment.cast("timestamp").cast("date")
+
+
+def windows(spine: ir.Table, months: Sequence[int]) -> ir.Table:
+    """(as_of, window_months, starts_on) of the periods that end at the days of a run. Key: as_of, window_months."""
+    each = [
+        spine.select("as_of", window_months=ibis.literal(m, "int64"), starts_on=spine[f"day_{m}m_ago"]) for m in months
+    ]
+    return reduce(lambda one, other: one.union(other), each)

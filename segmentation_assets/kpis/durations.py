@@ -1,0 +1,214 @@
+"""How long things take, of which many have not happened yet: Kaplan-Meier medians.
+
+Here: `durations`, the counts behind the curves, and `median_durations`. Not here: the KPIs that show the medians
+(`retention`, `migration`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from segmentation_assets.kpis.calendar import months_before
+from segmentation_assets.kpis.periods import AccountPeriods
+from segmentation_assets.policy.kpis import QUARTER_MONTHS, MigrationPolicy, SurvivalPolicy
+from segmentation_assets.policy.segments import TIERS
+from segmentation_assets.profiles.revenue import AccountRevenue
+from segmentation_assets.segments.segments import Segments
+from segmentation_assets.warehouse.as_of import FromPolicy, Spine, months_ago
+from segmentation_assets.warehouse.contracts import Flag, Integer, Snapshot, column
+from segmentation_assets.warehouse.registry import Frame, Table, table
+
+FIRST_EXPANSION = "first_expansion"
+DOWNGRADE_TO_CHURN = "downgrade_to_churn"
+COMPANY, TIER, SEGMENT = "company", "coverage_tier", "segment"
+WHOLE_LIFE = 0
+"""`window_months` of durations that are counted from the beginning of each account, not from a cohort at t0."""
+
+_DAYS_PER_MONTH = 365.25 / 12
+_KEY = ("as_of", "account_id")
+_CURVE = ("as_of", "duration", "grouping", "member", "window_months")
+
+
+class _Curve(Snapshot):
+    duration: str = column("What is measured.", isin=[FIRST_EXPANSION, DOWNGRADE_TO_CHURN])
+    grouping: str = column("What the member is.", isin=[COMPANY, TIER, SEGMENT])
+    member: str = column("Tier or segment of the accounts at the start of the period, or company.")
+    window_months: Integer = column(
+        "Period at whose start accounts had that tier or segment; 0 for the company: all accounts that ever paid.",
+        unit="months",
+        ge=0,
+    )
+
+
+class Durations(_Curve):
+    """How many accounts waited how long? Key: all columns but accounts."""
+
+    days: Integer = column("Days until it happened, or until last seen without it.", unit="days", ge=0)
+    has_happened: Flag = column("It happened; no: the account was last seen waiting (censored).")
+    accounts: Integer = column("Accounts.", ge=1)
+
+    class Config:
+        unique = [*_CURVE, "days", "has_happened"]
+
+
+class MedianDurations(_Curve):
+    """How long does it take, half of the accounts? Key: as_of, duration, grouping, member, window_months."""
+
+    median_months: float = column(
+        "Kaplan-Meier median; null where the curve stays above one half.", unit="months", nullable=True, ge=0
+    )
+    low_months: float = column(
+        "Confidence interval, lower end; null: not reached.", unit="months", nullable=True, ge=0
+    )
+    high_months: float = column("Upper end; null: not reached.", unit="months", nullable=True, ge=0)
+    accounts: Integer = column("Accounts that it is estimated from.", ge=1)
+    happened: Integer = column("Of them, those to whom it happened.", ge=0)
+
+    class Config:
+        unique = list(_CURVE)
+
+
+@table(
+    group="kpis",
+    reads={
+        "segments": FromPolicy(
+            MigrationPolicy,
+            lambda p: months_ago(*range(0, QUARTER_MONTHS * (p.lag_quarters + 1), QUARTER_MONTHS)),
+        )
+    },
+)
+def durations(
+    spine: Table[Spine],
+    account_revenue: Table[AccountRevenue],
+    account_periods: Table[AccountPeriods],
+    segments: Table[Segments],
+    migration: MigrationPolicy,
+) -> Table[Durations]:
+    """How many accounts waited how many days for their first expansion, or churned how long after a downgrade?
+
+    One row per as_of, curve, number of days and whether it happened. First expansion counts from the first payment;
+    accounts that did not expand count up to as_of or their churn. For the company, all accounts that ever paid; for
+    tiers and segments, those that were there at the start of the period. A downgrade is the first fall to a lower
+    tier seen between the ends of the last `migration.lag_quarters` quarters before as_of.
+    """
+    waits = _first_expansions(spine, account_revenue)
+    company = waits.mutate(
+        duration=ibis.literal(FIRST_EXPANSION),
+        grouping=ibis.literal(COMPANY),
+        member=ibis.literal(COMPANY),
+        window_months=ibis.literal(WHOLE_LIFE, "int64"),
+    )
+    curves = [company, *(_of_cohort(waits, account_periods, g, f"start_{c}") for g, c in _COHORTS.items())]
+    curves.append(_downgrades(spine, segments, account_revenue, migration))
+    columns = (*_CURVE, "days", "has_happened")
+    rows = reduce(lambda one, other: one.union(other), [c.select(*columns) for c in curves])
+    return rows.group_by(*columns).aggregate(accounts=rows.count())
+
+
+_COHORTS: Mapping[str, str] = {TIER: "tier", SEGMENT: "segment"}
+
+
+def _first_expansions(spine: ir.Table, account_revenue: ir.Table) -> ir.Table:
+    """Per account that ever paid: days from the first payment to the first expansion, or to being last seen."""
+    rows = account_revenue.join(spine.select("as_of"), "as_of")
+    rows = rows.filter(rows.first_paid_on.notnull())
+    seen = ibis.coalesce(rows.churned_on, rows.as_of).delta(rows.first_paid_on, unit="day")
+    expanded = (rows.months_to_first_expansion * _DAYS_PER_MONTH).round().cast("int64")
+    return rows.select(
+        *_KEY,
+        days=ibis.coalesce(expanded, ibis.greatest(seen, 0)).cast("int64"),
+        has_happened=rows.months_to_first_expansion.notnull(),
+    )
+
+
+def _of_cohort(waits: ir.Table, account_periods: ir.Table, grouping: str, start: str) -> ir.Table:
+    cohort = account_periods.filter(account_periods[start].notnull())
+    rows = waits.join(cohort.select(*_KEY, "window_months", member=start), list(_KEY))
+    return rows.mutate(duration=ibis.literal(FIRST_EXPANSION), grouping=ibis.literal(grouping))
+
+
+def _downgrades(
+    spine: ir.Table, segments: ir.Table, account_revenue: ir.Table, policy: MigrationPolicy
+) -> ir.Table:
+    """Per account that fell: days from the first fall to churn, or to as_of."""
+    falls = [_falls(spine, segments, quarter) for quarter in range(policy.lag_quarters)]
+    all_falls = reduce(lambda one, other: one.union(other), falls)
+    first = all_falls.group_by(*_KEY).aggregate(fell_on=all_falls.fell_on.min())
+    rows = first.join(account_revenue.select(*_KEY, "churned_on"), list(_KEY))
+    return rows.select(
+        "as_of",
+        duration=ibis.literal(DOWNGRADE_TO_CHURN),
+        grouping=ibis.literal(COMPANY),
+        member=ibis.literal(COMPANY),
+        window_months=ibis.literal(WHOLE_LIFE, "int64"),
+        days=ibis.coalesce(rows.churned_on, rows.as_of).delta(rows.fell_on, unit="day").cast("int64"),
+        has_happened=rows.churned_on.notnull(),
+    )
+
+
+def _falls(spine: ir.Table, segments: ir.Table, quarter: int) -> ir.Table:
+    """Accounts in a lower tier at the end of a quarter (0: the one that ends at as_of) than at its start."""
+    days = spine.select(
+        "as_of",
+        start=months_before(spine.as_of, QUARTER_MONTHS * (quarter + 1)),
+        end=months_before(spine.as_of, QUARTER_MONTHS * quarter),
+    )
+    before = segments.select(day="as_of", account="account_id", tier_before="coverage_tier")
+    after = segments.select("account_id", "tier_since", end_day="as_of", tier_after="coverage_tier")
+    rows = days.join(after, days.end == after.end_day)
+    rows = rows.join(before, [rows.start == before.day, rows.account_id == before.account])
+    fell = rows.filter(tier_rank(rows.tier_after) > tier_rank(rows.tier_before))
+    # A tier's first day is known only as far back as its chain goes: outside the quarter, its end stands in.
+    is_inside = (fell.tier_since > fell.start) & (fell.tier_since <= fell.end)
+    return fell.select(*_KEY, fell_on=ibis.ifelse(is_inside, fell.tier_since, fell.end))
+
+
+def tier_rank(tier: ir.StringValue) -> ir.IntegerValue:
+    """0 for the tier with most care, rising; null for what is no tier."""
+    return ibis.cases(*((tier == name, rank) for rank, name in enumerate(TIERS)), else_=ibis.null("int8"))
+
+
+@table(group="kpis")
+def median_durations(durations: Frame[Durations], policy: SurvivalPolicy) -> Frame[MedianDurations]:
+    """How long until half of the accounts expand for the first time, or churn after a downgrade?
+
+    One row per as_of and curve. Kaplan-Meier: accounts that still wait count for as long as they were seen. The
+    median is the first day on which at most half still wait; its interval is where the curve's confidence limits
+    (log-log, `survival.confidence`) cross one half.
+    """
+    rows = [
+        (*key, *median_time(curve, policy.confidence), curve["accounts"].sum(), _happened(curve))
+        for key, curve in durations.groupby(list(_CURVE), sort=True)
+    ]
+    figures = ["median_months", "low_months", "high_months", "accounts", "happened"]
+    return pd.DataFrame(rows, columns=pd.Index([*_CURVE, *figures]))  # pyright: ignore[reportReturnType]
+
+
+def _happened(curve: pd.DataFrame) -> int:
+    return int(curve.loc[curve["has_happened"].astype(bool), "accounts"].sum())
+
+
+def median_time(curve: pd.DataFrame, confidence: float) -> tuple[float | None, float | None, float | None]:
+    """Kaplan-Meier median of rows (days, has_happened, accounts) in months, and its confidence limits.
+
+    None for what the curve does not reach. Source: lifelines, Greenwood's variance with log-log limits.
+    """
+    if not _happened(curve):
+        return None, None, None
+    from lifelines import KaplanMeierFitter  # noqa: PLC0415 - seconds to load: only where a curve is fitted
+    from lifelines.utils import median_survival_times  # noqa: PLC0415
+
+    fitter = KaplanMeierFitter(alpha=1 - confidence).fit(
+        curve["days"].astype(float), curve["has_happened"].astype(bool), weights=curve["accounts"].astype(int)
+    )
+    low, high = sorted(median_survival_times(fitter.confidence_interval_survival_function_).iloc[0])
+    return _months(fitter.median_survival_time_), _months(low), _months(high)
+
+
+def _months(days: float) -> float | None:
+    return days / _DAYS_PER_MONTH if days < float("inf") else None

@@ -1,0 +1,157 @@
+"""What growth costs: sales and marketing spend of a period, and the magic number.
+
+Here: `sales_efficiency`, and spend by period for those who ask. Not here: CAC payback, which needs new ARR
+(`retention`), or what an account costs to serve (`profiles.costs`).
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.extracts.contracts import BillingSubscriptions, CrmAccounts, FxRates, GtmSpend
+from segmentation_assets.kpis.calendar import months_before
+from segmentation_assets.policy.company import CompanyPolicy
+from segmentation_assets.policy.kpis import QUARTER_MONTHS
+from segmentation_assets.profiles.known import known
+from segmentation_assets.profiles.revenue import exchange_rates, priced, revenue_steps, started_subscriptions
+from segmentation_assets.warehouse.as_of import Spine
+from segmentation_assets.warehouse.contracts import Snapshot, column
+from segmentation_assets.warehouse.registry import Table, table
+
+_QUARTERS_PER_YEAR = 4
+_CENTS = 2
+
+
+class SalesEfficiency(Snapshot):
+    """Does spend turn into revenue? Key: as_of. All amounts at the exchange rates of three months before as_of."""
+
+    revenue_3m: float = column(
+        "Recurring revenue of the three months up to as_of: MRR at the end of each.", unit="currency", ge=0
+    )
+    revenue_prior_3m: float = column("The same of the three months before.", unit="currency", ge=0)
+    spend_prior_3m: float = column(
+        "Sales and marketing spend of the three months before; null: not known for all of them.",
+        unit="currency",
+        nullable=True,
+        ge=0,
+    )
+    magic_number: float = column(
+        "(revenue_3m - revenue_prior_3m) x 4 / spend_prior_3m; null: no spend, or billing starts later.",
+        unit="ratio",
+        nullable=True,
+    )
+
+    class Config:
+        unique = ["as_of"]
+
+
+@table(group="kpis")
+def sales_efficiency(
+    spine: Table[Spine],
+    billing_subscriptions: Table[BillingSubscriptions],
+    fx_rates: Table[FxRates],
+    crm_accounts: Table[CrmAccounts],
+    gtm_spend: Table[GtmSpend],
+    company: CompanyPolicy,
+) -> Table[SalesEfficiency]:
+    """How much yearly revenue does a unit of sales and marketing spend bring? The magic number.
+
+    One row per as_of. The three months that end at as_of are compared with the three before, whose spend is what
+    brought the difference about; at a quarter's last day they are calendar quarters. Revenue of a month is the MRR at
+    its end.
+    """
+    rows = _revenue(spine, billing_subscriptions, fx_rates, crm_accounts, company)
+    spans = spine.select(
+        "as_of",
+        window_months=ibis.literal(QUARTER_MONTHS, "int64"),
+        starts_on=months_before(spine.as_of, 2 * QUARTER_MONTHS),
+        ends_on=spine.day_3m_ago,
+    )
+    spend = spend_in(gtm_spend, spans, spine, fx_rates, company)
+    total = spend.group_by("as_of").aggregate(spend=spend.spend.sum().round(_CENTS))
+    joined = rows.left_join(total, "as_of").drop("as_of_right")
+    joined = joined.mutate(spend_prior_3m=joined.spend)
+    growth = (joined.revenue_3m - joined.revenue_prior_3m) * _QUARTERS_PER_YEAR
+    ratio = growth / joined.spend_prior_3m.nullif(0.0)
+    return joined.select(
+        "as_of",
+        "revenue_3m",
+        "revenue_prior_3m",
+        "spend_prior_3m",
+        magic_number=ibis.ifelse(joined.first_month > 0, ratio, ibis.null("float64")),
+    )
+
+
+def _revenue(
+    spine: ir.Table, subscriptions: ir.Table, fx_rates: ir.Table, crm_accounts: ir.Table, company: CompanyPolicy
+) -> ir.Table:
+    """Revenue of the last three months and of the three before; `first_month` is that of the earliest one."""
+    # `priced` values at the spine's comparison day too, which it calls day_12m_ago: here three months before.
+    days = spine.mutate(day_12m_ago=spine.day_3m_ago)
+    started = started_subscriptions(spine, subscriptions, crm_accounts)
+    steps = revenue_steps(priced(started, days, fx_rates, company), company)
+    ends = reduce(
+        lambda one, other: one.union(other),
+        [
+            spine.select("as_of", month_end=months_before(spine.as_of, back), back=ibis.literal(back, "int64"))
+            for back in range(2 * QUARTER_MONTHS)
+        ],
+    )
+    held = ends.left_join(
+        steps.rename(state_of="as_of"),
+        lambda e, s: (e.as_of == s.state_of) & (s.day <= e.month_end) & (s.until.isnull() | (s.until > e.month_end)),
+    )
+    mrr, back = held.amount_at_rate_12m_ago, held.back
+
+    def total(where: ir.BooleanValue) -> ir.FloatingValue:
+        return mrr.sum(where=where).fill_null(0.0).round(_CENTS)
+
+    return held.group_by("as_of").aggregate(
+        revenue_3m=total(back < QUARTER_MONTHS),
+        revenue_prior_3m=total(back >= QUARTER_MONTHS),
+        first_month=total(back == 2 * QUARTER_MONTHS - 1),
+    )
+
+
+def spend_in(
+    gtm_spend: ir.Table, spans: ir.Table, spine: ir.Table, fx_rates: ir.Table, company: CompanyPolicy
+) -> ir.Table:
+    """Spend after `starts_on` up to `ends_on` of each span, by segment it was spent on (null = shared).
+
+    `spans` has as_of, window_months, starts_on, ends_on. A month's spend counts by the share of its days inside; it is
+    valued at the rates of `window_months` before as_of. Spans not covered by known months from end to end have no row.
+    """
+    rows = known(gtm_spend, spans, "window_months", "starts_on", "ends_on")
+    following = (rows.month + ibis.interval(months=1)).cast("timestamp").cast("date")
+    length = following.delta(rows.month, unit="day")
+    inside = ibis.least(
+        length,
+        following.delta(rows.starts_on, unit="day") - 1,
+        rows.ends_on.delta(rows.month, unit="day") + 1,
+        rows.ends_on.delta(rows.starts_on, unit="day"),
+    )
+    rows = _rated(rows.mutate(share_inside=ibis.greatest(inside, 0) / length, following=following), spine, fx_rates)
+    rate = ibis.ifelse(rows.currency == company.reporting_currency, 1.0, rows.rate)
+    rows = rows.mutate(spent=rows.amount * rate * rows.share_inside)
+    covered = rows.group_by("as_of", "window_months").aggregate(
+        covered_from=rows.month.min(), covered_to=rows.following.max()
+    )
+    by_segment = rows.group_by("as_of", "window_months", "starts_on", "ends_on", "segment").aggregate(
+        spend=rows.spent.sum()
+    )
+    joined = by_segment.join(covered, ["as_of", "window_months"])
+    first_day = (joined.starts_on + ibis.interval(days=1)).cast("timestamp").cast("date")
+    is_covered = (joined.covered_from <= first_day) & (joined.covered_to > joined.ends_on)
+    return joined.filter(is_covered).select("as_of", "window_months", "segment", "spend")
+
+
+def _rated(rows: ir.Table, spine: ir.Table, fx_rates: ir.Table) -> ir.Table:
+    """Adds `rate`, of window_months before as_of; null where the currency has none."""
+    days = {12: "day_12m_ago", 3: "day_3m_ago", 1: "day_1m_ago"}
+    rates = exchange_rates(spine, fx_rates, *days.values()).rename(rated_at="as_of", rated="currency")
+    joined = rows.left_join(rates, [rows.as_of == rates.rated_at, rows.currency == rates.rated])
+    picked = ibis.cases(*((joined.window_months == months, joined[f"rate_{day}"]) for months, day in days.items()))
+    return joined.mutate(rate=picked)

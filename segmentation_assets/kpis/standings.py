@@ -1,0 +1,85 @@
+"""Where every live account stands: what KPIs at a point in time add up.
+
+Here: `account_standings`. Not here: what changed over a period (`periods`), work done in it (`workloads`), or sums
+over groups (`retention`).
+"""
+
+from __future__ import annotations
+
+import ibis.expr.types as ir
+
+from segmentation_assets.extracts.contracts import CrmAccounts, Opportunities
+from segmentation_assets.kpis.periods import UNASSIGNED
+from segmentation_assets.policy.segments import SEGMENTS, TIERS
+from segmentation_assets.profiles.costs import AccountCosts
+from segmentation_assets.profiles.facts import accounts_of, facts, first_fact, with_figures, zero_if_present
+from segmentation_assets.profiles.known import surviving_account
+from segmentation_assets.profiles.revenue import AccountRevenue
+from segmentation_assets.scores.health import HealthScores
+from segmentation_assets.segments.segments import Segments
+from segmentation_assets.warehouse.as_of import Spine
+from segmentation_assets.warehouse.contracts import Snapshot, column
+from segmentation_assets.warehouse.registry import Table, table
+
+_KEY = ("as_of", "account_id")
+
+
+class AccountStandings(Snapshot):
+    """ARR, tier, segment, health, cost and pipeline of an account. Key: as_of, account_id; one row per live account."""
+
+    account_id: str = column("The paying account.")
+    coverage_tier: str = column("Coverage tier; unassigned: has none.", isin=[*TIERS, UNASSIGNED])
+    segment: str = column("Segment; unassigned: has none.", isin=[*SEGMENTS, UNASSIGNED])
+    arr: float = column("ARR at the rates of as_of.", unit="currency per year", gt=0)
+    health_score: float = column("Overall health.", unit="score", nullable=True, ge=0, le=100)
+    cost_to_serve: float = column("Cost to serve, per year.", unit="currency", nullable=True, ge=0)
+    gross_margin: float = column("Gross margin, per year.", unit="currency", nullable=True)
+    expansion_pipeline: float = column(
+        "Expansion opportunities open at as_of; null: no opportunity extract.",
+        unit="currency per year",
+        nullable=True,
+        ge=0,
+    )
+
+    class Config:
+        unique = list(_KEY)
+
+
+@table(group="kpis")
+def account_standings(
+    spine: Table[Spine],
+    account_revenue: Table[AccountRevenue],
+    segments: Table[Segments],
+    health_scores: Table[HealthScores],
+    account_costs: Table[AccountCosts],
+    opportunities: Table[Opportunities],
+    crm_accounts: Table[CrmAccounts],
+) -> Table[AccountStandings]:
+    """What is each live account worth, where does it belong, how is it, what does it cost and promise?
+
+    One row per as_of and account with ARR, also those without a tier. An expansion opportunity is in the pipeline
+    from its creation until it is won or lost; one closed after as_of was still open then.
+    """
+    revenue = account_revenue.join(spine.select("as_of"), "as_of")
+    rows = revenue.filter(revenue.is_live).select(*_KEY, "arr")
+    for figures in (
+        segments.select(*_KEY, "coverage_tier", "segment"),
+        health_scores.select(*_KEY, "health_score"),
+        account_costs.select(*_KEY, "cost_to_serve", "gross_margin"),
+        _pipeline(spine, opportunities, crm_accounts),
+    ):
+        rows = with_figures(rows, figures)
+    return rows.mutate(
+        coverage_tier=rows.coverage_tier.fill_null(UNASSIGNED), segment=rows.segment.fill_null(UNASSIGNED)
+    )
+
+
+def _pipeline(spine: ir.Table, opportunities: ir.Table, crm_accounts: ir.Table) -> ir.Table:
+    """Open expansion opportunities of every known account: 0 for none, null where the extract has no row by as_of."""
+    merged = surviving_account(crm_accounts, spine)
+    rows = facts(opportunities, "created_on", merged, spine)
+    is_open = (rows.stage == "open") | (rows.closed_on > rows.as_of).fill_null(False)
+    rows = rows.filter((rows.kind == "expansion") & is_open)
+    amounts = rows.group_by(*_KEY).aggregate(expansion_pipeline=rows.amount_arr.sum())
+    joined = with_figures(accounts_of(merged), amounts)
+    return zero_if_present(joined, first_fact(opportunities, "created_on"), ("expansion_pipeline",))
