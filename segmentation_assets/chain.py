@@ -7,6 +7,7 @@ from segmentation_assets.warehouse.registry import CATALOGUE
 # Table modules, one line each (importing is what registers them):
 MODULES = (
     "extracts.contracts",
+    "profiles.known",
     "profiles.revenue",
     "profiles.usage",
     "profiles.support",

@@ -9,10 +9,11 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.extracts.contracts import BillingSubscriptions, CrmAccounts, FxRates
+from segmentation_assets.extracts.contracts import BillingSubscriptions, FxRates
 from segmentation_assets.kpis.identities import closes
 from segmentation_assets.kpis.periods import MOVEMENTS, moved, two_points
 from segmentation_assets.policy.company import CompanyPolicy
+from segmentation_assets.profiles.known import AccountHierarchy
 from segmentation_assets.profiles.revenue import started_subscriptions
 from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Day, Snapshot, column, row_rule
@@ -60,7 +61,7 @@ def revenue_movements(
     spine: Table[Spine],
     billing_subscriptions: Table[BillingSubscriptions],
     fx_rates: Table[FxRates],
-    crm_accounts: Table[CrmAccounts],
+    account_hierarchy: Table[AccountHierarchy],
     company: CompanyPolicy,
 ) -> Table[RevenueMovements]:
     """What moved each account's MRR this month: new, expansion, contraction, churn, reactivation, or exchange rates?
@@ -72,7 +73,7 @@ def revenue_movements(
     retention: see account_periods.
     """
     days = spine.mutate(last_month_end=(spine.month_start - ibis.interval(days=1)).cast("timestamp").cast("date"))
-    started = started_subscriptions(spine, billing_subscriptions, crm_accounts)
+    started = started_subscriptions(spine, billing_subscriptions, account_hierarchy)
     rows = two_points(started, days, "last_month_end", fx_rates, company)
     rounded = rows.mutate(**{n: rows[n].round(_CENTS) for n in ("start", "end", "end_current")})
     rows = moved(rounded.filter((rounded.start > 0) | (rounded.end > 0)), "mrr")

@@ -11,12 +11,12 @@ from functools import reduce
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.extracts.contracts import BillingSubscriptions, CrmAccounts, FxRates
+from segmentation_assets.extracts.contracts import BillingSubscriptions, FxRates
 from segmentation_assets.kpis.identities import at_most, closes
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.kpis import RetentionPolicy
 from segmentation_assets.policy.segments import SEGMENTS, TIERS
-from segmentation_assets.profiles.known import followed, known
+from segmentation_assets.profiles.known import AccountHierarchy
 from segmentation_assets.profiles.revenue import priced, revenue_steps, started_subscriptions
 from segmentation_assets.segments.segments import Segments
 from segmentation_assets.warehouse.as_of import FromPolicy, Spine, months_ago
@@ -26,6 +26,7 @@ from segmentation_assets.warehouse.registry import Table, table
 UNASSIGNED = "unassigned"
 """The tier and the segment of an account that had ARR, but none of its own."""
 
+_STARTS = FromPolicy(RetentionPolicy, lambda policy: months_ago(*policy.windows_months))
 _KEY = ("as_of", "account_id")
 _CENTS = 2
 _MONTHS_PER_YEAR = 12
@@ -92,13 +93,13 @@ class AccountPeriods(Snapshot):
 
 @table(
     group="kpis",
-    reads={"segments": FromPolicy(RetentionPolicy, lambda p: months_ago(*p.windows_months))},
+    reads={"segments": _STARTS, "account_hierarchy": _STARTS},
 )
 def account_periods(
     spine: Table[Spine],
     billing_subscriptions: Table[BillingSubscriptions],
     fx_rates: Table[FxRates],
-    crm_accounts: Table[CrmAccounts],
+    account_hierarchy: Table[AccountHierarchy],
     segments: Table[Segments],
     company: CompanyPolicy,
     policy: RetentionPolicy,
@@ -111,7 +112,7 @@ def account_periods(
     and segment are those published for the two days. Subscriptions of merged accounts count for the survivor at both
     ends, so a merger is no churn.
     """
-    started = started_subscriptions(spine, billing_subscriptions, crm_accounts)
+    started = started_subscriptions(spine, billing_subscriptions, account_hierarchy)
     windows = [
         two_points(started, spine, f"day_{months}m_ago", fx_rates, company).mutate(
             window_months=ibis.literal(months, "int64")
@@ -124,7 +125,7 @@ def account_periods(
     rows = moved(rows.filter((rows.start > 0) | (rows.end > 0)), "arr").rename(end_arr_current="end_current_arr")
     rows = rows.mutate(retained_arr=ibis.least(rows.start_arr, rows.end_arr)).drop("first_paid_on")
     rows = _with_groups(_with_groups(rows, segments, "start", "starts_on"), segments, "end", "as_of")
-    return _with_parents(rows, crm_accounts)
+    return _with_parents(rows, account_hierarchy)
 
 
 def two_points(
@@ -206,11 +207,9 @@ def _with_groups(rows: ir.Table, segments: ir.Table, end: str, day: str) -> ir.T
     ).drop("day", "account")
 
 
-def _with_parents(rows: ir.Table, crm_accounts: ir.Table) -> ir.Table:
-    starts = rows.select(as_of="starts_on").distinct()
-    parents = followed(known(crm_accounts, starts), "parent_account_id", "parent")
-    parents = parents.rename(day="as_of", account="account_id")
-    joined = rows.left_join(parents, [rows.starts_on == parents.day, rows.account_id == parents.account])
+def _with_parents(rows: ir.Table, hierarchy: ir.Table) -> ir.Table:
+    tops = hierarchy.select(day="as_of", account="account_id", parent="top_account_id")
+    joined = rows.left_join(tops, [rows.starts_on == tops.day, rows.account_id == tops.account])
     return joined.mutate(parent_account_id=ibis.coalesce(joined.parent, joined.account_id)).drop(
         "day", "account", "parent"
     )

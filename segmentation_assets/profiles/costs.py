@@ -10,14 +10,13 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import (
-    CrmAccounts,
     CsmRoster,
     CsmTimeEntries,
     CustomDevelopment,
 )
 from segmentation_assets.policy.service import CostPolicy
 from segmentation_assets.profiles.facts import accounts_of, facts, first_fact, with_figures, zero_if_present
-from segmentation_assets.profiles.known import surviving_account
+from segmentation_assets.profiles.known import AccountHierarchy, survivors
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.profiles.support import AccountSupport
 from segmentation_assets.warehouse.as_of import Spine
@@ -68,7 +67,7 @@ class AccountCosts(Snapshot):
 @table(group="profiles")
 def account_costs(
     spine: Table[Spine],
-    crm_accounts: Table[CrmAccounts],
+    account_hierarchy: Table[AccountHierarchy],
     account_revenue: Table[AccountRevenue],
     account_support: Table[AccountSupport],
     csm_time_entries: Table[CsmTimeEntries],
@@ -83,7 +82,7 @@ def account_costs(
     `annualise_min_days`. The single costs are never scaled. Gross margin = ARR - hosting - cost to serve, without the
     CSM's part where the policy calls it sales.
     """
-    merged = surviving_account(crm_accounts, spine)
+    merged = survivors(account_hierarchy)
     rows = accounts_of(merged)
     rows = with_figures(rows, account_revenue.select("as_of", "account_id", "arr", "tenure_days"))
     rows = with_figures(rows, account_support.select("as_of", "account_id", "handling_hours_12m"))

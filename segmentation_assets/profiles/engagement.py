@@ -9,7 +9,7 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.extracts.contracts import CrmAccounts, Interactions, MarketingEngagement, Surveys
+from segmentation_assets.extracts.contracts import Interactions, MarketingEngagement, Surveys
 from segmentation_assets.policy.service import EngagementPolicy
 from segmentation_assets.profiles.facts import (
     accounts_of,
@@ -19,7 +19,7 @@ from segmentation_assets.profiles.facts import (
     within,
     zero_if_present,
 )
-from segmentation_assets.profiles.known import surviving_account
+from segmentation_assets.profiles.known import AccountHierarchy, survivors
 from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Flag, Integer, Snapshot, column
 from segmentation_assets.warehouse.registry import Table, table
@@ -72,7 +72,7 @@ class AccountEngagement(Snapshot):
 @table(group="profiles")
 def account_engagement(
     spine: Table[Spine],
-    crm_accounts: Table[CrmAccounts],
+    account_hierarchy: Table[AccountHierarchy],
     marketing_engagement: Table[MarketingEngagement],
     interactions: Table[Interactions],
     surveys: Table[Surveys],
@@ -84,7 +84,7 @@ def account_engagement(
     answer have passed or that were answered by as_of; replies and answers dated after as_of have not happened.
     `digital_first` needs both marketing and interactions on record, as a share of an unknown whole says nothing.
     """
-    merged = surviving_account(crm_accounts, spine)
+    merged = survivors(account_hierarchy)
     rows = with_figures(accounts_of(merged), _touches(marketing_engagement, merged, spine, policy))
     rows = with_figures(rows, _conversations(interactions, merged, spine, policy))
     rows = with_figures(rows, _answers(surveys, merged, spine, policy))

@@ -17,7 +17,7 @@ _KEY = ("as_of", "account_id")
 
 
 def accounts_of(merged: ir.Table) -> ir.Table:
-    """(as_of, account_id) of every account that carries on; `merged` is `known.surviving_account`."""
+    """(as_of, account_id) of every account that carries on; `merged` is `known.survivors`."""
     return merged.select("as_of", account_id="surviving_account_id").distinct()
 
 

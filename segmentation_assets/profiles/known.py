@@ -11,10 +11,40 @@ import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import HISTORY_COLUMNS, CrmAccounts
 from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.registry import Table
+from segmentation_assets.warehouse.contracts import Snapshot, column
+from segmentation_assets.warehouse.registry import Table, table
 
 _DOUBLINGS = 3
 """Chains are followed 2 ** 3 = 8 deep; an even depth leaves two records merged into each other as they are."""
+_KEY = ["as_of", "account_id"]
+
+
+class AccountHierarchy(Snapshot):
+    """Which account does each CRM record count for, and under whom? One row per account known at as_of."""
+
+    account_id: str = column("The account as the CRM records it.")
+    surviving_account_id: str = column("The account its figures count for: itself, or what it was merged into.")
+    parent_account_id: str = column("Its parent, as the account that survives.", nullable=True)
+    top_account_id: str = column("The account at the top of its chain of parents; itself without a parent.")
+
+    class Config:
+        unique = ["as_of", "account_id"]
+
+
+@table(group="profiles")
+def account_hierarchy(spine: Table[Spine], crm_accounts: Table[CrmAccounts]) -> Table[AccountHierarchy]:
+    """Which account does each CRM record count for after mergers, and who is its parent?
+
+    One row per as_of and account known then. Chains of mergers and of parents are followed up to eight deep. A merge
+    into, or a parent of, an account that the CRM does not know is ignored, lest its figures vanish.
+    """
+    rows = known(crm_accounts, spine)
+    survivors = _followed(rows, "merged_into_account_id", "surviving_account_id")
+    renamed = survivors.select(named_at="as_of", named="account_id", parent="surviving_account_id")
+    joined = rows.left_join(renamed, [("as_of", "named_at"), ("parent_account_id", "named")])
+    parents = joined.select(*_KEY, parent_account_id=ibis.coalesce(joined.parent, joined.parent_account_id))
+    tops = _followed(parents, "parent_account_id", "top_account_id")
+    return parents.join(survivors, _KEY).join(tops, _KEY)
 
 
 def known(extract: ir.Table, spine: ir.Table, *days: str) -> ir.Table:
@@ -27,27 +57,23 @@ def known(extract: ir.Table, spine: ir.Table, *days: str) -> ir.Table:
     return at.join(extract, in_force).drop(*HISTORY_COLUMNS)
 
 
-def surviving_account(crm_accounts: Table[CrmAccounts], spine: Table[Spine]) -> ir.Table:
-    """Per `as_of` and account known then: `surviving_account_id`, itself or the account it was merged into.
-
-    A merge into an account that the CRM does not know is ignored, lest its figures vanish.
-    """
-    return followed(known(crm_accounts, spine), "merged_into_account_id", "surviving_account_id")
+def survivors(hierarchy: Table[AccountHierarchy]) -> ir.Table:
+    """(as_of, account_id, surviving_account_id) of every account known at as_of."""
+    return hierarchy.select(*_KEY, "surviving_account_id")
 
 
-def by_surviving_account(rows: ir.Table, crm_accounts: ir.Table, spine: ir.Table) -> ir.Table:
+def by_surviving_account(rows: ir.Table, hierarchy: Table[AccountHierarchy]) -> ir.Table:
     """`rows` (as_of, account_id, ...) under the account each was merged into; ids the CRM lacks stay as they are."""
-    survivors = surviving_account(crm_accounts, spine)
-    merged = survivors.filter(survivors.account_id != survivors.surviving_account_id).rename(
-        merged_at="as_of", merged_id="account_id"
+    merged = hierarchy.filter(hierarchy.account_id != hierarchy.surviving_account_id).select(
+        merged_at="as_of", merged_id="account_id", survivor="surviving_account_id"
     )
-    joined = rows.left_join(merged, [rows.as_of == merged.merged_at, rows.account_id == merged.merged_id])
-    return joined.mutate(account_id=ibis.coalesce(joined.surviving_account_id, joined.account_id)).drop(
-        "merged_at", "merged_id", "surviving_account_id"
+    joined = rows.left_join(merged, [("as_of", "merged_at"), ("account_id", "merged_id")])
+    return joined.mutate(account_id=ibis.coalesce(joined.survivor, joined.account_id)).drop(
+        "merged_at", "merged_id", "survivor"
     )
 
 
-def followed(accounts: ir.Table, pointer: str, name: str) -> ir.Table:
+def _followed(accounts: ir.Table, pointer: str, name: str) -> ir.Table:
     """(as_of, account_id) -> `name`: the account at the end of the chain that the column `pointer` starts.
 
     An account that points nowhere, or to an account that is not in `accounts`, is its own end.

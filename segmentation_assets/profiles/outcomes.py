@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import ibis
 
-from segmentation_assets.extracts.contracts import CrmAccounts, SuccessGoals
+from segmentation_assets.extracts.contracts import SuccessGoals
 from segmentation_assets.profiles.facts import accounts_of, facts, first_fact, with_figures, zero_if_present
-from segmentation_assets.profiles.known import surviving_account
+from segmentation_assets.profiles.known import AccountHierarchy, survivors
 from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Integer, Snapshot, column
 from segmentation_assets.warehouse.registry import Table, table
@@ -39,14 +39,14 @@ class AccountOutcomes(Snapshot):
 
 @table(group="profiles")
 def account_outcomes(
-    spine: Table[Spine], crm_accounts: Table[CrmAccounts], success_goals: Table[SuccessGoals]
+    spine: Table[Spine], account_hierarchy: Table[AccountHierarchy], success_goals: Table[SuccessGoals]
 ) -> Table[AccountOutcomes]:
     """Does an account reach its goals, and in time?
 
     One row per as_of and known account. A goal counts from the day it was set (where that is not known: due, or met);
     one met ahead of time counts as met and raises the share no further than 1. Goals met after as_of are not met.
     """
-    merged = surviving_account(crm_accounts, spine)
+    merged = survivors(account_hierarchy)
     goals = success_goals.mutate(
         known_as_goal_on=ibis.coalesce(
             success_goals.set_on, ibis.least(success_goals.due_on, success_goals.met_on), success_goals.due_on,

@@ -18,7 +18,7 @@ from segmentation_assets.policy.profiles import LifecyclePolicy
 from segmentation_assets.profiles.costs import AccountCosts
 from segmentation_assets.profiles.engagement import AccountEngagement
 from segmentation_assets.profiles.facts import with_figures
-from segmentation_assets.profiles.known import followed, known, surviving_account
+from segmentation_assets.profiles.known import AccountHierarchy, known
 from segmentation_assets.profiles.outcomes import AccountOutcomes
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.profiles.signals import AccountSignals
@@ -108,6 +108,7 @@ class AccountProfiles(
 def account_profiles(
     spine: Table[Spine],
     crm_accounts: Table[CrmAccounts],
+    account_hierarchy: Table[AccountHierarchy],
     account_revenue: Table[AccountRevenue],
     account_usage: Table[AccountUsage],
     account_support: Table[AccountSupport],
@@ -128,7 +129,7 @@ def account_profiles(
     Parent figures are of the whole group as known at as_of: everything under the same topmost parent.
     """
     revenue = spine.select("as_of").join(account_revenue, "as_of")
-    groups = _groups(revenue, crm_accounts, spine)
+    groups = _groups(revenue, account_hierarchy)
     kept = revenue.as_of.delta(revenue.churned_on, unit="day") < lifecycle.churned_kept_days
     rows = revenue.filter(revenue.is_live | kept.fill_null(False))
     joined = (
@@ -136,7 +137,7 @@ def account_profiles(
         account_costs,
     )  # fmt: skip
     rows = reduce(with_figures, (figures.drop("policy_hash") for figures in joined), rows.drop("policy_hash"))
-    rows = with_figures(with_figures(rows, _identity(crm_accounts, spine)), groups)
+    rows = with_figures(with_figures(rows, _identity(crm_accounts, account_hierarchy, spine)), groups)
     present = _dimensions_present(rows)
     counted = [is_present.cast("int64") for is_present in present.values()]
     return rows.mutate(
@@ -147,26 +148,17 @@ def account_profiles(
     )
 
 
-def _identity(crm_accounts: ir.Table, spine: ir.Table) -> ir.Table:
+def _identity(crm_accounts: ir.Table, hierarchy: ir.Table, spine: ir.Table) -> ir.Table:
     """The CRM's columns as known at as_of, the parent under the id that survives, and whether they are backcast."""
-    survivors = surviving_account(crm_accounts, spine)
-    dropped = crm_accounts.mutate(first_drop=crm_accounts.dropped_on)
-    rows = known(dropped, spine)
+    rows = known(crm_accounts.mutate(first_drop=crm_accounts.dropped_on), spine)
     rows = rows.mutate(is_backcast=(rows.as_of < rows.first_drop).fill_null(False))
-    rows = rows.drop("first_drop", "merged_into_account_id", "domain", "created_on")
-    parents = survivors.select(parent_at="as_of", parent_known_as="account_id", parent="surviving_account_id")
-    rows = rows.left_join(
-        parents, [rows.as_of == parents.parent_at, rows.parent_account_id == parents.parent_known_as]
-    )
-    return rows.mutate(parent_account_id=ibis.coalesce(rows.parent, rows.parent_account_id)).drop(
-        "parent", "parent_at", "parent_known_as"
-    )
+    rows = rows.drop("first_drop", "merged_into_account_id", "domain", "created_on", "parent_account_id")
+    return rows.join(hierarchy.select(*_KEY, "parent_account_id"), _KEY)
 
 
-def _groups(revenue: ir.Table, crm_accounts: ir.Table, spine: ir.Table) -> ir.Table:
+def _groups(revenue: ir.Table, hierarchy: ir.Table) -> ir.Table:
     """Per account: ARR, live accounts and net revenue retention of all accounts under its topmost parent."""
-    tops = followed(_identity(crm_accounts, spine), "parent_account_id", "top_account_id")
-    rows = with_figures(revenue, tops)
+    rows = with_figures(revenue, hierarchy.select(*_KEY, "top_account_id"))
     rows = rows.mutate(top_account_id=rows.top_account_id.fill_null(rows.account_id))
     had_revenue = rows.arr_12m_ago > 0
     sums = rows.group_by("as_of", "top_account_id").aggregate(

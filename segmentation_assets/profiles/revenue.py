@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.extracts.contracts import BillingInvoices, BillingSubscriptions, CrmAccounts, FxRates
+from segmentation_assets.extracts.contracts import BillingInvoices, BillingSubscriptions, FxRates
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.profiles.facts import with_figures
-from segmentation_assets.profiles.known import by_surviving_account, known
+from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known
 from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Day, Flag, Integer, Snapshot, column
 from segmentation_assets.warehouse.registry import Table, table
@@ -106,7 +106,7 @@ def account_revenue(
     billing_subscriptions: Table[BillingSubscriptions],
     billing_invoices: Table[BillingInvoices],
     fx_rates: Table[FxRates],
-    crm_accounts: Table[CrmAccounts],
+    account_hierarchy: Table[AccountHierarchy],
     company: CompanyPolicy,
 ) -> Table[AccountRevenue]:
     """What does each account pay us, since when, when does it renew, and does it pay on time?
@@ -119,23 +119,23 @@ def account_revenue(
     revenue stands for `renewal_grace_days` more: a late renewal within them is no churn. Expansion is a net rise of
     a day while paying: same-day swaps net out.
     """
-    started = started_subscriptions(spine, billing_subscriptions, crm_accounts)
+    started = started_subscriptions(spine, billing_subscriptions, account_hierarchy)
     started = priced(started, spine, fx_rates, company)
     rows = with_figures(_ever_started(started), _paid_states(revenue_steps(started, company), spine))
     rows = with_figures(rows, _terms(subscriptions_in_force(started, company)))
-    rows = with_figures(rows, _payment(spine, billing_invoices, fx_rates, crm_accounts, company))
+    rows = with_figures(rows, _payment(spine, billing_invoices, fx_rates, account_hierarchy, company))
     rows = rows.left_join(_days_with_invoices(spine, billing_invoices), "as_of")
     return _columns(rows.join(spine.select("as_of", "day_12m_ago"), "as_of"))
 
 
-def started_subscriptions(spine: ir.Table, subscriptions: ir.Table, crm_accounts: ir.Table) -> ir.Table:
+def started_subscriptions(spine: ir.Table, subscriptions: ir.Table, hierarchy: ir.Table) -> ir.Table:
     """Subscriptions known and started at each as_of, trials too, under their surviving account.
 
     Adds `ends_on`, null while in force at as_of. An end counts from the day it became known on if that is later, so
     that the revenue of a past day is the same from every later as_of.
     """
     rows = known(subscriptions, spine)
-    rows = by_surviving_account(rows.filter(rows.start_date <= rows.as_of), crm_accounts, spine)
+    rows = by_surviving_account(rows.filter(rows.start_date <= rows.as_of), hierarchy)
     ends_on = ibis.greatest(rows.end_date, rows.end_known_on.fill_null(rows.end_date))
     is_over = rows.end_date.notnull() & (ends_on <= rows.as_of)
     return rows.mutate(ends_on=ibis.ifelse(is_over, ends_on, ibis.null("date")))
@@ -336,14 +336,14 @@ def _names(in_force: ir.Table, name: str, count: str) -> ir.Table:
 
 
 def _payment(
-    spine: ir.Table, invoices: ir.Table, fx_rates: ir.Table, crm_accounts: ir.Table, company: CompanyPolicy
+    spine: ir.Table, invoices: ir.Table, fx_rates: ir.Table, hierarchy: ir.Table, company: CompanyPolicy
 ) -> ir.Table:
     """Lateness of the invoices due in the last twelve months, and what is overdue at as_of, per account.
 
     Late = paid after the due day, or not paid by as_of although due before it (paid after as_of is unpaid).
     """
     rows = known(invoices, spine, "day_12m_ago")
-    rows = by_surviving_account(rows.filter(rows.issued_on <= rows.as_of), crm_accounts, spine)
+    rows = by_surviving_account(rows.filter(rows.issued_on <= rows.as_of), hierarchy)
     rates = exchange_rates(spine, fx_rates, "as_of").rename(rated_at="as_of", rated="currency")
     rows = rows.left_join(rates, [rows.as_of == rates.rated_at, rows.currency == rates.rated])
     is_paid = (rows.paid_on <= rows.as_of).fill_null(False)

@@ -5,7 +5,7 @@ Here: `account_signals`, from external signals. Not here: what a signal does to 
 
 from __future__ import annotations
 
-from segmentation_assets.extracts.contracts import CrmAccounts, ExternalSignals
+from segmentation_assets.extracts.contracts import ExternalSignals
 from segmentation_assets.policy.service import SignalsPolicy
 from segmentation_assets.profiles.facts import (
     accounts_of,
@@ -15,7 +15,7 @@ from segmentation_assets.profiles.facts import (
     within,
     zero_if_present,
 )
-from segmentation_assets.profiles.known import surviving_account
+from segmentation_assets.profiles.known import AccountHierarchy, survivors
 from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Integer, Snapshot, column
 from segmentation_assets.warehouse.registry import Table, table
@@ -45,7 +45,7 @@ class AccountSignals(Snapshot):
 @table(group="profiles")
 def account_signals(
     spine: Table[Spine],
-    crm_accounts: Table[CrmAccounts],
+    account_hierarchy: Table[AccountHierarchy],
     external_signals: Table[ExternalSignals],
     policy: SignalsPolicy,
 ) -> Table[AccountSignals]:
@@ -53,7 +53,7 @@ def account_signals(
 
     One row per as_of and known account; counts and weights of the signals observed in the policy's window.
     """
-    merged = surviving_account(crm_accounts, spine)
+    merged = survivors(account_hierarchy)
     rows = facts(external_signals, "observed_on", merged, spine)
     rows = rows.filter(within(rows, "observed_on", policy.window_days))
     sums = rows.group_by("as_of", "account_id").aggregate(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.extracts.contracts import CrmAccounts, SelfServiceSessions, SupportTickets
+from segmentation_assets.extracts.contracts import SelfServiceSessions, SupportTickets
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.service import SupportPolicy
 from segmentation_assets.profiles.company_day import company_day
@@ -21,7 +21,7 @@ from segmentation_assets.profiles.facts import (
     within,
     zero_if_present,
 )
-from segmentation_assets.profiles.known import surviving_account
+from segmentation_assets.profiles.known import AccountHierarchy, survivors
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Integer, Snapshot, column
@@ -82,7 +82,7 @@ class AccountSupport(Snapshot):
 @table(group="profiles")
 def account_support(
     spine: Table[Spine],
-    crm_accounts: Table[CrmAccounts],
+    account_hierarchy: Table[AccountHierarchy],
     account_revenue: Table[AccountRevenue],
     support_tickets: Table[SupportTickets],
     self_service_sessions: Table[SelfServiceSessions],
@@ -96,7 +96,7 @@ def account_support(
     and a first response or resolution dated after as_of has not happened. An account without tickets has 0 where the
     extract has any row by as_of, and null where it has none.
     """
-    merged = surviving_account(crm_accounts, spine)
+    merged = survivors(account_hierarchy)
     tickets = _with_days(support_tickets, company)
     rows = with_figures(accounts_of(merged), _ticket_figures(tickets, merged, spine, policy))
     rows = with_figures(rows, _self_service(self_service_sessions, merged, spine, policy))

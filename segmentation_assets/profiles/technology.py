@@ -8,7 +8,7 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.extracts.contracts import CrmAccounts, TechnologyInstalls
+from segmentation_assets.extracts.contracts import TechnologyInstalls
 from segmentation_assets.policy.service import TechnologyPolicy
 from segmentation_assets.profiles.facts import (
     accounts_of,
@@ -18,7 +18,7 @@ from segmentation_assets.profiles.facts import (
     within,
     zero_if_present,
 )
-from segmentation_assets.profiles.known import surviving_account
+from segmentation_assets.profiles.known import AccountHierarchy, survivors
 from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Flag, Integer, Snapshot, column
 from segmentation_assets.warehouse.registry import Table, table
@@ -64,7 +64,7 @@ class AccountTechnology(Snapshot):
 @table(group="profiles")
 def account_technology(
     spine: Table[Spine],
-    crm_accounts: Table[CrmAccounts],
+    account_hierarchy: Table[AccountHierarchy],
     technology_installs: Table[TechnologyInstalls],
     policy: TechnologyPolicy,
 ) -> Table[AccountTechnology]:
@@ -74,7 +74,7 @@ def account_technology(
     seen, exclusive; a tool seen several times, or at several merged accounts, counts once. Sophistication =
     `tools_weight` x min(tools ÷ `full_tools`, 1) + `complementary_weight` x complementary tools ÷ tools.
     """
-    merged = surviving_account(crm_accounts, spine)
+    merged = survivors(account_hierarchy)
     rows = with_figures(accounts_of(merged), _counts(_by_tool(technology_installs, merged, spine, policy)))
     present = first_fact(technology_installs, "first_seen")
     rows = zero_if_present(

@@ -11,7 +11,6 @@ import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import (
     BillingSubscriptions,
-    CrmAccounts,
     ProductFeatures,
     ProductUsage,
     ProductUsers,
@@ -19,7 +18,7 @@ from segmentation_assets.extracts.contracts import (
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.profiles import UsagePolicy
 from segmentation_assets.profiles.facts import with_figures
-from segmentation_assets.profiles.known import by_surviving_account, known, surviving_account
+from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known, survivors
 from segmentation_assets.profiles.revenue import (
     seat_periods,
     started_subscriptions,
@@ -47,6 +46,16 @@ class UsageDays(Contract):
 
     class Config:
         unique = ["usage_date", "account_id", "user_id"]
+
+
+class UsageLastDays(Snapshot):
+    """Up to which day is usage known?"""
+
+    usage_through: Day = column("The last day with usage on or before as_of.")
+    usage_lag_days: Integer = column("Days from usage_through to as_of.", unit="days", ge=0)
+
+    class Config:
+        unique = ["as_of"]
 
 
 class AccountUsage(Snapshot):
@@ -191,15 +200,28 @@ def usage_days(product_usage: Table[ProductUsage]) -> Table[UsageDays]:
     return rows.filter((rows.events > 0) | (rows.sessions > 0).fill_null(False))
 
 
+@table(group="profiles", reads={"usage_days": _LOOK_BACK})
+def usage_last_days(spine: Table[Spine], usage_days: Table[UsageDays]) -> Table[UsageLastDays]:
+    """Up to which day is usage known? One row per as_of by which there was any within the look-back.
+
+    All usage windows of as_of end there, so a late delivery does not look like a decline.
+    """
+    days = usage_days.select("usage_date").distinct()
+    found = spine.select("as_of").join(days, spine.as_of >= days.usage_date)
+    rows = found.group_by("as_of").aggregate(usage_through=found.usage_date.max())
+    return rows.mutate(usage_lag_days=rows.as_of.delta(rows.usage_through, unit="day"))
+
+
 @table(group="profiles", reads={"usage_days": _LOOK_BACK, "product_usage": _LOOK_BACK})
 def account_usage(
     spine: Table[Spine],
+    usage_last_days: Table[UsageLastDays],
     usage_days: Table[UsageDays],
     product_usage: Table[ProductUsage],
     product_users: Table[ProductUsers],
     product_features: Table[ProductFeatures],
     billing_subscriptions: Table[BillingSubscriptions],
-    crm_accounts: Table[CrmAccounts],
+    account_hierarchy: Table[AccountHierarchy],
     company: CompanyPolicy,
     usage: UsagePolicy,
 ) -> Table[AccountUsage]:
@@ -211,10 +233,10 @@ def account_usage(
     force on the days themselves. Trends compare the window with the one before; net of the median account's, a
     season or holiday is nobody's decline.
     """
-    started = started_subscriptions(spine, billing_subscriptions, crm_accounts)
+    started = started_subscriptions(spine, billing_subscriptions, account_hierarchy)
     periods = seat_periods(started, company)
-    accounts = _licensed_accounts(periods, _windows(spine, usage_days, usage))
-    raw = _raw_accounts(accounts, surviving_account(crm_accounts, spine))
+    accounts = _licensed_accounts(periods, _windows(usage_last_days, usage))
+    raw = _raw_accounts(accounts, survivors(account_hierarchy))
     users = _users(usage_days, _spans(raw, periods), product_users)
     use = _feature_use(product_usage, raw, product_users)
     in_force = subscriptions_in_force(started, company)
@@ -222,7 +244,7 @@ def account_usage(
     for figures in (
         _account_sums(users, accounts, usage),
         _mean_seats(periods, accounts),
-        _departments(users, product_users, crm_accounts, spine),
+        _departments(users, product_users, account_hierarchy, spine),
         _new_champions(users, usage),
         _feature_sums(use, known(product_features, spine), in_force),
         _paid_features(known(product_features, spine), in_force),
@@ -232,12 +254,9 @@ def account_usage(
     return _net_of_company(_columns(rows, usage))
 
 
-def _windows(spine: ir.Table, usage_days: ir.Table, usage: UsagePolicy) -> ir.Table:
+def _windows(last_days: ir.Table, usage: UsagePolicy) -> ir.Table:
     """Per as_of with usage known: `usage_through` and the first day of each window that ends there."""
-    days = usage_days.select("usage_date").distinct()
-    found = spine.select("as_of").join(days, spine.as_of >= days.usage_date)
-    rows = found.group_by("as_of").aggregate(usage_through=found.usage_date.max())
-    rows = rows.filter(rows.as_of.delta(rows.usage_through, unit="day") <= usage.max_lag_days)
+    rows = last_days.filter(last_days.usage_lag_days <= usage.max_lag_days).select("as_of", "usage_through")
     rows = rows.mutate(
         window_start=_before(rows.usage_through, usage.window_days - 1),
         prior_start=_before(rows.usage_through, 2 * usage.window_days - 1),
@@ -263,9 +282,9 @@ def _licensed_accounts(periods: ir.Table, windows: ir.Table) -> ir.Table:
     return now.select(*_KEY, seats_now="seats").join(windows, "as_of")
 
 
-def _raw_accounts(accounts: ir.Table, survivors: ir.Table) -> ir.Table:
+def _raw_accounts(accounts: ir.Table, merged_into: ir.Table) -> ir.Table:
     """`accounts` once per id that usage may name them by: their own, and those of accounts merged into them."""
-    merged = survivors.filter(survivors.account_id != survivors.surviving_account_id)
+    merged = merged_into.filter(merged_into.account_id != merged_into.surviving_account_id)
     merged = merged.select("as_of", raw_account_id="account_id", account_id="surviving_account_id")
     own = accounts.mutate(raw_account_id=accounts.account_id)
     return own.union(accounts.join(merged, _KEY).select(own.columns))
@@ -399,7 +418,7 @@ def _mean_seats(periods: ir.Table, accounts: ir.Table) -> ir.Table:
     return rows.group_by(*_KEY).aggregate(licensed_days=rows.window_days.sum(), **means)
 
 
-def _departments(users: ir.Table, product_users: ir.Table, crm_accounts: ir.Table, spine: ir.Table) -> ir.Table:
+def _departments(users: ir.Table, product_users: ir.Table, hierarchy: ir.Table, spine: ir.Table) -> ir.Table:
     """Departments of an account's users, and those with an active user in the window."""
     people = known(product_users, spine)
     people = people.filter(
@@ -409,7 +428,7 @@ def _departments(users: ir.Table, product_users: ir.Table, crm_accounts: ir.Tabl
         ~people.is_service_user.fill_null(False)
         & (people.deactivated_on.isnull() | (people.deactivated_on > people.as_of))
     )
-    licensed = by_surviving_account(people.select(*_KEY, "department").distinct(), crm_accounts, spine)
+    licensed = by_surviving_account(people.select(*_KEY, "department").distinct(), hierarchy)
     active = users.filter(users.days.notnull() & users.department.notnull())
     both = licensed.mutate(is_active=ibis.literal(0)).union(
         active.select(*_KEY, "department").distinct().mutate(is_active=ibis.literal(1))
@@ -562,22 +581,28 @@ def _per(value: ir.NumericValue, base: ir.NumericValue) -> ir.NumericValue:
 
 
 def _net_of_company(rows: ir.Table) -> ir.Table:
-    """Adds the trends less their median over the accounts of the same as_of that have one."""
-    for name in ("users_trend", "events_trend", "minutes_trend"):
-        median = _medians(rows, name)
-        joined = rows.left_join(median, rows.as_of == median.median_at)
-        rows = joined.mutate(**{f"{name}_net": joined[name] - joined.median}).drop("median_at", "median")
-    return rows
+    """Adds the trends less their median over the accounts of the same as_of that have one.
 
-
-def _medians(rows: ir.Table, name: str) -> ir.Table:
-    """Per as_of the exact median of a column without its nulls: the middle value, or the mean of the middle two."""
-    values = rows.filter(rows[name].notnull()).select("as_of", value=name)
+    Exact: the middle value, or the mean of the middle two. By windows rather than a join with itself, which would
+    compute everything above once more for each trend.
+    """
+    names = ("users_trend", "events_trend", "minutes_trend")
     day = ibis.window(group_by="as_of")
-    ranked = values.mutate(
-        place=ibis.row_number().over(ibis.window(group_by="as_of", order_by="value")),
-        accounts=values.value.count().over(day),
+    rows = rows.mutate(
+        **{
+            f"{name}_place": ibis.row_number().over(
+                ibis.window(group_by="as_of", order_by=[rows[name].isnull(), rows[name]])
+            )
+            for name in names
+        },
+        **{f"{name}_known": rows[name].count().over(day) for name in names},
     )
-    first, second = (ranked.accounts - 1) // 2, ranked.accounts // 2
-    middle = ranked.filter((ranked.place == first) | (ranked.place == second))
-    return middle.group_by(median_at="as_of").aggregate(median=middle.value.mean())
+    medians = {}
+    for name in names:
+        place, known_ones = rows[f"{name}_place"], rows[f"{name}_known"]
+        is_middle = (place == (known_ones - 1) // 2) | (place == known_ones // 2)
+        middle = ibis.ifelse(is_middle & rows[name].notnull(), rows[name], ibis.null("float64"))
+        medians[f"{name}_net"] = rows[name] - middle.mean().over(day)
+    return rows.mutate(**medians).drop(
+        *(f"{name}_place" for name in names), *(f"{name}_known" for name in names)
+    )
