@@ -23,6 +23,7 @@ RAW = "raw:"
 _WHOLE_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 _NUMBERS = (*_WHOLE_NUMBERS, "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
 _OFFSET = r":\d\d(\.\d+)?\s*(Z|[+-]\d\d(:?\d\d)?)$"
+_WHOLE_TEXT = r"[+-]?\d+(\.0{1,2})?"
 _EXPECTED: Mapping[str, str] = {
     "string": "text",
     "int64": "a whole number",
@@ -167,11 +168,13 @@ def _typed(expr: str, native: str, kind: dt.DataType, form: Format, zone: str) -
         return f"CAST({expr} AS BIGINT)", False
     if kind.is_floating() and base in _NUMBERS:
         return f"CAST({expr} AS DOUBLE)", False
-    number = f"TRY_CAST({_plain_number(expr, form) if native == 'VARCHAR' else expr} AS DOUBLE)"
+    plain = _plain_number(expr, form) if native == "VARCHAR" else expr
+    number = f"TRY_CAST({plain} AS DOUBLE)"
     if kind.is_floating():
         return number, True
-    # A cast rounds 5.5 to 6; a contract's whole number is one that has no other part.
-    return f"CASE WHEN {number} = floor({number}) THEN TRY_CAST({number} AS BIGINT) END", True
+    # A cast rounds 5.5 to 6; a whole number is one that has no other part. In text, 1.000 may be a thousand.
+    whole = f"regexp_full_match({plain}, '{_WHOLE_TEXT}')" if native == "VARCHAR" else f"{number} = floor({number})"
+    return f"CASE WHEN {whole} THEN TRY_CAST({number} AS BIGINT) END", True
 
 
 def _plain_number(expr: str, form: Format) -> str:

@@ -9,6 +9,8 @@ known, so that a day in the past is computed from what was known on that day.
 
 from __future__ import annotations
 
+from typing import Any
+
 import ibis.expr.types as ir
 
 from segmentation_assets.warehouse.contracts import (
@@ -45,7 +47,7 @@ def natural_key(contract: type[Contract]) -> tuple[str, ...]:
     return tuple(name for name in key_of(contract) if name not in HISTORY_COLUMNS)
 
 
-def _in_order(earlier: ir.Column, later: ir.Column) -> ir.BooleanValue:
+def _in_order(earlier: Any, later: Any) -> Any:
     """`later` is not before `earlier`, as far as both are known."""
     return earlier.isnull() | later.isnull() | (later >= earlier)
 
@@ -296,12 +298,12 @@ class Surveys(Extract):
     @row_rule
     def csat_from_1_to_5(cls, t: ir.Table) -> ir.BooleanValue:
         """A satisfaction answer is 1 to 5."""
-        return (t.kind != "csat") | t.score.isnull() | ((t.score >= 1) & (t.score <= 5))
+        return (t.kind != "csat") | t.score.isnull() | t.score.between(1, 5)
 
     @row_rule
     def ces_from_1_to_7(cls, t: ir.Table) -> ir.BooleanValue:
         """An effort answer is 1 to 7."""
-        return (t.kind != "ces") | t.score.isnull() | ((t.score >= 1) & (t.score <= 7))
+        return (t.kind != "ces") | t.score.isnull() | t.score.between(1, 7)
 
     class Config:
         unique = ["response_id", "known_from"]
@@ -489,31 +491,28 @@ class Quarantine(Contract):
 
 
 # Landing order: whatever a row refers to comes before it.
-EXTRACTS = tuple(
-    extract_table(contract, name, partition)
-    for name, contract, partition in (
-        ("crm_accounts", CrmAccounts, None),
-        ("product_features", ProductFeatures, None),
-        ("product_users", ProductUsers, None),
-        ("fx_rates", FxRates, None),
-        ("csm_roster", CsmRoster, None),
-        ("billing_subscriptions", BillingSubscriptions, None),
-        ("billing_invoices", BillingInvoices, None),
-        ("support_tickets", SupportTickets, None),
-        ("self_service_sessions", SelfServiceSessions, None),
-        ("marketing_engagement", MarketingEngagement, None),
-        ("interactions", Interactions, None),
-        ("surveys", Surveys, None),
-        ("technology_installs", TechnologyInstalls, None),
-        ("external_signals", ExternalSignals, None),
-        ("success_goals", SuccessGoals, None),
-        ("opportunities", Opportunities, None),
-        ("csm_time_entries", CsmTimeEntries, None),
-        ("custom_development", CustomDevelopment, None),
-        ("gtm_spend", GtmSpend, None),
-        ("leads", Leads, None),
-        ("product_usage", ProductUsage, "usage_date"),
-    )
+EXTRACTS = (
+    extract_table(CrmAccounts, "crm_accounts"),
+    extract_table(ProductFeatures, "product_features"),
+    extract_table(ProductUsers, "product_users"),
+    extract_table(FxRates, "fx_rates"),
+    extract_table(CsmRoster, "csm_roster"),
+    extract_table(BillingSubscriptions, "billing_subscriptions"),
+    extract_table(BillingInvoices, "billing_invoices"),
+    extract_table(SupportTickets, "support_tickets"),
+    extract_table(SelfServiceSessions, "self_service_sessions"),
+    extract_table(MarketingEngagement, "marketing_engagement"),
+    extract_table(Interactions, "interactions"),
+    extract_table(Surveys, "surveys"),
+    extract_table(TechnologyInstalls, "technology_installs"),
+    extract_table(ExternalSignals, "external_signals"),
+    extract_table(SuccessGoals, "success_goals"),
+    extract_table(Opportunities, "opportunities"),
+    extract_table(CsmTimeEntries, "csm_time_entries"),
+    extract_table(CustomDevelopment, "custom_development"),
+    extract_table(GtmSpend, "gtm_spend"),
+    extract_table(Leads, "leads"),
+    extract_table(ProductUsage, "product_usage", "usage_date"),
 )
 REQUIRED = ("crm_accounts", "billing_subscriptions")
 QUARANTINE = extract_table(Quarantine, "quarantine")

@@ -47,13 +47,14 @@ _ALWAYS, _FOREVER = "0001-01-01", "9999-12-31"
 def land_history(landing: Landing, spec: TableSpec) -> Landed:
     """Bring one extract up to date.
 
-    Raises SourceError where its source cannot be read, Refused where too many rows are bad; nothing is then published.
+    Raises SourceError where its source cannot be read, Refused where too many rows are bad: nothing is published.
     """
     drops = drops_of(landing.sources, spec.name)
     inputs = _inputs(landing, spec, drops)
     before = landing.facts(spec.name)
     if inputs is not None and before.get("inputs") == inputs:
-        return Landed(spec.name, *before["counts"], len(drops), skipped=True)
+        read, good, bad = before["counts"]
+        return Landed(spec.name, read, good, bad, len(drops), skipped=True)
     columns, reasons = _read(landing, spec, drops)
     reasons = _judge_duplicates(landing, spec, columns, reasons)
     read = landing.number(f"SELECT count(*) FROM {ROWS}") + _rejects(landing, spec)

@@ -222,7 +222,8 @@ def _unknown(value: Mapping[str, Any], lines: Lines) -> Iterator[str]:
 def _unknown_columns(name: str, mapping: Mapping[str, Any], lines: Lines) -> Iterator[str]:
     known = own_columns(name)
     for part in ("columns", "values"):
-        for column in mapping.get(part) if isinstance(mapping.get(part), dict) else ():
+        given = mapping.get(part)
+        for column in given if isinstance(given, dict) else ():
             if column not in known:
                 place = lines[("extracts", name, part, column)]
                 yield f"{place}: {name} has no column {column}{close_to(column, known)}"
