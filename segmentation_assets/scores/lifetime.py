@@ -13,7 +13,9 @@ that leaves at renewal t falls with t: alpha / (alpha + beta + t - 1).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
 
 import ibis
 import ibis.expr.types as ir
@@ -32,7 +34,8 @@ from segmentation_assets.warehouse.registry import Frame, Table, table
 
 UNKNOWN_SIZE = "unknown"
 COHORTS = (*SIZE_CLASSES, UNKNOWN_SIZE)
-METHODS = ("sBG", "churn_rate", "company_churn_rate", "cap")
+SBG = "sBG"
+METHODS = (SBG, "churn_rate", "company_churn_rate", "cap")
 _COHORT = "Size class as known at as_of: smb, mid_market, enterprise, or unknown."
 _LOG_BOUNDS = (-12.0, 12.0)
 """Where the search for log(alpha) and log(beta) stops: far beyond what data tell apart from no spread at all."""
@@ -159,17 +162,22 @@ def cohort_renewals(spine: Table[Spine], account_tenures: Table[AccountTenures])
 def clv_parameters(cohort_renewals: Frame[CohortRenewals], policy: LifetimePolicy) -> Frame[ClvParameters]:
     """How does retention of each size class behave, and is there enough history to say so?
 
-    One row per as_of and cohort. With enough accounts and renewals (policy) and at least one churn, alpha and beta
-    are the maximum-likelihood fit of the shifted-beta-geometric model to the counts. Without, the lifetime is
-    1 / churn rate, capped, and flagged; a cohort that has come to no renewal takes the company's churn rate.
+    One row per as_of and cohort. With enough accounts and renewals (policy), and accounts that left after their
+    first renewal, alpha and beta are the maximum-likelihood fit of the shifted-beta-geometric model to the counts.
+    Without, the lifetime is 1 / churn rate, capped, and flagged; a cohort that has come to no renewal takes the
+    company's churn rate.
     """
-    rows = []
-    for as_of, company in cohort_renewals.groupby("as_of", sort=True):
-        company_rate = _churn_rate(company)
-        for cohort, counts in company.groupby("cohort", sort=True):
-            rows.append({"as_of": as_of, "cohort": cohort} | _parameters(counts, company_rate, policy))
-    found = pd.DataFrame(rows, columns=["as_of", "cohort", *_PARAMETERS])
-    return found.astype(dict.fromkeys(("alpha", "beta", "churn_rate", "expected_years"), float))
+    histories = _histories(cohort_renewals)
+    company_rates = {
+        as_of: _churn_rate([h for (day, _), h in histories.items() if day == as_of]) for as_of, _ in histories
+    }
+    rows = [
+        {"as_of": as_of, "cohort": cohort} | _parameters(history, company_rates[as_of], policy)
+        for (as_of, cohort), history in histories.items()
+    ]
+    found = pd.DataFrame(rows, columns=pd.Index(["as_of", "cohort", *_PARAMETERS]))
+    floats = dict.fromkeys(("alpha", "beta", "churn_rate", "expected_years"), "float64")
+    return cast("Frame[ClvParameters]", found.astype(floats))
 
 
 @table(group="scores")
@@ -182,18 +190,18 @@ def clv_lifetimes(
     probability and undiscounted, each later one a year's discount less; what is already paid does not count.
     Accounts without a fit have the same lifetime at every tenure, undiscounted and flagged.
     """
-    oldest = cohort_renewals.groupby(["as_of", "cohort"], as_index=False)["renewal_year"].max()
+    histories = _histories(cohort_renewals)
     rows = []
-    for cohort in clv_parameters.merge(oldest, on=["as_of", "cohort"]).itertuples(index=False):
-        tenures = int(cohort.renewal_year) + 1
-        if cohort.method == "sBG":
-            lifetimes = residual_lifetimes(cohort.alpha, cohort.beta, policy.discount_rate, tenures)
+    for found in clv_parameters.to_dict("records"):
+        tenures = len(histories[found["as_of"], found["cohort"]].at_risk)
+        if found["method"] == SBG:
+            lifetimes = residual_lifetimes(found["alpha"], found["beta"], policy.discount_rate, tenures)
         else:
-            lifetimes = [cohort.expected_years] * tenures
-        shared = {"as_of": cohort.as_of, "cohort": cohort.cohort}
-        how = {"method": cohort.method, "is_flagged": cohort.is_flagged}
-        rows += [shared | {"tenure_years": n, "derl": years} | how for n, years in enumerate(lifetimes)]
-    return pd.DataFrame(rows, columns=["as_of", "cohort", "tenure_years", "derl", "method", "is_flagged"])
+            lifetimes = [found["expected_years"]] * tenures
+        shared = {name: found[name] for name in ("as_of", "cohort", "method", "is_flagged")}
+        rows += [shared | {"tenure_years": n, "derl": years} for n, years in enumerate(lifetimes)]
+    columns = ["as_of", "cohort", "tenure_years", "derl", "method", "is_flagged"]
+    return cast("Frame[ClvLifetimes]", pd.DataFrame(rows, columns=pd.Index(columns)))
 
 
 def full_years(start: ir.DateValue, end: ir.DateValue) -> ir.IntegerValue:
@@ -202,20 +210,28 @@ def full_years(start: ir.DateValue, end: ir.DateValue) -> ir.IntegerValue:
     return (end.year() - start.year() - is_before.cast("int32")).cast("int64")
 
 
+def has_a_fit(at_risk: Sequence[int], churned: Sequence[int]) -> bool:
+    """Whether the counts (item t - 1 is renewal t) have a fit: some accounts renewed, and some left later than first.
+
+    If all who ever left did so at their first renewal, the likelihood is highest where everybody else stays for good.
+    """
+    return sum(churned[1:]) > 0 and sum(at_risk) > sum(churned)
+
+
 def fit_sbg(at_risk: Sequence[int], churned: Sequence[int]) -> tuple[float, float]:
     """Maximum-likelihood (alpha, beta) of the shifted-beta-geometric model; item t - 1 is renewal t.
 
     The likelihood is that of a coin toss per account and renewal with churn probability
     alpha / (alpha + beta + t - 1), so accounts of any age count up to their last renewal.
-    Raises ValueError without a churn or without a renewal: no finite maximum exists then.
+    Raises ValueError for counts without a fit (`has_a_fit`).
     """
     from scipy.optimize import minimize  # noqa: PLC0415 - heavy, and only here
 
+    if not has_a_fit(at_risk, churned):
+        raise ValueError("no fit: nobody renewed, or nobody left after the first renewal")
     lost = np.asarray(churned, dtype=float)
     faced = np.asarray(at_risk, dtype=float)
     kept = faced - lost
-    if not lost.sum() or not kept.sum():
-        raise ValueError("no fit without at least one churn and one renewal")
     before = np.arange(len(faced), dtype=float)
 
     def loss(logs: np.ndarray) -> tuple[float, np.ndarray]:
@@ -256,31 +272,46 @@ def residual_lifetimes(alpha: float, beta: float, discount_rate: float, tenures:
     return lifetimes[::-1][:tenures]
 
 
+@dataclass(frozen=True)
+class _History:
+    """One cohort's renewals: item t is renewal year t, item 0 the first payment."""
+
+    at_risk: list[int]
+    churned: list[int]
+
+
+def _histories(cohort_renewals: pd.DataFrame) -> dict[tuple[Any, str], _History]:
+    """Per as_of and cohort, in order."""
+    rows = cohort_renewals.sort_values(by=["as_of", "cohort", "renewal_year"]).to_dict("records")
+    found: dict[tuple[Any, str], _History] = {}
+    for row in rows:
+        history = found.setdefault((row["as_of"], row["cohort"]), _History([], []))
+        history.at_risk.append(int(row["at_risk"]))
+        history.churned.append(int(row["churned"]))
+    return found
+
+
 _PARAMETERS = (
     "accounts", "renewal_years", "renewals", "churned", "alpha", "beta", "churn_rate", "expected_years", "method",
     "is_flagged",
 )  # fmt: skip
 
 
-def _parameters(counts: pd.DataFrame, company_rate: float | None, policy: LifetimePolicy) -> dict[str, object]:
+def _parameters(history: _History, company_rate: float | None, policy: LifetimePolicy) -> dict[str, Any]:
     """One cohort's row of `clv_parameters`, without its key."""
-    start = counts[counts["renewal_year"] == 0]
-    faced = counts[(counts["renewal_year"] > 0) & (counts["at_risk"] > 0)].sort_values("renewal_year")
-    churned, at_risk = int(faced["churned"].sum()), int(faced["at_risk"].sum())
+    accounts, at_risk, churned = history.at_risk[0], history.at_risk[1:], history.churned[1:]
+    renewal_years = sum(faced > 0 for faced in at_risk)
     found = {
-        "accounts": int(start["at_risk"].sum()),
-        "renewal_years": len(faced),
-        "renewals": at_risk - churned,
-        "churned": churned,
-        "alpha": None,
-        "beta": None,
-        "churn_rate": _churn_rate(counts),
-        "expected_years": None,
+        "accounts": accounts,
+        "renewal_years": renewal_years,
+        "renewals": sum(at_risk) - sum(churned),
+        "churned": sum(churned),
+        "churn_rate": _churn_rate([history]),
     }
-    enough = found["accounts"] >= policy.min_accounts and len(faced) >= policy.min_renewals
-    if enough and churned and at_risk > churned:
-        alpha, beta = fit_sbg(faced["at_risk"].tolist(), faced["churned"].tolist())
-        return found | {"alpha": alpha, "beta": beta, "method": "sBG", "is_flagged": False}
+    enough = accounts >= policy.min_accounts and renewal_years >= policy.min_renewals
+    if enough and has_a_fit(at_risk, churned):
+        alpha, beta = fit_sbg(at_risk, churned)
+        return found | {"alpha": alpha, "beta": beta, "method": SBG, "is_flagged": False}
     method, rate = next(_churn_rates(found["churn_rate"], company_rate))
     years = min(1 / rate, policy.longest_unfitted_years) if rate else policy.longest_unfitted_years
     return found | {"expected_years": years, "method": method, "is_flagged": True}
@@ -295,8 +326,8 @@ def _churn_rates(own: float | None, company: float | None) -> Iterator[tuple[str
     yield "cap", 0.0
 
 
-def _churn_rate(counts: pd.DataFrame) -> float | None:
+def _churn_rate(histories: Iterable[_History]) -> float | None:
     """Share that left of all renewals that came up; null if none did."""
-    faced = counts[counts["renewal_year"] > 0]
-    at_risk = int(faced["at_risk"].sum())
-    return int(faced["churned"].sum()) / at_risk if at_risk else None
+    cohorts = list(histories)
+    at_risk = sum(sum(h.at_risk[1:]) for h in cohorts)
+    return sum(sum(h.churned[1:]) for h in cohorts) / at_risk if at_risk else None

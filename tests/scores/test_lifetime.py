@@ -46,11 +46,25 @@ def test_the_fit_gives_the_published_parameters_and_projection():
     assert survival(alpha, beta, 12)[8:] == pytest.approx(NEXT_FIVE, abs=5e-4)
 
 
-def test_no_fit_without_churn_or_without_renewal():
-    with pytest.raises(ValueError, match="at least one churn and one renewal"):
-        fit_sbg([50, 50], [0, 0])
-    with pytest.raises(ValueError, match="at least one churn and one renewal"):
-        fit_sbg([50], [50])
+@pytest.mark.parametrize(
+    ("at_risk", "churned"),
+    [
+        ([50, 50], [0, 0]),
+        ([50], [50]),
+        ([50, 40, 30], [5, 0, 0]),  # whoever stays, stays for good: alpha and beta run to 0
+    ],
+)
+def test_counts_without_a_fit(at_risk, churned):
+    with pytest.raises(ValueError, match="nobody renewed, or nobody left after the first renewal"):
+        fit_sbg(at_risk, churned)
+
+
+def test_churn_that_does_not_fall_is_a_constant_rate():
+    # 10 % at each renewal, and a rising rate: no spread between accounts to be seen, so the pooled rate holds.
+    alpha, beta = fit_sbg([1000, 900, 810], [100, 90, 81])
+    assert alpha / (alpha + beta) == pytest.approx(0.1, abs=1e-4)
+    alpha, beta = fit_sbg([1000, 950, 850], [50, 100, 150])
+    assert alpha / (alpha + beta) == pytest.approx(300 / 2800, abs=1e-3)
 
 
 @settings(max_examples=25, deadline=None)
