@@ -21,6 +21,14 @@ from segmentation_assets.warehouse.contracts import Snapshot, column
 from segmentation_assets.warehouse.registry import Table, table
 
 ONBOARDING = "onboarding"
+COHORT_INPUTS = (
+    "lifecycle_stage",
+    "active_users_28d",
+    "active_users_prior_28d",
+    "mau_seat_share",
+    "users_trend_net",
+    "events_trend_net",
+)
 
 
 class BehavioralScores(Snapshot):
@@ -65,7 +73,7 @@ def behavioral_scores(
     One row per live account.
     """
     rows = live_accounts(account_profiles, spine)
-    scored = weigh(rows, "behavioral_score", parts(policy))
+    scored = weigh(rows, "behavioral_score", parts(policy), keep=COHORT_INPUTS)
     known = scored.select(
         *KEY,
         "behavioral_score",

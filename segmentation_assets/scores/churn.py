@@ -22,6 +22,8 @@ from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Snapshot, column
 from segmentation_assets.warehouse.registry import Table, table
 
+PROFILE_INPUTS = ("single_champion", "overdue_days", "sentiment", "days_to_renewal", "signal_weight_180d")
+
 
 def _log_odds(part: str) -> Any:
     return column(f"{part}: what it adds to the log-odds; 0 where it does not apply or is unknown.", unit="log-odds")
@@ -83,9 +85,10 @@ def contributions(
 
 
 def risk_inputs(account_profiles: ir.Table, behavioral_scores: ir.Table) -> ir.Table:
-    """Profiles with the behavioral cohort."""
+    """What the parts read: columns of the profile, and the behavioral cohort."""
+    profiles = account_profiles.select(*KEY, *PROFILE_INPUTS)
     cohorts = behavioral_scores.select(*KEY, "behavioral_cohort")
-    joined = account_profiles.left_join(cohorts, list(KEY))
+    joined = profiles.left_join(cohorts, list(KEY))
     return joined.drop(*(name for name in joined.columns if name.endswith("_right")))
 
 

@@ -52,7 +52,7 @@ def firmographic_scores(
     rest. One row per live account.
     """
     rows = live_accounts(account_profiles, spine)
-    scored = weigh(rows, "firmographic_score", parts(policy))
+    scored = weigh(rows, "firmographic_score", parts(policy), keep=("employees", "annual_revenue"))
     return scored.select(
         *KEY,
         "firmographic_score",

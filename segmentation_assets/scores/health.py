@@ -14,7 +14,7 @@ from segmentation_assets.policy.scores import HealthPolicy, Scale
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores import parts as score_parts
 from segmentation_assets.scores.live import live_accounts
-from segmentation_assets.scores.parts import KEY, TOP, Part, adjust, on_scale, points, score_column, weigh
+from segmentation_assets.scores.parts import KEY, TOP, Part, adjust, on_scale, points, score_column, weigh, weigh_each
 from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Flag, Snapshot, column
 from segmentation_assets.warehouse.registry import Table, table
@@ -70,17 +70,16 @@ def health_scores(
     behind three good ones. One row per live account; null where nothing of a dimension is known.
     """
     rows = live_accounts(account_profiles, spine)
-    for dimension in DIMENSIONS:
-        rows = weigh(rows, f"{dimension}_health", dimension_parts(policy)[dimension])
-    mean = weigh(rows, "health_score", overall_parts(policy))
+    parts = dimension_parts(policy)
+    dimensions = weigh_each(rows, {f"{name}_health": found for name, found in parts.items()}, keep=())
+    mean = weigh(dimensions, "health_score", overall_parts(policy))
     weakest = ibis.least(*(_or_above_all(mean, dimension) for dimension in DIMENSIONS))
     capped = adjust(mean, "health_score", "cap", ibis.least(mean.health_score, weakest + policy.cap_above_weakest))
-    dimension_columns = (part.column for found in dimension_parts(policy).values() for part in found)
     return capped.select(
         *KEY,
         "health_score",
         *(f"{dimension}_health" for dimension in DIMENSIONS),
-        *dimension_columns,
+        *(part.column for found in parts.values() for part in found),
         *(part.column for part in overall_parts(policy)),
         "cap_points",
         weakest_dimension=_weakest(capped),

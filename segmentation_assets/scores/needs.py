@@ -53,7 +53,7 @@ def needs_scores(
     it is known, else null; that an account pays for one product tells nothing. One row per live account.
     """
     rows = live_accounts(account_profiles, spine)
-    decided = rows.mutate(needs_rule=needs_rule(rows, policy))
+    decided = rows.select(*KEY, needs_rule=needs_rule(rows, policy))
     profiled = decided.mutate(needs_profile=profile_of(decided.needs_rule, policy))
     scored = weigh(profiled, "needs_score", parts(policy))
     return scored.select(*KEY, "needs_profile", "needs_score", "needs_rule", "profile_points")

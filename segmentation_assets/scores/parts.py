@@ -17,7 +17,7 @@ The convention between the score tables and `score_contributions`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
@@ -88,17 +88,27 @@ def mean_of(values: Sequence[ir.Value]) -> ir.Value:
     return _sum_of_known(values) / known.nullif(0)
 
 
-def weigh(rows: ir.Table, score: str, parts: Sequence[Part]) -> ir.Table:
+def weigh(rows: ir.Table, score: str, parts: Sequence[Part], keep: Sequence[str] | None = None) -> ir.Table:
     """`rows` with the points of each part and the score: the weighted mean of the values that are known (0-100).
 
-    The weights of absent parts go to the present ones in proportion; with none present the score is null.
+    The weights of absent parts go to the present ones in proportion; with none present the score is null. `keep`
+    names the columns of `rows` that are still needed beside the key (all, if not said): wide tables are slow.
     """
-    valued = rows.mutate(**{p.column: _value(p, rows) for p in parts})
-    weights = _weights_present(valued, parts)
-    shared = valued.mutate(**{p.column: valued[p.column] * _weight(p) / weights for p in parts})
-    total = _sum_of_known([shared[p.column] for p in parts])
-    # Renormalised weights may sum to a hair above one; a score may not leave its range for that.
-    return shared.mutate(**{score: ibis.ifelse(total > TOP, TOP, total)})
+    return weigh_each(rows, {score: parts}, keep)
+
+
+def weigh_each(rows: ir.Table, scores: Mapping[str, Sequence[Part]], keep: Sequence[str] | None = None) -> ir.Table:
+    """`weigh` for several scores that do not need one another, in one step."""
+    kept = rows.columns if keep is None else (*KEY, *keep)
+    everything = [part for parts in scores.values() for part in parts]
+    valued = rows.select(*kept, **{part.column: _value(part, rows) for part in everything})
+    made: dict[str, ir.Value] = {}
+    for score, parts in scores.items():
+        weights = _present_weight([(valued[part.column], part.weight) for part in parts])
+        for part in parts:
+            made[part.column] = valued[part.column] * _weight(part) / weights
+        made[score] = _weighted_mean(valued, parts, weights)
+    return valued.mutate(**made)
 
 
 def add_up(rows: ir.Table, score: str, parts: Sequence[Part]) -> ir.Table:
@@ -169,8 +179,10 @@ def _weight(part: Part) -> float:
     return float(part.weight)
 
 
-def _weights_present(valued: ir.Table, parts: Iterable[Part]) -> ir.Value:
-    return _present_weight([(valued[p.column], p.weight) for p in parts])
+def _weighted_mean(valued: ir.Table, parts: Sequence[Part], weights: ir.Value) -> ir.Value:
+    total = reduce(add, [valued[part.column].fill_null(0.0) * _weight(part) for part in parts])
+    # Rounding may lift a mean of full marks a hair above them; a score may not leave its range for that.
+    return ibis.ifelse(weights.notnull(), ibis.least(total / weights, TOP), ibis.null("float64"))
 
 
 def _present_weight(points: Iterable[tuple[ir.Value, float | None]]) -> ir.Value:

@@ -17,6 +17,7 @@ from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Snapshot, column
 from segmentation_assets.warehouse.registry import Table, table
 
+TOOLS = ("complementary_tools", "competitor_tools", "legacy_tools", "sophistication", "consolidation")
 STANCES = ("displacing", "complementing", "neutral")
 
 
@@ -59,7 +60,7 @@ def technographic_scores(
     the number of tools grows or shrinks. Null where no installs are on record. One row per live account.
     """
     rows = live_accounts(account_profiles, spine)
-    scored = weigh(rows, "technographic_score", parts(policy))
+    scored = weigh(rows, "technographic_score", parts(policy), keep=TOOLS)
     return scored.select(
         *KEY,
         "technographic_score",

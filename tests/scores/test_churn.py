@@ -12,6 +12,7 @@ from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores.behavioral import BehavioralScores
 from segmentation_assets.scores.churn import churn_risk, contributions
 from tests.frames import given, spine
+from tests.scores.profiles import stored
 
 DAY = date(2024, 3, 4)
 POLICY = load_policy().churn
@@ -28,7 +29,7 @@ def scored(cohort="Steady State", **profile):
     profiles = given(AccountProfiles, [{"as_of": DAY, "account_id": "a", "is_live": True, **CALM, **profile}])
     cohorts = [{"as_of": DAY, "account_id": "a", "behavioral_cohort": cohort}]
     behavior = given(BehavioralScores, cohorts)
-    made = churn_risk(profiles, behavior, spine(DAY), POLICY)
+    made = stored(churn_risk(profiles, behavior, spine(DAY), POLICY))
     return made, contributions(made, profiles, behavior, POLICY)
 
 

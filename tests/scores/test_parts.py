@@ -158,7 +158,9 @@ VALUE = st.none() | st.floats(0, 100)
     cap=st.floats(0, 100),
 )
 def test_contributions_sum_to_the_score_and_the_score_stays_in_range(rows, weights, cap):
-    given_rows = table(**{name: numbers(*values) for name, values in zip("xyz", zip(*rows, strict=True), strict=True)})
+    given_rows = table(
+        **{name: numbers(*values) for name, values in zip("xyz", zip(*rows, strict=True), strict=True)}
+    )
     parts = [own(name, weight) for name, weight in zip("xyz", weights, strict=True)]
     scored = weigh(given_rows, "score", parts)
     capped = adjust(scored, "score", "cap", ibis.least(scored.score, cap))

@@ -1,0 +1,47 @@
+"""Account profiles by hand for the score tests: one day, accounts by name, all live unless said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from segmentation_assets.profiles.profiles import AccountProfiles
+from tests.frames import given
+
+DAY = date(2024, 3, 4)
+
+
+def profiles(accounts: Mapping[str, Mapping[str, Any]]) -> ir.Table:
+    """Profiles of these accounts; what is not said is unknown."""
+    return given(
+        AccountProfiles,
+        [{"as_of": DAY, "is_live": True, **columns, "account_id": name} for name, columns in accounts.items()],
+    )
+
+
+def stored(table: ir.Table) -> ir.Table:
+    """The rows of the table, computed once, as contributions read them."""
+    return ibis.memtable(table.to_pyarrow())
+
+
+def by_account(table: ir.Table) -> pd.DataFrame:
+    """The table of one day as a frame by account, with None for what is null."""
+    frame = table.execute().drop(columns="as_of").set_index("account_id")
+    return frame.astype(object).where(frame.notna(), None)
+
+
+def assert_sums(scores: ir.Table, contributions: ir.Table, names: Mapping[str, str]) -> None:
+    """The parts of every account sum to each score (name in contributions: column); a null score has none."""
+    frame, long = scores.execute().set_index("account_id"), contributions.execute()
+    assert set(long.score) <= set(names)
+    assert not long.duplicated(["account_id", "score", "part"]).any()
+    for name, column in names.items():
+        sums = long[long.score == name].groupby("account_id").points.sum()
+        known = frame[column].dropna()
+        assert sorted(sums.index) == sorted(known.index)
+        assert ((sums - known).abs() < 1e-9).all()

@@ -1,0 +1,142 @@
+"""Four kinds of health by hand, the cap, the weakest dimension, and what is unknown."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segmentation_assets.policy.model import load_policy
+from segmentation_assets.scores.health import DIMENSIONS, contributions, health_scores
+from tests.frames import spine
+from tests.scores.profiles import DAY, assert_sums, by_account, profiles, stored
+
+POLICY = load_policy().health
+FULL = {
+    "key_events_per_active_user": 60.0,
+    "mau_seat_share": 0.6,
+    "error_rate": 0.06,
+    "touches_90d": 2,
+    "meetings_90d": 1,
+    "responsiveness": 0.4,
+    "nps": 25.0,
+    "csat": 3.0,
+    "sentiment": 0.3,
+    "goals_met_share": 0.75,
+    "mean_days_late": 15.0,
+    "overdue_days": 60,
+    "negative_weight_180d": -0.4,
+}
+PRODUCT = 40 + 40 * 0.75 + 20 * 0.40
+RELATIONSHIP = 25 * 0.5 + 25 * 0.5 + 20 * 0.75 + 15 * 0.4 + 15 * 0.8
+FINANCIAL = 35 * 0.70 + 40 * 0.25 + 25 * 0.60
+
+
+def scored(accounts):
+    return by_account(health_scores(profiles(accounts), spine(DAY), POLICY))
+
+
+def test_each_dimension_by_hand():
+    row = scored({"a": FULL}).loc["a"]
+    assert row.product_health == pytest.approx(PRODUCT)
+    assert row.relationship_health == pytest.approx(RELATIONSHIP)
+    assert row.outcome_health == pytest.approx(75)
+    assert row.financial_health == pytest.approx(FINANCIAL)
+    mean = (35 * PRODUCT + 25 * RELATIONSHIP + 20 * 75 + 20 * FINANCIAL) / 100
+    assert mean == pytest.approx(66.7)
+    assert row.health_score == pytest.approx(mean)  # under the weakest, financial 49.5, + 25
+    assert (row.weakest_dimension, row.is_capped, row.cap_points) == ("financial", False, 0)
+
+
+def test_the_weakest_dimension_caps_the_mean():
+    good = {"key_events_per_active_user": 60.0, "mau_seat_share": 0.8, "error_rate": 0.0, "goals_met_share": 1.0}
+    found = scored(
+        {
+            "nothing paid": {**good, "overdue_days": 90},
+            "just under": {"mau_seat_share": 0.8, "goals_met_share": 0.5},
+            "no goal met": {**good, "goals_met_share": 0.0},
+        }
+    )
+    # Mean (35 + 20) / 75 = 73.3, weakest 0.
+    row = found.loc["nothing paid"]
+    assert (row.health_score, row.weakest_dimension, row.is_capped) == (25, "financial", True)
+    assert row.cap_points == pytest.approx(25 - 5500 / 75)
+    # Mean (35 x 100 + 20 x 50) / 55 = 81.8, capped at 75.
+    assert (found.health_score["just under"], found.is_capped["just under"]) == (75, True)
+    assert (found.health_score["no goal met"], found.weakest_dimension["no goal met"]) == (25, "outcome")
+
+
+def test_a_mean_at_the_cap_is_not_capped():
+    # Product 100 and outcome 31.25: mean (35 x 100 + 20 x 31.25) / 55 = 75; outcome 50: mean 81.8, cap 75.
+    policy = POLICY.model_copy(update={"cap_above_weakest": 43.75})
+    inputs = profiles({"a": {"mau_seat_share": 0.8, "goals_met_share": 0.3125}})
+    row = by_account(health_scores(inputs, spine(DAY), policy)).loc["a"]
+    assert (row.health_score, row.is_capped) == (75, False)
+
+
+def test_unknown_dimensions_leave_their_weight_to_the_rest():
+    found = scored({"goals only": {"goals_met_share": 0.6}, "nothing": {}})
+    row = found.loc["goals only"]
+    assert (row.health_score, row.weakest_dimension, row.is_capped) == (pytest.approx(60), "outcome", False)
+    assert row.product_health is None
+    assert row.product_points is None
+    assert found.loc["nothing"].isna().all()
+
+
+def test_equally_weak_dimensions_are_named_in_the_stated_order():
+    found = scored(
+        {
+            "product and outcome": {"mau_seat_share": 0.4, "goals_met_share": 0.5},
+            "relationship and financial": {"responsiveness": 0.4, "overdue_days": 30},
+        }
+    )
+    assert found.weakest_dimension.to_dict() == {
+        "product and outcome": "product",
+        "relationship and financial": "relationship",
+    }
+
+
+def test_one_kind_of_touch_is_enough_and_no_touch_is_known():
+    found = scored(
+        {"meetings": {"meetings_90d": 3}, "none": {"touches_90d": 0, "meetings_90d": 0}, "unknown": {"nps": 0.0}}
+    )
+    assert found.engagement_points.to_dict() == {"meetings": 50, "none": 0, "unknown": None}
+
+
+def test_good_news_does_not_make_up_for_late_payment():
+    found = scored({"good": {"negative_weight_180d": 0.0}, "bad": {"negative_weight_180d": -2.0}})
+    assert found.financial_health.to_dict() == {"good": 100, "bad": 0}
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "mau_seat_share": st.none() | st.floats(0, 2),
+                "error_rate": st.none() | st.floats(0, 1),
+                "nps": st.none() | st.floats(-100, 100),
+                "csat": st.none() | st.floats(1, 5),
+                "goals_met_share": st.none() | st.floats(0, 1),
+                "overdue_days": st.none() | st.integers(0, 400),
+                "negative_weight_180d": st.none() | st.floats(-5, 0),
+            }
+        ),
+        min_size=1,
+        max_size=15,
+    )
+)
+def test_overall_health_is_capped_and_explained_for_any_account(accounts):
+    inputs = profiles({str(i): account for i, account in enumerate(accounts)})
+    scores = stored(health_scores(inputs, spine(DAY), POLICY))
+    names = {name: name for name in ("health_score", *(f"{d}_health" for d in DIMENSIONS))}
+    assert_sums(scores, contributions(scores, inputs, POLICY), names)
+    for _, row in by_account(scores).iterrows():
+        known = {d: row[f"{d}_health"] for d in DIMENSIONS if row[f"{d}_health"] is not None}
+        if not known:
+            assert row.health_score is None
+            continue
+        weights = {d: getattr(POLICY.weights, d) for d in known}
+        mean = sum(weights[d] * known[d] for d in known) / sum(weights.values())
+        assert row.health_score == pytest.approx(min(mean, min(known.values()) + 25), abs=1e-9)
+        assert known[row.weakest_dimension] == min(known.values())
