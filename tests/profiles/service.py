@@ -12,6 +12,7 @@ from typing import Any
 import ibis
 import pandas as pd
 
+from segmentation_assets.extracts.contracts import CrmAccounts
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.warehouse.enforcement import enforce
 from segmentation_assets.warehouse.registry import CATALOGUE, call
@@ -45,7 +46,11 @@ def computed(
         name: getattr(DEFAULT, name).model_copy(update=dict(values)) for name, values in (policy or {}).items()
     }
     sections = DEFAULT.model_copy(update=changed).sections
-    expr = call(spec, {**tables, "spine": spine(*(days or (AS_OF,)))}, sections, "test")
+    tables["spine"] = spine(*(days or (AS_OF,)))
+    if "account_hierarchy" in tables:
+        crm = {"spine": tables["spine"], "crm_accounts": given(CrmAccounts, rows["crm_accounts"])}
+        tables["account_hierarchy"] = call(CATALOGUE["account_hierarchy"], crm, sections, "test")
+    expr = call(spec, tables, sections, "test")
     made = ibis.memtable(BACKEND.to_pyarrow(expr))
     verdict = enforce(spec.contract, made, BACKEND.execute)
     assert verdict.passed, verdict.describe()
