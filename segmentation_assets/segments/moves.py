@@ -230,7 +230,7 @@ def _segment_causes(rows: ir.Table) -> list[Cause]:
 def _tier_causes(rows: ir.Table) -> list[Cause]:
     usage = ibis.ifelse(rows.now_has_growth_usage, "usage and health reach Growth", "usage or health below Growth")
     return [
-        ("strategic_evidence", _differs(rows, "strategic_evidence"), _from_to(rows, "strategic_evidence")),
+        ("strategic_evidence", _differs(rows, "strategic_evidence"), _from_to(rows, "strategic_evidence", "none")),
         ("expansion", _differs(rows, "growth_evidence"), _from_to(rows, "growth_evidence")),
         ("expansion", _differs(rows, "has_little_to_expand"), _numbers(rows, "expansion_score")),
         ("usage_or_health", _differs(rows, "has_growth_usage"), usage),
@@ -243,8 +243,8 @@ def _differs(rows: ir.Table, name: str) -> ir.BooleanValue:
     return (old != now).fill_null(old.isnull() != now.isnull())
 
 
-def _from_to(rows: ir.Table, name: str) -> ir.StringValue:
-    old, now = rows[f"old_{name}"].fill_null("unknown"), rows[f"now_{name}"].fill_null("unknown")
+def _from_to(rows: ir.Table, name: str, missing: str = "unknown") -> ir.StringValue:
+    old, now = rows[f"old_{name}"].fill_null(missing), rows[f"now_{name}"].fill_null(missing)
     return ibis.literal(name.replace("_", " ") + " ") + old + " to " + now
 
 

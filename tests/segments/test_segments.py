@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from segmentation_assets.policy.model import load_policy
+from segmentation_assets.policy.segments import SEGMENTS, TIERS
+from segmentation_assets.profiles.profiles import AccountProfiles
+from segmentation_assets.scores.behavioral import BehavioralScores
+from segmentation_assets.scores.churn import ChurnRisk
+from segmentation_assets.scores.composite import CompositeScores
+from segmentation_assets.scores.expansion import ExpansionScores
+from segmentation_assets.scores.firmographic import FirmographicScores
+from segmentation_assets.scores.health import HealthScores
+from segmentation_assets.segments.candidates import SegmentCandidates
+from segmentation_assets.segments.grid import SegmentStates
+from segmentation_assets.segments.segments import Segments, segment_mix, segments
+from tests.frames import given, spine
+
+POLICY = load_policy()
+DAY = date(2026, 5, 6)
+SOURCES = {
+    "segment_states": SegmentStates,
+    "segment_candidates": SegmentCandidates,
+    "account_profiles": AccountProfiles,
+    "composite_scores": CompositeScores,
+    "firmographic_scores": FirmographicScores,
+    "behavioral_scores": BehavioralScores,
+    "expansion_scores": ExpansionScores,
+    "health_scores": HealthScores,
+    "churn_risk": ChurnRisk,
+}
+DEFAULTS = {
+    "arr": 15_000.0,
+    "segment": "Growth",
+    "candidate_segment": "Growth",
+    "rule_id": "exact:Growth",
+    "coverage_tier": "Core",
+    "candidate_tier": "Core",
+}
+
+
+def segments_of(*accounts: dict) -> list[dict]:
+    """Segments of accounts whose columns are given by name, whatever table they stand in."""
+    tables = {}
+    for name, contract in SOURCES.items():
+        columns = contract.to_schema().columns
+        rows = [
+            {"as_of": DAY, "account_id": f"a{i:03}"} | {k: v for k, v in (DEFAULTS | a).items() if k in columns}
+            for i, a in enumerate(accounts)
+        ]
+        tables[name] = given(contract, rows)
+    found = segments(spine(DAY), **tables, treatment=POLICY.treatment, micro=POLICY.micro_segment)
+    return found.order_by("account_id").execute().to_dict("records")
+
+
+def test_what_follows_from_the_segment():
+    rows = {
+        row["segment"]: (row["pricing_model"], row["message_track"], row["territory"])
+        for row in segments_of(*({"segment": name, "region": "EMEA"} for name in SEGMENTS))
+    }
+    assert rows == {
+        "Strategic": ("value-based", "account-specific", "named accounts, EMEA"),
+        "Growth": ("value-based", "segment-specific", "field sales, EMEA"),
+        "Efficient": ("usage-based", "product-led", "inside sales, EMEA"),
+        "At-Risk": ("frozen", "account-specific", "retention desk, EMEA"),
+        "Long-Tail": ("self-serve", "self-service", "digital, all regions"),
+    }
+
+
+def test_territory_and_overlay_of_an_account_that_we_know_nothing_of():
+    plain, industry, both = segments_of(
+        {}, {"industry": "Retail"}, {"industry": "Retail", "primary_use_case": "Reporting"}
+    )
+    assert plain["territory"] == "field sales, all regions"
+    assert plain["overlay"] is None
+    assert industry["overlay"] == "Retail x any"
+    assert both["overlay"] == "Retail x Reporting"
+
+
+def test_where_segment_and_tier_name_different_levels_of_care():
+    pairs = [(segment, tier) for segment in SEGMENTS for tier in TIERS]
+    rows = segments_of(*({"segment": s, "coverage_tier": t} for s, t in pairs))
+    agree = {pair for pair, row in zip(pairs, rows, strict=True) if not row["has_tier_conflict"]}
+    assert agree == {
+        ("Strategic", "Strategic"), ("Growth", "Growth"), ("Efficient", "Core"), ("Long-Tail", "Long-Tail"),
+        ("At-Risk", "Strategic"), ("At-Risk", "Growth"), ("At-Risk", "Core"),
+    }  # fmt: skip
+    text = rows[pairs.index(("Growth", "Core"))]["tier_conflict"]
+    assert text == "segment Growth goes with tier Growth, the tier is Core"
+    assert all((row["tier_conflict"] is not None) == row["has_tier_conflict"] for row in rows)
+
+
+def test_pending():
+    waits, settled = segments_of({"candidate_segment": "Strategic", "candidate_tier": "Growth"}, {})
+    assert (waits["is_pending"], waits["is_tier_pending"]) == (True, True)
+    assert (settled["is_pending"], settled["is_tier_pending"]) == (False, False)
+
+
+DECLINE = {"active_users_prior_28d": 5, "users_trend": -0.3, "users_trend_net": -0.2}
+SIGNALS = [
+    ({}, "stable", ""),
+    ({"new_champions": 1}, "expansion_ready", "new champions"),
+    ({"new_champions": 0}, "stable", ""),
+    (
+        {"users_trend": 0.3, "users_trend_net": 0.2, "active_users_prior_28d": 5, "competitor_displaced_90d": True},
+        "expansion_ready",
+        "adoption surge, competitor displaced",
+    ),
+    ({"users_trend": 0.3, "users_trend_net": 0.19, "active_users_prior_28d": 5}, "stable", ""),
+    (DECLINE, "at_risk", "usage declining"),
+    (DECLINE | {"active_users_prior_28d": 4}, "stable", ""),
+    (DECLINE | {"users_trend_net": -0.19}, "stable", ""),
+    # Everybody's summer: the account shrinks, the company shrinks as much.
+    (DECLINE | {"users_trend": -0.3, "users_trend_net": 0.0}, "stable", ""),
+    # The company grows faster than the account: that is no decline.
+    (DECLINE | {"users_trend": 0.1, "users_trend_net": -0.3}, "stable", ""),
+    ({"active_users_prior_28d": 9, "events_trend": -0.5, "events_trend_net": -0.4}, "at_risk", "usage declining"),
+    ({"sentiment": -0.31}, "at_risk", "negative sentiment"),
+    ({"sentiment": -0.3}, "stable", ""),
+    ({"overdue_days": 31}, "at_risk", "late payments"),
+    ({"overdue_days": 30, "invoices_late_12m": 2}, "stable", ""),
+    ({"invoices_late_12m": 3, "new_champions": 2}, "at_risk", "late payments"),
+    ({"csat": 4.5, "firmographic_score": 70.0}, "advocate", "satisfied and a good fit"),
+    ({"nps": 50.0, "firmographic_score": 70.0}, "advocate", "satisfied and a good fit"),
+    ({"csat": 4.5, "firmographic_score": 69.0}, "stable", ""),
+    ({"csat": 4.5}, "stable", ""),
+    ({"firmographic_score": 99.0}, "stable", ""),
+]
+
+
+def test_micro_segment_and_its_reason():
+    rows = segments_of(*(columns for columns, _, _ in SIGNALS))
+    found = [(row["micro_segment"], row["micro_segment_reason"]) for row in rows]
+    assert found == [(micro, reason) for _, micro, reason in SIGNALS]
+
+
+def test_neither_micro_segment_nor_override_changes_segment_or_tier():
+    crossed = [
+        columns | {"segment": s, "coverage_tier": t} for columns, _, _ in SIGNALS for s in SEGMENTS for t in TIERS
+    ]
+    rows = segments_of(*(columns | {"days_to_renewal": 30} for columns in crossed))
+    assert [(row["segment"], row["coverage_tier"]) for row in rows] == [
+        (columns["segment"], columns["coverage_tier"]) for columns in crossed
+    ]
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_declining_usage_with_a_renewal_near_is_high_touch_in_every_tier(tier):
+    near, far, steady, unknown = segments_of(
+        DECLINE | {"coverage_tier": tier, "days_to_renewal": 90},
+        DECLINE | {"coverage_tier": tier, "days_to_renewal": 91},
+        {"coverage_tier": tier, "days_to_renewal": 10},
+        DECLINE | {"coverage_tier": tier},
+    )
+    assert near["coverage_override"] == "high_touch"
+    assert [far["coverage_override"], steady["coverage_override"], unknown["coverage_override"]] == [None] * 3
+
+
+def test_the_mix_counts_all_segments_and_the_exact_share():
+    rows = [
+        {"segment": "Growth", "rule_id": "exact:Growth", "arr": 30.0, "is_pending": True},
+        {"segment": "Growth", "rule_id": "nearest:Growth:0.100", "arr": 50.0, "is_pending": False},
+        {"segment": "At-Risk", "rule_id": "at_risk", "arr": 20.0, "is_pending": False},
+        {"segment": "Long-Tail", "rule_id": "no_data", "arr": 100.0, "is_pending": False},
+    ]
+    table = given(Segments, [{"as_of": DAY, "account_id": f"a{i}"} | row for i, row in enumerate(rows)])
+    mix = segment_mix(spine(DAY), table).execute().set_index("segment")
+    assert set(mix.index) == set(SEGMENTS)
+    growth = mix.loc["Growth"]
+    assert (growth["accounts"], growth["account_share"], growth["arr"], growth["arr_share"]) == (2, 0.5, 80.0, 0.4)
+    assert (growth["exact_accounts"], growth["exact_share"], growth["pending_accounts"]) == (1, 0.5, 1)
+    assert mix.loc["At-Risk", "exact_share"] == 1.0
+    assert mix.loc["Long-Tail", "exact_share"] == 0.0
+    assert mix.loc["Strategic", "accounts"] == 0
+    assert mix["exact_share"].isna()["Strategic"]
+    assert mix["account_share"].sum() == pytest.approx(1.0)
+
+
+def test_the_mix_of_a_day_without_accounts():
+    mix = segment_mix(spine(DAY), given(Segments, [])).execute()
+    assert mix["accounts"].tolist() == [0] * len(SEGMENTS)
+    assert mix["arr_share"].isna().all()
