@@ -57,6 +57,7 @@ _DATE_FORMATS: Mapping[str, str] = {
     r"[A-Za-z]{3} \d{1,2}, \d{4}": "%b %d, %Y",
 }
 _COMMA_DECIMAL = re.compile(r"-?\d{1,3}(\.\d{3})*,\d{1,2}|-?\d+,\d+")
+_POINT_THOUSANDS = re.compile(r"-?\d{1,3}(\.\d{3})+")
 _COMMA_THOUSANDS = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d+)?")
 
 
@@ -128,7 +129,7 @@ class _Check:
                 spec.name, self._place(spec.name, lost.column), file, lost.column,
                 f"no column {lost.source}{lost.hint}" if lost.source != "nothing" else "the column is not mapped",
                 expected(types[lost.column]), None,
-                f"map it under columns: {{{lost.column}: ...}}; the file has {', '.join(raw.columns) or 'no columns'}",
+                f"map it under columns: {{{lost.column}: ...}}; the columns there are {', '.join(raw.columns)}",
             )  # fmt: skip
         try_expressions(self.reader.connection, spec.name, source, raw, file)
         if not missing:
@@ -230,6 +231,8 @@ def _advice(column: str, kind: str, example: str) -> str:
     if kind in ("int64", "float64"):
         if _COMMA_THOUSANDS.fullmatch(example):
             return 'set format: {thousands: ","}'
+        if kind == "int64" and _POINT_THOUSANDS.fullmatch(example):
+            return 'set format: {thousands: ".", decimal: ","}'
         if _COMMA_DECIMAL.fullmatch(example):
             dotted = ', thousands: "."' if "." in example else ""
             return f'set format: {{decimal: ","{dotted}}}'

@@ -157,7 +157,7 @@ class Landing:
             self.engine.connection.execute(f"COPY ({refused}) TO {literal(str(folder / 'x'))} (FORMAT parquet)")
             self.engine.store.publish(folder / "x", aside)
         broken = self.query(
-            "SELECT rule, count(*) AS n, min(value), min(key) "
+            "SELECT rule, count(*) AS n, arg_min_null(value, key), min(key) "
             f"FROM read_parquet({literal(str(aside))}) GROUP BY rule ORDER BY n DESC, rule LIMIT 5"
         )
         said = "; ".join(f"{rule}: {n} rows, e.g. {value} ({key})" for rule, n, value, key in broken)

@@ -1,0 +1,80 @@
+"""A home and a folder of sources for landing tests. Not here: assertions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from segmentation_assets.chain import CATALOGUE
+from segmentation_assets.extracts.landing import Landed, land
+from segmentation_assets.extracts.sources import read_sources
+from segmentation_assets.policy.company import ExtractsPolicy
+from segmentation_assets.policy.model import load_policy
+from segmentation_assets.warehouse.build import Builder
+from segmentation_assets.warehouse.engine import Engine, open_connection
+from segmentation_assets.warehouse.store import Store
+
+ACCOUNTS = "account_id\nA1\nA2\nA3\n"
+SUBSCRIPTIONS = "subscription_id,start_date,account_id,mrr,currency\nS1,2025-01-01,A1,100,USD\n"
+MINIMAL = {"crm_accounts": {"path": "crm_accounts.csv"}, "billing_subscriptions": {"path": "subscriptions.csv"}}
+
+
+@dataclass
+class Home:
+    """Sources below `folder`, the warehouse below `folder/home`. Bad rows are let through up to `share`."""
+
+    folder: Path
+    share: float = 1.0
+
+    def write(self, name: str, content: str | bytes) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def minimal(self) -> None:
+        self.write("crm_accounts.csv", ACCOUNTS)
+        self.write("subscriptions.csv", SUBSCRIPTIONS)
+
+    def sources(self, **extracts: Any) -> Path:
+        text = yaml.safe_dump({"version": 1, "extracts": {**MINIMAL, **extracts}})
+        return self.write("sources.yaml", text)
+
+    @contextmanager
+    def engine(self) -> Iterator[Engine]:
+        store = Store(self.folder / "home")
+        with open_connection(store) as connection:
+            yield Engine(connection, store)
+
+    def land(self, names: Sequence[str] | None = None, **extracts: Any) -> dict[str, Landed]:
+        """Map, land, and hold every result to good + quarantined = read."""
+        sources = read_sources(self.sources(**extracts))
+        sections = {**load_policy().sections, ExtractsPolicy: ExtractsPolicy(max_quarantine_share=self.share)}
+        with self.engine() as engine:
+            results = {r.extract: r for r in land(sources, engine, sections, names)}
+        for r in results.values():
+            assert r.good + r.quarantined == r.read, r
+        return results
+
+    def rows(self, table: str, *columns: str) -> list[tuple[Any, ...]]:
+        """Published rows, sorted; dates as text."""
+        with self.engine() as engine:
+            read = engine.read(CATALOGUE[table])
+            chosen = read.select(*[read[c].cast("string").name(c) for c in columns])
+            found = engine.backend.to_pyarrow(chosen).to_pylist()
+        return sorted([tuple(row[c] for c in columns) for row in found], key=str)
+
+    def fingerprint(self, table: str, day: Any) -> str:
+        """What a table reading this extract at a day would see as its fingerprint."""
+        with self.engine() as engine:
+            return Builder(engine, CATALOGUE, load_policy()).expected(CATALOGUE[table], day)
+
+    def files(self) -> dict[str, tuple[int, int]]:
+        """Inode and time of every published file: equal if nothing was rewritten."""
+        found = sorted((self.folder / "home" / "published").rglob("*.parquet"))
+        return {str(p): (p.stat().st_ino, p.stat().st_mtime_ns) for p in found}
