@@ -66,6 +66,15 @@ class AddressablePolicy(Section):
 
     default_share: Annotated[float, Field(gt=0, le=1)]
     share_by_industry: dict[str, Annotated[float, Field(gt=0, le=1)]]
+    """Case does not matter."""
+
+    @model_validator(mode="after")
+    def _each_industry_once(self) -> AddressablePolicy:
+        names = [name.strip().lower() for name in self.share_by_industry]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"the same industry stands twice: {', '.join(twice)}")
+        return self
 
 
 class ExpansionWeights(Weights):

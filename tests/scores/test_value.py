@@ -20,7 +20,9 @@ from segmentation_assets.scores.value import (
     days_of_cuts,
     value_scores,
 )
+from segmentation_assets.warehouse.as_of import days_read
 from segmentation_assets.warehouse.contracts import conform
+from segmentation_assets.warehouse.registry import CATALOGUE
 from tests.frames import given, spine
 
 POLICY = load_policy()
@@ -273,9 +275,36 @@ def test_a_lone_day_equals_a_backfill():
         assert {r.account_id: r for r in together if r.as_of == day} == alone
 
 
+def test_account_value_of_a_lone_day_equals_a_backfill():
+    days = [AS_OF, date(2026, 4, 6), date(2026, 4, 13)]
+    rows = [
+        {"as_of": day, "is_live": True, "account_id": f"a{i}", "arr": 100.0 * (i + j), "gross_margin": 50.0 - i}
+        for j, day in enumerate(days)
+        for i in range(6 + j)
+    ]
+    tenures = [
+        {"as_of": r["as_of"], "account_id": r["account_id"], "cohort": "smb", "renewals_made": 0} for r in rows
+    ]
+    smb = {"cohort": "smb", "tenure_years": 0, "method": "sBG", "is_flagged": False}
+    lifetimes = [smb | {"as_of": day, "derl": 3.0 + j} for j, day in enumerate(days)]
+
+    def made(*asked):
+        inputs = (AccountProfiles, rows), (AccountTenures, tenures), (ClvLifetimes, lifetimes)
+        tables = [given(contract, found) for contract, found in inputs]
+        return rows_of(account_value(spine(*asked), *tables, POLICY.value, POLICY.addressable))
+
+    together = {(r.as_of, r.account_id): r for r in made(*days)}
+    assert len(together) == 6 + 7 + 8
+    for day in days:
+        assert {(r.as_of, r.account_id): r for r in made(day)} == {k: r for k, r in together.items() if k[0] == day}
+
+
 def test_the_days_that_are_read():
     assert list(days_of_cuts(is_frozen=True)(AS_OF)) == [FREEZE_DAY, AS_OF]
     assert list(days_of_cuts(is_frozen=False)(AS_OF)) == [AS_OF]
+    look_back = next(i.reads for i in CATALOGUE["value_scores"].inputs if i.name == "account_value")
+    for policy, days in ((POLICY.value_tier, [FREEZE_DAY, AS_OF]), (UNFROZEN, [AS_OF])):
+        assert list(days_read(look_back, AS_OF, {ValueTierPolicy: policy})) == days
 
 
 value_lists = st.lists(st.integers(-5, 30), min_size=1, max_size=40)
@@ -365,6 +394,20 @@ def test_the_functions_keep_to_their_contracts():
     assert conform(AccountValue, found).execute().shape[0] == 1
 
 
-def test_tier_shares_above_one_are_refused():
-    with pytest.raises(ValueError, match=r"sum to 1\.1, more than 1"):
-        ValueTierPolicy(platinum_share=0.5, gold_share=0.4, silver_share=0.2, freeze_per_quarter=True)
+@pytest.mark.parametrize(
+    ("section", "change", "message"),
+    [
+        ("value_tier", {"platinum_share": 0.5, "gold_share": 0.4, "silver_share": 0.2}, r"sum to 1\.1, more than 1"),
+        ("value", {"nrr_floor": 1.5}, "must be in ascending order"),
+        ("value", {"nrr_ceiling": 0.5}, "must be in ascending order"),
+        ("value", {"whitespace_multiplier": 0.8}, "greater than or equal to 1"),
+        ("addressable", {"share_by_industry": {"Software": 0.5, "software ": 0.6}}, "stands twice: software"),
+        ("addressable", {"default_share": 0}, "greater than 0"),
+        ("lifetime", {"min_renewals": 1}, "greater than or equal to 2"),
+        ("lifetime", {"discount_rate": 0}, "greater than 0"),
+    ],
+)
+def test_what_the_policy_refuses(section, change, message):
+    values = getattr(POLICY, section)
+    with pytest.raises(ValueError, match=message):
+        type(values).model_validate(values.model_dump() | change)
