@@ -43,7 +43,7 @@ class MatrixRow(Section):
     value_tiers: tuple[str, ...]
     needs_profiles: tuple[str, ...]
     min_expansion_score: Score | None = None
-    """Part of the value condition; an unknown score meets it."""
+    """Needed to meet the row exactly; an unknown score does. No part of the distance."""
     or_seat_activity_below: Positive | None = None
     """Meets the behavioral condition whatever the cohort."""
 
@@ -69,8 +69,6 @@ class SegmentMatrixPolicy(Section):
     rows: tuple[MatrixRow, ...]
     """In the order that settles ties."""
     no_data_segment: Segment
-    failed_condition_ranks: NotNegative
-    """A row whose expansion condition fails counts as so many value tiers further away."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -180,8 +178,8 @@ class MicroSegmentPolicy(Section):
     negative_sentiment_below: Annotated[float, Field(ge=-1, le=1)]
     late_overdue_days: Days
     """Longest overdue invoice: more than this is late payment."""
-    late_invoices_12m: Annotated[int, Field(ge=1)]
-    """At least so many invoices paid late in twelve months is late payment."""
+    late_mean_days: Positive
+    """Mean days late of twelve months: at least this is late payment."""
     satisfied_min_csat: float
     satisfied_min_nps: Annotated[float, Field(ge=-100, le=100)]
     fit_min_firmographic_score: Score

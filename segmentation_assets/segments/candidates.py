@@ -86,7 +86,6 @@ class CandidatePoints(Dated):
     arr: float = column("Annual recurring revenue.", unit="currency")
     value_tier: str = column("Value input of the matrix.", nullable=True)
     is_worth_saving: Flag = column("Value condition of At-Risk.")
-    may_expand: Flag = column("Expansion condition of the Growth row.")
     candidate_segment: str = column("Segment by the rules of this day alone.")
     candidate_rule_id: str = column("How.")
     risk_waits: Flag = column("Moves into At-Risk wait.")

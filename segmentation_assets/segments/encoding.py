@@ -48,10 +48,10 @@ class CandidateDays:
         self._growth = _codes(frame["growth_evidence"], EVIDENCE)
         self._flags = {
             name: frame[name].to_numpy(dtype=bool)
-            for name in ("is_worth_saving", "may_expand", "risk_waits", "has_growth_usage", "has_little_to_expand")
+            for name in ("is_worth_saving", "risk_waits", "has_growth_usage", "has_little_to_expand")
         }
         value_tier = pd.factorize(frame["value_tier"])[0] + 1
-        self._value_side = value_tier * 4 + self._flags["is_worth_saving"] * 2 + self._flags["may_expand"]
+        self._value_side = value_tier * 2 + self._flags["is_worth_saving"]
         self._amounts = {name: frame[name].to_numpy(dtype=float) for name in ("arr", "strategic_cut", "top_cut")}
 
     def at(self, day: np.datetime64) -> Point:

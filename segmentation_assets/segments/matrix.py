@@ -5,10 +5,10 @@ Here: the candidate segment of a table of rule inputs, as Ibis expressions. Not 
 
 Distance to a row: over size class, cohort and value tier the rank gap to the row's nearest member divided by the
 largest gap that the scale has; over needs 0 or 1. The four are weighted like the composite score's dimensions, and
-the weights of unknown dimensions go to the known ones. Two conditions that are no dimension count like this: seat
-activity below the Long-Tail row's share is gap 0 in behavior; an expansion score below the Growth row's minimum is
-so many value tiers further away as the policy says, at most the largest gap. At-Risk is never the nearest row: it was
-decided before.
+the weights of unknown dimensions go to the known ones. Two conditions are no dimension: seat activity below the
+Long-Tail row's share stands in for its cohorts, so it is gap 0 in behavior; too low an expansion score keeps an
+account from meeting the Growth row exactly, but is no distance (else losing room to expand would lift accounts into
+Strategic). At-Risk is never the nearest row: it was decided before.
 """
 
 from __future__ import annotations
@@ -113,9 +113,6 @@ def _distance(rows: ir.Table, row: MatrixRow, policy: SegmentMatrixPolicy, weigh
     if row.or_seat_activity_below is not None:
         behavior = ibis.ifelse(behavior.notnull() & rows.is_barely_used, 0.0, behavior)
     value = _rank_gap(rows.value_tier, policy.value_tiers, row.value_tiers)
-    if row.min_expansion_score is not None:
-        further = policy.failed_condition_ranks / (len(policy.value_tiers) - 1)
-        value = ibis.ifelse(rows.may_expand, value, (value + further).clip(upper=1.0))
     gaps = (
         (_rank_gap(rows.size_class, policy.size_classes, row.size_classes), weights.firmographic),
         (behavior, weights.behavioral),

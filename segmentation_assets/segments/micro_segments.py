@@ -36,7 +36,7 @@ def signals_of(rows: ir.Table, policy: MicroSegmentPolicy) -> dict[str, dict[str
     surges = (rows.users_trend_net >= policy.surge_trend) & (rows.users_trend > 0)
     has_base = rows.active_users_prior_28d >= policy.declining_min_users
     is_late = (rows.overdue_days > policy.late_overdue_days).fill_null(False)
-    often_late = (rows.invoices_late_12m >= policy.late_invoices_12m).fill_null(False)
+    often_late = (rows.mean_days_late >= policy.late_mean_days).fill_null(False)
     is_satisfied = (rows.csat >= policy.satisfied_min_csat).fill_null(False) | (
         rows.nps >= policy.satisfied_min_nps
     ).fill_null(False)

@@ -180,7 +180,7 @@ def _rank(name: ir.StringValue, ranks: list[tuple[str, int]]) -> ir.IntegerValue
 
 _INPUTS = (
     "arr", "size_class", "behavioral_cohort", "value_tier", "needs_profile", "is_worth_saving", "clv_percentile",
-    "may_expand", "expansion_score", "is_barely_used", "seat_activity", "strategic_evidence", "growth_evidence",
+    "expansion_score", "is_barely_used", "seat_activity", "strategic_evidence", "growth_evidence",
     "has_little_to_expand", "has_growth_usage", "strategic_cut", "risk_waits", "candidate_segment",
 )  # fmt: skip
 
@@ -222,7 +222,6 @@ def _segment_causes(rows: ir.Table) -> list[Cause]:
         ("usage_lag", waited, ibis.literal("usage is up to date again")),
         *((name, _differs(rows, name), _from_to(rows, name)) for name in dimensions),
         ("clv", _differs(rows, "is_worth_saving"), _numbers(rows, "clv_percentile")),
-        ("expansion", _differs(rows, "may_expand"), _numbers(rows, "expansion_score")),
         ("seat_activity", _differs(rows, "is_barely_used"), _numbers(rows, "seat_activity", 100, " %")),
     ]
 

@@ -185,7 +185,7 @@ _PROFILE_COLUMNS = (
 
 _SIGNAL_COLUMNS = (
     "active_users_prior_28d", "users_trend", "users_trend_net", "events_trend", "events_trend_net", "new_champions",
-    "competitor_displaced_90d", "sentiment", "csat", "nps", "overdue_days", "invoices_late_12m", "days_to_renewal",
+    "competitor_displaced_90d", "sentiment", "csat", "nps", "overdue_days", "mean_days_late", "days_to_renewal",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ An account starts with its candidate as state. From then on
 - At-Risk counts at once, on any day, unless usage is too far behind: then it waits, however long;
 - a candidate counts at once, on any day, where it changed because ARR crossed a billing threshold since the day
   before in the walk. A tier's candidate did if it would be another with the ARR of before; a segment's, if its value
-  side (value tier, CLV and expansion conditions) changed as well, as that is where ARR enters the matrix.
+  side (value tier and the CLV condition) changed as well, as that is where ARR enters the matrix.
 ARR crosses a threshold upwards at it, downwards only below it by the exit band. When the Strategic cut is renewed,
 yesterday's ARR is held against the new cut first, so that a new cut alone crosses nothing.
 """
@@ -49,7 +49,7 @@ class Point:
     """Candidate, index in SEGMENTS."""
     rule: Codes
     value_side: Codes
-    """A code that differs whenever value tier, CLV condition or expansion condition do."""
+    """A code that differs whenever the value tier or the CLV condition does."""
     risk_waits: Flags
     tier_inputs: TierInputs
 

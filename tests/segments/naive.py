@@ -56,7 +56,7 @@ def matrix(cell: Cell) -> tuple[str, str]:  # noqa: C901 - the rules read top to
             gaps.append((30, 0 if segment == "Long-Tail" and barely else gap))
         if cell.value is not None:
             gap = min(abs(VALUE_TIERS.index(cell.value) - VALUE_TIERS.index(t)) for t in tiers) / 3
-            gaps.append((35, min(gap + 1 / 3, 1) if segment == "Growth" and too_low else gap))
+            gaps.append((35, gap))
         if cell.needs is not None:
             gaps.append((15, 0 if cell.needs == needs else 1))
         if not gaps:

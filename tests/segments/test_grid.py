@@ -37,7 +37,6 @@ def frame(history: History) -> pd.DataFrame:
             "arr": day.arr,
             "value_tier": day.value,
             "is_worth_saving": True,
-            "may_expand": True,
             "candidate_segment": day.candidate,
             "candidate_rule_id": f"exact:{day.candidate}",
             "risk_waits": day.waits,

@@ -117,11 +117,11 @@ def test_a_cohort_in_trouble_that_is_not_worth_saving_is_never_at_risk():
     assert "At-Risk" not in {row["candidate_segment"] for row in decide(cells)}
 
 
-def test_a_low_expansion_score_is_one_value_tier_further_from_growth():
+def test_a_low_expansion_score_is_not_exact_but_no_distance():
     known = Cell("mid_market", "Steady State", "Gold", "Expanding use case")
     fits, fails = decide([known, Cell("mid_market", "Steady State", "Gold", "Expanding use case", expansion=49.0)])
     assert fits["candidate_rule_id"] == "exact:Growth"
-    assert fails["candidate_rule_id"] == "nearest:Growth:0.123"  # 35/3 of 95
+    assert (fails["candidate_rule_id"], fails["is_exact"]) == ("nearest:Growth:0.000", False)
 
 
 def test_little_seat_activity_counts_as_the_long_tail_cohort():

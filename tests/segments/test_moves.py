@@ -15,7 +15,7 @@ WEEK = timedelta(weeks=1)
 BEFORE, LONG_BEFORE = MONDAY - WEEK, MONDAY - 2 * WEEK
 STATE = {"segment": "Growth", "coverage_tier": "Core", "segment_since": LONG_BEFORE, "tier_since": LONG_BEFORE}
 INPUTS = {
-    "arr": 15_000.0, "candidate_segment": "Growth", "risk_waits": False, "is_worth_saving": True, "may_expand": True,
+    "arr": 15_000.0, "candidate_segment": "Growth", "risk_waits": False, "is_worth_saving": True,
     "is_barely_used": False, "growth_evidence": "absent", "has_little_to_expand": False, "has_growth_usage": False,
 }  # fmt: skip
 

@@ -101,8 +101,8 @@ def test_pending():
 DECLINE = {"active_users_prior_28d": 5, "users_trend": -0.3, "users_trend_net": -0.2}
 SIGNALS = [
     ({}, "stable", ""),
-    ({"new_champions": 1}, "expansion_ready", "new champions"),
-    ({"new_champions": 0}, "stable", ""),
+    ({"new_champions": 2}, "expansion_ready", "new champions"),
+    ({"new_champions": 1}, "stable", ""),
     (
         {"users_trend": 0.3, "users_trend_net": 0.2, "active_users_prior_28d": 5, "competitor_displaced_90d": True},
         "expansion_ready",
@@ -120,8 +120,8 @@ SIGNALS = [
     ({"sentiment": -0.31}, "at_risk", "negative sentiment"),
     ({"sentiment": -0.3}, "stable", ""),
     ({"overdue_days": 31}, "at_risk", "late payments"),
-    ({"overdue_days": 30, "invoices_late_12m": 2}, "stable", ""),
-    ({"invoices_late_12m": 3, "new_champions": 2}, "at_risk", "late payments"),
+    ({"overdue_days": 30, "mean_days_late": 9.9}, "stable", ""),
+    ({"mean_days_late": 10.0, "new_champions": 2}, "at_risk", "late payments"),
     ({"csat": 4.5, "firmographic_score": 70.0}, "advocate", "satisfied and a good fit"),
     ({"nps": 50.0, "firmographic_score": 70.0}, "advocate", "satisfied and a good fit"),
     ({"csat": 4.5, "firmographic_score": 69.0}, "stable", ""),
