@@ -7,7 +7,7 @@ formatting anything. Nothing here writes.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ALL = "all"
-_LAST_COLUMN = "policy_hash"  # of no interest to people: shown last
+_LAST_COLUMNS = ("known_from", "known_to", "dropped_on", "policy_hash")  # seldom of interest: shown last
 _ORDER_BY = 4
 
 
@@ -56,13 +56,19 @@ class Published:
             return self.files[None]
         if as_of == ALL:
             return [path for day in self.days for path in self.files[day]]
+        return self.files[self.day_of(as_of)]
+
+    def day_of(self, as_of: date | str | None) -> date:
+        """The day meant: the latest for None. Raises NotPublished for a day that has not been made."""
+        if self.partition is None:
+            raise NotPublished(f"{self.table} has no days")
         day = self.days[-1] if as_of is None else as_of if isinstance(as_of, date) else _day(str(as_of))
         if day not in self.files:
             raise NotPublished(
                 f"{self.table} has not been made for {day}; it has {len(self.days)} days "
                 f"from {self.days[0]} to {self.days[-1]}"
             )
-        return self.files[day]
+        return day
 
 
 def _day(text: str) -> date:
@@ -100,11 +106,24 @@ def open_table(
     table: str, as_of: date | str | None = None, home: Path | str | None = None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with one view, named like the table, that can read that view's files and nothing else."""
-    found = find_table(table, home)
-    paths = found.of(as_of)
+    with open_tables({table: as_of}, home) as connection:
+        yield connection
+
+
+@contextmanager
+def open_tables(
+    tables: Mapping[str, date | str | None], home: Path | str | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection with a view per table, of its day, that can read their files and nothing else.
+
+    Raises NotPublished.
+    """
+    found = {name: find_table(name, home) for name in tables}
+    paths = {name: found[name].of(as_of) for name, as_of in tables.items()}
     with duckdb.connect(":memory:") as connection:
-        connection.execute(f'CREATE VIEW "{table}" AS {_select(found, paths)}')
-        lock(connection, paths)
+        for name, published in found.items():
+            connection.execute(f"CREATE VIEW {_quoted(name)} AS {_select(connection, published, paths[name])}")
+        lock(connection, [path for each in paths.values() for path in each])
         yield connection
 
 
@@ -116,14 +135,14 @@ def lock(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
     connection.execute("SET lock_configuration = true")
 
 
-def _select(found: Published, paths: Sequence[Path]) -> str:
+def _select(connection: duckdb.DuckDBPyConnection, found: Published, paths: Sequence[Path]) -> str:
     hive = "hive_partitioning = false"
     if found.partition:
         hive = f"hive_partitioning = true, hive_types = {{'{found.partition}': DATE}}"
     source = f"read_parquet([{_listed(paths)}], union_by_name = true, {hive})"
-    described = duckdb.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
+    described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
     first = [found.partition] if found.partition else []
-    last = [_LAST_COLUMN] if any(name == _LAST_COLUMN for name, *_ in described) else []
+    last = [name for name, *_ in described if name in _LAST_COLUMNS]
     middle = [name for name, *_ in described if name not in (*first, *last)]
     return f"SELECT {', '.join(_quoted(name) for name in (*first, *middle, *last))} FROM {source}"
 

@@ -12,7 +12,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _SCREENFUL = 20
+_DEMO_DAYS, _DEMO_USERS, _DEMO_SEED = 730, 25, 7
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -97,6 +98,8 @@ def _policy_option(function: F) -> F:
 
 def _settings(home: Path, sources: Path | None = None, policy: Path | None = None) -> Settings:
     found = find_settings(home, sources, policy)
+    if str(policy) == DEFAULT:
+        found = replace(found, policy=None)
     for option, path in (("--sources", found.sources), ("--policy", found.policy)):
         if path is not None and not path.exists():
             raise click.UsageError(f"{option}: there is no file {path}")
@@ -123,6 +126,13 @@ def _reasons() -> Iterator[None]:
         raise Failed(str(error)) from None
     except WrongFilter as error:
         raise click.UsageError(str(error)) from None
+    except ValueError as error:
+        # Raised by rooms that may not have been loaded: named, not imported.
+        if type(error).__name__ == "PolicyError":
+            raise click.UsageError(str(error)) from None
+        if type(error).__name__ == "SourcesError":
+            raise Failed(str(error)) from None
+        raise
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
@@ -131,6 +141,39 @@ def _reasons() -> Iterator[None]:
 
 def _err() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+# -- a whole demonstration
+
+
+@main.command()
+@click.option(
+    "--accounts", type=click.IntRange(1), default=400, show_default=True, help="Live accounts of the sample."
+)
+@click.option("--end", type=DAY, default="yesterday", show_default=True, help="Last day of every extract.")
+@click.option(
+    "--months", type=click.IntRange(0), default=24, show_default=True, help="Month-ends to compute as history."
+)
+@click.pass_obj
+def demo(home: Path, accounts: int, end: date, months: int) -> None:
+    """Make a sample company, run the whole chain on it, and say what came of it."""
+    sample = find_settings(home).sample
+    with _reasons():
+        sources = _generate(sample, accounts, _DEMO_DAYS, _DEMO_USERS, _DEMO_SEED, end)
+        settings = _settings(home, sources, Path(DEFAULT))
+        _check(settings)
+        _run(settings, [*_month_ends(end, months), end], "*", "table")
+        from segmentation_assets.terminal.summary import print_summary
+
+        print_summary(Console(), home, end)
+
+
+def _month_ends(end: date, months: int) -> list[date]:
+    """The ends of the last `months` months before `end`."""
+    ends: list[date] = []
+    while len(ends) < months:
+        ends.append((ends[-1] if ends else end).replace(day=1) - timedelta(days=1))
+    return ends
 
 
 # -- making a sample
@@ -164,15 +207,36 @@ def _generate(directory: Path, accounts: int, days: int, users: int, seed: int, 
             end=end,
             progress=lambda text: report.working(f"writing {text}"),
         )
-    rows = sum(made.rows.values())
     console.print(
-        f"A sample company up to {made.end}: {made.live_accounts:,} live accounts, {made.churned_accounts:,} churned, "
-        f"ARR {made.arr:,.0f}; {rows:,} rows in {len(made.rows)} extracts.\nSources: {made.sources}"
+        f"A sample company up to {made.end}: {made.live_accounts:,} live accounts, {made.churned_accounts:,} churned; "
+        f"ARR {made.arr:,.0f}; {sum(made.rows.values()):,} rows of {len(made.rows)} extracts\nsources: {made.sources}"
     )
     return made.sources
 
 
 # -- running
+
+
+@main.command("check-sources")
+@_sources_option
+@_policy_option
+@click.pass_obj
+def check_sources(home: Path, sources: Path | None, policy: Path | None) -> None:
+    """Say what is wrong with the mapping of your extracts, before anything runs."""
+    with _reasons():
+        _check(_with_sources(_settings(home, sources, policy)))
+
+
+def _check(settings: Settings) -> None:
+    from segmentation_assets.extracts.checking import check_sources as check
+    from segmentation_assets.extracts.sources import read_sources
+    from segmentation_assets.policy.model import load_policy
+
+    mapping = read_sources(_with_sources(settings).sources or Path())
+    problems = check(mapping, load_policy(settings.policy).sections)
+    if problems:
+        raise Failed("\n".join([f"{len(problems)} problems with {mapping.file}", *map(str, problems)]))
+    _err().print(f"{mapping.file}: {len(mapping.extracts)} extracts, no problems")
 
 
 @main.command()
@@ -224,7 +288,6 @@ def _run(settings: Settings, days: list[date], selection: str, form: str) -> Non
     console = _err()
     with console.status("loading Dagster and the chain") if console.is_terminal else nullcontext():
         from segmentation_assets.orchestration.runs import Runner, SelectionError
-        from segmentation_assets.policy.model import PolicyError
 
     try:
         runner = Runner(settings)
@@ -235,7 +298,7 @@ def _run(settings: Settings, days: list[date], selection: str, form: str) -> Non
         rest = [name for name in selected if name not in extracts]
         if rest and all(outcome.succeeded for outcome in outcomes):
             outcomes.append(_execute(runner, rest, days or [_last_day_covered(settings)]))
-    except (SelectionError, PolicyError) as error:
+    except SelectionError as error:
         raise click.UsageError(str(error)) from None
     if form == "json":
         click.echo(json.dumps([asdict(outcome) for outcome in outcomes], indent=1))
@@ -333,7 +396,8 @@ def _show(
 
     with open_table(table, as_of, home) as connection:
         screen = limit if limit is not None else _SCREENFUL if form == "table" and output is None else None
-        sql = query(connection, table, where, screen, columns)
+        # One row more than fits tells whether there are more.
+        sql = query(connection, table, where, screen + 1 if screen is not None and limit is None else screen, columns)
         if form == "parquet":
             formats.write_parquet(connection, sql, output or sys.stdout.buffer)
             return
@@ -344,7 +408,7 @@ def _show(
             elif form == "json":
                 formats.write_json(header, rows, target)
             else:
-                _show_table(Console(file=target), header, rows, limit is None and len(rows) == screen)
+                _show_table(Console(file=target), header, rows[:screen], limit is None and len(rows) > (screen or 0))
 
 
 def _show_table(console: Console, header: list[str], rows: list[Any], is_cut: bool) -> None:
@@ -356,3 +420,50 @@ def _show_table(console: Console, header: list[str], rows: list[Any], is_cut: bo
         _err().print(f"{hidden} more columns ({names}): --columns, or --format csv")
     if is_cut:
         _err().print(f"the first {len(rows)} rows: --limit, or --format csv")
+
+
+@main.command()
+@click.argument("account")
+@click.option("--as-of", help="A day. [default: the latest]")
+@_policy_option
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_obj
+def explain(home: Path, account: str, as_of: str | None, policy: Path | None, form: str) -> None:
+    """Say why ACCOUNT (its id or name) has its segment and tier, down to raw figures."""
+    settings = _settings(home, policy=policy)
+    from segmentation_assets.explanation import UnknownAccount
+    from segmentation_assets.explanation import explain as gather
+    from segmentation_assets.policy.model import load_policy
+    from segmentation_assets.terminal.explain import print_explanation
+
+    with _reasons():
+        try:
+            told = gather(account, as_of, home=home, policy=load_policy(settings.policy))
+        except UnknownAccount as error:
+            raise Failed(str(error)) from None
+    if form == "json":
+        click.echo(json.dumps(asdict(told), indent=1, default=str, ensure_ascii=False))
+    else:
+        print_explanation(Console(), told)
+
+
+# -- Dagster's own screens
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True)
+@_sources_option
+@_policy_option
+@click.pass_obj
+def ui(home: Path, port: int, sources: Path | None, policy: Path | None) -> None:
+    """Open Dagster's UI on 127.0.0.1, with its daemon, until Ctrl-C."""
+    settings = _settings(home, sources, policy)
+    from segmentation_assets.orchestration.screens import PortTaken, serve
+
+    _err().print(f"http://127.0.0.1:{port}  (Ctrl-C ends it)")
+    try:
+        code = serve(settings, port)
+    except PortTaken as error:
+        raise Failed(str(error)) from None
+    if code:
+        raise Failed("Dagster ended by itself; its own words are above")

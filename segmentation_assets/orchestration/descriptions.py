@@ -6,8 +6,11 @@ contract means (`warehouse.contracts`).
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -76,6 +79,14 @@ def code_references(spec: TableSpec) -> dg.CodeReferencesMetadataValue:
         code = inspect.unwrap(spec.function).__code__
         place, line = code.co_filename, code.co_firstlineno
     else:
-        place, line = inspect.getfile(spec.contract), inspect.getsourcelines(spec.contract)[1]
+        place = inspect.getfile(spec.contract)
+        line = _class_lines(place).get(spec.contract.__name__, 0)
     reference = dg.LocalFileCodeReference(file_path=place, line_number=line, label=spec.name)
     return dg.CodeReferencesMetadataValue(code_references=[reference])
+
+
+@cache
+def _class_lines(file: str) -> dict[str, int]:
+    """First lines of a module's classes; `inspect` would parse the file once per class."""
+    tree = ast.parse(Path(file).read_text(encoding="utf-8"))
+    return {node.name: node.lineno for node in tree.body if isinstance(node, ast.ClassDef)}

@@ -21,6 +21,7 @@ from segmentation_assets.orchestration.events import ROW_COUNT, record_days
 from segmentation_assets.orchestration.partitions import days_of_run, partitions_of_run
 from segmentation_assets.orchestration.resources import Session
 from segmentation_assets.warehouse.build import Builder, Built, ContractBroken
+from segmentation_assets.warehouse.engine import quoted
 from segmentation_assets.warehouse.registry import TableSpec
 from segmentation_assets.warehouse.store import rows_in
 
@@ -134,9 +135,13 @@ def _rows(builder: Builder, spec: TableSpec, built: Built, day: date | None) -> 
 
 def preview(builder: Builder, spec: TableSpec, day: date | None) -> str:
     """The first rows of a published table (of one day, where it has days) as markdown."""
-    shown = builder.engine.read(spec, None if day is None else [day]).limit(_PREVIEW_ROWS)
-    frame = builder.engine.execute(shown)
-    return markdown_table(list(frame.columns), frame.astype(object).where(frame.notna(), None).values.tolist())
+    folder = builder.store.file(spec.name, spec.partition if day else None, day).parent
+    files = ", ".join(f"'{quoted(str(path))}'" for path in sorted(folder.glob("*.parquet")))
+    if not files:
+        return "nothing published"
+    source = f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
+    result = builder.engine.connection.execute(f"SELECT * FROM {source} LIMIT {_PREVIEW_ROWS}")
+    return markdown_table([column[0] for column in result.description or ()], result.fetchall())
 
 
 def _failed_check(spec: TableSpec, broken: ContractBroken) -> dg.AssetCheckResult:

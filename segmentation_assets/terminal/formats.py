@@ -109,7 +109,7 @@ def print_table(
 def _fitting(header: Sequence[str], columns: Sequence[Sequence[Text]], width: int) -> int:
     used = 0
     for i, name in enumerate(header):
-        used += min(max([len(name), *(cell.cell_len for cell in columns[i])]), _WIDEST) + 2
-        if used > width + 2 and i:
+        used += min(max([len(name), *(cell.cell_len for cell in columns[i])]), _WIDEST) + 3
+        if used > width and i:
             return i
     return len(header)

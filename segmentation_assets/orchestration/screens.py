@@ -1,0 +1,115 @@
+"""Dagster's web server and daemon on this machine, as child processes that end with this one.
+
+Here: starting, watching and ending them. Not here: what they show (`definitions`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+from segmentation_assets.orchestration.instance import prepare
+from segmentation_assets.settings import Settings
+
+HOST = "127.0.0.1"
+_LOCATION = ("-m", "segmentation_assets.definitions", "-d", str(Path(__file__).parents[2]))
+_GRACE_SECONDS = 15.0
+_LOOK_EVERY_SECONDS = 0.3
+
+
+class PortTaken(OSError):
+    """Something else listens on the port."""
+
+
+class _Ended(Exception):
+    """A signal asked this process to end."""
+
+
+def serve(settings: Settings, port: int) -> int:
+    """Run both until a signal, or until one of them ends by itself; returns that one's exit code, else 0.
+
+    Raises PortTaken before anything starts.
+    """
+    _check_free(port)
+    environment = os.environ | settings.environment() | prepare(settings)
+    server = [_script("dagster-webserver"), "-h", HOST, "-p", str(port), *_LOCATION]
+    daemon = [_script("dagster-daemon"), "run", *_LOCATION]
+    children: list[subprocess.Popen[bytes]] = []
+    with _signals_as_exceptions():
+        try:
+            children.append(_start(server, environment))
+            children.append(_start(daemon, environment))
+            return _watch(children)
+        except _Ended:
+            return 0
+        finally:
+            _end(children)
+
+
+def _start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """A child in a session of its own: Ctrl-C reaches it once, through this process, which waits for it."""
+    return subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603 - own commands
+
+
+def _check_free(port: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            raise PortTaken(f"port {port} is taken: say --port with another one") from None
+
+
+def _script(name: str) -> str:
+    """A command of the same environment as this process."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def _watch(children: Sequence[subprocess.Popen[bytes]]) -> int:
+    while True:
+        for child in children:
+            code = child.poll()
+            if code is not None:
+                return code or 1
+        time.sleep(_LOOK_EVERY_SECONDS)
+
+
+def _end(children: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Ask, wait, then force; with all that they started themselves."""
+    for child in children:
+        child.send_signal(signal.SIGTERM)
+    until = time.monotonic() + _GRACE_SECONDS
+    for child in children:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=max(0.1, until - time.monotonic()))
+        _kill_group(child)
+
+
+def _kill_group(child: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    child.wait()
+
+
+@contextmanager
+def _signals_as_exceptions() -> Iterator[None]:
+    def end(number: int, frame: FrameType | None) -> None:
+        del frame
+        raise _Ended(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,108 @@
+"""What a run left behind, on one screen: segments by tier, what moved, where to look.
+
+Here: counting and showing published segments and moves. Not here: any figure that a table of the chain gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from rich.console import Console
+from rich.markup import escape
+
+from segmentation_assets.access import NotPublished, find_table, open_tables
+from segmentation_assets.terminal.formats import print_table
+
+_MOST_MOVES = 5
+
+
+def print_summary(console: Console, home: Path, as_of: date) -> None:
+    """Segments × tiers, and the moves of the week that ends with `as_of`. Raises NotPublished without segments."""
+    tables: dict[str, date | str | None] = {"segments": as_of}
+    if _has(home, "segment_moves", as_of):
+        tables["segment_moves"] = as_of
+    with open_tables(tables, home) as connection:
+        _print_matrix(console, connection, as_of)
+        if "segment_moves" in tables:
+            _print_moves(console, connection)
+        _print_where(console, home, connection)
+
+
+def _has(home: Path, table: str, as_of: date) -> bool:
+    try:
+        return bool(find_table(table, home).of(as_of))
+    except NotPublished:
+        return False
+
+
+def _print_matrix(console: Console, connection: duckdb.DuckDBPyConnection, as_of: date) -> None:
+    rows = connection.execute(
+        "SELECT segment, coverage_tier, count(*), sum(arr) FROM segments GROUP BY ALL"
+    ).fetchall()
+    cells = {(segment, tier): (count, arr) for segment, tier, count, arr in rows}
+    total = sum(arr for *_, arr in rows) or 1.0
+    tiers = _by_size({tier: [r for r in rows if r[1] == tier] for _, tier, *_ in rows})
+    segments = _by_size({segment: [r for r in rows if r[0] == segment] for segment, *_ in rows})
+    body = [
+        [
+            segment,
+            *(_cell(cells.get((segment, tier))) for tier in tiers),
+            *_totals([r for r in rows if r[0] == segment], total),
+        ]
+        for segment in segments
+    ]
+    body.append(["all", *(_cell(_sum([r for r in rows if r[1] == tier])) for tier in tiers), *_totals(rows, total)])
+    header = ["segment \\ tier", *tiers, "accounts", "ARR", "of ARR"]
+    print_table(console, header, body, title=f"{as_of}: accounts and ARR (thousands) by segment and coverage tier")
+
+
+def _by_size(rows: dict[str, list[Any]]) -> list[str]:
+    """Names, the most ARR per account first."""
+    return sorted(rows, key=lambda name: -sum(r[3] for r in rows[name]) / sum(r[2] for r in rows[name]))
+
+
+def _sum(rows: Sequence[Any]) -> tuple[int, float]:
+    return sum(r[2] for r in rows), sum(r[3] for r in rows)
+
+
+def _cell(value: tuple[int, float] | None) -> str:
+    return f"{value[0]:,} · {value[1] / 1000:,.0f}k" if value else ""
+
+
+def _totals(rows: Sequence[Any], total: float) -> list[str]:
+    count, arr = _sum(rows)
+    return [f"{count:,}", f"{arr:,.0f}", f"{arr / total:.0%}"]
+
+
+def _print_moves(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
+    rows = connection.execute(
+        "SELECT account_id, kind, moved_from, moved_to, direction, arr_after, cause_text FROM segment_moves "
+        "ORDER BY direction = 'into_risk' DESC, arr_after DESC, account_id, kind"
+    ).fetchall()
+    if not rows:
+        console.print("Nobody moved since the last Monday.")
+        return
+    counts: dict[str, int] = {}
+    for *_, direction, _, _ in rows:
+        counts[direction] = counts.get(direction, 0) + 1
+    listed = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(counts.items()))
+    console.print(f"Moves since the last Monday: {listed}")
+    for account, kind, before, after, _, _, why in rows[:_MOST_MOVES]:
+        console.print(f"  {account} {kind} {before} → {after}: {escape(why)}", highlight=False)
+
+
+def _print_where(console: Console, home: Path, connection: duckdb.DuckDBPyConnection) -> None:
+    largest = connection.execute("SELECT account_id FROM segments ORDER BY arr DESC, account_id LIMIT 1").fetchone()
+    option = f"--home {home} "
+    console.print("\nWhere to look", style="bold")
+    console.print(f"  files: {home / 'published'}/<table>/as_of=<day>/part-0.parquet", highlight=False)
+    for command, what in (
+        (f"segmentation {option}ui", "every table, run and check, in a browser"),
+        (f"segmentation {option}explain {largest[0] if largest else 'ACCOUNT'}", "why this account is where it is"),
+        (f"segmentation {option}show tier_kpis", "any table; --format csv for a spreadsheet"),
+    ):
+        console.print(f"  {command}   {what}", highlight=False, soft_wrap=True)
