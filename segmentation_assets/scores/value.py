@@ -26,6 +26,8 @@ from segmentation_assets.warehouse.registry import POLICY_HASH, Table, table
 
 _ROUNDING = 1e-9
 """Of a percentile as a float; two different ranks are much further apart."""
+_CENTS = 2
+"""Decimals of money that is ranked: the order in which an engine adds costs must not split equals or cross a cut."""
 TIERS = ("Platinum", "Gold", "Silver", "Bronze")
 
 
@@ -38,13 +40,13 @@ class AccountValue(Snapshot):
     nrr_is_assumed: Flag = column("True where NRR has no base (under 12 months, or nothing paid then).")
     cost_used: float = column("Cost to serve; 0 where it is unknown.", unit="currency", ge=0)
     cost_is_assumed: Flag = column("True where the cost to serve is unknown.")
-    value_before_multiplier: float = column("ARR x NRR - cost to serve.", unit="currency")
+    value_before_multiplier: float = column("ARR x NRR - cost to serve, to the cent.", unit="currency")
     captured_share: float = column(
         "Licensed seats / addressable seats; null where employees are unknown.",
         unit="share", nullable=True, ge=0, le=1,
     )  # fmt: skip
     whitespace_multiplier: float = column("Premium for an active account with room to grow, else 1.", gt=0)
-    value: float = column("Value with the multiplier.", unit="currency")
+    value: float = column("Value with the multiplier, to the cent.", unit="currency")
     value_percentile: float = column("Mid-rank of value among live accounts x 100.", unit="score", ge=0, le=100)
     gross_margin: float = column("Annual gross margin.", unit="currency", nullable=True)
     clv: float = column(
@@ -108,7 +110,7 @@ def account_value(
     """
     value = _value(live_accounts(account_profiles, spine), policy, addressable)
     margins = value.join(_lifetimes(account_tenures, clv_lifetimes), ["as_of", "account_id"], how="left")
-    rows = margins.mutate(clv=margins.gross_margin * margins.derl)
+    rows = margins.mutate(clv=(margins.gross_margin * margins.derl).round(_CENTS))
     ranked = rows.mutate(
         value_percentile=mid_rank(rows.value, [rows.as_of]) * TOP,
         clv_percentile=mid_rank(rows.clv, [rows.as_of]) * TOP,
@@ -171,7 +173,7 @@ def parts() -> dict[str, tuple[Part, ...]]:
     return {
         "value": (
             Part("arr", None, lambda t: t.arr, lambda t: t.arr),
-            Part("nrr", None, lambda t: t.nrr_used, lambda t: t.arr * (t.nrr_used - 1)),
+            Part("nrr", None, lambda t: t.nrr_used, lambda t: t.value_before_multiplier + t.cost_used - t.arr),
             Part("cost_to_serve", None, lambda t: t.cost_used, lambda t: -t.cost_used),
             premium,
         ),
@@ -199,7 +201,7 @@ def _value(live: ir.Table, policy: ValuePolicy, addressable: AddressablePolicy) 
         cost_is_assumed=live.cost_to_serve.isnull(),
         captured_share=captured_share(live, addressable),
     )
-    rows = rows.mutate(value_before_multiplier=rows.arr * rows.nrr_used - rows.cost_used)
+    rows = rows.mutate(value_before_multiplier=(rows.arr * rows.nrr_used - rows.cost_used).round(_CENTS))
     has_room = (
         (rows.value_before_multiplier > 0)
         & (rows.captured_share < policy.whitespace_below_captured_share)
@@ -208,7 +210,7 @@ def _value(live: ir.Table, policy: ValuePolicy, addressable: AddressablePolicy) 
     rows = rows.mutate(
         whitespace_multiplier=ibis.ifelse(has_room.fill_null(False), policy.whitespace_multiplier, 1.0)
     )
-    return rows.mutate(value=rows.value_before_multiplier * rows.whitespace_multiplier)
+    return rows.mutate(value=(rows.value_before_multiplier * rows.whitespace_multiplier).round(_CENTS))
 
 
 def _lifetimes(account_tenures: ir.Table, clv_lifetimes: ir.Table) -> ir.Table:

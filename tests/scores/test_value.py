@@ -145,6 +145,15 @@ def test_clv_is_gross_margin_times_the_lifetime_of_cohort_and_tenure():
     assert (found["a"].clv_method, found["a"].clv_is_flagged) == ("sBG", False)
 
 
+def test_money_is_ranked_to_the_cent():
+    # 0.1 + 0.2 and 0.3 are the same cost, however an engine added it up.
+    found = by_account(
+        valued([{"account_id": a, "arr": 50.0, "cost_to_serve": cost} for a, cost in (("a", 0.1 + 0.2), ("b", 0.3))])
+    )
+    assert found["a"].value == found["b"].value == 49.7
+    assert {row.value_percentile for row in found.values()} == {50}
+
+
 def test_churned_accounts_and_other_days_have_no_rows():
     rows = [
         {"as_of": AS_OF, "account_id": "live", "arr": 1.0, "is_live": True},
