@@ -20,6 +20,8 @@ from segmentation_assets.segments.stability import MOVE_RULES, Point, State, Tra
 from segmentation_assets.segments.tiers import TIER_RULES, Codes, Flags, Thresholds, TierInputs
 
 Rows = npt.NDArray[np.intp]
+Column = Any
+"""A column of a frame: what pandas types as a series or a frame."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Words:
     rules: pd.Index
 
     @classmethod
-    def of(cls, *sources: tuple[pd.Series, pd.Series]) -> Words:
+    def of(cls, *sources: tuple[Column, Column]) -> Words:
         """All accounts and rule ids of pairs (account_id, rule id) of columns."""
         return cls(*(pd.Index(np.sort(pd.concat(columns).unique())) for columns in zip(*sources, strict=True)))
 
@@ -115,7 +117,7 @@ def to_frame(state: State, day: np.datetime64, words: Words) -> pd.DataFrame:
     )
 
 
-def from_frame(rows: pd.DataFrame, words: Words) -> State:
+def from_frame(rows: Any, words: Words) -> State:
     """What `to_frame` wrote after a grid point: one row per account, accounts without a row are not live."""
     at = words.accounts.get_indexer(rows["account_id"])
     size = len(words.accounts)
@@ -149,12 +151,12 @@ def from_frame(rows: pd.DataFrame, words: Words) -> State:
     )
 
 
-def _codes(words: pd.Series, names: Sequence[str]) -> Codes:
+def _codes(words: Column, names: Sequence[str]) -> Codes:
     """Index of each word in `names`, -1 for null."""
     return pd.Categorical(words, categories=list(names)).codes.astype(np.int64)
 
 
-def _days(column: pd.Series) -> npt.NDArray[np.datetime64]:
+def _days(column: Column) -> npt.NDArray[np.datetime64]:
     return pd.to_datetime(column).to_numpy(dtype="datetime64[D]")
 
 
@@ -162,7 +164,7 @@ def _dates(days: npt.NDArray[np.datetime64]) -> npt.NDArray[np.object_]:
     return days.astype(object)
 
 
-def _rows_by_day(column: pd.Series) -> dict[np.datetime64, Rows]:
+def _rows_by_day(column: Column) -> dict[np.datetime64, Rows]:
     days = _days(column)
     order = np.argsort(days, kind="stable")
     found, starts = np.unique(days[order], return_index=True)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from segmentation_assets.policy.segments import SEGMENTS, TIERS, StabilityPolicy, TierPolicy
 from segmentation_assets.segments.candidates import CandidatePoints
-from segmentation_assets.segments.encoding import CandidateDays, Words, from_frame, to_frame
+from segmentation_assets.segments.encoding import CandidateDays, Column, Words, from_frame, to_frame
 from segmentation_assets.segments.stability import MOVE_RULES, State, start, step
 from segmentation_assets.warehouse.as_of import Spine, anchor, last_monday, quarter_start, weekly_grid
 from segmentation_assets.warehouse.contracts import Day, Flag, Integer, Snapshot, column, ibis_schema
@@ -165,10 +166,10 @@ def _days_of(spine: pd.DataFrame) -> list[date]:
     return sorted({moment.date() for moment in pd.to_datetime(spine["as_of"])})
 
 
-def _is_on(column: pd.Series, day: date) -> pd.Series:
+def _is_on(column: Column, day: date) -> Column:
     return pd.to_datetime(column) == pd.Timestamp(day)
 
 
-def _stacked(parts: Sequence[pd.DataFrame], contract: type[Snapshot]) -> pd.DataFrame:
-    names = [name for name in ibis_schema(contract) if name != POLICY_HASH]
+def _stacked(parts: Sequence[pd.DataFrame], contract: type[Snapshot]) -> Any:
+    names: Any = [name for name in ibis_schema(contract) if name != POLICY_HASH]
     return pd.concat(parts, ignore_index=True)[names] if parts else pd.DataFrame(columns=names)
