@@ -54,6 +54,12 @@ FIGURES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+TREATMENT = (
+    "micro_segment", "micro_segment_reason", "coverage_override", "tier_conflict", "go_to_market", "pricing_model",
+    "message_track", "territory", "overlay", "lifecycle_stage", "churn_risk",
+)  # fmt: skip
+
+
 class UnknownAccount(LookupError):
     """No live account has this id or name on that day. The message names what comes close."""
 
@@ -160,8 +166,6 @@ def _rows(connection: duckdb.DuckDBPyConnection, table: str, account_id: str) ->
 def _told(day: date, rows: Mapping[str, list[Row]], policy: Policy) -> Explanation:
     segment, candidate = rows["segments"][0], rows["segment_candidates"][0]
     state = (rows.get("segment_states") or [{}])[0]
-    treatment = ("micro_segment", "micro_segment_reason", "coverage_override", "tier_conflict", "go_to_market",
-                 "pricing_model", "message_track", "territory", "overlay", "lifecycle_stage", "churn_risk")  # fmt: skip
     return Explanation(
         account_id=segment["account_id"],
         account_name=segment["account_name"],
@@ -171,7 +175,7 @@ def _told(day: date, rows: Mapping[str, list[Row]], policy: Policy) -> Explanati
         segment_reasons=tuple(_segment_reasons(segment, candidate, state, policy)),
         conditions=tuple(_conditions(segment["segment"], candidate, policy)),
         tier_reasons=tuple(_tier_reasons(segment, candidate, state, policy)),
-        treatment={name: segment.get(name) for name in treatment},
+        treatment={name: segment.get(name) for name in TREATMENT},
         scores=_scores(rows.get("score_contributions", [])),
         moves=tuple(
             sorted(_moves(day, rows.get("segment_moves", [])), key=lambda m: m["effective_on"], reverse=True)

@@ -39,8 +39,9 @@ def bring_up_to_date(context: dg.AssetExecutionContext, session: Session, spec: 
     try:
         built = _build_with_inputs(context, session, spec)
     except ContractBroken as broken:
-        yield _failed_check(spec, broken)
-        raise dg.Failure(str(broken), allow_retries=False) from broken
+        reason = _reason(session.builder.registry[broken.table], broken)
+        yield _failed_check(spec, broken, reason)
+        raise dg.Failure(reason, allow_retries=False) from broken
     own = _own_days(context, spec)
     if spec.partition == "as_of":
         _record(context, builder, spec, {day: rows for day, rows in built.made.items() if day not in own})
@@ -144,7 +145,18 @@ def preview(builder: Builder, spec: TableSpec, day: date | None) -> str:
     return markdown_table([column[0] for column in result.description or ()], result.fetchall())
 
 
-def _failed_check(spec: TableSpec, broken: ContractBroken) -> dg.AssetCheckResult:
+def _reason(spec: TableSpec, broken: ContractBroken) -> str:
+    """Which rules broke, and an example: its key and the columns that the rules are about."""
+    verdict = broken.verdict
+    told = "; ".join(f"{rule}: {count:,} of {verdict.rows:,} rows" for rule, count in verdict.broken.items())
+    about = [*spec.key, *(rule.partition(":")[0] for rule in verdict.broken)]
+    row = verdict.sample[0] if verdict.sample else {}
+    example = ", ".join(f"{name} {row[name]}" for name in dict.fromkeys(about) if name in row)
+    shown = f"; e.g. {example}" if example else ""
+    return f"{spec.name} breaks its contract, nothing of it was published: {told}{shown}"
+
+
+def _failed_check(spec: TableSpec, broken: ContractBroken, reason: str) -> dg.AssetCheckResult:
     verdict = broken.verdict
     sample = [list(row.values()) for row in verdict.sample]
     header = list(verdict.sample[0]) if verdict.sample else []
@@ -153,7 +165,7 @@ def _failed_check(spec: TableSpec, broken: ContractBroken) -> dg.AssetCheckResul
         check_name=CHECK,
         passed=False,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=str(broken),
+        description=reason,
         metadata={
             "table": broken.table,
             "rows": verdict.rows,
