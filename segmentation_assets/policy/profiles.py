@@ -10,7 +10,8 @@ from segmentation_assets.policy.company import Days, Share
 from segmentation_assets.policy.section import Section
 
 OneOrMore = Annotated[int, Field(ge=1)]
-_LONGEST_WINDOW = 62  # a user's active days are the bits of one signed 64-bit number
+_LONGEST_MONTH = 31
+_LONGEST_WINDOW = 31  # a user's active days of two windows are the bits of one signed 64-bit number
 
 
 class UsagePolicy(Section):
@@ -31,7 +32,7 @@ class UsagePolicy(Section):
     @property
     def look_back_days(self) -> int:
         """How many days, as_of included, hold both windows and the calendar month whatever the lag."""
-        return max(2 * self.window_days, 31) + self.max_lag_days
+        return max(2 * self.window_days, _LONGEST_MONTH) + self.max_lag_days
 
     @model_validator(mode="after")
     def _inside_the_window(self) -> UsagePolicy:

@@ -68,9 +68,8 @@ def by_surviving_account(rows: ir.Table, hierarchy: Table[AccountHierarchy]) -> 
         merged_at="as_of", merged_id="account_id", survivor="surviving_account_id"
     )
     joined = rows.left_join(merged, [("as_of", "merged_at"), ("account_id", "merged_id")])
-    return joined.mutate(account_id=ibis.coalesce(joined.survivor, joined.account_id)).drop(
-        "merged_at", "merged_id", "survivor"
-    )
+    account_id = ibis.coalesce(joined.survivor, joined.account_id)
+    return joined.select(**{n: account_id if n == "account_id" else joined[n] for n in rows.columns})
 
 
 def _followed(accounts: ir.Table, pointer: str, name: str) -> ir.Table:

@@ -234,10 +234,10 @@ def account_usage(
     season or holiday is nobody's decline.
     """
     started = started_subscriptions(spine, billing_subscriptions, account_hierarchy)
-    periods = seat_periods(started, company)
+    periods = seat_periods(_recent(started, company, usage), company)
     accounts = _licensed_accounts(periods, _windows(usage_last_days, usage))
     raw = _raw_accounts(accounts, survivors(account_hierarchy))
-    users = _users(usage_days, _spans(raw, periods), product_users)
+    users = _users(usage_days, _spans(raw, periods), product_users, usage)
     use = _feature_use(product_usage, raw, product_users)
     in_force = subscriptions_in_force(started, company)
     rows = accounts
@@ -252,6 +252,12 @@ def account_usage(
         rows = with_figures(rows, figures)
     rows = rows.left_join(_days_with_key_features(known(product_features, spine)), "as_of")
     return _net_of_company(_columns(rows, usage))
+
+
+def _recent(started: ir.Table, company: CompanyPolicy, usage: UsagePolicy) -> ir.Table:
+    """Subscriptions that can be in force on a day that any window holds."""
+    days = usage.look_back_days + company.renewal_grace_days
+    return started.filter(started.ends_on.isnull() | (started.ends_on > started.as_of - ibis.interval(days=days)))
 
 
 def _windows(last_days: ir.Table, usage: UsagePolicy) -> ir.Table:
@@ -303,11 +309,12 @@ def _spans(raw: ir.Table, periods: ir.Table) -> ir.Table:
     )
 
 
-def _users(usage_days: ir.Table, spans: ir.Table, product_users: ir.Table) -> ir.Table:
+def _users(usage_days: ir.Table, spans: ir.Table, product_users: ir.Table, usage: UsagePolicy) -> ir.Table:
     """Sums per as_of, account and user that counts, over both windows, in one pass over the usage days.
 
-    `days` is a set of bits, bit n = active n days before usage_through: the union over an account's users gives its
-    active days. `seat_days` sums 1 / seats in force over the user's days.
+    `days_back`, and `days` and `days_prior` cut out of it, are sets of bits, bit n = active n days before the end of
+    the window: the union over an account's users gives its active days. `seat_days` sums 1 / seats in force over the
+    user's days.
     """
     rows = usage_days.rename(used_by="account_id").join(
         spans,
@@ -320,20 +327,26 @@ def _users(usage_days: ir.Table, spans: ir.Table, product_users: ir.Table) -> ir
     in_window = rows.usage_date >= rows.window_start
     is_prior = (rows.usage_date >= rows.prior_start) & ~in_window
     bit = ibis.literal(1, "int64") << rows.usage_through.delta(rows.usage_date, unit="day")
+    # cases rather than aggregate filters: a fifth less time in the widest step of the chain
     sums = {
-        f"{name}{suffix}": rows[name].sum(where=where)
+        f"{name}{suffix}": _if_all(where, rows[name]).sum()
         for name in ("events", "sessions", "minutes")
         for suffix, where in (("", in_window), ("_prior", is_prior))
     }
     users = rows.group_by(*_KEY, "user_id").aggregate(
-        last_day=rows.usage_date.max(),
-        was_active=is_prior.any(),
-        days=ibis.ifelse(in_window, bit, ibis.null("int64")).bit_or(),
-        seat_days=(1.0 / rows.seats).sum(where=in_window),
-        errors=rows.errors.sum(where=in_window),
+        days_back=bit.bit_or(),
+        seat_days=_if_all(in_window, 1.0 / rows.seats.nullif(0)).sum(),  # days without seats do not count
+        errors=_if_all(in_window, rows.errors).sum(),
         **sums,
     )
-    return _who_count(users, product_users)
+    window = 2**usage.window_days - 1
+    return _who_count(users, product_users).mutate(
+        days=ibis._.days_back & window, days_prior=(ibis._.days_back >> usage.window_days) & window
+    )
+
+
+def _if_all(condition: ir.BooleanValue, value: ir.Value) -> ir.Value:
+    return ibis.ifelse(condition, value, ibis.null(value.type()))
 
 
 def _who_count(rows: ir.Table, product_users: ir.Table) -> ir.Table:
@@ -356,22 +369,23 @@ def _who_count(rows: ir.Table, product_users: ir.Table) -> ir.Table:
     ]
     joined = rows.left_join(people, known_then)
     is_out = joined.is_service | (joined.deactivated_on <= joined.as_of).fill_null(False)
-    return joined.filter(~is_out.fill_null(False)).drop(
-        "known_from", "known_to", "deactivated_on", "person", "is_service"
-    )
+    return joined.filter(~is_out.fill_null(False)).select(*rows.columns, "department")
 
 
 def _account_sums(users: ir.Table, accounts: ir.Table, usage: UsagePolicy) -> ir.Table:
     """Counts and sums per account over its users."""
-    windows = accounts.select("as_of", "week_start", "month_start").distinct()
-    rows = users.join(windows, "as_of")
-    rows = rows.mutate(active_days=_bits(rows.days.fill_null(0)))
+    month = accounts.select("as_of", days_of_month=accounts.usage_through.day()).distinct()
+    rows = users.join(month, "as_of")
+    rows = rows.mutate(
+        active_days=_bits(rows.days),
+        active_in_month=(rows.days_back & ((ibis.literal(1, "int64") << rows.days_of_month) - 1)) > 0,
+    )
     both = {n: rows[n].sum() for name in ("events", "sessions", "minutes") for n in (name, f"{name}_prior")}
     return rows.group_by(*_KEY).aggregate(
-        mau=rows.days.count(),
-        was_active=rows.was_active.sum(),
-        wau=(rows.last_day >= rows.week_start).sum(),
-        mau_calendar_month=(rows.last_day >= rows.month_start).sum(),
+        mau=(rows.days > 0).sum(),
+        was_active=(rows.days_prior > 0).sum(),
+        wau=((rows.days & (2**usage.week_days - 1)) > 0).sum(),
+        mau_calendar_month=rows.active_in_month.sum(),
         user_days=rows.active_days.sum(),
         seat_days=rows.seat_days.sum(),
         days=rows.days.bit_or(),
@@ -429,7 +443,7 @@ def _departments(users: ir.Table, product_users: ir.Table, hierarchy: ir.Table, 
         & (people.deactivated_on.isnull() | (people.deactivated_on > people.as_of))
     )
     licensed = by_surviving_account(people.select(*_KEY, "department").distinct(), hierarchy)
-    active = users.filter(users.days.notnull() & users.department.notnull())
+    active = users.filter((users.days > 0) & users.department.notnull())
     both = licensed.mutate(is_active=ibis.literal(0)).union(
         active.select(*_KEY, "department").distinct().mutate(is_active=ibis.literal(1))
     )
@@ -603,6 +617,4 @@ def _net_of_company(rows: ir.Table) -> ir.Table:
         is_middle = (place == (known_ones - 1) // 2) | (place == known_ones // 2)
         middle = ibis.ifelse(is_middle & rows[name].notnull(), rows[name], ibis.null("float64"))
         medians[f"{name}_net"] = rows[name] - middle.mean().over(day)
-    return rows.mutate(**medians).drop(
-        *(f"{name}_place" for name in names), *(f"{name}_known" for name in names)
-    )
+    return rows.mutate(**medians).drop(*(f"{name}_place" for name in names), *(f"{name}_known" for name in names))
