@@ -165,14 +165,14 @@ def _tier_evidence(rows: ir.Table, tier: TierPolicy) -> dict[str, ir.Value]:
     signs = (
         rows.is_multi_product,
         rows.is_multi_region,
-        rows.expansion_score >= tier.strategic_min_expansion_score,
+        matrix.reaches(rows.expansion_score, tier.strategic_min_expansion_score),
         rows.is_reference,
         rows.has_strategic_influence,
     )
-    expands = rows.expansion_score >= tier.growth_min_expansion_score
-    resembles = rows.lookalike >= tier.growth_min_lookalike
-    usage = rows.behavioral_score >= tier.growth_min_behavioral_score
-    health = rows.health_score >= tier.growth_min_health_score
+    expands = matrix.reaches(rows.expansion_score, tier.growth_min_expansion_score)
+    resembles = matrix.reaches(rows.lookalike, tier.growth_min_lookalike)
+    usage = matrix.reaches(rows.behavioral_score, tier.growth_min_behavioral_score)
+    health = matrix.reaches(rows.health_score, tier.growth_min_health_score)
     thresholds = (tier.long_tail_below_arr, tier.growth_min_arr, rows.strategic_cut)
     return {
         "arr_thresholds_reached": sum((rows.arr >= bound).fill_null(False).cast("int64") for bound in thresholds),
@@ -186,5 +186,7 @@ def _tier_evidence(rows: ir.Table, tier: TierPolicy) -> dict[str, ir.Value]:
             (expands.isnull() & resembles.isnull(), "unknown"),
             else_="absent",
         ),
-        "has_little_to_expand": (rows.expansion_score < tier.long_tail_below_expansion_score).fill_null(False),
+        "has_little_to_expand": (
+            ~matrix.reaches(rows.expansion_score, tier.long_tail_below_expansion_score)
+        ).fill_null(False),
     }

@@ -26,26 +26,34 @@ from segmentation_assets.policy.value import CompositeWeights
 _DECIMALS = 9
 """Distances are compared to so many decimals: equal sums in another order of adding are a tie."""
 
+_SCORE_DECIMALS = 6
+"""Scores are held against bounds to so many decimals: a sum of the same parts in another order is the same score."""
+
 _BEYOND = 2.0
 """Further than any distance."""
+
+
+def reaches(score: ir.NumericValue, bound: float) -> ir.BooleanValue:
+    """The score is at the bound or above it; null where it is unknown."""
+    return score.round(_SCORE_DECIMALS) >= bound
 
 
 def is_worth_saving(rows: ir.Table, rule: AtRiskRule) -> ir.BooleanValue:
     """The value condition of At-Risk: CLV percentile, or without CLV the value tier (unknown: yes)."""
     by_tier = rows.value_tier.notin(rule.worthless_value_tiers).fill_null(True)
-    return ibis.ifelse(rows.clv_percentile.notnull(), rows.clv_percentile >= rule.min_clv_percentile, by_tier)
+    return ibis.ifelse(rows.clv_percentile.notnull(), reaches(rows.clv_percentile, rule.min_clv_percentile), by_tier)
 
 
 def may_expand(rows: ir.Table, policy: SegmentMatrixPolicy) -> ir.BooleanValue:
     """The expansion score meets the row that asks for one, or is unknown."""
     asked = [row.min_expansion_score for row in policy.rows if row.min_expansion_score is not None]
-    return (rows.expansion_score >= asked[0]).fill_null(True) if asked else ibis.literal(True)
+    return reaches(rows.expansion_score, asked[0]).fill_null(True) if asked else ibis.literal(True)
 
 
 def is_barely_used(rows: ir.Table, policy: SegmentMatrixPolicy) -> ir.BooleanValue:
     """Seat activity meets the row that takes it instead of a cohort; unknown does not."""
     asked = [row.or_seat_activity_below for row in policy.rows if row.or_seat_activity_below is not None]
-    return (rows.seat_activity < asked[0]).fill_null(False) if asked else ibis.literal(False)
+    return (~reaches(rows.seat_activity, asked[0])).fill_null(False) if asked else ibis.literal(False)
 
 
 def with_candidate(rows: ir.Table, policy: SegmentMatrixPolicy, weights: CompositeWeights) -> ir.Table:

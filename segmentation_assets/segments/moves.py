@@ -33,6 +33,7 @@ CAUSES = (
 )  # fmt: skip
 _KEY = ("as_of", "account_id", "kind")
 _SEPARATOR = "; "
+_DECIMALS = 6
 
 
 class SegmentMoves(Snapshot):
@@ -265,8 +266,10 @@ def _changed_parts(rows: ir.Table, contributions: ir.Table, policy: MovePolicy) 
     old = moved.inner_join(dated, ["compared_with", "account_id"])
     changes = ibis.union(now, old.select(*_KEY, "score", "part", change=-old.points))
     summed = changes.group_by(*_KEY, "score", "part").agg(change=changes.change.sum())
-    size = summed.change.abs().round(9)
-    kept = summed.mutate(size=size).filter(size >= policy.min_points)
+    # The same parts summed in another order must not tell another story.
+    summed = summed.mutate(change=summed.change.round(_DECIMALS))
+    summed = summed.mutate(size=summed.change.abs())
+    kept = summed.filter(summed["size"] >= policy.min_points)
     order = ibis.window(group_by=list(_KEY), order_by=[ibis.desc(kept["size"]), kept.score, kept.part])
     ranked = kept.mutate(place=ibis.row_number().over(order))
     ranked = ranked.filter(ranked.place < policy.parts_named)
