@@ -10,10 +10,10 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from segmentation_assets.policy.capacity import CoveragePolicy, ScenarioPolicy
 from segmentation_assets.policy.company import CompanyPolicy, ExtractsPolicy
@@ -109,6 +109,13 @@ class Policy(Section):
     migration: MigrationPolicy
     productivity: ProductivityPolicy
 
+    @model_validator(mode="after")
+    def _cohorts_have_a_rank(self) -> Self:
+        unranked = [c.name for c in self.behavioral.cohorts if c.name not in self.segment_matrix.cohorts]
+        if unranked:
+            raise ValueError(f"behavioral.cohorts: {', '.join(unranked)} has no rank in segment_matrix.cohorts")
+        return self
+
     @cached_property
     def sections(self) -> Mapping[type[Section], Section]:
         """The sections by their class: what tables declare as parameters."""
@@ -139,9 +146,7 @@ def _explain(error: ValidationError, lines: Mapping[tuple[str, ...], str]) -> It
     for item in error.errors():
         path = tuple(str(part) for part in item["loc"])
         place = next((lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in lines), "policy")
-        problem = {"extra_forbidden": "unknown key", "missing": "key is missing"}.get(
-            item["type"], item["msg"]
-        )
+        problem = {"extra_forbidden": "unknown key", "missing": "key is missing"}.get(item["type"], item["msg"])
         found = "" if isinstance(item["input"], dict | Section) else f", found {item['input']!r}"
         yield f"{place}: {'.'.join(path)}: {problem.removeprefix('Value error, ')}{found}"
 

@@ -44,3 +44,10 @@ def test_only_one_row_may_ask_for_an_expansion_score(tmp_path):
     rows[0]["min_expansion_score"] = 70
     with pytest.raises(PolicyError, match="only one row may have min_expansion_score"):
         load(tmp_path, {"segment_matrix": {"rows": rows}})
+
+
+def test_every_cohort_has_a_rank_in_the_matrix(tmp_path):
+    cohorts = [cohort.model_dump(mode="json", exclude_none=True) for cohort in load_policy().behavioral.cohorts]
+    cohorts[-1]["name"] = "Cruising"
+    with pytest.raises(PolicyError, match="Cruising has no rank in segment_matrix.cohorts"):
+        load(tmp_path, {"behavioral": {"cohorts": cohorts}})
