@@ -49,5 +49,5 @@ def test_only_one_row_may_ask_for_an_expansion_score(tmp_path):
 def test_every_cohort_has_a_rank_in_the_matrix(tmp_path):
     cohorts = [cohort.model_dump(mode="json", exclude_none=True) for cohort in load_policy().behavioral.cohorts]
     cohorts[-1]["name"] = "Cruising"
-    with pytest.raises(PolicyError, match="Cruising has no rank in segment_matrix.cohorts"):
+    with pytest.raises(PolicyError, match="Cruising has no rank"):
         load(tmp_path, {"behavioral": {"cohorts": cohorts}})
