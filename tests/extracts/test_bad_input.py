@@ -168,13 +168,11 @@ def test_signs_of_sql_in_names_and_values_are_only_text(home):
     home.land(
         crm_accounts={
             "path": 'it\'s "here".csv',
-            "columns": {"account_id": 'acc"ount\'s', "account_name": "name", "industry": {"constant": "o'clock"}},
-            "values": {"account_name": {nasty: "it's \"fine\""}},
+            "columns": {"account_id": "acc\"ount's", "account_name": "name", "industry": {"constant": "o'clock"}},
+            "values": {"account_name": {nasty: 'it\'s "fine"'}},
         }
     )
-    assert home.rows("crm_accounts", "account_id", "account_name", "industry") == [
-        (nasty, "it's \"fine\"", "o'clock")
-    ]
+    assert home.rows("crm_accounts", "account_id", "account_name", "industry") == [(nasty, 'it\'s "fine"', "o'clock")]
 
 
 def test_merges_into_nobody_and_into_oneself_are_refused(home):

@@ -1,0 +1,192 @@
+"""Product usage by day: late rows, duplicates, unknown users, and only the days that changed."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from segmentation_assets.extracts import usage_days
+from tests.extracts.home import Home
+
+HEADER = "user_id,usage_date,feature,account_id,event_count\n"
+USAGE: dict[str, Any] = {"path": "usage/*.csv"}
+USERS: dict[str, Any] = {"path": "users.csv"}
+COLUMNS = ("usage_date", "user_id", "feature", "account_id", "event_count")
+
+
+def drop(home: Home, day: str, *rows: str) -> None:
+    home.write(f"usage/{day}.csv", HEADER + "".join(f"{r}\n" for r in rows))
+
+
+def users(home: Home, *rows: str) -> None:
+    home.write("users.csv", "user_id,account_id\n" + "".join(f"{r}\n" for r in rows))
+
+
+def land(home: Home, **more: Any) -> Any:
+    return home.land(product_usage=USAGE, product_users=USERS, **more)["product_usage"]
+
+
+@pytest.fixture(autouse=True)
+def two_users(home):
+    users(home, "U1,A1", "U2,A2")
+
+
+def test_days_are_published_apart(home):
+    drop(home, "2025-01-01", "U1,2025-01-01,f,A1,1", "U2,2025-01-01,f,A2,2")
+    drop(home, "2025-01-02", "U1,2025-01-02,f,A1,3")
+    result = land(home)
+    assert (result.read, result.good, result.drops) == (3, 3, 2)
+    assert home.rows("product_usage", *COLUMNS) == [
+        ("2025-01-01", "U1", "f", "A1", "1"),
+        ("2025-01-01", "U2", "f", "A2", "2"),
+        ("2025-01-02", "U1", "f", "A1", "3"),
+    ]
+
+
+def test_a_late_row_rewrites_its_day_alone_and_the_newest_drop_wins(home):
+    drop(home, "2025-01-01", "U1,2025-01-01,f,A1,1", "U2,2025-01-01,f,A2,2")
+    drop(home, "2025-01-02", "U1,2025-01-02,f,A1,3")
+    drop(home, "2025-01-03", "U1,2025-01-03,f,A1,4")
+    land(home)
+    before, prints = home.files(), {d: home.fingerprint("product_usage", date(2025, 1, d)) for d in (1, 2, 3, 4)}
+    drop(home, "2025-01-04", "U1,2025-01-04,f,A1,5", "U1,2025-01-01,f,A1,10")
+    result = land(home)
+    assert (result.read, result.good, result.quarantined) == (6, 6, 0)  # the replaced row was good
+    assert home.rows("product_usage", *COLUMNS)[:2] == [
+        ("2025-01-01", "U1", "f", "A1", "10"),
+        ("2025-01-01", "U2", "f", "A2", "2"),
+    ]
+    changed = {
+        k.split("usage_date=")[1][:10] for k, v in home.files().items() if "usage_date=" in k and before.get(k) != v
+    }
+    assert changed == {"2025-01-01", "2025-01-04"}
+    now = {d: home.fingerprint("product_usage", date(2025, 1, d)) for d in (1, 2, 3, 4)}
+    assert [d for d in now if now[d] != prints[d]] == [1, 4]
+
+
+def test_duplicates_within_a_drop_are_refused_and_across_drops_replaced(home):
+    drop(home, "2025-01-01", "U1,2025-01-01,f,A1,1", "U1,2025-01-01,f,A1,1", "U2,2025-01-01,f,A2,3",
+         "U2,2025-01-01,f,A2,2")  # fmt: skip
+    drop(home, "2025-01-02", "U2,2025-01-01,f,A2,9", "U2,2025-01-01,f,A2,8")
+    result = land(home)
+    assert (result.read, result.good, result.quarantined) == (6, 3, 3)
+    assert home.rows("product_usage", "user_id", "event_count") == [("U1", "1"), ("U2", "8")]
+    assert home.rows("quarantine", "key", "rule", "dropped_on") == [
+        ("U1 | 2025-01-01 | f", "duplicate key", "2025-01-01"),
+        ("U2 | 2025-01-01 | f", "duplicate key, other values", "2025-01-01"),
+        ("U2 | 2025-01-01 | f", "duplicate key, other values", "2025-01-02"),
+    ]
+
+
+def test_unknown_users_other_accounts_and_bad_values_are_refused(home):
+    drop(
+        home, "2025-01-01", "U1,2025-01-01,f,A1,1", "U9,2025-01-01,f,A1,1", "U1,2025-01-01,g,A2,1",
+        "U1,2025-01-01,h,A1,-1", "U1,01/02/2025,h,A1,1", "U1,2025-01-01",
+    )  # fmt: skip
+    result = land(home)
+    assert (result.read, result.good, result.quarantined) == (6, 1, 5)
+    assert sorted(r[0] for r in home.rows("quarantine", "rule")) == [
+        "account_id is not the user's",
+        "event_count: greater_than_or_equal_to 0",
+        "unknown user_id",
+        "unreadable line",
+        "usage_date: must be a date (YYYY-MM-DD)",
+    ]
+
+
+def test_a_new_user_lets_in_the_days_refused_for_it(home):
+    drop(home, "2025-01-01", "U1,2025-01-01,f,A1,1")
+    drop(home, "2025-01-02", "U9,2025-01-02,f,A1,1", "U1,2025-01-02,f,A1,-1")
+    assert land(home).quarantined == 2
+    before = home.files()
+    users(home, "U1,A1", "U2,A2", "U9,A1")
+    result = land(home)
+    assert (result.good, result.quarantined) == (2, 1)
+    day = next(k for k in before if "usage_date=2025-01-01" in k)
+    assert home.files()[day] == before[day]
+    assert land(home).skipped
+
+
+def test_a_user_known_no_longer_takes_its_rows_along(home):
+    drop(home, "2025-01-01", "U1,2025-01-01,f,A1,1")
+    drop(home, "2025-01-02", "U2,2025-01-02,f,A2,1")
+    land(home)
+    users(home, "U1,A1")
+    assert land(home).quarantined == 1
+    assert home.rows("product_usage", "user_id") == [("U1",)]
+
+
+def test_without_a_list_of_users_accounts_are_checked(home):
+    drop(home, "2025-01-01", "U1,2025-01-01,f,A1,1", "U7,2025-01-01,f,A9,1")
+    result = home.land(product_usage=USAGE)["product_usage"]
+    assert (result.good, result.quarantined) == (1, 1)
+    assert home.rows("quarantine", "rule", "value") == [("unknown account_id", "A9")]
+
+
+def test_a_drop_without_rows_is_a_day_on_which_nobody_worked(home):
+    drop(home, "2025-01-01", "U1,2025-01-01,f,A1,1")
+    drop(home, "2025-01-02")
+    assert land(home).read == 1
+    assert (home.folder / "home/published/product_usage/usage_date=2025-01-02/part-0.parquet").exists()
+    assert land(home).skipped
+
+
+def test_what_is_taken_away_is_gone_and_what_is_lost_is_made_again(home):
+    drop(home, "2025-01-01", "U1,2025-01-01,f,A1,1")
+    drop(home, "2025-01-02", "U1,2025-01-02,f,A1,2")
+    land(home)
+    (home.folder / "home/published/product_usage/usage_date=2025-01-01/part-0.parquet").unlink()
+    (home.folder / "usage/2025-01-02.csv").unlink()
+    assert land(home).read == 1
+    assert home.rows("product_usage", "usage_date") == [("2025-01-01",)]
+    home.land(product_users=USERS)
+    assert home.rows("product_usage", "usage_date") == []
+
+
+def test_too_many_bad_rows_publish_no_day(home):
+    drop(home, "2025-01-01", "U1,2025-01-01,f,A1,1")
+    land(home)
+    before = home.files()
+    home.share = 0.4
+    drop(home, "2025-01-02", "U1,2025-01-02,f,A1,2", "U1,2025-01-02,g,A1,-2", "U1,2025-01-02,h,A1,-2")
+    result = land(home)
+    assert result.failed
+    assert "2 of 4 rows (50.0%)" in str(result.reason)
+    assert {k: v for k, v in home.files().items() if "product_usage" in k} == {
+        k: v for k, v in before.items() if "product_usage" in k
+    }
+
+
+def test_one_undated_file_lands_by_day(home):
+    home.write("all.csv", HEADER + "U1,2025-01-01,f,A1,1\nU1,2025-01-02,f,A1,2\n")
+    given = dict(product_usage={"path": "all.csv"}, product_users=USERS)
+    assert home.land(**given)["product_usage"].read == 2
+    prints = [home.fingerprint("product_usage", date(2025, 1, d)) for d in (1, 2)]
+    home.write("all.csv", HEADER + "U1,2025-01-01,f,A1,1\nU1,2025-01-02,f,A1,7\n")
+    home.land(**given)
+    now = [home.fingerprint("product_usage", date(2025, 1, d)) for d in (1, 2)]
+    assert (now[0] == prints[0], now[1] == prints[1]) == (True, False)  # same rows, same print
+
+
+def test_batches_of_days_make_what_one_batch_makes(home, monkeypatch):
+    with home.engine() as engine:
+        for day in range(1, 7):
+            target = home.folder / f"usage/2025-01-0{day}.parquet"
+            target.parent.mkdir(exist_ok=True)
+            engine.connection.execute(
+                f"COPY (SELECT 'U1' AS user_id, DATE '2025-01-0{day}' AS usage_date, 'f' || (i // 2) AS feature, "
+                f"'A1' AS account_id, i AS event_count FROM range(4) t(i)) TO '{target}' (FORMAT parquet)"
+            )
+    given = dict(product_usage={"path": "usage/*.parquet"}, product_users=USERS)
+    whole = home.land(**given)["product_usage"]
+    one = home.rows("product_usage", *COLUMNS), home.rows("quarantine", "key", "source", "rule", "value")
+    prints = [home.fingerprint("product_usage", date(2025, 1, d)) for d in range(1, 7)]
+    monkeypatch.setattr(usage_days, "BATCH_ROWS", 8)
+    (home.folder / "home/landing/product_usage.json").unlink()
+    batched = home.land(**given)["product_usage"]
+    assert (whole.read, whole.quarantined) == (batched.read, batched.quarantined) == (24, 12)
+    assert (home.rows("product_usage", *COLUMNS), home.rows("quarantine", "key", "source", "rule", "value")) == one
+    assert [home.fingerprint("product_usage", date(2025, 1, d)) for d in range(1, 7)] == prints
+    assert one[1][0][1] == "usage/2025-01-01.parquet:2"  # the row's number in its file
