@@ -1,12 +1,14 @@
 """Running any table of the profiles on hand-made extracts, with the tables between made on the way.
 
-Not here: the figures; each test spells out its own.
+Not here: the figures; each test spells out its own. Planning a table takes longer than running it on a few rows, so
+the SQL of each table is compiled once per policy, over named tables that each run fills anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import cache
 from typing import Any
 
 import ibis
@@ -14,7 +16,9 @@ import pandas as pd
 
 from segmentation_assets.chain import CATALOGUE
 from segmentation_assets.policy.model import Policy, load_policy
-from segmentation_assets.warehouse.enforcement import enforce
+from segmentation_assets.warehouse.as_of import Spine
+from segmentation_assets.warehouse.contracts import Contract, ibis_schema, key_of
+from segmentation_assets.warehouse.enforcement import enforce, rules
 from segmentation_assets.warehouse.registry import call
 from tests.frames import given, spine
 
@@ -36,9 +40,19 @@ def changed(values: Mapping[str, Mapping[str, Any]]) -> Policy:
 
 def frame_of(table: str, rows: Mapping[str, Rows], days: Sequence[date], policy: Policy = DEFAULT) -> pd.DataFrame:
     """The table at `days` as pandas, held to its contract. `rows` are extracts (or tables between) by name."""
-    made: dict[str, Any] = {"spine": spine(*days)}
-    _make(table, rows, made, policy)
-    return BACKEND.execute(made[table]).drop(columns="policy_hash", errors="ignore")
+    wanted = _needed(table, frozenset(rows))
+    unread = set(rows) - set(wanted)
+    if unread:
+        raise KeyError(f"{table} reads nothing of {sorted(unread)}")
+    BACKEND.create_table("spine", spine(*days).to_pyarrow(), overwrite=True)
+    for name in wanted:
+        contract = CATALOGUE[name].contract
+        if CATALOGUE[name].is_extract or name in rows:
+            BACKEND.create_table(name, given(contract, rows.get(name, ())).to_pyarrow(), overwrite=True)
+        else:
+            BACKEND.raw_sql(f'CREATE OR REPLACE TABLE "{name}" AS {_sql(name, policy.model_dump_json())}')
+            _hold_to_contract(name, contract)
+    return BACKEND.table(table).execute().drop(columns="policy_hash", errors="ignore")
 
 
 def computed(
@@ -52,17 +66,37 @@ def computed(
     return {(row.pop("as_of"), row.pop("account_id")): row for row in frame.to_dict("records")}
 
 
-def _make(table: str, rows: Mapping[str, Rows], made: dict[str, Any], policy: Policy) -> None:
-    if table in made:
-        return
+@cache
+def _needed(table: str, ready: frozenset[str]) -> tuple[str, ...]:
+    """`table` and what it is made from, inputs first; nothing behind tables that are `ready`."""
     spec = CATALOGUE[table]
-    if spec.is_extract or table in rows:
-        made[table] = given(spec.contract, rows.get(table, ()))
-        return
-    for item in spec.inputs:
-        _make(item.name, rows, made, policy)
-    expr = call(spec, made, policy.sections, "test")
-    made[table] = ibis.memtable(BACKEND.to_pyarrow(expr))
-    verdict = enforce(spec.contract, made[table], BACKEND.execute)
-    if not verdict.passed:
-        raise NotToContract(f"{table}: {verdict.describe()}")
+    if spec.is_extract or table in ready:
+        return (table,)
+    above = [name for item in spec.inputs for name in _needed(item.name, ready)]
+    return (*dict.fromkeys(above), table)
+
+
+@cache
+def _sql(table: str, policy: str) -> str:
+    spec = CATALOGUE[table]
+    tables: dict[str, Any] = {i.name: _named(i.contract, i.name) for i in spec.inputs}
+    sections = Policy.model_validate_json(policy).sections
+    return BACKEND.compile(call(spec, {**tables, "spine": _named(Spine, "spine")}, sections, "test"))
+
+
+def _named(contract: type[Contract], name: str) -> ibis.Table:
+    return ibis.table(ibis_schema(contract), name=name)
+
+
+@cache
+def _broken_rows(name: str, contract: type[Contract]) -> str:
+    made = _named(contract, name)
+    keys = made.group_by(*key_of(contract)).aggregate(rows=made.count())
+    repeated = keys.filter(keys.rows > 1).select("rows")
+    broken = made.filter(ibis.or_(*(~rule.holds for rule in rules(contract, made))))
+    return BACKEND.compile(repeated.union(broken.select(rows=ibis.literal(1, "int64"))).count())
+
+
+def _hold_to_contract(name: str, contract: type[Contract]) -> None:
+    if BACKEND.raw_sql(_broken_rows(name, contract)).fetchall() != [(0,)]:
+        raise NotToContract(f"{name}: {enforce(contract, BACKEND.table(name), BACKEND.execute).describe()}")
