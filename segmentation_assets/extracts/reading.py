@@ -239,9 +239,16 @@ class Reader:
             relations = [*self._csv(name, source, [f for f in files if kind_of(f) == "csv"])]
             relations += self._json([f for f in files if kind_of(f) == "json"])
             target = self._target()
-            self.connection.execute(
-                f"COPY ({' UNION ALL BY NAME '.join(relations)}) TO {literal(str(target))} (FORMAT parquet)"
-            )
+            try:
+                self.connection.execute(
+                    f"COPY ({' UNION ALL BY NAME '.join(relations)}) TO {literal(str(target))} (FORMAT parquet)"
+                )
+            except duckdb.InvalidInputException as error:
+                raise SourceError(
+                    first_line(error),
+                    file=", ".join(self.label(f) for f in files[:3]),
+                    advice="save it with one kind of line end, and values with line breaks in quotes",
+                ) from None
             self._keep_rejects(name)
             self._unloaded[known] = target
         return self._unloaded[known]

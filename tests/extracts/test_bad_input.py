@@ -125,6 +125,7 @@ def test_marks_line_ends_delimiters_and_encodings(home, content, form):
         (b"id\nA1\n", "no column account_id for crm_accounts.account_id"),
         (b"acount_id\nA1\n", "did you mean acount_id?"),
         (b"account_id,account_id\nA1,A2\n", "two columns are called account_id"),
+        (b"account_id,account_name\nA1,x\nA2,y\rz\n", "save it with one kind of line end"),
     ],
 )
 def test_a_file_that_cannot_be_read_fails_with_what_to_do(home, content, said):

@@ -14,7 +14,7 @@ BOTH = START + "  crm_accounts: {path: a.csv}\n  billing_subscriptions: {path: s
     ("text", "said"),
     [
         (START + "  crm_acounts: {path: a}\n", ":3: there is no extract crm_acounts; did you mean crm_accounts?"),
-        (BOTH + "  leads: {path: x, columns: {employes: n}}\n", ":5: leads has no column employes; did you mean employees?"),
+        (BOTH + "  leads: {path: x, columns: {employes: n}}\n", ":5: leads has no column employes; did you mean emp"),
         (BOTH + "  leads:\n    path: x\n    colums: {a: b}\n", ":7: extracts.leads.colums: unknown key"),
         (BOTH + "  leads: {}\n", ":5: extracts.leads: say exactly one of path, duckdb, sqlite, postgres"),
         (BOTH + "  leads: {path: x, sqlite: y, table: t}\n", "say exactly one of"),
