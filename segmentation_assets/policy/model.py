@@ -15,7 +15,13 @@ from typing import Any, Self
 import yaml
 from pydantic import ValidationError, model_validator
 
-from segmentation_assets.policy.capacity import CoveragePolicy, ScenarioPolicy
+from segmentation_assets.policy.capacity import (
+    AssignmentPolicy,
+    CarePolicy,
+    CoveragePolicy,
+    ScenarioPolicy,
+    StaffingPolicy,
+)
 from segmentation_assets.policy.company import CompanyPolicy, ExtractsPolicy
 from segmentation_assets.policy.kpis import (
     BenchmarkPolicy,
@@ -75,6 +81,9 @@ class Policy(Section):
     extracts: ExtractsPolicy
     orchestration: OrchestrationPolicy
     coverage: CoveragePolicy
+    care: CarePolicy
+    staffing: StaffingPolicy
+    assignment: AssignmentPolicy
     scenario: ScenarioPolicy
     usage: UsagePolicy
     lifecycle: LifecyclePolicy
