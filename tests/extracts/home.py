@@ -51,12 +51,13 @@ class Home:
         with open_connection(store) as connection:
             yield Engine(connection, store)
 
-    def land(self, names: Sequence[str] | None = None, **extracts: Any) -> dict[str, Landed]:
-        """Map, land, and hold every result to good + quarantined = read."""
+    def land(self, names: Sequence[str] | None = None, *, whole: bool = False, **extracts: Any) -> dict[str, Landed]:
+        """Map, land what is mapped (`whole`: all extracts there are), hold results to good + quarantined = read."""
         sources = read_sources(self.sources(**extracts))
+        wanted = names or (None if whole else [*sources.extracts])
         sections = {**load_policy().sections, ExtractsPolicy: ExtractsPolicy(max_quarantine_share=self.share)}
         with self.engine() as engine:
-            results = {r.extract: r for r in land(sources, engine, sections, names)}
+            results = {r.extract: r for r in land(sources, engine, sections, wanted)}
         for r in results.values():
             assert r.good + r.quarantined == r.read, r
         return results

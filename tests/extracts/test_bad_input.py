@@ -151,7 +151,7 @@ def test_a_missing_file_a_folder_and_a_broken_parquet_fail_with_what_to_do(home)
 
 def test_a_header_alone_is_an_extract_without_rows(home):
     home.write("leads.csv", "lead_id,company\n")
-    results = home.land(leads={"path": "leads.csv"})
+    results = home.land(whole=True, leads={"path": "leads.csv"})
     assert (results["leads"].read, results["leads"].failed) == (0, False)
     assert home.rows("leads", "lead_id") == []
     assert home.rows("surveys", "response_id") == []  # not mapped: published without rows all the same

@@ -102,9 +102,9 @@ def test_landing_again_rewrites_nothing(home):
     accounts(home, "2025-01-31", A1=10)
     home.write("usage/2025-01-31.csv", "user_id,usage_date,feature,account_id,event_count\nU1,2025-01-31,f,A1,1\n")
     given = dict(crm_accounts=DROPS, product_usage={"path": "usage/*.csv"})
-    first, files = home.land(**given), home.files()
+    first, files = home.land(whole=True, **given), home.files()
     started = time.process_time()
-    again = home.land(**given)
+    again = home.land(whole=True, **given)
     assert time.process_time() - started < 1
     assert home.files() == files
     assert all(r.skipped for r in again.values())
@@ -145,7 +145,7 @@ def test_an_extract_mapped_no_longer_has_no_rows(home):
     home.write("leads.csv", "lead_id,employees\nL1,1\nL2,-1\n")
     home.land(leads={"path": "leads.csv"})
     assert home.rows("leads", "lead_id") == [("L1",)]
-    home.land()
+    home.land(whole=True)
     assert home.rows("leads", "lead_id") == []
     assert home.rows("quarantine", "key") == []
     assert home.fingerprint("leads", date(2025, 1, 1)) == "absent"
@@ -162,7 +162,7 @@ def test_the_quarantine_changes_its_fingerprint_with_its_rows(home):
 def test_published_extracts_keep_their_contracts(home):
     accounts(home, "2025-01-31", A1=10, A2=5)
     accounts(home, "2025-02-28", A1=10, A3=7)
-    home.land(crm_accounts=DROPS)
+    home.land(whole=True, crm_accounts=DROPS)
     with home.engine() as engine:
         for spec in (*EXTRACTS, CATALOGUE["quarantine"]):
             verdict = enforce(spec.contract, engine.read(spec), engine.execute)

@@ -141,7 +141,7 @@ def test_what_is_taken_away_is_gone_and_what_is_lost_is_made_again(home):
     (home.folder / "usage/2025-01-02.csv").unlink()
     assert land(home).read == 1
     assert home.rows("product_usage", "usage_date") == [("2025-01-01",)]
-    home.land(product_users=USERS)
+    home.land(whole=True, product_users=USERS)
     assert home.rows("product_usage", "usage_date") == []
 
 
