@@ -28,6 +28,7 @@ _SETTINGS = (
     "SET partitioned_write_max_open_files = 100000",
     "SET TimeZone = 'UTC'",
 )
+_NO_DAY = "__HIVE_DEFAULT_PARTITION__"
 
 
 @contextmanager
@@ -89,9 +90,7 @@ class Engine:
             listed = ", ".join(f"'{quoted(str(p))}'" for p in paths)
             hive = f", hive_partitioning = true, hive_types = {{'{partition}': DATE}}" if partition else ""
             options = (
-                f"union_by_name = true{hive}"
-                if partition
-                else "union_by_name = true, hive_partitioning = false"
+                f"union_by_name = true{hive}" if partition else "union_by_name = true, hive_partitioning = false"
             )
             select += f" UNION ALL BY NAME SELECT * FROM read_parquet([{listed}], {options})"
         self._views += 1
@@ -126,9 +125,7 @@ class Engine:
         if missing:
             raise TypeError(f"{contract.__name__}: the frame lacks columns {missing}")
         try:
-            arrow = pa.Table.from_pandas(
-                frame[list(schema)], schema=schema.to_pyarrow(), preserve_index=False
-            )
+            arrow = pa.Table.from_pandas(frame[list(schema)], schema=schema.to_pyarrow(), preserve_index=False)
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise TypeError(f"{contract.__name__}: {error}") from error
         return ibis.memtable(arrow)
@@ -136,9 +133,12 @@ class Engine:
     def write(
         self, expr: ir.Table, folder: Path, partition: str | None, facts: Mapping[str, Any]
     ) -> dict[date | None, Path]:
-        """Run `expr` into Parquet below `folder`: one file in all, or one per day that has rows."""
+        """Run `expr` into Parquet below `folder`: one file in all, or one per day that has rows.
+
+        Rows without a day, if any, are in a file of their own under None.
+        """
         self.backend._register_in_memory_tables(expr)
-        sql = self.backend.compile(expr)
+        sql = self._typed(expr)
         footer = footer_sql(facts)
         if partition is None:
             target = folder / "all.parquet"
@@ -148,10 +148,13 @@ class Engine:
             f"COPY ({sql}) TO '{quoted(str(folder))}' "
             f"(FORMAT parquet, PARTITION_BY ({partition}), OVERWRITE_OR_IGNORE, {footer})"
         )
-        return {
-            date.fromisoformat(d.name.partition("=")[2]): self._one_file(d, footer)
-            for d in sorted(folder.glob(f"{partition}=*"))
-        }
+        return {_day_of(d): self._one_file(d, footer) for d in sorted(folder.glob(f"{partition}=*"))}
+
+    def _typed(self, expr: ir.Table) -> str:
+        """SQL of `expr` with the types that Ibis says: to DuckDB a day plus an interval is a timestamp."""
+        types = self.backend.compiler.type_mapper
+        columns = (f'CAST("{n}" AS {types.to_string(t)}) AS "{n}"' for n, t in expr.schema().items())
+        return f"SELECT {', '.join(columns)} FROM ({self.backend.compile(expr)})"
 
     def _one_file(self, folder: Path, footer: str) -> Path:
         """COPY promises no number of files: bring a day's files together if it wrote several."""
@@ -165,3 +168,8 @@ class Engine:
             f"TO '{quoted(str(whole))}' (FORMAT parquet, {footer})"
         )
         return whole
+
+
+def _day_of(folder: Path) -> date | None:
+    value = folder.name.partition("=")[2]
+    return None if value == _NO_DAY else date.fromisoformat(value)
