@@ -1,0 +1,271 @@
+"""Both sides of the balance: the hours accounts are entitled to, and the hours CSMs have.
+
+Here: `account_demand`, `csm_supply`, `csm_tier_shares`. Not here: the balance of the two by tier (`plan`), or who
+covers whom (`assignments`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.extracts.contracts import CsmRoster, CsmTimeEntries
+from segmentation_assets.policy.capacity import CarePolicy, CoveragePolicy, StaffingPolicy
+from segmentation_assets.policy.kpis import ProductivityPolicy
+from segmentation_assets.policy.segments import TIERS
+from segmentation_assets.policy.service import CostPolicy
+from segmentation_assets.profiles.facts import facts, first_fact, with_figures
+from segmentation_assets.profiles.known import AccountHierarchy, known, survivors
+from segmentation_assets.profiles.profiles import AccountProfiles
+from segmentation_assets.segments.segments import Segments
+from segmentation_assets.warehouse.as_of import Spine
+from segmentation_assets.warehouse.contracts import Day, Flag, Integer, Snapshot, column, ibis_schema
+from segmentation_assets.warehouse.registry import Table, table
+
+WEEKS_PER_MONTH = 52 / 12
+_WEEKS_PER_YEAR = 52
+
+
+class AccountDemand(Snapshot):
+    """The care an account is entitled to. Key: as_of, account_id; one row per live account."""
+
+    account_id: str = column("Account.")
+    coverage_tier: str = column("Coverage tier.", isin=TIERS)
+    arr: float = column("Annual recurring revenue.", unit="currency per year", ge=0)
+    region: str = column("Region of the largest subscription.", nullable=True)
+    industry: str = column("Industry.", nullable=True)
+    csm_id: str = column("CSM in the CRM.", nullable=True)
+    has_override: Flag = column("A coverage override puts the account under high touch.")
+    is_automated: Flag = column("The tier has no named CSM, and no override asks for one.")
+    hours_per_month: float = column("CSM hours the account is entitled to.", unit="hours per month", ge=0)
+    portfolio_share: float = column(
+        "Share of one CSM's portfolio by the tier's ratio; null: the policy gives no ratio.",
+        unit="share", nullable=True, ge=0,
+    )  # fmt: skip
+
+    class Config:
+        unique = ["as_of", "account_id"]
+
+
+class CsmSupply(Snapshot):
+    """The time a CSM has for customers. Key: as_of, csm_id; CSMs employed on some day of the planning period."""
+
+    csm_id: str = column("CSM.")
+    csm_name: str = column("Name.", nullable=True)
+    level: str = column("Level.", nullable=True)
+    region: str = column("Region covered; null: any.", nullable=True)
+    industries: str = column("Industries known well, separated by commas.", nullable=True)
+    starts_on: Day = column("First day.", nullable=True)
+    ends_on: Day = column("First day gone, as known at as_of; null = open.", nullable=True)
+    horizon_share: float = column("Share of the planning period's days employed.", unit="share", gt=0, le=1)
+    stays: Flag = column("Still employed at the end of the planning period.")
+    weekly_hours: float = column("Contracted hours; a full week where the roster does not say.", unit="hours", ge=0)
+    is_hours_assumed: Flag = column("The roster does not say the hours.")
+    hourly_cost: float = column("Cost of an hour; the policy's rate where the roster does not say.", ge=0)
+    internal_share: float = column(
+        "Internal part of the working time: measured from the CSM's own entries, else the policy's.",
+        unit="share", ge=0, le=1,
+    )  # fmt: skip
+    is_internal_share_measured: Flag = column("The CSM's own entries are enough to measure it.")
+    fte: float = column("Contracted hours / a full week x horizon share.", unit="people", ge=0)
+    available_hours: float = column(
+        "Weekly hours x 52 / 12 x productive share x (1 - internal share) x horizon share.",
+        unit="hours per month", ge=0,
+    )  # fmt: skip
+    annual_cost: float = column("Contracted hours of a year x cost x horizon share.", unit="currency per year", ge=0)
+
+    class Config:
+        unique = ["as_of", "csm_id"]
+
+
+class CsmTierShares(Snapshot):
+    """How a CSM's time divides over tiers. Key: as_of, csm_id, coverage_tier; shares of a CSM sum to 1."""
+
+    csm_id: str = column("CSM; also those who have left, for the hours they logged.")
+    coverage_tier: str = column("Coverage tier.", isin=TIERS)
+    accounts: Integer = column("Live accounts of the tier that the CRM names the CSM for.", ge=0)
+    logged_hours: float = column(
+        "Hours logged on accounts of the tier in the three months to as_of; null: no time entries at all.",
+        unit="hours", nullable=True, ge=0,
+    )  # fmt: skip
+    share: float = column("Part of the CSM's time.", unit="share", ge=0, le=1)
+    share_rule: str = column("What the share is by.", isin=["time_entries", "portfolio", "company", "evenly"])
+
+    class Config:
+        unique = ["as_of", "csm_id", "coverage_tier"]
+
+
+@table(group="capacity")
+def account_demand(
+    spine: Table[Spine],
+    segments: Table[Segments],
+    account_profiles: Table[AccountProfiles],
+    care: CarePolicy,
+    coverage: CoveragePolicy,
+) -> Table[AccountDemand]:
+    """How many CSM hours a month is each account entitled to, and how much of one CSM's portfolio is it?
+
+    One row per as_of and live account. Hours are those of the tier's plays, each its hours / the months between; a
+    coverage override adds the policy's hours. The portfolio share is 1 / the tier's accounts per CSM.
+    """
+    rows = segments.semi_join(spine, "as_of").select(
+        "as_of",
+        "account_id",
+        "coverage_tier",
+        "arr",
+        "region",
+        "csm_id",
+        has_override=ibis._.coverage_override.notnull(),
+    )
+    rows = with_figures(rows, account_profiles.select("as_of", "account_id", "industry"))
+    hours = by_tier(rows, {tier: care.hours_per_month(tier) for tier in TIERS})
+    extra = ibis.ifelse(rows.has_override, care.override_hours_per_month, 0.0)
+    return rows.mutate(
+        is_automated=rows.coverage_tier.isin(care.automated_tiers) & ~rows.has_override,
+        hours_per_month=hours + extra,
+        portfolio_share=1 / by_tier(rows, accounts_per_csm(coverage)),
+    )
+
+
+@table(group="capacity")
+def csm_supply(
+    spine: Table[Spine],
+    csm_roster: Table[CsmRoster],
+    csm_time_entries: Table[CsmTimeEntries],
+    staffing: StaffingPolicy,
+    productivity: ProductivityPolicy,
+    costs: CostPolicy,
+) -> Table[CsmSupply]:
+    """How much time has each CSM for customers in the planning period that starts after as_of?
+
+    One row per as_of and CSM on the roster then known who is employed on some day of the period; who starts or leaves
+    in it counts for the days they are there. Customer time = contracted hours x productive share x (1 - internal
+    share); the internal share is that of the hours the CSM logged in the three months to as_of where those are
+    enough, else the policy's.
+    """
+    rows = with_horizon(known(csm_roster, spine), staffing)
+    logged = known(csm_time_entries, spine, "day_3m_ago")
+    logged = logged.filter((logged.worked_on > logged.day_3m_ago) & (logged.worked_on <= logged.as_of))
+    totals = logged.group_by("as_of", "csm_id").aggregate(
+        all_hours=logged.hours.sum(), internal_hours=logged.hours.sum(where=logged.account_id.isnull())
+    )
+    rows = rows.left_join(totals, ["as_of", "csm_id"]).select(*rows.columns, "all_hours", "internal_hours")
+    measured = (rows.all_hours >= staffing.measured_min_hours).fill_null(False) & (rows.all_hours > 0).fill_null(
+        False
+    )
+    rows = rows.mutate(
+        is_internal_share_measured=measured,
+        internal_share=ibis.ifelse(
+            measured, rows.internal_hours.fill_null(0.0) / rows.all_hours.nullif(0.0), productivity.admin_share
+        ),
+        is_hours_assumed=rows.weekly_hours.isnull(),
+        weekly_hours=rows.weekly_hours.fill_null(staffing.full_week_hours),
+        hourly_cost=rows.hourly_cost.fill_null(costs.csm_hourly_rate),
+    )
+    contracted = rows.weekly_hours * rows.horizon_share
+    return rows.select(
+        *(name for name in ibis_schema(CsmSupply) if name in rows.columns),
+        fte=contracted / staffing.full_week_hours,
+        available_hours=contracted * WEEKS_PER_MONTH * productivity.productive_share * (1 - rows.internal_share),
+        annual_cost=contracted * _WEEKS_PER_YEAR * rows.hourly_cost,
+    )
+
+
+@table(group="capacity")
+def csm_tier_shares(
+    spine: Table[Spine],
+    account_demand: Table[AccountDemand],
+    csm_supply: Table[CsmSupply],
+    csm_time_entries: Table[CsmTimeEntries],
+    account_hierarchy: Table[AccountHierarchy],
+) -> Table[CsmTierShares]:
+    """How does the time of each CSM divide over the coverage tiers?
+
+    One row per as_of, CSM and tier, for CSMs of the planning period and whoever logged hours. By the hours logged on
+    live accounts in the three months to as_of; without any, by the hours that the CSM's own accounts are entitled to;
+    without those, by the hours that all accounts are entitled to (evenly where there are none).
+    """
+    demand = account_demand.semi_join(spine, "as_of")
+    logged = _logged(csm_time_entries, account_hierarchy, spine, demand)
+    everyone = csm_supply.select("as_of", "csm_id").union(logged.select("as_of", "csm_id")).distinct()
+    rows = everyone.cross_join(tiers())
+    sources = (
+        (logged, ["as_of", "csm_id", "coverage_tier"]),
+        (demand.group_by("as_of", "csm_id", "coverage_tier").aggregate(
+            accounts=demand.count(), own=demand.hours_per_month.sum()
+        ), ["as_of", "csm_id", "coverage_tier"]),
+        (demand.group_by("as_of", "coverage_tier").aggregate(company=demand.hours_per_month.sum()),
+         ["as_of", "coverage_tier"]),
+    )  # fmt: skip
+    for source, keys in sources:
+        added = [name for name in source.columns if name not in keys]
+        rows = rows.left_join(source, keys).select(*rows.columns, *added)
+    rows = rows.mutate(
+        accounts=rows.accounts.fill_null(0),
+        **{name: rows[name].fill_null(0.0) for name in ("hours", "own", "company")},
+    )
+    found = _shares(rows)
+    first = first_fact(csm_time_entries, "worked_on")
+    found = found.mutate(logged_hours=found.hours).select(*_SHARE_COLUMNS)
+    joined = found.cross_join(first)
+    is_known = (joined.first_on <= joined.as_of).fill_null(False)
+    return joined.mutate(logged_hours=ibis.ifelse(is_known, joined.logged_hours, ibis.null("float64"))).drop(
+        "first_on"
+    )
+
+
+_SHARE_COLUMNS = ("as_of", "csm_id", "coverage_tier", "accounts", "logged_hours", "share", "share_rule")
+
+
+def _logged(entries: ir.Table, hierarchy: ir.Table, spine: ir.Table, demand: ir.Table) -> ir.Table:
+    """(as_of, csm_id, coverage_tier) -> hours logged on live accounts in three months."""
+    rows = facts(entries, "worked_on", survivors(hierarchy), spine, "day_3m_ago")
+    rows = rows.filter(rows.worked_on > rows.day_3m_ago).select("as_of", "csm_id", "account_id", "hours")
+    tier = demand.select("as_of", "account_id", "coverage_tier")
+    joined = rows.join(tier, ["as_of", "account_id"])
+    return joined.group_by("as_of", "csm_id", "coverage_tier").aggregate(hours=joined.hours.sum())
+
+
+def _shares(rows: ir.Table) -> ir.Table:
+    csm = ibis.window(group_by=["as_of", "csm_id"])
+    totals = {name: rows[name].sum().over(csm) for name in ("hours", "own", "company")}
+    return rows.mutate(
+        share=ibis.cases(
+            *((totals[name] > 0, rows[name] / totals[name].nullif(0.0)) for name in totals), else_=1 / len(TIERS)
+        ),
+        share_rule=ibis.cases(
+            (totals["hours"] > 0, "time_entries"),
+            (totals["own"] > 0, "portfolio"),
+            (totals["company"] > 0, "company"),
+            else_="evenly",
+        ),
+    )
+
+
+def with_horizon(roster: ir.Table, staffing: StaffingPolicy) -> ir.Table:
+    """CSMs employed on some day of (as_of, as_of + horizon], with the share of its days, and whether they stay."""
+    days = staffing.horizon_days
+    late = ibis.greatest(roster.starts_on.delta(roster.as_of, unit="day") - 1, 0).fill_null(0)
+    # A last day of work is the day before `ends_on`.
+    left = ibis.greatest(days + 1 - roster.ends_on.delta(roster.as_of, unit="day"), 0).fill_null(0)
+    there = ibis.least(days, days - late - left)
+    rows = roster.mutate(horizon_share=there / days, stays=left == 0)
+    return rows.filter(rows.horizon_share > 0)
+
+
+def tiers() -> ir.Table:
+    """One row per coverage tier."""
+    return ibis.memtable({"coverage_tier": list(TIERS)})
+
+
+def by_tier(rows: ir.Table, values: Mapping[str, float | None]) -> ir.FloatingValue:
+    """A number of each row's tier; null for tiers that have none."""
+    cases = [(rows.coverage_tier == tier, value) for tier, value in values.items() if value is not None]
+    return ibis.cases(*cases, else_=ibis.null("float64")) if cases else ibis.null("float64")
+
+
+def accounts_per_csm(coverage: CoveragePolicy) -> Mapping[str, float | None]:
+    """Accounts one CSM looks after, by tier; None where the policy has no ratio."""
+    return {tier: ratio.accounts_per_csm for tier, ratio in coverage.ratios.items()}
