@@ -208,7 +208,7 @@ def _generate(directory: Path, accounts: int, days: int, users: int, seed: int, 
             progress=lambda text: report.working(f"writing {text}"),
         )
     console.print(
-        f"A sample company up to {made.end}: {made.live_accounts:,} live accounts and {made.churned_accounts:,} gone, "
+        f"A sample company up to {made.end}: {made.live_accounts:,} live accounts, {made.churned_accounts:,} gone, "
         f"ARR {made.arr:,.0f}; {sum(made.rows.values()):,} rows of {len(made.rows)} extracts\nsources: {made.sources}"
     )
     return made.sources

@@ -28,7 +28,7 @@ def build_defs(
     catalogue = Catalogue(registry or _chain(), policy, days)
     arguments: dict[str, Any] = {
         "assets": catalogue.assets(),
-        "jobs": [full_chain(days)],
+        "jobs": [full_chain()],
         "executor": dg.in_process_executor,
         **overrides,
         "resources": {"warehouse": WarehouseResource.of(found), **overrides.get("resources", {})},

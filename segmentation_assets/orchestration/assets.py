@@ -23,6 +23,8 @@ from segmentation_assets.warehouse.build import code_version_under
 from segmentation_assets.warehouse.registry import Input, Registry, TableSpec
 
 POOL = "warehouse"
+_RETRIES = 2
+RETRY_SECONDS = 2
 _TRANSIENT = (OSError, duckdb.IOException)
 
 
@@ -73,7 +75,7 @@ class Catalogue:
                 else:
                     yield from bring_up_to_date(context, session, spec)
             except _TRANSIENT as error:
-                raise dg.RetryRequested(max_retries=2, seconds_to_wait=2) from error
+                raise dg.RetryRequested(max_retries=_RETRIES, seconds_to_wait=RETRY_SECONDS) from error
 
         return step
 

@@ -7,11 +7,10 @@ import dagster as dg
 FULL_CHAIN = "full_chain"
 
 
-def full_chain(days: dg.DailyPartitionsDefinition) -> dg.UnresolvedAssetJobDefinition:
+def full_chain() -> dg.UnresolvedAssetJobDefinition:
     """Land all extracts and bring every table up to date for the run's days."""
     return dg.define_asset_job(
         FULL_CHAIN,
         selection=dg.AssetSelection.all(),
-        partitions_def=days,
         description="Land all extracts and bring every table up to date for the run's days.",
     )

@@ -54,6 +54,7 @@ def land_extract(context: dg.AssetExecutionContext, session: Session, spec: Tabl
         metadata=facts
         | {
             ROW_COUNT: landed.good,
+            "rows": landed.good,
             "seconds": round(landed.seconds, 3),
             "days made": 0 if landed.skipped else 1,
             "days kept": 1 if landed.skipped else 0,
@@ -101,6 +102,7 @@ def _show_quarantine(session: Session, spec: TableSpec) -> Iterator[Any]:
         asset_key=spec.name,
         metadata={
             ROW_COUNT: int(found["rows"].sum()),
+            "rows": int(found["rows"].sum()),
             "seconds": 0.0,
             "days made": 0,
             "days kept": 1,

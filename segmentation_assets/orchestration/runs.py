@@ -18,7 +18,6 @@ from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.dagster_run import make_new_run_id
 
 from segmentation_assets.definitions import build_defs
-from segmentation_assets.orchestration.events import ROW_COUNT
 from segmentation_assets.orchestration.instance import open_instance
 from segmentation_assets.orchestration.jobs import FULL_CHAIN
 from segmentation_assets.orchestration.partitions import tags_of_run
@@ -156,7 +155,7 @@ def _done(table: str, event: DagsterEvent) -> Step | None:
     facts = {k: v.value for k, v in event.step_materialization_data.materialization.metadata.items()}
     if "seconds" not in facts:  # a look-back day, not the step's own result
         return None
-    return Step(table, "done", facts.get(ROW_COUNT), facts.get("days made"), facts.get("days kept"), facts["seconds"])
+    return Step(table, "done", facts.get("rows"), facts.get("days made"), facts.get("days kept"), facts["seconds"])
 
 
 def _reason(event: DagsterEvent) -> str:

@@ -63,7 +63,7 @@ def bring_up_to_date(context: dg.AssetExecutionContext, session: Session, spec: 
 
 def _own_days(context: dg.AssetExecutionContext, spec: TableSpec) -> list[date | None]:
     """The days that Dagster itself records for this step: the run's partitions, None for a table without any."""
-    return list(partitions_of_run(context.run_tags)) if spec.partition == "as_of" else [None]
+    return list(partitions_of_run(context.run.tags)) if spec.partition == "as_of" else [None]
 
 
 def _build_with_inputs(context: dg.AssetExecutionContext, session: Session, spec: TableSpec) -> Built:
@@ -88,7 +88,7 @@ def _build_with_inputs(context: dg.AssetExecutionContext, session: Session, spec
 def _days_needed(context: dg.AssetExecutionContext, session: Session, spec: TableSpec) -> list[date]:
     if spec.partition == "usage_date":  # rolled up once per day, for all days there are
         return session.builder.store.days("product_usage", "usage_date")
-    asked = tuple(days_of_run(context.run_tags))
+    asked = tuple(days_of_run(context.run.tags))
     if spec.partition is None:
         return list(asked)
     selected = frozenset(key.to_user_string() for key in context.job_def.asset_layer.selected_asset_keys)
@@ -120,8 +120,10 @@ def _version(builder: Builder, spec: TableSpec, built: Built, own: Sequence[date
 def _metadata(session: Session, spec: TableSpec, built: Built, own: Sequence[date | None]) -> dict[str, Any]:
     days = own if spec.partition == "as_of" else [*built.made, *built.kept]
     last = max((day for day in days if day is not None), default=None)
+    rows = sum(_rows(session.builder, spec, built, day) for day in days)
     return {
-        ROW_COUNT: sum(_rows(session.builder, spec, built, day) for day in days),
+        ROW_COUNT: rows,  # of a range, each partition says its own instead
+        "rows": rows,
         "days made": len(built.made),
         "days kept": len(built.kept),
         "preview": dg.MarkdownMetadataValue(preview(session.builder, spec, last)),

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from segmentation_assets.access import NotPublished, find_table, open_tables
+from segmentation_assets.settings import find_home
 from segmentation_assets.terminal.formats import print_table
 
 _MOST_MOVES = 5
@@ -44,20 +45,15 @@ def _print_matrix(console: Console, connection: duckdb.DuckDBPyConnection, as_of
         "SELECT segment, coverage_tier, count(*), sum(arr) FROM segments GROUP BY ALL"
     ).fetchall()
     cells = {(segment, tier): (count, arr) for segment, tier, count, arr in rows}
-    total = sum(arr for *_, arr in rows) or 1.0
     tiers = _by_size({tier: [r for r in rows if r[1] == tier] for _, tier, *_ in rows})
     segments = _by_size({segment: [r for r in rows if r[0] == segment] for segment, *_ in rows})
     body = [
-        [
-            segment,
-            *(_cell(cells.get((segment, tier))) for tier in tiers),
-            *_totals([r for r in rows if r[0] == segment], total),
-        ]
-        for segment in segments
+        [name, *(_cell(cells.get((name, tier))) for tier in tiers), _cell(_sum([r for r in rows if r[0] == name]))]
+        for name in segments
     ]
-    body.append(["all", *(_cell(_sum([r for r in rows if r[1] == tier])) for tier in tiers), *_totals(rows, total)])
-    header = ["segment \\ tier", *tiers, "accounts", "ARR", "of ARR"]
-    print_table(console, header, body, title=f"{as_of}: accounts and ARR (thousands) by segment and coverage tier")
+    body.append(["all", *(_cell(_sum([r for r in rows if r[1] == tier])) for tier in tiers), _cell(_sum(rows))])
+    title = f"{as_of}: accounts · ARR in thousands, by segment and coverage tier"
+    print_table(console, ["segment \\ tier", *tiers, "all"], body, title=title)
 
 
 def _by_size(rows: dict[str, list[Any]]) -> list[str]:
@@ -70,12 +66,7 @@ def _sum(rows: Sequence[Any]) -> tuple[int, float]:
 
 
 def _cell(value: tuple[int, float] | None) -> str:
-    return f"{value[0]:,} · {value[1] / 1000:,.0f}k" if value else ""
-
-
-def _totals(rows: Sequence[Any], total: float) -> list[str]:
-    count, arr = _sum(rows)
-    return [f"{count:,}", f"{arr:,.0f}", f"{arr / total:.0%}"]
+    return f"{value[0]:,} · {value[1] / 1000:,.0f}" if value else ""
 
 
 def _print_moves(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
@@ -97,7 +88,7 @@ def _print_moves(console: Console, connection: duckdb.DuckDBPyConnection) -> Non
 
 def _print_where(console: Console, home: Path, connection: duckdb.DuckDBPyConnection) -> None:
     largest = connection.execute("SELECT account_id FROM segments ORDER BY arr DESC, account_id LIMIT 1").fetchone()
-    option = f"--home {home} "
+    option = "" if home == find_home() else f"--home {home} "
     console.print("\nWhere to look", style="bold")
     console.print(f"  files: {home / 'published'}/<table>/as_of=<day>/part-0.parquet", highlight=False)
     for command, what in (
