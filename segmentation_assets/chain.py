@@ -33,6 +33,14 @@ MODULES = (
     "segments.grid",
     "segments.segments",
     "segments.moves",
+    "kpis.periods",
+    "kpis.movements",
+    "kpis.standings",
+    "kpis.workloads",
+    "kpis.durations",
+    "kpis.efficiency",
+    "kpis.retention",
+    "kpis.migration",
 )  # fmt: skip
 
 for _module in MODULES:

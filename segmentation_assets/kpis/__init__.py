@@ -1,1 +1,1 @@
-"""What came of it: movements of revenue, retention, migration. Not here: states of accounts (`profiles`, `segments`)."""
+"""What came of it: movements, retention, migration. Not here: states of accounts (`profiles`, `segments`)."""

@@ -1,13 +1,13 @@
 """Days of the calendar as expressions, where the spine has no column for them.
 
-Here: the same day some months before, and the periods of a run. Not here: the same in plain Python
-(`warehouse.as_of`), which decides what days are made.
+Here: the same day some months before, the periods of a run, lists that days are combined with. Not here: the same in
+plain Python (`warehouse.as_of`), which decides what days are made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -36,7 +36,11 @@ def _date(moment: ir.Value) -> ir.DateValue:
 
 def windows(spine: ir.Table, months: Sequence[int]) -> ir.Table:
     """(as_of, window_months, starts_on) of the periods that end at the days of a run. Key: as_of, window_months."""
-    each = [
-        spine.select("as_of", window_months=ibis.literal(m, "int64"), starts_on=spine[f"day_{m}m_ago"]) for m in months
-    ]
-    return reduce(lambda one, other: one.union(other), each)
+    rows = spine.cross_join(values("window_months", months, "int64"))
+    starts_on = ibis.cases(*((rows.window_months == m, rows[f"day_{m}m_ago"]) for m in months))
+    return rows.select("as_of", "window_months", starts_on=starts_on)
+
+
+def values(name: str, listed: Sequence[Any], kind: str) -> ir.Table:
+    """One column of the values listed: what every day of a run is combined with."""
+    return ibis.memtable({name: list(listed)}, schema=ibis.schema({name: kind}))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import reduce
+from typing import Any, cast
 
 import ibis
 import ibis.expr.types as ir
@@ -132,14 +133,14 @@ def _of_cohort(waits: ir.Table, account_periods: ir.Table, grouping: str, start:
     return rows.mutate(duration=ibis.literal(FIRST_EXPANSION), grouping=ibis.literal(grouping))
 
 
-def _downgrades(
-    spine: ir.Table, segments: ir.Table, account_revenue: ir.Table, policy: MigrationPolicy
-) -> ir.Table:
+def _downgrades(spine: ir.Table, segments: ir.Table, account_revenue: ir.Table, policy: MigrationPolicy) -> ir.Table:
     """Per account that fell: days from the first fall to churn, or to as_of."""
     falls = [_falls(spine, segments, quarter) for quarter in range(policy.lag_quarters)]
     all_falls = reduce(lambda one, other: one.union(other), falls)
     first = all_falls.group_by(*_KEY).aggregate(fell_on=all_falls.fell_on.min())
     rows = first.join(account_revenue.select(*_KEY, "churned_on"), list(_KEY))
+    # What billing now says was over before the fall was no fall.
+    rows = rows.filter(rows.churned_on.isnull() | (rows.churned_on >= rows.fell_on))
     return rows.select(
         "as_of",
         duration=ibis.literal(DOWNGRADE_TO_CHURN),
@@ -182,11 +183,15 @@ def median_durations(durations: Frame[Durations], policy: SurvivalPolicy) -> Fra
     (log-log, `survival.confidence`) cross one half.
     """
     rows = [
-        (*key, *median_time(curve, policy.confidence), curve["accounts"].sum(), _happened(curve))
+        (*cast("tuple[Any, ...]", key), *median_time(curve, policy.confidence), _total(curve), _happened(curve))
         for key, curve in durations.groupby(list(_CURVE), sort=True)
     ]
     figures = ["median_months", "low_months", "high_months", "accounts", "happened"]
     return pd.DataFrame(rows, columns=pd.Index([*_CURVE, *figures]))  # pyright: ignore[reportReturnType]
+
+
+def _total(curve: pd.DataFrame) -> int:
+    return int(curve["accounts"].sum())
 
 
 def _happened(curve: pd.DataFrame) -> int:
@@ -206,7 +211,8 @@ def median_time(curve: pd.DataFrame, confidence: float) -> tuple[float | None, f
     fitter = KaplanMeierFitter(alpha=1 - confidence).fit(
         curve["days"].astype(float), curve["has_happened"].astype(bool), weights=curve["accounts"].astype(int)
     )
-    low, high = sorted(median_survival_times(fitter.confidence_interval_survival_function_).iloc[0])
+    limits = median_survival_times(fitter.confidence_interval_survival_function_)  # lower curve, upper curve
+    low, high = pd.DataFrame(limits).iloc[0]
     return _months(fitter.median_survival_time_), _months(low), _months(high)
 
 

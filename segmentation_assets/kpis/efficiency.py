@@ -6,16 +6,14 @@ Here: `sales_efficiency`, and spend by period for those who ask. Not here: CAC p
 
 from __future__ import annotations
 
-from functools import reduce
-
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.extracts.contracts import BillingSubscriptions, CrmAccounts, FxRates, GtmSpend
-from segmentation_assets.kpis.calendar import months_before
+from segmentation_assets.extracts.contracts import BillingSubscriptions, FxRates, GtmSpend
+from segmentation_assets.kpis.calendar import months_before, values
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.kpis import QUARTER_MONTHS
-from segmentation_assets.profiles.known import known
+from segmentation_assets.profiles.known import AccountHierarchy, known
 from segmentation_assets.profiles.revenue import exchange_rates, priced, revenue_steps, started_subscriptions
 from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Snapshot, column
@@ -53,7 +51,7 @@ def sales_efficiency(
     spine: Table[Spine],
     billing_subscriptions: Table[BillingSubscriptions],
     fx_rates: Table[FxRates],
-    crm_accounts: Table[CrmAccounts],
+    account_hierarchy: Table[AccountHierarchy],
     gtm_spend: Table[GtmSpend],
     company: CompanyPolicy,
 ) -> Table[SalesEfficiency]:
@@ -63,7 +61,7 @@ def sales_efficiency(
     brought the difference about; at a quarter's last day they are calendar quarters. Revenue of a month is the MRR at
     its end.
     """
-    rows = _revenue(spine, billing_subscriptions, fx_rates, crm_accounts, company)
+    rows = _revenue(spine, billing_subscriptions, fx_rates, account_hierarchy, company)
     spans = spine.select(
         "as_of",
         window_months=ibis.literal(QUARTER_MONTHS, "int64"),
@@ -86,24 +84,20 @@ def sales_efficiency(
 
 
 def _revenue(
-    spine: ir.Table, subscriptions: ir.Table, fx_rates: ir.Table, crm_accounts: ir.Table, company: CompanyPolicy
+    spine: ir.Table, subscriptions: ir.Table, fx_rates: ir.Table, hierarchy: ir.Table, company: CompanyPolicy
 ) -> ir.Table:
     """Revenue of the last three months and of the three before; `first_month` is that of the earliest one."""
     # `priced` values at the spine's comparison day too, which it calls day_12m_ago: here three months before.
     days = spine.mutate(day_12m_ago=spine.day_3m_ago)
-    started = started_subscriptions(spine, subscriptions, crm_accounts)
+    started = started_subscriptions(spine, subscriptions, hierarchy)
     steps = revenue_steps(priced(started, days, fx_rates, company), company)
-    ends = reduce(
-        lambda one, other: one.union(other),
-        [
-            spine.select("as_of", month_end=months_before(spine.as_of, back), back=ibis.literal(back, "int64"))
-            for back in range(2 * QUARTER_MONTHS)
-        ],
-    )
-    held = ends.left_join(
-        steps.rename(state_of="as_of"),
-        lambda e, s: (e.as_of == s.state_of) & (s.day <= e.month_end) & (s.until.isnull() | (s.until > e.month_end)),
-    )
+    backs = range(2 * QUARTER_MONTHS)
+    ends = spine.select("as_of").cross_join(values("back", backs, "int64"))
+    month_end = ibis.cases(*((ends.back == back, months_before(ends.as_of, back)) for back in backs))
+    ends = ends.mutate(month_end=month_end)
+    states = steps.rename(state_of="as_of")
+    holds = (states.day <= ends.month_end) & (states.until.isnull() | (states.until > ends.month_end))
+    held = ends.left_join(states, [ends.as_of == states.state_of, holds])
     mrr, back = held.amount_at_rate_12m_ago, held.back
 
     def total(where: ir.BooleanValue) -> ir.FloatingValue:
@@ -121,8 +115,8 @@ def spend_in(
 ) -> ir.Table:
     """Spend after `starts_on` up to `ends_on` of each span, by segment it was spent on (null = shared).
 
-    `spans` has as_of, window_months, starts_on, ends_on. A month's spend counts by the share of its days inside; it is
-    valued at the rates of `window_months` before as_of. Spans not covered by known months from end to end have no row.
+    `spans` has as_of, window_months, starts_on, ends_on. A month's spend counts by the share of its days inside, at the
+    rates of `window_months` before as_of. Spans not covered by known months from end to end have no row.
     """
     rows = known(gtm_spend, spans, "window_months", "starts_on", "ends_on")
     following = (rows.month + ibis.interval(months=1)).cast("timestamp").cast("date")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
+from segmentation_assets.kpis.calendar import values
 from segmentation_assets.kpis.durations import DOWNGRADE_TO_CHURN, MedianDurations, tier_rank
 from segmentation_assets.kpis.identities import closes
 from segmentation_assets.kpis.periods import UNASSIGNED, AccountPeriods
@@ -95,9 +96,7 @@ class TierMigrationSummary(Snapshot):
         nullable=True,
         ge=0,
     )
-    downgrade_to_churn_low: float = column(
-        "Its confidence interval, lower end.", unit="months", nullable=True, ge=0
-    )
+    downgrade_to_churn_low: float = column("Its confidence interval, lower end.", unit="months", nullable=True, ge=0)
     downgrade_to_churn_high: float = column("Upper end; null: open.", unit="months", nullable=True, ge=0)
     downgrade_to_churn_low_n: Flag = column("Fewer than `retention.low_n` downgraded accounts.")
     downgrade_to_churn_benchmark_low: float = column("Expected, lower end.", unit="months")
@@ -151,13 +150,8 @@ def tier_migration(
 def _pairs(spine: ir.Table) -> ir.Table:
     """All pairs of places per as_of, but from not live to not live."""
     days = spine.select("as_of", starts_on="day_3m_ago")
-    each = [
-        days.mutate(from_tier=ibis.literal(one), to_tier=ibis.literal(other))
-        for one in PLACES
-        for other in PLACES
-        if (one, other) != (NOT_LIVE, NOT_LIVE)
-    ]
-    return each[0].union(*each[1:])
+    pairs = days.cross_join(values("from_tier", PLACES, "string")).cross_join(values("to_tier", PLACES, "string"))
+    return pairs.filter((pairs.from_tier != NOT_LIVE) | (pairs.to_tier != NOT_LIVE))
 
 
 def _direction(start: ir.StringValue, end: ir.StringValue) -> ir.StringValue:
@@ -174,9 +168,7 @@ def _direction(start: ir.StringValue, end: ir.StringValue) -> ir.StringValue:
 def _beside_kpis(rows: ir.Table, tier_kpis: ir.Table) -> ir.Table:
     """Adds the size of the two tiers as `tier_kpis` has it."""
     quarter = tier_kpis.filter(tier_kpis.window_months == QUARTER_MONTHS)
-    starts = quarter.select(
-        "as_of", from_tier="coverage_tier", from_accounts="start_accounts", from_arr="start_arr"
-    )
+    starts = quarter.select("as_of", from_tier="coverage_tier", from_accounts="start_accounts", from_arr="start_arr")
     ends = quarter.select("as_of", to_tier="coverage_tier", to_accounts="accounts")
     rows = rows.left_join(starts, ["as_of", "from_tier"]).drop("as_of_right", "from_tier_right")
     return rows.left_join(ends, ["as_of", "to_tier"]).drop("as_of_right", "to_tier_right")

@@ -37,9 +37,7 @@ class RevenueMovements(Snapshot):
     new_mrr: float = column("MRR of an account's first paid subscription ever.", unit="currency per month", ge=0)
     expansion_mrr: float = column("Rise of an account that paid already.", unit="currency per month", ge=0)
     contraction_mrr: float = column("Fall of an account that still pays.", unit="currency per month", ge=0)
-    churned_mrr: float = column(
-        "MRR of an account whose last subscription ended.", unit="currency per month", ge=0
-    )
+    churned_mrr: float = column("MRR of an account whose last subscription ended.", unit="currency per month", ge=0)
     reactivated_mrr: float = column(
         "MRR of an account that had paid before and is back.", unit="currency per month", ge=0
     )

@@ -107,10 +107,10 @@ def account_periods(
     """What did each account pay at the start and at the end of the last 12, 3 and 1 months, and what moved it?
 
     One row per as_of, window and account with ARR at either end. Two points in time are compared, both at the
-    exchange rates of the first, so what flips in between leaves no trace and a rate is no movement. An account without
-    ARR at the start is new if it never paid by then, else reactivated; one without ARR at the end has churned. Tier
-    and segment are those published for the two days. Subscriptions of merged accounts count for the survivor at both
-    ends, so a merger is no churn.
+    exchange rates of the first, so what flips in between leaves no trace and a rate is no movement. An account
+    without ARR at the start is new if it never paid by then, else reactivated; one without ARR at the end has churned.
+    Tier and segment are those published for the two days. Subscriptions of merged accounts count for the survivor at
+    both ends, so a merger is no churn.
     """
     started = started_subscriptions(spine, billing_subscriptions, account_hierarchy)
     windows = [
@@ -128,12 +128,10 @@ def account_periods(
     return _with_parents(rows, account_hierarchy)
 
 
-def two_points(
-    started: ir.Table, spine: ir.Table, day: str, fx_rates: ir.Table, company: CompanyPolicy
-) -> ir.Table:
-    """MRR of `started_subscriptions` at the spine's column `day` and at as_of. Key: as_of, account_id; paying at either.
+def two_points(started: ir.Table, spine: ir.Table, day: str, fx_rates: ir.Table, company: CompanyPolicy) -> ir.Table:
+    """MRR of `started_subscriptions` at the spine's column `day` and at as_of, of accounts that pay at either.
 
-    `start` and `end` are at the exchange rates of `day`, `end_current` at those of as_of; null where the currency has
+    Key: as_of, account_id. `start` and `end` are at the exchange rates of `day`, `end_current` at those of as_of; null where the currency has
     no rate. Adds `starts_on` (the day) and `first_paid_on`.
     """
     # `priced` values at as_of and at the spine's comparison day, which it calls day_12m_ago: here it is `day`.

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
 import ibis
@@ -20,7 +19,7 @@ from segmentation_assets.extracts.contracts import (
     FxRates,
     GtmSpend,
 )
-from segmentation_assets.kpis.calendar import windows
+from segmentation_assets.kpis.calendar import values, windows
 from segmentation_assets.kpis.durations import COMPANY, FIRST_EXPANSION, SEGMENT, TIER, MedianDurations
 from segmentation_assets.kpis.efficiency import SalesEfficiency, spend_in
 from segmentation_assets.kpis.identities import agrees, at_most, closes
@@ -104,9 +103,7 @@ class Kpis(Snapshot):
     grr_low_n: Flag = column("Fewer accounts than `retention.low_n` at t0.")
     grr_target: float = column("At least this.", unit="ratio", nullable=True)
     grr_status: str = column("met, missed, no_target or unknown.", isin=STATUSES)
-    logo_retention: float = column(
-        "retained_accounts / start_accounts.", unit="share", nullable=True, ge=0, le=1
-    )
+    logo_retention: float = column("retained_accounts / start_accounts.", unit="share", nullable=True, ge=0, le=1)
     logo_retention_low_n: Flag = column("Fewer accounts than `retention.low_n` at t0.")
     expansion_rate: float = column(
         "expanded_accounts / start_accounts, lost ones included.", unit="share", nullable=True, ge=0, le=1
@@ -130,9 +127,7 @@ class Kpis(Snapshot):
         nullable=True,
         ge=0,
     )
-    expansion_share: float = column(
-        "expansion / (new + expansion).", unit="share", nullable=True, ge=0, le=1
-    )
+    expansion_share: float = column("expansion / (new + expansion).", unit="share", nullable=True, ge=0, le=1)
     expansion_share_benchmark_low: float = column("Median of whole companies.", unit="share", nullable=True)
     expansion_share_benchmark_high: float = column("From here on among the top.", unit="share", nullable=True)
     arr_growth: float = column(
@@ -176,9 +171,7 @@ class Kpis(Snapshot):
     self_service_sessions: Integer = column(
         "Self-service sessions in the period; null: no such extract.", nullable=True, ge=0
     )
-    self_service_ratio: float = column(
-        "Sessions / (sessions + tickets).", unit="share", nullable=True, ge=0, le=1
-    )
+    self_service_ratio: float = column("Sessions / (sessions + tickets).", unit="share", nullable=True, ge=0, le=1)
     csm_hours: float = column(
         "CSM hours logged on them in the period; null: no time entries.", unit="hours", nullable=True, ge=0
     )
@@ -262,9 +255,7 @@ class Acquisition(Kpis):
 class SegmentKpis(Acquisition):
     """How does every segment do? Key: as_of, segment, window_months; always all segments and unassigned."""
 
-    segment: str = column(
-        "Segment; unassigned: accounts with ARR that had none.", isin=[*SEGMENTS, UNASSIGNED]
-    )
+    segment: str = column("Segment; unassigned: accounts with ARR that had none.", isin=[*SEGMENTS, UNASSIGNED])
 
     class Config:
         unique = ["as_of", "segment", "window_months"]
@@ -364,8 +355,8 @@ def tier_kpis(
 ) -> Table[TierKpis]:
     """How does every coverage tier retain, expand and cost, against its targets?
 
-    One row per as_of, tier and window of 12, 3 and 1 months; tiers without accounts too, and `unassigned` for accounts
-    that have ARR but no tier. Retention, expansion and losses count in the tier at the start of the period, new and
+    One row per as_of, tier and window of 12, 3 and 1 months; tiers without accounts too, and `unassigned` for
+    accounts that have ARR but no tier. Retention, expansion and losses count in the tier at the start of the period, new and
     reactivated ARR in the tier at its end, and what an account that changed tier is worth at the end migrates: so the
     bridge of every tier closes, and tiers add up to the company. Accounts, ARR, health, cost, tickets, hours and
     pipeline are those of the accounts in the tier at as_of.
@@ -437,7 +428,8 @@ def company_kpis(
     total = spend.group_by("as_of", "window_months").aggregate(gtm_spend=spend.spend.sum().round(_CENTS))
     rows = _payback(_joined(rows, total, "as_of", "window_months"))
     rows = _joined(rows, sales_efficiency.select("as_of", "magic_number"), "as_of")
-    rows = _joined(rows, _company_utilisation(spine, account_workloads, csm_roster, policy, productivity), "as_of", "window_months")
+    utilisation = _company_utilisation(spine, account_workloads, csm_roster, policy, productivity)
+    rows = _joined(rows, utilisation, "as_of", "window_months")
     rows = _joined(rows, _sums(tier_kpis, "tiers", _TIER_SUMS), "as_of", "window_months")
     rows = _joined(rows, _sums(segment_kpis, "segments", _SEGMENT_SUMS), "as_of", "window_months")
     month_churn = ibis.literal(benchmarks.monthly_logo_churn.low)
@@ -484,7 +476,7 @@ def group_figures(
     rows = _joined(rows, _arrivals(periods, grouping), *_KEY)
     rows = _joined(rows, _state(live, bands), "as_of", "member")
     rows = _joined(rows, _load(live, workloads), *_KEY)
-    rows = _joined(rows, _medians(medians, grouping), *_KEY)
+    rows = _joined(rows, _medians(medians, spine, policy, grouping), *_KEY)
     return _reasons(_ratios(_zeros(rows)))
 
 
@@ -497,8 +489,7 @@ def _where(condition: ir.BooleanValue, value: Any) -> ir.Value:
 def _members(spine: ir.Table, policy: RetentionPolicy, grouping: Grouping) -> ir.Table:
     """Every member in every window: groups without accounts have a row too."""
     periods = windows(spine, policy.windows_months)
-    each = [periods.mutate(member=ibis.literal(member)) for member in grouping.members]
-    return reduce(lambda one, other: one.union(other), each)
+    return periods.cross_join(values("member", grouping.members, "string"))
 
 
 def _cohort(periods: ir.Table, grouping: Grouping) -> ir.Table:
@@ -565,13 +556,13 @@ def _load(live: ir.Table, workloads: ir.Table) -> ir.Table:
     return rows.group_by(*_KEY).aggregate(**{name: rows[name].sum() for name in _LOAD})
 
 
-def _medians(medians: ir.Table, grouping: Grouping) -> ir.Table:
-    """Time to first expansion of the group's cohort. Key: as_of, window_months, member."""
+def _medians(medians: ir.Table, spine: ir.Table, policy: RetentionPolicy, grouping: Grouping) -> ir.Table:
+    """Time to first expansion of the group's cohort, for the company of all accounts. Key: as_of, window, member."""
     rows = medians.filter((medians.duration == FIRST_EXPANSION) & (medians.grouping == grouping.name))
+    if grouping is _COMPANY:
+        rows = rows.drop("window_months").join(windows(spine, policy.windows_months), "as_of")
     return rows.select(
-        "as_of",
-        "window_months",
-        "member",
+        *_KEY,
         time_to_first_expansion_months="median_months",
         time_to_first_expansion_low="low_months",
         time_to_first_expansion_high="high_months",
@@ -656,9 +647,7 @@ def _judged(
         arr_growth_benchmark_low=_where(is_year, marks.arr_growth.low),
         arr_growth_benchmark_high=_where(is_year, marks.arr_growth.high),
     )
-    rows = rows.mutate(
-        nrr_status=_status(rows.nrr, rows.nrr_target), grr_status=_status(rows.grr, rows.grr_target)
-    )
+    rows = rows.mutate(nrr_status=_status(rows.nrr, rows.nrr_target), grr_status=_status(rows.grr, rows.grr_target))
     return rows.rename({grouping.column: "member"})
 
 
@@ -672,9 +661,7 @@ _LOW_N = {
 }
 
 
-def _target(
-    rows: ir.Table, targets: Mapping[str, float | None], is_window: ir.BooleanValue
-) -> ir.FloatingValue:
+def _target(rows: ir.Table, targets: Mapping[str, float | None], is_window: ir.BooleanValue) -> ir.FloatingValue:
     """The target of each row's tier, in periods of the target's length."""
     known_targets = [(rows.member == tier, ibis.literal(t)) for tier, t in targets.items() if t is not None]
     if not known_targets:

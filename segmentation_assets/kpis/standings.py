@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ibis.expr.types as ir
 
-from segmentation_assets.extracts.contracts import CrmAccounts, Opportunities
+from segmentation_assets.extracts.contracts import Opportunities
 from segmentation_assets.kpis.periods import UNASSIGNED
 from segmentation_assets.policy.segments import SEGMENTS, TIERS
 from segmentation_assets.profiles.costs import AccountCosts
 from segmentation_assets.profiles.facts import accounts_of, facts, first_fact, with_figures, zero_if_present
-from segmentation_assets.profiles.known import surviving_account
+from segmentation_assets.profiles.known import AccountHierarchy, survivors
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.scores.health import HealthScores
 from segmentation_assets.segments.segments import Segments
@@ -25,7 +25,7 @@ _KEY = ("as_of", "account_id")
 
 
 class AccountStandings(Snapshot):
-    """ARR, tier, segment, health, cost and pipeline of an account. Key: as_of, account_id; one row per live account."""
+    """ARR, tier, segment, health, cost and pipeline of each live account. Key: as_of, account_id."""
 
     account_id: str = column("The paying account.")
     coverage_tier: str = column("Coverage tier; unassigned: has none.", isin=[*TIERS, UNASSIGNED])
@@ -53,7 +53,7 @@ def account_standings(
     health_scores: Table[HealthScores],
     account_costs: Table[AccountCosts],
     opportunities: Table[Opportunities],
-    crm_accounts: Table[CrmAccounts],
+    account_hierarchy: Table[AccountHierarchy],
 ) -> Table[AccountStandings]:
     """What is each live account worth, where does it belong, how is it, what does it cost and promise?
 
@@ -66,7 +66,7 @@ def account_standings(
         segments.select(*_KEY, "coverage_tier", "segment"),
         health_scores.select(*_KEY, "health_score"),
         account_costs.select(*_KEY, "cost_to_serve", "gross_margin"),
-        _pipeline(spine, opportunities, crm_accounts),
+        _pipeline(spine, opportunities, survivors(account_hierarchy)),
     ):
         rows = with_figures(rows, figures)
     return rows.mutate(
@@ -74,9 +74,8 @@ def account_standings(
     )
 
 
-def _pipeline(spine: ir.Table, opportunities: ir.Table, crm_accounts: ir.Table) -> ir.Table:
+def _pipeline(spine: ir.Table, opportunities: ir.Table, merged: ir.Table) -> ir.Table:
     """Open expansion opportunities of every known account: 0 for none, null where the extract has no row by as_of."""
-    merged = surviving_account(crm_accounts, spine)
     rows = facts(opportunities, "created_on", merged, spine)
     is_open = (rows.stage == "open") | (rows.closed_on > rows.as_of).fill_null(False)
     rows = rows.filter((rows.kind == "expansion") & is_open)

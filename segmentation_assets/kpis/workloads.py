@@ -10,7 +10,6 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import (
-    CrmAccounts,
     CsmRoster,
     CsmTimeEntries,
     SelfServiceSessions,
@@ -21,7 +20,7 @@ from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.kpis import ProductivityPolicy, RetentionPolicy
 from segmentation_assets.profiles.company_day import company_day
 from segmentation_assets.profiles.facts import accounts_of, facts, first_fact, zero_if_present
-from segmentation_assets.profiles.known import known, surviving_account
+from segmentation_assets.profiles.known import AccountHierarchy, known, survivors
 from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Day, Integer, Snapshot, column
 from segmentation_assets.warehouse.registry import Table, table
@@ -59,7 +58,7 @@ class AccountWorkloads(Snapshot):
 @table(group="kpis")
 def account_workloads(
     spine: Table[Spine],
-    crm_accounts: Table[CrmAccounts],
+    account_hierarchy: Table[AccountHierarchy],
     support_tickets: Table[SupportTickets],
     self_service_sessions: Table[SelfServiceSessions],
     csm_time_entries: Table[CsmTimeEntries],
@@ -74,7 +73,7 @@ def account_workloads(
     hours (roster hours x productive share x (1 - admin share)) are shared out over the accounts in proportion to the
     hours logged on them.
     """
-    periods, merged = windows(spine, policy.windows_months), surviving_account(crm_accounts, spine)
+    periods, merged = windows(spine, policy.windows_months), survivors(account_hierarchy)
     tickets = support_tickets.mutate(opened_on=company_day(support_tickets.opened_at, company))
     logged = csm_time_entries.filter(csm_time_entries.account_id.notnull())
     opened = _within(tickets, "opened_on", merged, periods)

@@ -1,0 +1,131 @@
+"""Periods, movements, retention and migration against a naive second implementation, on generated histories."""
+
+from __future__ import annotations
+
+import math
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from segmentation_assets.policy.segments import TIERS
+from segmentation_assets.warehouse.as_of import months_before
+from tests.kpis import oracle
+from tests.kpis.world import kpis, pays, stands
+
+DAYS = (date(2024, 6, 30), date(2024, 12, 31), date(2025, 2, 28), date(2025, 3, 15))
+FIRST = date(2023, 1, 1)
+WINDOWS = (12, 3, 1)
+_FEW = settings(
+    max_examples=3,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example],
+)  # each example runs the tables over 30 accounts and 4 days; shrinking one would take minutes
+
+amounts = st.sampled_from([0.0, 10.0, 33.33, 100.0, 250.5])
+"""Few amounts: equal ones, and trials of 0."""
+offsets = st.integers(0, 26).map(lambda months: months_before(date(2025, 3, 31), 26 - months))
+lengths = st.sampled_from([1, 15, 28, 31, 90, 365, None])
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[oracle.Period]:
+    """Thirty accounts with one to four periods each: overlapping, touching, gapped, on trial, open."""
+    history: list[oracle.Period] = []
+    for number in range(30):
+        day = draw(offsets)
+        for _ in range(draw(st.integers(1, 4))):
+            length = draw(lengths)
+            end = None if length is None else day + timedelta(days=length)
+            history.append((f"a{number:02}", draw(amounts), day, end))
+            # The next one touches this one, leaves a gap, or starts inside it.
+            day = (end or day) + timedelta(days=draw(st.sampled_from([0, 0, 1, 45, 200, -10])))
+            day = max(day, FIRST)
+    return history
+
+
+@st.composite
+def tiered(draw: st.DrawFn) -> tuple[list[oracle.Period], dict[tuple[str, date], str]]:
+    """A history, and tiers on all days that matter for most accounts."""
+    history = draw(histories())
+    days = sorted({*DAYS, *(months_before(d, m) for d in DAYS for m in WINDOWS)})
+    tier = st.sampled_from([*TIERS, None])
+    tiers = {(a, d): draw(tier) for a in oracle.accounts(history) for d in days}
+    return history, {k: v for k, v in tiers.items() if v}
+
+
+def subscriptions(history):
+    return [pays(a, m, s, e, subscription_id=f"s{i}") for i, (a, m, s, e) in enumerate(history)]
+
+
+@_FEW
+@given(tiered())
+def test_tables_agree_with_the_oracle(company):
+    history, tiers = company
+    states = [stands(a, d, t) for (a, d), t in tiers.items()]
+    names = ["account_periods", "revenue_movements", "tier_kpis", "tier_migration"]
+    made = kpis(names, DAYS, billing_subscriptions=subscriptions(history), segments=states)
+
+    for day in DAYS:
+        month_end = day.replace(day=1) - timedelta(days=1)
+        rows = of_day(made["revenue_movements"], day).set_index("account_id")
+        for account in oracle.accounts(history):
+            what, amount = oracle.movement(history, account, month_end, day)
+            assert (account in rows.index) == (what != "none")
+            if what != "none":
+                row = rows.loc[account]
+                assert row.movement == what
+                assert moved_by(row) == pytest.approx(amount)
+                assert row.end_mrr == pytest.approx(oracle.mrr(history, account, day))
+
+        for months in WINDOWS:
+            t0 = months_before(day, months)
+            window = made["account_periods"][lambda f, m=months: f.window_months == m]
+            periods = of_day(window, day).set_index("account_id")
+            for account in oracle.accounts(history):
+                what, _ = oracle.movement(history, account, t0, day)
+                assert (account in periods.index) == (what != "none")
+                if what != "none":
+                    assert periods.loc[account].movement == what
+            tier_rows = of_day(made["tier_kpis"], day)
+            for _, row in tier_rows[tier_rows.window_months == months].iterrows():
+                expected = oracle.retention(
+                    history, t0, day, lambda a, t=t0, r=row: oracle.place(history, tiers, a, t) == r.coverage_tier
+                )
+                for name in ("nrr", "grr", "logo_retention", "expansion_rate"):
+                    assert same(row[name], getattr(expected, name)), (day, months, row.coverage_tier, name)
+
+        ways = of_day(made["tier_migration"], day)
+        counted = {(r.from_tier, r.to_tier): r.accounts for r in ways.itertuples() if r.accounts}
+        assert counted == oracle.migration(history, tiers, months_before(day, 3), day)
+
+
+def of_day(frame, day):
+    return frame[frame.as_of.astype(str) == str(day)]
+
+
+def moved_by(row) -> float:
+    names = ("new_mrr", "expansion_mrr", "contraction_mrr", "churned_mrr", "reactivated_mrr")
+    return sum(row[name] for name in names)
+
+
+def same(found: float, expected: float | None) -> bool:
+    if expected is None:
+        return found is None or math.isnan(found)
+    return math.isclose(found, expected, rel_tol=0, abs_tol=1e-9)
+
+
+@_FEW
+@given(histories())
+def test_closed_cohort_retention_from_a_plain_list_of_periods(history):
+    """Company retention, straight from the periods, to 1e-9; the contract's identities hold on the way."""
+    day = DAYS[1]
+    made = kpis(["company_kpis"], [day], billing_subscriptions=subscriptions(history))["company_kpis"]
+    for months in WINDOWS:
+        row = made[made.window_months == months].iloc[0]
+        expected = oracle.retention(history, months_before(day, months), day)
+        for name in ("nrr", "grr", "logo_retention", "expansion_rate"):
+            assert same(row[name], getattr(expected, name)), (months, name)
