@@ -38,7 +38,7 @@ def _extract(spec: TableSpec) -> Iterator[str]:
             column = schema_of(spec.contract).columns[name]
             empty = "may be" if column.nullable else "never"
             yield f"| `{name}` | {_TYPES[kind]} | {unit} | {empty} | {_rules(spec, name)} | {meaning} |"
-    rules = [str(check.name).replace("_", " ") for check in schema_of(spec.contract).checks]
+    rules = [str(check.name).replace("_", " ") for check in schema_of(spec.contract).checks or []]
     if rules:
         yield ""
         yield f"Over the row: {'; '.join(rules)}."
@@ -46,7 +46,7 @@ def _extract(spec: TableSpec) -> Iterator[str]:
 
 def _rules(spec: TableSpec, column: str) -> str:
     said = []
-    for check in schema_of(spec.contract).columns[column].checks:
+    for check in schema_of(spec.contract).columns[column].checks or []:
         facts = check.statistics
         if check.name == "isin":
             said.append(" / ".join(map(str, facts["allowed_values"])))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from segmentation_assets.warehouse.store import Store
 ACCOUNTS = "account_id\nA1\nA2\nA3\n"
 SUBSCRIPTIONS = "subscription_id,start_date,account_id,mrr,currency\nS1,2025-01-01,A1,100,USD\n"
 MINIMAL = {"crm_accounts": {"path": "crm_accounts.csv"}, "billing_subscriptions": {"path": "subscriptions.csv"}}
+
+policy = cache(load_policy)
 
 
 @dataclass
@@ -55,7 +58,7 @@ class Home:
         """Map, land what is mapped (`whole`: all extracts there are), hold results to good + quarantined = read."""
         sources = read_sources(self.sources(**extracts))
         wanted = names or (None if whole else [*sources.extracts])
-        sections = {**load_policy().sections, ExtractsPolicy: ExtractsPolicy(max_quarantine_share=self.share)}
+        sections = {**policy().sections, ExtractsPolicy: ExtractsPolicy(max_quarantine_share=self.share)}
         with self.engine() as engine:
             results = {r.extract: r for r in land(sources, engine, sections, wanted)}
         for r in results.values():
@@ -73,7 +76,7 @@ class Home:
     def fingerprint(self, table: str, day: Any) -> str:
         """What a table reading this extract at a day would see as its fingerprint."""
         with self.engine() as engine:
-            return Builder(engine, CATALOGUE, load_policy()).expected(CATALOGUE[table], day)
+            return Builder(engine, CATALOGUE, policy()).expected(CATALOGUE[table], day)
 
     def files(self) -> dict[str, tuple[int, int]]:
         """Inode and time of every published file: equal if nothing was rewritten."""
