@@ -1,0 +1,235 @@
+"""account_usage against a naive oracle that walks days, users and rows in plain Python."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date, timedelta
+from statistics import mean, median
+from typing import Any
+
+import pytest
+from hypothesis import given as property_of
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from tests.profiles.chain import DEFAULT, Rows, computed
+
+FIRST = date(2026, 1, 1)
+DAY = timedelta(days=1)
+ACCOUNTS = ["a", "b", "c", "d"]
+MERGED = {"d": "a"}
+USERS = [f"u{n}" for n in range(9)]
+OF_ACCOUNT = {user: ACCOUNTS[n % len(ACCOUNTS)] for n, user in enumerate(USERS)}
+CATALOGUE: Rows = [
+    {"feature": "f", "product": "crm", "level": "core", "is_key": True},
+    {"feature": "g", "product": "crm", "level": "advanced"},
+    {"feature": "h", "product": "ads", "level": "advanced", "is_key": True},
+    {"feature": "i", "level": "standard"},
+]
+WINDOW = 28
+
+PEOPLE = st.fixed_dictionaries(
+    {
+        user: st.fixed_dictionaries(
+            {
+                "is_service_user": st.sampled_from([None, False, False, False, True]),
+                "deactivated_on": st.one_of(
+                    st.none(), st.none(), st.integers(40, 140).map(lambda n: FIRST + n * DAY)
+                ),
+                "department": st.sampled_from([None, "sales", "legal"]),
+            }
+        )
+        for user in USERS[:-1]  # the last one is in no user extract
+    }
+)
+USE = st.lists(
+    st.tuples(
+        st.integers(0, 120),
+        st.sampled_from(USERS),
+        st.sampled_from(["f", "g", "h", "i", "x"]),
+        st.integers(0, 4),
+        st.sampled_from([None, 0, 1, 2]),
+    ),
+    min_size=1,
+    max_size=150,
+    unique_by=lambda use: use[:3],
+)
+TERMS = st.lists(
+    st.tuples(
+        st.sampled_from(ACCOUNTS),
+        st.integers(-50, 120),
+        st.one_of(st.none(), st.integers(1, 80)),
+        st.sampled_from([None, 4, 8]),
+        st.sampled_from(["crm", "ads"]),
+    ),
+    min_size=1,
+    max_size=10,
+)
+DAYS = st.lists(st.integers(20, 150).map(lambda n: FIRST + n * DAY), min_size=1, max_size=3, unique=True)
+
+
+def in_force(terms: Rows, account: str, day: date) -> Rows:
+    return [
+        row
+        for row in terms
+        if MERGED.get(row["account_id"], row["account_id"]) == account
+        and row["start_date"] <= day
+        and (row["end_date"] is None or day < row["end_date"])
+    ]
+
+
+def seats_on(terms: Rows, account: str, day: date) -> int:
+    return sum(row["seats"] or 0 for row in in_force(terms, account, day))
+
+
+def counts(person: dict[str, Any] | None, as_of: date) -> bool:
+    if person is None:
+        return True
+    return not person["is_service_user"] and not (person["deactivated_on"] and person["deactivated_on"] <= as_of)
+
+
+class Naive:
+    """Figures of one account on one day."""
+
+    def __init__(self, use: Rows, people: Rows, terms: Rows, account: str, as_of: date, through: date) -> None:
+        self.terms, self.account, self.as_of, self.through = terms, account, as_of, through
+        listed = {row["user_id"]: row for row in people}
+        self.people = listed
+        own = [row for row in use if MERGED.get(row["account_id"], row["account_id"]) == account]
+        self.rows = [row for row in own if counts(listed.get(row["user_id"]), as_of)]
+        by_day = Counter[tuple[str, date]]()
+        for row in self.rows:
+            by_day[row["user_id"], row["usage_date"]] += row["event_count"] + (row["session_count"] or 0)
+        self.active = {key for key, n in by_day.items() if n}
+
+    def days(self, start: int, length: int = WINDOW) -> list[date]:
+        return [self.through - n * DAY for n in range(start, start + length)]
+
+    def users(self, days: list[date]) -> set[str]:
+        return {user for user, day in self.active if day in days}
+
+    def total(self, name: str, days: list[date]) -> int:
+        keep = [r for r in self.rows if r["usage_date"] in days and (r["user_id"], r["usage_date"]) in self.active]
+        return sum(row[name] or 0 for row in keep)
+
+    def events_of(self, days: list[date]) -> Counter[str]:
+        found = Counter[str]()
+        for row in self.rows:
+            if row["usage_date"] in days:
+                found[row["user_id"]] += row["event_count"]
+        return +found
+
+    def top(self, days: list[date]) -> set[str]:
+        ranked = sorted(self.events_of(days).items(), key=lambda item: (-item[1], item[0]))
+        return {user for user, _ in ranked[:3]}
+
+    def mean_seats(self, days: list[date]) -> float:
+        licensed = [seats_on(self.terms, self.account, day) for day in days]
+        return mean([n for n in licensed if n] or [seats_on(self.terms, self.account, self.as_of)])
+
+    def figures(self) -> dict[str, Any]:
+        window, prior = self.days(0), self.days(WINDOW)
+        month = [day for day in self.days(0, 31) if (day.year, day.month) == (self.through.year, self.through.month)]
+        now, events = self.users(window), self.events_of(window)
+        daily = [
+            len(self.users([day])) / seats for day in window if (seats := seats_on(self.terms, self.account, day))
+        ]
+        weekdays = [day for day in window if day.weekday() < 5]
+        paid = {row["product"] for row in in_force(self.terms, self.account, self.as_of)}
+        features = {row["feature"]: row for row in CATALOGUE if row.get("product") in {None, *paid}}
+        used = {r["feature"] for r in self.rows if r["usage_date"] in window and r["event_count"]}
+        advanced = {f for f, row in features.items() if row["level"] == "advanced"}
+        key = {row["feature"] for row in CATALOGUE if row.get("is_key")}
+        key_events = sum(r["event_count"] for r in self.rows if r["usage_date"] in window and r["feature"] in key)
+        staff = {
+            row["department"]
+            for row in self.people.values()
+            if MERGED.get(row["account_id"], row["account_id"]) == self.account
+            and row["department"]
+            and counts(row, self.as_of)
+        }
+        at_work = {self.people[u]["department"] for u in now if u in self.people} - {None}
+        top_share = max(events.values()) / sum(events.values()) if events else None
+        per_user = Counter(user for user, day in self.active if day in window)
+        return {
+            "active_users_28d": len(now),
+            "active_users_prior_28d": len(self.users(prior)),
+            "events_28d": self.total("event_count", window),
+            "events_prior_28d": self.total("event_count", prior),
+            "dau": mean([len(self.users([day])) for day in window]),
+            "wau": len(self.users(self.days(0, 7))),
+            "mau_calendar_month": len(self.users(month)),
+            "dau_seat_share": mean(daily or [0]),
+            "wau_seat_share": len(self.users(self.days(0, 7))) / self.mean_seats(self.days(0, 7)),
+            "mau_seat_share": len(now) / self.mean_seats(window),
+            "calendar_month_seat_share": len(self.users(month)) / self.mean_seats(month),
+            "active_days_28d": sum(bool(self.users([day])) for day in window),
+            "consistency": mean([bool(self.users([day])) for day in weekdays]),
+            "features_used": len(used),
+            "feature_breadth_share": len(used & set(features)) / len(features),
+            "unused_paid_features": len(set(features) - used),
+            "ladder_level": len(used & advanced) / len(advanced) if advanced else None,
+            "key_events_per_active_user": key_events / max(len(now), 1),
+            "departments_active": len(at_work) if staff | at_work else None,
+            "top_user_share": top_share,
+            "single_champion": (top_share or 0) >= 0.5 and seats_on(self.terms, self.account, self.as_of) >= 5,
+            "power_users": sum(n >= DEFAULT.usage.power_user_days for n in per_user.values()),
+            "new_champions": len(self.top(window) - self.top(prior)),
+            "users_trend": len(now) / len(self.users(prior)) - 1 if self.users(prior) else None,
+        }
+
+
+def expected(use: Rows, people: Rows, terms: Rows, as_of: date) -> dict[tuple[date, str], dict[str, Any]]:
+    landed = Counter[tuple[str, date]]()
+    for row in use:
+        landed[row["user_id"], row["usage_date"]] += row["event_count"] + (row["session_count"] or 0)
+    days = [day for (_, day), n in landed.items() if n and day <= as_of]
+    if not days or (as_of - max(days)).days > DEFAULT.usage.max_lag_days:
+        return {}
+    found = {
+        (as_of, account): Naive(use, people, terms, account, as_of, max(days)).figures()
+        for account in ACCOUNTS
+        if account not in MERGED and seats_on(terms, account, as_of)
+    }
+    trends = [row["users_trend"] for row in found.values() if row["users_trend"] is not None]
+    for row in found.values():
+        row["users_trend_net"] = None if row["users_trend"] is None else row["users_trend"] - median(trends)
+    return found
+
+
+@settings(max_examples=25, deadline=None)
+@property_of(USE, PEOPLE, TERMS, DAYS)
+def test_every_day_is_as_a_walk_over_all_rows_finds_it(
+    use: list[Any], people: dict[str, Any], terms: list[Any], days: list[date]
+) -> None:
+    columns = ("usage_date", "user_id", "feature", "event_count", "session_count")
+    usage = [dict(zip(columns, row, strict=True)) for row in use]
+    for row in usage:
+        row |= {"usage_date": FIRST + row["usage_date"] * DAY, "account_id": OF_ACCOUNT[row["user_id"]]}
+    users = [{"user_id": u, "account_id": OF_ACCOUNT[u], **row} for u, row in people.items()]
+    subscriptions = [
+        {
+            "subscription_id": f"s{n}", "account_id": account, "start_date": FIRST + start * DAY,
+            "end_date": length and FIRST + (start + length) * DAY, "seats": seats, "product": product,
+            "mrr": 10.0, "currency": "USD",
+        }
+        for n, (account, start, length, seats, product) in enumerate(terms)
+    ]  # fmt: skip
+    extracts: dict[str, Rows] = {
+        "product_usage": usage,
+        "product_users": users,
+        "product_features": CATALOGUE,
+        "billing_subscriptions": subscriptions,
+        "crm_accounts": [{"account_id": a, "merged_into_account_id": MERGED.get(a)} for a in ACCOUNTS],
+    }
+    found = computed("account_usage", extracts, *days)
+    want: dict[tuple[date, str], dict[str, Any]] = {}
+    for day in days:
+        want |= expected(usage, users, subscriptions, day)
+    assert set(found) == set(want)
+    for key, figures in want.items():
+        got = {name: found[key][name] for name in figures}
+        assert got == {n: pytest.approx(v, abs=1e-9) if isinstance(v, float) else v for n, v in figures.items()}
+    if len(days) > 1:
+        alone = computed("account_usage", extracts, days[0])
+        assert alone == {key: row for key, row in found.items() if key[0] == days[0]}
