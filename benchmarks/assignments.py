@@ -1,0 +1,132 @@
+"""The assignment of CSMs at scale: seconds, distance from the bound, continuity.
+
+Here: a made-up company whose portfolios have drifted, and the measurement. Not here: the optimiser
+(`segmentation_assets.capacity.optimiser`), or any other benchmark.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from segmentation_assets.capacity.optimiser import Account, Assignment, Csm, assign
+from segmentation_assets.policy.model import load_policy
+
+ACCOUNTS, CSMS = 50_000, 200
+_TIERS = ("Strategic", "Growth", "Core", "Long-Tail")
+_MIX = (0.01, 0.07, 0.22, 0.70)
+_REGIONS = ("north_america", "emea", "apac")
+_REGION_MIX = (0.5, 0.35, 0.15)
+_INDUSTRIES = tuple(f"industry_{i}" for i in range(8))
+_LEFT_SHARE = 0.02
+_UNKNOWN_SHARE = 0.03
+_LOAD = 0.95
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run: size, seconds, distance from the bound, and the share of accounts kept that could stay."""
+
+    accounts: int
+    csms: int
+    seconds: float
+    gap: float | None
+    could_stay: int
+    kept: int
+    continuity: float
+    unassigned: int
+    overload_hours: float
+    most_load: float
+
+
+def company(accounts: int, csms: int, seed: int = 7) -> tuple[list[Account], list[Csm]]:
+    """Accounts with the CSM they had, drifted: CSMs have left, accounts changed tier or were never assigned.
+
+    The CSMs' hours and FTE are scaled so that they carry `_LOAD` of what is demanded.
+    """
+    rng = np.random.default_rng(seed)
+    policy = load_policy()
+    tier = rng.choice(len(_TIERS), accounts, p=_MIX)
+    region = rng.choice(len(_REGIONS), accounts, p=_REGION_MIX)
+    industry = rng.choice(len(_INDUSTRIES), accounts)
+    override = rng.random(accounts) < _UNKNOWN_SHARE
+    hours = np.array([policy.care.hours_per_month(t) for t in _TIERS])[tier]  # pyright: ignore[reportArgumentType]
+    hours = hours + policy.care.override_hours_per_month * (override & (tier < len(_TIERS) - 1))
+    shares = np.array([1 / (policy.coverage.ratios[t].accounts_per_csm or np.inf) for t in _TIERS])[tier]
+    team = _team(rng, csms)
+    had = _portfolios(rng, tier, region, hours, team)
+    left = rng.random(csms) < _LEFT_SHARE
+    hours_each = hours.sum() / _LOAD / (csms - left.sum())
+    fte_each = shares.sum() / _LOAD / (csms - left.sum())
+    people = [
+        replace(c, hours=hours_each * scale, fte=fte_each * scale)
+        for c, gone, scale in zip(team, left, rng.choice([0.8, 1.0, 1.2], csms), strict=True)
+        if not gone
+    ]
+    rows = [
+        Account(
+            f"A{i:06}", _TIERS[tier[i]], float(hours[i]), float(shares[i]), _REGIONS[region[i]],
+            _INDUSTRIES[industry[i]], None if rng.random() < _UNKNOWN_SHARE else team[had[i]].csm_id,
+        )
+        for i in range(accounts)
+    ]  # fmt: skip
+    return rows, people
+
+
+def _team(rng: np.random.Generator, csms: int) -> list[Csm]:
+    """CSMs over the regions as the accounts are, a third of them senior, with two to four industries each."""
+    regions = np.repeat(np.arange(len(_REGIONS)), np.ceil(np.array(_REGION_MIX) * csms).astype(int))[:csms]
+    return [
+        Csm(
+            f"C{i:04}", 1.0, 1.0, "senior" if i % 3 == 0 else "associate", _REGIONS[regions[i]],
+            frozenset(rng.choice(_INDUSTRIES, rng.integers(2, 5), replace=False).tolist()),
+        )
+        for i in range(csms)
+    ]  # fmt: skip
+
+
+def _portfolios(
+    rng: np.random.Generator, tier: np.ndarray, region: np.ndarray, hours: np.ndarray, team: list[Csm]
+) -> np.ndarray:
+    """The CSM of each account before the drift: the least loaded who fitted, in random order of accounts."""
+    loads = np.zeros(len(team))
+    of_region = [np.array([i for i, c in enumerate(team) if c.region == r]) for r in _REGIONS]
+    seniors = [np.array([i for i in group if team[i].level == "senior"]) for group in of_region]
+    had = np.zeros(len(tier), dtype=int)
+    order = rng.permutation(len(tier))
+    for i in order[np.argsort(tier[order], kind="stable")]:
+        group = seniors[region[i]] if tier[i] == 0 else of_region[region[i]]
+        had[i] = group[np.argmin(loads[group])]
+        loads[had[i]] += hours[i]
+    return had
+
+
+def measure(accounts: int = ACCOUNTS, csms: int = CSMS) -> Measured:
+    """Assign a made-up company under the default policy."""
+    rows, people = company(accounts, csms)
+    started = time.perf_counter()
+    found = assign(rows, people, load_policy().assignment)
+    return _measured(found, rows, people, time.perf_counter() - started)
+
+
+def _measured(found: Assignment, rows: list[Account], people: list[Csm], seconds: float) -> Measured:
+    kept = sum(found.csm_of[a.account_id] == a.csm_id for a in rows if a.account_id in found.could_stay)
+    return Measured(
+        accounts=len(rows),
+        csms=len(people),
+        seconds=seconds,
+        gap=found.gap,
+        could_stay=len(found.could_stay),
+        kept=kept,
+        continuity=kept / max(len(found.could_stay), 1),
+        unassigned=sum(c is None for c in found.csm_of.values()),
+        overload_hours=sum(load.overload_hours for load in found.loads.values()),
+        most_load=max(load.load_share for load in found.loads.values()),
+    )
+
+
+if __name__ == "__main__":
+    for name, value in asdict(measure()).items():
+        print(f"{name:>16}  {value}")

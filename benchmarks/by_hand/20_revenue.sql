@@ -1,0 +1,128 @@
+-- What each account pays. Written for the default policy: no renewal grace, days in UTC.
+
+-- table: account_hierarchy
+CREATE TABLE crm_at AS
+SELECT s.as_of, c.* FROM crm_accounts c JOIN all_days s ON s.as_of >= c.known_from AND s.as_of < c.known_to;
+CREATE TABLE survivors AS
+WITH RECURSIVE merged AS (
+  SELECT c.as_of, c.account_id, c.merged_into_account_id AS target
+  FROM crm_at c JOIN crm_at t ON t.as_of = c.as_of AND t.account_id = c.merged_into_account_id
+), followed AS (
+  SELECT as_of, account_id, target, 1 AS depth FROM merged
+  UNION ALL
+  SELECT f.as_of, f.account_id, m.target, f.depth + 1
+  FROM followed f JOIN merged m ON m.as_of = f.as_of AND m.account_id = f.target WHERE f.depth < 8
+)
+SELECT as_of, account_id, arg_max(target, depth) AS surviving_account_id FROM followed GROUP BY ALL;
+CREATE TABLE hierarchy AS
+WITH RECURSIVE parents AS (
+  SELECT c.as_of, c.account_id, coalesce(s.surviving_account_id, c.parent_account_id) AS parent_account_id
+  FROM crm_at c LEFT JOIN survivors s ON s.as_of = c.as_of AND s.account_id = c.parent_account_id
+), known_parents AS (
+  SELECT c.as_of, c.account_id, c.parent_account_id FROM parents c
+  JOIN crm_at t ON t.as_of = c.as_of AND t.account_id = c.parent_account_id
+), climbed AS (
+  SELECT as_of, account_id, parent_account_id AS top, 1 AS depth FROM known_parents
+  UNION ALL
+  SELECT c.as_of, c.account_id, p.parent_account_id, c.depth + 1
+  FROM climbed c JOIN known_parents p ON p.as_of = c.as_of AND p.account_id = c.top WHERE c.depth < 8
+), tops AS (SELECT as_of, account_id, arg_max(top, depth) AS top_account_id FROM climbed GROUP BY ALL)
+SELECT p.as_of, p.account_id, coalesce(s.surviving_account_id, p.account_id) AS surviving_account_id,
+       p.parent_account_id, coalesce(t.top_account_id, p.account_id) AS top_account_id
+FROM parents p LEFT JOIN survivors s USING (as_of, account_id) LEFT JOIN tops t USING (as_of, account_id);
+COPY (FROM hierarchy SEMI JOIN days_of('account_hierarchy') USING (as_of))
+TO 'published/account_hierarchy' (FORMAT parquet, PARTITION_BY (as_of));
+
+-- table: account_revenue
+CREATE TABLE rates AS
+SELECT s.as_of, currency,
+       coalesce(arg_max(rate, valid_from) FILTER (valid_from <= s.as_of), arg_min(rate, valid_from)) AS rate,
+       coalesce(arg_max(rate, valid_from) FILTER (valid_from <= s.day_12m_ago), arg_min(rate, valid_from))
+         AS rate_12m_ago
+FROM fx_rates f JOIN all_days s ON s.as_of >= f.known_from AND s.as_of < f.known_to
+WHERE currency <> policy('company.reporting_currency') GROUP BY ALL
+UNION ALL SELECT as_of, policy('company.reporting_currency'), 1, 1 FROM all_days;
+
+-- Subscriptions started by each day under the account that survives; `over_on` null while in force at as_of.
+CREATE TABLE subscriptions AS
+SELECT s.as_of, s.day_12m_ago, coalesce(m.surviving_account_id, b.account_id) AS account_id, b.subscription_id,
+       b.product, b.region, b.seats, b.start_date, b.term_end, b.mrr > 0 AS is_paid,
+       b.mrr * r.rate AS amount, b.mrr * r.rate_12m_ago AS amount_12m,
+       CASE WHEN b.end_date IS NOT NULL AND greatest(b.end_date, b.end_known_on) <= s.as_of
+            THEN greatest(b.end_date, b.end_known_on) END AS over_on
+FROM billing_subscriptions b
+JOIN all_days s ON b.start_date <= s.as_of AND s.as_of >= b.known_from AND s.as_of < b.known_to
+JOIN rates r ON r.as_of = s.as_of AND r.currency = b.currency
+LEFT JOIN survivors m ON m.as_of = s.as_of AND m.account_id = b.account_id;
+
+CREATE TABLE account_revenue AS
+WITH totals AS (
+  SELECT as_of, day_12m_ago, account_id,
+    min(start_date) FILTER (is_paid) AS first_paid_on,
+    count(*) FILTER (is_paid AND over_on IS NULL) AS subscriptions_now,
+    sum(amount) FILTER (is_paid AND over_on IS NULL) AS amount_now,
+    sum(amount_12m) FILTER (is_paid AND over_on IS NULL) AS amount_now_at_old_rate,
+    sum(amount_12m) FILTER (is_paid AND start_date <= day_12m_ago AND (over_on IS NULL OR over_on > day_12m_ago))
+      AS amount_then,
+    max(over_on) FILTER (is_paid) AS last_end,
+    sum(seats) FILTER (is_paid AND over_on IS NULL) AS seats,
+    count(DISTINCT product) FILTER (is_paid AND over_on IS NULL) AS products,
+    array_to_string(list_sort(list(DISTINCT product) FILTER (is_paid AND over_on IS NULL AND product IS NOT NULL)), ', ')
+      AS product_list,
+    count(DISTINCT region) FILTER (is_paid AND over_on IS NULL) AS regions,
+    first(region ORDER BY amount DESC, subscription_id, start_date) FILTER (is_paid AND over_on IS NULL) AS region,
+    min(term_end) FILTER (is_paid AND over_on IS NULL AND term_end > as_of) AS next_term_end,
+    min(start_date) FILTER (is_paid AND over_on IS NULL) AS oldest_start
+  FROM subscriptions GROUP BY ALL
+), changes AS (
+  SELECT as_of, account_id, day, sum(step) AS step, sum(amount) AS amount FROM (
+    SELECT as_of, account_id, start_date AS day, 1 AS step, amount FROM subscriptions WHERE is_paid
+    UNION ALL SELECT as_of, account_id, over_on, -1, -amount FROM subscriptions WHERE is_paid AND over_on IS NOT NULL
+  ) GROUP BY ALL
+), expansions AS (  -- a net rise of the day, while paying before and after
+  SELECT as_of, account_id, min(day) AS first_on, max(day) AS last_on
+  FROM (SELECT *, sum(step) OVER w AS after FROM changes WINDOW w AS (PARTITION BY as_of, account_id ORDER BY day))
+  WHERE after > 0 AND after - step > 0 AND round(amount, 2) > 0 GROUP BY ALL
+), payments AS (
+  SELECT s.as_of, coalesce(m.surviving_account_id, i.account_id) AS account_id,
+    i.due_on > s.day_12m_ago AND i.due_on <= s.as_of AS is_recent,
+    greatest(least(i.paid_on, s.as_of) - i.due_on, 0) AS days_late,
+    (i.paid_on IS NULL OR i.paid_on > s.as_of) AND i.due_on < s.as_of AND i.amount > 0 AS is_overdue,
+    i.amount * r.rate AS owed
+  FROM billing_invoices i
+  JOIN all_days s ON i.issued_on <= s.as_of AND s.as_of >= i.known_from AND s.as_of < i.known_to
+    AND (i.due_on > s.day_12m_ago OR i.paid_on IS NULL OR i.paid_on > s.as_of)
+  JOIN rates r ON r.as_of = s.as_of AND r.currency = i.currency
+  LEFT JOIN survivors m ON m.as_of = s.as_of AND m.account_id = i.account_id
+), behaviour AS (
+  SELECT as_of, account_id, count(*) FILTER (is_recent) AS due,
+    count(*) FILTER (is_recent AND days_late > 0) AS late,
+    sum(days_late) FILTER (is_recent AND days_late > 0) AS days_late,
+    sum(owed) FILTER (is_overdue) AS owed, max(days_late) FILTER (is_overdue) AS overdue_days
+  FROM payments GROUP BY ALL
+), first_invoice AS (SELECT min(issued_on) AS first_on FROM billing_invoices),
+figures AS (
+  SELECT t.*, e.first_on, e.last_on, b.due, b.late, b.days_late, b.owed, b.overdue_days,
+    coalesce(i.first_on <= t.as_of, false) AS has_invoices,
+    if(subscriptions_now > 0, round(amount_now * 12, 2), 0) AS arr,
+    coalesce(round(amount_then * 12, 2), 0) AS arr_12m_ago,
+    if(subscriptions_now > 0, round(amount_now_at_old_rate * 12, 2), 0) AS arr_at_rate_12m_ago,
+    coalesce(next_term_end, next_anniversary(oldest_start, t.as_of)) AS renewal_on
+  FROM totals t LEFT JOIN expansions e USING (as_of, account_id) LEFT JOIN behaviour b USING (as_of, account_id),
+    first_invoice i
+)
+SELECT as_of, account_id, arr, if(subscriptions_now > 0, amount_now, 0) AS mrr, seats,
+  if(subscriptions_now > 0, greatest(products, 1), 0) AS products, product_list, regions, region, arr_12m_ago,
+  arr_at_rate_12m_ago, arr_at_rate_12m_ago / nullif(arr_12m_ago, 0) AS nrr_12m, first_paid_on,
+  as_of - first_paid_on AS tenure_days, renewal_on, renewal_on - as_of AS days_to_renewal,
+  last_on AS last_expansion_on, (first_on - first_paid_on) / (365.25 / 12) AS months_to_first_expansion,
+  products > 1 AS is_multi_product, regions > 1 AS is_multi_region,
+  if(has_invoices, coalesce(late, 0), NULL) AS invoices_late_12m,
+  if(due > 0, if(late > 0, days_late / late, 0), NULL) AS mean_days_late,
+  if(has_invoices, coalesce(owed, 0), NULL) AS overdue_amount,
+  if(has_invoices, coalesce(overdue_days, 0), NULL) AS overdue_days,
+  arr > 0 AS is_live, if(subscriptions_now > 0, NULL, last_end) AS churned_on,
+  first_paid_on IS NULL AS is_trial_only, coalesce(first_paid_on <= day_12m_ago, false) AS has_billing_history_12m
+FROM figures;
+COPY (FROM account_revenue SEMI JOIN days_of('account_revenue') USING (as_of))
+TO 'published/account_revenue' (FORMAT parquet, PARTITION_BY (as_of));

@@ -1,0 +1,208 @@
+-- How each account uses the product.
+
+-- table: usage_days
+COPY (
+  SELECT usage_date, account_id, user_id, sum(event_count) AS events, sum(session_count) AS sessions,
+         sum(session_minutes) AS minutes, sum(error_count) AS errors
+  FROM read_parquet('published/product_usage/*/*.parquet', hive_partitioning = true)
+  GROUP BY ALL HAVING sum(event_count) > 0 OR sum(session_count) > 0
+) TO 'published/usage_days' (FORMAT parquet, PARTITION_BY (usage_date));
+
+-- table: usage_last_days
+CREATE TABLE usage_last_days AS
+SELECT as_of, max(usage_date) AS usage_through, as_of - max(usage_date) AS usage_lag_days
+FROM days_of('usage_last_days') d
+JOIN (SELECT DISTINCT usage_date FROM read_parquet('published/usage_days/*/*.parquet', hive_partitioning = true)) u
+  ON u.usage_date <= d.as_of AND u.usage_date > d.as_of - policy('usage.look_back_days')
+GROUP BY as_of;
+COPY usage_last_days TO 'published/usage_last_days' (FORMAT parquet, PARTITION_BY (as_of));
+
+-- table: account_usage
+CREATE TABLE usage_windows AS
+SELECT as_of, usage_through, usage_through - (policy('usage.window_days') - 1) AS window_start,
+       usage_through - (2 * policy('usage.window_days') - 1) AS prior_start,
+       usage_through - (policy('usage.week_days') - 1) AS week_start,
+       date_trunc('month', usage_through)::DATE AS month_start
+FROM usage_last_days WHERE usage_lag_days <= policy('usage.max_lag_days');
+
+-- Every day that any window of an as_of holds.
+CREATE TABLE usage_calendar AS
+SELECT w.as_of, w.usage_through - back::INT AS usage_date, back,
+       w.usage_through - back::INT >= w.window_start AS in_window,
+       w.usage_through - back::INT BETWEEN w.prior_start AND w.window_start - 1 AS in_prior,
+       w.usage_through - back::INT >= w.week_start AS in_week, w.usage_through - back::INT >= w.month_start AS in_month
+FROM usage_windows w, range(greatest(2 * policy('usage.window_days'), 31)) t(back)
+WHERE w.usage_through - back::INT >= least(w.prior_start, w.month_start);
+
+-- Licensed seats from day to day (exclusive), where there are any.
+CREATE TABLE seat_spans AS
+WITH steps AS (
+  SELECT as_of, account_id, day, sum(n) AS n, sum(seats) AS seats, sum(said) AS said FROM (
+    SELECT as_of, account_id, start_date AS day, 1 AS n, coalesce(seats, 0) AS seats, (seats IS NOT NULL)::INT AS said
+    FROM subscriptions WHERE is_paid
+    UNION ALL
+    SELECT as_of, account_id, over_on, -1, -coalesce(seats, 0), -(seats IS NOT NULL)::INT
+    FROM subscriptions WHERE is_paid AND over_on IS NOT NULL
+  ) GROUP BY ALL
+), levels AS (
+  SELECT as_of, account_id, day, lead(day) OVER w AS until, sum(n) OVER w AS n, sum(seats) OVER w AS seats,
+         sum(said) OVER w AS said
+  FROM steps WINDOW w AS (PARTITION BY as_of, account_id ORDER BY day)
+)
+SELECT l.as_of, account_id, day, until, seats::BIGINT AS seats
+FROM levels l JOIN usage_windows w USING (as_of)
+WHERE n > 0 AND said > 0 AND seats > 0 AND (until IS NULL OR until > least(w.window_start, w.month_start));
+
+CREATE TABLE licensed AS
+SELECT s.as_of, s.account_id, s.seats AS seats_now FROM seat_spans s WHERE s.day <= s.as_of AND s.until IS NULL;
+-- Usage names accounts by the id they had before they were merged.
+CREATE TABLE licensed_ids AS
+SELECT as_of, account_id AS used_by, account_id FROM licensed
+UNION ALL
+SELECT s.as_of, s.account_id, s.surviving_account_id FROM survivors s
+JOIN licensed l ON l.as_of = s.as_of AND l.account_id = s.surviving_account_id
+WHERE s.account_id <> s.surviving_account_id;
+
+-- Users who count at each as_of, with their department.
+CREATE TABLE people AS
+SELECT w.as_of, user_id, account_id, department, created_on,
+       NOT coalesce(is_service_user, false) AND coalesce(deactivated_on > w.as_of, true) AS counts
+FROM product_users u JOIN usage_windows w ON w.as_of >= u.known_from AND w.as_of < u.known_to;
+
+CREATE TABLE user_usage AS
+WITH used AS (
+  SELECT c.as_of, i.account_id, u.user_id,
+    bit_or(1::BIGINT << c.back) FILTER (in_window) AS days,
+    bool_or(in_prior) AS in_prior, bool_or(in_week) AS in_week, bool_or(in_month) AS in_month,
+    sum(u.events) FILTER (in_window) AS events, sum(u.events) FILTER (in_prior) AS events_prior,
+    sum(u.sessions) FILTER (in_window) AS sessions, sum(u.sessions) FILTER (in_prior) AS sessions_prior,
+    sum(u.minutes) FILTER (in_window) AS minutes, sum(u.minutes) FILTER (in_prior) AS minutes_prior,
+    sum(u.errors) FILTER (in_window) AS errors, sum(1 / s.seats) FILTER (in_window) AS seat_days
+  FROM read_parquet('published/usage_days/*/*.parquet', hive_partitioning = true) u
+  JOIN usage_calendar c USING (usage_date)
+  JOIN licensed_ids i ON i.as_of = c.as_of AND i.used_by = u.account_id
+  LEFT JOIN seat_spans s ON s.as_of = i.as_of AND s.account_id = i.account_id
+    AND u.usage_date >= s.day AND (s.until IS NULL OR u.usage_date < s.until)
+  GROUP BY ALL
+)
+SELECT u.*, p.department FROM used u LEFT JOIN people p USING (as_of, user_id) WHERE coalesce(p.counts, true);
+
+CREATE TABLE account_usage AS
+WITH sums AS (
+  SELECT as_of, account_id, count(*) FILTER (days <> 0) AS mau, count(*) FILTER (in_prior) AS was_active,
+    count(*) FILTER (in_week) AS wau, count(*) FILTER (in_month) AS mau_calendar_month,
+    sum(bit_count(days)) AS user_days, bit_or(days) AS days,
+    count(*) FILTER (bit_count(days) >= policy('usage.power_user_days')) AS power_users,
+    sum(events) AS events, sum(events_prior) AS events_prior, sum(sessions) AS sessions,
+    sum(sessions_prior) AS sessions_prior, sum(minutes) AS minutes, sum(minutes_prior) AS minutes_prior,
+    sum(errors) AS errors, sum(seat_days) AS seat_days, max(events) AS top_events
+  FROM user_usage GROUP BY ALL
+), seat_days AS (
+  SELECT s.as_of, s.account_id, s.seats,
+    greatest(least(coalesce(s.until, w.usage_through + 1), w.usage_through + 1) - greatest(s.day, w.window_start), 0) AS in_window,
+    greatest(least(coalesce(s.until, w.usage_through + 1), w.usage_through + 1) - greatest(s.day, w.week_start), 0) AS in_week,
+    greatest(least(coalesce(s.until, w.usage_through + 1), w.usage_through + 1) - greatest(s.day, w.month_start), 0) AS in_month
+  FROM seat_spans s JOIN usage_windows w USING (as_of)
+), seats AS (
+  SELECT as_of, account_id, sum(in_window) AS licensed_days,
+    sum(seats * in_window) / nullif(sum(in_window), 0) AS in_window,
+    sum(seats * in_week) / nullif(sum(in_week), 0) AS in_week,
+    sum(seats * in_month) / nullif(sum(in_month), 0) AS in_month
+  FROM seat_days GROUP BY ALL
+), staffed AS (  -- departments of all users, and those with an active one
+  SELECT as_of, account_id, department, bool_or(is_active) AS is_active FROM (
+    SELECT p.as_of, coalesce(s.surviving_account_id, p.account_id) AS account_id, department, false AS is_active
+    FROM people p LEFT JOIN survivors s USING (as_of, account_id)
+    WHERE counts AND department IS NOT NULL AND coalesce(created_on <= as_of, true)
+    UNION ALL
+    SELECT as_of, account_id, department, true FROM user_usage WHERE days <> 0 AND department IS NOT NULL
+  ) GROUP BY ALL
+), departments AS (
+  SELECT as_of, account_id, count(*) AS departments, count(*) FILTER (is_active) AS departments_active
+  FROM staffed GROUP BY ALL
+), champions AS (
+  SELECT as_of, account_id, count(*) AS new_champions FROM (
+    SELECT *, row_number() OVER (PARTITION BY as_of, account_id ORDER BY coalesce(events, 0) DESC, user_id) AS place,
+      row_number() OVER (PARTITION BY as_of, account_id ORDER BY coalesce(events_prior, 0) DESC, user_id) AS place_prior
+    FROM user_usage
+  ) WHERE events > 0 AND place <= policy('usage.champions')
+    AND NOT (coalesce(events_prior, 0) > 0 AND place_prior <= policy('usage.champions'))
+  GROUP BY ALL
+), features AS (
+  SELECT w.as_of, f.feature, f.product, f.level, f.is_key
+  FROM product_features f JOIN usage_windows w ON w.as_of >= f.known_from AND w.as_of < f.known_to
+), feature_use AS (
+  SELECT c.as_of, i.account_id, u.feature, sum(u.event_count) AS events
+  FROM read_parquet('published/product_usage/*/*.parquet', hive_partitioning = true) u
+  JOIN usage_calendar c ON c.usage_date = u.usage_date AND c.in_window
+  JOIN licensed_ids i ON i.as_of = c.as_of AND i.used_by = u.account_id
+  ANTI JOIN (FROM people WHERE NOT counts) p ON p.as_of = c.as_of AND p.user_id = u.user_id
+  GROUP BY ALL HAVING sum(u.event_count) > 0
+), paid_products AS (
+  SELECT DISTINCT as_of, account_id, product FROM subscriptions WHERE is_paid AND over_on IS NULL
+), paid_features AS (
+  SELECT p.as_of, p.account_id, count(DISTINCT f.feature) AS features,
+         count(DISTINCT f.feature) FILTER (f.level = 'advanced') AS advanced
+  FROM paid_products p JOIN features f ON f.as_of = p.as_of AND (f.product = p.product OR f.product IS NULL)
+  GROUP BY ALL
+), used_features AS (
+  SELECT u.as_of, u.account_id, count(*) AS features_used,
+    count(*) FILTER (f.feature IS NOT NULL AND (f.product IS NULL OR p.product IS NOT NULL)) AS paid_used,
+    count(*) FILTER (f.level = 'advanced' AND (f.product IS NULL OR p.product IS NOT NULL)) AS advanced_used,
+    sum(u.events) FILTER (f.is_key) AS key_events
+  FROM feature_use u LEFT JOIN features f ON f.as_of = u.as_of AND f.feature = u.feature
+  LEFT JOIN paid_products p ON p.as_of = u.as_of AND p.account_id = u.account_id AND p.product = f.product
+  GROUP BY ALL
+), key_days AS (SELECT as_of, bool_or(is_key) AS has_key FROM features GROUP BY as_of),
+weekdays AS (  -- bits of the window's days from Monday to Friday
+  SELECT as_of, bit_or(1::BIGINT << back) AS weekdays FROM usage_calendar
+  WHERE in_window AND isodow(usage_date) <= 5 GROUP BY as_of
+), joined AS (
+  SELECT l.*, w.usage_through, s.* EXCLUDE (as_of, account_id), d.weekdays, g.departments, g.departments_active,
+    t.licensed_days, t.in_window AS seats_in_window, t.in_week AS seats_in_week, t.in_month AS seats_in_month,
+    c.new_champions, f.features_used, f.paid_used, f.advanced_used, f.key_events, p.features, p.advanced, k.has_key,
+    coalesce(s.mau, 0) AS users, coalesce(s.events, 0) AS events_28d
+  FROM licensed l JOIN usage_windows w USING (as_of) JOIN weekdays d USING (as_of)
+  LEFT JOIN sums s USING (as_of, account_id) LEFT JOIN seats t USING (as_of, account_id)
+  LEFT JOIN departments g USING (as_of, account_id) LEFT JOIN champions c USING (as_of, account_id)
+  LEFT JOIN used_features f USING (as_of, account_id) LEFT JOIN paid_features p USING (as_of, account_id)
+  LEFT JOIN key_days k USING (as_of)
+), figures AS (
+  SELECT as_of, account_id, usage_through, as_of - usage_through AS usage_lag_days, users AS active_users_28d,
+    coalesce(was_active, 0) AS active_users_prior_28d, events_28d, coalesce(events_prior, 0) AS events_prior_28d,
+    if(users > 0, minutes, 0) AS minutes_28d, if(was_active > 0, minutes_prior, 0) AS minutes_prior_28d,
+    coalesce(user_days, 0) / policy('usage.window_days') AS dau, coalesce(wau, 0) AS wau, users AS mau,
+    coalesce(mau_calendar_month, 0) AS mau_calendar_month,
+    coalesce(seat_days / nullif(licensed_days, 0), 0) AS dau_seat_share,
+    coalesce(wau, 0) / coalesce(seats_in_week, seats_now) AS wau_seat_share,
+    users / coalesce(seats_in_window, seats_now) AS mau_seat_share,
+    coalesce(mau_calendar_month, 0) / coalesce(seats_in_month, seats_now) AS calendar_month_seat_share,
+    calendar_month_seat_share >= policy('usage.active_account_share') AS is_active_account,
+    coalesce(user_days / policy('usage.window_days') / nullif(users, 0), 0) AS stickiness,
+    coalesce(features_used, 0) AS features_used,
+    coalesce(paid_used, 0) / nullif(features, 0) AS feature_breadth_share, departments_active,
+    departments_active / departments AS department_breadth_share,
+    if(has_key, coalesce(key_events / nullif(users, 0), 0), NULL) AS key_events_per_active_user,
+    nullif(features, 0) - coalesce(paid_used, 0) AS unused_paid_features,
+    coalesce(advanced_used, 0) / nullif(advanced, 0) AS ladder_level,
+    bit_count(coalesce(days, 0)) AS active_days_28d,
+    bit_count(coalesce(days, 0) & weekdays) / bit_count(weekdays) AS consistency,
+    if(users > 0, sessions, 0) / greatest(users, 1) AS logins_per_user,
+    if(users > 0, minutes, 0) / greatest(users, 1) AS minutes_per_user,
+    if(users > 0, sessions, 0) / nullif(sessions_prior, 0) - 1 AS logins_trend,
+    if(users > 0, minutes, 0) / nullif(minutes_prior, 0) - 1 AS minutes_trend,
+    users / nullif(was_active, 0) - 1 AS users_trend, events_28d / nullif(events_prior, 0) - 1 AS events_trend,
+    errors / nullif(events, 0) AS error_rate, top_events / nullif(events, 0) AS top_user_share,
+    coalesce(top_user_share >= policy('usage.single_champion_share'), false)
+      AND seats_now >= policy('usage.single_champion_seats') AS single_champion,
+    coalesce(power_users, 0) AS power_users, coalesce(new_champions, 0) AS new_champions
+  FROM joined
+), medians AS (
+  SELECT as_of, median(users_trend) AS users, median(events_trend) AS events, median(minutes_trend) AS minutes
+  FROM figures GROUP BY as_of
+)
+SELECT f.*, users_trend - m.users AS users_trend_net, events_trend - m.events AS events_trend_net,
+       minutes_trend - m.minutes AS minutes_trend_net
+FROM figures f JOIN medians m USING (as_of);
+COPY (FROM account_usage SEMI JOIN days_of('account_usage') USING (as_of))
+TO 'published/account_usage' (FORMAT parquet, PARTITION_BY (as_of));

@@ -1,0 +1,109 @@
+"""The hand-written side: runs `by_hand/*.sql` on a plain DuckDB connection, without contracts or orchestration.
+
+The SQL is written for the default policy's form (no renewal grace, days in UTC); its numbers come from the policy as
+variables. A section begins with `-- table: <name>` and is timed under that name; what stands before the first section
+of a file is part of it all.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from benchmarks.measuring import Job, Measured, peak_memory, run_child
+
+FOLDER = Path(__file__).parent / "by_hand"
+_SECTION = "-- table: "
+
+
+def sections() -> list[tuple[str, str]]:
+    """(table, SQL) in order; the table is empty for preparations."""
+    found = []
+    for file in sorted(FOLDER.glob("*.sql")):
+        found.extend(_split(file.read_text(encoding="utf-8")))
+    return found
+
+
+def _split(text: str) -> Iterator[tuple[str, str]]:
+    first, *rest = text.split(_SECTION)
+    yield "", first
+    for part in rest:
+        name, _, sql = part.partition("\n")
+        yield name.strip(), sql
+
+
+def tables() -> list[str]:
+    """The tables written by hand, in the order of computing."""
+    return [name for name, _ in sections() if name]
+
+
+def run(job: Job) -> Measured:
+    """Compute the job's tables in an empty home and say what it took."""
+    (job.home / "published").mkdir(parents=True)
+    (job.home / "sample").symlink_to(job.sources.parent.absolute())
+    os.chdir(job.home)
+    with duckdb.connect(":memory:") as connection:
+        for statement in (
+            "SET preserve_insertion_order = false",
+            "SET partitioned_write_max_open_files = 100000",
+            "SET TimeZone = 'UTC'",
+            f"SET memory_limit = '{job.memory_limit}'",
+            "SET temp_directory = 'spill'",
+        ):
+            connection.execute(statement)
+        _declare(connection, job)
+        started, cpu = time.perf_counter(), time.process_time()
+        seconds = _compute(connection, set(job.tables))
+        return Measured(time.perf_counter() - started, time.process_time() - cpu, peak_memory(), seconds)
+
+
+def _compute(connection: duckdb.DuckDBPyConnection, wanted: Collection[str]) -> dict[str, float]:
+    seconds: dict[str, float] = {}
+    for name, sql in sections():
+        if name and name not in wanted:
+            continue
+        started = time.perf_counter()
+        try:
+            connection.execute(sql)
+        except duckdb.Error as error:
+            raise RuntimeError(f"{name or 'preparation'}: {error}") from error
+        if name:
+            seconds[name] = time.perf_counter() - started
+    return seconds
+
+
+def _declare(connection: duckdb.DuckDBPyConnection, job: Job) -> None:
+    """The policy's numbers as variables, and the days wanted of each table."""
+    connection.execute("CREATE MACRO policy(name) AS getvariable(name)")
+    for name, value in job.policy.items():
+        connection.execute(f'SET VARIABLE "{name}" = {literal(value)}')
+    connection.execute("CREATE TABLE plan (table_name VARCHAR, as_of DATE)")
+    rows = [(name, day) for name, days in job.plan.items() for day in days]
+    connection.executemany("INSERT INTO plan VALUES (?, ?)", rows)
+
+
+def literal(value: Any) -> str:
+    """A policy value as SQL: numbers as INTEGER or DOUBLE, lists, and mappings as MAP."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return f"{value!r}::DOUBLE"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(literal, value)) + "]"
+    if isinstance(value, Mapping):
+        keys, values = literal(list(value)), literal(list(value.values()))
+        return f"MAP({keys}, {values})"
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+if __name__ == "__main__":
+    run_child(run)
