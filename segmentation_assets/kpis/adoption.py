@@ -1,0 +1,156 @@
+"""Who uses which feature.
+
+Here: `feature_adoption`, by segment and behavioral cohort. Not here: how broadly one account uses the product
+(`profiles.usage`, whose rules of windows and of who counts hold here too).
+"""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.extracts.contracts import ProductFeatures, ProductUsage, ProductUsers
+from segmentation_assets.policy.insights import AdoptionPolicy
+from segmentation_assets.policy.kpis import RetentionPolicy
+from segmentation_assets.policy.profiles import UsagePolicy
+from segmentation_assets.policy.segments import SEGMENTS
+from segmentation_assets.profiles.known import AccountHierarchy, known, survivors
+from segmentation_assets.profiles.revenue import AccountRevenue
+from segmentation_assets.profiles.usage import UsageLastDays, _raw_accounts, _who_count, _windows
+from segmentation_assets.segments.segments import Segments
+from segmentation_assets.warehouse.as_of import FromPolicy, Spine, last
+from segmentation_assets.warehouse.contracts import Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.warehouse.registry import Table, table
+
+_KEY = ("as_of", "account_id")
+_CELL = ("as_of", "segment", "behavioral_cohort", "feature")
+_LOOK_BACK = FromPolicy(UsagePolicy, lambda policy: last(policy.look_back_days))
+
+
+class FeatureAdoption(Snapshot):
+    """Use of each feature by kind of account. Key: as_of, segment, behavioral_cohort, feature."""
+
+    segment: str = column("Segment.", isin=SEGMENTS)
+    behavioral_cohort: str = column("Behavioral cohort.")
+    feature: str = column("Feature, as usage or the catalogue spells it.")
+    product: str = column("Product it belongs to; null: every product, or not in the catalogue.", nullable=True)
+    level: str = column("How far up the ladder it is; null: not known.", nullable=True)
+    accounts: Integer = column("Accounts of the cell that pay for the feature's product.", ge=1)
+    accounts_using: Integer = column("Of them, accounts with an event on it in the usage window.", ge=0)
+    share_using: float = column("accounts_using / accounts.", unit="share", ge=0, le=1)
+    users: Integer = column("Their users with an event on it.", unit="users", ge=0)
+    events: Integer = column("Their events on it in the window.", unit="events", ge=0)
+    low_n: Flag = column("Fewer accounts than `retention.low_n`.")
+    loving_accounts: Integer = column("Accounts of the loving cohorts, all segments, that pay for its product.", ge=0)
+    loving_share: float = column("Share of them that use it; null: none.", unit="share", nullable=True, ge=0, le=1)
+    missing_accounts: Integer = column("Accounts of the missing cohorts, all segments, that pay for it.", ge=0)
+    missing_share: float = column("Share of them that use it; null: none.", unit="share", nullable=True, ge=0, le=1)
+    tells_apart: Flag = column(
+        "Loved by the loving cohorts and untouched by the missing ones; null: one of the two has no accounts.",
+        nullable=True,
+    )
+    tells_apart_low_n: Flag = column("Either has fewer accounts than `retention.low_n`.")
+
+    @row_rule
+    def part_of_the_accounts(cls, t: ir.Table) -> ir.BooleanValue:
+        """Users have an account that uses it, and it is one of the accounts."""
+        return (t.accounts_using <= t.accounts) & (t.accounts_using <= t.users)
+
+    class Config:
+        unique = list(_CELL)
+
+
+@table(group="kpis", reads={"product_usage": _LOOK_BACK})
+def feature_adoption(
+    spine: Table[Spine],
+    segments: Table[Segments],
+    account_revenue: Table[AccountRevenue],
+    usage_last_days: Table[UsageLastDays],
+    product_usage: Table[ProductUsage],
+    product_users: Table[ProductUsers],
+    product_features: Table[ProductFeatures],
+    account_hierarchy: Table[AccountHierarchy],
+    usage: UsagePolicy,
+    policy: AdoptionPolicy,
+    retention: RetentionPolicy,
+) -> Table[FeatureAdoption]:
+    """Which features do Power Users love and At-Risk accounts never touch? Use of every feature by kind of account.
+
+    One row per as_of, segment, behavioral cohort and feature of the catalogue or of usage that some account of the
+    cell pays for. Windows, and who counts as a user, are those of account_usage. `tells_apart` compares the cohorts
+    that the policy names over the whole company: at least one share of the first uses it, at most another of the
+    second.
+    """
+    accounts = segments.filter(segments.behavioral_cohort.notnull()).semi_join(spine, "as_of")
+    accounts = accounts.select(*_KEY, "segment", "behavioral_cohort").join(
+        account_revenue.select(*_KEY, "product_list"), _KEY
+    )
+    windowed = accounts.select(*_KEY).join(_windows(usage_last_days, usage), "as_of")
+    raw = _raw_accounts(windowed, survivors(account_hierarchy))
+    use = _use(product_usage, raw, product_users)
+    offered = _offered(accounts.join(windowed, _KEY)[accounts.columns], use, known(product_features, spine))
+    cells = _cells(offered, use)
+    return _compared(cells, policy, retention.low_n)
+
+
+def _use(product_usage: ir.Table, raw: ir.Table, product_users: ir.Table) -> ir.Table:
+    """Users and events per account and feature in the window, by users that count."""
+    rows = product_usage.select("usage_date", "user_id", "feature", "event_count", used_by="account_id").join(
+        raw.select(*_KEY, "raw_account_id", "window_start", "day_after"),
+        [
+            ibis._.used_by == raw.raw_account_id,
+            product_usage.usage_date >= raw.window_start,
+            product_usage.usage_date < raw.day_after,
+        ],
+    )
+    by_user = rows.group_by(*_KEY, "user_id", "feature").aggregate(events=rows.event_count.sum())
+    counted = _who_count(by_user.filter(by_user.events > 0), product_users)
+    return counted.group_by(*_KEY, "feature").aggregate(users=counted.count(), events=counted.events.sum())
+
+
+def _offered(accounts: ir.Table, use: ir.Table, catalogue: ir.Table) -> ir.Table:
+    """Every account with every feature of the products it pays for; a feature of no product belongs to all."""
+    listed = catalogue.select("as_of", "feature", "product", "level")
+    used = use.select("as_of", "feature").distinct().anti_join(listed, ["as_of", "feature"])
+    unlisted = used.mutate(product=ibis.null("string"), level=ibis.null("string"))
+    features = listed.union(unlisted.select(listed.columns))
+    rows = accounts.join(features, "as_of")
+    products = ibis.literal(", ") + rows.product_list.fill_null("") + ", "
+    is_paid = rows["product"].isnull() | products.contains(ibis.literal(", ") + rows["product"] + ", ")
+    return rows.filter(is_paid).drop("product_list")
+
+
+def _cells(offered: ir.Table, use: ir.Table) -> ir.Table:
+    """Sums by segment, behavioral cohort and feature."""
+    rows = offered.left_join(use, [*_KEY, "feature"])
+    return rows.group_by(*_CELL, "product", "level").aggregate(
+        accounts=rows.count(),
+        accounts_using=rows.users.count(),
+        users=rows.users.sum().fill_null(0),
+        events=rows.events.sum().fill_null(0),
+    )
+
+
+def _compared(cells: ir.Table, policy: AdoptionPolicy, low_n: int) -> ir.Table:
+    """Adds shares, and how the cohorts named by the policy compare over all segments."""
+    company = ibis.window(group_by=["as_of", "feature"])
+
+    def over(cohorts: tuple[str, ...], value: ir.IntegerValue) -> ir.IntegerValue:
+        return ibis.ifelse(cells.behavioral_cohort.isin(cohorts), value, 0).sum().over(company)
+
+    rows = cells.mutate(
+        loving_accounts=over(policy.loving_cohorts, cells.accounts),
+        loving_using=over(policy.loving_cohorts, cells.accounts_using),
+        missing_accounts=over(policy.missing_cohorts, cells.accounts),
+        missing_using=over(policy.missing_cohorts, cells.accounts_using),
+    )
+    rows = rows.mutate(
+        share_using=rows.accounts_using / rows.accounts,
+        low_n=rows.accounts < low_n,
+        loving_share=rows.loving_using / rows.loving_accounts.nullif(0),
+        missing_share=rows.missing_using / rows.missing_accounts.nullif(0),
+        tells_apart_low_n=ibis.least(rows.loving_accounts, rows.missing_accounts) < low_n,
+    ).drop("loving_using", "missing_using")
+    loved, untouched = rows.loving_share >= policy.loved_from, rows.missing_share <= policy.untouched_up_to
+    has_both = (rows.loving_accounts > 0) & (rows.missing_accounts > 0)
+    return rows.mutate(tells_apart=ibis.ifelse(has_both, loved & untouched, ibis.null("boolean")))
