@@ -15,7 +15,7 @@ from segmentation_assets.extracts.contracts import (
     CustomDevelopment,
 )
 from segmentation_assets.policy.service import CostPolicy
-from segmentation_assets.profiles.facts import accounts_of, facts, first_fact, with_figures, zero_if_present
+from segmentation_assets.profiles.facts import accounts_of, facts, first_fact, settled, with_figures, zero_if_present
 from segmentation_assets.profiles.known import AccountHierarchy, survivors
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.profiles.support import AccountSupport
@@ -110,14 +110,14 @@ def _csm(entries: ir.Table, roster: ir.Table, merged: ir.Table, spine: ir.Table,
     rows = facts(at_rate.mutate(cost=cost), "worked_on", merged, spine, "day_12m_ago")
     rows = rows.filter(rows.worked_on > rows.day_12m_ago)
     return rows.group_by("as_of", "account_id").aggregate(
-        csm_hours_12m=rows.hours.sum(), csm_cost_12m=rows.cost.sum()
+        csm_hours_12m=settled(rows.hours.sum()), csm_cost_12m=settled(rows.cost.sum())
     )
 
 
 def _custom_development(work: ir.Table, merged: ir.Table, spine: ir.Table, policy: CostPolicy) -> ir.Table:
     rows = facts(work, "worked_on", merged, spine, "day_12m_ago")
     rows = rows.filter(rows.worked_on > rows.day_12m_ago)
-    cost = rows.hours.sum() * policy.custom_development_hourly_rate
+    cost = settled(rows.hours.sum()) * policy.custom_development_hourly_rate
     return rows.group_by("as_of", "account_id").aggregate(custom_development_cost_12m=cost)
 
 

@@ -14,6 +14,7 @@ import ibis.expr.types as ir
 from segmentation_assets.profiles.known import known
 
 _KEY = ("as_of", "account_id")
+_DECIMALS = 9
 
 
 def accounts_of(merged: ir.Table) -> ir.Table:
@@ -41,6 +42,11 @@ def first_fact(extract: ir.Table, dated: str) -> ir.Table:
     """One row, `first_on`: the first day by which a row of the extract was dated and known; null if none is."""
     known_on = ibis.greatest(extract[dated], extract.known_from)
     return extract.filter(extract[dated].notnull()).aggregate(first_on=known_on.min())
+
+
+def settled(value: ir.FloatingValue) -> ir.FloatingValue:
+    """A sum or mean without its last bits, which differ with the order in which an engine adds."""
+    return value.round(_DECIMALS)
 
 
 def with_figures(accounts: ir.Table, figures: ir.Table) -> ir.Table:

@@ -17,6 +17,7 @@ from segmentation_assets.profiles.facts import (
     accounts_of,
     facts,
     first_fact,
+    settled,
     with_figures,
     within,
     zero_if_present,
@@ -128,17 +129,20 @@ def _with_days(tickets: ir.Table, company: CompanyPolicy) -> ir.Table:
 def _ticket_figures(tickets: ir.Table, merged: ir.Table, spine: ir.Table, policy: SupportPolicy) -> ir.Table:
     rows = facts(tickets, "opened_on", merged, spine, "day_12m_ago")
     in_window = within(rows, "opened_on", policy.window_days)
-    final = (rows.final_on <= rows.as_of) & rows.handling_hours.notnull()
+    is_final = rows.final_on <= rows.as_of
+    is_rated = is_final & within(rows, "final_on", policy.window_days)
     waited = rows.first_response_at.epoch_seconds() - rows.opened_at.epoch_seconds()
     is_open = rows.resolved_on.isnull() | (rows.resolved_on > rows.as_of)
     return rows.group_by("as_of", "account_id").aggregate(
         tickets_28d=rows.count(where=within(rows, "opened_on", policy.recent_days)),
         tickets_90d=rows.count(where=in_window),
         tickets_12m=rows.count(where=rows.opened_on > rows.day_12m_ago),
-        first_response_hours=(waited / 3600).mean(where=in_window & (rows.answered_on <= rows.as_of)),
-        handling_hours_12m=rows.handling_hours.sum(where=final & (rows.final_on > rows.day_12m_ago)),
-        csat=rows.csat.mean(where=(rows.final_on <= rows.as_of) & within(rows, "final_on", policy.window_days)),
-        sentiment=rows.sentiment.mean(where=in_window),
+        first_response_hours=settled((waited / 3600).mean(where=in_window & (rows.answered_on <= rows.as_of))),
+        handling_hours_12m=settled(rows.handling_hours.sum(where=is_final & (rows.final_on > rows.day_12m_ago))),
+        csat=settled(
+            rows.csat.mean(where=(rows.final_on <= rows.as_of) & within(rows, "final_on", policy.window_days))
+        ),
+        sentiment=settled(rows.sentiment.mean(where=in_window)),
         open_escalations=rows.count(where=is_open & rows.is_escalated.fill_null(False)),
     )
 
