@@ -22,7 +22,8 @@ from segmentation_assets.warehouse.as_of import LookBack, days_read
 ALSO_TAG = "segmentation/also_as_of"
 """Run tag: days, comma separated, that a run computes besides its partitions (history that is not one range)."""
 
-_A_YEAR_AND_A_LEAP_DAY = [date(2024, 1, 1) + timedelta(days=i) for i in range(366)]
+# The year in which look-backs reach furthest: it has a leap day, and its longest half year begins on a Monday.
+_LONGEST_YEAR = [date(2024, 1, 1) + timedelta(days=i) for i in range(366)]
 
 
 def as_of_partitions(policy: Policy) -> dg.DailyPartitionsDefinition:
@@ -35,10 +36,8 @@ def as_of_partitions(policy: Policy) -> dg.DailyPartitionsDefinition:
 
 
 def look_back_mapping(reads: LookBack, policy: Policy) -> dg.TimeWindowPartitionMapping:
-    """The window of upstream days that holds every day that one `as_of` reads, over a year of `as_of`."""
-    behind = max(
-        (day - read).days for day in _A_YEAR_AND_A_LEAP_DAY for read in days_read(reads, day, policy.sections)
-    )
+    """The window of upstream days that holds every day that one `as_of` reads, in any year."""
+    behind = max((day - read).days for day in _LONGEST_YEAR for read in days_read(reads, day, policy.sections))
     return dg.TimeWindowPartitionMapping(start_offset=-behind, allow_nonexistent_upstream_partitions=True)
 
 

@@ -1,0 +1,196 @@
+"""The kept-open event log against Dagster's own: the same files, the same answers."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import OperationalError
+
+from segmentation_assets.orchestration.event_log import KeptOpenEventLogStorage
+from segmentation_assets.orchestration.instance import open_instance
+from segmentation_assets.settings import Settings
+from tests.orchestration.conftest import MakeRunner
+
+DAYS = [date(2026, 3, day) for day in range(1, 6)]
+TABLES = ["seeds", "seasons", "ranks", "totals"]
+
+
+@contextmanager
+def stock_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """The same folder, read by Dagster's own classes."""
+    file = settings.dagster_home / "dagster.yaml"
+    shipped = file.read_text()
+    file.write_text("telemetry: {enabled: false}\n")
+    try:
+        with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
+            assert not isinstance(instance.event_log_storage, KeptOpenEventLogStorage)
+            yield instance
+    finally:
+        file.write_text(shipped)
+
+
+def index_of(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
+    with sqlite3.connect(settings.dagster_home / "history" / "runs" / "index.db") as connection:
+        return connection.execute(sql).fetchall()
+
+
+def what_is_stored(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
+    """All that the index holds but ids, times and the events' own text."""
+    return {
+        "events": index_of(
+            settings,
+            "SELECT dagster_event_type, asset_key, partition, step_key FROM event_logs ORDER BY 1, 2, 3, 4",
+        ),
+        "assets": index_of(
+            settings,
+            "SELECT a.asset_key, e.dagster_event_type, e.partition FROM asset_keys a, event_logs e "
+            "WHERE json_extract(a.last_materialization, '$.storage_id') IS NULL "
+            "AND e.id = (SELECT max(id) FROM event_logs l WHERE l.asset_key = a.asset_key) ORDER BY 1",
+        ),
+        "tags": index_of(
+            settings, "SELECT asset_key, key, count(*) FROM asset_event_tags GROUP BY 1, 2 ORDER BY 1, 2"
+        ),
+        "checks": index_of(
+            settings,
+            "SELECT asset_key, check_name, partition, execution_status FROM asset_check_executions "
+            "ORDER BY 1, 2, 3, 4",
+        ),
+    }
+
+
+def test_the_shipped_instance_uses_it(settings: Settings):
+    with open_instance(settings) as instance:
+        assert isinstance(instance.event_log_storage, KeptOpenEventLogStorage)
+
+
+def test_batches_and_kept_connections_store_what_dagster_stores(
+    runner: MakeRunner, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    assert runner().run(TABLES, DAYS).succeeded
+    kept = what_is_stored(settings)
+    settings.home.rename(tmp_path / "kept")
+
+    monkeypatch.setattr("segmentation_assets.orchestration.instance._EVENT_BATCH", "0")
+    shipped = "telemetry: {enabled: false}\nconcurrency: {pools: {granularity: op, default_limit: 1}}\n"
+    stock = tmp_path / "stock.yaml"
+    stock.write_text(shipped)
+    monkeypatch.setattr("segmentation_assets.orchestration.instance._SHIPPED", stock)
+    assert runner().run(TABLES, DAYS).succeeded
+    assert kept == what_is_stored(settings)
+    assert len(kept["events"]) > 2 * len(TABLES) * len(DAYS)
+
+
+def test_stock_dagster_reads_what_it_wrote(runner: MakeRunner, settings: Settings):
+    outcome = runner().run(TABLES, DAYS)
+    with stock_instance(settings) as instance:
+        assert instance.get_run_by_id(outcome.run_id).status == dg.DagsterRunStatus.SUCCESS
+        for table in TABLES:
+            key = dg.AssetKey(table)
+            assert {day.isoformat() for day in DAYS} <= instance.get_materialized_partitions(key)
+            event = instance.get_latest_materialization_event(key)
+            assert event is not None
+            assert event.run_id == outcome.run_id
+        log = instance.all_logs(outcome.run_id)
+    assert sum(entry.dagster_event_type == dg.DagsterEventType.STEP_SUCCESS for entry in log) == len(TABLES)
+
+
+def test_it_reads_what_stock_dagster_wrote(settings: Settings):
+    @dg.asset
+    def lonely() -> None:
+        pass
+
+    with open_instance(settings):
+        pass
+    with stock_instance(settings) as instance:
+        dg.materialize([lonely], instance=instance)
+    with open_instance(settings) as instance:
+        assert instance.get_latest_materialization_event(dg.AssetKey("lonely"))
+
+
+def test_a_batch_of_several_runs_is_stored_one_by_one(settings: Settings):
+    with open_instance(settings) as instance:
+        storage = instance.event_log_storage
+        for run_id in ("one", "two"):
+            instance.report_engine_event("hello", job_name="job", run_id=run_id)
+        events = [record for run_id in ("one", "two") for record in storage.get_logs_for_run(run_id)]
+        storage.store_event_batch(events)
+        assert [len(storage.get_logs_for_run(run_id)) for run_id in ("one", "two")] == [2, 2]
+
+
+def test_few_databases_stay_open(settings: Settings):
+    with open_instance(settings) as instance:
+        storage = instance.event_log_storage
+        assert isinstance(storage, KeptOpenEventLogStorage)
+        for number in range(20):
+            instance.report_engine_event("hello", job_name="job", run_id=f"run{number}")
+        assert len(storage._engines) <= 8
+        assert [len(storage.get_logs_for_run(f"run{n}")) for n in range(20)] == [1] * 20
+
+
+def test_threads_share_it(settings: Settings):
+    with open_instance(settings) as instance:
+
+        def report(number: int) -> None:
+            for _ in range(10):
+                instance.report_engine_event("hello", job_name="job", run_id=f"run{number % 2}")
+
+        threads = [threading.Thread(target=report, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [len(instance.event_log_storage.get_logs_for_run(f"run{n}")) for n in range(2)] == [20, 20]
+
+
+def test_a_forked_process_opens_its_own(settings: Settings):
+    with open_instance(settings) as instance:
+        storage = instance.event_log_storage
+        assert isinstance(storage, KeptOpenEventLogStorage)
+        instance.report_engine_event("hello", job_name="job", run_id="run")
+        before = dict(storage._engines)
+        assert before
+        storage._owner = os.getpid() + 1  # as a child finds it
+        with storage.run_connection("run"):
+            assert storage._engines["run"] is not before["run"]
+
+
+def delete_and_fail(connection: Connection) -> None:
+    connection.exec_driver_sql("DELETE FROM event_logs")
+    connection.exec_driver_sql("DELETE FROM no_such_table")
+
+
+def test_an_event_that_cannot_be_stored_leaves_nothing(settings: Settings):
+    with open_instance(settings) as instance:
+        storage = instance.event_log_storage
+        instance.report_engine_event("hello", job_name="job", run_id="run")
+        with pytest.raises(OperationalError), storage.run_connection("run") as connection:
+            delete_and_fail(connection)
+        assert len(storage.get_logs_for_run("run")) == 1
+
+
+def test_a_wiped_log_starts_anew(settings: Settings):
+    with open_instance(settings) as instance:
+        instance.report_engine_event("hello", job_name="job", run_id="run")
+        instance.event_log_storage.wipe()
+        assert instance.event_log_storage.get_logs_for_run("run") == []
+        instance.report_engine_event("again", job_name="job", run_id="run")
+        assert len(instance.event_log_storage.get_logs_for_run("run")) == 1
+
+
+def test_durability_is_sqlites_full(settings: Settings):
+    with (
+        open_instance(settings) as instance,
+        instance.event_log_storage.index_connection() as connection,
+    ):
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
