@@ -1,0 +1,200 @@
+"""What every customer success manager's accounts did.
+
+Here: `csm_performance`, what a compensation plan would read. Not here: hours and load (`workloads`, `capacity`), or who
+should cover whom.
+"""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.extracts.contracts import CsmRoster
+from segmentation_assets.kpis.identities import at_most
+from segmentation_assets.kpis.periods import UNASSIGNED, AccountPeriods
+from segmentation_assets.policy.insights import CsmPolicy
+from segmentation_assets.policy.kpis import BenchmarkPolicy, RetentionPolicy
+from segmentation_assets.profiles.known import known
+from segmentation_assets.segments.segments import Segments
+from segmentation_assets.warehouse.as_of import Spine, months_ago
+from segmentation_assets.warehouse.contracts import Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.warehouse.registry import Table, table
+
+REASONS = ("no_history", "no_accounts_at_start")
+_ARR = "currency per year"
+_CSM = ("as_of", "csm_id")
+_MONTHS = 12
+_CENTS = 2
+
+
+class CsmPerformance(Snapshot):
+    """Accounts, retention and expansion of a CSM over twelve months. Key: as_of, csm_id."""
+
+    csm_id: str = column("CSM in the CRM; unassigned: accounts without one.")
+    csm_name: str = column("Name on the roster.", nullable=True)
+    level: str = column("Level on the roster.", nullable=True)
+    team: str = column("Team on the roster.", nullable=True)
+    accounts: Integer = column("Live accounts covered at as_of.", ge=0)
+    arr: float = column("Their ARR.", unit=_ARR, ge=0)
+    start_accounts: Integer = column("Accounts with ARR covered twelve months before: what the ratios are about.", ge=0)
+    start_arr: float = column("Their ARR then.", unit=_ARR, ge=0)
+    cohort_end_arr: float = column("The same accounts' ARR at as_of, whoever covers them now.", unit=_ARR, ge=0)
+    retained_arr: float = column("Sum of each account's smaller one of both.", unit=_ARR, ge=0)
+    expansion_arr: float = column("Growth of the accounts that grew.", unit=_ARR, ge=0)
+    expanded_accounts: Integer = column("Accounts that grew.", ge=0)
+    retained_accounts: Integer = column("Accounts with ARR at as_of.", ge=0)
+    nrr: float = column("Net revenue retention.", unit="ratio", nullable=True, ge=0)
+    grr: float = column("Gross revenue retention.", unit="ratio", nullable=True, ge=0)
+    logo_retention: float = column("retained_accounts / start_accounts.", unit="share", nullable=True, ge=0, le=1)
+    expansion_rate: float = column("expanded_accounts / start_accounts.", unit="share", nullable=True, ge=0, le=1)
+    expansion_arr_rate: float = column("expansion_arr / start_arr.", unit="ratio", nullable=True, ge=0)
+    low_n: Flag = column("Fewer start accounts than `retention.low_n`.")
+    weighted_nrr: float = column(
+        "NRR with each account's ARR weighted by its tier twelve months before (an account without a tier: 0).",
+        unit="ratio",
+        nullable=True,
+        ge=0,
+    )
+    weighted_grr: float = column("GRR weighted likewise.", unit="ratio", nullable=True, ge=0)
+    weighted_expansion: float = column("Expansion / start ARR weighted likewise.", unit="ratio", nullable=True, ge=0)
+    peer_expansion: float = column(
+        "expansion_arr / start_arr of all other CSMs together.", unit="ratio", nullable=True, ge=0
+    )
+    expansion_vs_peers: float = column(
+        "expansion_arr_rate / peer_expansion.", unit="ratio", nullable=True, ge=0
+    )
+    rank: Integer = column(
+        "Place by weighted NRR, 1 is best; among CSMs without a low-n flag.", nullable=True, ge=1
+    )
+    is_best: Flag = column("The first place.")
+    best_vs_peers_benchmark_low: float = column("What the best CSM reaches against peers, lower end.", unit="ratio")
+    best_vs_peers_benchmark_high: float = column("Upper end.", unit="ratio")
+    reason: str = column(
+        "Why there are no ratios: no_history (nobody had ARR then), no_accounts_at_start; null: there are.",
+        nullable=True,
+        isin=REASONS,
+    )
+
+    @row_rule
+    def gross_is_at_most_net(cls, t: ir.Table) -> ir.BooleanValue:
+        """GRR <= min(1, NRR), weighted or not."""
+        plain = at_most(t.grr, t.nrr) & (t.grr.isnull() | at_most(t.grr, 1))
+        return plain & at_most(t.weighted_grr, t.weighted_nrr)
+
+    @row_rule
+    def reason_where_unknown(cls, t: ir.Table) -> ir.BooleanValue:
+        """Retention is known, or why not."""
+        return t.reason.isnull() == t.nrr.notnull()
+
+    class Config:
+        unique = list(_CSM)
+
+
+@table(group="kpis", reads={"segments": months_ago(_MONTHS)})
+def csm_performance(
+    spine: Table[Spine],
+    segments: Table[Segments],
+    account_periods: Table[AccountPeriods],
+    csm_roster: Table[CsmRoster],
+    policy: CsmPolicy,
+    benchmarks: BenchmarkPolicy,
+    retention: RetentionPolicy,
+) -> Table[CsmPerformance]:
+    """How well does every CSM keep and grow accounts? What a compensation plan would read.
+
+    One row per as_of and CSM with accounts now or twelve months before. Retention belongs to who covered the account
+    at the start: an account handed over on its way out stays where it was. The weighted ratios count ARR of the top
+    tiers more, as the policy says. Peers are all other CSMs together; accounts nobody covers are no peer.
+    """
+    covered = segments.select("as_of", "account_id", csm_id=segments.csm_id.fill_null(UNASSIGNED), arr="arr")
+    now = covered.semi_join(spine, "as_of").group_by(*_CSM).aggregate(
+        accounts_now=ibis._.count(), arr_now=ibis._.arr.sum().round(_CENTS)
+    )
+    then = _cohort(account_periods, covered, spine, policy)
+    both = now.select(*_CSM).union(then.select(*_CSM), distinct=True)
+    rows = both.left_join(now, list(_CSM)).select(*_CSM, "accounts_now", "arr_now")
+    sums = [name for name in then.columns if name not in _CSM]
+    rows = rows.left_join(then, list(_CSM)).select(
+        *_CSM, "accounts_now", "arr_now", **{name: ibis._[name].fill_null(0) for name in sums}
+    )
+    roster = known(csm_roster, spine).select(*_CSM, "csm_name", "level", "team")
+    rows = rows.left_join(roster, list(_CSM)).select(*rows.columns, "csm_name", "level", "team")
+    return _ranked(_ratios(rows, retention.low_n), benchmarks)
+
+
+def _cohort(periods: ir.Table, covered: ir.Table, spine: ir.Table, policy: CsmPolicy) -> ir.Table:
+    """Sums over the accounts that had ARR twelve months before, by who covered them then."""
+    rows = periods.filter((periods.window_months == _MONTHS) & (periods.start_arr > 0)).semi_join(spine, "as_of")
+    start = covered.select(then="as_of", who="account_id", csm="csm_id")
+    rows = rows.left_join(start, [rows.starts_on == start.then, rows.account_id == start.who])
+    rows = rows.mutate(
+        csm_id=rows.csm.fill_null(UNASSIGNED),
+        weight=ibis.cases(
+            *((rows.start_tier == tier, float(weight)) for tier, weight in policy.tier_weights.items()), else_=0.0
+        ),
+    )
+    amounts = {"start": rows.start_arr, "end": rows.end_arr, "kept": rows.retained_arr, "grown": rows.expansion_arr}
+    return rows.group_by(*_CSM).aggregate(
+        start_accounts=rows.count(),
+        expanded_accounts=(rows.movement == "expansion").sum(),
+        retained_accounts=(rows.end_arr > 0).sum(),
+        **{name: value.sum().round(_CENTS) for name, value in amounts.items()},
+        **{f"weighted_{name}": (value * rows.weight).sum() for name, value in amounts.items()},
+    )
+
+
+def _ratios(rows: ir.Table, low_n: int) -> ir.Table:
+    start, weighted, accounts = rows.start.nullif(0.0), rows.weighted_start.nullif(0.0), rows.start_accounts.nullif(0)
+    return rows.select(
+        *_CSM,
+        "csm_name",
+        "level",
+        "team",
+        "start_accounts",
+        "expanded_accounts",
+        "retained_accounts",
+        accounts=rows.accounts_now.fill_null(0),
+        arr=rows.arr_now.fill_null(0.0),
+        start_arr=rows.start,
+        cohort_end_arr=rows.end,
+        retained_arr=rows.kept,
+        expansion_arr=rows.grown,
+        nrr=rows.end / start,
+        grr=rows.kept / start,
+        logo_retention=rows.retained_accounts / accounts,
+        expansion_rate=rows.expanded_accounts / accounts,
+        expansion_arr_rate=rows.grown / start,
+        weighted_nrr=rows.weighted_end / weighted,
+        weighted_grr=rows.weighted_kept / weighted,
+        weighted_expansion=rows.weighted_grown / weighted,
+        low_n=rows.start_accounts < low_n,
+        reason=ibis.cases(
+            (rows.start_accounts.sum().over(ibis.window(group_by="as_of")) == 0, "no_history"),
+            (rows.start_accounts == 0, "no_accounts_at_start"),
+        ),
+    )
+
+
+def _ranked(rows: ir.Table, benchmarks: BenchmarkPolicy) -> ir.Table:
+    """Adds what the others reach, and the place among those with enough accounts."""
+    is_peer = rows.csm_id != UNASSIGNED
+    day = ibis.window(group_by="as_of")
+
+    def others(amount: ir.FloatingValue) -> ir.FloatingValue:
+        """Sum over all CSMs but this one."""
+        own = ibis.ifelse(is_peer, amount, 0.0)
+        return (own.sum().over(day) - own).round(_CENTS)
+
+    peers = others(rows.expansion_arr) / others(rows.start_arr).nullif(0.0)
+    ranks = is_peer & ~rows.low_n & rows.weighted_nrr.notnull()
+    order = ibis.window(group_by=[rows.as_of, ranks], order_by=[rows.weighted_nrr.desc(), rows.csm_id])
+    rows = rows.mutate(
+        peer_expansion=peers,
+        rank=ibis.ifelse(ranks, ibis.row_number().over(order) + 1, ibis.null("int64")),
+    )
+    return rows.mutate(
+        expansion_vs_peers=rows.expansion_arr_rate / rows.peer_expansion.nullif(0.0),
+        is_best=(rows["rank"] == 1).fill_null(False),
+        best_vs_peers_benchmark_low=ibis.literal(float(benchmarks.best_csm_lift.low)),
+        best_vs_peers_benchmark_high=ibis.literal(float(benchmarks.best_csm_lift.high)),
+    )

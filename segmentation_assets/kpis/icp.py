@@ -1,0 +1,166 @@
+"""What customers that expand, and customers that leave, have in common.
+
+Here: `icp_insights`, one trait at a time. Not here: points for traits (`scores.firmographic`, `scores.technographic`),
+or how well scores predict.
+"""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.kpis.calendar import values
+from segmentation_assets.kpis.identities import agrees
+from segmentation_assets.kpis.intervals import wilson
+from segmentation_assets.kpis.periods import AccountPeriods
+from segmentation_assets.policy.insights import TraitPolicy
+from segmentation_assets.policy.kpis import RetentionPolicy
+from segmentation_assets.profiles.profiles import AccountProfiles
+from segmentation_assets.scores.firmographic import FirmographicScores
+from segmentation_assets.scores.technographic import TechnographicScores
+from segmentation_assets.warehouse.as_of import Spine, months_ago
+from segmentation_assets.warehouse.contracts import Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.warehouse.registry import Table, table
+
+FIRMOGRAPHIC = (
+    "size_class", "industry", "business_model", "funding_stage", "country", "region", "primary_use_case", "maturity",
+    "decision_process", "integration_need",
+)  # fmt: skip
+TECHNOGRAPHIC = ("consolidation", "displacing", "sophistication", "competitor_tools", "legacy_tools")
+OUTCOMES = ("expansion", "churn")
+DIRECTIONS = ("more", "less", "no_difference", "unknown")
+
+_KEY = ("as_of", "account_id")
+_MONTHS = 12
+_GROUP = ("as_of", "trait", "value")
+
+
+class IcpInsights(Snapshot):
+    """How often accounts with a trait expanded or left within a year. Key: as_of, trait, value, outcome."""
+
+    trait: str = column("What is known of the account.", isin=[*FIRMOGRAPHIC, *TECHNOGRAPHIC])
+    value: str = column("Its value twelve months before as_of.")
+    outcome: str = column("What happened since.", isin=OUTCOMES)
+    kind: str = column("Kind of trait.", isin=["firmographic", "technographic"])
+    accounts: Integer = column("n: accounts with this value that had ARR twelve months before.", ge=1)
+    accounts_with_outcome: Integer = column("Of them, accounts with the outcome.", ge=0)
+    rate: float = column("accounts_with_outcome / accounts.", unit="share", ge=0, le=1)
+    rate_low: float = column("Wilson's score interval, lower end.", unit="share", ge=0, le=1)
+    rate_high: float = column("Upper end.", unit="share", ge=0, le=1)
+    all_accounts: Integer = column("All accounts whose value of the trait is known.", ge=1)
+    all_rate: float = column("Rate of the outcome among them.", unit="share", ge=0, le=1)
+    lift: float = column("rate / all_rate; null: nobody had the outcome.", unit="ratio", nullable=True, ge=0)
+    lift_low: float = column("rate_low / all_rate.", unit="ratio", nullable=True, ge=0)
+    lift_high: float = column("rate_high / all_rate.", unit="ratio", nullable=True, ge=0)
+    direction: str = column("more or less often than all: the interval leaves out 1.", isin=DIRECTIONS)
+    low_n: Flag = column("Fewer accounts than `retention.low_n`.")
+    backcast_share: float = column(
+        "Share of the accounts whose traits of that day come from a later drop of the CRM.",
+        unit="share",
+        ge=0,
+        le=1,
+    )
+
+    @row_rule
+    def rate_in_its_interval(cls, t: ir.Table) -> ir.BooleanValue:
+        """The interval holds the rate, and lift is the rate over that of all."""
+        around = (t.rate_low <= t.rate + 1e-9) & (t.rate <= t.rate_high + 1e-9)
+        return around & (t.lift.isnull() | agrees(t.lift * t.all_rate, t.rate))
+
+    class Config:
+        unique = ["as_of", "trait", "value", "outcome"]
+
+
+@table(
+    group="kpis",
+    reads={
+        "account_profiles": months_ago(_MONTHS),
+        "firmographic_scores": months_ago(_MONTHS),
+        "technographic_scores": months_ago(_MONTHS),
+    },
+)
+def icp_insights(
+    spine: Table[Spine],
+    account_periods: Table[AccountPeriods],
+    account_profiles: Table[AccountProfiles],
+    firmographic_scores: Table[FirmographicScores],
+    technographic_scores: Table[TechnographicScores],
+    policy: TraitPolicy,
+    retention: RetentionPolicy,
+) -> Table[IcpInsights]:
+    """Which firmographic and technographic traits go with expansion, and which with churn?
+
+    One row per as_of, trait, value and outcome. Accounts are those with ARR twelve months ago, described as they were
+    then; what they did since is the outcome, so nothing of the outcome is in the trait. Lift compares with all
+    accounts whose trait is known; its interval is Wilson's around the rate, over the rate of all, which is taken as
+    given. One trait at a time: traits go together, and none of them is a cause. No rows where billing does not reach
+    back twelve months.
+    """
+    periods = account_periods.filter(account_periods.window_months == _MONTHS)
+    cohort = periods.filter(periods.start_arr > 0).semi_join(spine, "as_of")
+    cohort = cohort.select(*_KEY, "starts_on", "movement")
+    rows = _traits(cohort, account_profiles, firmographic_scores, technographic_scores, policy)
+    sums = rows.group_by(*_GROUP).aggregate(
+        accounts=rows.count(),
+        backcast=rows.is_backcast.sum(),
+        **{outcome: (rows.movement == outcome).sum() for outcome in OUTCOMES},
+    )
+    return _columns(_by_outcome(sums), policy, retention.low_n)
+
+
+def _traits(
+    cohort: ir.Table, profiles: ir.Table, firmographic: ir.Table, technographic: ir.Table, policy: TraitPolicy
+) -> ir.Table:
+    """Each account once per trait that was known of it at the start: `trait`, `value`, `movement`, `is_backcast`."""
+    sources = (
+        (profiles, (*FIRMOGRAPHIC[1:], "competitor_tools", "legacy_tools", "is_backcast")),
+        (firmographic, ("size_class",)),
+        (technographic, ("consolidation", "displacing", "sophistication")),
+    )
+    rows = cohort
+    for source, names in sources:
+        then = source.select(*names, then="as_of", who="account_id")
+        joined = rows.left_join(then, [rows.starts_on == then.then, rows.account_id == then.who])
+        rows = joined.select(*rows.columns, *names)
+    rows = rows.cross_join(values("trait", (*FIRMOGRAPHIC, *TECHNOGRAPHIC), "string"))
+    told = {name: rows[name] for name in (*FIRMOGRAPHIC, *TECHNOGRAPHIC)}
+    is_sophisticated = rows.sophistication >= policy.sophisticated_from
+    told["sophistication"] = ibis.cases((is_sophisticated, "sophisticated"), (~is_sophisticated, "basic"))
+    for name in ("competitor_tools", "legacy_tools"):
+        told[name] = ibis.cases((rows[name] > 0, "some"), (rows[name] == 0, "none"))
+    value = ibis.cases(*((rows.trait == name, text) for name, text in told.items()))
+    rows = rows.select("as_of", "trait", "movement", value=value, is_backcast=rows.is_backcast.fill_null(False))
+    return rows.filter(rows.value.notnull())
+
+
+def _by_outcome(sums: ir.Table) -> ir.Table:
+    """Each trait and value once per outcome, with the sums of all values of the trait."""
+    rows = sums.cross_join(values("outcome", OUTCOMES, "string"))
+    hits = ibis.cases(*((rows.outcome == outcome, rows[outcome]) for outcome in OUTCOMES))
+    rows = rows.mutate(accounts_with_outcome=hits)
+    trait = ibis.window(group_by=["as_of", "trait", "outcome"])
+    rows = rows.mutate(
+        all_accounts=rows.accounts.sum().over(trait), all_hits=rows.accounts_with_outcome.sum().over(trait)
+    )
+    return rows.mutate(all_rate=rows.all_hits / rows.all_accounts).drop("all_hits", *OUTCOMES)
+
+
+def _columns(rows: ir.Table, policy: TraitPolicy, low_n: int) -> ir.Table:
+    low, high = wilson(rows.accounts_with_outcome, rows.accounts, policy.confidence)
+    rows = rows.mutate(rate=rows.accounts_with_outcome / rows.accounts, rate_low=low, rate_high=high)
+    base = rows.all_rate.nullif(0.0)
+    direction = ibis.cases(
+        (rows.all_rate == 0, "unknown"),
+        (rows.rate_low > rows.all_rate, "more"),
+        (rows.rate_high < rows.all_rate, "less"),
+        else_="no_difference",
+    )
+    return rows.mutate(
+        kind=ibis.ifelse(rows.trait.isin(FIRMOGRAPHIC), "firmographic", "technographic"),
+        lift=rows.rate / base,
+        lift_low=rows.rate_low / base,
+        lift_high=rows.rate_high / base,
+        direction=direction,
+        low_n=rows.accounts < low_n,
+        backcast_share=rows.backcast / rows.accounts,
+    ).drop("backcast")
