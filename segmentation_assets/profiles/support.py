@@ -139,9 +139,7 @@ def _ticket_figures(tickets: ir.Table, merged: ir.Table, spine: ir.Table, policy
         tickets_12m=rows.count(where=rows.opened_on > rows.day_12m_ago),
         first_response_hours=settled((waited / 3600).mean(where=in_window & (rows.answered_on <= rows.as_of))),
         handling_hours_12m=settled(rows.handling_hours.sum(where=is_final & (rows.final_on > rows.day_12m_ago))),
-        csat=settled(
-            rows.csat.mean(where=(rows.final_on <= rows.as_of) & within(rows, "final_on", policy.window_days))
-        ),
+        csat=settled(rows.csat.mean(where=is_rated)),
         sentiment=settled(rows.sentiment.mean(where=in_window)),
         open_escalations=rows.count(where=is_open & rows.is_escalated.fill_null(False)),
     )
