@@ -57,13 +57,12 @@ def company(accounts: int, csms: int, seed: int = 7) -> tuple[list[Account], lis
     shares = np.array([1 / (policy.coverage.ratios[t].accounts_per_csm or np.inf) for t in _TIERS])[tier]
     team = _team(rng, csms)
     had = _portfolios(rng, tier, region, hours, team)
-    left = rng.random(csms) < _LEFT_SHARE
-    hours_each = hours.sum() / _LOAD / (csms - left.sum())
-    fte_each = shares.sum() / _LOAD / (csms - left.sum())
+    stay = rng.random(csms) >= _LEFT_SHARE
+    there = sum(c.hours for c, stays in zip(team, stay, strict=True) if stays)
     people = [
-        replace(c, hours=hours_each * scale, fte=fte_each * scale)
-        for c, gone, scale in zip(team, left, rng.choice([0.8, 1.0, 1.2], csms), strict=True)
-        if not gone
+        replace(c, hours=c.hours * hours.sum() / _LOAD / there, fte=c.hours * shares.sum() / _LOAD / there)
+        for c, stays in zip(team, stay, strict=True)
+        if stays
     ]
     rows = [
         Account(
@@ -76,11 +75,12 @@ def company(accounts: int, csms: int, seed: int = 7) -> tuple[list[Account], lis
 
 
 def _team(rng: np.random.Generator, csms: int) -> list[Csm]:
-    """CSMs over the regions as the accounts are, a third of them senior, with two to four industries each."""
+    """CSMs over the regions as the accounts are; a third senior, some part-time, two to four industries each."""
     regions = np.repeat(np.arange(len(_REGIONS)), np.ceil(np.array(_REGION_MIX) * csms).astype(int))[:csms]
+    hours = rng.choice([0.8, 1.0], csms)
     return [
         Csm(
-            f"C{i:04}", 1.0, 1.0, "senior" if i % 3 == 0 else "associate", _REGIONS[regions[i]],
+            f"C{i:04}", float(hours[i]), 1.0, "senior" if i % 3 == 0 else "associate", _REGIONS[regions[i]],
             frozenset(rng.choice(_INDUSTRIES, rng.integers(2, 5), replace=False).tolist()),
         )
         for i in range(csms)
@@ -99,7 +99,7 @@ def _portfolios(
     for i in order[np.argsort(tier[order], kind="stable")]:
         group = seniors[region[i]] if tier[i] == 0 else of_region[region[i]]
         had[i] = group[np.argmin(loads[group])]
-        loads[had[i]] += hours[i]
+        loads[had[i]] += hours[i] / team[had[i]].hours
     return had
 
 

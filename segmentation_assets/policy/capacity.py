@@ -14,6 +14,7 @@ from segmentation_assets.policy.section import Section
 from segmentation_assets.policy.segments import TIERS, Tier
 
 Level = Literal["associate", "senior"]
+Skill = Literal["level", "region", "industry"]
 
 
 class CoverageRatio(Section):
@@ -94,8 +95,10 @@ class AssignmentPolicy(Section):
     """Levels a tier's CSM must have; tiers not named take anyone."""
     region_required: tuple[Tier, ...]
     industry_required: tuple[Tier, ...]
+    stays_in_spite_of: tuple[Skill, ...]
+    """A CSM who has an account may keep it without fitting in these, at the price of the mismatch."""
     region_mismatch_share: NotNegative
-    """Price of a CSM of another region where it is not required, as a share of the account's hours."""
+    """Price of a CSM of another region, as a share of the account's hours; so too of one new to the industry."""
     industry_mismatch_share: NotNegative
     handover_hours: dict[Tier, NotNegative]
     """Price of moving an account whose CSM could keep it."""
@@ -108,7 +111,9 @@ class AssignmentPolicy(Section):
     candidates: Annotated[int, Field(ge=1)]
     """CSMs first considered per account, the current one among them; others come in where they would pay."""
     exact_pairs: Annotated[int, Field(ge=0)]
-    """Up to so many pairs of alike accounts and CSMs the whole problem is solved as one integer program."""
+    """So many pairs of alike accounts and CSMs one integer program decides on: all of a small problem."""
+    released: Annotated[int, Field(ge=0)]
+    """In a large problem, accounts per such pair that may still go elsewhere once the relaxation has placed them."""
     max_gap: Share
     """The search stops at this distance from the bound."""
     max_rounds: Annotated[int, Field(ge=1)]
