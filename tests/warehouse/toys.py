@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import ibis
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from segmentation_assets.policy.model import Policy, load_policy
 from segmentation_assets.policy.service import SignalsPolicy, SupportPolicy
@@ -127,15 +130,11 @@ def builder(home: Path, under: Policy | None = None, registry: Registry | None =
 def land(home: Path, numbers: list[int], drops: Mapping[str, str] | None = None) -> None:
     """Publish the extract; `drops` are its digests by day ("" without days)."""
     store = Store(home)
-    with open_connection(store) as connection, store.stage() as folder:
-        engine = Engine(connection, store)
-        made = engine.write(
-            ibis.memtable({"number": numbers}, schema={"number": "int64"}),
-            folder,
-            None,
-            {"drops": dict(drops or {"": str(numbers)})},
-        )
-        store.publish(made[None], store.file("numbers"))
+    facts = {"segmentation": json.dumps({"drops": dict(drops or {"": str(numbers)})})}
+    table = pa.table({"number": pa.array(numbers, pa.int64())}).replace_schema_metadata(facts)
+    with store.stage() as folder:
+        pq.write_table(table, folder / "numbers.parquet")
+        store.publish(folder / "numbers.parquet", store.file("numbers"))
 
 
 def read(home: Path, table: str) -> pd.DataFrame:
