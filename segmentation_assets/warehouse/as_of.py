@@ -34,9 +34,7 @@ class FromPolicy(Generic[S]):
 LookBack = Callable[[date], Iterable[date]] | FromPolicy[Any]
 
 
-def days_read(
-    reads: LookBack | None, as_of: date, sections: Mapping[type[Section], Section]
-) -> Iterable[date]:
+def days_read(reads: LookBack | None, as_of: date, sections: Mapping[type[Section], Section]) -> Iterable[date]:
     """The days of an input that one `as_of` reads; without a look-back, `as_of` alone."""
     if reads is None:
         return (as_of,)
@@ -50,9 +48,7 @@ class Spine(Dated):
 
     last_monday: Day = column("The last point of the weekly grid on or before as_of.")
     anchor: Day = column("First point of the weekly grid: the first Monday of the quarter before as_of's.")
-    freeze_day: Day = column(
-        "Day whose figures freeze the quarter's cut-offs: the last of the previous quarter."
-    )
+    freeze_day: Day = column("Day whose figures freeze the quarter's cut-offs: the last of the previous quarter.")
     quarter_start: Day = column("First day of as_of's quarter.")
     month_start: Day = column("First day of as_of's month.")
     day_1m_ago: Day = column("Same day one month before (month-ends stay month-ends).")

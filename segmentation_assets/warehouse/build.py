@@ -19,20 +19,24 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pandas as pd
 
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.warehouse.as_of import Spine, days_read, spine_frame
+from segmentation_assets.warehouse.compiled import CompiledSql
 from segmentation_assets.warehouse.contracts import ibis_schema
-from segmentation_assets.warehouse.enforcement import Verdict, enforce
+from segmentation_assets.warehouse.enforcement import Verdict, enforce, summary
 from segmentation_assets.warehouse.engine import Engine
 from segmentation_assets.warehouse.fingerprints import code_version
 from segmentation_assets.warehouse.registry import SPINE, Registry, TableSpec, call
 from segmentation_assets.warehouse.store import footer, rows_in
 
 ABSENT = "absent"
+_VERSIONS = (ibis.__version__, duckdb.__version__)
 
 
 class ContractBroken(Exception):
@@ -64,6 +68,7 @@ class Builder:
         self.registry = registry
         self.policy = policy
         self.sections = policy.sections
+        self.compiled = CompiledSql(self.store.home / "compiled")
         self._expected: dict[tuple[str, date | None], str] = {}
         self._footers: dict[Path, Mapping[str, Any]] = {}
         self._landed_days: list[date] | None = None
@@ -189,23 +194,47 @@ class Builder:
 
     def expression(self, spec: TableSpec, days: Sequence[date | None]) -> ir.Table:
         """The table's expression over published inputs, with `policy_hash` where the contract has one."""
+        result = call(spec, self._given(spec, days), self.sections, self.policy_hash_of(spec))
+        return self.engine.frame(result, spec.contract) if isinstance(result, pd.DataFrame) else result
+
+    def _given(self, spec: TableSpec, days: Sequence[date | None]) -> dict[str, Any]:
+        """The function's inputs over published files: views, or frames where it asks for them."""
         dated = [d for d in days if d is not None]
         days_frame = spine_frame(dated)
         given: dict[str, Any] = {SPINE: days_frame if spec.spine_is_frame else self.engine.frame(days_frame, Spine)}
         for item in spec.inputs:
             source = self.registry[item.name]
             wanted = {r for d in dated for r in days_read(item.reads, d, self.sections)}
-            read = self.engine.read(source, self._existing(source, wanted) if dated else None)
+            existing = self._existing(source, wanted) if dated else None
+            # What is read here is up to date, so all of its files are of today's contract.
+            read = self.engine.read(
+                source, existing, name=f"input_{source.name}", uniform=source.partition is not None
+            )
             # A frame's contract may name fewer columns than the table has: only those come into memory.
             given[item.name] = (
                 self.engine.execute(read.select(*ibis_schema(item.contract))) if item.is_frame else read
             )
-        result = call(spec, given, self.sections, self.policy_hash_of(spec))
-        return self.engine.frame(result, spec.contract) if isinstance(result, pd.DataFrame) else result
+        return given
+
+    def _sql(self, spec: TableSpec, days: Sequence[date | None]) -> str:
+        """The table's query over its inputs' views; kept, unless data or lists of its own are part of it."""
+        if spec.is_frame or spec.spine_is_frame or any(i.is_frame for i in spec.inputs):
+            return self.engine.sql(self.expression(spec, days))
+        given = self._given(spec, days)
+        contracts = [code_version(i.contract) for i in spec.inputs]
+        key = _digest(self.code_version_of(spec), self.policy_hash_of(spec), *contracts, *_VERSIONS)
+        kept = self.compiled.get(spec.name, key)
+        if kept is not None:
+            return kept
+        expr = call(spec, given, self.sections, self.policy_hash_of(spec))
+        sql = self.engine.sql(expr)
+        if not expr.op().find(ops.InMemoryTable):
+            self.compiled.keep(spec.name, key, sql)
+        return sql
 
     def _write(self, spec: TableSpec, days: Sequence[date | None], folder: Path) -> dict[date | None, Path]:
         facts = {"fingerprints": {str(d): self.expected(spec, d) for d in days}}
-        files = self.engine.write(self.expression(spec, days), folder, spec.partition, facts)
+        files = self.engine.write(self._sql(spec, days), folder, spec.partition, facts)
         unasked = set(files) - {*days, None}  # a row without a day is for the contract to refuse
         if unasked:
             raise ValueError(f"{spec.name} made rows of days nobody asked for: {sorted(map(str, unasked))[:5]}")
@@ -219,7 +248,16 @@ class Builder:
         return target
 
     def _audit(self, spec: TableSpec, files: Mapping[date | None, Path]) -> Verdict:
+        """The verdict on staged files: the kept summary first, rule by rule only where it found something."""
         staged = self.engine.read_staged(spec, files)
+        name, key = f"audit_{spec.name}", _digest(code_version(spec.contract), code_version(summary), *_VERSIONS)
+        sql = self.compiled.get(name, key)
+        if sql is None:
+            sql = self.engine.sql(summary(spec.contract, staged))
+            self.compiled.keep(name, key, sql)
+        rows, broken, keys = self.engine.connection.execute(sql).fetchall()[0]
+        if not broken and keys in {None, rows}:
+            return Verdict(rows)
         return enforce(spec.contract, staged, self.engine.execute)
 
     def _publish(self, spec: TableSpec, files: Mapping[date | None, Path]) -> dict[date | None, int]:

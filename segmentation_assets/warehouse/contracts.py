@@ -96,9 +96,7 @@ def ibis_schema(contract: type[Contract]) -> ibis.Schema:
     for name, col in schema_of(contract).columns.items():
         text = str(col.dtype)
         if text not in _IBIS_TYPES:
-            raise TypeError(
-                f"{contract.__name__}.{name}: type {text} has no storage type; use {list(_IBIS_TYPES)}"
-            )
+            raise TypeError(f"{contract.__name__}.{name}: type {text} has no storage type; use {list(_IBIS_TYPES)}")
         types[name] = _IBIS_TYPES[text]
     return ibis.schema(types)
 

@@ -6,8 +6,10 @@ what happens to a table that fails (`build`), or to a row of an extract that fai
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import ibis
@@ -88,9 +90,7 @@ def rules(contract: type[Contract], table: ir.Table) -> Iterator[Rule]:
             yield Rule(f"{name}: finite", name, value.isnull() | ~(value.isnan() | value.isinf()))
         for check in col.checks:
             if check.name not in _OPERATORS:
-                raise NotImplementedError(
-                    f"{contract.__name__}.{name}: check {check.name} has no compiled form"
-                )
+                raise NotImplementedError(f"{contract.__name__}.{name}: check {check.name} has no compiled form")
             holds = _OPERATORS[check.name](value, check.statistics)
             yield Rule(f"{name}: {check.name} {_shown(check.statistics)}", name, value.isnull() | holds)
     for check in schema.checks or []:
@@ -99,6 +99,15 @@ def rules(contract: type[Contract], table: ir.Table) -> Iterator[Rule]:
 
 def _shown(statistics: Mapping[str, Any]) -> str:
     return ", ".join(str(v) for v in statistics.values() if v is not None and v is not True)
+
+
+def summary(contract: type[Contract], table: ir.Table) -> ir.Table:
+    """One row: `rows`, `broken` (rules broken, summed over rows) and `keys` (distinct; null without a key)."""
+    broken = [ibis.ifelse(rule.holds, 0, 1).sum().fill_null(0) for rule in rules(contract, table)]
+    total = reduce(operator.add, broken, ibis.literal(0))
+    key = key_of(contract)
+    counts = table.aggregate(rows=table.count(), broken=total)
+    return _with_key_count(table, counts, key) if key else counts.mutate(keys=ibis.null("int64"))
 
 
 def enforce(contract: type[Contract], table: ir.Table, execute: Callable[[ir.Expr], Any]) -> Verdict:

@@ -23,6 +23,8 @@ from segmentation_assets.warehouse.contracts import Contract, ibis_schema
 from segmentation_assets.warehouse.registry import TableSpec
 from segmentation_assets.warehouse.store import Store, footer_sql
 
+STAGED = "staged"
+"""The view over files that are written and not yet published."""
 _SETTINGS = (
     "SET preserve_insertion_order = false",
     "SET partitioned_write_max_open_files = 100000",
@@ -67,19 +69,32 @@ class Engine:
         """The result as pandas (a frame, a series or a scalar)."""
         return self.backend.execute(expr)
 
-    def read(self, spec: TableSpec, days: Sequence[date] | None = None) -> ir.Table:
+    def read(
+        self, spec: TableSpec, days: Sequence[date] | None = None, *, name: str | None = None, uniform: bool = False
+    ) -> ir.Table:
         """A published table, or the given days of it, with exactly its contract's columns.
 
-        Columns that an older file lacks are null; days that are not published have no rows.
+        Columns that an older file lacks are null; days that are not published have no rows. `name` is the view's, for
+        SQL that is used again; `uniform` says that all files are of today's contract, which saves opening each of
+        them to see.
         """
         if spec.partition is None:
             paths = sorted((self.store.published / spec.name).glob("*.parquet"))
         else:
             wanted = days if days is not None else self.store.days(spec.name, spec.partition)
             paths = [self.store.file(spec.name, spec.partition, d) for d in wanted]
-        return self.read_files(spec.contract, [p for p in paths if p.exists()], spec.partition)
+        existing = [p for p in paths if p.exists()]
+        return self.read_files(spec.contract, existing, spec.partition, name=name, uniform=uniform)
 
-    def read_files(self, contract: type[Contract], paths: Sequence[Path], partition: str | None) -> ir.Table:
+    def read_files(
+        self,
+        contract: type[Contract],
+        paths: Sequence[Path],
+        partition: str | None,
+        *,
+        name: str | None = None,
+        uniform: bool = False,
+    ) -> ir.Table:
         """Parquet files as one typed table."""
         schema = ibis_schema(contract)
         types = self.backend.compiler.type_mapper
@@ -88,24 +103,25 @@ class Engine:
         select = f"SELECT {empty} WHERE false"
         if paths:
             listed = ", ".join(f"'{quoted(str(p))}'" for p in paths)
-            hive = f", hive_partitioning = true, hive_types = {{'{partition}': DATE}}" if partition else ""
-            options = (
-                f"union_by_name = true{hive}" if partition else "union_by_name = true, hive_partitioning = false"
-            )
+            hive = "hive_partitioning = false"
+            if partition:
+                hive = f"hive_partitioning = true, hive_types = {{'{partition}': DATE}}"
+            options = f"union_by_name = {'false' if uniform else 'true'}, {hive}"
             select += f" UNION ALL BY NAME SELECT * FROM read_parquet([{listed}], {options})"
-        self._views += 1
-        name = f"read_{self._views}"
+        if name is None:
+            self._views += 1
+            name = f"read_{self._views}"
         ordered = ", ".join(f"CAST({n} AS {t}) AS {n}" for n, t in columns)
-        self.connection.execute(f'CREATE TEMP VIEW "{name}" AS SELECT {ordered} FROM ({select})')
-        return self.backend.table(name)
+        self.connection.execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS SELECT {ordered} FROM ({select})')
+        return ibis.table(schema, name=name)
 
     def read_staged(self, spec: TableSpec, files: Mapping[date | None, Path]) -> ir.Table:
         """Files that `write` made, before they are published, with their day as a column."""
         if spec.partition is None:
-            return self.read_files(spec.contract, list(files.values()), None)
+            return self.read_files(spec.contract, list(files.values()), None, name=STAGED)
         # An empty day's file stands outside the hive folders; it has no rows to audit.
         paths = [p for p in files.values() if p.parent.name.startswith(f"{spec.partition}=")]
-        return self.read_files(spec.contract, paths, spec.partition)
+        return self.read_files(spec.contract, paths, spec.partition, name=STAGED, uniform=True)
 
     def write_empty(self, schema: ibis.Schema, target: Path, facts: Mapping[str, Any]) -> None:
         """A file without rows."""
@@ -128,17 +144,24 @@ class Engine:
             arrow = pa.Table.from_pandas(frame[list(schema)], schema=schema.to_pyarrow(), preserve_index=False)
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise TypeError(f"{contract.__name__}: {error}") from error
-        return ibis.memtable(arrow)
+        name = f"frame_{contract.__name__}"
+        self.connection.register(name, arrow)
+        return ibis.table(schema, name=name)
+
+    def sql(self, expr: ir.Table) -> str:
+        """SQL of `expr` with the types that Ibis says: to DuckDB a day plus an interval is a timestamp."""
+        self.backend._register_in_memory_tables(expr)
+        types = self.backend.compiler.type_mapper
+        columns = (f'CAST("{n}" AS {types.to_string(t)}) AS "{n}"' for n, t in expr.schema().items())
+        return f"SELECT {', '.join(columns)} FROM ({self.backend.compile(expr)})"
 
     def write(
-        self, expr: ir.Table, folder: Path, partition: str | None, facts: Mapping[str, Any]
+        self, sql: str, folder: Path, partition: str | None, facts: Mapping[str, Any]
     ) -> dict[date | None, Path]:
-        """Run `expr` into Parquet below `folder`: one file in all, or one per day that has rows.
+        """Run a query into Parquet below `folder`: one file in all, or one per day that has rows.
 
         Rows without a day, if any, are in a file of their own under None.
         """
-        self.backend._register_in_memory_tables(expr)
-        sql = self._typed(expr)
         footer = footer_sql(facts)
         if partition is None:
             target = folder / "all.parquet"
@@ -149,12 +172,6 @@ class Engine:
             f"(FORMAT parquet, PARTITION_BY ({partition}), OVERWRITE_OR_IGNORE, {footer})"
         )
         return {_day_of(d): self._one_file(d, footer) for d in sorted(folder.glob(f"{partition}=*"))}
-
-    def _typed(self, expr: ir.Table) -> str:
-        """SQL of `expr` with the types that Ibis says: to DuckDB a day plus an interval is a timestamp."""
-        types = self.backend.compiler.type_mapper
-        columns = (f'CAST("{n}" AS {types.to_string(t)}) AS "{n}"' for n, t in expr.schema().items())
-        return f"SELECT {', '.join(columns)} FROM ({self.backend.compile(expr)})"
 
     def _one_file(self, folder: Path, footer: str) -> Path:
         """COPY promises no number of files: bring a day's files together if it wrote several."""

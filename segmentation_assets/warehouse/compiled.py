@@ -1,0 +1,37 @@
+"""SQL kept for as long as code and policy stay the same: compiling the chain takes longer than running a day of it.
+
+Here: a folder of texts by key. Not here: what the keys are made of (`build`).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class CompiledSql:
+    """Texts by name and key in one folder. Losing it costs time, nothing else."""
+
+    folder: Path
+
+    def get(self, name: str, key: str) -> str | None:
+        """The text kept under `key`, if any."""
+        try:
+            return self._file(name, key).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+
+    def keep(self, name: str, key: str, text: str) -> None:
+        """Keep `text`; older texts of the name go."""
+        target = self._file(name, key)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_suffix(f".{os.getpid()}")
+        unfinished.write_text(text, encoding="utf-8")
+        for old in self.folder.glob(f"{name}-*.sql"):
+            old.unlink(missing_ok=True)
+        unfinished.replace(target)
+
+    def _file(self, name: str, key: str) -> Path:
+        return self.folder / f"{name}-{key}.sql"
