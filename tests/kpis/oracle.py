@@ -7,7 +7,7 @@ the reporting currency.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -53,11 +53,9 @@ class Retention:
     expansion_rate: float | None
 
 
-def retention(
-    history: Sequence[Period], t0: date, t1: date, belongs: Callable[[str], bool] = lambda _: True
-) -> Retention:
-    """Of the accounts with revenue at t0 for which `belongs`."""
-    cohort = [x for x in accounts(history) if mrr(history, x, t0) > 0 and belongs(x)]
+def retention(history: Sequence[Period], t0: date, t1: date, among: Sequence[str]) -> Retention:
+    """Of those accounts `among` the history's that have revenue at t0."""
+    cohort = [x for x in among if mrr(history, x, t0) > 0]
     if not cohort:
         return Retention(None, None, None, None)
     start = end = kept = 0.0

@@ -5,7 +5,7 @@ Not here: any expected number, or the oracle (`oracle`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -17,11 +17,11 @@ import pyarrow as pa
 from segmentation_assets.chain import CATALOGUE
 from segmentation_assets.policy.model import Policy, load_policy
 from segmentation_assets.policy.section import Section
-from segmentation_assets.warehouse.as_of import days_read
+from segmentation_assets.warehouse.as_of import Spine, days_read, spine_frame
 from segmentation_assets.warehouse.contracts import Contract, ibis_schema
 from segmentation_assets.warehouse.enforcement import enforce
 from segmentation_assets.warehouse.registry import SPINE, TableSpec, call
-from tests.frames import given, spine
+from tests.frames import given
 
 POLICY = load_policy()
 GIVEN = ("segments", "health_scores", "account_costs", "billing_invoices")
@@ -37,15 +37,83 @@ def kpis(
 
     Raises AssertionError for a table that breaks its contract.
     """
-    made: dict[str, Any] = {}
-    needs = _plan(list(names), days, policy.sections)
-    for name, needed in needs.items():
+    for name, needed in _plan(list(names), days, policy.sections).items():
         spec = CATALOGUE[name]
         if spec.is_extract or name in GIVEN:
-            made[name] = given(spec.contract, rows.get(name, ()))
+            _WORLD.put(name, arrow_of(spec.contract, rows.get(name, ())))
         else:
-            made[name] = _made(spec, made | {SPINE: spine(*needed)}, policy.sections)
-    return {name: made[name].execute() for name in names}
+            _WORLD.put(SPINE, arrow_of(Spine, spine_frame(sorted(needed)).to_dict("records")))
+            _WORLD.make(spec, policy)
+    return {name: _WORLD.backend.table(name).execute() for name in names}
+
+
+def rows_of(name: str) -> list[dict[str, Any]]:
+    """The rows of a table as the last `kpis` left it, nulls as None."""
+    return _WORLD.backend.table(name).to_pyarrow().to_pylist()
+
+
+class _World:
+    """One database for all tests: turning expressions into SQL takes seconds, so each table's is kept."""
+
+    def __init__(self) -> None:
+        self.backend = ibis.duckdb.connect()
+        self._sql: dict[tuple[str, str, str], str] = {}
+
+    def put(self, name: str, rows: pa.Table) -> None:
+        """Replace the content of a table."""
+        self.backend.con.register("incoming", rows)
+        self.backend.con.execute(f'CREATE OR REPLACE TABLE "{name}" AS SELECT * FROM incoming')
+        self.backend.con.unregister("incoming")
+
+    def make(self, spec: TableSpec, policy: Policy) -> None:
+        """Compute a table from what stands, and hold it to its contract."""
+        if spec.is_frame:
+            self.put(spec.name, self._framed(spec, policy))
+        else:
+            sql = self._compiled(spec, policy, "rows", lambda: self._called(spec, policy))
+            self.backend.con.execute(f'CREATE OR REPLACE TABLE "{spec.name}" AS {self._typed(spec, sql)}')
+        table = self.backend.table(spec.name)
+        verdict = enforce(spec.contract, table, lambda expr: self._execute(spec, policy, expr))
+        assert verdict.passed, f"{spec.name}: {verdict.describe()}"
+
+    def _typed(self, spec: TableSpec, sql: str) -> str:
+        """The query with the contract's types, as published files have them."""
+        mapper = self.backend.compiler.type_mapper
+        columns = (f'CAST("{n}" AS {mapper.to_string(t)}) AS "{n}"' for n, t in ibis_schema(spec.contract).items())
+        return f"SELECT {', '.join(columns)} FROM ({sql})"
+
+    def _called(self, spec: TableSpec, policy: Policy) -> ir.Table:
+        tables = {name: self.backend.table(name) for name in (SPINE, *(i.name for i in spec.inputs))}
+        return call(spec, tables, policy.sections, "test")
+
+    def _framed(self, spec: TableSpec, policy: Policy) -> pa.Table:
+        frames = {i.name: self.backend.table(i.name).execute() for i in spec.inputs}
+        result = call(spec, frames, policy.sections, "test")
+        schema = ibis_schema(spec.contract).to_pyarrow()
+        return pa.Table.from_pandas(result[schema.names], schema=schema, preserve_index=False)
+
+    def _execute(self, spec: TableSpec, policy: Policy, expr: ir.Expr) -> pd.DataFrame:
+        """The contract's counts by their kept SQL; the sample of what broke, if any, afresh."""
+        is_counts = "rows" in expr.schema()
+        if not is_counts:
+            return self.backend.execute(expr)
+        return self.backend.con.execute(self._compiled(spec, policy, "counts", lambda: expr)).df()
+
+    def _compiled(self, spec: TableSpec, policy: Policy, what: str, made: Callable[[], ir.Expr]) -> str:
+        key = (spec.name, policy.hash, what)
+        if key not in self._sql:
+            expr = made()
+            self.backend._register_in_memory_tables(expr)
+            self._sql[key] = self.backend.compile(expr)
+        return self._sql[key]
+
+
+_WORLD = _World()
+
+
+def arrow_of(contract: type[Contract], rows: Rows) -> pa.Table:
+    """Rows with the contract's columns and types; what a row leaves out is null (or known from ever to ever)."""
+    return given(contract, rows).to_pyarrow()
 
 
 def _plan(names: list[str], days: Sequence[date], sections: Mapping[type[Section], Section]) -> dict[str, set[date]]:
@@ -66,19 +134,6 @@ def _plan(names: list[str], days: Sequence[date], sections: Mapping[type[Section
             for day in needs[name]:
                 needs[item.name] |= set(days_read(item.reads, day, sections))
     return needs
-
-
-def _made(spec: TableSpec, tables: Mapping[str, Any], sections: Mapping[type[Section], Section]) -> ir.Table:
-    inputs = {SPINE: tables[SPINE]} | {
-        i.name: tables[i.name].execute() if i.is_frame else tables[i.name] for i in spec.inputs
-    }
-    result = call(spec, inputs, sections, "test")
-    schema = ibis_schema(spec.contract).to_pyarrow()
-    arrow = pa.Table.from_pandas(result[schema.names], schema=schema) if spec.is_frame else result.to_pyarrow()
-    table = ibis.memtable(arrow)
-    verdict = enforce(spec.contract, table, lambda expr: expr.execute())
-    assert verdict.passed, f"{spec.name}: {verdict.describe()}"
-    return table
 
 
 def broken_rules(contract: type[Contract], rows: Rows) -> set[str]:

@@ -1,0 +1,178 @@
+"""What comes up for renewal, and what is likely to be left of it.
+
+Here: `renewal_forecast`, by quarter, tier and CSM. Not here: the probability that one account leaves (`scores.churn`),
+or what renewed in the past (`retention`).
+"""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.kpis.identities import at_most, closes
+from segmentation_assets.kpis.intervals import normal_quantile
+from segmentation_assets.kpis.periods import UNASSIGNED, AccountPeriods
+from segmentation_assets.policy.insights import RenewalPolicy
+from segmentation_assets.policy.kpis import RetentionPolicy
+from segmentation_assets.policy.segments import TIERS
+from segmentation_assets.profiles.revenue import AccountRevenue
+from segmentation_assets.segments.segments import Segments
+from segmentation_assets.warehouse.as_of import Spine
+from segmentation_assets.warehouse.contracts import Day, Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.warehouse.registry import Table, table
+
+GROWTH_BASES = ("tier", "company")
+
+_KEY = ("as_of", "account_id")
+_GROUP = ("as_of", "quarter_start", "coverage_tier", "csm_id")
+_ARR = "currency per year"
+_MONTHS = 12
+_QUARTERS_PER_YEAR = 4
+_CENTS = 2
+
+
+class RenewalForecast(Snapshot):
+    """ARR up for renewal and at risk. Key: as_of, quarter_start, coverage_tier, csm_id; only where some is due."""
+
+    quarter_start: Day = column("First day of the calendar quarter in which contracts renew.")
+    quarters_ahead: Integer = column("0 = the quarter of the day after as_of.", unit="quarters", ge=0)
+    coverage_tier: str = column("Coverage tier at as_of; unassigned: has none.", isin=[*TIERS, UNASSIGNED])
+    csm_id: str = column("CSM at as_of; unassigned: has none.")
+    accounts: Integer = column("Live accounts that renew in the quarter, after as_of.", ge=1)
+    low_n: Flag = column("Fewer accounts than `retention.low_n`.")
+    accounts_without_risk: Integer = column("Of them, accounts whose churn risk is not known: counted as staying.", ge=0)
+    arr_due: float = column("Their whole ARR.", unit=_ARR, ge=0)
+    arr_at_risk: float = column("Sum of ARR x probability of churn over the quarter.", unit=_ARR, ge=0)
+    expected_accounts_lost: float = column("Sum of those probabilities.", unit="accounts", ge=0)
+    expected_grr_of_churn: float = column("1 - arr_at_risk / arr_due: losses by churn alone.", unit="ratio", ge=0, le=1)
+    growth_of_retained: float = column(
+        "ARR now / before of the accounts kept over the last twelve months.", unit="ratio", nullable=True, ge=0
+    )
+    growth_basis: str = column(
+        "Whose growth: the tier's, or the company's where the tier kept too few; null: no history.",
+        nullable=True,
+        isin=GROWTH_BASES,
+    )
+    expected_nrr: float = column(
+        "(arr_due - arr_at_risk) x growth_of_retained / arr_due.", unit="ratio", nullable=True, ge=0
+    )
+    expected_nrr_low: float = column(
+        "Interval of who leaves, lower end; growth is taken as given.", unit="ratio", nullable=True, ge=0
+    )
+    expected_nrr_high: float = column("Upper end: at most everybody stays.", unit="ratio", nullable=True, ge=0)
+    reason: str = column(
+        "Why there is no expected NRR: no_history (nobody had ARR twelve months before); null: there is.", nullable=True
+    )
+
+    @row_rule
+    def risk_is_part_of_due(cls, t: ir.Table) -> ir.BooleanValue:
+        """What is at risk is at most what is due, and expected NRR lies in its interval."""
+        inside = at_most(t.expected_nrr_low, t.expected_nrr) & at_most(t.expected_nrr, t.expected_nrr_high)
+        return (t.arr_at_risk <= t.arr_due) & inside
+
+    @row_rule
+    def grr_is_what_is_not_at_risk(cls, t: ir.Table) -> ir.BooleanValue:
+        """Due less at risk is the expected gross part, to the cent."""
+        return closes(t.arr_due - t.arr_at_risk, t.expected_grr_of_churn * t.arr_due)
+
+    class Config:
+        unique = list(_GROUP)
+
+
+@table(group="kpis")
+def renewal_forecast(
+    spine: Table[Spine],
+    segments: Table[Segments],
+    account_revenue: Table[AccountRevenue],
+    account_periods: Table[AccountPeriods],
+    policy: RenewalPolicy,
+    retention: RetentionPolicy,
+) -> Table[RenewalForecast]:
+    """How much ARR comes up for renewal in the next quarters, how much of it may leave, and what is likely left?
+
+    One row per as_of, quarter, tier and CSM with ARR due. An account is due with all its ARR in the quarter of its
+    next renewal. Its probability of churn is about so many days (the policy's risk horizon); over a quarter of n days
+    it is 1 - (1 - p) ^ (n / horizon), of the running quarter only the days left count. Whoever stays grows as the
+    accounts kept over the last twelve months did, by tier, or as the company where fewer than `retention.low_n` were
+    kept. The interval is that of independent decisions of accounts to stay or leave.
+    """
+    rows = _due(segments, account_revenue, spine, policy)
+    sums = rows.group_by(*_GROUP, "quarters_ahead").aggregate(
+        accounts=rows.count(),
+        accounts_without_risk=rows.is_unknown.sum(),
+        arr_due=rows.arr.sum().round(_CENTS),
+        arr_at_risk=(rows.arr * rows.risk).sum().round(_CENTS),
+        expected_accounts_lost=rows.risk.sum(),
+        variance=(rows.arr * rows.arr * rows.risk * (1 - rows.risk)).sum(),
+    )
+    tier, company = _growth(account_periods, spine, retention.low_n)
+    joined = sums.left_join(tier, ["as_of", "coverage_tier"]).select(*sums.columns, "tier_growth")
+    joined = joined.left_join(company, "as_of").select(*joined.columns, "company_growth")
+    return _columns(joined, normal_quantile(policy.confidence), retention.low_n)
+
+
+def _quarter(day: ir.DateValue) -> ir.IntegerValue:
+    return (day.year() * _QUARTERS_PER_YEAR + day.quarter()).cast("int64")
+
+
+def _due(segments: ir.Table, revenue: ir.Table, spine: ir.Table, policy: RenewalPolicy) -> ir.Table:
+    """Live accounts that renew within the policy's quarters, with `risk`: churn over the renewal's quarter."""
+    states = segments.select(*_KEY, "coverage_tier", "csm_id", "churn_risk")
+    live = revenue.filter(revenue.is_live & revenue.renewal_on.notnull()).select(*_KEY, "renewal_on", "arr")
+    rows = live.semi_join(spine, "as_of").left_join(states, list(_KEY))
+    rows = rows.select(*_KEY, "renewal_on", "coverage_tier", "csm_id", "churn_risk", "arr")
+    following = (rows.as_of + ibis.interval(days=1)).cast("timestamp").cast("date")
+    quarter_start = rows.renewal_on.truncate("Q").cast("date")
+    rows = rows.mutate(
+        quarters_ahead=_quarter(rows.renewal_on) - _quarter(following),
+        quarter_start=quarter_start,
+        quarter_end=(quarter_start + ibis.interval(months=3)).cast("timestamp").cast("date"),
+        first_day=ibis.greatest(quarter_start, following),
+    )
+    rows = rows.filter(rows.quarters_ahead.between(0, policy.quarters - 1))
+    days = rows.quarter_end.delta(rows.first_day, unit="day")
+    return rows.select(
+        *_KEY,
+        "arr",
+        "quarter_start",
+        "quarters_ahead",
+        coverage_tier=rows.coverage_tier.fill_null(UNASSIGNED),
+        csm_id=rows.csm_id.fill_null(UNASSIGNED),
+        is_unknown=rows.churn_risk.isnull(),
+        risk=1 - (1 - rows.churn_risk.fill_null(0.0)) ** (days / policy.risk_horizon_days),
+    )
+
+
+def _growth(periods: ir.Table, spine: ir.Table, low_n: int) -> tuple[ir.Table, ir.Table]:
+    """ARR now / twelve months before of the accounts kept: by start tier with enough of them, and of all."""
+    kept = (periods.window_months == _MONTHS) & (periods.start_arr > 0) & (periods.end_arr > 0)
+    rows = periods.filter(kept).semi_join(spine, "as_of")
+    sums = rows.group_by("as_of", coverage_tier=rows.start_tier).aggregate(
+        kept=rows.count(), start=rows.start_arr.sum(), end=rows.end_arr.sum()
+    )
+    tier = sums.filter(sums.kept >= low_n).select("as_of", "coverage_tier", tier_growth=ibis._.end / ibis._.start)
+    company = sums.group_by("as_of").aggregate(company_growth=sums.end.sum() / sums.start.sum())
+    return tier, company
+
+
+def _columns(rows: ir.Table, deviations: float, low_n: int) -> ir.Table:
+    growth = ibis.coalesce(rows.tier_growth, rows.company_growth)
+    rows = rows.mutate(growth_of_retained=growth, stays=1 - rows.arr_at_risk / rows.arr_due)
+    half = rows.variance.sqrt() * deviations / rows.arr_due
+    return rows.select(
+        *_GROUP,
+        "quarters_ahead",
+        "accounts",
+        "accounts_without_risk",
+        "arr_due",
+        "arr_at_risk",
+        "expected_accounts_lost",
+        "growth_of_retained",
+        low_n=rows.accounts < low_n,
+        expected_grr_of_churn=rows.stays,
+        growth_basis=ibis.cases((rows.tier_growth.notnull(), "tier"), (rows.company_growth.notnull(), "company")),
+        expected_nrr=rows.stays * rows.growth_of_retained,
+        expected_nrr_low=ibis.greatest(rows.stays - half, 0.0) * rows.growth_of_retained,
+        expected_nrr_high=ibis.least(rows.stays + half, 1.0) * rows.growth_of_retained,
+        reason=ibis.ifelse(rows.growth_of_retained.isnull(), "no_history", ibis.null("string")),
+    )

@@ -1,0 +1,214 @@
+"""Whether what is subscribed, invoiced and won agree.
+
+Here: `arr_reconciliation`, per account. Not here: recurring revenue itself (`profiles.revenue`), or late payment.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.extracts.contracts import (
+    BillingInvoices,
+    BillingSubscriptions,
+    FxRates,
+    Opportunities,
+)
+from segmentation_assets.kpis.identities import closes
+from segmentation_assets.policy.company import CompanyPolicy
+from segmentation_assets.policy.insights import ReconciliationPolicy
+from segmentation_assets.profiles.facts import facts, first_fact, with_figures, zero_if_present
+from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known, survivors
+from segmentation_assets.profiles.revenue import (
+    AccountRevenue,
+    exchange_rates,
+    priced,
+    revenue_steps,
+    started_subscriptions,
+)
+from segmentation_assets.warehouse.as_of import Spine
+from segmentation_assets.warehouse.contracts import Snapshot, column, row_rule
+from segmentation_assets.warehouse.registry import Table, table
+
+INVOICE_KINDS = (
+    "agrees", "changed_in_the_year", "not_invoiced", "under_invoiced", "over_invoiced", "invoiced_without_subscription",
+    "unknown",
+)  # fmt: skip
+BOOKING_KINDS = ("agrees", "growth_not_won", "won_not_subscribed", "unknown")
+
+_KEY = ("as_of", "account_id")
+_ARR = "currency per year"
+_CENTS = 2
+_MONTHS_PER_YEAR = 12
+
+
+class ArrReconciliation(Snapshot):
+    """Subscriptions against invoices against won opportunities, twelve months up to as_of. Key: as_of, account_id."""
+
+    account_id: str = column("The paying account; accounts merged into it are counted here.")
+    arr: float = column("ARR by subscriptions at as_of.", unit=_ARR, ge=0)
+    arr_12m_ago: float = column("ARR twelve months before, at the rates of as_of.", unit=_ARR, ge=0)
+    subscribed_12m: float = column(
+        "What the subscriptions of the twelve months come to: MRR x days in force, of a year of twelve months.",
+        unit="currency",
+        ge=0,
+    )
+    subscribed_share: float = column("Share of the twelve months with a subscription.", unit="share", ge=0, le=1)
+    invoiced_12m: float = column(
+        "Invoices issued in the twelve months; null: no invoice extract.", unit="currency", nullable=True, ge=0
+    )
+    invoiced_annualised: float = column(
+        "invoiced_12m / subscribed_share: a full year's worth; null: no subscription in the year.",
+        unit=_ARR,
+        nullable=True,
+        ge=0,
+    )
+    won_12m: float = column(
+        "New and expansion opportunities won in the twelve months; null: no opportunity extract.",
+        unit=_ARR,
+        nullable=True,
+        ge=0,
+    )
+    arr_less_invoiced: float = column("arr - invoiced_12m: the sum of the next two.", unit=_ARR, nullable=True)
+    explained_by_change: float = column(
+        "arr - subscribed_12m: the price or the months of the year were others than now.", unit=_ARR
+    )
+    unexplained: float = column("subscribed_12m - invoiced_12m: billing.", unit=_ARR, nullable=True)
+    invoice_kind: str = column("What explains arr_less_invoiced.", isin=INVOICE_KINDS)
+    growth_less_won: float = column(
+        "Growth of ARR in the year, at least 0, less won_12m.", unit=_ARR, nullable=True
+    )
+    booking_kind: str = column("What explains growth_less_won.", isin=BOOKING_KINDS)
+
+    @row_rule
+    def explained(cls, t: ir.Table) -> ir.BooleanValue:
+        """The difference is explained to the cent."""
+        parts = t.explained_by_change + t.unexplained
+        return t.arr_less_invoiced.isnull() | closes(t.arr_less_invoiced, parts)
+
+    @row_rule
+    def unknown_where_null(cls, t: ir.Table) -> ir.BooleanValue:
+        """A kind is unknown just where its extract is missing."""
+        invoices = (t.invoice_kind == "unknown") == t.invoiced_12m.isnull()
+        return invoices & ((t.booking_kind == "unknown") == t.won_12m.isnull())
+
+    class Config:
+        unique = list(_KEY)
+
+
+@table(group="kpis")
+def arr_reconciliation(
+    spine: Table[Spine],
+    account_revenue: Table[AccountRevenue],
+    billing_subscriptions: Table[BillingSubscriptions],
+    billing_invoices: Table[BillingInvoices],
+    opportunities: Table[Opportunities],
+    fx_rates: Table[FxRates],
+    account_hierarchy: Table[AccountHierarchy],
+    company: CompanyPolicy,
+    policy: ReconciliationPolicy,
+) -> Table[ArrReconciliation]:
+    """Do subscriptions, invoices and won opportunities tell the same story of each account, and if not, why?
+
+    One row per as_of and account with ARR now or twelve months before, or with invoices or wins in between; all at
+    the exchange rates of as_of. ARR differs from the invoices of a year because subscriptions changed within it
+    (explained_by_change) or because billing did (unexplained); the kind names the part above the policy's tolerance,
+    billing first. Opportunities are held against the growth of ARR: won and not subscribed, or grown without a win.
+    An invoice paid up front for longer than a year shows as over-invoiced in the year of its issue.
+    """
+    started = started_subscriptions(spine, billing_subscriptions, account_hierarchy)
+    # `priced` values at the spine's comparison day too, which it calls day_12m_ago: here all is at as_of's rates.
+    steps = revenue_steps(priced(started, spine.mutate(day_12m_ago=spine.as_of), fx_rates, company), company)
+    sources = (
+        _subscribed(steps, spine),
+        _invoiced(spine, billing_invoices, fx_rates, account_hierarchy, company),
+        _won(spine, opportunities, account_hierarchy),
+    )
+    revenue = account_revenue.semi_join(spine, "as_of").select(*_KEY, "arr")
+    rows = reduce(with_figures, sources, revenue)
+    invoiced = billing_invoices.select("known_from", "issued_on")
+    rows = zero_if_present(rows, first_fact(invoiced, "issued_on"), ("invoiced_12m",))
+    rows = zero_if_present(rows, first_fact(opportunities, "closed_on"), ("won_12m",))
+    return _columns(rows, policy)
+
+
+def _subscribed(steps: ir.Table, spine: ir.Table) -> ir.Table:
+    """MRR in force over the days of the twelve months, the share of days in force, and ARR at their start."""
+    rows = steps.join(spine.select("as_of", "day_12m_ago"), "as_of")
+    rows = rows.filter(rows.until.isnull() | (rows.until > rows.day_12m_ago))
+    # days after day_12m_ago up to as_of
+    from_start = rows.as_of.delta(ibis.greatest(rows.day, rows.day_12m_ago), unit="day")
+    from_start = ibis.ifelse(rows.day > rows.day_12m_ago, from_start + 1, from_start)
+    after_end = ibis.greatest(rows.as_of.delta(rows.until, unit="day") + 1, 0).fill_null(0)
+    share = (from_start - after_end) / rows.as_of.delta(rows.day_12m_ago, unit="day")
+    rows = rows.mutate(share=ibis.greatest(share, 0.0))
+    then = rows.day <= rows.day_12m_ago
+    return rows.group_by(*_KEY).aggregate(
+        subscribed_12m=(rows.amount * rows.share).sum() * _MONTHS_PER_YEAR,
+        subscribed_share=rows.share.sum(),
+        arr_12m_ago=rows.amount.max(where=then) * _MONTHS_PER_YEAR,
+    )
+
+
+def _invoiced(
+    spine: ir.Table, invoices: ir.Table, fx_rates: ir.Table, hierarchy: ir.Table, company: CompanyPolicy
+) -> ir.Table:
+    """Invoices issued in the twelve months, at the rates of as_of."""
+    rows = known(invoices, spine, "day_12m_ago")
+    rows = by_surviving_account(
+        rows.filter((rows.issued_on > rows.day_12m_ago) & (rows.issued_on <= rows.as_of)), hierarchy
+    )
+    rates = exchange_rates(spine, fx_rates, "as_of").rename(rated_at="as_of", rated="currency")
+    rows = rows.left_join(rates, [rows.as_of == rates.rated_at, rows.currency == rates.rated])
+    rate = ibis.ifelse(rows.currency == company.reporting_currency, 1.0, rows.rate_as_of)
+    return rows.group_by(*_KEY).aggregate(invoiced_12m=(rows.amount * rate).sum())
+
+
+def _won(spine: ir.Table, opportunities: ir.Table, hierarchy: ir.Table) -> ir.Table:
+    """New and expansion opportunities won in the twelve months."""
+    rows = facts(opportunities, "closed_on", survivors(hierarchy), spine, "day_12m_ago")
+    is_booking = (rows.stage == "won") & (rows.kind != "renewal") & (rows.closed_on > rows.day_12m_ago)
+    return rows.filter(is_booking).group_by(*_KEY).aggregate(won_12m=ibis._.amount_arr.sum())
+
+
+def _columns(rows: ir.Table, policy: ReconciliationPolicy) -> ir.Table:
+    money = {
+        name: rows[name].fill_null(0.0).round(_CENTS) for name in ("arr", "arr_12m_ago", "subscribed_12m")
+    } | {name: rows[name].round(_CENTS) for name in ("invoiced_12m", "won_12m")}
+    rows = rows.mutate(subscribed_share=rows.subscribed_share.fill_null(0.0).clip(upper=1.0), **money)
+    happened = (rows.invoiced_12m > 0).fill_null(False) | (rows.won_12m > 0).fill_null(False)
+    rows = rows.filter((rows.arr > 0) | (rows.arr_12m_ago > 0) | (rows.subscribed_12m > 0) | happened)
+    growth = ibis.greatest(rows.arr - rows.arr_12m_ago, 0.0)
+    rows = rows.mutate(
+        invoiced_annualised=(rows.invoiced_12m / rows.subscribed_share.nullif(0.0)).round(_CENTS),
+        arr_less_invoiced=(rows.arr - rows.invoiced_12m).round(_CENTS),
+        explained_by_change=(rows.arr - rows.subscribed_12m).round(_CENTS),
+        unexplained=(rows.subscribed_12m - rows.invoiced_12m).round(_CENTS),
+        growth_less_won=(growth - rows.won_12m).round(_CENTS),
+    )
+
+    def differs(difference: ir.FloatingValue, *amounts: ir.FloatingValue) -> ir.BooleanValue:
+        tolerance = ibis.greatest(ibis.greatest(*amounts) * policy.tolerance_share, policy.tolerance_amount)
+        return difference.abs() > tolerance
+
+    is_billing = differs(rows.unexplained, rows.subscribed_12m, rows.invoiced_12m)
+    is_booking = differs(rows.growth_less_won, rows.arr, rows.won_12m)
+    return rows.mutate(
+        invoice_kind=ibis.cases(
+            (rows.invoiced_12m.isnull(), "unknown"),
+            (is_billing & (rows.subscribed_12m == 0), "invoiced_without_subscription"),
+            (is_billing & (rows.invoiced_12m == 0), "not_invoiced"),
+            (is_billing & (rows.unexplained > 0), "under_invoiced"),
+            (is_billing, "over_invoiced"),
+            (differs(rows.explained_by_change, rows.arr, rows.subscribed_12m), "changed_in_the_year"),
+            else_="agrees",
+        ),
+        booking_kind=ibis.cases(
+            (rows.won_12m.isnull(), "unknown"),
+            (~is_booking, "agrees"),
+            (rows.growth_less_won > 0, "growth_not_won"),
+            else_="won_not_subscribed",
+        ),
+    )

@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+from datetime import date
+
+import pandas as pd
+import pytest
+
+from segmentation_assets.kpis.periods import AccountPeriods
+from segmentation_assets.kpis.retention import CompanyKpis, TierKpis
+from segmentation_assets.policy.kpis import Benchmark, HealthBandPolicy, RetentionPolicy, Target, TargetPolicy
+from tests.kpis.world import POLICY, broken_rules, kpis, one, pays, rows_of, stands
+
+T0, T1 = date(2024, 12, 31), date(2025, 12, 31)
+
+
+def grown(tier: str, percent: int) -> tuple[list, list]:
+    """An account of a tier that pays so many percent more after the year."""
+    start, change = date(2024, 1, 1), date(2025, 6, 1)
+    rows = [pays(tier, 100, start, change), pays(tier, percent, change)]
+    return rows, [stands(tier, day, tier) for day in (T0, T1)]
+
+
+@pytest.mark.parametrize(
+    ("percents", "nrr", "grr"),
+    [
+        ({"Strategic": 130, "Growth": 110, "Core": 95, "Long-Tail": 50}, "met", "met"),
+        ({"Strategic": 129, "Growth": 109, "Core": 94, "Long-Tail": 50}, "missed", "met"),
+        ({"Strategic": 94, "Growth": 94, "Core": 89, "Long-Tail": 150}, "missed", "missed"),
+    ],
+)
+def test_targets_are_met_from_their_value_on(percents: dict[str, int], nrr: str, grr: str):
+    accounts = [grown(tier, percent) for tier, percent in percents.items()]
+    made = kpis(
+        ["tier_kpis"],
+        [T1],
+        billing_subscriptions=[row for rows, _ in accounts for row in rows],
+        segments=[row for _, rows in accounts for row in rows],
+    )["tier_kpis"]
+    for tier in ("Strategic", "Growth", "Core"):
+        row = one(made, coverage_tier=tier, window_months=12)
+        assert (row.nrr_status, row.grr_status) == (nrr, grr), tier
+    long_tail = one(made, coverage_tier="Long-Tail", window_months=12)
+    assert (long_tail.nrr_status, long_tail.grr_status) == ("no_target", "no_target")
+    # Targets are yearly.
+    quarter = one(made, coverage_tier="Strategic", window_months=3)
+    assert (quarter.nrr_status, pd.isna(quarter.nrr_target)) == ("no_target", True)
+
+
+@pytest.mark.parametrize(
+    ("percent", "position"),
+    [
+        (100.9, "below_median"),
+        (101, "median"),
+        (104, "median"),
+        (104.1, "above_median"),
+        (115, "top_quartile"),
+        (120, "elite"),
+    ],
+)
+def test_position_among_companies(percent: float, position: str):
+    rows, _ = grown("Core", percent)  # type: ignore[arg-type]
+    made = kpis(["company_kpis"], [T1], billing_subscriptions=rows)["company_kpis"]
+    year = one(made, window_months=12)
+    assert year.nrr_position == position
+    assert (year.nrr_benchmark_low, year.nrr_benchmark_high) == (1.01, 1.04)
+    assert one(made, window_months=1).nrr_position is None
+
+
+def test_without_history_retention_is_null_and_says_why():
+    """Billing begins in March 2025: no year to compare, but a month. What looks new may not be."""
+    made = kpis(["company_kpis"], [T1], billing_subscriptions=[pays("a", 100, date(2025, 3, 1))])["company_kpis"]
+    year = one(made, window_months=12)
+    assert year.reason == "no_history"
+    ratios = ["nrr", "grr", "logo_retention", "expansion_rate", "quick_ratio", "expansion_share", "arr_growth"]
+    assert year[ratios].isna().all()
+    assert (year.new_arr, year.arr) == (1200, 1200)
+    month = one(made, window_months=1)
+    assert (month.reason, month.nrr, month.logo_churn, month.logo_churn_benchmark) == (None, 1.0, 0.0, 0.035)
+
+
+def test_no_account_at_all():
+    year = one(kpis(["company_kpis"], [T1])["company_kpis"], window_months=12)
+    assert (year.accounts, year.arr, year.reason) == (0, 0, "no_history")
+    assert pd.isna(year.arr_share)
+
+
+def test_ratios_of_the_bridge():
+    """new 600, back 240, grown 120, shrunk 360, lost 120: quick ratio 960 / 480, expansion share 120 / 720."""
+    made = kpis(
+        ["company_kpis"],
+        [T1],
+        billing_subscriptions=[
+            pays("new", 50, date(2025, 3, 1)),
+            pays("back", 10, date(2023, 1, 1), date(2024, 1, 1)),
+            pays("back", 20, date(2025, 3, 1)),
+            pays("grown", 100, date(2024, 1, 1), date(2025, 3, 1)),
+            pays("grown", 110, date(2025, 3, 1)),
+            pays("shrunk", 100, date(2024, 1, 1), date(2025, 3, 1)),
+            pays("shrunk", 70, date(2025, 3, 1)),
+            pays("lost", 10, date(2024, 1, 1), date(2025, 3, 1)),
+        ],
+    )["company_kpis"]
+    row = one(made, window_months=12)
+    assert row.quick_ratio == pytest.approx(2.0)
+    assert row.expansion_share == pytest.approx(120 / 720)
+    assert row.nrr == pytest.approx((110 + 70) / 210)
+    assert row.grr == pytest.approx((100 + 70) / 210)
+    assert row.logo_retention == pytest.approx(2 / 3)
+    assert row.arr_growth == pytest.approx((110 + 70 + 50 + 20) / 210 - 1)
+    counts = (row.start_accounts, row.churned_accounts, row.new_accounts, row.reactivated_accounts, row.accounts)
+    assert counts == (3, 1, 1, 1, 4)
+
+
+def test_health_distribution_over_known_scores():
+    """70 is healthy, 50 to be watched, 49.9 at risk; an unknown one is not counted."""
+    scores = {"a": 70.0, "b": 50.0, "c": 69.9, "d": 49.9, "e": None}
+    made = kpis(
+        ["tier_kpis"],
+        [T1],
+        billing_subscriptions=[pays(name, 10, date(2024, 1, 1)) for name in scores],
+        segments=[stands(name, T1, "Core") for name in scores],
+        health_scores=[{"as_of": T1, "account_id": n, "health_score": s} for n, s in scores.items()],
+    )["tier_kpis"]
+    row = one(made, coverage_tier="Core", window_months=12)
+    assert (row.health_accounts, row.health_low_n) == (4, True)
+    assert (row.healthy_share, row.watch_share, row.risk_share) == (0.25, 0.5, 0.25)
+
+
+def test_pipeline_is_what_was_open_on_the_day():
+    """Open, won later: in. Won before, lost before, of another kind, created later: out."""
+
+    def deal(number: int, stage: str, created: date, closed: date | None = None, kind: str = "expansion"):
+        return {
+            "opportunity_id": f"o{number}", "account_id": "a", "kind": kind, "stage": stage,
+            "amount_arr": 10.0**number, "created_on": created, "closed_on": closed,
+        }  # fmt: skip
+
+    made = kpis(
+        ["tier_kpis"],
+        [T1],
+        billing_subscriptions=[pays("a", 10, date(2024, 1, 1)), pays("b", 10, date(2024, 1, 1))],
+        crm_accounts=[{"account_id": "a"}, {"account_id": "b"}],
+        segments=[stands("a", T1, "Core"), stands("b", T1, "Growth")],
+        opportunities=[
+            deal(1, "open", date(2025, 1, 1)),
+            deal(2, "won", date(2025, 1, 1), date(2026, 1, 10)),
+            deal(3, "won", date(2025, 1, 1), date(2025, 12, 31)),
+            deal(4, "lost", date(2025, 1, 1), date(2025, 6, 1)),
+            deal(5, "open", date(2025, 1, 1), kind="renewal"),
+            deal(6, "open", date(2026, 1, 1)),
+        ],
+    )["tier_kpis"]
+    assert one(made, coverage_tier="Core", window_months=12).expansion_pipeline == 110
+    assert one(made, coverage_tier="Growth", window_months=12).expansion_pipeline == 0
+
+
+# -- identities: a row that breaks one is refused
+
+
+@pytest.fixture(scope="module")
+def sound() -> dict[str, dict]:
+    accounts = [grown("Core", 90), grown("Growth", 140)]
+    kpis(
+        ["company_kpis"],
+        [T1],
+        billing_subscriptions=[row for rows, _ in accounts for row in rows],
+        segments=[row for _, rows in accounts for row in rows],
+    )
+    year = {"window_months": 12}
+    return {
+        "company": next(r for r in rows_of("company_kpis") if r["window_months"] == 12),
+        "tier": next(r for r in rows_of("tier_kpis") if year.items() <= r.items() and r["coverage_tier"] == "Core"),
+        "account": next(r for r in rows_of("account_periods") if r | {"account_id": "Core", **year} == r),
+    }
+
+
+@pytest.mark.parametrize(
+    ("column", "change", "rule"),
+    [
+        ("tiers_start_arr", 0.01, "tiers_sum_to_company"),
+        ("tiers_accounts", 1, "tiers_sum_to_company"),
+        ("tiers_fx_arr", -0.01, "tiers_sum_to_company"),
+        ("tiers_migrated_in_arr", 0.01, "migration_cancels"),
+        ("tiers_nrr", 1e-6, "tier_retention_is_company_retention"),
+        ("tiers_grr", 1e-6, "tier_retention_is_company_retention"),
+        ("segments_end_arr", 0.01, "segments_sum_to_company"),
+        ("segments_nrr", 1e-6, "segments_sum_to_company"),
+        ("arr", 0.01, "bridge_ends_at_arr"),
+    ],
+)
+def test_a_company_that_is_not_the_sum_of_its_tiers_is_refused(sound, column, change, rule):
+    row = sound["company"]
+    assert broken_rules(CompanyKpis, [row]) == set()
+    assert broken_rules(CompanyKpis, [row | {column: row[column] + change}]) == {rule}
+
+
+@pytest.mark.parametrize(
+    ("column", "change", "rules"),
+    [
+        ("churned_arr", 0.01, {"bridge_closes", "cohort_is_closed"}),
+        ("migrated_in_arr", 0.01, {"bridge_closes"}),
+        ("reactivated_accounts", 1, {"accounts_close"}),
+        ("churned_accounts", 1, {"cohort_adds_up"}),
+        ("grr", 0.2, {"gross_is_at_most_net"}),
+    ],
+)
+def test_a_tier_whose_bridge_does_not_close_is_refused(sound, column, change, rules):
+    row = sound["tier"]
+    assert broken_rules(TierKpis, [row]) == set()
+    assert broken_rules(TierKpis, [row | {column: row[column] + change}]) == rules
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"fx_arr": 0.01}, "bridge_closes"),
+        ({"retained_arr": 1080.01}, "gross_is_at_most_net"),
+        ({"end_tier": None}, "tier_where_revenue"),
+    ],
+)
+def test_an_account_whose_bridge_does_not_close_is_refused(sound, changes, rule):
+    row = sound["account"]
+    assert broken_rules(AccountPeriods, [row]) == set()
+    assert broken_rules(AccountPeriods, [row | changes]) == {rule}
+
+
+# -- policy
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: RetentionPolicy(windows_months=(12, 12, 3), low_n=10), "once"),
+        (lambda: RetentionPolicy(windows_months=(12, 1), low_n=10), "3 months"),
+        (lambda: Target(low=1.2, high=1.1), "below low"),
+        (lambda: Benchmark(low=2, high=1, source="x", year=2025), "below low"),
+        (lambda: HealthBandPolicy(healthy_from=40, watch_from=50), "overlap"),
+        (lambda: TargetPolicy(window_months=12, nrr={}, grr={"Core": Target(low=1.1)}), "never above 1"),
+    ],
+)
+def test_policy_errors_say_what_is_wrong(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_the_default_policy_has_the_targets_of_the_specification():
+    targets = POLICY.targets
+    assert {t: (v.low, v.high) for t, v in targets.nrr.items()} == {
+        "Strategic": (1.3, None),
+        "Growth": (1.1, 1.2),
+        "Core": (0.95, 1.0),
+    }
+    assert {t: v.low for t, v in targets.grr.items()} == {"Strategic": 0.95, "Growth": 0.95, "Core": 0.9}

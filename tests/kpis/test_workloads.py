@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import pytest
+
+from tests.kpis.world import kpis, one, pays, stands
+
+T1 = date(2025, 12, 31)
+LIVE = [pays("a", 100, date(2024, 1, 1)), pays("b", 50, date(2024, 1, 1))]
+CRM = [{"account_id": "a"}, {"account_id": "b"}]
+
+
+def logged(csm: str, account: str | None, hours: float, day: date = date(2025, 12, 10)):
+    entry = f"{csm}-{account}-{day}-{hours}"
+    return {"entry_id": entry, "csm_id": csm, "account_id": account, "worked_on": day, "hours": hours}
+
+
+def test_hours_and_the_productive_hours_behind_them():
+    """c works 30 h on a and 10 h on b; in December's 31 days 40 h a week are 40 / 7 x 31 x 0.75 x 0.85 = 112.9 h.
+    Three quarters of them stand behind a. d is not on the roster; hours of nobody's account are internal."""
+    made = kpis(
+        ["account_workloads", "tier_kpis", "company_kpis"],
+        [T1],
+        billing_subscriptions=LIVE,
+        crm_accounts=CRM,
+        segments=[stands("a", T1, "Strategic"), stands("b", T1, "Core")],
+        csm_roster=[
+            {"csm_id": "c", "weekly_hours": 40.0},
+            {"csm_id": "idle", "weekly_hours": 40.0, "starts_on": date(2025, 12, 25)},
+            {"csm_id": "gone", "weekly_hours": 40.0, "ends_on": date(2025, 11, 1)},
+        ],
+        csm_time_entries=[
+            logged("c", "a", 30),
+            logged("c", "b", 10),
+            logged("c", "b", 99, date(2025, 11, 30)),
+            logged("d", "b", 5),
+            logged("c", None, 20),
+        ],
+    )
+    available = 40 / 7 * 31 * 0.75 * 0.85
+    a = one(made["account_workloads"], account_id="a", window_months=1)
+    assert (a.csm_hours, a.rostered_csm_hours) == (30, 30)
+    assert a.productive_hours == pytest.approx(available * 0.75)
+    b = one(made["account_workloads"], account_id="b", window_months=1)
+    assert (b.csm_hours, b.rostered_csm_hours) == (15, 10)
+    strategic = one(made["tier_kpis"], coverage_tier="Strategic", window_months=1)
+    assert (strategic.csm_hours, strategic.utilisation) == (30, pytest.approx(40 / available))
+    growth = one(made["tier_kpis"], coverage_tier="Growth", window_months=1)
+    assert growth.csm_hours == 0
+    # The company has idle hours too: 7 days of another CSM.
+    company = one(made["company_kpis"], window_months=1)
+    assert company.csm_hours == 45
+    assert company.utilisation == pytest.approx(40 / (available + 40 / 7 * 7 * 0.75 * 0.85))
+
+
+def test_tickets_and_self_service_of_the_period():
+    """Three tickets in December and one on 30 November; nine sessions: 9 / 12 served themselves."""
+    tickets = [(f"t{i}", "a", datetime(2025, 12, i + 1, 12)) for i in range(3)]
+    tickets.append(("t9", "b", datetime(2025, 11, 30, 12)))
+    made = kpis(
+        ["tier_kpis"],
+        [T1],
+        billing_subscriptions=LIVE,
+        crm_accounts=CRM,
+        support_tickets=[{"ticket_id": t, "account_id": n, "opened_at": at} for t, n, at in tickets],
+        self_service_sessions=[
+            {"account_id": "a", "used_on": date(2025, 12, 5), "channel": "chatbot", "sessions": 9}
+        ],
+    )["tier_kpis"]
+    month = one(made, coverage_tier="unassigned", window_months=1)
+    assert (month.tickets, month.self_service_sessions, month.self_service_ratio) == (3, 9, 0.75)
+    assert one(made, coverage_tier="unassigned", window_months=3).tickets == 4
+    assert one(made, coverage_tier="Core", window_months=1).tickets == 0
+
+
+def test_without_extracts_load_is_unknown_not_zero():
+    row = one(
+        kpis(["tier_kpis"], [T1], billing_subscriptions=LIVE, crm_accounts=CRM)["tier_kpis"],
+        coverage_tier="unassigned",
+        window_months=12,
+    )
+    unknown = ["tickets", "self_service_ratio", "csm_hours", "utilisation", "expansion_pipeline", "cost_to_serve"]
+    assert row[unknown].isna().all()
