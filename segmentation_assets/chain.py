@@ -41,6 +41,10 @@ MODULES = (
     "kpis.efficiency",
     "kpis.retention",
     "kpis.migration",
+    "capacity.staffing",
+    "capacity.plan",
+    "capacity.leakage",
+    "capacity.assignments",
 )  # fmt: skip
 
 for _module in MODULES:
