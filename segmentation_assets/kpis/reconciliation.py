@@ -33,8 +33,8 @@ from segmentation_assets.warehouse.contracts import Snapshot, column, row_rule
 from segmentation_assets.warehouse.registry import Table, table
 
 INVOICE_KINDS = (
-    "agrees", "changed_in_the_year", "not_invoiced", "under_invoiced", "over_invoiced", "invoiced_without_subscription",
-    "unknown",
+    "agrees", "changed_in_the_year", "not_invoiced", "under_invoiced", "billed_in_advance", "over_invoiced",
+    "invoiced_without_subscription", "unknown",
 )  # fmt: skip
 BOOKING_KINDS = ("agrees", "growth_not_won", "won_not_subscribed", "unknown")
 
@@ -116,7 +116,8 @@ def arr_reconciliation(
     the exchange rates of as_of. ARR differs from the invoices of a year because subscriptions changed within it
     (explained_by_change) or because billing did (unexplained); the kind names the part above the policy's tolerance,
     billing first. Opportunities are held against the growth of ARR: won and not subscribed, or grown without a win.
-    An invoice paid up front for longer than a year shows as over-invoiced in the year of its issue.
+    More invoiced than subscribed, but not more than a year of the ARR in force, is billing in advance; beyond that it
+    is over-invoiced, as is an invoice for longer than a year in the year of its issue.
     """
     started = started_subscriptions(spine, billing_subscriptions, account_hierarchy)
     # `priced` values at the spine's comparison day too, which it calls day_12m_ago: here all is at as_of's rates.
@@ -189,9 +190,11 @@ def _columns(rows: ir.Table, policy: ReconciliationPolicy) -> ir.Table:
         growth_less_won=(growth - rows.won_12m).round(_CENTS),
     )
 
-    def differs(difference: ir.FloatingValue, *amounts: ir.FloatingValue) -> ir.BooleanValue:
-        tolerance = ibis.greatest(ibis.greatest(*amounts) * policy.tolerance_share, policy.tolerance_amount)
-        return difference.abs() > tolerance
+    def tolerance(amount: ir.FloatingValue) -> ir.FloatingValue:
+        return ibis.greatest(amount * policy.tolerance_share, policy.tolerance_amount)
+
+    def differs(difference: ir.FloatingValue, one: ir.FloatingValue, other: ir.FloatingValue) -> ir.BooleanValue:
+        return difference.abs() > tolerance(ibis.greatest(one, other))
 
     is_billing = differs(rows.unexplained, rows.subscribed_12m, rows.invoiced_12m)
     is_booking = differs(rows.growth_less_won, rows.arr, rows.won_12m)
@@ -201,6 +204,7 @@ def _columns(rows: ir.Table, policy: ReconciliationPolicy) -> ir.Table:
             (is_billing & (rows.subscribed_12m == 0), "invoiced_without_subscription"),
             (is_billing & (rows.invoiced_12m == 0), "not_invoiced"),
             (is_billing & (rows.unexplained > 0), "under_invoiced"),
+            (is_billing & (rows.invoiced_12m <= rows.arr + tolerance(rows.arr)), "billed_in_advance"),
             (is_billing, "over_invoiced"),
             (differs(rows.explained_by_change, rows.arr, rows.subscribed_12m), "changed_in_the_year"),
             else_="agrees",
