@@ -162,10 +162,10 @@ def _groups(revenue: ir.Table, hierarchy: ir.Table) -> ir.Table:
     rows = rows.mutate(top_account_id=rows.top_account_id.fill_null(rows.account_id))
     had_revenue = rows.arr_12m_ago > 0
     sums = rows.group_by("as_of", "top_account_id").aggregate(
-        parent_arr=rows.arr.sum(),
+        parent_arr=rows.arr.sum().round(2),
         parent_accounts=rows.is_live.sum(),
-        start=rows.arr_12m_ago.sum(where=had_revenue),
-        end=rows.arr_at_rate_12m_ago.sum(where=had_revenue),
+        start=rows.arr_12m_ago.sum(where=had_revenue).round(2),
+        end=rows.arr_at_rate_12m_ago.sum(where=had_revenue).round(2),
     )
     return (
         rows.select(*_KEY, "top_account_id")

@@ -22,6 +22,7 @@ from segmentation_assets.warehouse.registry import Table, table
 _KEY = ("as_of", "account_id")
 _DAYS_PER_MONTH = 365.25 / 12
 _MONTHS_PER_YEAR = 12
+_FINE = 6  # decimals of money that is not shown: enough that twelve times it are right to the cent
 _CENTS = 2  # decimals of money; differences below half a cent are the rounding of sums, not prices
 
 
@@ -394,7 +395,7 @@ def _columns(rows: ir.Table) -> ir.Table:
         "first_paid_on",
         "last_expansion_on",
         arr=arr,
-        mrr=ibis.ifelse(is_paying, rows.amount_now, 0.0),
+        mrr=ibis.ifelse(is_paying, rows.amount_now.round(_FINE), 0.0),
         products=ibis.ifelse(is_paying, ibis.greatest(rows.products.fill_null(0), 1), 0),
         regions=rows.regions.fill_null(0),
         arr_12m_ago=then,
@@ -410,7 +411,9 @@ def _columns(rows: ir.Table) -> ir.Table:
         mean_days_late=_if_all(rows.due > 0, rows.days_late_in_all.fill_null(0) / late.nullif(0)).fill_null(
             _if_all(rows.due > 0, ibis.literal(0.0))
         ),
-        overdue_amount=_if_all(is_known & (rows.owed_unpriced.fill_null(0) == 0), rows.owed.fill_null(0.0)),
+        overdue_amount=_if_all(
+            is_known & (rows.owed_unpriced.fill_null(0) == 0), rows.owed.fill_null(0.0).round(_CENTS)
+        ),
         overdue_days=_if_all(is_known, rows.overdue_days.fill_null(0)),
         is_live=arr > 0,
         churned_on=ibis.ifelse(is_paying, ibis.null("date"), rows.last_until),

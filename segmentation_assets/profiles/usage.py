@@ -30,6 +30,8 @@ from segmentation_assets.warehouse.registry import Table, table
 
 _KEY = ("as_of", "account_id")
 _SATURDAY = 5  # Monday is 0
+_MILLISECONDS = 60_000  # of a minute. Sums of whole numbers are the same in whatever order an engine adds
+_PARTS = 10**12  # of a share, for the same reason
 _LOOK_BACK = FromPolicy(UsagePolicy, lambda policy: last(policy.look_back_days))
 
 
@@ -194,10 +196,14 @@ def usage_days(product_usage: Table[ProductUsage]) -> Table[UsageDays]:
     rows = product_usage.group_by("usage_date", "account_id", "user_id").aggregate(
         events=product_usage.event_count.sum(),
         sessions=product_usage.session_count.sum(),
-        minutes=product_usage.session_minutes.sum(),
+        minutes=_whole(product_usage.session_minutes * _MILLISECONDS).sum() / _MILLISECONDS,
         errors=product_usage.error_count.sum(),
     )
     return rows.filter((rows.events > 0) | (rows.sessions > 0).fill_null(False))
+
+
+def _whole(value: ir.NumericValue) -> ir.IntegerValue:
+    return value.round().cast("int64")
 
 
 @table(group="profiles", reads={"usage_days": _LOOK_BACK})
@@ -313,15 +319,24 @@ def _users(usage_days: ir.Table, spans: ir.Table, product_users: ir.Table, usage
     """Sums per as_of, account and user that counts, over both windows, in one pass over the usage days.
 
     `days_back`, and `days` and `days_prior` cut out of it, are sets of bits, bit n = active n days before the end of
-    the window: the union over an account's users gives its active days. `seat_days` sums 1 / seats in force over the
+    the window: the union over an account's users gives its active days. `seat_parts` sums 1 / seats in force over the
     user's days.
     """
-    rows = usage_days.rename(used_by="account_id").join(
+    days = usage_days.select(
+        "usage_date",
+        "user_id",
+        "events",
+        "sessions",
+        "errors",
+        used_by="account_id",
+        milliseconds=_whole(usage_days.minutes * _MILLISECONDS),
+    )
+    rows = days.join(
         spans,
         [
-            ibis._.used_by == spans.raw_account_id,
-            usage_days.usage_date >= spans.day,
-            usage_days.usage_date < spans.until,
+            days.used_by == spans.raw_account_id,
+            days.usage_date >= spans.day,
+            days.usage_date < spans.until,
         ],
     )
     in_window = rows.usage_date >= rows.window_start
@@ -330,12 +345,13 @@ def _users(usage_days: ir.Table, spans: ir.Table, product_users: ir.Table, usage
     # cases rather than aggregate filters: a fifth less time in the widest step of the chain
     sums = {
         f"{name}{suffix}": _if_all(where, rows[name]).sum()
-        for name in ("events", "sessions", "minutes")
+        for name in ("events", "sessions", "milliseconds")
         for suffix, where in (("", in_window), ("_prior", is_prior))
     }
     users = rows.group_by(*_KEY, "user_id").aggregate(
         days_back=bit.bit_or(),
-        seat_days=_if_all(in_window, 1.0 / rows.seats.nullif(0)).sum(),  # days without seats do not count
+        # days without seats do not count
+        seat_parts=_if_all(in_window, _whole(float(_PARTS) / rows.seats.nullif(0))).sum(),
         errors=_if_all(in_window, rows.errors).sum(),
         **sums,
     )
@@ -380,19 +396,21 @@ def _account_sums(users: ir.Table, accounts: ir.Table, usage: UsagePolicy) -> ir
         active_days=_bits(rows.days),
         active_in_month=(rows.days_back & ((ibis.literal(1, "int64") << rows.days_of_month) - 1)) > 0,
     )
-    both = {n: rows[n].sum() for name in ("events", "sessions", "minutes") for n in (name, f"{name}_prior")}
+    sums = {n: rows[n].sum() for name in ("events", "sessions") for n in (name, f"{name}_prior")}
     return rows.group_by(*_KEY).aggregate(
         mau=(rows.days > 0).sum(),
         was_active=(rows.days_prior > 0).sum(),
         wau=((rows.days & (2**usage.week_days - 1)) > 0).sum(),
         mau_calendar_month=rows.active_in_month.sum(),
         user_days=rows.active_days.sum(),
-        seat_days=rows.seat_days.sum(),
+        seat_days=rows.seat_parts.sum() / _PARTS,
         days=rows.days.bit_or(),
         power_users=(rows.active_days >= usage.power_user_days).sum(),
         errors=rows.errors.sum(),
         top_events=rows.events.max(),
-        **both,
+        minutes=rows.milliseconds.sum() / _MILLISECONDS,
+        minutes_prior=rows.milliseconds_prior.sum() / _MILLISECONDS,
+        **sums,
     )
 
 

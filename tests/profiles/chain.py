@@ -50,7 +50,8 @@ def frame_of(table: str, rows: Mapping[str, Rows], days: Sequence[date], policy:
         if CATALOGUE[name].is_extract or name in rows:
             BACKEND.create_table(name, given(contract, rows.get(name, ())).to_pyarrow(), overwrite=True)
         else:
-            BACKEND.raw_sql(f'CREATE OR REPLACE TABLE "{name}" AS {_sql(name, policy.model_dump_json())}')
+            BACKEND.create_table(name, schema=ibis_schema(contract), overwrite=True)
+            BACKEND.raw_sql(f'INSERT INTO "{name}" BY NAME {_sql(name, policy.model_dump_json())}')
             _hold_to_contract(name, contract)
     return BACKEND.table(table).execute().drop(columns="policy_hash", errors="ignore")
 
