@@ -447,6 +447,30 @@ def explain(home: Path, account: str, as_of: str | None, policy: Path | None, fo
         print_explanation(Console(), told)
 
 
+@main.command()
+@click.argument("file", type=_FILE)
+@_policy_option
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.pass_obj
+def scenario(home: Path, file: Path, policy: Path | None, form: str) -> None:
+    """Compute the coverage business case in FILE, and say which of its stated figures hold."""
+    settings = _settings(home, policy=policy)
+    from segmentation_assets.capacity.scenario import ScenarioError, audit, read_scenario
+    from segmentation_assets.policy.model import load_policy
+    from segmentation_assets.terminal.scenario import print_audit
+
+    with _reasons():
+        chosen = load_policy(settings.policy)
+        try:
+            case = audit(read_scenario(file), chosen.coverage, chosen.scenario)
+        except ScenarioError as error:
+            raise Failed(str(error)) from None
+    if form == "json":
+        click.echo(json.dumps(case.to_dict(), indent=1, ensure_ascii=False))
+    else:
+        print_audit(Console(), case)
+
+
 # -- Dagster's own screens
 
 

@@ -19,17 +19,22 @@ from segmentation_assets.settings import find_home
 from segmentation_assets.terminal.formats import print_table
 
 _MOST_MOVES = 5
+_BESIDE = ("segment_moves", "tier_kpis", "capacity_plan")
+_MARKS = {"met": " ✓", "missed": " ✗"}
 
 
 def print_summary(console: Console, home: Path, as_of: date) -> None:
     """Segments × tiers, and the moves of the week that ends with `as_of`. Raises NotPublished without segments."""
     tables: dict[str, date | str | None] = {"segments": as_of}
-    if _has(home, "segment_moves", as_of):
-        tables["segment_moves"] = as_of
+    tables |= {name: as_of for name in _BESIDE if _has(home, name, as_of)}
     with open_tables(tables, home) as connection:
         _print_matrix(console, connection, as_of)
         if "segment_moves" in tables:
             _print_moves(console, connection)
+        if "tier_kpis" in tables:
+            _print_kpis(console, connection)
+        if "capacity_plan" in tables:
+            _print_capacity(console, connection)
         _print_where(console, home, connection)
 
 
@@ -84,6 +89,65 @@ def _print_moves(console: Console, connection: duckdb.DuckDBPyConnection) -> Non
     console.print(f"Moves since the last Monday: {listed}")
     for account, kind, before, after, _, _, why in rows[:_MOST_MOVES]:
         console.print(f"  {account} {kind} {before} → {after}: {escape(why)}", highlight=False)
+
+
+def _print_kpis(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
+    months, start = connection.execute("SELECT max(window_months), min(starts_on) FROM tier_kpis").fetchall()[0]
+    rows = connection.execute(
+        "SELECT coverage_tier, start_accounts, start_arr, nrr, nrr_target, nrr_status, grr, grr_target, grr_status, "
+        "logo_retention, expansion_rate, cost_share_of_arr, nrr_low_n FROM tier_kpis WHERE window_months = ? "
+        "AND start_accounts > 0 ORDER BY start_arr / start_accounts DESC",
+        [months],
+    ).fetchall()
+    if not rows:
+        console.print(f"\nNo tier had accounts {months} months ago: retention is not known yet.")
+        return
+    body = [
+        [
+            tier + (" (few)" if low_n else ""), f"{accounts:,} · {arr / 1000:,.0f}",
+            _share(nrr) + _aim(nrr_target, nrr_status), _share(grr) + _aim(grr_target, grr_status),
+            _share(logos), _share(expanded), _share(cost),
+        ]
+        for tier, accounts, arr, nrr, nrr_target, nrr_status, grr, grr_target, grr_status, logos, expanded, cost, low_n
+        in rows
+    ]  # fmt: skip
+    header = [
+        "tier at the start",
+        "accounts · ARR",
+        "NRR (target)",
+        "GRR (target)",
+        "logos kept",
+        "expanded",
+        "cost/ARR",
+    ]
+    print_table(console, header, body, title=f"{months} months from {start}, by the tier at the start")
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
+
+
+def _aim(target: float | None, status: str) -> str:
+    return "" if target is None else f" ({target:.0%}{_MARKS.get(status, '')})"
+
+
+def _print_capacity(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
+    rows = connection.execute(
+        "SELECT coverage_tier, accounts, fte_by_ratio, fte_by_hours, available_fte, gap_fte, planned_utilisation, "
+        "advice FROM capacity_plan ORDER BY arr / greatest(accounts, 1) DESC"
+    ).fetchall()
+    body = [
+        [tier, f"{accounts:,}", *(_people(x) for x in figures[:4]), _share(figures[4])]
+        for tier, accounts, *figures, _ in rows
+    ]
+    header = ["tier", "accounts", "FTE by ratio", "by hours", "there", "gap", "utilisation"]
+    print_table(console, header, body, title="Customer success capacity")
+    for tier, *_, advice in rows:
+        console.print(f"  {tier}: {escape(advice)}", highlight=False)
+
+
+def _people(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.1f}"
 
 
 def _print_where(console: Console, home: Path, connection: duckdb.DuckDBPyConnection) -> None:

@@ -33,6 +33,7 @@ else:
     Day = pandas_engine.Date
     Moment = pandas_engine.DateTime
 
+_STAMP = "policy_hash"
 _IBIS_TYPES: Mapping[str, dt.DataType] = {
     "str": dt.string,
     "float64": dt.float64,
@@ -88,7 +89,7 @@ def schema_of(contract: type[Contract]) -> pa.DataFrameSchema:
 
 @cache
 def ibis_schema(contract: type[Contract]) -> ibis.Schema:
-    """Column names and types of a contract, in order.
+    """Column names and types of a contract: the key first, then as declared, `policy_hash` last.
 
     Raises TypeError for a column type that no engine here stores.
     """
@@ -98,7 +99,9 @@ def ibis_schema(contract: type[Contract]) -> ibis.Schema:
         if text not in _IBIS_TYPES:
             raise TypeError(f"{contract.__name__}.{name}: type {text} has no storage type; use {list(_IBIS_TYPES)}")
         types[name] = _IBIS_TYPES[text]
-    return ibis.schema(types)
+    key = [name for name in key_of(contract) if name in types]
+    order = [*key, *(n for n in types if n not in key and n != _STAMP), *([_STAMP] if _STAMP in types else [])]
+    return ibis.schema({name: types[name] for name in order})
 
 
 def key_of(contract: type[Contract]) -> tuple[str, ...]:
