@@ -433,7 +433,7 @@ class _Run:
         if contested:
             good += f" UNION ALL SELECT {names} FROM {_SUSPECTS} WHERE keep"
         engine.connection.execute(f"CREATE OR REPLACE TEMP VIEW landing_good AS {good}")
-        made = engine.write(engine.backend.table("landing_good"), folder, "usage_date", _STAND_IN)
+        made = engine.write("SELECT * FROM landing_good", folder, "usage_date", _STAND_IN)
         files = {str(day): path for day, path in made.items()}
         if rows_in(files.values()) != sum(f.published for f in facts.values()):
             raise OSError(f"{self.spec.name}: {rows_in(files.values())} rows written, not as many as counted")
