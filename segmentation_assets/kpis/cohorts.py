@@ -48,7 +48,9 @@ class CohortRetention(Snapshot):
     """What is left of each signup cohort at the end of each quarter. Key: as_of, signup_quarter, age_quarters."""
 
     signup_quarter: Day = column("First day of the quarter in which the accounts first paid.")
-    age_quarters: Integer = column("Quarters since its end; 0 = the end of the signup quarter.", unit="quarters", ge=0)
+    age_quarters: Integer = column(
+        "Quarters since its end; 0 = the end of the signup quarter.", unit="quarters", ge=0
+    )
     observed_on: Day = column("The quarter end that the row is about.")
     accounts: Integer = column("The cohort: accounts that paid at the end of their signup quarter.", ge=1)
     start_arr: float = column("Their ARR then.", unit=_ARR, ge=0)
@@ -62,9 +64,13 @@ class CohortRetention(Snapshot):
     logo_retention: float = column("retained_accounts / accounts.", unit="share", ge=0, le=1)
     expansion_rate: float = column("expanded_accounts / accounts, lost ones included.", unit="share", ge=0, le=1)
     low_n: Flag = column("Fewer accounts than `retention.low_n`.")
-    usage_accounts: Integer = column("Accounts whose usage at observed_on is known; null: see the reason.", nullable=True)
+    usage_accounts: Integer = column(
+        "Accounts whose usage at observed_on is known; null: see the reason.", nullable=True
+    )
     active_share: float = column("Of them, accounts in active use.", unit="share", nullable=True, ge=0, le=1)
-    seat_activity: float = column("Mean active users / licensed seats over 28 days.", unit="ratio", nullable=True, ge=0)
+    seat_activity: float = column(
+        "Mean active users / licensed seats over 28 days.", unit="ratio", nullable=True, ge=0
+    )
     usage_reason: str = column(
         "Why usage is not told: not_kept (too long ago to look back), no_usage (none known); null: it is.",
         nullable=True,
@@ -110,7 +116,7 @@ def cohort_retention(
     signup quarter: accounts that paid and left inside it are in none. Exchange rates are those of that day. Only
     quarters over by as_of are told. Usage is told for the policy's last quarter ends.
     """
-    accounts = _cohort_accounts(account_revenue, spine, policy)
+    accounts = _cohort_accounts(account_revenue, spine)
     started = started_subscriptions(spine, billing_subscriptions, account_hierarchy)
     steps = revenue_steps(_priced_at_start(started, accounts, fx_rates, company), company)
     rows = _observed(accounts, steps, policy)
@@ -133,7 +139,7 @@ def _end(quarter: ir.IntegerValue) -> ir.DateValue:
     return (_start(quarter + 1) - _DAY).cast("timestamp").cast("date")
 
 
-def _cohort_accounts(revenue: ir.Table, spine: ir.Table, policy: CohortPolicy) -> ir.Table:
+def _cohort_accounts(revenue: ir.Table, spine: ir.Table) -> ir.Table:
     """Accounts whose signup quarter is over: its number, its end, and the last quarter that is over at as_of."""
     rows = revenue.filter(revenue.first_paid_on.notnull()).semi_join(spine, "as_of").select(*_KEY, "first_paid_on")
     following = (rows.as_of + _DAY).cast("timestamp").cast("date")
@@ -142,9 +148,7 @@ def _cohort_accounts(revenue: ir.Table, spine: ir.Table, policy: CohortPolicy) -
     return rows.mutate(signup_end=_end(rows.signup)).drop("first_paid_on")
 
 
-def _priced_at_start(
-    started: ir.Table, accounts: ir.Table, fx_rates: ir.Table, company: CompanyPolicy
-) -> ir.Table:
+def _priced_at_start(started: ir.Table, accounts: ir.Table, fx_rates: ir.Table, company: CompanyPolicy) -> ir.Table:
     """Subscriptions with their amount at the exchange rate of the end of the account's signup quarter."""
     days = accounts.select("as_of", "signup_end").distinct()
     known_rates = known(fx_rates, days, "signup_end")
@@ -190,9 +194,7 @@ def _with_usage(rows: ir.Table, account_usage: ir.Table, policy: CohortPolicy) -
     )
     is_kept = rows.signup + rows.age_quarters > rows.last - policy.usage_quarters
     rows = rows.mutate(is_kept=is_kept)
-    return rows.left_join(
-        usage, [rows.is_kept, rows.observed_on == usage.used_on, rows.account_id == usage.used_by]
-    )
+    return rows.left_join(usage, [rows.is_kept, rows.observed_on == usage.used_on, rows.account_id == usage.used_by])
 
 
 def _columns(rows: ir.Table, low_n: int) -> ir.Table:

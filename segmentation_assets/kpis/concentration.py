@@ -38,7 +38,9 @@ class Concentration(Snapshot):
     top_arr_share: float = column("top_arr / arr.", unit="share", ge=0, le=1)
     top_arr_share_benchmark_low: float = column("What other companies have, lower end.", unit="share")
     top_arr_share_benchmark_high: float = column("Upper end.", unit="share")
-    whitespace: float = column("ARR within reach and not sold; null: known of no account.", unit=_ARR, nullable=True, ge=0)
+    whitespace: float = column(
+        "ARR within reach and not sold; null: known of no account.", unit=_ARR, nullable=True, ge=0
+    )
     top_whitespace_share: float = column(
         "The top accounts' share of it; null: there is none.", unit="share", nullable=True, ge=0, le=1
     )

@@ -1,7 +1,7 @@
 """What every customer success manager's accounts did.
 
-Here: `csm_performance`, what a compensation plan would read. Not here: hours and load (`workloads`, `capacity`), or who
-should cover whom.
+Here: `csm_performance`, what a compensation plan would read. Not here: hours and load (`workloads`, `capacity`), or
+who should cover whom.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ class CsmPerformance(Snapshot):
     team: str = column("Team on the roster.", nullable=True)
     accounts: Integer = column("Live accounts covered at as_of.", ge=0)
     arr: float = column("Their ARR.", unit=_ARR, ge=0)
-    start_accounts: Integer = column("Accounts with ARR covered twelve months before: what the ratios are about.", ge=0)
+    start_accounts: Integer = column(
+        "Accounts with ARR covered twelve months before: what the ratios are about.", ge=0
+    )
     start_arr: float = column("Their ARR then.", unit=_ARR, ge=0)
     cohort_end_arr: float = column("The same accounts' ARR at as_of, whoever covers them now.", unit=_ARR, ge=0)
     retained_arr: float = column("Sum of each account's smaller one of both.", unit=_ARR, ge=0)
@@ -60,12 +62,8 @@ class CsmPerformance(Snapshot):
     peer_expansion: float = column(
         "expansion_arr / start_arr of all other CSMs together.", unit="ratio", nullable=True, ge=0
     )
-    expansion_vs_peers: float = column(
-        "expansion_arr_rate / peer_expansion.", unit="ratio", nullable=True, ge=0
-    )
-    rank: Integer = column(
-        "Place by weighted NRR, 1 is best; among CSMs without a low-n flag.", nullable=True, ge=1
-    )
+    expansion_vs_peers: float = column("expansion_arr_rate / peer_expansion.", unit="ratio", nullable=True, ge=0)
+    rank: Integer = column("Place by weighted NRR, 1 is best; among CSMs without a low-n flag.", nullable=True, ge=1)
     is_best: Flag = column("The first place.")
     best_vs_peers_benchmark_low: float = column("What the best CSM reaches against peers, lower end.", unit="ratio")
     best_vs_peers_benchmark_high: float = column("Upper end.", unit="ratio")
@@ -107,8 +105,10 @@ def csm_performance(
     tiers more, as the policy says. Peers are all other CSMs together; accounts nobody covers are no peer.
     """
     covered = segments.select("as_of", "account_id", csm_id=segments.csm_id.fill_null(UNASSIGNED), arr="arr")
-    now = covered.semi_join(spine, "as_of").group_by(*_CSM).aggregate(
-        accounts_now=ibis._.count(), arr_now=ibis._.arr.sum().round(_CENTS)
+    now = (
+        covered.semi_join(spine, "as_of")
+        .group_by(*_CSM)
+        .aggregate(accounts_now=ibis._.count(), arr_now=ibis._.arr.sum().round(_CENTS))
     )
     then = _cohort(account_periods, covered, spine, policy)
     both = now.select(*_CSM).union(then.select(*_CSM), distinct=True)

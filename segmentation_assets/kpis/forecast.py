@@ -1,7 +1,7 @@
 """What comes up for renewal, and what is likely to be left of it.
 
-Here: `renewal_forecast`, by quarter, tier and CSM. Not here: the probability that one account leaves (`scores.churn`),
-or what renewed in the past (`retention`).
+Here: `renewal_forecast`, by quarter, tier and CSM. Not here: the probability that one account leaves
+(`scores.churn`), or what renewed in the past (`retention`).
 """
 
 from __future__ import annotations
@@ -40,11 +40,15 @@ class RenewalForecast(Snapshot):
     csm_id: str = column("CSM at as_of; unassigned: has none.")
     accounts: Integer = column("Live accounts that renew in the quarter, after as_of.", ge=1)
     low_n: Flag = column("Fewer accounts than `retention.low_n`.")
-    accounts_without_risk: Integer = column("Of them, accounts whose churn risk is not known: counted as staying.", ge=0)
+    accounts_without_risk: Integer = column(
+        "Of them, accounts whose churn risk is not known: counted as staying.", ge=0
+    )
     arr_due: float = column("Their whole ARR.", unit=_ARR, ge=0)
     arr_at_risk: float = column("Sum of ARR x probability of churn over the quarter.", unit=_ARR, ge=0)
     expected_accounts_lost: float = column("Sum of those probabilities.", unit="accounts", ge=0)
-    expected_grr_of_churn: float = column("1 - arr_at_risk / arr_due: losses by churn alone.", unit="ratio", ge=0, le=1)
+    expected_grr_of_churn: float = column(
+        "1 - arr_at_risk / arr_due: losses by churn alone.", unit="ratio", ge=0, le=1
+    )
     growth_of_retained: float = column(
         "ARR now / before of the accounts kept over the last twelve months.", unit="ratio", nullable=True, ge=0
     )
@@ -61,7 +65,8 @@ class RenewalForecast(Snapshot):
     )
     expected_nrr_high: float = column("Upper end: at most everybody stays.", unit="ratio", nullable=True, ge=0)
     reason: str = column(
-        "Why there is no expected NRR: no_history (nobody had ARR twelve months before); null: there is.", nullable=True
+        "Why there is no expected NRR: no_history (nobody had ARR twelve months before); null: there is.",
+        nullable=True,
     )
 
     @row_rule

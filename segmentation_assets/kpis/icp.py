@@ -1,7 +1,7 @@
 """What customers that expand, and customers that leave, have in common.
 
-Here: `icp_insights`, one trait at a time. Not here: points for traits (`scores.firmographic`, `scores.technographic`),
-or how well scores predict.
+Here: `icp_insights`, one trait at a time. Not here: points for traits (`scores.firmographic`,
+`scores.technographic`), or how well scores predict.
 """
 
 from __future__ import annotations

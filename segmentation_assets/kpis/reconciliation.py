@@ -77,9 +77,7 @@ class ArrReconciliation(Snapshot):
     )
     unexplained: float = column("subscribed_12m - invoiced_12m: billing.", unit=_ARR, nullable=True)
     invoice_kind: str = column("What explains arr_less_invoiced.", isin=INVOICE_KINDS)
-    growth_less_won: float = column(
-        "Growth of ARR in the year, at least 0, less won_12m.", unit=_ARR, nullable=True
-    )
+    growth_less_won: float = column("Growth of ARR in the year, at least 0, less won_12m.", unit=_ARR, nullable=True)
     booking_kind: str = column("What explains growth_less_won.", isin=BOOKING_KINDS)
 
     @row_rule
@@ -175,9 +173,9 @@ def _won(spine: ir.Table, opportunities: ir.Table, hierarchy: ir.Table) -> ir.Ta
 
 
 def _columns(rows: ir.Table, policy: ReconciliationPolicy) -> ir.Table:
-    money = {
-        name: rows[name].fill_null(0.0).round(_CENTS) for name in ("arr", "arr_12m_ago", "subscribed_12m")
-    } | {name: rows[name].round(_CENTS) for name in ("invoiced_12m", "won_12m")}
+    money = {name: rows[name].fill_null(0.0).round(_CENTS) for name in ("arr", "arr_12m_ago", "subscribed_12m")} | {
+        name: rows[name].round(_CENTS) for name in ("invoiced_12m", "won_12m")
+    }
     rows = rows.mutate(subscribed_share=rows.subscribed_share.fill_null(0.0).clip(upper=1.0), **money)
     happened = (rows.invoiced_12m > 0).fill_null(False) | (rows.won_12m > 0).fill_null(False)
     rows = rows.filter((rows.arr > 0) | (rows.arr_12m_ago > 0) | (rows.subscribed_12m > 0) | happened)

@@ -71,7 +71,8 @@ class CsmPolicy(Section):
     def _all_tiers(cls, value: dict[Tier, float]) -> dict[Tier, float]:
         missing = [tier for tier in TIERS if tier not in value]
         if missing or not any(value.values()):
-            raise ValueError(f"every tier needs a weight, at least one above 0; missing: {', '.join(missing) or 'none'}")
+            lacks = ", ".join(missing) or "none"
+            raise ValueError(f"every tier needs a weight, at least one above 0; missing: {lacks}")
         return value
 
 

@@ -1,0 +1,319 @@
+"""How good the data is that everything rests on.
+
+Here: `data_quality`, one score per extract. Not here: which rows were refused and why (`quarantine`), or how complete
+one account's data is (`data_completeness` of `account_profiles`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.extracts.contracts import (
+    EXTRACTS,
+    HISTORY_COLUMNS,
+    BillingInvoices,
+    BillingSubscriptions,
+    CrmAccounts,
+    CsmRoster,
+    CsmTimeEntries,
+    CustomDevelopment,
+    ExternalSignals,
+    FxRates,
+    GtmSpend,
+    Interactions,
+    Leads,
+    MarketingEngagement,
+    Opportunities,
+    ProductFeatures,
+    ProductUsage,
+    ProductUsers,
+    Quarantine,
+    SelfServiceSessions,
+    SuccessGoals,
+    SupportTickets,
+    Surveys,
+    TechnologyInstalls,
+)
+from segmentation_assets.kpis.calendar import values
+from segmentation_assets.policy.insights import DataQualityPolicy
+from segmentation_assets.policy.profiles import UsagePolicy
+from segmentation_assets.warehouse.as_of import FromPolicy, Spine, last
+from segmentation_assets.warehouse.contracts import (
+    Contract,
+    Day,
+    Flag,
+    Integer,
+    Snapshot,
+    column,
+    row_rule,
+    schema_of,
+)
+from segmentation_assets.warehouse.registry import Table, table
+
+REASONS = ("no_rows", "undated")
+_KEY = ("as_of", "extract")
+_USAGE = "product_usage"
+_NAMES = tuple(spec.name for spec in EXTRACTS)
+
+# The column that says how new a row is; extracts that are not here tell it by the date of their drop.
+_DATED: Mapping[str, str] = {
+    "billing_subscriptions": "start_date",
+    "billing_invoices": "issued_on",
+    "fx_rates": "valid_from",
+    "product_users": "created_on",
+    "support_tickets": "opened_at",
+    "self_service_sessions": "used_on",
+    "marketing_engagement": "engaged_on",
+    "interactions": "occurred_on",
+    "surveys": "sent_on",
+    "technology_installs": "first_seen",
+    "external_signals": "observed_on",
+    "success_goals": "set_on",
+    "opportunities": "created_on",
+    "csm_time_entries": "worked_on",
+    "custom_development": "worked_on",
+    "gtm_spend": "month",
+    "leads": "created_on",
+}
+
+
+class DataQuality(Snapshot):
+    """Completeness, freshness and refused rows of an extract. Key: as_of, extract; always all extracts."""
+
+    extract: str = column("Extract.", isin=_NAMES)
+    row_count: Integer = column("Rows known, and dated, by as_of; of product_usage, those of the look-back.", ge=0)
+    completeness: float = column(
+        "Share of the cells of optional columns that are filled, without columns where nothing is a fact; null: no "
+        "rows or no such column.",
+        unit="share",
+        nullable=True,
+        ge=0,
+        le=1,
+    )
+    newest_on: Day = column("Date of the newest row (of the newest drop where rows have none).", nullable=True)
+    age_days: Integer = column("Days from newest_on to as_of.", unit="days", nullable=True, ge=0)
+    max_age_days: Integer = column("Up to this age the extract is fresh.", unit="days", ge=1)
+    is_stale: Flag = column("Older than that; null: the age is not known.", nullable=True)
+    quarantined_rows: Integer = column("Different rows refused by as_of (of product_usage, in the look-back).", ge=0)
+    landed_rows: Integer = column(
+        "Rows taken in by as_of, those replaced since included (of product_usage, row_count).", ge=0
+    )
+    quarantined_share: float = column(
+        "quarantined_rows / (landed_rows + quarantined_rows).", unit="share", nullable=True, ge=0, le=1
+    )
+    completeness_score: float = column("completeness x 100.", unit="score", nullable=True, ge=0, le=100)
+    freshness_score: float = column(
+        "100 up to max_age_days, then max_age_days / age_days x 100.", unit="score", nullable=True, ge=0, le=100
+    )
+    validity_score: float = column(
+        "100 without refused rows, falling to 0 at the policy's worst share.",
+        unit="score",
+        nullable=True,
+        ge=0,
+        le=100,
+    )
+    quality_score: float = column(
+        "Weighted mean of the three, of those that are known; null: no rows.",
+        unit="score",
+        nullable=True,
+        ge=0,
+        le=100,
+    )
+    reason: str = column(
+        "What is not known: no_rows (nothing delivered by as_of), undated (nothing tells the age); null: all is.",
+        nullable=True,
+        isin=REASONS,
+    )
+
+    @row_rule
+    def scored_where_rows(cls, t: ir.Table) -> ir.BooleanValue:
+        """An extract has a score just where it has rows."""
+        return (t.row_count > 0) == t.quality_score.notnull()
+
+    class Config:
+        unique = list(_KEY)
+
+
+@table(group="kpis", reads={_USAGE: FromPolicy(UsagePolicy, lambda policy: last(policy.look_back_days))})
+def data_quality(
+    spine: Table[Spine],
+    crm_accounts: Table[CrmAccounts],
+    billing_subscriptions: Table[BillingSubscriptions],
+    billing_invoices: Table[BillingInvoices],
+    fx_rates: Table[FxRates],
+    product_users: Table[ProductUsers],
+    product_usage: Table[ProductUsage],
+    product_features: Table[ProductFeatures],
+    support_tickets: Table[SupportTickets],
+    self_service_sessions: Table[SelfServiceSessions],
+    marketing_engagement: Table[MarketingEngagement],
+    interactions: Table[Interactions],
+    surveys: Table[Surveys],
+    technology_installs: Table[TechnologyInstalls],
+    external_signals: Table[ExternalSignals],
+    success_goals: Table[SuccessGoals],
+    opportunities: Table[Opportunities],
+    csm_roster: Table[CsmRoster],
+    csm_time_entries: Table[CsmTimeEntries],
+    custom_development: Table[CustomDevelopment],
+    gtm_spend: Table[GtmSpend],
+    leads: Table[Leads],
+    quarantine: Table[Quarantine],
+    policy: DataQualityPolicy,
+    usage: UsagePolicy,
+) -> Table[DataQuality]:
+    """How complete, how fresh and how clean is each extract? One score.
+
+    One row per as_of and extract, also for those that nobody delivers (no score). Rows count as known, and dated, by
+    as_of. Completeness leaves out the columns where nothing is a fact, such as the end of an open subscription.
+    """
+    extracts = {
+        "crm_accounts": crm_accounts,
+        "billing_subscriptions": billing_subscriptions,
+        "billing_invoices": billing_invoices,
+        "fx_rates": fx_rates,
+        "product_users": product_users,
+        "product_features": product_features,
+        "support_tickets": support_tickets,
+        "self_service_sessions": self_service_sessions,
+        "marketing_engagement": marketing_engagement,
+        "interactions": interactions,
+        "surveys": surveys,
+        "technology_installs": technology_installs,
+        "external_signals": external_signals,
+        "success_goals": success_goals,
+        "opportunities": opportunities,
+        "csm_roster": csm_roster,
+        "csm_time_entries": csm_time_entries,
+        "custom_development": custom_development,
+        "gtm_spend": gtm_spend,
+        "leads": leads,
+    }
+    counted = [_by_day(name, extract, policy) for name, extract in extracts.items()]
+    counted.append(_usage_by_day(product_usage, policy, usage))
+    sums = _by_then(reduce(lambda one, other: one.union(other), counted), spine)
+    refused = _refused(quarantine, spine, usage)
+    rows = spine.select("as_of").cross_join(values("extract", _NAMES, "string"))
+    for figures in (sums, refused):
+        rows = rows.left_join(figures, list(_KEY)).drop(*(f"{name}_right" for name in _KEY))
+    return _scored(rows, policy)
+
+
+def _told_columns(name: str, contract: type[Contract], policy: DataQualityPolicy) -> list[str]:
+    """The optional columns of an extract where a value is missing if there is none."""
+    meant = {*HISTORY_COLUMNS, *policy.null_has_a_meaning.get(name, ())}
+    return [n for n, c in schema_of(contract).columns.items() if c.nullable and n not in meant]
+
+
+_CONTRACTS = {spec.name: spec.contract for spec in EXTRACTS}
+
+
+def _by_day(name: str, extract: ir.Table, policy: DataQualityPolicy) -> ir.Table:
+    """Rows of an extract and their filled cells, by when they were known and dated."""
+    told = _told_columns(name, _CONTRACTS[name], policy)
+    dated = extract[_DATED[name]].cast("date") if name in _DATED else extract.dropped_on
+    rows = extract.group_by(known_from=extract.known_from, known_to=extract.known_to, dated=dated)
+    return _counted(name, rows.aggregate(row_count=extract.known_from.count(), filled=_filled(extract, told)), told)
+
+
+def _usage_by_day(usage: ir.Table, policy: DataQualityPolicy, windows: UsagePolicy) -> ir.Table:
+    """The same of product_usage: a day of it is looked at for as long as the usage profiles look back."""
+    told = _told_columns(_USAGE, ProductUsage, policy)
+    days = usage.group_by(dated=usage.usage_date).aggregate(
+        row_count=usage.usage_date.count(), filled=_filled(usage, told)
+    )
+    until = (days.dated + ibis.interval(days=windows.look_back_days)).cast("timestamp").cast("date")
+    return _counted(_USAGE, days.mutate(known_from=days.dated, known_to=until), told)
+
+
+def _filled(extract: ir.Table, told: list[str]) -> ir.IntegerValue:
+    return reduce(lambda one, other: one + other, (extract[n].count() for n in told), ibis.literal(0, "int64"))
+
+
+def _counted(name: str, days: ir.Table, told: list[str]) -> ir.Table:
+    return days.select(
+        "known_from",
+        "known_to",
+        "dated",
+        "row_count",
+        "filled",
+        extract=ibis.literal(name),
+        cells=days.row_count * len(told),
+    )
+
+
+def _by_then(days: ir.Table, spine: ir.Table) -> ir.Table:
+    """Sums per as_of and extract over the rows known, and dated, by then."""
+    at = spine.select("as_of")
+    rows = days.join(at, days.known_from <= at.as_of)
+    rows = rows.filter(rows.dated.isnull() | (rows.dated <= rows.as_of))
+    stands = rows.as_of < rows.known_to
+    landed = stands | (rows.extract != _USAGE)
+    sums = rows.group_by(*_KEY).aggregate(
+        row_count=rows.row_count.sum(where=stands),
+        landed_rows=rows.row_count.sum(where=landed),
+        filled=rows.filled.sum(where=stands),
+        cells=rows.cells.sum(where=stands),
+        newest_on=rows.dated.max(where=stands),
+    )
+    return sums.mutate(completeness=sums.filled / sums.cells.nullif(0)).drop("filled", "cells")
+
+
+def _refused(quarantine: ir.Table, spine: ir.Table, usage: UsagePolicy) -> ir.Table:
+    """Different rows refused by as_of; a row refused in drop after drop is one."""
+    is_usage = quarantine.extract == _USAGE
+    rows = quarantine.select(
+        "extract", "key", "rule", "value", dated=ibis.ifelse(is_usage, quarantine.usage_date, quarantine.dropped_on)
+    )
+    first = rows.group_by("extract", "key", "rule", "value").aggregate(
+        first_on=rows.dated.min(), last_on=rows.dated.max()
+    )
+    at = spine.select("as_of")
+    by_then = first.first_on.isnull() | (first.first_on <= at.as_of)
+    joined = first.join(at, by_then)
+    since = joined.as_of - ibis.interval(days=usage.look_back_days)
+    is_recent = (joined.extract != _USAGE) | (joined.last_on > since).fill_null(True)
+    return joined.filter(is_recent).group_by(*_KEY).aggregate(quarantined_rows=ibis._.count())
+
+
+def _scored(rows: ir.Table, policy: DataQualityPolicy) -> ir.Table:
+    max_age = ibis.cases(
+        *((rows.extract == name, ibis.literal(days, "int64")) for name, days in policy.max_age_days.items()),
+        else_=ibis.literal(policy.default_max_age_days, "int64"),
+    )
+    rows = rows.mutate(
+        row_count=rows.row_count.fill_null(0),
+        landed_rows=rows.landed_rows.fill_null(0),
+        quarantined_rows=rows.quarantined_rows.fill_null(0),
+        max_age_days=max_age,
+        age_days=rows.as_of.delta(rows.newest_on, unit="day"),
+    )
+    rows = rows.mutate(
+        is_stale=rows.age_days > rows.max_age_days,
+        quarantined_share=rows.quarantined_rows / (rows.landed_rows + rows.quarantined_rows).nullif(0),
+    )
+    fresh = ibis.ifelse(rows.is_stale, rows.max_age_days / rows.age_days.nullif(0), 1.0)
+    invalid = rows.quarantined_share / policy.worst_quarantined_share
+    has_rows = rows.row_count > 0
+    rows = rows.mutate(
+        completeness_score=rows.completeness * 100,
+        freshness_score=ibis.ifelse(rows.age_days.notnull(), fresh * 100, ibis.null("float64")),
+        validity_score=ibis.ifelse(has_rows, (1 - ibis.least(invalid, 1.0)) * 100, ibis.null("float64")),
+    )
+    parts = (
+        (rows.completeness_score, policy.completeness_weight),
+        (rows.freshness_score, policy.freshness_weight),
+        (rows.validity_score, policy.validity_weight),
+    )
+    points = reduce(lambda one, other: one + other, ((score * weight).fill_null(0.0) for score, weight in parts))
+    weights = reduce(
+        lambda one, other: one + other, (ibis.ifelse(score.notnull(), float(weight), 0.0) for score, weight in parts)
+    )
+    return rows.mutate(
+        quality_score=ibis.ifelse(has_rows, points / weights.nullif(0.0), ibis.null("float64")),
+        reason=ibis.cases((~has_rows, "no_rows"), (rows.newest_on.isnull(), "undated")),
+    )
