@@ -115,8 +115,8 @@ def spend_in(
 ) -> ir.Table:
     """Spend after `starts_on` up to `ends_on` of each span, by segment it was spent on (null = shared).
 
-    `spans` has as_of, window_months, starts_on, ends_on. A month's spend counts by the share of its days inside, at the
-    rates of `window_months` before as_of. Spans not covered by known months from end to end have no row.
+    `spans` has as_of, window_months, starts_on, ends_on. A month's spend counts by the share of its days inside, at
+    the rates of `window_months` before as_of. Spans not covered by known months from end to end have no row.
     """
     rows = known(gtm_spend, spans, "window_months", "starts_on", "ends_on")
     following = (rows.month + ibis.interval(months=1)).cast("timestamp").cast("date")

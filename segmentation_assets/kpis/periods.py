@@ -108,7 +108,7 @@ def account_periods(
 
     One row per as_of, window and account with ARR at either end. Two points in time are compared, both at the
     exchange rates of the first, so what flips in between leaves no trace and a rate is no movement. An account
-    without ARR at the start is new if it never paid by then, else reactivated; one without ARR at the end has churned.
+    without ARR at the start is new if it never paid by then, else reactivated; one without ARR at the end churned.
     Tier and segment are those published for the two days. Subscriptions of merged accounts count for the survivor at
     both ends, so a merger is no churn.
     """
@@ -131,8 +131,8 @@ def account_periods(
 def two_points(started: ir.Table, spine: ir.Table, day: str, fx_rates: ir.Table, company: CompanyPolicy) -> ir.Table:
     """MRR of `started_subscriptions` at the spine's column `day` and at as_of, of accounts that pay at either.
 
-    Key: as_of, account_id. `start` and `end` are at the exchange rates of `day`, `end_current` at those of as_of; null where the currency has
-    no rate. Adds `starts_on` (the day) and `first_paid_on`.
+    Key: as_of, account_id. `start` and `end` are at the exchange rates of `day`, `end_current` at those of as_of;
+    null where the currency has no rate. Adds `starts_on` (the day) and `first_paid_on`.
     """
     # `priced` values at as_of and at the spine's comparison day, which it calls day_12m_ago: here it is `day`.
     days = spine.mutate(day_12m_ago=spine[day])

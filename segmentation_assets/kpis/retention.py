@@ -356,10 +356,10 @@ def tier_kpis(
     """How does every coverage tier retain, expand and cost, against its targets?
 
     One row per as_of, tier and window of 12, 3 and 1 months; tiers without accounts too, and `unassigned` for
-    accounts that have ARR but no tier. Retention, expansion and losses count in the tier at the start of the period, new and
-    reactivated ARR in the tier at its end, and what an account that changed tier is worth at the end migrates: so the
-    bridge of every tier closes, and tiers add up to the company. Accounts, ARR, health, cost, tickets, hours and
-    pipeline are those of the accounts in the tier at as_of.
+    accounts that have ARR but no tier. Retention, expansion and losses count in the tier at the start of the period,
+    new and reactivated ARR in the tier at its end, and what an account that changed tier is worth at the end
+    migrates: so the bridge of every tier closes, and tiers add up to the company. Accounts, ARR, health, cost,
+    tickets, hours and pipeline are those of the accounts in the tier at as_of.
     """
     groups = (account_periods, account_standings, account_workloads, median_durations)
     rows = _judged(group_figures(spine, *groups, policy, bands, _TIER), _TIER, policy, targets, benchmarks)

@@ -66,21 +66,18 @@ def test_summary_by_hand(made):
     assert (row.downgrade_to_churn_benchmark_low, row.downgrade_to_churn_benchmark_high) == (6, 9)
 
 
-@pytest.mark.parametrize(
-    ("column", "rule"),
-    [
-        ("row_accounts", "rows_add_up"),
-        ("row_start_arr", "rows_add_up"),
-        ("column_accounts", "columns_add_up"),
-    ],
-)
-def test_a_matrix_that_does_not_add_up_is_refused(made, column, rule):
+def test_a_matrix_that_does_not_add_up_is_refused(made):
     row = next(r for r in rows_of("tier_migration") if (r["from_tier"], r["to_tier"]) == ("Long-Tail", "Core"))
-    assert broken_rules(TierMigration, [row]) == set()
-    assert broken_rules(TierMigration, [row | {column: row[column] + 1}]) == {rule}
+    changed = [row | {name: row[name] + 1} for name in ("row_accounts", "row_start_arr", "column_accounts")]
+    assert broken_rules(TierMigration, [row, *changed]) == [
+        set(),
+        {"rows_add_up"},
+        {"rows_add_up"},
+        {"columns_add_up"},
+    ]
 
 
-def test_without_accounts_rates_are_null(made):
+def test_without_accounts_rates_are_null():
     empty = kpis(["tier_migration_summary"], [T1])["tier_migration_summary"].iloc[0]
     assert (empty.long_tail_accounts, empty.downgraded_accounts) == (0, 0)
     assert empty[["graduation_rate", "downgrade_to_churn_months"]].isna().all()

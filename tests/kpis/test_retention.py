@@ -13,7 +13,7 @@ from tests.kpis.world import POLICY, broken_rules, kpis, one, pays, rows_of, sta
 T0, T1 = date(2024, 12, 31), date(2025, 12, 31)
 
 
-def grown(tier: str, percent: int) -> tuple[list, list]:
+def grown(tier: str, percent: float) -> tuple[list, list]:
     """An account of a tier that pays so many percent more after the year."""
     start, change = date(2024, 1, 1), date(2025, 6, 1)
     rows = [pays(tier, 100, start, change), pays(tier, percent, change)]
@@ -46,24 +46,28 @@ def test_targets_are_met_from_their_value_on(percents: dict[str, int], nrr: str,
     assert (quarter.nrr_status, pd.isna(quarter.nrr_target)) == ("no_target", True)
 
 
-@pytest.mark.parametrize(
-    ("percent", "position"),
-    [
-        (100.9, "below_median"),
-        (101, "median"),
-        (104, "median"),
-        (104.1, "above_median"),
-        (115, "top_quartile"),
-        (120, "elite"),
-    ],
-)
-def test_position_among_companies(percent: float, position: str):
-    rows, _ = grown("Core", percent)  # type: ignore[arg-type]
-    made = kpis(["company_kpis"], [T1], billing_subscriptions=rows)["company_kpis"]
-    year = one(made, window_months=12)
-    assert year.nrr_position == position
-    assert (year.nrr_benchmark_low, year.nrr_benchmark_high) == (1.01, 1.04)
-    assert one(made, window_months=1).nrr_position is None
+POSITIONS = {
+    "Strategic": (100.9, "below_median"),
+    "Growth": (101, "median"),
+    "Efficient": (104, "median"),
+    "At-Risk": (104.1, "above_median"),
+    "Long-Tail": (115, "top_quartile"),
+    "unassigned": (120, "elite"),
+}
+
+
+def test_position_among_companies():
+    """One account per segment, each with its own growth over the year."""
+    made = kpis(
+        ["segment_kpis"],
+        [T1],
+        billing_subscriptions=[r for name, (percent, _) in POSITIONS.items() for r in grown(name, percent)[0]],
+        segments=[stands(name, day, "Core", name) for name in POSITIONS if name != "unassigned" for day in (T0, T1)],
+    )["segment_kpis"]
+    for name, (_, position) in POSITIONS.items():
+        year = one(made, segment=name, window_months=12)
+        assert (year.nrr_position, year.nrr_benchmark_low, year.nrr_benchmark_high) == (position, 1.01, 1.04)
+        assert one(made, segment=name, window_months=1).nrr_position is None
 
 
 def test_without_history_retention_is_null_and_says_why():
@@ -174,54 +178,56 @@ def sound() -> dict[str, dict]:
     }
 
 
-@pytest.mark.parametrize(
-    ("column", "change", "rule"),
-    [
-        ("tiers_start_arr", 0.01, "tiers_sum_to_company"),
-        ("tiers_accounts", 1, "tiers_sum_to_company"),
-        ("tiers_fx_arr", -0.01, "tiers_sum_to_company"),
-        ("tiers_migrated_in_arr", 0.01, "migration_cancels"),
-        ("tiers_nrr", 1e-6, "tier_retention_is_company_retention"),
-        ("tiers_grr", 1e-6, "tier_retention_is_company_retention"),
-        ("segments_end_arr", 0.01, "segments_sum_to_company"),
-        ("segments_nrr", 1e-6, "segments_sum_to_company"),
-        ("arr", 0.01, "bridge_ends_at_arr"),
-    ],
-)
-def test_a_company_that_is_not_the_sum_of_its_tiers_is_refused(sound, column, change, rule):
-    row = sound["company"]
-    assert broken_rules(CompanyKpis, [row]) == set()
-    assert broken_rules(CompanyKpis, [row | {column: row[column] + change}]) == {rule}
+def refused(contract, row: dict, changes: list[tuple[dict, set[str]]]) -> None:
+    """The row is sound, and each change of it breaks exactly these rules."""
+    changed = [row | {n: row[n] + v if isinstance(v, int | float) else v for n, v in c.items()} for c, _ in changes]
+    assert broken_rules(contract, [row, *changed]) == [set(), *(rules for _, rules in changes)]
 
 
-@pytest.mark.parametrize(
-    ("column", "change", "rules"),
-    [
-        ("churned_arr", 0.01, {"bridge_closes", "cohort_is_closed"}),
-        ("migrated_in_arr", 0.01, {"bridge_closes"}),
-        ("reactivated_accounts", 1, {"accounts_close"}),
-        ("churned_accounts", 1, {"cohort_adds_up"}),
-        ("grr", 0.2, {"gross_is_at_most_net"}),
-    ],
-)
-def test_a_tier_whose_bridge_does_not_close_is_refused(sound, column, change, rules):
-    row = sound["tier"]
-    assert broken_rules(TierKpis, [row]) == set()
-    assert broken_rules(TierKpis, [row | {column: row[column] + change}]) == rules
+def test_a_company_that_is_not_the_sum_of_its_tiers_is_refused(sound):
+    refused(
+        CompanyKpis,
+        sound["company"],
+        [
+            ({"tiers_start_arr": 0.01}, {"tiers_sum_to_company"}),
+            ({"tiers_accounts": 1}, {"tiers_sum_to_company"}),
+            ({"tiers_fx_arr": -0.01}, {"tiers_sum_to_company"}),
+            ({"tiers_migrated_in_arr": 0.01}, {"migration_cancels"}),
+            ({"tiers_nrr": 1e-6}, {"tier_retention_is_company_retention"}),
+            ({"tiers_grr": 1e-6}, {"tier_retention_is_company_retention"}),
+            ({"tiers_nrr": None}, {"tier_retention_is_company_retention"}),
+            ({"segments_end_arr": 0.01}, {"segments_sum_to_company"}),
+            ({"segments_nrr": 1e-6}, {"segments_sum_to_company"}),
+            ({"arr": 0.01}, {"bridge_ends_at_arr"}),
+        ],
+    )
 
 
-@pytest.mark.parametrize(
-    ("changes", "rule"),
-    [
-        ({"fx_arr": 0.01}, "bridge_closes"),
-        ({"retained_arr": 1080.01}, "gross_is_at_most_net"),
-        ({"end_tier": None}, "tier_where_revenue"),
-    ],
-)
-def test_an_account_whose_bridge_does_not_close_is_refused(sound, changes, rule):
-    row = sound["account"]
-    assert broken_rules(AccountPeriods, [row]) == set()
-    assert broken_rules(AccountPeriods, [row | changes]) == {rule}
+def test_a_tier_whose_bridge_does_not_close_is_refused(sound):
+    refused(
+        TierKpis,
+        sound["tier"],
+        [
+            ({"churned_arr": 0.01}, {"bridge_closes", "cohort_is_closed"}),
+            ({"migrated_in_arr": 0.01}, {"bridge_closes"}),
+            ({"reactivated_accounts": 1}, {"accounts_close"}),
+            ({"churned_accounts": 1}, {"cohort_adds_up"}),
+            ({"grr": 0.2}, {"gross_is_at_most_net"}),
+            ({"reason": "no_history"}, {"reason_where_unknown"}),
+        ],
+    )
+
+
+def test_an_account_whose_bridge_does_not_close_is_refused(sound):
+    refused(
+        AccountPeriods,
+        sound["account"],
+        [
+            ({"fx_arr": 0.01}, {"bridge_closes"}),
+            ({"retained_arr": 0.01}, {"gross_is_at_most_net"}),
+            ({"end_tier": None}, {"tier_where_revenue"}),
+        ],
+    )
 
 
 # -- policy

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -56,8 +56,8 @@ def test_hours_and_the_productive_hours_behind_them():
 
 def test_tickets_and_self_service_of_the_period():
     """Three tickets in December and one on 30 November; nine sessions: 9 / 12 served themselves."""
-    tickets = [(f"t{i}", "a", datetime(2025, 12, i + 1, 12)) for i in range(3)]
-    tickets.append(("t9", "b", datetime(2025, 11, 30, 12)))
+    tickets = [(f"t{i}", "a", datetime(2025, 12, i + 1, 12, tzinfo=UTC).replace(tzinfo=None)) for i in range(3)]
+    tickets.append(("t9", "b", datetime(2025, 11, 30, 12, tzinfo=UTC).replace(tzinfo=None)))
     made = kpis(
         ["tier_kpis"],
         [T1],

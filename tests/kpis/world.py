@@ -19,7 +19,7 @@ from segmentation_assets.policy.model import Policy, load_policy
 from segmentation_assets.policy.section import Section
 from segmentation_assets.warehouse.as_of import Spine, days_read, spine_frame
 from segmentation_assets.warehouse.contracts import Contract, ibis_schema
-from segmentation_assets.warehouse.enforcement import enforce
+from segmentation_assets.warehouse.enforcement import enforce, rules
 from segmentation_assets.warehouse.registry import SPINE, TableSpec, call
 from tests.frames import given
 
@@ -136,9 +136,12 @@ def _plan(names: list[str], days: Sequence[date], sections: Mapping[type[Section
     return needs
 
 
-def broken_rules(contract: type[Contract], rows: Rows) -> set[str]:
-    """Names of the contract's rules that the rows break."""
-    return set(enforce(contract, given(contract, rows), lambda expr: expr.execute()).broken)
+def broken_rules(contract: type[Contract], listed: Rows) -> list[set[str]]:
+    """Per row, the names of the contract's rules that it breaks, as the database finds them."""
+    table = given(contract, listed)
+    found = list(rules(contract, table))
+    held = table.select(**{f"r{i}": rule.holds for i, rule in enumerate(found)}).to_pyarrow().to_pylist()
+    return [{rule.name for i, rule in enumerate(found) if not row[f"r{i}"]} for row in held]
 
 
 def pays(
