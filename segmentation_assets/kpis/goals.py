@@ -168,7 +168,9 @@ def _columns(rows: ir.Table, policy: GoalPolicy) -> ir.Table:
         ibis.coalesce(rows.run_rate, rows.weighted_pipeline), ibis.coalesce(rows.weighted_pipeline, rows.run_rate)
     )
     rows = rows.mutate(expected_expansion=expected)
-    rows = rows.mutate(gap=ibis.greatest((rows.expansion_target - rows.expected_expansion).round(_CENTS), 0.0))
+    missing = (rows.expansion_target - rows.expected_expansion).round(_CENTS)
+    # not `greatest`: some engines leave a null out of it, and an unknown gap is not 0
+    rows = rows.mutate(gap=ibis.ifelse(missing < 0, 0.0, missing))
     rows = rows.mutate(more_per_hour=(rows.most_per_hour - rows.least_per_hour).round(_CENTS))
     kind = ibis.cases(
         (rows.gap == 0, "not_needed"),

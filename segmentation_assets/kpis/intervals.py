@@ -13,9 +13,9 @@ def normal_quantile(confidence: float) -> float:
 
 
 def wilson(hits: ir.NumericValue, rows: ir.NumericValue, confidence: float) -> tuple[ir.Value, ir.Value]:
-    """Wilson's score interval of hits / rows; null without rows. E. B. Wilson, JASA 22 (1927)."""
+    """Wilson's score interval of hits / rows, where there are rows. E. B. Wilson, JASA 22 (1927)."""
     z2 = normal_quantile(confidence) ** 2
-    n = rows.nullif(0)
+    n = rows.cast("float64")
     middle = (hits + z2 / 2) / (n + z2)
     half = (hits * (n - hits) / n + z2 / 4).sqrt() * z2**0.5 / (n + z2)
     return (middle - half).clip(lower=0.0), (middle + half).clip(upper=1.0)

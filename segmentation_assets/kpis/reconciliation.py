@@ -21,13 +21,7 @@ from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.insights import ReconciliationPolicy
 from segmentation_assets.profiles.facts import facts, first_fact, with_figures, zero_if_present
 from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known, survivors
-from segmentation_assets.profiles.revenue import (
-    AccountRevenue,
-    exchange_rates,
-    priced,
-    revenue_steps,
-    started_subscriptions,
-)
+from segmentation_assets.profiles.revenue import AccountRevenue, exchange_rates, started_subscriptions
 from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Snapshot, column, row_rule
 from segmentation_assets.warehouse.registry import Table, table
@@ -55,7 +49,9 @@ class ArrReconciliation(Snapshot):
         unit="currency",
         ge=0,
     )
-    subscribed_share: float = column("Share of the twelve months with a subscription.", unit="share", ge=0, le=1)
+    subscribed_share: float = column(
+        "Share of the twelve months from the first payment to churn; gaps between count in.", unit="share", ge=0, le=1
+    )
     invoiced_12m: float = column(
         "Invoices issued in the twelve months; null: no invoice extract.", unit="currency", nullable=True, ge=0
     )
@@ -117,15 +113,15 @@ def arr_reconciliation(
     More invoiced than subscribed, but not more than a year of the ARR in force, is billing in advance; beyond that it
     is over-invoiced, as is an invoice for longer than a year in the year of its issue.
     """
+    rates = exchange_rates(spine, fx_rates, "as_of").rename(rated_at="as_of", rated="currency")
     started = started_subscriptions(spine, billing_subscriptions, account_hierarchy)
-    # `priced` values at the spine's comparison day too, which it calls day_12m_ago: here all is at as_of's rates.
-    steps = revenue_steps(priced(started, spine.mutate(day_12m_ago=spine.as_of), fx_rates, company), company)
     sources = (
-        _subscribed(steps, spine),
-        _invoiced(spine, billing_invoices, fx_rates, account_hierarchy, company),
+        _subscribed(_valued(started.filter(started.mrr > 0), rates, company), spine),
+        _invoiced(spine, billing_invoices, rates, account_hierarchy, company),
         _won(spine, opportunities, account_hierarchy),
     )
-    revenue = account_revenue.semi_join(spine, "as_of").select(*_KEY, "arr")
+    revenue = account_revenue.join(spine.select("as_of", "day_12m_ago"), "as_of")
+    revenue = revenue.select(*_KEY, "arr", "first_paid_on", "churned_on", "day_12m_ago")
     rows = reduce(with_figures, sources, revenue)
     invoiced = billing_invoices.select("known_from", "issued_on")
     rows = zero_if_present(rows, first_fact(invoiced, "issued_on"), ("invoiced_12m",))
@@ -133,36 +129,38 @@ def arr_reconciliation(
     return _columns(rows, policy)
 
 
-def _subscribed(steps: ir.Table, spine: ir.Table) -> ir.Table:
-    """MRR in force over the days of the twelve months, the share of days in force, and ARR at their start."""
-    rows = steps.join(spine.select("as_of", "day_12m_ago"), "as_of")
-    rows = rows.filter(rows.until.isnull() | (rows.until > rows.day_12m_ago))
-    # days after day_12m_ago up to as_of
-    from_start = rows.as_of.delta(ibis.greatest(rows.day, rows.day_12m_ago), unit="day")
-    from_start = ibis.ifelse(rows.day > rows.day_12m_ago, from_start + 1, from_start)
-    after_end = ibis.greatest(rows.as_of.delta(rows.until, unit="day") + 1, 0).fill_null(0)
-    share = (from_start - after_end) / rows.as_of.delta(rows.day_12m_ago, unit="day")
-    rows = rows.mutate(share=ibis.greatest(share, 0.0))
-    then = rows.day <= rows.day_12m_ago
+def _valued(rows: ir.Table, rates: ir.Table, company: CompanyPolicy) -> ir.Table:
+    """Adds `rate`, the reporting currency per unit at as_of; null where the currency has none."""
+    joined = rows.left_join(rates, [rows.as_of == rates.rated_at, rows.currency == rates.rated])
+    rate = ibis.ifelse(joined.currency == company.reporting_currency, 1.0, joined.rate_as_of)
+    return joined.select(*rows.columns, rate=rate)
+
+
+def _subscribed(paid: ir.Table, spine: ir.Table) -> ir.Table:
+    """What subscriptions come to over their days in the twelve months, and ARR at their start."""
+    rows = paid.join(spine.select("as_of", "day_12m_ago"), "as_of")
+    rows = rows.filter(rows.ends_on.isnull() | (rows.ends_on > rows.day_12m_ago))
+    amount = rows.mrr * rows.rate * _MONTHS_PER_YEAR
+    first = ibis.greatest(rows.start_date, _day_after(rows.day_12m_ago))
+    days = rows.ends_on.fill_null(_day_after(rows.as_of)).delta(first, unit="day")
+    share = ibis.greatest(days, 0) / rows.as_of.delta(rows.day_12m_ago, unit="day")
     return rows.group_by(*_KEY).aggregate(
-        subscribed_12m=(rows.amount * rows.share).sum() * _MONTHS_PER_YEAR,
-        subscribed_share=rows.share.sum(),
-        arr_12m_ago=rows.amount.max(where=then) * _MONTHS_PER_YEAR,
+        subscribed_12m=(amount * share).sum(), arr_12m_ago=amount.sum(where=rows.start_date <= rows.day_12m_ago)
     )
+
+
+def _day_after(day: ir.DateValue) -> ir.DateValue:
+    return (day + ibis.interval(days=1)).cast("timestamp").cast("date")
 
 
 def _invoiced(
-    spine: ir.Table, invoices: ir.Table, fx_rates: ir.Table, hierarchy: ir.Table, company: CompanyPolicy
+    spine: ir.Table, invoices: ir.Table, rates: ir.Table, hierarchy: ir.Table, company: CompanyPolicy
 ) -> ir.Table:
     """Invoices issued in the twelve months, at the rates of as_of."""
     rows = known(invoices, spine, "day_12m_ago")
-    rows = by_surviving_account(
-        rows.filter((rows.issued_on > rows.day_12m_ago) & (rows.issued_on <= rows.as_of)), hierarchy
-    )
-    rates = exchange_rates(spine, fx_rates, "as_of").rename(rated_at="as_of", rated="currency")
-    rows = rows.left_join(rates, [rows.as_of == rates.rated_at, rows.currency == rates.rated])
-    rate = ibis.ifelse(rows.currency == company.reporting_currency, 1.0, rows.rate_as_of)
-    return rows.group_by(*_KEY).aggregate(invoiced_12m=(rows.amount * rate).sum())
+    recent = rows.filter((rows.issued_on > rows.day_12m_ago) & (rows.issued_on <= rows.as_of))
+    rows = _valued(by_surviving_account(recent, hierarchy), rates, company)
+    return rows.group_by(*_KEY).aggregate(invoiced_12m=(rows.amount * rows.rate).sum())
 
 
 def _won(spine: ir.Table, opportunities: ir.Table, hierarchy: ir.Table) -> ir.Table:
@@ -172,11 +170,20 @@ def _won(spine: ir.Table, opportunities: ir.Table, hierarchy: ir.Table) -> ir.Ta
     return rows.filter(is_booking).group_by(*_KEY).aggregate(won_12m=ibis._.amount_arr.sum())
 
 
+def _if(condition: ir.BooleanValue, value: ir.FloatingValue) -> ir.FloatingValue:
+    return ibis.ifelse(condition, value, ibis.null("float64"))
+
+
 def _columns(rows: ir.Table, policy: ReconciliationPolicy) -> ir.Table:
     money = {name: rows[name].fill_null(0.0).round(_CENTS) for name in ("arr", "arr_12m_ago", "subscribed_12m")} | {
         name: rows[name].round(_CENTS) for name in ("invoiced_12m", "won_12m")
     }
-    rows = rows.mutate(subscribed_share=rows.subscribed_share.fill_null(0.0).clip(upper=1.0), **money)
+    first = ibis.greatest(rows.first_paid_on, _day_after(rows.day_12m_ago))
+    days = rows.churned_on.fill_null(_day_after(rows.as_of)).delta(first, unit="day")
+    share = ibis.greatest(days, 0) / rows.as_of.delta(rows.day_12m_ago, unit="day")
+    rows = rows.mutate(subscribed_share=_if(rows.first_paid_on.notnull(), share).fill_null(0.0), **money).drop(
+        "first_paid_on", "churned_on", "day_12m_ago"
+    )
     happened = (rows.invoiced_12m > 0).fill_null(False) | (rows.won_12m > 0).fill_null(False)
     rows = rows.filter((rows.arr > 0) | (rows.arr_12m_ago > 0) | (rows.subscribed_12m > 0) | happened)
     growth = ibis.greatest(rows.arr - rows.arr_12m_ago, 0.0)
