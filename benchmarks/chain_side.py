@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import scipy.optimize  # noqa: F401 - loading it is start-up, on both sides
+
 from benchmarks.measuring import Job, Measured, peak_memory, run_child
 from segmentation_assets.chain import CATALOGUE
 from segmentation_assets.extracts.landing import land

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import scipy.optimize  # noqa: F401 - loading it is start-up, on both sides
 
 from benchmarks.measuring import Job, Measured, peak_memory, run_child
+from segmentation_assets.policy.model import load_policy
+from segmentation_assets.scores import lifetime
 
 FOLDER = Path(__file__).parent / "by_hand"
 _SECTION = "-- table: "
@@ -69,12 +72,31 @@ def _compute(connection: duckdb.DuckDBPyConnection, wanted: Collection[str]) -> 
             continue
         started = time.perf_counter()
         try:
+            if name in _IN_PYTHON:
+                _IN_PYTHON[name](connection)
             connection.execute(sql)
         except duckdb.Error as error:
             raise RuntimeError(f"{name or 'preparation'}: {error}") from error
         if name:
             seconds[name] = time.perf_counter() - started
     return seconds
+
+
+def _fit(connection: duckdb.DuckDBPyConnection) -> None:
+    """Retention curves, by the product's own functions: the fit is numerics, not SQL."""
+    policy = load_policy().lifetime
+    renewals = connection.execute("FROM cohort_renewals").df()
+    parameters = lifetime.clv_parameters(renewals, policy)
+    for table, frame in (
+        ("fitted_parameters", parameters),
+        ("fitted_lifetimes", lifetime.clv_lifetimes(parameters, renewals, policy)),
+    ):
+        connection.register("frame", frame)
+        connection.execute(f"CREATE TABLE {table} AS SELECT * REPLACE (as_of::DATE AS as_of) FROM frame")
+        connection.unregister("frame")
+
+
+_IN_PYTHON: Mapping[str, Callable[[duckdb.DuckDBPyConnection], None]] = {"clv_parameters": _fit}
 
 
 def _declare(connection: duckdb.DuckDBPyConnection, job: Job) -> None:

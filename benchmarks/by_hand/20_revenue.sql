@@ -111,7 +111,7 @@ figures AS (
   FROM totals t LEFT JOIN expansions e USING (as_of, account_id) LEFT JOIN behaviour b USING (as_of, account_id),
     first_invoice i
 )
-SELECT as_of, account_id, arr, if(subscriptions_now > 0, amount_now, 0) AS mrr, seats,
+SELECT as_of, account_id, arr, if(subscriptions_now > 0, round(amount_now, 6), 0) AS mrr, seats,
   if(subscriptions_now > 0, greatest(products, 1), 0) AS products, product_list, regions, region, arr_12m_ago,
   arr_at_rate_12m_ago, arr_at_rate_12m_ago / nullif(arr_12m_ago, 0) AS nrr_12m, first_paid_on,
   as_of - first_paid_on AS tenure_days, renewal_on, renewal_on - as_of AS days_to_renewal,
@@ -119,7 +119,7 @@ SELECT as_of, account_id, arr, if(subscriptions_now > 0, amount_now, 0) AS mrr, 
   products > 1 AS is_multi_product, regions > 1 AS is_multi_region,
   if(has_invoices, coalesce(late, 0), NULL) AS invoices_late_12m,
   if(due > 0, if(late > 0, days_late / late, 0), NULL) AS mean_days_late,
-  if(has_invoices, coalesce(owed, 0), NULL) AS overdue_amount,
+  if(has_invoices, round(coalesce(owed, 0), 2), NULL) AS overdue_amount,
   if(has_invoices, coalesce(overdue_days, 0), NULL) AS overdue_days,
   arr > 0 AS is_live, if(subscriptions_now > 0, NULL, last_end) AS churned_on,
   first_paid_on IS NULL AS is_trial_only, coalesce(first_paid_on <= day_12m_ago, false) AS has_billing_history_12m

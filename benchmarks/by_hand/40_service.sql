@@ -1,5 +1,6 @@
 -- Service: support, engagement, outcomes, technology, signals, costs. One row per account known at as_of.
--- 0 where the extract has any row by then, null where it has none.
+-- 0 where the extract has any row by then, null where it has none. Sums and means to nine decimals: what is left
+-- depends on the order of adding.
 
 -- What happened up to each as_of counts for the account that survives; ids that the CRM does not know do not count.
 
@@ -15,12 +16,12 @@ WITH dated AS (
     count(*) FILTER (opened_on > s.as_of - policy('support.recent_days')) AS tickets_28d,
     count(*) FILTER (opened_on > s.as_of - policy('support.window_days')) AS tickets_90d,
     count(*) FILTER (opened_on > s.day_12m_ago) AS tickets_12m,
-    avg((epoch(first_response_at) - epoch(opened_at)) / 3600) FILTER (
+    round(avg((epoch(first_response_at) - epoch(opened_at)) / 3600) FILTER (
       opened_on > s.as_of - policy('support.window_days') AND first_response_at::DATE <= s.as_of
-    ) AS first_response_hours,
-    sum(handling_hours) FILTER (final_on > s.day_12m_ago AND final_on <= s.as_of) AS handling_hours_12m,
-    avg(csat) FILTER (final_on > s.as_of - policy('support.window_days') AND final_on <= s.as_of) AS csat,
-    avg(sentiment) FILTER (opened_on > s.as_of - policy('support.window_days')) AS sentiment,
+    ), 9) AS first_response_hours,
+    round(sum(handling_hours) FILTER (final_on > s.day_12m_ago AND final_on <= s.as_of), 9) AS handling_hours_12m,
+    round(avg(csat) FILTER (final_on > s.as_of - policy('support.window_days') AND final_on <= s.as_of), 9) AS csat,
+    round(avg(sentiment) FILTER (opened_on > s.as_of - policy('support.window_days')), 9) AS sentiment,
     count(*) FILTER (is_escalated AND (resolved_on IS NULL OR resolved_on > s.as_of)) AS open_escalations
   FROM dated t
   JOIN all_days s ON opened_on <= s.as_of
@@ -177,8 +178,8 @@ TO 'published/account_technology' (FORMAT parquet, PARTITION_BY (as_of));
 -- table: account_signals
 CREATE TABLE account_signals AS
 WITH counted AS (
-  SELECT s.as_of, h.surviving_account_id AS account_id, count(*) AS n, sum(weight) AS weight,
-         sum(weight) FILTER (weight < 0) AS negative
+  SELECT s.as_of, h.surviving_account_id AS account_id, count(*) AS n, round(sum(weight), 9) AS weight,
+         round(sum(weight) FILTER (weight < 0), 9) AS negative
   FROM external_signals t
   JOIN all_days s ON t.observed_on <= s.as_of AND t.observed_on > s.as_of - policy('signals.window_days')
   JOIN hierarchy h ON h.as_of = s.as_of AND h.account_id = t.account_id
@@ -200,13 +201,13 @@ WITH rated AS (
   LEFT JOIN csm_roster r ON r.csm_id = e.csm_id AND e.worked_on >= r.known_from AND e.worked_on < r.known_to
   WHERE e.account_id IS NOT NULL
 ), csm AS (
-  SELECT s.as_of, h.surviving_account_id AS account_id, sum(hours) AS hours, sum(cost) AS cost
+  SELECT s.as_of, h.surviving_account_id AS account_id, round(sum(hours), 9) AS hours, round(sum(cost), 9) AS cost
   FROM rated t JOIN all_days s ON t.worked_on <= s.as_of AND t.worked_on > s.day_12m_ago
   JOIN hierarchy h ON h.as_of = s.as_of AND h.account_id = t.account_id
   GROUP BY ALL
 ), custom AS (
   SELECT s.as_of, h.surviving_account_id AS account_id,
-         sum(hours) * policy('costs.custom_development_hourly_rate') AS cost
+         round(sum(hours), 9) * policy('costs.custom_development_hourly_rate') AS cost
   FROM custom_development t JOIN all_days s ON t.worked_on <= s.as_of AND t.worked_on > s.day_12m_ago
   JOIN hierarchy h ON h.as_of = s.as_of AND h.account_id = t.account_id
   GROUP BY ALL

@@ -6,8 +6,8 @@ WITH grouped AS (
   SELECT r.*, coalesce(h.top_account_id, r.account_id) AS top_account_id
   FROM account_revenue r LEFT JOIN hierarchy h USING (as_of, account_id)
 ), families AS (
-  SELECT as_of, top_account_id, sum(arr) AS parent_arr, count(*) FILTER (is_live) AS parent_accounts,
-    sum(arr_at_rate_12m_ago) FILTER (arr_12m_ago > 0) / nullif(sum(arr_12m_ago), 0) AS parent_nrr_12m
+  SELECT as_of, top_account_id, round(sum(arr), 2) AS parent_arr, count(*) FILTER (is_live) AS parent_accounts,
+    round(sum(arr_at_rate_12m_ago) FILTER (arr_12m_ago > 0), 2) / nullif(round(sum(arr_12m_ago), 2), 0) AS parent_nrr_12m
   FROM grouped GROUP BY ALL
 ), identities AS (
   SELECT c.* EXCLUDE (known_from, known_to, dropped_on, domain, created_on, merged_into_account_id, parent_account_id),
