@@ -7,6 +7,7 @@ that binds (`binding`), or what accounts need and CSMs have (`staffing`).
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -59,8 +60,8 @@ class CsmAssignmentRuns(Snapshot):
     automated_accounts: Integer = column("Live accounts that need none.", ge=0)
     csms: Integer = column("CSMs who take accounts.", ge=0)
     kept_accounts: Integer = column("Accounts that keep their CSM.", ge=0)
-    moved_accounts: Integer = column("Accounts that change from one CSM who stays to another.", ge=0)
-    new_accounts: Integer = column("Accounts that had no CSM who stays, and get one.", ge=0)
+    moved_accounts: Integer = column("Accounts that change from one CSM to another.", ge=0)
+    new_accounts: Integer = column("Accounts that had no CSM on the roster, and get one.", ge=0)
     unassigned_accounts: Integer = column("Accounts that nobody takes.", ge=0)
     could_stay_accounts: Integer = column("Accounts whose CSM fits and stays.", ge=0)
     continuity: float = column("Kept accounts / accounts that could stay.", unit="share", nullable=True, ge=0, le=1)
@@ -126,7 +127,7 @@ def csm_assignment_runs(
     rows = []
     for as_of in spine["as_of"]:
         demand, supply = _of_day(account_demand, as_of), _of_day(csm_supply, as_of)
-        rows.append({"as_of": as_of} | _run(demand, _solved(demand, supply, policy)))
+        rows.append(_run(as_of, demand, supply, policy))
     return cast("Frame[CsmAssignmentRuns]", _frame(rows, CsmAssignmentRuns))
 
 
@@ -192,7 +193,10 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     day = _solved(demand, supply, policy)
     blocked = dict(day.blocked)
-    leaving = {str(row.csm_id): str(row.ends_on) for row in supply[~supply["stays"].astype(bool)].itertuples()}
+    leaving = {
+        str(row.csm_id): str(pd.Timestamp(row.ends_on).date())
+        for row in supply[~supply["stays"].astype(bool)].itertuples()
+    }
     for row in demand.sort_values("account_id").itertuples():
         account, current = str(row.account_id), _known(row.csm_id)
         chosen = day.found.csm_of.get(account)
@@ -234,26 +238,24 @@ def _status(
     return "new", f"{current} is not on the roster"
 
 
-def _run(demand: pd.DataFrame, day: _Day) -> dict[str, Any]:
-    """The columns of one run."""
+def _run(as_of: date, demand: pd.DataFrame, supply: pd.DataFrame, policy: AssignmentPolicy) -> dict[str, Any]:
+    """The row of one run."""
+    day = _solved(demand, supply, policy)
     found = day.found
-    on_roster = {c.csm_id for c in day.csms}
-    current = {a.account_id: a.csm_id if a.csm_id in on_roster else None for a in day.accounts}
-    assigned = {account: csm for account, csm in found.csm_of.items() if csm is not None}
-    kept = sum(current[account] == csm for account, csm in assigned.items())
+    counts = Counter(row["status"] for row in _rows(as_of, demand, supply, policy))
     loads = sorted(found.loads.items(), key=lambda item: (-item[1].load_share, item[0]))
     most_loaded = loads[0] if loads and 0 < loads[0][1].load_share < math.inf else None
-    unassigned = len(day.accounts) - len(assigned)
     return {
+        "as_of": as_of,
         "accounts": len(day.accounts),
-        "automated_accounts": len(demand) - len(day.accounts),
+        "automated_accounts": counts["automated"],
         "csms": len(day.csms),
-        "kept_accounts": kept,
-        "moved_accounts": sum(current[a] is not None and current[a] != c for a, c in assigned.items()),
-        "new_accounts": sum(current[a] is None for a in assigned),
-        "unassigned_accounts": unassigned,
+        "kept_accounts": counts["kept"],
+        "moved_accounts": counts["moved"],
+        "new_accounts": counts["new"],
+        "unassigned_accounts": counts["unassigned"],
         "could_stay_accounts": len(found.could_stay),
-        "continuity": kept / len(found.could_stay) if found.could_stay else None,
+        "continuity": counts["kept"] / len(found.could_stay) if found.could_stay else None,
         "objective": found.objective,
         "bound": found.bound,
         "gap": found.gap,
@@ -261,7 +263,7 @@ def _run(demand: pd.DataFrame, day: _Day) -> dict[str, Any]:
         "overload_fte": sum(load.overload_fte for load in found.loads.values()),
         "most_loaded_csm_id": most_loaded[0] if most_loaded else None,
         "most_load_share": most_loaded[1].load_share if most_loaded else None,
-        "is_feasible": not unassigned and not day.binding,
+        "is_feasible": not counts["unassigned"] and not day.binding,
         "binding_constraints": "; ".join(f"{b.constraint}: {b.text}" for b in day.binding) or None,
         "what_frees_them": "; ".join(f"{b.constraint}: {b.frees}" for b in day.binding) or None,
     }
