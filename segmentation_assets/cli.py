@@ -484,9 +484,10 @@ def ui(home: Path, port: int, sources: Path | None, policy: Path | None) -> None
     settings = _settings(home, sources, policy)
     from segmentation_assets.orchestration.screens import PortTaken, serve
 
-    _err().print(f"http://127.0.0.1:{port}  (Ctrl-C ends it)")
+    console = _err()
+    console.print("starting Dagster")
     try:
-        code = serve(settings, port)
+        code = serve(settings, port, lambda: console.print(f"http://127.0.0.1:{port}  (Ctrl-C ends it)"))
     except PortTaken as error:
         raise Failed(str(error)) from None
     if code:

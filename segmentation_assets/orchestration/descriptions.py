@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -69,8 +69,12 @@ def column_schema(contract: type[Contract]) -> dg.TableSchema:
     )
 
 
-def _shown(statistics: Any) -> str:
-    return ", ".join(f"{name}={value}" for name, value in statistics.items() if value is not None)
+def _shown(statistics: Mapping[str, Any]) -> str:
+    known = {name: value for name, value in statistics.items() if value is not None}
+    words = [
+        ", ".join(map(str, v)) if isinstance(v, list | tuple | set | frozenset) else str(v) for v in known.values()
+    ]
+    return words[0] if len(words) == 1 else ", ".join(f"{n} {w}" for n, w in zip(known, words, strict=True))
 
 
 def code_references(spec: TableSpec) -> dg.CodeReferencesMetadataValue:

@@ -11,10 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.instance.ref import InstanceRef
 
 from segmentation_assets.settings import Settings
 
 _SHIPPED = Path(__file__).with_name("dagster.yaml")
+_NO_COPIES = {
+    "compute_logs": {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+}
 _EVENT_BATCH = "500"
 
 
@@ -33,11 +40,16 @@ def prepare(settings: Settings) -> dict[str, str]:
 
 @contextmanager
 def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    """The instance of this home; Dagster reads its environment, which is as before at the end."""
+    """The instance of this home, for runs in this process; its environment is as before at the end.
+
+    Such runs do not copy stdout and stderr into files: people look at them already, and progress would go through
+    another process.
+    """
     before = dict(os.environ)
     os.environ.update(prepare(settings))
     try:
-        with dg.DagsterInstance.get() as instance:
+        reference = InstanceRef.from_dir(str(settings.dagster_home), overrides=_NO_COPIES)
+        with dg.DagsterInstance.from_ref(reference) as instance:
             yield instance
     finally:
         os.environ.clear()

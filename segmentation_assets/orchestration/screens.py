@@ -1,6 +1,9 @@
-"""Dagster's web server and daemon on this machine, as child processes that end with this one.
+"""Dagster's code server, web server and daemon on this machine, as child processes that end with this one.
 
 Here: starting, watching and ending them. Not here: what they show (`definitions`).
+
+Web server and daemon share one code server, over a socket file: each by itself would load the chain again, and the
+daemon once a minute.
 """
 
 from __future__ import annotations
@@ -10,8 +13,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -20,7 +24,9 @@ from segmentation_assets.orchestration.instance import prepare
 from segmentation_assets.settings import Settings
 
 HOST = "127.0.0.1"
-_LOCATION = ("-m", "segmentation_assets.definitions", "-d", str(Path(__file__).parents[2]))
+LOCATION = "segmentation"
+_WORKSPACE = "load_from:\n  - grpc_server: {{socket: {socket}, location_name: segmentation}}\n"
+_MODULE = "segmentation_assets.definitions"
 _GRACE_SECONDS = 15.0
 _LOOK_EVERY_SECONDS = 0.3
 
@@ -33,23 +39,42 @@ class _Ended(Exception):
     """A signal asked this process to end."""
 
 
-def serve(settings: Settings, port: int) -> int:
-    """Run both until a signal, or until one of them ends by itself; returns that one's exit code, else 0.
+class _ChildEnded(Exception):
+    """One of the children ended by itself."""
 
-    Raises PortTaken before anything starts.
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def serve(settings: Settings, port: int, ready: Callable[[], None] | None = None) -> int:
+    """Run all three until a signal, or until one of them ends by itself; returns that one's exit code, else 0.
+
+    `ready` is called once pages are served. Raises PortTaken before anything starts.
     """
     _check_free(port)
     environment = os.environ | settings.environment() | prepare(settings)
-    server = [_script("dagster-webserver"), "-h", HOST, "-p", str(port), *_LOCATION]
-    daemon = [_script("dagster-daemon"), "run", *_LOCATION]
     children: list[subprocess.Popen[bytes]] = []
-    with _signals_as_exceptions():
+    with _signals_as_exceptions(), tempfile.TemporaryDirectory(prefix="segmentation-") as folder:
+        workspace, code = Path(folder, "workspace.yaml"), Path(folder, "code.socket")
+        workspace.write_text(_WORKSPACE.format(socket=code))
+        location = ("--location-name", LOCATION, "-m", _MODULE, "-d", str(Path(__file__).parents[2]))
         try:
+            children.append(
+                _start([_script("dagster"), "code-server", "start", "-s", str(code), *location], environment)
+            )
+            _wait(children, lambda: _answers(socket.AF_UNIX, str(code)))
+            server = [_script("dagster-webserver"), "-h", HOST, "-p", str(port), "-w", str(workspace)]
             children.append(_start(server, environment))
-            children.append(_start(daemon, environment))
-            return _watch(children)
+            children.append(_start([_script("dagster-daemon"), "run", "-w", str(workspace)], environment))
+            _wait(children, lambda: _answers(socket.AF_INET, (HOST, port)))
+            if ready:
+                ready()
+            return _wait(children, lambda: False)
         except _Ended:
             return 0
+        except _ChildEnded as ended:
+            return ended.code
         finally:
             _end(children)
 
@@ -73,13 +98,20 @@ def _script(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
-def _watch(children: Sequence[subprocess.Popen[bytes]]) -> int:
-    while True:
+def _wait(children: Sequence[subprocess.Popen[bytes]], until: Callable[[], bool]) -> int:
+    """Wait for something. Raises _ChildEnded where one of the children ends before."""
+    while not until():
         for child in children:
             code = child.poll()
             if code is not None:
-                return code or 1
+                raise _ChildEnded(code or 1)
         time.sleep(_LOOK_EVERY_SECONDS)
+    return 0
+
+
+def _answers(family: socket.AddressFamily, address: str | tuple[str, int]) -> bool:
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(address) == 0
 
 
 def _end(children: Sequence[subprocess.Popen[bytes]]) -> None:
