@@ -19,7 +19,7 @@ from rich.table import Table
 
 from benchmarks.comparing import Comparison
 from benchmarks.measuring import Measured
-from benchmarks.sides import Round, compared, run_round, tables_left_out
+from benchmarks.sides import Round, compared, days_to_ask, run_round, tables_left_out
 from segmentation_assets.sample import generate
 
 AS_OF = date(2026, 6, 30)
@@ -62,7 +62,8 @@ def main(
             root / "sample", accounts=accounts, days=days, users_per_account=users_per_account, seed=7, end=AS_OF
         )
         console.print(f"{made.rows['product_usage']:,} usage rows; {runs} rounds of both sides ...")
-        rounds = [run_round(root, made.sources, AS_OF, memory_limit, not without_dagster) for _ in range(runs)]
+        asked = days_to_ask(AS_OF)
+        rounds = [run_round(root, made.sources, asked, memory_limit, not without_dagster) for _ in range(runs)]
         comparisons = compared(root)
     figures = _figures(rounds) | {
         "accounts": accounts,

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
-import ibis
 import ibis.expr.datatypes as dt
 
 from segmentation_assets.warehouse.contracts import ibis_schema
@@ -56,14 +55,18 @@ def compare(spec: TableSpec, chain_home: Path, hand_home: Path) -> Comparison:
 
 
 def _select(spec: TableSpec, types: Mapping[str, dt.DataType], home: Path) -> str:
-    mapper = ibis.duckdb.connect().compiler.type_mapper
-    columns = ", ".join(f'CAST("{n}" AS {mapper.to_string(t)}) AS "{n}"' for n, t in types.items())
+    columns = ", ".join(f'CAST("{n}" AS {_sql_type(t)}) AS "{n}"' for n, t in types.items())
     folder = home / "published" / spec.name
     hive = "hive_partitioning = false"
     if spec.partition:
         hive = f"hive_partitioning = true, hive_types = {{'{spec.partition}': DATE}}"
     files = f"{folder}/**/*.parquet" if folder.is_dir() else f"{folder}.parquet"
     return f"SELECT {columns} FROM read_parquet('{files}', {hive}, union_by_name = true)"
+
+
+def _sql_type(kind: dt.DataType) -> str:
+    names = {"string": "VARCHAR", "int64": "BIGINT", "float64": "DOUBLE", "boolean": "BOOLEAN", "date": "DATE"}
+    return names.get(type(kind).__name__.lower(), "TIMESTAMP")
 
 
 def _compared(

@@ -42,18 +42,18 @@ def tables_left_out() -> list[str]:
     return [spec.name for spec in CATALOGUE if spec.name not in by_hand]
 
 
-def job_for(home: Path, sources: Path, as_of: date, memory_limit: str, orchestrated: bool = True) -> Job:
-    """The job of one side."""
+def job_for(home: Path, sources: Path, days: Sequence[date], memory_limit: str, orchestrated: bool = True) -> Job:
+    """The job of one side. Raises ValueError for a policy that the SQL is not written for."""
     policy, tables = load_policy(), tables_to_compute()
     if policy.company.renewal_grace_days or policy.company.timezone != "UTC":
         raise ValueError("the hand-written SQL knows no renewal grace and no other timezone than UTC")
-    days = days_to_ask(tables, as_of, policy)
     plan = {name: [str(d) for d in needed] for name, needed in planned(tables, days, policy).items()}
     return Job(home, sources, days, tables, plan, flattened(policy), memory_limit, orchestrated)
 
 
-def days_to_ask(tables: Sequence[str], as_of: date, policy: Policy) -> list[date]:
+def days_to_ask(as_of: date) -> list[date]:
     """`as_of`, where the tables themselves look back at all days that the whole chain needs of them; else those."""
+    policy, tables = load_policy(), tables_to_compute()
     needed = planned([spec.name for spec in CATALOGUE], [as_of], policy)
     own = planned(tables, [as_of], policy)
     missing = {day for name in tables if name in own for day in set(needed[name]) - set(own[name])}
@@ -102,13 +102,15 @@ def _has_mapping(value: Any) -> bool:
     return isinstance(value, list) and any(isinstance(v, dict) or _has_mapping(v) for v in value)
 
 
-def run_round(folder: Path, sources: Path, as_of: date, memory_limit: str, orchestrated: bool = True) -> Round:
+def run_round(
+    folder: Path, sources: Path, days: Sequence[date], memory_limit: str, orchestrated: bool = True
+) -> Round:
     """Run both sides, one after the other, into `folder`/chain and `folder`/hand."""
     sides = {}
     for name, module in (("chain", "benchmarks.chain_side"), ("hand", "benchmarks.hand_side")):
         home = folder / name
         shutil.rmtree(home, ignore_errors=True)
-        sides[name] = measure(module, job_for(home, sources, as_of, memory_limit, orchestrated))
+        sides[name] = measure(module, job_for(home, sources, days, memory_limit, orchestrated))
     return Round(**sides)
 
 
