@@ -132,7 +132,7 @@ def csm_assignment_runs(
 
 
 def _of_day(frame: pd.DataFrame, as_of: date) -> pd.DataFrame:
-    return frame[pd.to_datetime(frame["as_of"]) == pd.Timestamp(as_of)]
+    return frame.loc[pd.to_datetime(frame["as_of"]) == pd.Timestamp(as_of)]
 
 
 def _frame(rows: Sequence[dict[str, Any]], contract: type[Snapshot]) -> pd.DataFrame:
@@ -166,7 +166,7 @@ def _as_pools_see(accounts: Sequence[Account], found: Assignment) -> list[Accoun
 
 def _accounts(demand: pd.DataFrame) -> Iterator[Account]:
     """Accounts that need a CSM, in order of id."""
-    rows = demand[~demand["is_automated"].astype(bool)].sort_values("account_id")
+    rows = demand.loc[~demand["is_automated"].astype(bool)].sort_values("account_id")
     for row in rows.itertuples():
         share = 0.0 if pd.isna(row.portfolio_share) else float(row.portfolio_share)
         yield Account(
@@ -177,7 +177,7 @@ def _accounts(demand: pd.DataFrame) -> Iterator[Account]:
 
 def _csms(supply: pd.DataFrame) -> Iterator[Csm]:
     """CSMs who stay through the planning period, in order of id; who starts in it has part of their hours."""
-    for row in supply[supply["stays"].astype(bool)].sort_values("csm_id").itertuples():
+    for row in supply.loc[supply["stays"].astype(bool)].sort_values("csm_id").itertuples():
         known = frozenset(name.strip() for name in (_known(row.industries) or "").split(",") if name.strip())
         yield Csm(
             str(row.csm_id), float(row.available_hours), float(row.fte), _known(row.level), _known(row.region), known

@@ -94,10 +94,10 @@ def blocking_skills(
         yield from ((account, "roster") for account in accounts)
         return
     fit, kind_of = fit_of(accounts, csms, policy)
-    alone = {name: fit_of(accounts, csms, policy, frozenset({name}))[0].may.any(axis=1) for name in SKILLS}
+    alone = {name: fit_of(accounts, csms, policy, frozenset({name}))[0].covered for name in SKILLS}
     pairs = [(a, b) for i, a in enumerate(SKILLS) for b in SKILLS[i + 1 :]]
-    both = {p: fit_of(accounts, csms, policy, frozenset(p))[0].may.any(axis=1) for p in pairs}
-    fits = fit.may.any(axis=1)
+    both = {p: fit_of(accounts, csms, policy, frozenset(p))[0].covered for p in pairs}
+    fits = fit.covered
     for account, kind in zip(accounts, kind_of, strict=True):
         if fits[kind]:
             continue
@@ -134,8 +134,9 @@ class _Pools:
 
         fit, kind_of = fit_of(accounts, self.people, policy, without)
         kinds, pools = fit.may.shape
-        hours = np.bincount(kind_of, [a.hours for a in accounts], minlength=kinds)
-        portfolio = np.bincount(kind_of, [a.portfolio_share for a in accounts], minlength=kinds)
+        hours: Floats = np.bincount(kind_of, np.array([a.hours for a in accounts]), minlength=kinds).astype(float)
+        portfolio_shares = np.array([a.portfolio_share for a in accounts])
+        portfolio: Floats = np.bincount(kind_of, portfolio_shares, minlength=kinds).astype(float)
         row, column = np.nonzero(fit.may)
         pairs, fte_hours = len(row), hours_per_fte(self.people)
         # Variables: the part of each kind that each pool takes, the part nobody takes, overload hours, overload FTE.

@@ -106,6 +106,11 @@ class Fit:
     may: Bools
     price: Floats
 
+    @property
+    def covered(self) -> Bools:
+        """Kinds that somebody may cover."""
+        return np.asarray(self.may.any(axis=1), dtype=np.bool_)
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -142,7 +147,7 @@ def assign(accounts: Sequence[Account], csms: Sequence[Csm], policy: AssignmentP
     stays = np.array(
         [c != NOBODY and bool(may_stay[k, c]) for c, k in zip(current, kind_of, strict=True)], dtype=bool
     )
-    covered = stays | (fit.may.any(axis=1)[kind_of] if csms else False)
+    covered = stays | fit.covered[kind_of]
     current = np.where(stays, current, NOBODY)
     chosen = np.full(len(accounts), NOBODY)
     bound = 0.0
@@ -408,11 +413,11 @@ def _integers(
     found = milp(
         _prices_of(problem, row, column, rows),
         constraints=[
-            LinearConstraint(coverage, left[rows], left[rows]),
-            LinearConstraint(limits, -np.inf, room),
+            LinearConstraint(coverage, left[rows], left[rows]),  # pyright: ignore[reportArgumentType]
+            LinearConstraint(limits, -np.inf, room),  # pyright: ignore[reportArgumentType]
         ],
         integrality=np.concatenate([np.ones(pairs + len(rows)), np.zeros(2 * csms)]),
-        bounds=Bounds(np.zeros(len(most)), most),
+        bounds=Bounds(np.zeros(len(most)), most),  # pyright: ignore[reportArgumentType]
         options={"mip_rel_gap": policy.max_gap, "node_limit": policy.max_nodes},
     )
     if found.x is None:
@@ -465,7 +470,7 @@ def _assignment(
     price = sum(
         policy.overload_price * (load.overload_hours + fte_hours * load.overload_fte) for load in loads.values()
     )
-    for i in np.flatnonzero(covered):
+    for i in np.flatnonzero(covered).tolist():
         account = accounts[i]
         handover = policy.handover_hours[account.tier]  # pyright: ignore[reportArgumentType]
         if chosen[i] == NOBODY:
