@@ -1,0 +1,60 @@
+"""One table made of stated inputs, held to its contract. Not here: any expected number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import ibis
+import pyarrow as pa
+
+from segmentation_assets.chain import CATALOGUE
+from segmentation_assets.policy.model import Policy, load_policy
+from segmentation_assets.warehouse.contracts import ibis_schema
+from segmentation_assets.warehouse.enforcement import enforce
+from segmentation_assets.warehouse.registry import SPINE, call
+from tests.frames import given, spine
+
+POLICY = load_policy()
+Row = dict[str, Any]
+
+
+def alone(
+    name: str, *days: date, policy: Policy = POLICY, **inputs: Sequence[Mapping[str, Any]]
+) -> list[Row]:
+    """Rows of the table `name` at `days`, made of `inputs` (rows by table; those not stated are empty).
+
+    Raises KeyError for an input that the table does not read, AssertionError for a broken contract.
+    """
+    spec = CATALOGUE[name]
+    unread = set(inputs) - {item.name for item in spec.inputs}
+    if unread:
+        raise KeyError(f"{name} does not read {sorted(unread)}")
+    tables = {item.name: given(item.contract, inputs.get(item.name, ())) for item in spec.inputs}
+    result = call(spec, {SPINE: spine(*days)} | tables, policy.sections, "test")
+    schema = ibis_schema(spec.contract).to_pyarrow()
+    arrow = result.to_pyarrow().cast(pa.schema(schema))
+    verdict = enforce(spec.contract, ibis.memtable(arrow), lambda expr: expr.execute())
+    assert verdict.passed, verdict.describe()
+    return arrow.to_pylist()
+
+
+def changed(section: str, **values: Any) -> Policy:
+    """The default policy with other values in one section."""
+    data = POLICY.model_dump()
+    return Policy.model_validate(data | {section: data[section] | values})
+
+
+def at(rows: Sequence[Row], **key: Any) -> Row:
+    """The one row with these values."""
+    found = [row for row in rows if all(row[n] == value for n, value in key.items())]
+    assert len(found) == 1, f"{len(found)} rows with {key}"
+    return found[0]
+
+
+def own_hierarchy(day: date, *accounts: str) -> list[Row]:
+    """Accounts that are nobody's child and merged into nothing."""
+    return [
+        {"as_of": day, "account_id": a, "surviving_account_id": a, "top_account_id": a} for a in accounts
+    ]
