@@ -28,6 +28,8 @@ FIGURES = (
     "expansion_growth", "arr_growth", "arr_after",
 )  # fmt: skip
 _RATIOS = {"nrr", "grr", "expansion_growth", "arr_growth", "cost_to_serve_change"}
+_ROUNDING = 1e-9
+"""Of floating point: a share of zero is zero, and 1 - 1 need not be."""
 _PEOPLE = {"accounts", "csms", "fte_freed", "accounts_per_csm"}
 
 
@@ -59,9 +61,9 @@ class Interval:
 
     def meets(self, other: Interval, tolerance: float) -> bool:
         """Whether some value is in both, give or take a share of the other's ends."""
-        return self.low <= other.high + tolerance * abs(other.high) and self.high >= other.low - tolerance * abs(
-            other.low
-        )
+        above = other.high + tolerance * abs(other.high) + _ROUNDING
+        below = other.low - tolerance * abs(other.low) - _ROUNDING
+        return self.low <= above and self.high >= below
 
 
 class _Part(BaseModel):

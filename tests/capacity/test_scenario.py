@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from segmentation_assets.capacity.scenario import Audit, Scenario, ScenarioError, audit, read_scenario
@@ -138,6 +138,7 @@ def test_an_nrr_that_the_stated_expansion_cannot_give() -> None:
     assert (line.verdict, line.computed and line.computed.high) == ("not supported", pytest.approx(1.2))
 
 
+@example([(1, 124.5, 0.0, 0.0)])
 @given(
     st.lists(
         st.tuples(st.integers(1, 500), st.floats(1, 1e7), st.floats(0, 2), st.floats(0, 1)), min_size=1, max_size=6
