@@ -290,7 +290,8 @@ def _covered(hours: ir.FloatingValue, demanded: ir.FloatingValue) -> ir.Floating
 
 
 def _text(value: ir.Value) -> ir.StringValue:
-    return value.round(2).cast("string")
+    """Two digits at most, and none of a whole number."""
+    return value.round(2).cast("string").re_replace(r"\.0$", "")
 
 
 def _whole(value: ir.Value) -> ir.StringValue:

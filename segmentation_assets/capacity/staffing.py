@@ -12,6 +12,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import CsmRoster, CsmTimeEntries
+from segmentation_assets.kpis.calendar import values
 from segmentation_assets.policy.capacity import CarePolicy, CoveragePolicy, StaffingPolicy
 from segmentation_assets.policy.kpis import ProductivityPolicy
 from segmentation_assets.policy.segments import TIERS
@@ -257,12 +258,12 @@ def with_horizon(roster: ir.Table, staffing: StaffingPolicy) -> ir.Table:
 
 def tiers() -> ir.Table:
     """One row per coverage tier."""
-    return ibis.memtable({"coverage_tier": list(TIERS)})
+    return values("coverage_tier", TIERS, "string")
 
 
-def by_tier(rows: ir.Table, values: Mapping[str, float | None]) -> ir.FloatingValue:
+def by_tier(rows: ir.Table, figures: Mapping[str, float | None]) -> ir.FloatingValue:
     """A number of each row's tier; null for tiers that have none."""
-    cases = [(rows.coverage_tier == tier, value) for tier, value in values.items() if value is not None]
+    cases = [(rows.coverage_tier == tier, value) for tier, value in figures.items() if value is not None]
     return ibis.cases(*cases, else_=ibis.null("float64")) if cases else ibis.null("float64")
 
 

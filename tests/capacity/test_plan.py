@@ -52,7 +52,7 @@ def test_tiers_without_accounts_and_with_three():
     assert (empty["accounts"], empty["arr"], empty["required_fte"], empty["gap_fte"]) == (0, 0.0, 0.0, 0.0)
     assert (empty["covered_share"], empty["flat_covered_share"]) == (1.0, 1.0)
     assert all(math.isnan(empty[name]) for name in ("planned_utilisation", "cost_share_of_arr", "accounts_per_csm"))
-    assert empty["advice"].startswith("keep: needs 0.0 FTE")
+    assert empty["advice"].startswith("keep: needs 0 FTE")
 
 
 def test_the_policy_may_give_no_ratio():
@@ -79,8 +79,8 @@ def test_spare_people_go_where_they_lack_and_the_rest_is_hired():
     assert rows["Core"]["redeployed_out_fte"] == pytest.approx(0.5)
     assert rows["Strategic"]["hired_fte"] + rows["Growth"]["hired_fte"] == pytest.approx(0.8)
     assert rows["Strategic"]["advice"] == (
-        "redeploy 0.38 FTE from tiers with people to spare and hire 0.62 FTE: needs 2.0 FTE by ratio "
-        "(20 accounts / 10.0 per CSM = 2.0; 160.0 h a month / 110.5 h per FTE = 1.45), has 1.0"
+        "redeploy 0.38 FTE from tiers with people to spare and hire 0.62 FTE: needs 2 FTE by ratio "
+        "(20 accounts / 10 per CSM = 2; 160 h a month / 110.5 h per FTE = 1.45), has 1"
     )
     assert rows["Core"]["advice"].startswith("give 0.5 FTE to tiers with too few: needs 0.1 FTE")
     moved = [row["redeployed_in_fte"] - row["redeployed_out_fte"] for row in rows.values()]
@@ -113,7 +113,7 @@ def test_what_tiered_coverage_is_worth_against_flat():
     # 144.9 h a month too many, at 200,000 / (221 x 12) an hour.
     assert core["flat_wasted_cost"] == pytest.approx(144.9 * 12 * 200_000 / (221 * 12), abs=0.01)
     assert top["comparison"] == (
-        "flat: 10 accounts get 22.1 h a month of 80.0 h demanded (28 % covered), tiered: 110.5 h (100 %); "
+        "flat: 10 accounts get 22.1 h a month of 80 h demanded (28 % covered), tiered: 110.5 h (100 %); "
         "ARR that gets its care: 1000000 - 276250 = 723750"
     )
 
