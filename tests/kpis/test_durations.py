@@ -15,7 +15,7 @@ T1 = date(2025, 12, 31)
 
 
 def curve(*rows: tuple[int, bool, int]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["days", "has_happened", "accounts"])
+    return pd.DataFrame(rows, columns=pd.Index(["days", "has_happened", "accounts"]))
 
 
 def test_median_is_the_first_day_on_which_at_most_half_still_wait():
@@ -107,7 +107,7 @@ def test_lag_from_the_first_fall_to_churn():
         stands("d", ends[0], "Core"),
     ]
     made = kpis(
-        ["durations", "tier_migration_summary"],
+        ["durations", "median_durations", "tier_migration_summary"],
         [T1],
         billing_subscriptions=[
             pays("a", 10, date(2024, 1, 1), date(2025, 6, 1)),

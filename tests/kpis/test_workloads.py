@@ -59,7 +59,7 @@ def test_tickets_and_self_service_of_the_period():
     tickets = [(f"t{i}", "a", datetime(2025, 12, i + 1, 12, tzinfo=UTC).replace(tzinfo=None)) for i in range(3)]
     tickets.append(("t9", "b", datetime(2025, 11, 30, 12, tzinfo=UTC).replace(tzinfo=None)))
     made = kpis(
-        ["tier_kpis"],
+        ["account_workloads", "tier_kpis"],
         [T1],
         billing_subscriptions=LIVE,
         crm_accounts=CRM,
@@ -76,7 +76,7 @@ def test_tickets_and_self_service_of_the_period():
 
 def test_without_extracts_load_is_unknown_not_zero():
     row = one(
-        kpis(["tier_kpis"], [T1], billing_subscriptions=LIVE, crm_accounts=CRM)["tier_kpis"],
+        kpis(["account_workloads", "tier_kpis"], [T1], billing_subscriptions=LIVE, crm_accounts=CRM)["tier_kpis"],
         coverage_tier="unassigned",
         window_months=12,
     )

@@ -26,6 +26,8 @@ from tests.frames import given
 POLICY = load_policy()
 GIVEN = ("segments", "health_scores", "account_costs", "billing_invoices")
 """States that KPIs read, but that a test states itself instead of computing them."""
+ON_REQUEST = ("account_workloads", "median_durations", "sales_efficiency")
+"""Tables that a test computes by naming them; else they are empty, which is a company without those extracts."""
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -33,18 +35,20 @@ Rows = Sequence[Mapping[str, Any]]
 def kpis(
     names: Iterable[str], days: Sequence[date], policy: Policy = POLICY, **rows: Rows
 ) -> dict[str, pd.DataFrame]:
-    """The tables `names` of a company that has `rows` and nothing else, by name.
+    """The tables `names` of a company that has `rows` and nothing else, by name; see GIVEN and ON_REQUEST.
 
     Raises AssertionError for a table that breaks its contract.
     """
-    for name, needed in _plan(list(names), days, policy.sections).items():
+    wanted = list(names)
+    given_ones = {*GIVEN, *ON_REQUEST} - set(wanted)
+    for name, needed in _plan(wanted, given_ones, days, policy.sections).items():
         spec = CATALOGUE[name]
-        if spec.is_extract or name in GIVEN:
+        if spec.is_extract or name in given_ones:
             _WORLD.put(name, arrow_of(spec.contract, rows.get(name, ())))
         else:
             _WORLD.put(SPINE, arrow_of(Spine, spine_frame(sorted(needed)).to_dict("records")))
             _WORLD.make(spec, policy)
-    return {name: _WORLD.backend.table(name).execute() for name in names}
+    return {name: _WORLD.backend.table(name).execute() for name in wanted}
 
 
 def rows_of(name: str) -> list[dict[str, Any]]:
@@ -116,12 +120,14 @@ def arrow_of(contract: type[Contract], rows: Rows) -> pa.Table:
     return given(contract, rows).to_pyarrow()
 
 
-def _plan(names: list[str], days: Sequence[date], sections: Mapping[type[Section], Section]) -> dict[str, set[date]]:
+def _plan(
+    names: list[str], given_ones: set[str], days: Sequence[date], sections: Mapping[type[Section], Section]
+) -> dict[str, set[date]]:
     """Tables to make with the days needed of each, upstream first, without what only given tables read."""
     order: list[str] = []
 
     def visit(name: str) -> None:
-        for item in () if name in GIVEN else CATALOGUE[name].inputs:
+        for item in () if name in given_ones else CATALOGUE[name].inputs:
             visit(item.name)
         if name not in order:
             order.append(name)
@@ -130,7 +136,7 @@ def _plan(names: list[str], days: Sequence[date], sections: Mapping[type[Section
         visit(name)
     needs = {name: set(days) if name in names else set() for name in order}
     for name in reversed(order):
-        for item in () if name in GIVEN else CATALOGUE[name].inputs:
+        for item in () if name in given_ones else CATALOGUE[name].inputs:
             for day in needs[name]:
                 needs[item.name] |= set(days_read(item.reads, day, sections))
     return needs
@@ -170,6 +176,6 @@ def one(frame: pd.DataFrame, **where: Any) -> pd.Series:
     """
     for name, value in where.items():
         same = frame[name].astype(str) == str(value) if isinstance(value, date) else frame[name] == value
-        frame = frame[same]
+        frame = frame.loc[same]
     assert len(frame) == 1, f"{len(frame)} rows with {where}"
     return frame.iloc[0]
