@@ -20,9 +20,7 @@ POLICY = load_policy()
 Row = dict[str, Any]
 
 
-def alone(
-    name: str, *days: date, policy: Policy = POLICY, **inputs: Sequence[Mapping[str, Any]]
-) -> list[Row]:
+def alone(name: str, *days: date, policy: Policy = POLICY, **inputs: Sequence[Mapping[str, Any]]) -> list[Row]:
     """Rows of the table `name` at `days`, made of `inputs` (rows by table; those not stated are empty).
 
     Raises KeyError for an input that the table does not read, AssertionError for a broken contract.
@@ -55,6 +53,4 @@ def at(rows: Sequence[Row], **key: Any) -> Row:
 
 def own_hierarchy(day: date, *accounts: str) -> list[Row]:
     """Accounts that are nobody's child and merged into nothing."""
-    return [
-        {"as_of": day, "account_id": a, "surviving_account_id": a, "top_account_id": a} for a in accounts
-    ]
+    return [{"as_of": day, "account_id": a, "surviving_account_id": a, "top_account_id": a} for a in accounts]

@@ -32,7 +32,9 @@ PERIODS = [
 POLICY = changed("goals", expansion_target=10_000.0, win_rate=0.5, max_moved_share=0.5)
 
 
-def _gap(periods: list[Row] = PERIODS, hours: tuple[float | None, float | None] = (100.0, 50.0), **given: float) -> Row:
+def _gap(
+    periods: list[Row] = PERIODS, hours: tuple[float | None, float | None] = (100.0, 50.0), **given: float
+) -> Row:
     policy = changed("goals", **{"expansion_target": 10_000.0, "win_rate": 0.5, "max_moved_share": 0.5} | given)
     return alone(
         "goal_gap",
