@@ -14,7 +14,7 @@ JANUARY, APRIL = date(2026, 1, 1), date(2026, 4, 1)
 
 def _state(account: str, risk: float, tier: str = "Core", csm: str | None = "kim") -> Row:
     return {
-        "as_of": DAY, "account_id": account, "churn_risk": risk, "coverage_tier": tier, "csm_id": csm, "segment": "Growth",
+        "as_of": DAY, "account_id": account, "churn_risk": risk, "coverage_tier": tier, "csm_id": csm,
     }  # fmt: skip
 
 
@@ -24,7 +24,8 @@ def _revenue(account: str, arr: float, renewal_on: date | None) -> Row:
 
 def _period(account: str, start: float, end: float, tier: str = "Core") -> Row:
     return {
-        "as_of": DAY, "account_id": account, "window_months": 12, "start_arr": start, "end_arr": end, "start_tier": tier,
+        "as_of": DAY, "account_id": account, "window_months": 12, "start_arr": start, "end_arr": end,
+        "start_tier": tier,
     }  # fmt: skip
 
 

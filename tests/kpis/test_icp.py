@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import ibis
 import pytest
@@ -38,11 +39,21 @@ def _company(outcomes: dict[str, list[str]]) -> dict[str, list[Row]]:
     return {"account_periods": periods, "account_profiles": profiles}
 
 
+def _insights(company: dict[str, list[Row]], **more: Any) -> list[Row]:
+    return alone(
+        "icp_insights",
+        DAY,
+        account_periods=company["account_periods"],
+        account_profiles=company["account_profiles"],
+        **more,
+    )
+
+
 COMPANY = _company({"retail": ["expansion"] * 8 + ["churn"] * 2, "media": ["expansion"] * 2 + ["flat"] * 8})
 
 
 def test_lift_of_a_trait_as_it_was_twelve_months_before() -> None:
-    rows = alone("icp_insights", DAY, **COMPANY)
+    rows = _insights(COMPANY)
     assert {r["value"] for r in rows if r["trait"] == "industry"} == {"retail", "media"}
     row = at(rows, trait="industry", value="retail", outcome="expansion")
     assert (row["accounts"], row["accounts_with_outcome"], row["rate"], row["all_rate"]) == (10, 8, 0.8, 0.5)
@@ -61,7 +72,7 @@ def test_lift_of_a_trait_as_it_was_twelve_months_before() -> None:
 
 def test_more_accounts_make_it_certain() -> None:
     company = _company({"retail": ["expansion"] * 16 + ["churn"] * 4, "media": ["expansion"] * 4 + ["flat"] * 16})
-    rows = alone("icp_insights", DAY, **company)
+    rows = _insights(company)
     assert at(rows, trait="industry", value="retail", outcome="expansion")["direction"] == "more"
     assert at(rows, trait="industry", value="media", outcome="expansion")["direction"] == "less"
     churn = at(rows, trait="industry", value="media", outcome="churn")
@@ -70,7 +81,7 @@ def test_more_accounts_make_it_certain() -> None:
 
 def test_an_outcome_that_nobody_had_has_no_lift() -> None:
     row = at(
-        alone("icp_insights", DAY, **_company({"retail": ["flat"] * 3})),
+        _insights(_company({"retail": ["flat"] * 3})),
         trait="industry",
         value="retail",
         outcome="churn",
@@ -79,12 +90,12 @@ def test_an_outcome_that_nobody_had_has_no_lift() -> None:
 
 
 def test_technographic_traits_are_told_by_words() -> None:
-    rows = alone("icp_insights", DAY, **COMPANY)
+    rows = _insights(COMPANY)
     row = at(rows, trait="legacy_tools", value="some", outcome="expansion")
     assert (row["kind"], row["accounts"]) == ("technographic", 10)
     states = [{"as_of": THEN, "account_id": "retail0", "sophistication": 0.5}]
     states.append({"as_of": THEN, "account_id": "retail1", "sophistication": 0.49})
-    rows = alone("icp_insights", DAY, **COMPANY, technographic_scores=states)
+    rows = _insights(COMPANY, technographic_scores=states)
     assert {r["value"] for r in rows if r["trait"] == "sophistication"} == {"sophisticated", "basic"}
 
 

@@ -49,7 +49,8 @@ def test_three_parts_make_the_score() -> None:
 
 def test_nothing_is_a_fact_in_some_columns() -> None:
     open_deal = {
-        "opportunity_id": "o", "account_id": "a", "kind": "new", "stage": "open", "created_on": DAY, "amount_arr": 5.0,
+        "opportunity_id": "o", "account_id": "a", "kind": "new", "stage": "open", "created_on": DAY,
+        "amount_arr": 5.0,
     }  # fmt: skip
     assert at(alone("data_quality", DAY, opportunities=[open_deal]), extract="opportunities")["completeness"] == 1
     counting = changed("data_quality", null_has_a_meaning={})

@@ -29,8 +29,8 @@ def _invoice(issued_on: date, amount: float, account: str = "a", currency: str =
 
 def _won(closed_on: date, amount: float, kind: str = "expansion", stage: str = "won", account: str = "a") -> Row:
     return {
-        "opportunity_id": f"{account}-{closed_on}-{kind}-{stage}", "account_id": account, "kind": kind, "stage": stage,
-        "amount_arr": amount, "created_on": OLD, "closed_on": closed_on,
+        "opportunity_id": f"{account}-{closed_on}-{kind}-{stage}", "account_id": account, "kind": kind,
+        "stage": stage, "amount_arr": amount, "created_on": OLD, "closed_on": closed_on,
     }  # fmt: skip
 
 
