@@ -14,7 +14,7 @@ from segmentation_assets.policy.capacity import AssignmentPolicy
 from segmentation_assets.policy.model import load_policy
 
 POLICY = load_policy().assignment
-EXACT = POLICY.model_copy(update={"max_gap": 0.0})
+EXACT = POLICY.model_copy(update={"max_gap": 0.0, "max_nodes": 2_000})
 STRICT = EXACT.model_copy(update={"stays_in_spite_of": (), "industry_required": ("Strategic", "Growth", "Core")})
 HOURS = {"Strategic": 8.0, "Growth": 2.5, "Core": 0.6}
 SHARES = {"Strategic": 0.1, "Growth": 1 / 30, "Core": 0.01}
