@@ -17,6 +17,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.answers import describe, measure_answers
 from benchmarks.comparing import Comparison
 from benchmarks.measuring import Measured
 from benchmarks.sides import Round, compared, days_to_ask, run_round, tables_left_out
@@ -36,6 +37,7 @@ _QUICK = 400
 @click.option("--memory-limit", default="3GB", help="DuckDB's limit, for both sides.")
 @click.option("--quick", is_flag=True, help=f"A smoke test: {_QUICK} accounts, one round.")
 @click.option("--without-dagster", is_flag=True, help="The chain's own cost, called without Dagster.")
+@click.option("--answers/--no-answers", default=True, help="Also demo, show, explain and what Dagster costs.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Keep the sample and both homes here.")
 @click.option(
     "--output", type=click.Path(path_type=Path), default=Path("benchmark.json"), help="The figures as JSON."
@@ -48,6 +50,7 @@ def main(
     memory_limit: str,
     quick: bool,
     without_dagster: bool,
+    answers: bool,
     folder: Path | None,
     output: Path,
 ) -> None:
@@ -65,12 +68,16 @@ def main(
         asked = days_to_ask(AS_OF)
         rounds = [run_round(root, made.sources, asked, memory_limit, not without_dagster) for _ in range(runs)]
         comparisons = compared(root)
+        if answers:
+            console.print("a first run, and how fast it answers ...")
+        answered = measure_answers(root) if answers else {}
     figures = _figures(rounds) | {
         "accounts": accounts,
         "usage_rows": made.rows["product_usage"],
         "memory_limit": memory_limit,
         "orchestrated": not without_dagster,
         "not_by_hand": tables_left_out(),
+        "answers": answered,
         "unequal": [asdict(c) for c in comparisons if not c.is_equal],
     }
     output.write_text(
@@ -124,6 +131,8 @@ def _print(console: Console, figures: dict[str, Any], comparisons: list[Comparis
         f"memory {figures['peak_gib']:.2f} GiB (target {TARGET_PEAK_GIB:g}) against "
         f"{hand['peak'] / _GIB:.2f} GiB by hand"
     )
+    for line in describe(figures["answers"]):
+        console.print(line)
 
 
 if __name__ == "__main__":
