@@ -303,15 +303,24 @@ def _raw_accounts(accounts: ir.Table, merged_into: ir.Table) -> ir.Table:
 
 
 def _spans(raw: ir.Table, periods: ir.Table) -> ir.Table:
-    """`raw` accounts split where their seats change: days from `day` up to `until` of the windows, and `seats`."""
+    """`raw` accounts split where their seats change: days from `day` up to `until` of the windows.
+
+    `seat_parts` is what one user is of the seats in force; null where there are none, so that the day does not count.
+    """
     periods = periods.select(*_KEY, "seats", from_day="day", until_day="until")
     rows = raw.join(periods, _KEY)
     rows = rows.filter(
         (rows.from_day < rows.day_after) & (rows.until_day.isnull() | (rows.until_day > rows.earliest))
     )
-    return rows.mutate(
+    return rows.select(
+        *_KEY,
+        "raw_account_id",
+        "usage_through",
+        "window_start",
+        "prior_start",
         day=ibis.greatest(rows.from_day, rows.earliest),
         until=ibis.least(rows.until_day.fill_null(rows.day_after), rows.day_after),
+        seat_parts=_whole(float(_PARTS) / rows.seats.nullif(0)),
     )
 
 
@@ -350,8 +359,7 @@ def _users(usage_days: ir.Table, spans: ir.Table, product_users: ir.Table, usage
     }
     users = rows.group_by(*_KEY, "user_id").aggregate(
         days_back=bit.bit_or(),
-        # days without seats do not count
-        seat_parts=_if_all(in_window, _whole(float(_PARTS) / rows.seats.nullif(0))).sum(),
+        seat_parts=_if_all(in_window, rows.seat_parts).sum(),
         errors=_if_all(in_window, rows.errors).sum(),
         **sums,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -52,7 +53,7 @@ def rate(currency: str, day: date) -> float:
     return next((r for since, r in reversed(RATES) if since <= day), RATES[0][1])
 
 
-def over_on(row: dict[str, Any]) -> date:
+def over_on(row: Mapping[str, Any]) -> date:
     if row["end_date"] is None:
         return date.max
     return max(row["end_date"], row["end_known_on"] or row["end_date"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import date, timedelta
 from random import Random
 from statistics import mean, median
@@ -79,7 +80,7 @@ def seats_on(terms: Rows, account: str, day: date) -> int:
     return sum(row["seats"] or 0 for row in in_force(terms, account, day))
 
 
-def counts(person: dict[str, Any] | None, as_of: date) -> bool:
+def counts(person: Mapping[str, Any] | None, as_of: date) -> bool:
     if person is None:
         return True
     return not person["is_service_user"] and not (person["deactivated_on"] and person["deactivated_on"] <= as_of)
