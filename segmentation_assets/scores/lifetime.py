@@ -13,6 +13,7 @@ that leaves at renewal t falls with t: alpha / (alpha + beta + t - 1).
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -168,9 +169,10 @@ def clv_parameters(cohort_renewals: Frame[CohortRenewals], policy: LifetimePolic
     company's churn rate.
     """
     histories = _histories(cohort_renewals)
-    company_rates = {
-        as_of: _churn_rate([h for (day, _), h in histories.items() if day == as_of]) for as_of, _ in histories
-    }
+    per_day: dict[Any, list[_History]] = defaultdict(list)
+    for (as_of, _), history in histories.items():
+        per_day[as_of].append(history)
+    company_rates = {as_of: _churn_rate(cohorts) for as_of, cohorts in per_day.items()}
     rows = [
         {"as_of": as_of, "cohort": cohort} | _parameters(history, company_rates[as_of], policy)
         for (as_of, cohort), history in histories.items()
@@ -229,18 +231,19 @@ def fit_sbg(at_risk: Sequence[int], churned: Sequence[int]) -> tuple[float, floa
 
     if not has_a_fit(at_risk, churned):
         raise ValueError("no fit: nobody renewed, or nobody left after the first renewal")
-    lost = np.asarray(churned, dtype=float)
-    faced = np.asarray(at_risk, dtype=float)
-    kept = faced - lost
-    before = np.arange(len(faced), dtype=float)
+    counts = [(t, lost, faced - lost) for t, (faced, lost) in enumerate(zip(at_risk, churned, strict=True)) if faced]
+    total = float(sum(at_risk))
 
     def loss(logs: np.ndarray) -> tuple[float, np.ndarray]:
-        alpha, beta = np.exp(logs)
-        every = alpha + beta + before
-        likelihood = (lost * np.log(alpha / every) + kept * np.log((beta + before) / every)).sum()
-        shared = (faced / every).sum()
-        slope = np.array([lost.sum() - alpha * shared, beta * ((kept / (beta + before)).sum() - shared)])
-        return -likelihood / faced.sum(), -slope / faced.sum()
+        # Plain floats: a handful of renewals is too little for arrays to pay, and each backfilled day has its fits.
+        alpha, beta = math.exp(logs[0]), math.exp(logs[1])
+        likelihood = slope_alpha = slope_beta = 0.0
+        for t, lost, kept in counts:
+            every, stays = alpha + beta + t, beta + t
+            likelihood += lost * math.log(alpha / every) + kept * math.log(stays / every)
+            slope_alpha += lost - alpha * (lost + kept) / every
+            slope_beta += beta * (kept / stays - (lost + kept) / every)
+        return -likelihood / total, np.array([-slope_alpha / total, -slope_beta / total])
 
     found = minimize(
         loss,
@@ -250,8 +253,7 @@ def fit_sbg(at_risk: Sequence[int], churned: Sequence[int]) -> tuple[float, floa
         bounds=[_LOG_BOUNDS] * 2,
         options={"ftol": 1e-14, "gtol": 1e-9},
     )
-    alpha, beta = np.exp(found.x)
-    return float(alpha), float(beta)
+    return math.exp(found.x[0]), math.exp(found.x[1])
 
 
 def residual_lifetimes(alpha: float, beta: float, discount_rate: float, tenures: int) -> list[float]:
