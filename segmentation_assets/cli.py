@@ -265,8 +265,8 @@ def run(
     form: str,
 ) -> None:
     """Land the extracts and bring the tables up to date, for one day or a range. What is up to date is kept."""
-    settings = _with_sources(_settings(home, sources, policy))
     days = _days(as_of, first, last)
+    settings = _with_sources(_settings(home, sources, policy))
     with _reasons():
         _run(settings, days, selection, form)
 
@@ -492,3 +492,7 @@ def ui(home: Path, port: int, sources: Path | None, policy: Path | None) -> None
         raise Failed(str(error)) from None
     if code:
         raise Failed("Dagster ended by itself; its own words are above")
+
+
+if __name__ == "__main__":
+    main()

@@ -6,6 +6,7 @@ it (`cli`).
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -69,13 +70,18 @@ class Runner:
 
     def select(self, selection: str = "*") -> list[str]:
         """The tables that a selection in Dagster's syntax names, upstream first. Raises SelectionError."""
+        names = [key.path[-1] for key in self.graph.toposorted_asset_keys]
         try:
-            found = dg.AssetSelection.from_string(selection).resolve(self.graph)
+            found = {key.path[-1] for key in dg.AssetSelection.from_string(selection).resolve(self.graph)}
+        except dg.DagsterInvalidSubsetError:
+            found = set()
         except Exception as error:  # Dagster raises several kinds, all of them about the text
             raise SelectionError(f"cannot read the selection {selection!r}: {error}") from error
         if not found:
-            raise SelectionError(f"the selection {selection!r} names no table")
-        return [key.path[-1] for key in self.graph.toposorted_asset_keys if key in found]
+            close = difflib.get_close_matches(selection.strip("+*"), names, n=3)
+            hint = f"; close to it: {', '.join(close)}" if close else ""
+            raise SelectionError(f"the selection {selection!r} names no table{hint}")
+        return [name for name in names if name in found]
 
     def extracts_of(self, names: Iterable[str]) -> list[str]:
         """Those of the tables that come from outside."""

@@ -57,7 +57,7 @@ def _print_matrix(console: Console, connection: duckdb.DuckDBPyConnection, as_of
         for name in segments
     ]
     body.append(["all", *(_cell(_sum([r for r in rows if r[1] == tier])) for tier in tiers), _cell(_sum(rows))])
-    title = f"{as_of}: accounts · ARR in thousands, by segment and coverage tier"
+    title = f"{as_of}: accounts · ARR in thousands"
     print_table(console, ["segment \\ tier", *tiers, "all"], body, title=title)
 
 
@@ -104,11 +104,11 @@ def _print_kpis(console: Console, connection: duckdb.DuckDBPyConnection) -> None
         return
     body = [
         [
-            tier + (" (few)" if low_n else ""), f"{accounts:,} · {arr / 1000:,.0f}",
+            tier + (" (few)" if few else ""), f"{accounts:,} · {arr / 1000:,.0f}",
             _share(nrr) + _aim(nrr_target, nrr_status), _share(grr) + _aim(grr_target, grr_status),
             _share(logos), _share(expanded), _share(cost),
         ]
-        for tier, accounts, arr, nrr, nrr_target, nrr_status, grr, grr_target, grr_status, logos, expanded, cost, low_n
+        for tier, accounts, arr, nrr, nrr_target, nrr_status, grr, grr_target, grr_status, logos, expanded, cost, few
         in rows
     ]  # fmt: skip
     header = [
@@ -157,7 +157,7 @@ def _print_where(console: Console, home: Path, connection: duckdb.DuckDBPyConnec
     console.print(f"  files: {home / 'published'}/<table>/as_of=<day>/part-0.parquet", highlight=False)
     for command, what in (
         (f"segmentation {option}ui", "every table, run and check, in a browser"),
-        (f"segmentation {option}explain {largest[0] if largest else 'ACCOUNT'}", "why this account is where it is"),
+        (f"segmentation {option}explain {largest[0] if largest else 'ACCOUNT'}", "why it is where it is"),
         (f"segmentation {option}show tier_kpis", "any table; --format csv for a spreadsheet"),
     ):
         console.print(f"  {command}   {what}", highlight=False, soft_wrap=True)

@@ -1,0 +1,46 @@
+"""A small sample company with the whole chain run on it, once for all tests and workers. Not here: assertions."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from datetime import date
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from segmentation_assets.cli import main
+
+RAN_DAYS = (date(2026, 3, 30), date(2026, 3, 31), date(2026, 4, 1))
+"""A Monday, the last day of a quarter and the first of the next: the days that the home below was run for."""
+
+
+@pytest.fixture(scope="session")
+def ran_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a sample of 20 accounts, run for RAN_DAYS. Read only: copy it to change it."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    shared = tmp_path_factory.getbasetemp().parent if worker else tmp_path_factory.getbasetemp()
+    home, done = shared / "ran_home", shared / "ran_home.done"
+    with (shared / "ran_home.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(home, ignore_errors=True)
+            _make(home)
+            done.touch()
+    return home
+
+
+def _make(home: Path) -> None:
+    days = f"--from {RAN_DAYS[0]} --to {RAN_DAYS[-1]}".split()
+    sample = f"generate {home}/sample --accounts 20 --days 120 --users-per-account 6 --end {RAN_DAYS[-1]}".split()
+    for arguments in (sample, ["--home", str(home), "run", *days]):
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 0, result.output
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SEGMENTATION_HOME", "SEGMENTATION_SOURCES", "SEGMENTATION_POLICY"):
+        monkeypatch.delenv(name, raising=False)

@@ -1,0 +1,386 @@
+"""The command as people use it: what it prints, where, and with which exit code."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+
+import click
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from segmentation_assets.cli import DAY, _month_ends, main
+from segmentation_assets.settings import find_settings
+from tests.conftest import RAN_DAYS
+
+ROOT = Path(__file__).parents[1]
+
+
+def call(*arguments: object, home: Path | None = None) -> Result:
+    option = ["--home", str(home)] if home else []
+    result = CliRunner().invoke(main, [*option, *map(str, arguments)])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception  # a traceback, which people must not see
+    return result
+
+
+# -- wrong use: exit code 2, one reason, no traceback
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["run", "--as-of", "2026-13-01"], "no day such as"),
+        (["run", "--as-of", "2026-03-31", "--from", "2026-03-01", "--to", "2026-03-31"], "either --as-of or"),
+        (["run", "--from", "2026-03-01"], "both --from and --to"),
+        (["run", "--from", "2026-03-02", "--to", "2026-03-01"], "is before"),
+        (["run"], "no sources"),
+        (["run", "--sources", "nowhere.yaml"], "--sources: there is no file"),
+        (["run", "--policy", "nowhere.yaml"], "--policy: there is no file"),
+        (["check-sources"], "no sources"),
+        (["generate", "x", "--accounts", "0"], "--accounts"),
+        (["explain"], "Missing argument"),
+        (["show", "segments", "--limit", "-1"], "--limit"),
+        (["shwo", "segments"], "No such command"),
+        (["ui", "--port", "0"], "--port"),
+    ],
+)
+def test_wrong_use(arguments: list[str], reason: str, tmp_path: Path):
+    result = call(*arguments, home=tmp_path / "home")
+    assert result.exit_code == 2
+    assert reason in result.stderr
+    assert result.stdout == ""
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [
+        (["--as-of", "2019-12-31"], "outside the days that can be asked for, 2020-01-01 to"),
+        (["--select", "no_such_table"], "names no table"),
+        (["--select", "key:("], "cannot read the selection"),
+    ],
+)
+def test_wrong_use_that_needs_the_chain(option: list[str], reason: str, ran_home: Path):
+    result = call("run", *(option if "--as-of" in option else [*option, "--as-of", "2026-03-31"]), home=ran_home)
+    assert result.exit_code == 2
+    assert reason in result.stderr
+
+
+def test_a_policy_that_cannot_be_used(ran_home: Path, tmp_path: Path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("tier:\n  growth_min_arr: -5\n")
+    result = call("run", "--policy", policy, "--as-of", RAN_DAYS[0], home=ran_home)
+    assert result.exit_code == 2
+    assert f"{policy}:2: tier.growth_min_arr" in result.stderr
+
+
+# -- the data or the run failed: exit code 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["show", "segments"], "nothing is published"),
+        (["explain", "A1"], "nothing is published"),
+    ],
+)
+def test_nothing_published_yet(arguments: list[str], reason: str, tmp_path: Path):
+    result = call(*arguments, home=tmp_path)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("failed: ")
+    assert reason in result.stderr
+
+
+def write_sources(folder: Path, accounts: str, mapping: str = "") -> Path:
+    (folder / "accounts.csv").write_text(accounts)
+    (folder / "subscriptions.csv").write_text(
+        "subscription_id,start_date,account_id,product,plan,region,seats,mrr,currency\n"
+        "s1,2025-01-01,a1,core,pro,emea,5,100,USD\n"
+    )
+    file = folder / "sources.yaml"
+    file.write_text(
+        "version: 1\nextracts:\n"
+        f"  crm_accounts: {{path: accounts.csv{mapping}}}\n"
+        "  billing_subscriptions: {path: subscriptions.csv}\n"
+    )
+    return file
+
+
+def test_too_many_bad_rows_fail_the_run(tmp_path: Path):
+    rows = "".join(f"a{i},{'soon' if i < 5 else '2025-01-01'}\n" for i in range(10))
+    sources = write_sources(tmp_path, f"account_id,created_on\n{rows}")
+    result = call(
+        "run", "--sources", sources, "--as-of", "2026-03-31", "--select", "+account_hierarchy", home=tmp_path
+    )
+    assert result.exit_code == 1
+    assert "crm_accounts: 5 of 10 rows (50.0%) break the contract" in result.stderr
+    assert "not run, as they read it: account_hierarchy" in result.stderr
+    assert call("show", "crm_accounts", home=tmp_path).exit_code == 1
+
+
+def test_a_source_that_is_not_there_fails_the_run(tmp_path: Path):
+    sources = write_sources(tmp_path, "account_id\na1\n")
+    (tmp_path / "accounts.csv").unlink()
+    result = call("run", "--sources", sources, "--as-of", "2026-03-31", "--select", "crm_accounts", home=tmp_path)
+    assert result.exit_code == 1
+    assert "accounts.csv" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_mapping_that_cannot_be_read_fails_the_run(tmp_path: Path):
+    sources = write_sources(tmp_path, "account_id\na1\n", ", colums: {}")
+    for command in (["run", "--as-of", "2026-03-31"], ["check-sources"]):
+        result = call(*command, "--sources", sources, home=tmp_path)
+        assert result.exit_code == 1
+        assert f"{sources}:3" in result.stderr
+
+
+def test_check_sources_says_what_is_wrong(tmp_path: Path):
+    sources = write_sources(tmp_path, "account_id,created_on\na1,31.12.2025\n")
+    result = call("check-sources", "--sources", sources, home=tmp_path)
+    assert result.exit_code == 1
+    assert "crm_accounts.created_on" in result.stderr
+    assert "31.12.2025" in result.stderr
+    good = call("check-sources", "--sources", write_sources(tmp_path, "account_id\na1\n"), home=tmp_path)
+    assert good.exit_code == 0
+    assert "2 extracts, no problems" in good.stderr
+
+
+# -- running
+
+
+def test_a_second_run_keeps_everything(ran_home: Path):
+    before = {path: path.stat().st_mtime_ns for path in ran_home.glob("published/**/*.parquet")}
+    result = call("run", "--as-of", RAN_DAYS[1], "--format", "json", home=ran_home)
+    assert result.exit_code == 0, result.stderr
+    [outcome] = json.loads(result.stdout)
+    assert outcome["succeeded"]
+    made = {step["table"]: step["days_made"] for step in outcome["steps"]}
+    assert len(made) > 50
+    assert not any(made.values())
+    assert {path: path.stat().st_mtime_ns for path in ran_home.glob("published/**/*.parquet")} == before
+
+
+def test_without_a_day_the_last_one_that_the_extracts_cover_is_run(tmp_path: Path):
+    call(
+        "generate",
+        tmp_path / "sample",
+        "--accounts",
+        3,
+        "--days",
+        40,
+        "--users-per-account",
+        2,
+        "--end",
+        "2026-02-15",
+    )
+    result = call("run", "--select", "group:extracts or key:account_hierarchy", home=tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert "as_of 2026-02-15: the last day that the extracts cover" in result.stderr
+    assert (tmp_path / "published/account_hierarchy/as_of=2026-02-15/part-0.parquet").exists()
+
+
+def test_sources_and_policy_of_the_last_run_are_remembered(tmp_path: Path):
+    sources = write_sources(tmp_path, "account_id\na1\n")
+    policy = tmp_path / "mine.yaml"
+    policy.write_text("company: {timezone: Europe/Berlin}\n")
+    home = tmp_path / "home"
+    options = ["--as-of", "2026-03-31", "--select", "crm_accounts"]
+    assert call("run", "--sources", sources, "--policy", policy, *options, home=home).exit_code == 0
+    assert find_settings(home).sources == sources
+    assert find_settings(home).policy == policy
+    assert call("run", *options, home=home).exit_code == 0
+    assert call("run", "--policy", "default", *options, home=home).exit_code == 0
+    assert find_settings(home).policy is None
+
+
+def test_month_ends_of_a_demonstration():
+    assert _month_ends(date(2026, 3, 31), 3) == [date(2026, 2, 28), date(2026, 1, 31), date(2025, 12, 31)]
+    assert _month_ends(date(2024, 3, 1), 1) == [date(2024, 2, 29)]
+    assert _month_ends(date(2026, 3, 31), 0) == []
+
+
+def test_words_for_days():
+    today = date.today()  # noqa: DTZ011 - the command's own clock is the machine's
+    assert DAY.convert("yesterday", None, None) in (today - timedelta(days=1), today)
+    with pytest.raises(click.BadParameter):
+        DAY.convert("tomorrow", None, None)
+
+
+# -- showing
+
+
+def test_show_prints_the_latest_day_as_a_table(ran_home: Path):
+    result = call("show", "segment_mix", home=ran_home)
+    assert result.exit_code == 0
+    assert str(RAN_DAYS[-1]) in result.stdout
+    assert "Strategic" in result.stdout
+    assert "segment" in result.stdout.splitlines()[1]
+
+
+def test_csv_and_json_say_the_same(ran_home: Path):
+    as_csv = call("show", "segments", "--as-of", RAN_DAYS[0], "--format", "csv", home=ran_home)
+    as_json = call("show", "segments", "--as-of", RAN_DAYS[0], "--format", "json", home=ran_home)
+    rows = list(csv.DictReader(io.StringIO(as_csv.stdout)))
+    records = json.loads(as_json.stdout)
+    assert len(rows) == len(records) > 10
+    for row, record in zip(rows, records, strict=True):
+        assert list(row) == list(record)
+        assert float(row["arr"]) == record["arr"]  # to the last bit
+        assert row["segment"] == record["segment"]
+        assert row["coverage_override"] == (record["coverage_override"] or "")
+
+
+def test_parquet_reads_back(ran_home: Path, tmp_path: Path):
+    file = tmp_path / "segments.parquet"
+    result = call(
+        "show", "segments", "--format", "parquet", "--output", file, "--where", "arr > 20000", home=ran_home
+    )
+    assert result.exit_code == 0
+    frame = pd.read_parquet(file)
+    assert (frame["arr"] > 20000).all()
+    piped = subprocess.run(
+        [sys.executable, "-m", "segmentation_assets.cli", "--home", str(ran_home), "show", "segments",
+         "--format", "parquet", "--where", "arr > 20000"],
+        cwd=ROOT, capture_output=True, check=True,
+    )  # fmt: skip
+    assert len(pd.read_parquet(io.BytesIO(piped.stdout))) == len(frame)
+
+
+@pytest.mark.parametrize(
+    ("where", "code"),
+    [
+        ("segment in ('Strategic', 'Growth') and arr > 0", 0),
+        ("arr > 0 -- a comment", 0),
+        ("no_such_column > 1", 2),
+        ("arr >", 2),
+        ("1 = 1); DROP VIEW segments; --", 2),
+        ("arr IN (SELECT 1 FROM read_csv('/etc/passwd'))", 2),
+        ("account_id IN (SELECT content FROM read_text('/etc/hostname'))", 2),
+        ("(SELECT count(*) FROM glob('/*')) > 0", 2),
+        ("CAST(account_id AS INTEGER) > 0", 2),
+        ("", 0),
+    ],
+)
+def test_conditions(ran_home: Path, where: str, code: int):
+    result = call("show", "segments", "--where", where, "--format", "json", home=ran_home)
+    assert result.exit_code == code, result.output
+    if code:
+        assert result.stdout == ""
+        assert "condition" in result.stderr
+
+
+@pytest.mark.parametrize("table", ["../../etc", "no_such_table", "segments/as_of=2026-03-31", "SEGMENTS;"])
+def test_tables_that_are_not_there(ran_home: Path, table: str):
+    result = call("show", table, home=ran_home)
+    assert result.exit_code == 1
+    assert f"no table {table!r}" in result.stderr
+
+
+def test_a_day_that_was_not_made(ran_home: Path):
+    result = call("show", "segments", "--as-of", "2020-02-02", home=ran_home)
+    assert result.exit_code == 1
+    assert "has not been made for 2020-02-02" in result.stderr
+
+
+def test_limits_and_columns(ran_home: Path):
+    result = call("show", "segments", "--limit", 2, "--columns", "account_id, arr", "--format", "csv", home=ran_home)
+    assert result.stdout.splitlines()[0] == "account_id,arr"
+    assert len(result.stdout.splitlines()) == 3
+    wrong = call("show", "segments", "--columns", "acount_id", home=ran_home)
+    assert wrong.exit_code == 2
+    assert "no column acount_id" in wrong.stderr
+    long = call("show", "score_contributions", home=ran_home)
+    assert "the first 20 rows" in long.stderr
+
+
+def test_every_day_can_be_shown(ran_home: Path):
+    result = call("show", "company_kpis", "--as-of", "all", "--format", "json", home=ran_home)
+    assert {record["as_of"] for record in json.loads(result.stdout)} >= {str(day) for day in RAN_DAYS}
+
+
+# -- explaining
+
+
+def test_explain_tells_segment_tier_and_scores(ran_home: Path):
+    record = json.loads(call("show", "segments", "--limit", 1, "--format", "json", home=ran_home).stdout)[0]
+    result = call("explain", record["account_id"], home=ran_home)
+    assert result.exit_code == 0
+    told = " ".join(result.stdout.split())
+    assert f"{record['account_name']} ({record['account_id']}): {record['segment']}" in told
+    assert f"by rule {record['rule_id']}" in told
+    assert f"by rule {record['tier_rule_id']}" in told
+    assert "composite_score" in told
+    by_name = call("explain", record["account_name"].upper(), "--format", "json", home=ran_home)
+    assert json.loads(by_name.stdout)["account_id"] == record["account_id"]
+
+
+def test_an_unknown_account_gets_what_comes_close(ran_home: Path):
+    record = json.loads(call("show", "segments", "--limit", 1, "--format", "json", home=ran_home).stdout)[0]
+    result = call("explain", record["account_name"][:-2], home=ran_home)
+    assert result.exit_code == 1
+    assert f"{record['account_id']} ({record['account_name']})" in result.stderr
+    far = call("explain", "zzzzzzzz", home=ran_home)
+    assert far.exit_code == 1
+    assert "close to it" not in far.stderr
+
+
+@pytest.mark.parametrize("command", [["show", "segments"], ["explain", "A00001"], ["--help"]])
+def test_looking_loads_neither_dagster_nor_the_chain_and_is_quick(ran_home: Path, command: list[str]):
+    code = (
+        "import sys, time; begun = time.process_time()\n"
+        "from segmentation_assets.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "heavy = [m for m in ('dagster', 'ibis', 'pandas', 'pandera', 'scipy', 'segmentation_assets.chain') "
+        "if m in sys.modules]\n"
+        "print('\\n', heavy, time.process_time() - begun, file=sys.stderr)"
+    )
+    # With compiled modules at hand, as an installed command has them.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPYCACHEPREFIX"] = str(ran_home.parent / "pycache")
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", code, "--home", str(ran_home), *command],
+            cwd=ROOT, env=environment, capture_output=True, text=True, check=True,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    heavy, _, seconds = runs[-1].stderr.strip().splitlines()[-1].strip().rpartition(" ")
+    assert heavy == "[]"
+    assert float(seconds) < 1.0  # of the processor: other tests run beside this one
+
+
+def test_importing_the_package_loads_nothing():
+    code = "import sys; import segmentation_assets; print([m for m in sys.modules if m.startswith('segmentation_')])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['segmentation_assets']"
+
+
+# -- the screens
+
+
+def test_a_port_that_is_taken_is_a_reason(tmp_path: Path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        result = call("ui", "--port", taken.getsockname()[1], home=tmp_path)
+    assert result.exit_code == 1
+    assert "is taken" in result.stderr
+
+
+def test_the_whole_demonstration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("segmentation_assets.cli._DEMO_DAYS", 60)
+    result = call("demo", "--accounts", 6, "--end", "2026-03-31", "--months", 0, home=tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert "2026-03-31: accounts · ARR in thousands" in result.stdout
+    assert "explain A0" in result.stdout
