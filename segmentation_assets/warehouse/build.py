@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -36,6 +36,8 @@ from segmentation_assets.warehouse.registry import SPINE, Registry, TableSpec, c
 from segmentation_assets.warehouse.store import footer, rows_in
 
 ABSENT = "absent"
+BATCH_BYTES = 512 * 2**20
+"""Of published files that one query reads at most, where it can be several; in memory they are several times that."""
 _VERSIONS = (ibis.__version__, duckdb.__version__)
 
 
@@ -68,9 +70,11 @@ class Builder:
         self.registry = registry
         self.policy = policy
         self.sections = policy.sections
+        self.batch_bytes = BATCH_BYTES
         self.compiled = CompiledSql(self.store.home / "compiled")
         self._expected: dict[tuple[str, date | None], str] = {}
         self._footers: dict[Path, Mapping[str, Any]] = {}
+        self._sizes: dict[Path, int] = {}
         self._landed_days: list[date] | None = None
 
     # -- planning
@@ -99,6 +103,7 @@ class Builder:
         """Call after landing: fingerprints of extracts may have changed."""
         self._expected.clear()
         self._footers.clear()
+        self._sizes.clear()
         self._landed_days = None
 
     # -- fingerprints
@@ -234,13 +239,48 @@ class Builder:
 
     def _write(self, spec: TableSpec, days: Sequence[date | None], folder: Path) -> dict[date | None, Path]:
         facts = {"fingerprints": {str(d): self.expected(spec, d) for d in days}}
-        files = self.engine.write(self._sql(spec, days), folder, spec.partition, facts)
+        files: dict[date | None, Path] = {}
+        for number, batch in enumerate(self._batches(spec, days)):
+            made = folder / str(number)
+            made.mkdir()
+            files |= self.engine.write(self._sql(spec, batch), made, spec.partition, facts)
         unasked = set(files) - {*days, None}  # a row without a day is for the contract to refuse
         if unasked:
             raise ValueError(f"{spec.name} made rows of days nobody asked for: {sorted(map(str, unasked))[:5]}")
         for day in set(days) - set(files):
             files[day] = self._empty(spec, folder / f"empty-{day}.parquet", facts)
         return files
+
+    def _batches(self, spec: TableSpec, days: Sequence[date | None]) -> Iterator[list[date | None]]:
+        """The days in runs that read no more than `batch_bytes` together, so that memory does not grow with days.
+
+        A table that works on frames gets all days at once: it walks through them.
+        """
+        batch: list[date | None] = []
+        weight = 0
+        is_walk = spec.is_frame or spec.spine_is_frame or any(i.is_frame for i in spec.inputs)
+        for day in days:
+            read = 0 if is_walk or day is None else self._bytes_read(spec, day)
+            if batch and weight + read > self.batch_bytes:
+                yield batch
+                batch, weight = [], 0
+            batch.append(day)
+            weight += read
+        yield batch
+
+    def _bytes_read(self, spec: TableSpec, day: date) -> int:
+        """Size of the published files behind one day of a table."""
+        total = 0
+        for item in spec.inputs:
+            source = self.registry[item.name]
+            dated = self._existing(source, days_read(item.reads, day, self.sections)) if source.partition else [None]
+            total += sum(self._size(self.store.file(source.name, source.partition, d)) for d in dated)
+        return total
+
+    def _size(self, path: Path) -> int:
+        if path not in self._sizes:
+            self._sizes[path] = path.stat().st_size if path.exists() else 0
+        return self._sizes[path]
 
     def _empty(self, spec: TableSpec, target: Path, facts: Mapping[str, Any]) -> Path:
         schema = ibis.schema({n: t for n, t in ibis_schema(spec.contract).items() if n != spec.partition})
@@ -266,6 +306,7 @@ class Builder:
             target = self.store.file(spec.name, spec.partition, day)
             self.store.publish(path, target)
             self._footers.pop(target, None)
+            self._sizes.pop(target, None)
         return made
 
 
