@@ -2,7 +2,7 @@
 
 The SQL is written for the default policy's form (no renewal grace, days in UTC); its numbers come from the policy as
 variables. A section begins with `-- table: <name>` and is timed under that name; what stands before the first section
-of a file is part of it all.
+of a file is part of it all. `-- table: <name> in batches of <n> days` runs once per n days of the table's plan.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,28 +22,38 @@ from segmentation_assets.policy.model import load_policy
 from segmentation_assets.scores import lifetime
 
 FOLDER = Path(__file__).parent / "by_hand"
-_SECTION = "-- table: "
+_SECTION, _BATCHES = "-- table: ", " in batches of "
 
 
-def sections() -> list[tuple[str, str]]:
-    """(table, SQL) in order; the table is empty for preparations."""
+@dataclass(frozen=True)
+class Section:
+    """SQL of one table (empty: a preparation), to be run at once or so many days at a time."""
+
+    table: str
+    sql: str
+    batch_days: int | None = None
+
+
+def sections() -> list[Section]:
+    """All of `by_hand`, in order."""
     found = []
     for file in sorted(FOLDER.glob("*.sql")):
         found.extend(_split(file.read_text(encoding="utf-8")))
     return found
 
 
-def _split(text: str) -> Iterator[tuple[str, str]]:
+def _split(text: str) -> Iterator[Section]:
     first, *rest = text.split(_SECTION)
-    yield "", first
+    yield Section("", first)
     for part in rest:
-        name, _, sql = part.partition("\n")
-        yield name.strip(), sql
+        title, _, sql = part.partition("\n")
+        name, _, days = title.partition(_BATCHES)
+        yield Section(name.strip(), sql, int(days.split()[0]) if days else None)
 
 
 def tables() -> list[str]:
     """The tables written by hand, in the order of computing."""
-    return [name for name, _ in sections() if name]
+    return [section.table for section in sections() if section.table]
 
 
 def run(job: Job) -> Measured:
@@ -67,19 +78,31 @@ def run(job: Job) -> Measured:
 
 def _compute(connection: duckdb.DuckDBPyConnection, wanted: Collection[str]) -> dict[str, float]:
     seconds: dict[str, float] = {}
-    for name, sql in sections():
-        if name and name not in wanted:
+    for section in sections():
+        if section.table and section.table not in wanted:
             continue
         started = time.perf_counter()
         try:
-            if name in _IN_PYTHON:
-                _IN_PYTHON[name](connection)
-            connection.execute(sql)
+            _run(connection, section)
         except duckdb.Error as error:
-            raise RuntimeError(f"{name or 'preparation'}: {error}") from error
-        if name:
-            seconds[name] = time.perf_counter() - started
+            raise RuntimeError(f"{section.table or 'preparation'}: {error}") from error
+        if section.table:
+            seconds[section.table] = time.perf_counter() - started
     return seconds
+
+
+def _run(connection: duckdb.DuckDBPyConnection, section: Section) -> None:
+    if section.table in _IN_PYTHON:
+        _IN_PYTHON[section.table](connection)
+    if section.batch_days is None:
+        connection.execute(section.sql)
+        return
+    query = "SELECT as_of FROM plan WHERE table_name = ? ORDER BY as_of"
+    days = [day for (day,) in connection.execute(query, [section.table]).fetchall()]
+    for start in range(0, len(days), section.batch_days):
+        batch = days[start : start + section.batch_days]
+        connection.execute("CREATE OR REPLACE TABLE batch AS SELECT unnest(?::DATE[]) AS as_of", [batch])
+        connection.execute(section.sql)
 
 
 def _fit(connection: duckdb.DuckDBPyConnection) -> None:

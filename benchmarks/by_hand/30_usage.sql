@@ -17,46 +17,41 @@ JOIN (SELECT DISTINCT usage_date FROM read_parquet('published/usage_days/*/*.par
 GROUP BY as_of;
 COPY usage_last_days TO 'published/usage_last_days' (FORMAT parquet, PARTITION_BY (as_of));
 
--- table: account_usage
-CREATE TABLE usage_windows AS
+-- table: account_usage in batches of 15 days
+-- `batch` holds the days of one turn: all at once do not fit into memory.
+CREATE OR REPLACE TABLE usage_windows AS
 SELECT as_of, usage_through, usage_through - (policy('usage.window_days') - 1) AS window_start,
        usage_through - (2 * policy('usage.window_days') - 1) AS prior_start,
        usage_through - (policy('usage.week_days') - 1) AS week_start,
        date_trunc('month', usage_through)::DATE AS month_start
-FROM usage_last_days WHERE usage_lag_days <= policy('usage.max_lag_days');
+FROM usage_last_days SEMI JOIN batch USING (as_of) WHERE usage_lag_days <= policy('usage.max_lag_days');
 
--- Every day that any window of an as_of holds.
-CREATE TABLE usage_calendar AS
-SELECT w.as_of, w.usage_through - back::INT AS usage_date, back,
-       w.usage_through - back::INT >= w.window_start AS in_window,
-       w.usage_through - back::INT BETWEEN w.prior_start AND w.window_start - 1 AS in_prior,
-       w.usage_through - back::INT >= w.week_start AS in_week, w.usage_through - back::INT >= w.month_start AS in_month
-FROM usage_windows w, range(greatest(2 * policy('usage.window_days'), 31)) t(back)
-WHERE w.usage_through - back::INT >= least(w.prior_start, w.month_start);
-
--- Licensed seats from day to day (exclusive), where there are any.
-CREATE TABLE seat_spans AS
+-- Licensed seats from day to day (exclusive) without a gap; null where there are none.
+CREATE OR REPLACE TABLE seat_levels AS
 WITH steps AS (
   SELECT as_of, account_id, day, sum(n) AS n, sum(seats) AS seats, sum(said) AS said FROM (
     SELECT as_of, account_id, start_date AS day, 1 AS n, coalesce(seats, 0) AS seats, (seats IS NOT NULL)::INT AS said
-    FROM subscriptions WHERE is_paid
+    FROM subscriptions SEMI JOIN batch USING (as_of) WHERE is_paid
     UNION ALL
     SELECT as_of, account_id, over_on, -1, -coalesce(seats, 0), -(seats IS NOT NULL)::INT
-    FROM subscriptions WHERE is_paid AND over_on IS NOT NULL
+    FROM subscriptions SEMI JOIN batch USING (as_of) WHERE is_paid AND over_on IS NOT NULL
+    UNION ALL
+    SELECT DISTINCT as_of, account_id, always(), 0, 0, 0 FROM subscriptions SEMI JOIN batch USING (as_of) WHERE is_paid
   ) GROUP BY ALL
 ), levels AS (
   SELECT as_of, account_id, day, lead(day) OVER w AS until, sum(n) OVER w AS n, sum(seats) OVER w AS seats,
          sum(said) OVER w AS said
   FROM steps WINDOW w AS (PARTITION BY as_of, account_id ORDER BY day)
 )
-SELECT l.as_of, account_id, day, until, seats::BIGINT AS seats
+SELECT l.as_of, account_id, day, until, if(n > 0 AND said > 0 AND seats > 0, seats::BIGINT, NULL) AS seats
 FROM levels l JOIN usage_windows w USING (as_of)
-WHERE n > 0 AND said > 0 AND seats > 0 AND (until IS NULL OR until > least(w.window_start, w.month_start));
+WHERE until IS NULL OR until > least(w.prior_start, w.month_start);
+CREATE OR REPLACE TABLE seat_spans AS FROM seat_levels WHERE seats IS NOT NULL;
 
-CREATE TABLE licensed AS
+CREATE OR REPLACE TABLE licensed AS
 SELECT s.as_of, s.account_id, s.seats AS seats_now FROM seat_spans s WHERE s.day <= s.as_of AND s.until IS NULL;
 -- Usage names accounts by the id they had before they were merged.
-CREATE TABLE licensed_ids AS
+CREATE OR REPLACE TABLE licensed_ids AS
 SELECT as_of, account_id AS used_by, account_id FROM licensed
 UNION ALL
 SELECT s.as_of, s.account_id, s.surviving_account_id FROM survivors s
@@ -64,30 +59,40 @@ JOIN licensed l ON l.as_of = s.as_of AND l.account_id = s.surviving_account_id
 WHERE s.account_id <> s.surviving_account_id;
 
 -- Users who count at each as_of, with their department.
-CREATE TABLE people AS
+CREATE OR REPLACE TABLE people AS
 SELECT w.as_of, user_id, account_id, department, created_on,
        NOT coalesce(is_service_user, false) AND coalesce(deactivated_on > w.as_of, true) AS counts
 FROM product_users u JOIN usage_windows w ON w.as_of >= u.known_from AND w.as_of < u.known_to;
 
-CREATE TABLE user_usage AS
+-- Days of one account's windows on which its seats do not change.
+CREATE OR REPLACE TABLE spans AS
+SELECT w.*, i.used_by, i.account_id, s.seats, greatest(s.day, least(w.prior_start, w.month_start)) AS from_day,
+       coalesce(least(s.until - 1, w.usage_through), w.usage_through) AS to_day
+FROM licensed_ids i JOIN usage_windows w USING (as_of) JOIN seat_levels s USING (as_of, account_id)
+WHERE s.day <= w.usage_through;
+
+CREATE OR REPLACE TABLE user_usage AS
 WITH used AS (
-  SELECT c.as_of, i.account_id, u.user_id,
-    bit_or(1::BIGINT << c.back) FILTER (in_window) AS days,
-    bool_or(in_prior) AS in_prior, bool_or(in_week) AS in_week, bool_or(in_month) AS in_month,
-    sum(u.events) FILTER (in_window) AS events, sum(u.events) FILTER (in_prior) AS events_prior,
-    sum(u.sessions) FILTER (in_window) AS sessions, sum(u.sessions) FILTER (in_prior) AS sessions_prior,
-    sum(u.minutes) FILTER (in_window) AS minutes, sum(u.minutes) FILTER (in_prior) AS minutes_prior,
-    sum(u.errors) FILTER (in_window) AS errors, sum(1 / s.seats) FILTER (in_window) AS seat_days
-  FROM read_parquet('published/usage_days/*/*.parquet', hive_partitioning = true) u
-  JOIN usage_calendar c USING (usage_date)
-  JOIN licensed_ids i ON i.as_of = c.as_of AND i.used_by = u.account_id
-  LEFT JOIN seat_spans s ON s.as_of = i.as_of AND s.account_id = i.account_id
-    AND u.usage_date >= s.day AND (s.until IS NULL OR u.usage_date < s.until)
+  SELECT s.as_of, s.account_id, u.user_id,
+    bit_or(1::BIGINT << (s.usage_through - u.usage_date)) FILTER (u.usage_date >= s.window_start) AS days,
+    bool_or(u.usage_date < s.window_start AND u.usage_date >= s.prior_start) AS in_prior,
+    bool_or(u.usage_date >= s.week_start) AS in_week, bool_or(u.usage_date >= s.month_start) AS in_month,
+    sum(CASE WHEN u.usage_date >= s.window_start THEN u.events END) AS events,
+    sum(CASE WHEN u.usage_date < s.window_start AND u.usage_date >= s.prior_start THEN u.events END) AS events_prior,
+    sum(CASE WHEN u.usage_date >= s.window_start THEN u.sessions END) AS sessions,
+    sum(CASE WHEN u.usage_date < s.window_start AND u.usage_date >= s.prior_start THEN u.sessions END) AS sessions_prior,
+    sum(CASE WHEN u.usage_date >= s.window_start THEN u.minutes END) AS minutes,
+    sum(CASE WHEN u.usage_date < s.window_start AND u.usage_date >= s.prior_start THEN u.minutes END) AS minutes_prior,
+    sum(CASE WHEN u.usage_date >= s.window_start THEN u.errors END) AS errors,
+    sum(CASE WHEN u.usage_date >= s.window_start THEN 1 / s.seats END) AS seat_days
+  FROM (FROM read_parquet('published/usage_days/*/*.parquet', hive_partitioning = true)
+        WHERE usage_date BETWEEN (SELECT min(from_day) FROM spans) AND (SELECT max(usage_through) FROM spans)) u
+  JOIN spans s ON s.used_by = u.account_id AND u.usage_date BETWEEN s.from_day AND s.to_day
   GROUP BY ALL
 )
 SELECT u.*, p.department FROM used u LEFT JOIN people p USING (as_of, user_id) WHERE coalesce(p.counts, true);
 
-CREATE TABLE account_usage AS
+CREATE OR REPLACE TABLE account_usage_batch AS
 WITH sums AS (
   SELECT as_of, account_id, count(*) FILTER (days <> 0) AS mau, count(*) FILTER (in_prior) AS was_active,
     count(*) FILTER (in_week) AS wau, count(*) FILTER (in_month) AS mau_calendar_month,
@@ -132,14 +137,16 @@ WITH sums AS (
   SELECT w.as_of, f.feature, f.product, f.level, f.is_key
   FROM product_features f JOIN usage_windows w ON w.as_of >= f.known_from AND w.as_of < f.known_to
 ), feature_use AS (
-  SELECT c.as_of, i.account_id, u.feature, sum(u.event_count) AS events
-  FROM read_parquet('published/product_usage/*/*.parquet', hive_partitioning = true) u
-  JOIN usage_calendar c ON c.usage_date = u.usage_date AND c.in_window
-  JOIN licensed_ids i ON i.as_of = c.as_of AND i.used_by = u.account_id
-  ANTI JOIN (FROM people WHERE NOT counts) p ON p.as_of = c.as_of AND p.user_id = u.user_id
+  SELECT w.as_of, w.account_id, u.feature, sum(u.event_count) AS events
+  FROM (FROM read_parquet('published/product_usage/*/*.parquet', hive_partitioning = true)
+        WHERE usage_date BETWEEN (SELECT min(window_start) FROM usage_windows)
+                             AND (SELECT max(usage_through) FROM usage_windows)) u
+  JOIN (FROM licensed_ids JOIN usage_windows USING (as_of)) w
+    ON w.used_by = u.account_id AND u.usage_date BETWEEN w.window_start AND w.usage_through
+  ANTI JOIN (FROM people WHERE NOT counts) p ON p.as_of = w.as_of AND p.user_id = u.user_id
   GROUP BY ALL HAVING sum(u.event_count) > 0
 ), paid_products AS (
-  SELECT DISTINCT as_of, account_id, product FROM subscriptions WHERE is_paid AND over_on IS NULL
+  SELECT DISTINCT as_of, account_id, product FROM subscriptions SEMI JOIN batch USING (as_of) WHERE is_paid AND over_on IS NULL
 ), paid_features AS (
   SELECT p.as_of, p.account_id, count(DISTINCT f.feature) AS features,
          count(DISTINCT f.feature) FILTER (f.level = 'advanced') AS advanced
@@ -155,8 +162,8 @@ WITH sums AS (
   GROUP BY ALL
 ), key_days AS (SELECT as_of, bool_or(is_key) AS has_key FROM features GROUP BY as_of),
 weekdays AS (  -- bits of the window's days from Monday to Friday
-  SELECT as_of, bit_or(1::BIGINT << back) AS weekdays FROM usage_calendar
-  WHERE in_window AND isodow(usage_date) <= 5 GROUP BY as_of
+  SELECT as_of, bit_or(1::BIGINT << back) AS weekdays FROM usage_windows, range(policy('usage.window_days')) t(back)
+  WHERE isodow(usage_through - back::INT) <= 5 GROUP BY as_of
 ), joined AS (
   SELECT l.*, w.usage_through, s.* EXCLUDE (as_of, account_id), d.weekdays, g.departments, g.departments_active,
     t.licensed_days, t.in_window AS seats_in_window, t.in_week AS seats_in_week, t.in_month AS seats_in_month,
@@ -204,5 +211,6 @@ weekdays AS (  -- bits of the window's days from Monday to Friday
 SELECT f.*, users_trend - m.users AS users_trend_net, events_trend - m.events AS events_trend_net,
        minutes_trend - m.minutes AS minutes_trend_net
 FROM figures f JOIN medians m USING (as_of);
-COPY (FROM account_usage SEMI JOIN days_of('account_usage') USING (as_of))
-TO 'published/account_usage' (FORMAT parquet, PARTITION_BY (as_of));
+COPY account_usage_batch TO 'published/account_usage' (FORMAT parquet, PARTITION_BY (as_of), OVERWRITE_OR_IGNORE);
+CREATE OR REPLACE VIEW account_usage AS
+FROM read_parquet('published/account_usage/*/*.parquet', hive_partitioning = true);
