@@ -64,7 +64,7 @@ def column_schema(contract: type[Contract]) -> dg.TableSchema:
         ],
         constraints=dg.TableConstraints(
             other=[f"unique together: {', '.join(key)}"] * (len(key) > 1)
-            + [str(check.name) for check in schema_of(contract).checks]
+            + [str(check.name) for check in (schema_of(contract).checks or [])]
         ),
     )
 

@@ -124,7 +124,8 @@ class KeptOpenEventLogStorage(SqliteEventLogStorage):
             if event.is_dagster_event and event.dagster_event_type in ASSET_EVENTS | ASSET_CHECK_EVENTS
         ]
         with self.index_connection() as connection:
-            ids = [connection.execute(insert, row).inserted_primary_key[0] for _, row in mirrored]
+            keys = [connection.execute(insert, row).inserted_primary_key for _, row in mirrored]
+            ids = [key[0] for key in keys if key is not None]
             stored = [(event, i) for (event, _), i in zip(mirrored, ids, strict=True)]
             self._store_asset_events(connection, [s for s in stored if _is_asset_event(s[0])])
         for event, event_id in stored:

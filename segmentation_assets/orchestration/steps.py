@@ -103,8 +103,8 @@ def _record(
     code_version = builder.code_version_of(spec)
     if spec.partition == "as_of":
         first = builder.policy.orchestration.history_start
-        rows = {day: count for day, count in made.items() if day is not None and day >= first}
-        versions = {day: builder.expected(spec, day) for day in rows}
+        rows: dict[date | None, int] = {d: n for d, n in made.items() if d is not None and d >= first}
+        versions: dict[date | None, str] = {day: builder.expected(spec, day) for day in rows}
         record_days(context, spec.name, rows, versions, code_version)
     else:
         version = Session.digest([builder.expected(spec, day) for day in made])
