@@ -291,7 +291,7 @@ def _run(settings: Settings, days: list[date], selection: str, form: str) -> Non
 
     try:
         runner = Runner(settings)
-        selected = runner.select(selection)
+        selected = runner.with_unlanded(runner.select(selection))
         settings.remember()
         extracts = [] if days else runner.extracts_of(selected)
         outcomes = [_execute(runner, extracts, [])] if extracts else []

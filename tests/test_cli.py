@@ -115,6 +115,17 @@ def write_sources(folder: Path, accounts: str, mapping: str = "") -> Path:
     return file
 
 
+@pytest.mark.parametrize("days", [["--as-of", "2026-03-31"], []])
+def test_what_a_table_is_made_from_is_landed_first_in_a_new_home(days: list[str], tmp_path: Path):
+    sources = write_sources(tmp_path, "account_id\na1\na2\n")
+    result = call("run", "--sources", sources, *days, "--select", "account_hierarchy", home=tmp_path)
+    assert result.exit_code == 0, result.stderr
+    shown = call("show", "account_hierarchy", "--columns", "account_id", "--format", "csv", home=tmp_path)
+    assert shown.stdout.split() == ["account_id", "a1", "a2"]
+    again = call("run", *days, "--select", "account_hierarchy", "--format", "json", home=tmp_path)
+    assert [step["table"] for step in json.loads(again.stdout)[0]["steps"]] == ["account_hierarchy"]
+
+
 def test_too_many_bad_rows_fail_the_run(tmp_path: Path):
     rows = "".join(f"a{i},{'soon' if i < 5 else '2025-01-01'}\n" for i in range(10))
     sources = write_sources(tmp_path, f"account_id,created_on\n{rows}")

@@ -7,6 +7,7 @@ it (`cli`).
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -16,7 +17,7 @@ import dagster as dg
 from dagster import DagsterEventType
 from dagster._core.events import DagsterEvent
 from dagster._core.events.log import EventLogEntry
-from dagster._core.storage.dagster_run import make_new_run_id
+from dagster._core.utils import make_new_run_id
 
 from segmentation_assets.definitions import build_defs
 from segmentation_assets.orchestration.instance import open_instance
@@ -25,6 +26,8 @@ from segmentation_assets.orchestration.partitions import tags_of_run
 from segmentation_assets.settings import Settings
 
 EXTRACTS_GROUP = "extracts"
+_BARE_NAME = re.compile(r"(?<![\w:\"*?])[a-z]\w*(?![\w:\"*?])")
+"""A word that is no part of `key:name`; with a `*` it is in Dagster's former syntax, where that means every layer."""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -69,19 +72,38 @@ class Runner:
         self.graph = self.definitions.resolve_asset_graph()
 
     def select(self, selection: str = "*") -> list[str]:
-        """The tables that a selection in Dagster's syntax names, upstream first. Raises SelectionError."""
+        """The tables that a selection in Dagster's syntax names, upstream first. Raises SelectionError.
+
+        A bare name stands for its key, so `+segments` is all that `+key:segments` is, as in the UI.
+        """
         names = [key.path[-1] for key in self.graph.toposorted_asset_keys]
+        keyed = _BARE_NAME.sub(lambda word: f"key:{word[0]}" if word[0] in names else word[0], selection)
         try:
-            found = {key.path[-1] for key in dg.AssetSelection.from_string(selection).resolve(self.graph)}
+            found = {key.path[-1] for key in dg.AssetSelection.from_string(keyed).resolve(self.graph)}
         except dg.DagsterInvalidSubsetError:
             found = set()
         except Exception as error:  # Dagster raises several kinds, all of them about the text
-            raise SelectionError(f"cannot read the selection {selection!r}: {error}") from error
+            raise SelectionError(
+                f"cannot read the selection {selection!r}: {error}; expected such as `segments`, "
+                "`+segments` (with all behind it), `group:scores`, or several joined by `or`"
+            ) from error
         if not found:
             close = difflib.get_close_matches(selection.strip("+*"), names, n=3)
             hint = f"; close to it: {', '.join(close)}" if close else ""
             raise SelectionError(f"the selection {selection!r} names no table{hint}")
         return [name for name in names if name in found]
+
+    def with_unlanded(self, names: Sequence[str]) -> list[str]:
+        """The tables, and the extracts behind them of which nothing has landed in this home yet, upstream first.
+
+        Without these a table would be made of nothing, and rows that refer to an extract would all be refused.
+        """
+        selection = dg.AssetSelection.assets(*names)
+        behind = {key.path[-1] for key in selection.upstream().resolve(self.graph)}
+        published = self.settings.home / "published"
+        lacking = {name for name in self.extracts_of(behind) if not any((published / name).rglob("*.parquet"))}
+        wanted = lacking.union(names)
+        return [key.path[-1] for key in self.graph.toposorted_asset_keys if key.path[-1] in wanted]
 
     def extracts_of(self, names: Iterable[str]) -> list[str]:
         """Those of the tables that come from outside."""
@@ -152,13 +174,14 @@ def _step_of(event: DagsterEvent) -> Step | None:
         return Step(table, "skipped")
     if event.event_type == DagsterEventType.STEP_FAILURE:
         return Step(table, "failed", reason=_reason(event))
-    if event.event_type == DagsterEventType.ASSET_MATERIALIZATION and str(event.asset_key.path[-1]) == table:
+    key = event.asset_key
+    if event.event_type == DagsterEventType.ASSET_MATERIALIZATION and key and key.path[-1] == table:
         return _done(table, event)
     return None
 
 
 def _done(table: str, event: DagsterEvent) -> Step | None:
-    facts = {k: v.value for k, v in event.step_materialization_data.materialization.metadata.items()}
+    facts: dict[str, Any] = {k: v.value for k, v in event.step_materialization_data.materialization.metadata.items()}
     if "seconds" not in facts:  # a look-back day, not the step's own result
         return None
     return Step(table, "done", facts.get("rows"), facts.get("days made"), facts.get("days kept"), facts["seconds"])

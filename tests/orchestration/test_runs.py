@@ -208,6 +208,14 @@ def test_selections_are_dagsters(runner: MakeRunner, selection: str, tables: lis
     assert sorted(runner().select(selection)) == sorted(tables)
 
 
+def test_a_bare_name_selects_as_its_key_does(runner: MakeRunner):
+    chain = runner()
+    for bare in ("+totals", "seeds+", "1+totals", "totals or +ranks", "not totals"):
+        keyed = bare.replace("totals", "key:totals").replace("seeds", "key:seeds").replace("ranks", "key:ranks")
+        assert chain.select(bare) == chain.select(keyed), bare
+    assert set(chain.select("+totals")) > set(chain.select("1+totals"))  # every layer, not the next one
+
+
 @pytest.mark.parametrize("selection", ["seads", "key:(", ""])
 def test_a_selection_of_nothing_is_an_error(runner: MakeRunner, selection: str):
     with pytest.raises(SelectionError):
