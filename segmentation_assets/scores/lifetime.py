@@ -249,9 +249,9 @@ def fit_sbg(at_risk: Sequence[int], churned: Sequence[int]) -> tuple[float, floa
         loss,
         np.zeros(2),
         jac=True,
-        method="L-BFGS-B",
+        method="TNC",  # L-BFGS-B wakes all of BLAS's threads for two numbers: ten times slower
         bounds=[_LOG_BOUNDS] * 2,
-        options={"ftol": 1e-14, "gtol": 1e-9},
+        options={"ftol": 1e-15, "xtol": 1e-12, "gtol": 1e-12, "maxfun": 2000},
     )
     return math.exp(found.x[0]), math.exp(found.x[1])
 
