@@ -40,7 +40,7 @@ class HealthScores(Snapshot):
     depth_points: float = points("Key-feature events per active user, in product_health")
     adoption_points: float = points("Seat activity, in product_health")
     reliability_points: float = points("Errors per event, in product_health")
-    engagement_points: float = points("Days since the last touch, in relationship_health")
+    engagement_points: float = points("Touches and meetings in 90 days, in relationship_health")
     responsiveness_points: float = points("Interactions answered in time, in relationship_health")
     nps_points: float = points("NPS, in relationship_health")
     csat_points: float = points("Ticket satisfaction, in relationship_health")

@@ -50,6 +50,8 @@ def column(description: str, *, unit: str | None = None, nullable: bool = False,
     `unit` is a word such as `currency`, `share`, `score`, `days`; columns without one are identifiers, words
     or plain counts. `rules` are pandera's own: `ge`, `le`, `isin`, `str_matches`, `in_range`, ...
     """
+    # pandera takes a tuple of one word for the word, and then allows its letters
+    rules = {name: list(rule) if isinstance(rule, tuple) else rule for name, rule in rules.items()}
     return pa.Field(description=description, nullable=nullable, metadata={"unit": unit}, **rules)
 
 

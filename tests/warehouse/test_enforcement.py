@@ -232,3 +232,14 @@ def test_a_check_without_a_compiled_form_is_refused():
     table = ibis.memtable({"value": [1.0]})
     with pytest.raises(NotImplementedError, match=r"Odd\.value: check unique_values_eq has no compiled form"):
         list(rules(Odd, table))
+
+
+class OneWord(Contract):
+    """A column that allows a single word."""
+
+    word: str = column("w", isin=("red",))
+
+
+def test_one_allowed_word_is_the_word_and_not_its_letters():
+    broken = enforce(OneWord, ibis.memtable({"word": ["red", "r"]}), BACKEND.execute).broken
+    assert broken == {"word: isin ['red']": 1}
