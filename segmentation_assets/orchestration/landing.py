@@ -36,7 +36,7 @@ def land_extract(context: dg.AssetExecutionContext, session: Session, spec: Tabl
     if not landed.skipped:
         session.forget()
     facts = _facts(landed)
-    yield dg.AssetCheckResult(
+    check = dg.AssetCheckResult(
         asset_key=spec.name,
         check_name=CHECK,
         passed=not landed.failed,
@@ -45,6 +45,7 @@ def land_extract(context: dg.AssetExecutionContext, session: Session, spec: Tabl
         metadata=facts,
     )
     if landed.failed:
+        yield check
         raise dg.Failure(landed.reason or f"{spec.name} cannot be landed", allow_retries=False)
     if not landed.drops:
         context.log.info(f"{spec.name} is not mapped: published without rows")
@@ -62,6 +63,7 @@ def land_extract(context: dg.AssetExecutionContext, session: Session, spec: Tabl
         },
         data_version=_data_version(session, spec),
     )
+    yield check  # after the materialization: it is of what has just been landed
 
 
 def _land(session: Session, spec: TableSpec) -> Landed:

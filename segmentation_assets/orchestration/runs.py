@@ -114,7 +114,7 @@ class Runner:
     ) -> Outcome:
         """Run these tables for `days` (none, where only extracts are run); the outcome says what failed and why.
 
-        Raises SelectionError, before anything runs, for days that have no partition; nothing for a table that fails.
+        Raises SelectionError, before anything runs, for days without a partition; nothing for a table that fails.
         """
         wanted = sorted(set(days))
         self._check(wanted)

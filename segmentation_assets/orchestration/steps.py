@@ -45,12 +45,6 @@ def bring_up_to_date(context: dg.AssetExecutionContext, session: Session, spec: 
     own = _own_days(context, spec)
     if spec.partition == "as_of":
         _record(context, builder, spec, {day: rows for day, rows in built.made.items() if day not in own})
-    yield dg.AssetCheckResult(
-        asset_key=spec.name,
-        check_name=CHECK,
-        passed=True,
-        metadata={"rows": built.verdict.rows, "days made": len(built.made), "days kept": len(built.kept)},
-    )
     for day in own if len(own) > 1 else ():
         context.add_asset_metadata({ROW_COUNT: _rows(builder, spec, built, day)}, spec.name, str(day))
     metadata = _metadata(session, spec, built, own) | {"seconds": round(time.perf_counter() - started, 3)}
@@ -58,6 +52,13 @@ def bring_up_to_date(context: dg.AssetExecutionContext, session: Session, spec: 
         asset_key=spec.name,
         metadata=metadata,
         data_version=dg.DataVersion(_version(builder, spec, built, own)),
+    )
+    # After the materialization: the check is of what has just been made.
+    yield dg.AssetCheckResult(
+        asset_key=spec.name,
+        check_name=CHECK,
+        passed=True,
+        metadata={"rows": built.verdict.rows, "days made": len(built.made), "days kept": len(built.kept)},
     )
 
 
