@@ -235,7 +235,8 @@ def _check(settings: Settings) -> None:
     mapping = read_sources(_with_sources(settings).sources or Path())
     problems = check(mapping, load_policy(settings.policy).sections)
     if problems:
-        raise Failed("\n".join([f"{len(problems)} problems with {mapping.file}", *map(str, problems)]))
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise Failed("\n".join([f"{count} with {mapping.file}", *map(str, problems)]))
     _err().print(f"{mapping.file}: {len(mapping.extracts)} extracts, no problems")
 
 

@@ -160,7 +160,10 @@ class Landing:
             "SELECT rule, count(*) AS n, arg_min_null(value, key), min(key) "
             f"FROM read_parquet({literal(str(aside))}) GROUP BY rule ORDER BY n DESC, rule LIMIT 5"
         )
-        said = "; ".join(f"{rule}: {n} rows, e.g. {value} ({key})" for rule, n, value, key in broken)
+        said = "; ".join(
+            f"{rule}: {n} {'row' if n == 1 else 'rows'}, e.g. {key if value is None else f'{value} ({key})'}"
+            for rule, n, value, key in broken
+        )
         allowed = self.policy.max_quarantine_share
         return Refused(
             read,

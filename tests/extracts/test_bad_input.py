@@ -62,6 +62,13 @@ def test_above_the_allowed_share_nothing_is_published(home):
     assert (home.folder / "home/landing/refused/billing_subscriptions.parquet").exists()
 
 
+def test_a_rule_over_the_row_names_its_key_alone(home):
+    home.share = 0.1
+    home.write("subscriptions.csv", HEADER + GOOD + GOOD)
+    reason = home.land()["billing_subscriptions"].reason or ""
+    assert "duplicate key: 1 row, e.g. S0 | 2025-01-01. Nothing" in reason
+
+
 def test_exactly_the_allowed_share_passes(home):
     home.share = 0.5
     home.write("subscriptions.csv", HEADER + GOOD + "S1,2025-01-01,A1,-1,USD,,5\n")
