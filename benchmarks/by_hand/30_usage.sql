@@ -212,5 +212,5 @@ SELECT f.*, users_trend - m.users AS users_trend_net, events_trend - m.events AS
        minutes_trend - m.minutes AS minutes_trend_net
 FROM figures f JOIN medians m USING (as_of);
 COPY account_usage_batch TO 'published/account_usage' (FORMAT parquet, PARTITION_BY (as_of), OVERWRITE_OR_IGNORE);
-CREATE OR REPLACE VIEW account_usage AS
-FROM read_parquet('published/account_usage/*/*.parquet', hive_partitioning = true);
+CREATE TABLE IF NOT EXISTS account_usage AS FROM account_usage_batch LIMIT 0;
+INSERT INTO account_usage FROM account_usage_batch;

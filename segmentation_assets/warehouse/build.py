@@ -36,7 +36,7 @@ from segmentation_assets.warehouse.registry import SPINE, Registry, TableSpec, c
 from segmentation_assets.warehouse.store import footer, rows_in
 
 ABSENT = "absent"
-BATCH_BYTES = 512 * 2**20
+BATCH_BYTES = 128 * 2**20
 """Of published files that one query reads at most, where it can be several; in memory they are several times that."""
 _VERSIONS = (ibis.__version__, duckdb.__version__)
 
