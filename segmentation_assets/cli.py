@@ -21,7 +21,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from segmentation_assets.settings import DEFAULT, Settings, find_home, find_settings
+from segmentation_assets.settings import DEFAULT, BrokenMemory, Settings, find_home, find_settings
 
 if TYPE_CHECKING:
     from segmentation_assets.orchestration.runs import Outcome, Runner, Step
@@ -97,7 +97,10 @@ def _policy_option(function: F) -> F:
 
 
 def _settings(home: Path, sources: Path | None = None, policy: Path | None = None) -> Settings:
-    found = find_settings(home, sources, policy)
+    try:
+        found = find_settings(home, sources, policy)
+    except BrokenMemory as error:
+        raise Failed(str(error)) from None
     if str(policy) == DEFAULT:
         found = replace(found, policy=None)
     for option, path in (("--sources", found.sources), ("--policy", found.policy)):
@@ -118,10 +121,14 @@ def _with_sources(settings: Settings) -> Settings:
 @contextmanager
 def _reasons() -> Iterator[None]:
     """Turn what the rooms raise about data and files into a reason and an exit code, without a traceback."""
+    import duckdb
+
     from segmentation_assets.access import NotPublished, WrongFilter
 
     try:
         yield
+    except duckdb.Error as error:  # a published file that is broken; what people type raises WrongFilter
+        raise Failed(str(error).partition("\n")[0]) from None
     except NotPublished as error:
         raise Failed(str(error)) from None
     except WrongFilter as error:
@@ -157,7 +164,7 @@ def _err() -> Console:
 @click.pass_obj
 def demo(home: Path, accounts: int, end: date, months: int) -> None:
     """Make a sample company, run the whole chain on it, and say what came of it."""
-    sample = find_settings(home).sample
+    sample = _settings(home).sample
     with _reasons():
         sources = _generate(sample, accounts, _DEMO_DAYS, _DEMO_USERS, _DEMO_SEED, end)
         settings = _settings(home, sources, Path(DEFAULT))

@@ -24,6 +24,10 @@ _DEFAULT_HOME = "data"
 _MEMORY = "last_run.json"
 
 
+class BrokenMemory(ValueError):
+    """What the last run left of its settings cannot be read; the message says what to do."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """The paths a run works with; all absolute. `policy` None is the shipped policy, `sources` None is none found."""
@@ -62,7 +66,10 @@ def find_home(home: Path | str | None = None) -> Path:
 def find_settings(
     home: Path | str | None = None, sources: Path | str | None = None, policy: Path | str | None = None
 ) -> Settings:
-    """The settings by the precedence that the module's docstring gives. Touches nothing."""
+    """The settings by the precedence that the module's docstring gives. Touches nothing.
+
+    Raises BrokenMemory.
+    """
     root = find_home(home)
     last = _remembered(root)
     chosen = sources or os.environ.get(SOURCES) or last.get("sources")
@@ -86,3 +93,7 @@ def _remembered(root: Path) -> dict[str, str | None]:
         return json.loads((root / _MEMORY).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
+    except ValueError as error:  # not taken for an empty one: the shipped policy would silently replace one's own
+        raise BrokenMemory(
+            f"{root / _MEMORY}: not readable as JSON: {error}; delete it and name --sources and --policy again"
+        ) from None

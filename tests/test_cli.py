@@ -100,6 +100,22 @@ def test_nothing_published_yet(arguments: list[str], reason: str, tmp_path: Path
     assert reason in result.stderr
 
 
+def test_broken_files_of_a_home_are_named(tmp_path: Path):
+    broken = tmp_path / "published/segments/part-0.parquet"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("no parquet")
+    result = call("show", "segments", home=tmp_path)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("failed: ")
+    assert str(broken) in result.stderr
+    memory = tmp_path / "last_run.json"
+    memory.write_text('{"sources": ')
+    for command in (["check-sources"], ["run", "--as-of", "2026-03-31"]):
+        result = call(*command, home=tmp_path)
+        assert result.exit_code == 1
+        assert f"failed: {memory}: not readable as JSON" in result.stderr
+
+
 def write_sources(folder: Path, accounts: str, mapping: str = "") -> Path:
     (folder / "accounts.csv").write_text(accounts)
     (folder / "subscriptions.csv").write_text(

@@ -194,4 +194,6 @@ def _reason(event: DagsterEvent) -> str:
     error = data.error
     while error is not None and error.cause is not None:
         error = error.cause
+    if error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+        return "interrupted; what was published before is kept, and the same command goes on from there"
     return error.message.strip() if error is not None else "failed"

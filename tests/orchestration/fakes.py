@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -99,6 +100,15 @@ def broken_seasons(spine: Table[Spine], seeds: Table[Seeds]) -> Table[Seasons]:
 
 
 broken_seasons.__name__ = "seasons"
+
+
+def interrupted_seasons(spine: Table[Spine], seeds: Table[Seeds]) -> Table[Seasons]:
+    """Ctrl-C in the middle of a step."""
+    signal.raise_signal(signal.SIGINT)
+    return broken_seasons(spine, seeds)
+
+
+interrupted_seasons.__name__ = "seasons"
 
 
 def empty_frame() -> pd.DataFrame:

@@ -19,7 +19,7 @@ from segmentation_assets.warehouse.build import Builder
 from segmentation_assets.warehouse.registry import Table
 from tests.orchestration import fakes
 from tests.orchestration.conftest import MakeRunner
-from tests.orchestration.fakes import broken_seasons
+from tests.orchestration.fakes import broken_seasons, interrupted_seasons
 
 MARCH_31 = date(2026, 3, 31)  # a Tuesday; the quarter before it begins 2025-10-01, its first Monday is 2025-10-06
 
@@ -206,6 +206,17 @@ def test_a_mistake_in_a_table_is_not_tried_again(runner: MakeRunner):
 )
 def test_selections_are_dagsters(runner: MakeRunner, selection: str, tables: list[str]):
     assert sorted(runner().select(selection)) == sorted(tables)
+
+
+def test_an_interrupted_run_says_so_and_goes_on_afterwards(runner: MakeRunner, settings: Settings):
+    tables = ["seeds", "seasons", "ranks", "totals"]
+    outcome = runner(seasons=interrupted_seasons).run(tables, [MARCH_31])
+    assert [step.reason for step in outcome.failed] == [
+        "interrupted; what was published before is kept, and the same command goes on from there"
+    ]
+    again = runner().run(tables, [MARCH_31])
+    assert again.succeeded
+    assert {step.table: step.days_made for step in again.steps}["seeds"] == 0
 
 
 def test_a_bare_name_selects_as_its_key_does(runner: MakeRunner):
