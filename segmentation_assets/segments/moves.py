@@ -17,7 +17,7 @@ import ibis.expr.types as ir
 from segmentation_assets.policy.segments import AT_RISK, TIERS, MovePolicy, StabilityPolicy
 from segmentation_assets.scores.contributions import ScoreContributions
 from segmentation_assets.segments.candidates import SegmentCandidates
-from segmentation_assets.segments.grid import SegmentGrid, SegmentStates
+from segmentation_assets.segments.grid import SegmentGrid, SegmentStates, week_so_far
 from segmentation_assets.segments.stability import MOVE_RULES
 from segmentation_assets.warehouse.as_of import FromPolicy, Spine, last_monday
 from segmentation_assets.warehouse.contracts import Day, Snapshot, column, ibis_schema
@@ -75,14 +75,21 @@ def days_compared(grid_points: int) -> Callable[[date], Iterable[date]]:
     return look_back
 
 
+def days_of_inputs(grid_points: int) -> Callable[[date], Iterable[date]]:
+    """`days_compared`, and the days of the week so far: on any of them a move may have counted at once."""
+    return lambda day: sorted({*days_compared(grid_points)(day), *week_so_far(day)})
+
+
 _DAYS_COMPARED = FromPolicy(StabilityPolicy, lambda p: days_compared(p.grid_points))
+_DAYS_OF_INPUTS = FromPolicy(StabilityPolicy, lambda p: days_of_inputs(p.grid_points))
+_AT_ONCE = ("risk_at_once", "arr_at_once")
 
 
 @table(
     group="segments",
     reads={
         "segment_grid": lambda day: [previous_monday(day)],
-        "segment_candidates": _DAYS_COMPARED,
+        "segment_candidates": _DAYS_OF_INPUTS,
         "score_contributions": _DAYS_COMPARED,
     },
 )
@@ -99,7 +106,8 @@ def segment_moves(
 
     One row per as_of, account and kind (segment, tier), for accounts live on both days. So a Monday's rows are the
     moves of the week that ends with it, and another day's rows those of the week so far. The text names the rule
-    inputs that changed (against the last day before the candidate showed), then the score parts that changed most.
+    inputs that changed (against the last day before the candidate showed; of a move that counted at once, as they
+    were on that day, which as_of's may no longer show), then the score parts that changed most up to as_of.
     When a quarter begins the grid gets another anchor; a move that comes of this alone has the cause `re_anchored`.
     """
     days = _days(spine, stability)
@@ -187,15 +195,22 @@ _INPUTS = (
 
 
 def _with_inputs(rows: ir.Table, candidates: ir.Table) -> ir.Table:
-    """`rows` with the rule inputs of as_of (`now_...`) and of the day compared with (`old_...`), and both ARRs."""
-    now = candidates.select("as_of", "account_id", **{f"now_{name}": name for name in _INPUTS})
+    """`rows` with the rule inputs that moved it (`now_...`), those compared with (`old_...`), and both ARRs.
+
+    What moved an account at once is as it was on that day; what moved any other, as it is at as_of.
+    """
+    is_at_once = rows.move_rule.isin(_AT_ONCE)
+    rows = rows.mutate(moved_on=ibis.ifelse(is_at_once, rows.effective_on, rows.as_of))
+    now = candidates.select(moved_on="as_of", account_id="account_id", **{f"now_{name}": name for name in _INPUTS})
+    after = candidates.select("as_of", "account_id", arr_after="arr")
     old = candidates.select(compared_with="as_of", account_id="account_id", **{f"old_{n}": n for n in _INPUTS})
     before = candidates.select(monday_before="as_of", account_id="account_id", arr_before="arr")
-    rows = rows.inner_join(now, ["as_of", "account_id"])
+    rows = rows.inner_join(now, ["moved_on", "account_id"])
+    rows = rows.inner_join(after, ["as_of", "account_id"])
     rows = rows.inner_join(before, ["monday_before", "account_id"])
     names = [name for name in rows.columns if not name.endswith("_right")]
     rows = rows.left_join(old, ["compared_with", "account_id"])
-    return rows.select(*names, *(f"old_{name}" for name in _INPUTS), arr_after=rows.now_arr)
+    return rows.select(*names, *(f"old_{name}" for name in _INPUTS))
 
 
 Cause = tuple[str, ir.BooleanValue, ir.StringValue]

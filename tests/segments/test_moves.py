@@ -6,7 +6,7 @@ from segmentation_assets.policy.model import load_policy
 from segmentation_assets.scores.contributions import ScoreContributions
 from segmentation_assets.segments.candidates import SegmentCandidates
 from segmentation_assets.segments.grid import SegmentGrid, SegmentStates, anchors_of
-from segmentation_assets.segments.moves import days_compared, previous_monday, segment_moves
+from segmentation_assets.segments.moves import days_compared, days_of_inputs, previous_monday, segment_moves
 from tests.frames import given, spine
 
 POLICY = load_policy()
@@ -35,7 +35,7 @@ def moves(
     chains = anchors_of(monday)
     grid = [{"as_of": monday, "anchor": chains[0]} | key | STATE | (was or {})]
     grid += [{"as_of": monday, "anchor": c} | key | STATE | (was_in_new_chain or was or {}) for c in chains[1:]]
-    days = sorted(set(days_compared(2)(as_of)))
+    days = sorted(set(days_of_inputs(2)(as_of)))
     candidates = [{"as_of": d} | key | INPUTS | (inputs or {}).get(d, {}) for d in days]
     contributions = [
         {"as_of": d, "score": score, "part": part, "points": points} | key
@@ -68,6 +68,23 @@ def test_days_looked_at():
     assert list(days_compared(2)(MONDAY)) == [LONG_BEFORE, BEFORE, MONDAY]
     assert list(days_compared(2)(MONDAY + timedelta(days=2))) == [MONDAY, MONDAY + timedelta(days=2)]
     assert list(days_compared(1)(MONDAY)) == [BEFORE, MONDAY]
+
+
+def test_what_moved_an_account_at_once_is_told_even_where_it_is_over():
+    tuesday, thursday = MONDAY + timedelta(days=1), MONDAY + timedelta(days=3)
+    (row,) = moves(
+        segment_now("At-Risk", "risk_at_once", since=tuesday),
+        as_of=thursday,
+        inputs={
+            MONDAY: {"behavioral_cohort": "Steady State"},
+            tuesday: {"behavioral_cohort": "At Risk"},
+            thursday: {"behavioral_cohort": "Steady State", "arr": 16_000.0},
+        },
+    )
+    assert (row["cause"], row["cause_text"]) == (
+        "behavioral_cohort", "behavioral cohort Steady State to At Risk",
+    )  # fmt: skip
+    assert (row["effective_on"].date(), row["arr_before"], row["arr_after"]) == (tuesday, 15_000.0, 16_000.0)
 
 
 def test_who_stays_has_no_row():
