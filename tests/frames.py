@@ -37,6 +37,4 @@ def given(contract: type[Contract], rows: Sequence[Mapping[str, Any]]) -> ir.Tab
 def spine(*days: date) -> ir.Table:
     """The spine of a run over these days."""
     frame = spine_frame(days)
-    return ibis.memtable(
-        pa.Table.from_pandas(frame, schema=ibis_schema(Spine).to_pyarrow(), preserve_index=False)
-    )
+    return ibis.memtable(pa.Table.from_pandas(frame, schema=ibis_schema(Spine).to_pyarrow(), preserve_index=False))
