@@ -317,7 +317,7 @@ def _execute(runner: Runner, names: list[str], days: list[date]) -> Outcome:
     from segmentation_assets.terminal.progress import reporting
 
     with reporting(_err(), len(names)) as report:
-        return runner.run(names, days, _teller(report))
+        return runner.run(names, days, _teller(report), report.remark)
 
 
 def _last_day_covered(settings: Settings) -> date:

@@ -10,6 +10,7 @@ from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +104,14 @@ class WarehouseResource(DuckDBResource):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[WarehouseResource, Any, None]:
-        """One connection for the whole run, or for the one step that a process of its own runs."""
-        del context
+        """One connection for the whole run (or for one step, where steps are processes), and no other run beside it.
+
+        Dagster's pool keeps apart the runs that it queues itself; those of a terminal know no queue.
+        """
         store = Store(Path(self.home))
-        store.sweep()
-        with self.get_connection() as connection:
+        waits = partial(_warn, context, "waiting: another run works in this home")
+        with store.alone(waits), self.get_connection() as connection:
+            store.sweep()
             self._engine = Engine(connection, store)
             yield self
 
@@ -120,3 +124,8 @@ class WarehouseResource(DuckDBResource):
             builder = Builder(self._engine, registry, policy)
             self._session = Session(builder, Path(self.sources) if self.sources else None)
         return self._session
+
+
+def _warn(context: dg.InitResourceContext, text: str) -> None:
+    if context.log is not None:
+        context.log.warning(text)

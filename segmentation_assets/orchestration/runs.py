@@ -7,6 +7,7 @@ it (`cli`).
 from __future__ import annotations
 
 import difflib
+import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -110,15 +111,20 @@ class Runner:
         return [name for name in names if self.graph.get(dg.AssetKey(name)).group_name == EXTRACTS_GROUP]
 
     def run(
-        self, names: Sequence[str], days: Iterable[date], progress: Callable[[Step], None] | None = None
+        self,
+        names: Sequence[str],
+        days: Iterable[date],
+        progress: Callable[[Step], None] | None = None,
+        note: Callable[[str], None] | None = None,
     ) -> Outcome:
         """Run these tables for `days` (none, where only extracts are run); the outcome says what failed and why.
 
+        `progress` hears of each table as it begins and ends, `note` hears warnings.
         Raises SelectionError, before anything runs, for days without a partition; nothing for a table that fails.
         """
         wanted = sorted(set(days))
         self._check(wanted)
-        follower, run_id = _Follower(progress), make_new_run_id()
+        follower, run_id = _Follower(progress, note), make_new_run_id()
         with open_instance(self.settings) as instance:
             instance.add_event_listener(run_id, follower.hear)
             result = self.job.execute_in_process(
@@ -147,12 +153,15 @@ class Runner:
 class _Follower:
     """Keeps what the event log says of each step."""
 
-    def __init__(self, progress: Callable[[Step], None] | None) -> None:
+    def __init__(self, progress: Callable[[Step], None] | None, note: Callable[[str], None] | None) -> None:
         self.steps: dict[str, Step] = {}
         self._progress = progress
+        self._note = note
 
     def hear(self, entry: EventLogEntry) -> None:
         event = entry.dagster_event
+        if event is None and self._note and int(entry.level) >= logging.WARNING:
+            self._note(entry.user_message)
         step = _step_of(event) if event and event.step_key else None
         if step is None:
             return

@@ -16,7 +16,7 @@ _EVERY_SECONDS = 5.0
 
 
 class Reporter:
-    """Says what is being done. `lines`, for what is worth keeping; `working`, for what passes."""
+    """Says what is being done: `working` passes; what is `finished`, and a `remark`, stay on the screen."""
 
     def __init__(self, console: Console, bar: Progress | None, total: int | None) -> None:
         self._console = console
@@ -31,6 +31,11 @@ class Reporter:
         elif time.monotonic() - self._last > _EVERY_SECONDS:
             self._last = time.monotonic()
             self._console.print(f"  … {text}", highlight=False, markup=False)
+
+    def remark(self, text: str) -> None:
+        """Something to know, which stays on the screen."""
+        self._last = time.monotonic()
+        self._console.print(f"  {text}", highlight=False, markup=False)
 
     def finished(self, text: str | None = None) -> None:
         """One more step is done; `text` stays on the screen."""

@@ -10,11 +10,12 @@ system and moved with `os.replace`.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -23,6 +24,7 @@ from typing import Any
 
 FILE = "part-0.parquet"
 _FOOTER = b"segmentation"
+_LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,22 @@ class Store:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def alone(self, waits: Callable[[], None] | None = None) -> Iterator[None]:
+        """Work in this home while nobody else does who asks; `waits` is called once if somebody does.
+
+        The lock is the operating system's: it ends with the process, however that ends.
+        """
+        self.home.mkdir(parents=True, exist_ok=True)
+        with (self.home / _LOCK).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if waits:
+                    waits()
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def sweep(self) -> int:
         """Remove what dead processes left in staging; returns how many folders."""

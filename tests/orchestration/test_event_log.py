@@ -81,7 +81,7 @@ def test_batches_and_kept_connections_store_what_dagster_stores(
     settings.home.rename(tmp_path / "kept")
 
     monkeypatch.setattr("segmentation_assets.orchestration.instance._EVENT_BATCH", "0")
-    shipped = "telemetry: {enabled: false}\nconcurrency: {pools: {granularity: op, default_limit: 1}}\n"
+    shipped = "telemetry: {enabled: false}\nconcurrency: {pools: {granularity: run, default_limit: 1}}\n"
     stock = tmp_path / "stock.yaml"
     stock.write_text(shipped)
     monkeypatch.setattr("segmentation_assets.orchestration.instance._SHIPPED", stock)

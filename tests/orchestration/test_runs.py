@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import date, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from segmentation_assets.orchestration.runs import Runner, SelectionError
 from segmentation_assets.settings import Settings
 from segmentation_assets.warehouse.build import Builder
 from segmentation_assets.warehouse.registry import Table
+from segmentation_assets.warehouse.store import Store
 from tests.orchestration import fakes
 from tests.orchestration.conftest import MakeRunner
 from tests.orchestration.fakes import broken_seasons, interrupted_seasons
@@ -164,6 +166,30 @@ def test_the_connection_is_closed_after_a_failure(runner: MakeRunner, settings: 
     assert len(opened) == 1  # one per run
     with pytest.raises(duckdb.ConnectionException):
         opened[0].execute("SELECT 1")
+
+
+def test_runs_of_one_home_go_one_after_the_other(runner: MakeRunner, settings: Settings):
+    made, taken, over, notes = runner(), threading.Event(), threading.Event(), []
+
+    def hold() -> None:
+        with Store(settings.home).alone():
+            taken.set()
+            over.wait(60)
+
+    def note(text: str) -> None:
+        notes.append(text)
+        assert not (settings.home / "published").exists()
+        over.set()
+
+    other = threading.Thread(target=hold)
+    other.start()
+    taken.wait(60)
+    outcome = made.run(["seeds"], [MARCH_31], note=note)
+    other.join()
+    assert outcome.succeeded
+    assert notes == ["waiting: another run works in this home"]
+    assert made.run(["seeds"], [MARCH_31], note=note).succeeded
+    assert len(notes) == 1
 
 
 def test_a_passing_trouble_is_tried_again(runner: MakeRunner, monkeypatch):
