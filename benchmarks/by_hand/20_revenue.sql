@@ -104,14 +104,14 @@ WITH totals AS (
 figures AS (
   SELECT t.*, e.first_on, e.last_on, b.due, b.late, b.days_late, b.owed, b.overdue_days,
     coalesce(i.first_on <= t.as_of, false) AS has_invoices,
-    if(subscriptions_now > 0, round(amount_now * 12, 2), 0) AS arr,
-    coalesce(round(amount_then * 12, 2), 0) AS arr_12m_ago,
-    if(subscriptions_now > 0, round(amount_now_at_old_rate * 12, 2), 0) AS arr_at_rate_12m_ago,
+    if(subscriptions_now > 0, round(round(amount_now, 9) * 12, 2), 0) AS arr,
+    coalesce(round(round(amount_then, 9) * 12, 2), 0) AS arr_12m_ago,
+    if(subscriptions_now > 0, round(round(amount_now_at_old_rate, 9) * 12, 2), 0) AS arr_at_rate_12m_ago,
     coalesce(next_term_end, next_anniversary(oldest_start, t.as_of)) AS renewal_on
   FROM totals t LEFT JOIN expansions e USING (as_of, account_id) LEFT JOIN behaviour b USING (as_of, account_id),
     first_invoice i
 )
-SELECT as_of, account_id, arr, if(subscriptions_now > 0, round(amount_now, 6), 0) AS mrr, seats,
+SELECT as_of, account_id, arr, if(subscriptions_now > 0, round(amount_now, 9), 0) AS mrr, seats,
   if(subscriptions_now > 0, greatest(products, 1), 0) AS products, product_list, regions, region, arr_12m_ago,
   arr_at_rate_12m_ago, arr_at_rate_12m_ago / nullif(arr_12m_ago, 0) AS nrr_12m, first_paid_on,
   as_of - first_paid_on AS tenure_days, renewal_on, renewal_on - as_of AS days_to_renewal,
@@ -119,7 +119,7 @@ SELECT as_of, account_id, arr, if(subscriptions_now > 0, round(amount_now, 6), 0
   products > 1 AS is_multi_product, regions > 1 AS is_multi_region,
   if(has_invoices, coalesce(late, 0), NULL) AS invoices_late_12m,
   if(due > 0, if(late > 0, days_late / late, 0), NULL) AS mean_days_late,
-  if(has_invoices, round(coalesce(owed, 0), 2), NULL) AS overdue_amount,
+  if(has_invoices, round(round(coalesce(owed, 0), 9), 2), NULL) AS overdue_amount,
   if(has_invoices, coalesce(overdue_days, 0), NULL) AS overdue_days,
   arr > 0 AS is_live, if(subscriptions_now > 0, NULL, last_end) AS churned_on,
   first_paid_on IS NULL AS is_trial_only, coalesce(first_paid_on <= day_12m_ago, false) AS has_billing_history_12m

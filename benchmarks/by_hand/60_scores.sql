@@ -228,7 +228,7 @@ WITH valued AS (
 SELECT * EXCLUDE (depth, adoption, reliability, engagement, responsiveness, nps, csat, sentiment, goals, payments,
                   overdue, budget, product_known, relationship_known, financial_known, known, mean, weakest),
   least(0, weakest + policy('health.cap_above_weakest') - mean) + mean * 0 AS cap_points,
-  mean + cap_points AS health_score, cap_points < 0 AS is_capped,
+  mean + cap_points AS health_score, round(cap_points, 9) < 0 AS is_capped,
   CASE weakest WHEN product_health THEN 'product' WHEN relationship_health THEN 'relationship'
                WHEN outcome_health THEN 'outcome' WHEN financial_health THEN 'financial' END AS weakest_dimension
 FROM overall;

@@ -22,7 +22,7 @@ from segmentation_assets.warehouse.registry import Table, table
 _KEY = ("as_of", "account_id")
 _DAYS_PER_MONTH = 365.25 / 12
 _MONTHS_PER_YEAR = 12
-_FINE = 6  # decimals of money that is not shown: enough that twelve times it are right to the cent
+_FINE = 9  # decimals of sums: more than a price in cents times a rate has, so that no half cent hangs on the order
 _CENTS = 2  # decimals of money; differences below half a cent are the rounding of sums, not prices
 
 
@@ -412,7 +412,7 @@ def _columns(rows: ir.Table) -> ir.Table:
             _if_all(rows.due > 0, ibis.literal(0.0))
         ),
         overdue_amount=_if_all(
-            is_known & (rows.owed_unpriced.fill_null(0) == 0), rows.owed.fill_null(0.0).round(_CENTS)
+            is_known & (rows.owed_unpriced.fill_null(0) == 0), rows.owed.fill_null(0.0).round(_FINE).round(_CENTS)
         ),
         overdue_days=_if_all(is_known, rows.overdue_days.fill_null(0)),
         is_live=arr > 0,
@@ -424,7 +424,7 @@ def _columns(rows: ir.Table) -> ir.Table:
 
 def _arr(steps: ir.IntegerValue, amount: ir.FloatingValue) -> ir.FloatingValue:
     """A year of `amount`, to the cent; 0 without a step, null (the contract forbids it) where a rate is missing."""
-    return ibis.ifelse(steps.fill_null(0) > 0, (amount * _MONTHS_PER_YEAR).round(_CENTS), 0.0)
+    return ibis.ifelse(steps.fill_null(0) > 0, (amount.round(_FINE) * _MONTHS_PER_YEAR).round(_CENTS), 0.0)
 
 
 def _next_anniversary(start: ir.DateValue, day: ir.DateValue) -> ir.DateValue:

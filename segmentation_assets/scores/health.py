@@ -15,6 +15,7 @@ from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores import parts as score_parts
 from segmentation_assets.scores.live import live_accounts
 from segmentation_assets.scores.parts import KEY, TOP, Part, adjust, on_scale, points, score_column, weigh, weigh_each
+from segmentation_assets.scores.rules import BORDER_DIGITS
 from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Flag, Snapshot, column
 from segmentation_assets.warehouse.registry import Table, table
@@ -83,7 +84,7 @@ def health_scores(
         *(part.column for part in overall_parts(policy)),
         "cap_points",
         weakest_dimension=_weakest(capped),
-        is_capped=capped.cap_points < 0,
+        is_capped=capped.cap_points.round(BORDER_DIGITS) < 0,  # a mean at the cap may be a hair above it
     )
 
 
