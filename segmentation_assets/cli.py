@@ -159,7 +159,7 @@ def _err() -> Console:
 )
 @click.option("--end", type=DAY, default="yesterday", show_default=True, help="Last day of every extract.")
 @click.option(
-    "--months", type=click.IntRange(0), default=6, show_default=True, help="Month-ends to compute as history."
+    "--months", type=click.IntRange(0), default=1, show_default=True, help="Month-ends to compute as history."
 )
 @click.pass_obj
 def demo(home: Path, accounts: int, end: date, months: int) -> None:

@@ -22,6 +22,10 @@ FROM spans s JOIN drops b ON b.n = s.first_n LEFT JOIN drops e ON e.n = s.last_n
 
 CREATE MACRO drop_of(filename) AS filename[-18:-9]::DATE;
 
+-- Undated extracts: known from ever to ever.
+CREATE MACRO undated(landed) AS TABLE
+SELECT *, always() AS known_from, forever() AS known_to, NULL::DATE AS dropped_on FROM query_table(landed);
+
 -- table: crm_accounts
 CREATE TEMP TABLE crm_drops AS
 SELECT r.account_id AS key, drop_of(filename) AS dropped, r
@@ -74,10 +78,6 @@ FROM (
 );
 CREATE TABLE csm_roster AS FROM history('roster_drops');
 COPY csm_roster TO 'published/csm_roster.parquet';
-
--- Undated extracts: known from ever to ever.
-CREATE MACRO undated(landed) AS TABLE
-SELECT *, always() AS known_from, forever() AS known_to, NULL::DATE AS dropped_on FROM query_table(landed);
 
 -- table: product_users
 CREATE TEMP VIEW good_users AS

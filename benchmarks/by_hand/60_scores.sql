@@ -17,6 +17,10 @@ CREATE MACRO size_class_of(employees, revenue) AS CASE
   WHEN coalesce(employees < policy('firmographic.employees.enterprise_from'),
                 revenue < policy('firmographic.annual_revenue.enterprise_from')) THEN 'mid_market'
   WHEN coalesce(employees, revenue) IS NOT NULL THEN 'enterprise' END;
+CREATE MACRO addressable(employees, seats) AS  -- the default policy names no industry's own share
+  if(employees IS NULL, NULL, greatest(employees * policy('addressable.default_share'), coalesce(seats, 0)));
+CREATE MACRO years_between(first, last) AS year(last) - year(first) - (month(last) * 100 + day(last) < month(first) * 100 + day(first))::INT;
+CREATE MACRO reaches_share(percentile, share) AS round(percentile, 6) >= round(100 * (1 - share), 6);
 
 -- table: firmographic_scores
 CREATE TABLE live AS FROM account_profiles WHERE is_live;
@@ -257,8 +261,6 @@ FROM pointed;
 COPY churn_risk TO 'published/churn_risk' (FORMAT parquet, PARTITION_BY (as_of));
 
 -- table: expansion_scores
-CREATE MACRO addressable(employees, seats) AS  -- the default policy names no industry's own share
-  if(employees IS NULL, NULL, greatest(employees * policy('addressable.default_share'), coalesce(seats, 0)));
 CREATE TABLE expansion_scores AS
 WITH accounts AS (
   SELECT p.as_of, p.account_id, p.arr, p.seats, p.employees, p.users_trend_net, p.events_trend_net, f.size_class,
@@ -307,7 +309,6 @@ FROM summed;
 COPY expansion_scores TO 'published/expansion_scores' (FORMAT parquet, PARTITION_BY (as_of));
 
 -- table: account_tenures
-CREATE MACRO years_between(first, last) AS year(last) - year(first) - (month(last) * 100 + day(last) < month(first) * 100 + day(first))::INT;
 CREATE TABLE account_tenures AS
 SELECT r.as_of, r.account_id, coalesce(size_class_of(c.employees, c.annual_revenue), 'unknown') AS cohort, r.first_paid_on,
   years_between(r.first_paid_on, r.as_of) AS renewals_due,
@@ -362,7 +363,6 @@ FROM lasting;
 COPY account_value TO 'published/account_value' (FORMAT parquet, PARTITION_BY (as_of));
 
 -- table: value_scores
-CREATE MACRO reaches_share(percentile, share) AS round(percentile, 6) >= round(100 * (1 - share), 6);
 CREATE TABLE value_scores AS
 WITH cuts AS (
   SELECT as_of AS day,

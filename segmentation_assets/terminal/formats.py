@@ -24,15 +24,26 @@ from rich.text import Text
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _WIDEST = 44
+_CRLF = "\r\n"
 
 Row = Sequence[Any]
 
 
 def write_csv(header: Sequence[str], rows: Iterable[Row], target: TextIO) -> None:
     """Rows as CSV with a header line, safe to open in a spreadsheet."""
-    writer = csv.writer(target, lineterminator="\n")
+    writer = csv.writer(_Lines(target), lineterminator=_CRLF)
     writer.writerow(header)
     writer.writerows([_csv_cell(value) for value in row] for row in rows)
+
+
+class _Lines:
+    """Ends lines with a line feed alone, though the writer thinks otherwise: it quotes only what could end a line."""
+
+    def __init__(self, target: TextIO) -> None:
+        self._target = target
+
+    def write(self, line: str) -> int:
+        return self._target.write(line.removesuffix(_CRLF) + "\n")
 
 
 def _csv_cell(value: Any) -> str:
