@@ -111,10 +111,10 @@ class WarehouseResource(DuckDBResource):
         """
         store = Store(Path(self.home))
         waits = partial(_warn, context, "waiting: another run works in this home")
-        with store.alone(waits), self.get_connection() as connection:
+        self._run_id = context.run.run_id if context.run else ""
+        with store.running(self._run_id or "none"), store.alone(waits), self.get_connection() as connection:
             store.sweep()
             self._engine = Engine(connection, store)
-            self._run_id = context.run.run_id if context.run else ""
             yield self
 
     def session(self, registry: Registry) -> Session:

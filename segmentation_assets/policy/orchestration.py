@@ -31,6 +31,8 @@ class SensorPolicy(Section):
     """Before a failed run of a sensor is asked for again; twice as long each time."""
     retry_most_seconds: Seconds
     """The longest of these waits."""
+    lost_seconds: Seconds
+    """A run that says it has been at work for longer, and that no process works on, is lost."""
     digest_lines: Annotated[int, Field(ge=1)]
     """Alerts that a digest names; of the rest, it gives the number."""
 
