@@ -117,8 +117,9 @@ def account_revenue(
     day end, of a price above 0 (trials and pauses are not revenue), at the exchange rate of as_of; nrr_12m compares
     it with twelve months before, both at the rate of the start. A subscription is in force from its start up to its
     end, or up to the day the end became known if that is later, but no longer than up to the start of the next step
-    of the same subscription_id. When an account's last subscription has ended, its revenue stands for `renewal_grace_days` more: a late renewal within them is no churn. Expansion is a net rise of
-    a day while paying: same-day swaps net out.
+    of the same subscription_id. When an account's last subscription has ended, its revenue stands for
+    `renewal_grace_days` more: a late renewal within them is no churn. Expansion is a net rise of a day while paying:
+    same-day swaps net out.
     """
     started = started_subscriptions(spine, billing_subscriptions, account_hierarchy)
     started = priced(started, spine, fx_rates, company)

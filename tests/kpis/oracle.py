@@ -1,7 +1,7 @@
 """The same figures a second time, in loops over plain Python, to hold the tables against. No Ibis, no pandas.
 
-A history is a list of subscription periods (account, mrr, first day, first day no longer or None, subscription), all in
-the reporting currency. A subscription's next period ends the one before.
+A history is a list of subscription periods (account, mrr, first day, first day no longer or None, subscription), all
+in the reporting currency. A subscription's next period ends the one before.
 """
 
 from __future__ import annotations
