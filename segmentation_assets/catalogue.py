@@ -8,9 +8,10 @@ Kept under `<home>/compiled`, by the package's own source and the versions of it
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +32,10 @@ _PACKAGE = Path(__file__).parent
 _ENGINES = ("ibis-framework", "pandera")
 
 
+class UnknownColumn(LookupError):
+    """No table, or no column of it, is called so. The message says what comes close."""
+
+
 @dataclass(frozen=True)
 class CatalogueFacts:
     """The dictionary, upstream first, and the lineage of one chain under one policy."""
@@ -38,10 +43,33 @@ class CatalogueFacts:
     entries: Mapping[str, TableEntry]
     lineage_json: Mapping[str, Any]
 
+    def find(self, text: str) -> tuple[str, str | None]:
+        """The table, and the column if one is named, that `TABLE` or `TABLE.COLUMN` means. Raises UnknownColumn."""
+        table, _, column = text.partition(".")
+        if table not in self.entries:
+            holders = [f"{name}.{table}" for name, one in self.entries.items() if table in _names(one)]
+            near = difflib.get_close_matches(table, self.entries, n=3) if not holders else holders[:5]
+            raise UnknownColumn(f"there is no table {table!r}{_hint(near)}; `segmentation dictionary` lists all")
+        if not column:
+            return table, None
+        names = _names(self.entries[table])
+        if column not in names:
+            near = difflib.get_close_matches(column, names, n=3)
+            raise UnknownColumn(f"{table} has no column {column!r}{_hint(near) or '; it has ' + ', '.join(names)}")
+        return table, column
+
     @cached_property
     def lineage(self) -> Lineage:
         """Which columns a column is made from."""
         return Lineage.of_json(self.lineage_json)
+
+
+def _names(entry: TableEntry) -> list[str]:
+    return [column.name for column in entry.columns]
+
+
+def _hint(near: Sequence[str]) -> str:
+    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def read_catalogue(policy: Policy, home: Path | str | None = None) -> CatalogueFacts:

@@ -32,7 +32,7 @@ from segmentation_assets.policy.section import Section
 from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.build import code_version_under
 from segmentation_assets.warehouse.compiled import Compiled
-from segmentation_assets.warehouse.contracts import Contract, ibis_schema, key_of
+from segmentation_assets.warehouse.contracts import VALIDITY, Contract, ibis_schema, key_of
 from segmentation_assets.warehouse.fingerprints import code_version, parts
 from segmentation_assets.warehouse.lineage import SPINE, Lineage, Place, Role, Source, TableLineage
 from segmentation_assets.warehouse.registry import POLICY_HASH, Registry, TableSpec, call
@@ -196,6 +196,14 @@ class _Walk:
 
     def __init__(self, leaves: Mapping[str, Rows]) -> None:
         self.leaves = leaves
+        self.identities = {
+            item
+            for rows in leaves.values()
+            for key in rows.keys
+            for name in key
+            for item in rows.columns[name].made.items()
+        }
+        """Key columns of the inputs, as they are when copied."""
         self.cells: dict[Any, Cell] = {}
         self.relations: dict[Any, Rows] = {}
 
@@ -257,10 +265,13 @@ class _Walk:
         found = _combined(made, _AGGREGATED)
         return Cell(found.made, _merged([found.chosen, *chosen]), found.fields)
 
-    @staticmethod
-    def _counted(rows: Rows) -> Cell:
-        """Counting rows counts their key, where one is known; and what decides the rows decides the count."""
-        key = min(rows.keys, key=lambda k: (len(k), sorted(k)), default=frozenset())
+    def _counted(self, rows: Rows) -> Cell:
+        """Counting rows counts their key, else what they have of inputs' keys; what decides the rows decides it."""
+        key = min(rows.keys, key=lambda k: (len(k), sorted(k)), default=None)
+        if key is None:
+            key = {
+                n for n, cell in rows.columns.items() if len(cell.made) == 1 and self.identities & cell.made.items()
+            }
         made = _combined([rows.columns[name] for name in sorted(key)], _AGGREGATED)
         return Cell(made.made, _merged([made.chosen, rows.decided]))
 
@@ -414,7 +425,7 @@ class _Join:
         met = _merged([*(_as(self.walk.cells[p], "join") for p in link.predicates), right.decided])
         # What an earlier left join brought decides here too, where it is asked.
         met = _merged([met, *(self.brought[t] for p in link.predicates for t in p.relations if t in self.brought)])
-        equal = _equalities(link)
+        equal = _equalities(link) | _day_known(link, right)
         is_one = any(key <= set(equal) for key in right.keys)
         if link.how in {"left", "any_left"}:
             self.brought[link.table] = met
@@ -442,6 +453,28 @@ def _equalities(link: ops.JoinLink) -> dict[str, tuple[Any, str] | None]:
                 if isinstance(mine, ops.Field) and mine.rel == link.table and link.table not in other.relations:
                     found[mine.name] = (other.rel, other.name) if isinstance(other, ops.Field) else None
     return found
+
+
+def _day_known(link: ops.JoinLink, right: Rows) -> dict[str, tuple[Any, str] | None]:
+    """`known_from` where rows are joined by a day on which they were known: the day then names the row as well."""
+    since, until = VALIDITY
+    if not any(since in key for key in right.keys) or until not in right.columns:
+        return {}
+    starts, ends = set(), set()
+    for predicate in link.predicates:
+        if isinstance(predicate, ops.LessEqual | ops.Less):
+            low, high = predicate.left, predicate.right
+        elif isinstance(predicate, ops.GreaterEqual | ops.Greater):
+            low, high = predicate.right, predicate.left
+        else:
+            continue
+        includes = isinstance(predicate, ops.LessEqual | ops.GreaterEqual)
+        if includes and isinstance(low, ops.Field) and (low.rel, low.name) == (link.table, since):
+            starts.add(high)
+        elif not includes and isinstance(high, ops.Field) and (high.rel, high.name) == (link.table, until):
+            ends.add(low)
+    days = [day for day in starts & ends if isinstance(day, ops.Field) and day.rel != link.table]
+    return {since: (days[0].rel, days[0].name)} if days else {}
 
 
 def _fixed(predicate: Any, parent: Any) -> str | None:
