@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -38,13 +39,11 @@ _Runs = Callable[[date], Sequence[tuple[date, Sequence[str] | None]]]
 
 def schedules(registry: Registry, policy: Policy) -> list[dg.ScheduleDefinition]:
     """The schedules of what `registry` has; all of them are on until somebody switches them off."""
-    times, zone = policy.orchestration.schedules, policy.company
-    made = [
-        _schedule("weekly", FULL_CHAIN, times.weekly, zone.timezone, _of_yesterday, "Every table, as of yesterday.")
-    ]
+    times, zone = policy.orchestration.schedules, policy.company.timezone
+    made = [_schedule("weekly", FULL_CHAIN, times.weekly, zone, _of_yesterday, "Every table, as of yesterday.")]
     if names_behind(registry, DAILY_TABLES):
         text = "Usage, behaviour and health, as of yesterday."
-        made.append(_schedule("daily", DAILY, times.daily, zone.timezone, _of_yesterday, text))
+        made.append(_schedule("daily", DAILY, times.daily, zone, _of_yesterday, text))
     review, cuts = names_behind(registry, REVIEW_TABLES), names_behind(registry, CUT_TABLES)
     if review and cuts:
         text = "The migration review of the quarter that ended yesterday, and the cut-offs frozen from today on."
@@ -52,7 +51,7 @@ def schedules(registry: Registry, policy: Policy) -> list[dg.ScheduleDefinition]
         def close_quarter(today: date) -> Sequence[tuple[date, Sequence[str] | None]]:
             return [(_before(today), review), (today, cuts)]
 
-        made.append(_schedule("quarterly", QUARTERLY, times.quarterly, zone.timezone, close_quarter, text))
+        made.append(_schedule("quarterly", QUARTERLY, times.quarterly, zone, close_quarter, text))
     return made
 
 
@@ -74,7 +73,8 @@ def _schedule(name: str, job: str, cron: str, zone: str, runs: _Runs, text: str)
         description=text,
     )
     def tick(context: Any) -> Iterator[dg.RunRequest]:
-        for day, tables in runs(context.scheduled_execution_time.date()):
+        today = context.scheduled_execution_time.astimezone(ZoneInfo(zone)).date()
+        for day, tables in runs(today):
             yield dg.RunRequest(
                 run_key=f"{name} {day}",
                 partition_key=day.isoformat(),
