@@ -10,7 +10,6 @@ bad or contested, once to write. The newest drop wins where several bring the sa
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -35,7 +34,7 @@ from segmentation_assets.extracts.reading import FILE, REJECTS, ROW, Drop, drops
 from segmentation_assets.extracts.sources import own_columns
 from segmentation_assets.warehouse.contracts import ibis_schema
 from segmentation_assets.warehouse.registry import TableSpec
-from segmentation_assets.warehouse.store import footer_sql, rows_in
+from segmentation_assets.warehouse.store import footer_sql, rows_in, stamp
 
 NO_DAY = ""
 """Stands for the day of rows whose day cannot be read; they are all refused."""
@@ -438,7 +437,7 @@ class _Run:
         if rows_in(files.values()) != sum(f.published for f in facts.values()):
             raise OSError(f"{self.spec.name}: {rows_in(files.values())} rows written, not as many as counted")
         for day, path in files.items():
-            _stamp(path, day, facts[day].digest)
+            stamp(path, _STAND_IN, {"drops": {day: facts[day].digest}})
         return files | self._empty_days(facts, folder)
 
     def _empty_days(self, facts: Mapping[str, DayFacts], folder: Path) -> dict[str, Path]:
@@ -473,17 +472,3 @@ def _filled(days: Sequence[str], rows: Mapping[str, int]) -> Iterator[list[str]]
 
 def _numbers(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers)) or "NULL"
-
-
-def _stamp(file: Path, day: str, made: str) -> None:
-    """Put a day and its digest in place of the stand-in that one COPY wrote into the footers of all days."""
-    old, new = (json.dumps({"drops": drops}).encode() for drops in (_STAND_IN["drops"], {day: made}))
-    with file.open("r+b") as opened:
-        opened.seek(-8, os.SEEK_END)
-        length = int.from_bytes(opened.read(4), "little")
-        opened.seek(-8 - length, os.SEEK_END)
-        tail = opened.read(length)
-        if tail.count(old) != 1 or len(old) != len(new):
-            raise OSError(f"{file.name}: the footer is not as written")
-        opened.seek(-8 - length, os.SEEK_END)
-        opened.write(tail.replace(old, new))
