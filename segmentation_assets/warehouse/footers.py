@@ -34,9 +34,10 @@ def read_footers(store: Store, table: str, partition: str, *, remember: bool = T
     """All published days of a table, ascending. `remember` False writes nothing: for whoever only looks."""
     memory = store.home / "footers" / f"{table}.json"
     known, found = _remembered(memory), {}
-    for day, path, file in _days(store.published / table, f"{partition}="):
+    for day, file in _days(store.published / table, f"{partition}="):
         entry = known.get(day)
         if entry is None or entry[:3] != file:
+            path = store.file(table, partition, date.fromisoformat(day))
             entry = [*file, _of_day(footer(path), day), rows_in([path])]
         found[day] = entry
     if remember and found != known:
@@ -54,19 +55,18 @@ def _remembered(memory: Path) -> dict[str, list[Any]]:
         return {}
 
 
-def _days(folder: Path, prefix: str) -> list[tuple[str, Path, list[int]]]:
-    """Day, file, and what tells whether it is still the same file."""
+def _days(folder: Path, prefix: str) -> list[tuple[str, list[int]]]:
+    """Days, and what tells whether the file of each is still the same. There are many: no Path for each."""
     found = []
     if folder.is_dir():
         with os.scandir(folder) as entries:
             names = [(entry.name, entry.path) for entry in entries if entry.name.startswith(prefix)]
         for name, place in names:
-            file = f"{place}/{FILE}"
             try:
-                stat = os.stat(file)  # noqa: PTH116 - thousands of them
+                stat = os.stat(f"{place}/{FILE}")  # noqa: PTH116 - as above
             except FileNotFoundError:
                 continue
-            found.append((name.removeprefix(prefix), Path(file), [stat.st_ino, stat.st_size, stat.st_mtime_ns]))
+            found.append((name.removeprefix(prefix), [stat.st_ino, stat.st_size, stat.st_mtime_ns]))
     return found
 
 
