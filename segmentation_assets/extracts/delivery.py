@@ -105,7 +105,8 @@ class Landing:
             f"CREATE OR REPLACE TEMP TABLE {FILES} (file VARCHAR, drop_day DATE, label VARCHAR, number INTEGER)"
         )
         values = ", ".join(f"({literal(f)}, {_day(d)}, {literal(label)}, {n})" for f, d, label, n in rows)
-        self.engine.connection.execute(f"INSERT INTO {FILES} VALUES {values}")
+        if rows:
+            self.engine.connection.execute(f"INSERT INTO {FILES} VALUES {values}")
 
     def columns(self, spec: TableSpec, raw: Raw, drops: Sequence[Drop]) -> list[Cast]:
         """How the contract's columns are filled from `raw`. Raises SourceError where one cannot be."""

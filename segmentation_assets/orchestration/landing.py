@@ -91,7 +91,7 @@ def _facts(landed: Landed) -> dict[str, Any]:
 def _data_version(session: Session, spec: TableSpec) -> dg.DataVersion:
     """Of all that is published: an extract by day has a fingerprint per day."""
     builder = session.builder
-    days = builder.store.days(spec.name, spec.partition) if spec.partition else [None]
+    days = builder.usage_footers(spec.name) if spec.partition else [None]
     return dg.DataVersion(session.digest([builder.expected(spec, day) for day in days]))
 
 
