@@ -7,9 +7,10 @@ from typing import Any
 import dagster as dg
 
 from segmentation_assets.orchestration.assets import Catalogue
-from segmentation_assets.orchestration.jobs import full_chain, sensor_jobs
+from segmentation_assets.orchestration.jobs import jobs
 from segmentation_assets.orchestration.partitions import as_of_partitions
 from segmentation_assets.orchestration.resources import WarehouseResource
+from segmentation_assets.orchestration.schedules import schedules, with_freshness
 from segmentation_assets.orchestration.sensors import sensors
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.settings import Settings, find_settings
@@ -29,8 +30,9 @@ def build_defs(
     tables = registry or _chain()
     catalogue = Catalogue(tables, policy, days)
     arguments: dict[str, Any] = {
-        "assets": catalogue.assets(),
-        "jobs": [full_chain(), *sensor_jobs(tables)],
+        "assets": with_freshness(catalogue.assets(), policy),
+        "jobs": jobs(tables),
+        "schedules": schedules(tables, policy),
         "sensors": sensors(found, policy, tables),
         "executor": dg.in_process_executor,
         **overrides,

@@ -23,10 +23,10 @@ Alert = dict[str, Any]
 
 
 class SegmentAlerts(Contract):
-    """What should people hear of an account? Key: alert_id; an alert is never taken back or told twice."""
+    """What should people hear of an account? Key: number; an alert is never taken back or booked twice."""
 
-    alert_id: str = column("What the alert is about, in words that another run would find again.")
     number: Integer = column("1 for the first ever; of one posting, the most urgent kind first.", ge=1)
+    alert_id: str = column("What the alert is about, in words that another run would find again; unique, too.")
     kind: str = column("What happened.", isin=ALERT_KINDS)
     account_id: str = column("Account.")
     account_name: str = column("Name in the CRM.", nullable=True)
@@ -44,7 +44,7 @@ class SegmentAlerts(Contract):
     policy_hash: str = column("Hash of the policy sections that the booking rested on.")
 
     class Config:
-        unique = ["alert_id"]
+        unique = ["number"]
 
 
 class MovePoints(Dated):
@@ -79,7 +79,7 @@ class RenewalPoints(Dated):
     renewal_on: Day = column("Next renewal.", nullable=True)
 
 
-@ledger(group="activation")
+@ledger(group="activation", late_days=7)  # the moves of a day are those of its week so far
 def segment_alerts(
     booked: Frame[SegmentAlerts],
     posting: Posting,

@@ -27,7 +27,6 @@ from segmentation_assets.orchestration.sensors.requests import (
     outcome_of,
     report_lost,
     tags_of,
-    today,
     wait_left,
 )
 from segmentation_assets.policy.model import Policy
@@ -95,7 +94,7 @@ def _tick(context: dg.SensorEvaluationContext, store: Store, policy: Policy) -> 
         return _nothing(f"run {outcome.run_id} is on its way", cursor)
     if request is None and newest == cursor.landed:
         return _nothing("no new billing data", cursor)
-    day = today(policy.company)
+    day = policy.company.today()
     posted = footer(store.file("threshold_ledger")).get("posted")
     if posted is None:
         return _nothing("no side of any threshold is known yet: the first run books them", Cursor(newest))
