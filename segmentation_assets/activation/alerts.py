@@ -7,7 +7,6 @@ failed runs, which are no account's business (`failures`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
 import pandas as pd
@@ -164,7 +163,8 @@ def _crossings(crossings: pd.DataFrame) -> list[Alert]:
 def _renewals(segments: pd.DataFrame, renewals: Mapping[str, Any], posting: Posting) -> list[Alert]:
     """Accounts under high touch, each once for a renewal, however often usage falls and recovers before it."""
     found = []
-    for row in segments[segments["coverage_override"] == HIGH_TOUCH].to_dict("records"):
+    overridden: Any = segments[segments["coverage_override"] == HIGH_TOUCH]
+    for row in overridden.to_dict("records"):
         renewal = _day(renewals.get(row["account_id"]))
         found.append({
             "alert_id": f"{row['account_id']}: declining usage before the renewal on {renewal}",
@@ -188,5 +188,6 @@ def _account(about: pd.DataFrame, account: str) -> dict[str, Any]:
     return {"account_name": row["account_name"], "owner": owners[0] if owners else None, "arr": row["arr"]}
 
 
-def _day(value: Any) -> date | None:
+def _day(value: Any) -> Any:
+    """A day as a date; None where it is missing."""
     return None if pd.isna(value) else pd.Timestamp(value).date()
