@@ -30,7 +30,7 @@ from segmentation_assets.extracts.delivery import (
     write_quarantine,
 )
 from segmentation_assets.extracts.judging import REASON, Judged, Reason, judge, refused_sql, rejected_sql
-from segmentation_assets.extracts.reading import FILE, REJECTS, ROW, Drop, drops_of, kind_of, literal
+from segmentation_assets.extracts.reading import FILE, REJECTS, ROW, Drop, kind_of, literal
 from segmentation_assets.extracts.sources import own_columns
 from segmentation_assets.warehouse.contracts import ibis_schema
 from segmentation_assets.warehouse.registry import TableSpec
@@ -110,7 +110,7 @@ def land_usage(landing: Landing, spec: TableSpec) -> Landed:
 
     Raises SourceError where the source cannot be read, Refused where too many rows are bad.
     """
-    drops = drops_of(landing.sources, spec.name)
+    drops, ahead = landing.drops(spec)
     common = digest(*common_inputs(landing, spec), landing.policy.max_quarantine_share)
     state = State.load(_state_file(landing), common)
     published = set(map(str, landing.engine.store.days(spec.name, "usage_date")))
@@ -130,7 +130,7 @@ def land_usage(landing: Landing, spec: TableSpec) -> Landed:
         state.save(_state_file(landing))
     read = sum(f.read for f in state.days.values())
     bad = sum(f.quarantined for f in state.days.values())
-    return Landed(spec.name, read, read - bad, bad, len(drops), skipped=not (stale or gone))
+    return Landed(spec.name, read, read - bad, bad, len(drops), skipped=not (stale or gone), ahead=ahead)
 
 
 def _state_file(landing: Landing) -> Path:
