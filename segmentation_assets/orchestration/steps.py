@@ -19,6 +19,7 @@ import dagster as dg
 from segmentation_assets.orchestration.descriptions import markdown_table
 from segmentation_assets.orchestration.events import ROW_COUNT, record_days
 from segmentation_assets.orchestration.partitions import days_of_run, partitions_of_run
+from segmentation_assets.orchestration.plots import plot_metadata
 from segmentation_assets.orchestration.resources import Session
 from segmentation_assets.warehouse.build import Builder, Built, ContractBroken
 from segmentation_assets.warehouse.engine import quoted
@@ -47,7 +48,7 @@ def bring_up_to_date(context: dg.AssetExecutionContext, session: Session, spec: 
         _record(context, builder, spec, {day: rows for day, rows in built.made.items() if day not in own})
     for day in own if len(own) > 1 else ():
         context.add_asset_metadata({ROW_COUNT: _rows(builder, spec, built, day)}, spec.name, str(day))
-    metadata = _metadata(session, spec, built, own) | {"seconds": round(time.perf_counter() - started, 3)}
+    metadata = _metadata(context, session, spec, built, own) | {"seconds": round(time.perf_counter() - started, 3)}
     yield dg.MaterializeResult(
         asset_key=spec.name,
         metadata=metadata,
@@ -118,7 +119,9 @@ def _version(builder: Builder, spec: TableSpec, built: Built, own: Sequence[date
     return Session.digest([builder.expected(spec, day) for day in days])
 
 
-def _metadata(session: Session, spec: TableSpec, built: Built, own: Sequence[date | None]) -> dict[str, Any]:
+def _metadata(
+    context: dg.AssetExecutionContext, session: Session, spec: TableSpec, built: Built, own: Sequence[date | None]
+) -> dict[str, Any]:
     days = own if spec.partition == "as_of" else [*built.made, *built.kept]
     last = max((day for day in days if day is not None), default=None)
     rows = sum(_rows(session.builder, spec, built, day) for day in days)
@@ -128,6 +131,7 @@ def _metadata(session: Session, spec: TableSpec, built: Built, own: Sequence[dat
         "days made": len(built.made),
         "days kept": len(built.kept),
         "preview": dg.MarkdownMetadataValue(preview(session.builder, spec, last)),
+        **plot_metadata(context, session.builder, spec, last),
     }
 
 
