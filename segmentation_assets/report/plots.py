@@ -33,11 +33,11 @@ class NothingToDraw(ValueError):
 def segment_mix(mix: pd.DataFrame) -> alt.TopLevelMixin:
     """`segment_mix`: accounts and ARR by segment on the latest day; of several days, the last twelve side by side."""
     alt = _altair()
-    rows = mix[mix["accounts"] > 0]
+    rows: Any = mix[mix["accounts"] > 0]
     if rows.empty:
         raise NothingToDraw("No account was live, so there is no mix of segments to show.")
     last = rows["as_of"].max()
-    now = rows[rows["as_of"] == last].assign(
+    now: Any = rows[rows["as_of"] == last].assign(
         label=lambda f: _counted(f["accounts"]) + " · " + _percent(f["arr_share"])
     )
     bars = _bars(
@@ -53,7 +53,7 @@ def segment_mix(mix: pd.DataFrame) -> alt.TopLevelMixin:
     title, total = "Segment mix", f"{_day(last)}: {now['accounts'].sum():,} accounts, ARR {_money(now['arr'].sum())}"
     if len(days) == 1:
         return theme.themed(bars, title, total)
-    series = rows[rows["as_of"].isin(days)].assign(
+    series: Any = rows[rows["as_of"].isin(days)].assign(
         day=lambda f: f["as_of"].map(_day), place=lambda f: f["segment"].map(list(SEGMENTS).index)
     )
     past = (
@@ -75,7 +75,7 @@ def segments_by_tier(segments: pd.DataFrame) -> alt.TopLevelMixin:
     alt = _altair()
     if segments.empty:
         raise NothingToDraw("No account was live, so no segment and tier to show.")
-    cells = segments.groupby(["segment", "coverage_tier"], as_index=False).agg(
+    cells: Any = segments.groupby(["segment", "coverage_tier"], as_index=False).agg(
         accounts=("arr", "size"), arr=("arr", "sum")
     )
     cells["label"] = _counted(cells["accounts"]) + " · " + cells["arr"].map(_money)
@@ -86,13 +86,13 @@ def segments_by_tier(segments: pd.DataFrame) -> alt.TopLevelMixin:
 
 
 def tier_retention(tiers: pd.DataFrame) -> alt.TopLevelMixin:
-    """`tier_kpis`: NRR and GRR by the tier at the start of the longest window, each with its target (a band: a range)."""
+    """`tier_kpis`: NRR and GRR by the tier at the start of the longest window, each with its target (or range)."""
     alt = _altair()
-    window = tiers[tiers["window_months"] == tiers["window_months"].max()]
-    window = window[window["coverage_tier"].isin(TIERS) & window["nrr"].notna()]
+    window: Any = tiers[tiers["window_months"] == tiers["window_months"].max()]
+    window: Any = window[window["coverage_tier"].isin(TIERS) & window["nrr"].notna()]
     if window.empty:
         raise NothingToDraw("No tier had accounts at the start of the window: retention is not known yet.")
-    rows = pd.concat([_retention(window, "nrr"), _retention(window, "grr")], ignore_index=True)
+    rows: Any = pd.concat([_retention(window, "nrr"), _retention(window, "grr")], ignore_index=True)
     statuses = tuple(status for status in theme.STATUS_COLOURS if (rows["status"] == status).any())
     start = alt.Y("tier:N", sort=list(TIERS), title=None)
     share = alt.X("value:Q", title=None, axis=alt.Axis(format=".0%"), scale=alt.Scale(domainMin=0))
@@ -116,7 +116,7 @@ def tier_retention(tiers: pd.DataFrame) -> alt.TopLevelMixin:
 
 def arr_bridge(company: pd.DataFrame) -> alt.TopLevelMixin:
     """`company_kpis`: from the ARR at the start of the longest window to the ARR at its end, and what moved it."""
-    rows = company[company["window_months"] == company["window_months"].max()] if len(company) else company
+    rows: Any = company[company["window_months"] == company["window_months"].max()] if len(company) else company
     if rows.empty or pd.isna(rows["start_arr"].iloc[0]) or not rows["start_arr"].iloc[0]:
         raise NothingToDraw("There was no ARR at the start of the window, so there is no bridge to draw.")
     row = rows.iloc[0]
@@ -133,7 +133,7 @@ def mrr_bridge(movements: pd.DataFrame) -> alt.TopLevelMixin:
     """`revenue_movements`: from last month's MRR to this month's, and what moved it."""
     if movements.empty:
         raise NothingToDraw("No account paid at the end of last month or pays now, so nothing moved.")
-    total = movements.filter(like="_mrr").sum()
+    total: Any = movements.filter(like="_mrr").sum()
     steps = [
         ("start", total["start_mrr"]), ("new", total["new_mrr"]), ("expansion", total["expansion_mrr"]),
         ("reactivation", total["reactivated_mrr"]), ("contraction", -total["contraction_mrr"]),
@@ -147,7 +147,7 @@ def moves_by_direction(moves: pd.DataFrame) -> alt.TopLevelMixin:
     """`segment_moves`: how many accounts moved, by kind and direction, and the ARR that moved with them."""
     if moves.empty:
         raise NothingToDraw("Nobody moved since the Monday before.")
-    counted = moves.groupby(["kind", "direction"], as_index=False).agg(
+    counted: Any = moves.groupby(["kind", "direction"], as_index=False).agg(
         accounts=("account_id", "nunique"), arr=("arr_after", "sum")
     )
     counted["way"] = counted["kind"] + ": " + counted["direction"].str.replace("_", " ")
@@ -162,11 +162,11 @@ def moves_by_direction(moves: pd.DataFrame) -> alt.TopLevelMixin:
 def tier_flows(migration: pd.DataFrame) -> alt.TopLevelMixin:
     """`tier_migration`: accounts from each tier to each in three months."""
     alt = _altair()
-    rows = migration[migration["accounts"] > 0]
+    rows: Any = migration[migration["accounts"] > 0]
     if rows.empty:
         raise NothingToDraw("No account was in any tier, then or now.")
     places = [*TIERS, *(p for p in ("unassigned", "not_live") if p in {*rows["from_tier"], *rows["to_tier"]})]
-    cells = rows.assign(label=_counted(rows["accounts"]) + " · " + _money_of(rows))
+    cells: Any = rows.assign(label=_counted(rows["accounts"]) + " · " + _money_of(rows))
     chart = _matrix(alt, cells, ("from_tier", places), ("to_tier", places), "accounts")
     subtitle = (
         f"{_day(rows['starts_on'].iloc[0])} to {_as_of(rows)}: accounts · ARR at the start (new ones: at the end)"
@@ -177,15 +177,15 @@ def tier_flows(migration: pd.DataFrame) -> alt.TopLevelMixin:
 def people_needed(plan: pd.DataFrame) -> alt.TopLevelMixin:
     """`capacity_plan`: full-time equivalents needed and there, by tier, with the gap in words."""
     alt = _altair()
-    rows = plan[plan["required_fte"].notna() | plan["available_fte"].notna()]
+    rows: Any = plan[plan["required_fte"].notna() | plan["available_fte"].notna()]
     if rows.empty:
         raise NothingToDraw(
             "Neither the need for people nor the people there are known, so there is no plan to draw."
         )
-    both = rows.melt(
+    both: Any = rows.melt(
         ["coverage_tier", "gap_fte"], ["required_fte", "available_fte"], var_name="what", value_name="fte"
     ).assign(what=lambda f: f["what"].map({"required_fte": "needed", "available_fte": "there"}))
-    both = both[both["fte"].notna()]
+    both: Any = both[both["fte"].notna()]
     both["label"] = both["fte"].map("{:.2f}".format) + both.apply(_gap_in_words, axis=1)
     drawn = alt.Chart(both)
     tier = alt.Y("coverage_tier:N", sort=list(TIERS), title=None)
@@ -207,11 +207,12 @@ def people_needed(plan: pd.DataFrame) -> alt.TopLevelMixin:
 
 def quality_scores(quality: pd.DataFrame) -> alt.TopLevelMixin:
     """`data_quality`: the score of each extract, the worst first; stale and missing ones say so."""
-    known = quality[quality["quality_score"].notna()].sort_values("quality_score")
+    scored: Any = quality[quality["quality_score"].notna()]
+    known: Any = scored.sort_values("quality_score")
     if known.empty:
         raise NothingToDraw("No extract has any row by this day, so there is no quality to show.")
-    stale = known["is_stale"].fillna(False).astype(bool)
-    known = known.assign(
+    stale: Any = known["is_stale"].fillna(False).astype(bool)
+    known: Any = known.assign(
         state=stale.map({True: "stale", False: "fresh"}),
         label=known["quality_score"].map("{:.1f}".format)
         + stale.map({True: " · stale", False: ""})
@@ -230,14 +231,16 @@ def quality_scores(quality: pd.DataFrame) -> alt.TopLevelMixin:
 def renewals_ahead(forecast: pd.DataFrame) -> alt.TopLevelMixin:
     """`renewal_forecast`: ARR due for renewal in each of the next quarters, and how much of it is at risk."""
     alt = _altair()
-    due = forecast.groupby("quarter_start", as_index=False)[["arr_due", "arr_at_risk"]].sum()
-    due = due[due["arr_due"] > 0]
+    due: Any = forecast.groupby("quarter_start", as_index=False)[["arr_due", "arr_at_risk"]].sum()
+    due: Any = due[due["arr_due"] > 0]
     if due.empty:
         raise NothingToDraw("No renewal is due in the quarters ahead.")
     due["quarter"] = due["quarter_start"].map(lambda d: f"{d.year} Q{d.quarter}")
     due["label"] = due["arr_due"].map(_money) + " · " + _percent(due["arr_at_risk"] / due["arr_due"]) + " at risk"
     due["likely"] = due["arr_due"] - due["arr_at_risk"]
-    parts = due.melt(["quarter", "label", "arr_due"], ["likely", "arr_at_risk"], var_name="part", value_name="arr")
+    parts: Any = due.melt(
+        ["quarter", "label", "arr_due"], ["likely", "arr_at_risk"], var_name="part", value_name="arr"
+    )
     parts["part"] = parts["part"].map({"likely": "likely to renew", "arr_at_risk": "at risk"})
     quarter = alt.Y("quarter:N", title=None)
     chart = alt.layer(
@@ -256,14 +259,14 @@ def renewals_ahead(forecast: pd.DataFrame) -> alt.TopLevelMixin:
 def health_spread(health: pd.DataFrame) -> alt.TopLevelMixin:
     """`health_scores`: how many accounts have which overall health, in steps of ten."""
     alt = _altair()
-    scores = health["health_score"].dropna()
+    scores: Any = health["health_score"].dropna()
     if scores.empty:
         raise NothingToDraw(
             "No account has a health score: nothing is known of usage, relationship, goals or payments."
         )
     steps = range(0, 100, 10)
-    binned = ((scores // 10) * 10).clip(upper=90).astype(int).value_counts()
-    rows = pd.DataFrame({"from": list(steps), "accounts": [int(binned.get(step, 0)) for step in steps]})
+    binned: Any = ((scores // 10) * 10).clip(upper=90).astype(int).value_counts()
+    rows: Any = pd.DataFrame({"from": list(steps), "accounts": [int(binned.get(step, 0)) for step in steps]})
     rows["band"] = rows["from"].map(lambda low: f"{low}–{low + 10}")
     drawn = alt.Chart(rows)
     band = alt.X("band:N", sort=rows["band"].tolist(), title="overall health", axis=alt.Axis(labelAngle=0))
@@ -280,13 +283,13 @@ def health_spread(health: pd.DataFrame) -> alt.TopLevelMixin:
 
 
 def _altair() -> Any:
-    import altair  # noqa: PLC0415 - half a second that only a plot pays
+    import altair as alt  # noqa: PLC0415 - half a second that only a plot pays
 
-    return altair
+    return alt
 
 
 def _bars(
-    rows: pd.DataFrame, name: str, order: Any, value: str, title: str, colours: dict[str, str], *,
+    rows: Any, name: str, order: Any, value: str, title: str, colours: dict[str, str], *,
     colour_by: str | None = None, width: int = _WIDTH, row: int = _ROW, top: float | None = None,
     whole: bool = False,
 ) -> Any:  # fmt: skip
@@ -308,7 +311,7 @@ def _bars(
     ).properties(width=width, height=row * len(kept))  # fmt: skip
 
 
-def _matrix(alt: Any, cells: pd.DataFrame, rows: tuple[str, Any], columns: tuple[str, Any], shade: str) -> Any:
+def _matrix(alt: Any, cells: Any, rows: tuple[str, Any], columns: tuple[str, Any], shade: str) -> Any:
     """A table of cells, the fuller the darker, each with its `label`."""
     row, column = rows[0], columns[0]
     drawn = alt.Chart(cells[[row, column, shade, "label"]])
@@ -363,15 +366,15 @@ def _colour(name: str, order: tuple[str, ...], colours: dict[str, str], **legend
 # -- words
 
 
-def _retention(window: pd.DataFrame, measure: str) -> pd.DataFrame:
+def _retention(window: Any, measure: str) -> pd.DataFrame:
     """One row per tier of NRR or GRR, its target, and what the bar says."""
-    status = (
+    status: Any = (
         window[f"{measure}_status"]
         .str.replace("_", " ")
         .mask(window[f"{measure}_low_n"].fillna(False), "few accounts")
     )
-    high = window["nrr_target_high"] if measure == "nrr" else window[f"{measure}_target"]
-    frame = pd.DataFrame(
+    high: Any = window["nrr_target_high"] if measure == "nrr" else window[f"{measure}_target"]
+    frame: Any = pd.DataFrame(
         {
             "tier": window["coverage_tier"],
             "measure": measure.upper(),
@@ -389,31 +392,31 @@ def _retention(window: pd.DataFrame, measure: str) -> pd.DataFrame:
     return frame
 
 
-def _gap_in_words(row: pd.Series) -> str:
+def _gap_in_words(row: Any) -> str:
     if row["what"] != "there" or pd.isna(row["gap_fte"]):
         return ""
     gap = row["gap_fte"]
     return f" · {abs(gap):.2f} {'to spare' if gap > 0 else 'short'}" if abs(gap) >= 0.005 else ""
 
 
-def _money_of(rows: pd.DataFrame) -> pd.Series:
+def _money_of(rows: Any) -> Any:
     return rows["start_arr"].where(rows["start_arr"] > 0, rows["end_arr"]).map(_money)
 
 
 def _money(value: float) -> str:
-    """An amount in at most four signs: 940, 12k, 1.2M."""
+    """An amount in at most four signs: 940, 1.2k, 12k, 1.2M."""
     size = abs(value)
-    for unit, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if size >= unit:
-            return f"{value / unit:.{1 if size < 100 * unit and letter != 'k' else 0}f}{letter}"
+    for unit, letter, one_decimal_below in ((1e9, "B", 100), (1e6, "M", 100), (1e3, "k", 10)):
+        if size >= 0.9995 * unit:  # what would round to a thousand of the next smaller unit
+            return f"{value / unit:.{int(size < one_decimal_below * unit)}f}{letter}"
     return f"{value:.0f}"
 
 
-def _counted(values: pd.Series) -> pd.Series:
+def _counted(values: Any) -> Any:
     return values.map("{:,}".format)
 
 
-def _percent(values: pd.Series) -> pd.Series:
+def _percent(values: Any) -> Any:
     return values.map(lambda v: "–" if pd.isna(v) else f"{v:.0%}")
 
 
@@ -421,5 +424,5 @@ def _day(value: Any) -> str:
     return f"{pd.Timestamp(value):%Y-%m-%d}"
 
 
-def _as_of(rows: pd.DataFrame) -> str:
+def _as_of(rows: Any) -> str:
     return _day(rows["as_of"].max())
