@@ -5,6 +5,7 @@ Here: joining the rows of two days. Not here: why an account moved (`segment_mov
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,13 +15,16 @@ SHARES = ("nrr", "grr", "logo_retention", "expansion_rate", "healthy_share", "co
 """KPIs compared; each a share of one."""
 
 
-def mix_change(before: pd.DataFrame, after: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Accounts and ARR per value of a column of `segments` on both days, and the difference; a last row `all`."""
+def mix_change(before: pd.DataFrame, after: pd.DataFrame, column: str, order: Sequence[str]) -> pd.DataFrame:
+    """Accounts and ARR per value of a column of `segments` on both days, and the difference; a last row `all`.
+
+    `order` names the values, all of which have a row.
+    """
     sides = []
     for rows, when in ((before, "before"), (after, "after")):
         found: Any = rows.groupby(column).agg(accounts=("account_id", "size"), arr=("arr", "sum"))
         sides.append(found.add_suffix(f"_{when}"))
-    table: Any = pd.concat(sides, axis=1).fillna(0)
+    table: Any = pd.concat(sides, axis=1).reindex(list(order)).fillna(0)
     table.loc["all"] = table.sum()
     for figure, kind in (("accounts", int), ("arr", float)):
         for when in ("before", "after"):

@@ -33,7 +33,9 @@ LISTED = {
     "health_score": "health", "churn_risk": "churn risk", "days_to_renewal": "renews in days",
     "micro_segment": "micro-segment", "csm_id": "CSM", "lifecycle_stage": "stage", "composite_score": "score",
 }  # fmt: skip
-_MONEY = st.column_config.NumberColumn(format="localized")
+_MONEY = st.column_config.NumberColumn(format="localized", step=1)
+_TILE = 170
+_BESIDE = 3
 _KEPT_FRAMES = 24
 
 
@@ -41,7 +43,7 @@ def main() -> None:
     """The whole page."""
     st.set_page_config(page_title="Accounts", page_icon="◎", layout="wide")
     # The tables' own download would write names as formulas; the one below the table does not.
-    st.html("<style>[data-testid=stElementToolbar]{display:none} .block-container{padding-top:2.5rem}</style>")
+    st.html("<style>[data-testid=stElementToolbar]{display:none} .block-container{padding-top:4rem}</style>")
     settings = find_settings()
     try:
         days = sorted(find_table("segments", settings.home).days, reverse=True)
@@ -65,15 +67,12 @@ def show_accounts(settings: Settings, days: Sequence[date]) -> None:
     found: Any = asked(accounts).of(accounts)
     at_risk = found[found["segment"] == AT_RISK]
     arr, all_arr = found["arr"].sum(), accounts["arr"].sum()
-    columns = st.columns(4)
-    columns[0].metric("Accounts", f"{len(found):,}", f"of {len(accounts):,}", delta_color="off", delta_arrow="off")
-    columns[1].metric("ARR", compact(arr), f"{arr / all_arr:.0%} of all", delta_color="off", delta_arrow="off")
-    columns[2].metric(
-        "ARR At-Risk", compact(at_risk["arr"].sum()), f"{len(at_risk):,} accounts", delta_color="off",
-        delta_arrow="off",
-    )  # fmt: skip
     health = found["health_score"].mean()
-    columns[3].metric("Mean health", "–" if pd.isna(health) else f"{health:.0f}")
+    with st.container(horizontal=True):
+        tile("Accounts", f"{len(found):,}", f"of {len(accounts):,}")
+        tile("ARR", compact(arr), f"{arr / all_arr:.0%} of all" if all_arr else "")
+        tile("ARR At-Risk", compact(at_risk["arr"].sum()), f"{len(at_risk):,} accounts")
+        tile("Mean health", "–" if pd.isna(health) else f"{health:.0f}", "of 100")
     if found.empty:
         st.info("No account fits all filters. Take one away in the sidebar.")
         return
@@ -87,6 +86,11 @@ def show_accounts(settings: Settings, days: Sequence[date]) -> None:
     )  # fmt: skip
     if chosen:
         show_account(settings, chosen, day)
+
+
+def tile(label: str, figure: str, beside: str) -> None:
+    """A figure, and what it is part of."""
+    st.metric(label, figure, beside, delta_color="off", delta_arrow="off", width=_TILE)
 
 
 def asked(accounts: pd.DataFrame) -> Filters:
@@ -160,19 +164,20 @@ def show_account(settings: Settings, account: str, day: date) -> None:
     with why:
         st.markdown("##### Why this segment")
         say(*told.segment_reasons)
-        st.dataframe(conditions_of(told), hide_index=True, key="conditions")
+        st.dataframe(conditions_of(told), hide_index=True, height="content", key="conditions")
         st.markdown("##### Why this tier")
         say(*told.tier_reasons)
     with treatment:
         st.markdown("##### How it is served")
-        st.dataframe(pairs_of(told.treatment), hide_index=True, key="treatment")
+        st.dataframe(pairs_of(told.treatment), hide_index=True, height="content", key="treatment")
     show_scores(told.scores)
     st.markdown("##### Figures")
     topics = list(told.figures)
-    for place, topic in zip(st.columns(max(len(topics), 1)), topics, strict=False):
-        with place:
-            st.caption(topic)
-            st.dataframe(pairs_of(told.figures[topic]), hide_index=True, key=f"figures_{topic}")
+    for first in range(0, len(topics), _BESIDE):
+        for place, topic in zip(st.columns(_BESIDE), topics[first : first + _BESIDE], strict=False):
+            place.caption(topic)
+            rows = pairs_of(told.figures[topic])
+            place.dataframe(rows, hide_index=True, height="content", key=f"figures_{topic}")
     st.markdown("##### Moves")
     if told.moves:
         st.dataframe(pd.DataFrame(told.moves), hide_index=True, key="moves")
@@ -189,12 +194,16 @@ def show_scores(scores: Sequence[Score]) -> None:
     summary, parts = st.columns([2, 3], gap="large")
     totals = pd.DataFrame({"score": [s.name for s in scores], "total": [s.total for s in scores]})
     summary.dataframe(
-        totals, hide_index=True, key="scores", column_config={"total": st.column_config.NumberColumn(format="%.2f")}
+        totals,
+        hide_index=True,
+        height="content",
+        key="scores",
+        column_config={"total": st.column_config.NumberColumn(format="localized", step=0.01)},
     )
     with parts:
         name = st.selectbox("Parts of", [score.name for score in scores], key="score")
         score = next(each for each in scores if each.name == name)
-        st.dataframe(parts_of(score), hide_index=True, key="parts")
+        st.dataframe(parts_of(score), hide_index=True, height="content", key="parts")
         st.caption(f"The parts sum to {score.total:,.4f}" + (", in log-odds." if name == "churn_risk" else "."))
 
 
@@ -241,22 +250,30 @@ def show_comparison(settings: Settings, days: Sequence[date]) -> None:
     # Without a key, so that a choice that is no longer earlier is not kept.
     before_day = left.selectbox("Before", earlier, index=earlier.index(default_before(settings.home, earlier)))
     before, after = accounts_of(settings.home, before_day), accounts_of(settings.home, after_day)
-    figures = st.columns(3)
-    figures[0].metric("Accounts", f"{len(after):,}", f"{len(after) - len(before):+,}")
-    change = after["arr"].sum() - before["arr"].sum()
-    figures[1].metric("ARR", compact(after["arr"].sum()), f"{change:+,.0f}")
-    moved = who_moved(before, after)
-    figures[2].metric("Moved, new or gone", f"{len(moved):,}")
-    for column, title in (("segment", "Segment mix"), ("coverage_tier", "ARR by coverage tier")):
+    change, moved = after["arr"].sum() - before["arr"].sum(), who_moved(before, after)
+    with st.container(horizontal=True):
+        st.metric("Accounts", f"{len(after):,}", f"{len(after) - len(before):+,}", width=_TILE)
+        st.metric("ARR", compact(after["arr"].sum()), f"{change:+,.0f}", width=_TILE)
+        st.metric("Moved, new or gone", f"{len(moved):,}", width=_TILE)
+    for column, order, title in (
+        ("segment", SEGMENTS, "Segment mix"),
+        ("coverage_tier", TIERS, "ARR by coverage tier"),
+    ):
         st.markdown(f"##### {title}")
-        money = {f"arr_{when}": _MONEY for when in ("before", "after", "change")}
-        st.dataframe(mix_change(before, after, column), hide_index=True, key=f"mix_{column}", column_config=money)
+        in_words(mix_change(before, after, column, order), f"mix_{column}")
     st.markdown("##### Who moved")
     if moved.empty:
         st.caption("Nobody: every account has the same segment and tier on both days.")
     else:
-        st.dataframe(moved, hide_index=True, key="moved", column_config={"arr_before": _MONEY, "arr_after": _MONEY})
+        in_words(moved, "moved")
     show_kpis(settings, before_day, after_day)
+
+
+def in_words(rows: pd.DataFrame, key: str) -> None:
+    """Rows under names that people read; amounts in whole units."""
+    named: Any = rows.rename(columns=lambda name: name.replace("_", " ").replace("arr", "ARR"))
+    money = {name: _MONEY for name in named if name.startswith("ARR ")}
+    st.dataframe(named, hide_index=True, key=key, column_config=money)
 
 
 def show_kpis(settings: Settings, before: date, after: date) -> None:
