@@ -557,7 +557,7 @@ def scenario(home: Path, file: Path, policy: Path | None, form: str) -> None:
         print_audit(Console(), case)
 
 
-# -- Dagster's own screens
+# -- screens in a browser
 
 
 @main.command()
@@ -568,7 +568,8 @@ def scenario(home: Path, file: Path, policy: Path | None, form: str) -> None:
 def ui(home: Path, port: int, sources: Path | None, policy: Path | None) -> None:
     """Open Dagster's UI on 127.0.0.1, with its daemon, until Ctrl-C."""
     settings = _settings(home, sources, policy)
-    from segmentation_assets.orchestration.screens import PortTaken, serve
+    from segmentation_assets.children import PortTaken
+    from segmentation_assets.orchestration.screens import serve
 
     console = _err()
     console.print("starting Dagster")
@@ -578,6 +579,31 @@ def ui(home: Path, port: int, sources: Path | None, policy: Path | None) -> None
         raise Failed(str(error)) from None
     if code:
         raise Failed("Dagster ended by itself; its own words are above")
+
+
+@main.command("app")
+@click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
+@_policy_option
+@click.pass_obj
+def app_(home: Path, port: int, policy: Path | None) -> None:
+    """Explore the published accounts on 127.0.0.1, until Ctrl-C: filter, open one, compare two days."""
+    settings = _settings(home, policy=policy)
+    from segmentation_assets.access import find_table
+    from segmentation_assets.app.serving import NotInstalled, serve
+    from segmentation_assets.children import PortTaken
+
+    console = _err()
+    with _reasons():
+        find_table("segments", home)
+    console.print("starting the explorer")
+    try:
+        code = serve(settings, port, lambda: console.print(f"http://127.0.0.1:{port}  (Ctrl-C ends it)"))
+    except NotInstalled as error:
+        raise click.UsageError(str(error)) from None
+    except PortTaken as error:
+        raise Failed(str(error)) from None
+    if code:
+        raise Failed("the explorer ended by itself; its own words are above")
 
 
 if __name__ == "__main__":
