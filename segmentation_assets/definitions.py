@@ -31,7 +31,7 @@ def build_defs(
     catalogue = Catalogue(tables, policy, days)
     arguments: dict[str, Any] = {
         "assets": with_freshness(catalogue.assets(), policy),
-        "jobs": [*jobs(tables), *sensor_jobs(tables)],
+        "jobs": jobs(tables),
         "schedules": schedules(tables, policy),
         "sensors": sensors(found, policy, tables),
         "executor": dg.in_process_executor,
