@@ -19,16 +19,20 @@ from dagster import DagsterEventType
 from dagster._core.events import DagsterEvent
 from dagster._core.events.log import EventLogEntry
 from dagster._core.utils import make_new_run_id
+from dagster._utils.error import SerializableErrorInfo
 
 from segmentation_assets.definitions import build_defs
 from segmentation_assets.orchestration.instance import open_instance
 from segmentation_assets.orchestration.jobs import FULL_CHAIN
 from segmentation_assets.orchestration.partitions import tags_of_run
+from segmentation_assets.orchestration.resources import WarehouseResource
 from segmentation_assets.settings import Settings
 
 EXTRACTS_GROUP = "extracts"
 _BARE_NAME = re.compile(r"(?<![\w:\"*?])[a-z]\w*(?![\w:\"*?])")
 """A word that is no part of `key:name`; with a `*` it is in Dagster's former syntax, where that means every layer."""
+_CLASS_NAME = re.compile(r"^(dagster|segmentation_assets)[\w.]*: ")
+"""What Python puts before a message; that of other libraries stays, as it may say what was wrong."""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -52,6 +56,8 @@ class Outcome:
     run_id: str
     succeeded: bool
     steps: tuple[Step, ...]
+    reason: str | None = None
+    """Why the run as a whole failed, where no table is at fault."""
 
     @property
     def failed(self) -> list[Step]:
@@ -66,9 +72,13 @@ class SelectionError(ValueError):
 class Runner:
     """Runs tables of one home. Raises PolicyError for a policy that cannot be used."""
 
-    def __init__(self, settings: Settings, definitions: dg.Definitions | None = None) -> None:
+    def __init__(
+        self, settings: Settings, definitions: dg.Definitions | None = None, wait_seconds: float | None = None
+    ) -> None:
+        """`wait_seconds` is how long runs wait for another one in this home; None: as the policy says."""
         self.settings = settings
-        self.definitions = definitions or build_defs(settings=settings)
+        resources = {"warehouse": WarehouseResource.of(settings, wait_seconds)}
+        self.definitions = definitions or build_defs(settings=settings, resources=resources)
         self.job = self.definitions.resolve_job_def(FULL_CHAIN)
         self.graph = self.definitions.resolve_asset_graph()
 
@@ -155,6 +165,7 @@ class _Follower:
 
     def __init__(self, progress: Callable[[Step], None] | None, note: Callable[[str], None] | None) -> None:
         self.steps: dict[str, Step] = {}
+        self.reason: str | None = None
         self._progress = progress
         self._note = note
 
@@ -162,6 +173,8 @@ class _Follower:
         event = entry.dagster_event
         if event is None and self._note and int(entry.level) >= logging.WARNING:
             self._note(entry.user_message)
+        if event and event.event_type == DagsterEventType.RUN_FAILURE:
+            self.reason = _told(event.job_failure_data.error)
         step = _step_of(event) if event and event.step_key else None
         if step is None:
             return
@@ -172,7 +185,8 @@ class _Follower:
 
     def outcome(self, run_id: str, succeeded: bool, names: Sequence[str]) -> Outcome:
         """All selected tables; one without any event stood below one that failed."""
-        return Outcome(run_id, succeeded, tuple(self.steps.get(n, Step(n, "skipped")) for n in names))
+        steps = tuple(self.steps.get(n, Step(n, "skipped")) for n in names)
+        return Outcome(run_id, succeeded, steps, None if succeeded or self.steps else self.reason)
 
 
 def _step_of(event: DagsterEvent) -> Step | None:
@@ -200,9 +214,13 @@ def _reason(event: DagsterEvent) -> str:
     data: Any = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description
-    error = data.error
+    return _told(data.error)
+
+
+def _told(error: SerializableErrorInfo | None) -> str:
+    """The innermost cause, in a word."""
     while error is not None and error.cause is not None:
         error = error.cause
     if error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
         return "interrupted; what was published before is kept, and the same command goes on from there"
-    return error.message.strip() if error is not None else "failed"
+    return _CLASS_NAME.sub("", error.message.strip()) if error is not None else "failed"

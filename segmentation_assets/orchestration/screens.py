@@ -1,6 +1,7 @@
 """Dagster's code server, web server and daemon on this machine, as child processes that end with this one.
 
-Here: starting, watching and ending them. Not here: what they show (`definitions`).
+Here: starting, watching and ending them, with or without pages; one daemon per home. Not here: what they show
+(`definitions`), or what the daemon does by itself (`schedules`, sensors; `automation` lists them).
 
 Web server and daemon share one code server, over a socket file: each by itself would load the chain again, and the
 daemon once a minute.
@@ -16,17 +17,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from segmentation_assets.orchestration.instance import prepare
 from segmentation_assets.settings import Settings
+from segmentation_assets.warehouse.store import Busy, Holder, holder_of, locked
 
 HOST = "127.0.0.1"
 LOCATION = "segmentation"
 _WORKSPACE = "load_from:\n  - grpc_server: {{socket: {socket}, location_name: segmentation}}\n"
 _MODULE = "segmentation_assets.definitions"
+_DAEMON_LOCK = "daemon.lock"
 _GRACE_SECONDS = 15.0
 _LOOK_EVERY_SECONDS = 0.3
 
@@ -47,13 +51,42 @@ class _ChildEnded(Exception):
         self.code = code
 
 
-def serve(settings: Settings, port: int, ready: Callable[[], None] | None = None) -> int:
-    """Run all three until a signal, or until one of them ends by itself; returns that one's exit code, else 0.
+class AlreadyKept(Exception):
+    """Another process already runs the daemon of this home: two would start everything twice."""
 
-    `ready` is called once pages are served. Raises PortTaken before anything starts.
+    def __init__(self, holder: Holder | None) -> None:
+        super().__init__(f"this home is already kept current by another process: {holder or 'it is just starting'}")
+
+
+def serve(settings: Settings, port: int | None, ready: Callable[[Holder | None], None] | None = None) -> int:
+    """Run code server, daemon and (with a port) web pages until a signal, or until one of them ends by itself.
+
+    Returns that one's exit code, else 0. `ready` is called once all are there, with whoever else runs the daemon of
+    this home: then only the pages are served. Raises PortTaken, or AlreadyKept without pages, before anything starts.
     """
-    _check_free(port)
+    if port is not None:
+        _check_free(port)
     environment = os.environ | settings.environment() | prepare(settings)
+    with ExitStack() as stack:
+        lock, other = None, None
+        try:
+            lock = stack.enter_context(locked(settings.dagster_home / _DAEMON_LOCK, Holder.of_this_process(""), 0))
+        except Busy as busy:
+            if port is None:
+                raise AlreadyKept(busy.holder) from None
+            other = busy.holder
+        # The daemon holds the lock too: it is not free while one lives on whose parent was killed.
+        return _serve(environment, port, lock.fileno() if lock else None, partial(ready, other) if ready else None)
+
+
+def daemon_of(settings: Settings) -> Holder | None:
+    """Who runs the daemon of this home now."""
+    return holder_of(settings.dagster_home / _DAEMON_LOCK)
+
+
+def _serve(
+    environment: Mapping[str, str], port: int | None, lock: int | None, ready: Callable[[], None] | None
+) -> int:
     children: list[subprocess.Popen[bytes]] = []
     with _signals_as_exceptions(), tempfile.TemporaryDirectory(prefix="segmentation-") as folder:
         workspace, code = Path(folder, "workspace.yaml"), Path(folder, "code.socket")
@@ -64,10 +97,13 @@ def serve(settings: Settings, port: int, ready: Callable[[], None] | None = None
                 _start([_script("dagster"), "code-server", "start", "-s", str(code), *location], environment)
             )
             _wait(children, lambda: _answers(socket.AF_UNIX, str(code)))
-            server = [_script("dagster-webserver"), "-h", HOST, "-p", str(port), "-w", str(workspace)]
-            children.append(_start(server, environment))
-            children.append(_start([_script("dagster-daemon"), "run", "-w", str(workspace)], environment))
-            _wait(children, lambda: _answers(socket.AF_INET, (HOST, port)))
+            if port is not None:
+                server = [_script("dagster-webserver"), "-h", HOST, "-p", str(port), "-w", str(workspace)]
+                children.append(_start(server, environment))
+            if lock is not None:
+                daemon = [_script("dagster-daemon"), "run", "-w", str(workspace)]
+                children.append(_start(daemon, environment, keep_open=(lock,)))
+            _wait(children, lambda: port is None or _answers(socket.AF_INET, (HOST, port)))
             if ready:
                 ready()
             return _wait(children, lambda: False)
@@ -79,9 +115,13 @@ def serve(settings: Settings, port: int, ready: Callable[[], None] | None = None
             _end(children)
 
 
-def _start(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _start(
+    command: Sequence[str], environment: Mapping[str, str], keep_open: Sequence[int] = ()
+) -> subprocess.Popen[bytes]:
     """A child in a session of its own: Ctrl-C reaches it once, through this process, which waits for it."""
-    return subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603 - own commands
+    return subprocess.Popen(  # noqa: S603 - own commands
+        command, env=environment, start_new_session=True, pass_fds=keep_open
+    )
 
 
 def _check_free(port: int) -> None:
