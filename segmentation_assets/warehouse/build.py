@@ -29,7 +29,7 @@ import pandas as pd
 
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.warehouse.as_of import Spine, days_read, spine_frame
-from segmentation_assets.warehouse.compiled import CompiledSql
+from segmentation_assets.warehouse.compiled import Compiled
 from segmentation_assets.warehouse.contracts import ibis_schema
 from segmentation_assets.warehouse.enforcement import Verdict, enforce, summary
 from segmentation_assets.warehouse.engine import Engine
@@ -205,7 +205,9 @@ class Builder(Fingerprints):
         super().__init__(engine.store, registry, policy, remember=True)
         self.engine = engine
         self.batch_bytes = BATCH_BYTES
-        self.compiled = CompiledSql(self.store.home / "compiled")
+        self.compiled = Compiled(self.store.home / "compiled")
+        self.expressions: dict[str, ir.Table] = {}
+        """Of tables compiled in this run: lineage is read from them, and building one again costs more than that."""
         self._sizes: dict[Path, int] = {}
 
     def forget_landed(self) -> None:
@@ -285,7 +287,7 @@ class Builder(Fingerprints):
         kept = self.compiled.get(spec.name, key)
         if kept is not None:
             return kept
-        expr = call(spec, given, self.sections, self.policy_hash_of(spec))
+        expr = self.expressions[spec.name] = call(spec, given, self.sections, self.policy_hash_of(spec))
         sql = self.engine.sql(expr)
         if not expr.op().find(ops.InMemoryTable):
             self.compiled.keep(spec.name, key, sql)
