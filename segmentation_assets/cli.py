@@ -566,6 +566,35 @@ def scenario(home: Path, file: Path, policy: Path | None, form: str) -> None:
         print_audit(Console(), case)
 
 
+@main.command()
+@_sources_option
+@_policy_option
+@click.option("--all", "shows_all", is_flag=True, help="Also the tables that are fresh.")
+@click.option("--check", is_flag=True, help="Exit with 1 unless all that people read is fresh: for monitoring.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.pass_obj
+def status(home: Path, sources: Path | None, policy: Path | None, shows_all: bool, check: bool, form: str) -> None:
+    """Say what is fresh, stale (and why), late, failed, refused or waiting to land, and what runs."""
+    settings = _settings(home, sources, policy)
+    from segmentation_assets.chain import CATALOGUE
+    from segmentation_assets.extracts.sources import SourcesError
+    from segmentation_assets.policy.model import load_policy
+    from segmentation_assets.status import as_plain, status_of
+    from segmentation_assets.terminal.status import print_status
+
+    with _reasons():
+        try:
+            found = status_of(settings, CATALOGUE, load_policy(settings.policy))
+        except SourcesError as error:
+            raise Failed(str(error)) from None
+    if form == "json":
+        click.echo(json.dumps(as_plain(found), indent=1, default=str, ensure_ascii=False))
+    else:
+        print_status(Console(highlight=False), found, shows_all)
+    if check and not found.is_fine:
+        sys.exit(1)
+
+
 # -- Dagster's own screens
 
 

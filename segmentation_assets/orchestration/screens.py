@@ -24,13 +24,12 @@ from types import FrameType
 
 from segmentation_assets.orchestration.instance import prepare
 from segmentation_assets.settings import Settings
-from segmentation_assets.warehouse.store import Busy, Holder, holder_of, locked
+from segmentation_assets.warehouse.store import Busy, Holder, locked
 
 HOST = "127.0.0.1"
 LOCATION = "segmentation"
 _WORKSPACE = "load_from:\n  - grpc_server: {{socket: {socket}, location_name: segmentation}}\n"
 _MODULE = "segmentation_assets.definitions"
-_DAEMON_LOCK = "daemon.lock"
 _GRACE_SECONDS = 15.0
 _LOOK_EVERY_SECONDS = 0.3
 
@@ -70,18 +69,13 @@ def serve(settings: Settings, port: int | None, ready: Callable[[Holder | None],
     with ExitStack() as stack:
         lock, other = None, None
         try:
-            lock = stack.enter_context(locked(settings.dagster_home / _DAEMON_LOCK, Holder.of_this_process(""), 0))
+            lock = stack.enter_context(locked(settings.daemon_lock, Holder.of_this_process(""), 0))
         except Busy as busy:
             if port is None:
                 raise AlreadyKept(busy.holder) from None
             other = busy.holder
         # The daemon holds the lock too: it is not free while one lives on whose parent was killed.
         return _serve(environment, port, lock.fileno() if lock else None, partial(ready, other) if ready else None)
-
-
-def daemon_of(settings: Settings) -> Holder | None:
-    """Who runs the daemon of this home now."""
-    return holder_of(settings.dagster_home / _DAEMON_LOCK)
 
 
 def _serve(

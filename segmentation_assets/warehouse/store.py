@@ -48,8 +48,8 @@ class Holder:
         return cls(run_id, os.getpid(), command, datetime.now(UTC).isoformat(timespec="seconds"))
 
     def __str__(self) -> str:
-        run = f"run {self.run_id[:8]} " if self.run_id else ""
-        return f"{run}(process {self.pid}, `{self.command}`, since {self.since})"
+        run = f"run {self.run_id[:8]} in " if self.run_id else ""
+        return f"{run}process {self.pid} (`{self.command}`, since {self.since})"
 
 
 class Busy(Exception):

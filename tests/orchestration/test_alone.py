@@ -70,7 +70,7 @@ def test_one_gives_up_after_the_stated_time(tmp_path: Path):
         holder = Store(tmp_path).holder()
         assert holder is not None
         assert (holder.run_id, holder.pid) == ("0123456789abcdef", other.pid)
-    assert f"run 01234567 (process {other.pid}, `-c {tmp_path}`, since 20" in str(busy.value)
+    assert f"run 01234567 in process {other.pid} (`-c {tmp_path}`, since 20" in str(busy.value)
     assert "gave up after" in str(busy.value)
     assert "--wait SECONDS" in str(busy.value)
 
@@ -91,8 +91,8 @@ def test_a_run_that_gives_up_tells_why_and_touches_nothing(runner: MakeRunner, s
         outcome = runner(wait_seconds=0.3).run(["seeds"], [MARCH_31], note=notes.append)
     assert not outcome.succeeded
     assert outcome.reason is not None
-    assert outcome.reason.startswith(f"another run works in this home: run 01234567 (process {other.pid}")
-    assert [note.partition("(")[0] for note in notes] == ["waiting for another run in this home: run 01234567 "]
+    assert outcome.reason.startswith(f"another run works in this home: run 01234567 in process {other.pid} (")
+    assert [note.partition(" in process")[0] for note in notes] == ["waiting for another run in this home: run 01234567"]
     assert not (settings.home / "published").exists()
     assert runner(wait_seconds=0.3).run(["seeds"], [MARCH_31]).succeeded
 
