@@ -20,7 +20,7 @@ _READ_WEEKLY = ("segments", "kpis", "capacity", "activation")
 
 
 def age_limits(table: str, group: str | None, policy: FreshnessPolicy) -> tuple[float, float] | None:
-    """Hours since it was last made after which a table that people read is nearly late, and late; None for others."""
+    """Hours after which a table that people read is nearly late, and late; None for others."""
     if table in _READ_DAILY:
         return policy.daily_warn_hours, policy.daily_fail_hours
     return (policy.weekly_warn_hours, policy.weekly_fail_hours) if group in _READ_WEEKLY else None

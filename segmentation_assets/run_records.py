@@ -1,7 +1,7 @@
 """What Dagster's own files of a home say of its runs, read without importing Dagster: that alone takes two seconds.
 
 Here: runs, what failed in them and why, when tables were last made, what is switched on. Not here: what it means
-(`status`), or anything that writes. The files are those of dagster 1.13; `tests/test_run_records.py` holds what is
+(`status`), or anything that writes. The files are those of dagster 1.13; `tests/orchestration/test_run_records.py` holds what is
 read here against what Dagster itself says.
 """
 

@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ class TableStatus:
 
     `state` is the worst that is true: `failed` (in its last run; `reason`), `missing` (nothing published), `stale` (not
     what would be made now; `causes` says of which of code, policy and data something has changed, or that new files
-    wait to land), `late` (made longer ago than the policy allows), else `fresh`. `is_read`: the policy limits its age.
+    wait to land), `late` (its day ended longer ago than the policy allows), else `fresh`. `is_read`: the policy limits
+    its age.
     """
 
     table: str
@@ -144,7 +145,7 @@ class _Looks:
             spec.name,
             spec.group,
             latest,
-            FAILED if failure else self._state(causes, made, limits),
+            FAILED if failure else self._state(causes, latest, limits),
             causes,
             failure.reason if failure else None,
             limits is not None,
@@ -166,13 +167,16 @@ class _Looks:
             return (NEW_FILES,) if self.waiting.get(spec.name) else ()
         return self.prints.causes(spec, latest)
 
-    def _state(self, causes: tuple[str, ...], made: Made | None, limits: tuple[float, float] | None) -> str:
+    def _state(self, causes: tuple[str, ...], latest: date | None, limits: tuple[float, float] | None) -> str:
         if causes == (MISSING,):
             return MISSING
         if causes:
             return STALE
-        is_late = limits is not None and made is not None and self.now - made.at > timedelta(hours=limits[1])
-        return LATE if is_late else FRESH
+        if limits is None or latest is None:
+            return FRESH
+        zone = self.prints.policy.company.zone
+        age = self.now - datetime.combine(latest + timedelta(days=1), time(), zone)
+        return LATE if age > timedelta(hours=limits[1]) else FRESH
 
     def _counts(self, spec: TableSpec) -> tuple[int | None, int | None]:
         """Rows read and refused when the extract last landed."""

@@ -314,6 +314,7 @@ def test_a_late_row_rolls_up_its_day_alone_and_opens_what_reads_it(home):
             builder = Builder(engine, CATALOGUE, policy())
             made = builder.build(rolled, list(builder.usage_footers("product_usage"))).made
             stale = {d for d in (date(2025, 1, n) for n in range(1, 10)) if not builder.is_fresh(day, d)}
+            assert {builder.causes(day, d) for d in stale} <= {("data",), ("missing",)}
             builder.build(day, sorted(stale))
         return set(map(str, made)), set(map(str, stale))
 
