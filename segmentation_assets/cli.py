@@ -25,6 +25,7 @@ from segmentation_assets.settings import DEFAULT, BrokenMemory, Settings, find_h
 
 if TYPE_CHECKING:
     from segmentation_assets.orchestration.runs import Outcome, Runner, Step
+    from segmentation_assets.warehouse.store import Holder
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -270,6 +271,12 @@ def _check(settings: Settings) -> None:
     show_default=True,
     help="Tables, as Dagster selects assets: `+segments`, `key:tier_kpis`, `group:scores`.",
 )
+@click.option(
+    "--wait",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help="How long to wait for another run in the same home. [default: the policy's orchestration.patience_seconds]",
+)
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.pass_obj
 def run(
@@ -280,13 +287,14 @@ def run(
     first: date | None,
     last: date | None,
     selection: str,
+    wait: float | None,
     form: str,
 ) -> None:
     """Land the extracts and bring the tables up to date, for one day or a range. What is up to date is kept."""
     days = _days(as_of, first, last)
     settings = _with_sources(_settings(home, sources, policy))
     with _reasons():
-        _run(settings, days, selection, form)
+        _run(settings, days, selection, form, wait)
 
 
 def _days(as_of: date | None, first: date | None, last: date | None) -> list[date]:
@@ -301,14 +309,14 @@ def _days(as_of: date | None, first: date | None, last: date | None) -> list[dat
     return [as_of] if as_of else []
 
 
-def _run(settings: Settings, days: list[date], selection: str, form: str) -> None:
+def _run(settings: Settings, days: list[date], selection: str, form: str, wait: float | None = None) -> None:
     """Run the selected tables; without days, the extracts first, and the rest for the last day that they cover."""
     console = _err()
     with console.status("loading Dagster and the chain") if console.is_terminal else nullcontext():
         from segmentation_assets.orchestration.runs import Runner, SelectionError
 
     try:
-        runner = Runner(settings)
+        runner = Runner(settings, wait_seconds=wait)
         selected = runner.with_unlanded(runner.select(selection))
         settings.remember()
         extracts = [] if days else runner.extracts_of(selected)
@@ -347,7 +355,8 @@ def _sum_up(outcomes: list[Outcome]) -> None:
     if failed or not all(outcome.succeeded for outcome in outcomes):
         skipped = [step.table for step in steps if step.state == "skipped"]
         note = [f"not run, as they read it: {', '.join(skipped)}"] if skipped else []
-        raise Failed("\n".join([*failed, *note]) or "the run failed; see `segmentation ui`")
+        reasons = [outcome.reason for outcome in outcomes if outcome.reason]
+        raise Failed("\n".join([*failed, *(reasons or note)]) or "the run failed; see `segmentation ui`")
     made = sum(bool(step.days_made) for step in steps)
     _err().print(f"{len(steps)} tables up to date, {made} of them had something to do")
 
@@ -557,6 +566,35 @@ def scenario(home: Path, file: Path, policy: Path | None, form: str) -> None:
         print_audit(Console(), case)
 
 
+@main.command()
+@_sources_option
+@_policy_option
+@click.option("--all", "shows_all", is_flag=True, help="Also the tables that are fresh.")
+@click.option("--check", is_flag=True, help="Exit with 1 unless all that people read is fresh: for monitoring.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.pass_obj
+def status(home: Path, sources: Path | None, policy: Path | None, shows_all: bool, check: bool, form: str) -> None:
+    """Say what is fresh, stale (and why), late, failed, refused or waiting to land, and what runs."""
+    settings = _settings(home, sources, policy)
+    from segmentation_assets.chain import CATALOGUE
+    from segmentation_assets.extracts.sources import SourcesError
+    from segmentation_assets.policy.model import load_policy
+    from segmentation_assets.status import as_plain, status_of
+    from segmentation_assets.terminal.status import print_status
+
+    with _reasons():
+        try:
+            found = status_of(settings, CATALOGUE, load_policy(settings.policy))
+        except SourcesError as error:
+            raise Failed(str(error)) from None
+    if form == "json":
+        click.echo(json.dumps(as_plain(found), indent=1, default=str, ensure_ascii=False))
+    else:
+        print_status(Console(highlight=False), found, shows_all)
+    if check and not found.is_fine:
+        sys.exit(1)
+
+
 # -- screens in a browser
 
 
@@ -568,14 +606,47 @@ def scenario(home: Path, file: Path, policy: Path | None, form: str) -> None:
 def ui(home: Path, port: int, sources: Path | None, policy: Path | None) -> None:
     """Open Dagster's UI on 127.0.0.1, with its daemon, until Ctrl-C."""
     settings = _settings(home, sources, policy)
-    from segmentation_assets.children import PortTaken
-    from segmentation_assets.orchestration.screens import serve
+    console = _err()
+
+    def ready(other: Holder | None) -> None:
+        console.print(f"http://127.0.0.1:{port}  (Ctrl-C ends it)")
+        if other:
+            console.print(f"pages only: {other} keeps this home current", markup=False)
+
+    _serve(settings, port, ready)
+
+
+@main.command()
+@_sources_option
+@_policy_option
+@click.pass_obj
+def watch(home: Path, sources: Path | None, policy: Path | None) -> None:
+    """Keep this home current without a UI: schedules and sensors, until Ctrl-C or SIGTERM. For servers."""
+    settings = _with_sources(_settings(home, sources, policy))
+    from segmentation_assets.orchestration.automation import automations
 
     console = _err()
-    console.print("starting Dagster")
+    with _reasons():
+        found = automations(settings)
+
+    def ready(_: Holder | None) -> None:
+        for each in found:
+            console.print(
+                f"  {each.name:<32} {each.kind:<9} {'on ' if each.is_on else 'off'}  {each.acts}", markup=False
+            )
+        console.print(f"watching {settings.home}  (Ctrl-C ends it)", markup=False)
+
+    _serve(settings, None, ready)
+
+
+def _serve(settings: Settings, port: int | None, ready: Callable[[Holder | None], None]) -> None:
+    from segmentation_assets.children import PortTaken
+    from segmentation_assets.orchestration.screens import AlreadyKept, serve
+
+    _err().print("starting Dagster")
     try:
-        code = serve(settings, port, lambda: console.print(f"http://127.0.0.1:{port}  (Ctrl-C ends it)"))
-    except PortTaken as error:
+        code = serve(settings, port, ready)
+    except (PortTaken, AlreadyKept) as error:
         raise Failed(str(error)) from None
     if code:
         raise Failed("Dagster ended by itself; its own words are above")

@@ -269,7 +269,9 @@ def test_what_is_remembered_of_files_is_only_a_saving(home, tmp_path_factory, me
     elif memory == "broken":
         file.write_text("{")
     else:
-        file.write_text('{"2025-01-01": [1, 2, 3, {"drops": {"2025-01-01": "x"}}, 9], "2025-01-09": [1, 2, 3, {}, 0]}')
+        file.write_text(
+            '{"2025-01-01": [1, 2, 3, {"drops": {"2025-01-01": "x"}}, 9], "2025-01-09": [1, 2, 3, {}, 0]}'
+        )
     assert [home.fingerprint("product_usage", date(2025, 1, d)) for d in (1, 2)] == prints
     assert home.fingerprint("product_usage", date(2025, 1, 9)) == "absent"
     drop(home, "2025-01-02", "U1,2025-01-02,f,A1,3")  # the day dropped again
@@ -314,6 +316,7 @@ def test_a_late_row_rolls_up_its_day_alone_and_opens_what_reads_it(home):
             builder = Builder(engine, CATALOGUE, policy())
             made = builder.build(rolled, list(builder.usage_footers("product_usage"))).made
             stale = {d for d in (date(2025, 1, n) for n in range(1, 10)) if not builder.is_fresh(day, d)}
+            assert {builder.causes(day, d) for d in stale} <= {("data",), ("missing",)}
             builder.build(day, sorted(stale))
         return set(map(str, made)), set(map(str, stale))
 
