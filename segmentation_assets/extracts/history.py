@@ -33,13 +33,8 @@ from segmentation_assets.extracts.judging import (
     refused_sql,
     rejected_sql,
 )
-<<<<<<< HEAD
-from segmentation_assets.extracts.reading import FILE, REJECTS, ROW, Drop, drops_of, identifier, literal
-from segmentation_assets.extracts.sources import CENSORED, own_columns
-=======
 from segmentation_assets.extracts.reading import FILE, REJECTS, ROW, Drop, identifier, literal
-from segmentation_assets.extracts.sources import own_columns
->>>>>>> main
+from segmentation_assets.extracts.sources import CENSORED, own_columns
 from segmentation_assets.warehouse.contracts import ibis_schema
 from segmentation_assets.warehouse.registry import TableSpec
 from segmentation_assets.warehouse.store import footer_sql, rows_in
