@@ -14,6 +14,7 @@ from typing import Any
 import ibis.expr.types as ir
 
 from segmentation_assets.warehouse.contracts import (
+    VALIDITY,
     Contract,
     Day,
     Flag,
@@ -25,7 +26,7 @@ from segmentation_assets.warehouse.contracts import (
 )
 from segmentation_assets.warehouse.registry import extract_table
 
-HISTORY_COLUMNS = ("known_from", "known_to", "dropped_on")
+HISTORY_COLUMNS = (*VALIDITY, "dropped_on")
 _ID = {"min_value": 1}
 _CURRENCY = r"[A-Z]{3}$"
 
@@ -104,7 +105,7 @@ class BillingSubscriptions(Extract):
     """What does each account pay, for what, from when to when? One row per subscription and period of equal terms."""
 
     subscription_id: str = column("Subscription id.", str_length=_ID)
-    start_date: Day = column("First day of these terms.")
+    start_date: Day = column("First day of these terms: those of the same id that started before end with it.")
     account_id: str = column("Account that pays.", str_length=_ID)
     product: str = column("Product sold.", nullable=True)
     plan: str = column("Plan of the product.", nullable=True)

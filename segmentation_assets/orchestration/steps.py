@@ -18,6 +18,7 @@ import dagster as dg
 
 from segmentation_assets.orchestration.descriptions import markdown_table
 from segmentation_assets.orchestration.events import ROW_COUNT, record_days
+from segmentation_assets.orchestration.lineage import lineage_metadata
 from segmentation_assets.orchestration.partitions import days_of_run, partitions_of_run
 from segmentation_assets.orchestration.plots import plot_metadata
 from segmentation_assets.orchestration.resources import Session
@@ -48,7 +49,11 @@ def bring_up_to_date(context: dg.AssetExecutionContext, session: Session, spec: 
         _record(context, builder, spec, {day: rows for day, rows in built.made.items() if day not in own})
     for day in own if len(own) > 1 else ():
         context.add_asset_metadata({ROW_COUNT: _rows(builder, spec, built, day)}, spec.name, str(day))
-    metadata = _metadata(context, session, spec, built, own) | {"seconds": round(time.perf_counter() - started, 3)}
+    large = lineage_metadata(builder, spec) | plot_metadata(context, builder, spec, own[-1])
+    if len(own) > 1:  # of a range, with its last day alone: Dagster would keep a copy with every day
+        context.add_asset_metadata(large, spec.name, str(own[-1]))
+        large = {}
+    metadata = _metadata(session, spec, built, own) | large | {"seconds": round(time.perf_counter() - started, 3)}
     yield dg.MaterializeResult(
         asset_key=spec.name,
         metadata=metadata,
@@ -89,7 +94,7 @@ def _build_with_inputs(context: dg.AssetExecutionContext, session: Session, spec
 
 def _days_needed(context: dg.AssetExecutionContext, session: Session, spec: TableSpec) -> list[date]:
     if spec.partition == "usage_date":  # rolled up once per day, for all days there are
-        return session.builder.store.days("product_usage", "usage_date")
+        return list(session.builder.usage_footers("product_usage"))
     asked = tuple(days_of_run(context.run.tags))
     if spec.partition is None:
         return list(asked)
@@ -119,9 +124,7 @@ def _version(builder: Builder, spec: TableSpec, built: Built, own: Sequence[date
     return Session.digest([builder.expected(spec, day) for day in days])
 
 
-def _metadata(
-    context: dg.AssetExecutionContext, session: Session, spec: TableSpec, built: Built, own: Sequence[date | None]
-) -> dict[str, Any]:
+def _metadata(session: Session, spec: TableSpec, built: Built, own: Sequence[date | None]) -> dict[str, Any]:
     days = own if spec.partition == "as_of" else [*built.made, *built.kept]
     last = max((day for day in days if day is not None), default=None)
     rows = sum(_rows(session.builder, spec, built, day) for day in days)
@@ -131,13 +134,14 @@ def _metadata(
         "days made": len(built.made),
         "days kept": len(built.kept),
         "preview": dg.MarkdownMetadataValue(preview(session.builder, spec, last)),
-        **plot_metadata(context, session.builder, spec, last),
     }
 
 
 def _rows(builder: Builder, spec: TableSpec, built: Built, day: date | None) -> int:
     if day in built.made:
         return built.made[day]
+    if spec.partition == "usage_date" and day is not None:  # too many to open each
+        return builder.usage_footers(spec.name)[day].rows
     return rows_in([builder.store.file(spec.name, spec.partition, day)])
 
 
