@@ -19,9 +19,9 @@ from segmentation_assets.orchestration.partitions import (
 )
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.warehouse.as_of import last, months_ago
+from tests.orchestration.fakes import grid_and_day
 
 DAYS = st.dates(date(2020, 1, 1), date(2030, 12, 31))
-from tests.orchestration.fakes import grid_and_day
 
 
 @given(st.sets(DAYS, max_size=30), DAYS, st.integers(0, 40))
