@@ -184,7 +184,7 @@ def show_account(settings: Settings, account: str, day: date) -> None:
             place.dataframe(rows, hide_index=True, height="content", key=f"figures_{topic}")
     st.markdown("##### Moves")
     if told.moves:
-        st.dataframe(pd.DataFrame(told.moves), hide_index=True, key="moves")
+        in_words(pd.DataFrame(told.moves), "moves")
     else:
         st.caption("No move is published for this account up to this day.")
 
