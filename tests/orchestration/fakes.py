@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 from typing import Any
 
 import ibis
 import pandas as pd
 
 from segmentation_assets.policy.company import CompanyPolicy
-from segmentation_assets.warehouse.as_of import LookBack, Spine, grid_and_day
+from segmentation_assets.warehouse.as_of import LookBack, Spine, anchor, weeks
 from segmentation_assets.warehouse.contracts import Integer, Snapshot, column
 from segmentation_assets.warehouse.registry import Frame, Registry, Table, _spec_of
 
@@ -53,6 +54,11 @@ class Ranks(Snapshot):
 
     class Config:
         unique = ["as_of", "account_id"]
+
+
+def grid_and_day(day: date) -> Iterable[date]:
+    """The Mondays from the day's anchor on, and the day."""
+    return sorted({*weeks(anchor(day), day), day})
 
 
 def seeds(spine: Table[Spine], company: CompanyPolicy) -> Table[Seeds]:
