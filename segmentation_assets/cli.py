@@ -456,6 +456,38 @@ def explain(home: Path, account: str, as_of: str | None, policy: Path | None, fo
 
 
 @main.command()
+@click.option("--as-of", type=DAY, help="The day to report on. [default: the latest that has segments]")
+@click.option("--output", type=_FILE, help="Write to this file instead of the home's reports folder.")
+@click.option("--open", "opens", is_flag=True, help="Show it in the browser.")
+@_policy_option
+@click.pass_obj
+def report(home: Path, as_of: date | None, output: Path | None, opens: bool, policy: Path | None) -> None:
+    """Write the report of a day: one HTML file that needs no network."""
+    settings = _settings(home, policy=policy)
+    with _reasons():
+        _report(settings, as_of, output, opens)
+
+
+def _report(settings: Settings, as_of: date | None, output: Path | None, opens: bool) -> None:
+    from segmentation_assets.policy.model import load_policy
+    from segmentation_assets.report.publishing import publish_report, write_report
+    from segmentation_assets.terminal.progress import reporting
+
+    policy, console = load_policy(settings.policy), _err()
+    with reporting(console) as progress:
+        if output:
+            made = write_report(settings.home, policy, as_of, output, progress.working)
+        else:
+            made = publish_report(settings.home, policy, as_of, progress=progress.working)
+    for reason in made.missing:
+        console.print(f"the report does without: {reason}")
+    console.print(f"{made.accounts:,} accounts on {made.as_of}, {made.size_bytes / 1e6:.1f} MB, {made.seconds:.1f} s")
+    click.echo(made.file)
+    if opens:
+        click.launch(made.file.absolute().as_uri())
+
+
+@main.command()
 @click.argument("file", type=_FILE)
 @_policy_option
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
