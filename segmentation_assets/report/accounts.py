@@ -6,16 +6,18 @@ Here: gathering it, set-based, for all accounts at once, as plain values that be
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
+from segmentation_assets.explanation import TABLES, Explanation, explanations
 from segmentation_assets.report.actions import Action, next_action
 from segmentation_assets.report.evidence import Evidence, Row
 
 INDEX = (
     "account_id", "name", "segment", "tier", "micro", "cohort", "value_tier", "arr", "health", "weakest",
-    "churn_risk", "expansion", "renewal_on", "csm", "account_executive", "override", "action", "why",
+    "churn_risk", "expansion", "composite", "behavioral", "renewal_on", "csm_id", "csm", "account_executive", "override", "action",
+    "why",
 )  # fmt: skip
 """Columns of the list, in order."""
 
@@ -30,7 +32,15 @@ def account_index(evidence: Evidence) -> dict[str, Any]:
     for row in segments_with_health(evidence):
         action = next_action(row, row, evidence.policy)
         rows.append(_entry(row, action, actions.setdefault((action.owner, action.action), len(actions)), names))
-    return {"columns": INDEX, "rows": rows, "actions": [list(key) for key in actions]}
+    return {
+        "columns": INDEX,
+        "rows": rows,
+        "actions": [list(key) for key in actions],
+        "as_of": evidence.as_of,
+        "previous": evidence.previous,
+        "history_days": history_days(evidence),
+        "renewal_within_days": evidence.policy.report.renewal_within_days,
+    }
 
 
 def csm_names(evidence: Evidence) -> dict[str, str]:
@@ -68,7 +78,8 @@ def _entry(row: Row, action: Action, number: int, names: Mapping[str, str]) -> l
         row["account_id"], row["account_name"] or row["account_id"], row["segment"], row["coverage_tier"],
         row["micro_segment"], row["behavioral_cohort"], row["value_tier"], round(row["arr"]),
         _rounded(row["health_score"], 1), row["weakest_dimension"], _rounded(row["churn_risk"], 4),
-        _rounded(row["expansion_score"], 1), _iso(row["renewal_on"]), names.get(csm, csm) if csm else None,
+        _rounded(row["expansion_score"], 1), _rounded(row["composite_score"], 1),
+        _rounded(row["behavioral_score"], 1), _iso(row["renewal_on"]), csm, names.get(csm, csm) if csm else None,
         row["account_executive"], bool(row["coverage_override"]), number, action.why,
     ]  # fmt: skip
 
@@ -93,3 +104,104 @@ def _rounded(value: float | None, digits: int) -> float | None:
 
 def _iso(value: date | None) -> str | None:
     return None if value is None else value.isoformat()
+
+
+# -- an account's own page
+
+
+def account_details(evidence: Evidence) -> Iterator[tuple[str, dict[str, Any]]]:
+    """For each live account by id: the explanation as plain values, its history, and where it stands among peers."""
+    tables = [name for name in TABLES if evidence.has(name)]
+    if not evidence.has("segment_candidates"):
+        return
+    history, peers = _history(evidence), _peers(evidence)
+    told = explanations(evidence.connection, tables, evidence.as_of, evidence.previous, evidence.policy)
+    for each in told:
+        yield each.account_id, {
+            **_plain(each),
+            "history": history.get(each.account_id, {}),
+            "peers": peers.get(each.account_id),
+        }
+
+
+def _plain(told: Explanation) -> dict[str, Any]:
+    return {
+        "segment_reasons": told.segment_reasons,
+        "tier_reasons": told.tier_reasons,
+        "ways_up": told.ways_up,
+        "changes": told.changes,
+        "conditions": [[c.dimension, c.value, c.wanted, c.meets] for c in told.conditions],
+        "treatment": {name: _short(value) for name, value in told.treatment.items() if value not in (None, "")},
+        "scores": [
+            [score.name, _short(score.total), [[p.part, _short(p.raw), p.weight, _short(p.points)] for p in score.parts]]
+            for score in told.scores
+        ],
+        "moves": [
+            [m["effective_on"], m["kind"], m["moved_from"], m["moved_to"], m["direction"], m["cause_text"]]
+            for m in told.moves
+        ],
+        "figures": {
+            topic: {name: _short(value) for name, value in figures.items() if value is not None}
+            for topic, figures in told.figures.items()
+        },
+    }
+
+
+def _short(value: Any) -> Any:
+    """A number to the digits that can be read; the exact one stands in the table."""
+    return round(value, 2 if abs(value) >= 100 else 4) if isinstance(value, float) else value
+
+
+_SERIES = (
+    ("account_revenue", "arr", "arr", 0),
+    ("account_usage", "active_users_28d", "users", 0),
+    ("account_usage", "mau_seat_share", "seat_share", 4),
+    ("health_scores", "health_score", "health", 1),
+)
+
+
+def _history(evidence: Evidence) -> dict[str, dict[str, list[Any]]]:
+    """By account and series: a value for each of `history_days`, null where there is none."""
+    days = history_days(evidence)
+    place = {each: i for i, each in enumerate(days)}
+    found: dict[str, dict[str, list[Any]]] = {}
+    for table, column, name, digits in _SERIES:
+        if not evidence.has(table):
+            continue
+        marks = ", ".join("?" for _ in days)
+        rows = evidence.connection.execute(
+            f'SELECT account_id, as_of, "{column}" FROM "{table}" WHERE as_of IN ({marks}) AND "{column}" IS NOT NULL',
+            days,
+        ).fetchall()
+        for account, at, value in rows:
+            series = found.setdefault(account, {}).setdefault(name, [None] * len(days))
+            series[place[at]] = round(value, digits) if digits else round(value)
+    return found
+
+
+_COMPARED = ("arr", "health_score", "behavioral_score", "expansion_score", "churn_risk", "composite_score")
+
+
+def _peers(evidence: Evidence) -> dict[str, dict[str, Any]]:
+    """By account: the group of similar accounts that whitespace is measured in, its size and its medians."""
+    if not evidence.has("expansion_scores"):
+        return {}
+    medians = ", ".join(f"median(s.{name}) AS {name}" for name in _COMPARED)
+    groups = {
+        row["peer_group"]: row
+        for row in evidence.rows(
+            f"SELECT e.peer_group, count(*) AS accounts, {medians} FROM segments s JOIN expansion_scores e "
+            "ON e.account_id = s.account_id AND e.as_of = s.as_of WHERE s.as_of = ? GROUP BY 1",
+            evidence.as_of,
+        )
+    }
+    rows = evidence.rows("SELECT account_id, peer_group FROM expansion_scores WHERE as_of = ?", evidence.as_of)
+    return {
+        row["account_id"]: {
+            "group": row["peer_group"],
+            "accounts": groups[row["peer_group"]]["accounts"],
+            "medians": {name: _short(groups[row["peer_group"]][name]) for name in _COMPARED},
+        }
+        for row in rows
+        if row["peer_group"] in groups
+    }

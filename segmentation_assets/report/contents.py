@@ -10,18 +10,30 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from segmentation_assets.report.accounts import account_index
+from segmentation_assets.report.accounts import account_details, account_index
+from segmentation_assets.report.capacity import capacity_page
+from segmentation_assets.report.document import chunks
 from segmentation_assets.report.evidence import Evidence
 from segmentation_assets.report.executive import executive_page
 from segmentation_assets.report.figures import day
+from segmentation_assets.report.movement import MOVES, movement_page, moves
+from segmentation_assets.report.portfolio import portfolio_page
+from segmentation_assets.report.quality import quality_page
 from segmentation_assets.report.tiers import tiers_page
 
 PAGES = (
     ("executive", "Executive"),
     ("tiers", "Tier KPIs"),
+    ("movement", "Movement"),
+    ("capacity", "Capacity"),
+    ("portfolio", "Portfolios"),
     ("accounts", "Accounts"),
+    ("quality", "Data quality"),
 )
 """Pages in the order of the navigation: id and name."""
+
+ACCOUNTS_PER_PACK = 100
+"""Accounts are packed so many at a time: opening one unpacks no more."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +59,24 @@ def contents(
         "policy_hash": evidence.policy.hash,
         "missing": dict(evidence.missing),
     }
-    for name, make in (("executive", executive_page), ("tiers", tiers_page)):
+    moved = moves(evidence)
+    makers = {
+        "executive": executive_page,
+        "tiers": tiers_page,
+        "movement": lambda evidence: movement_page(evidence, len(moved)),
+        "capacity": capacity_page,
+        "portfolio": portfolio_page,
+        "quality": quality_page,
+    }
+    for name, make in makers.items():
         progress(f"the page {name}")
         model[name] = make(evidence)
-    progress("accounts")
+    progress("the list of accounts")
     index = account_index(evidence)
-    return Contents(model, {"index": index}, len(index["rows"]))
+    progress("the pages of accounts")
+    details = chunks(account_details(evidence), ACCOUNTS_PER_PACK)
+    where = {account: i for i, each in enumerate(details) for account in each}
+    index["packs"] = [where.get(row[0]) for row in index["rows"]]
+    packs = {"index": index, "moves": {"columns": MOVES, "rows": moved}}
+    packs |= {f"accounts-{i}": each for i, each in enumerate(details)}
+    return Contents(model, packs, len(index["rows"]))

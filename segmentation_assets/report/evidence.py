@@ -14,22 +14,23 @@ from typing import Any
 
 import duckdb
 
-from segmentation_assets.access import ALL, NotPublished, find_table, open_tables
+from segmentation_assets.access import ALL, Days, NotPublished, find_table, open_tables
+from segmentation_assets.explanation import day_before
 from segmentation_assets.policy.model import Policy
 
 Row = Mapping[str, Any]
 
 OF_THE_DAY = (
-    "account_profiles", "arr_reconciliation", "behavioral_scores", "capacity_plan", "concentration",
+    "account_demand", "account_profiles", "arr_reconciliation", "behavioral_scores", "capacity_plan", "concentration",
     "coverage_leakage", "csm_assignment_runs", "csm_assignments", "csm_performance", "csm_supply", "data_quality",
-    "expansion_scores", "goal_gap", "renewal_forecast", "score_contributions", "segment_candidates",
-    "tier_migration", "tier_migration_summary", "value_scores",
+    "expansion_scores", "goal_gap", "renewal_forecast", "segment_candidates", "segment_states", "tier_migration",
+    "tier_migration_summary", "value_scores",
 )  # fmt: skip
 """Read for as_of alone."""
 
 OVER_TIME = (
-    "account_revenue", "account_usage", "company_kpis", "health_scores", "segment_mix", "segment_moves", "segments",
-    "tier_kpis",
+    "account_revenue", "account_usage", "company_kpis", "health_scores", "score_contributions", "segment_mix",
+    "segment_moves", "segments", "tier_kpis",
 )  # fmt: skip
 """Read for as_of and for the days before it."""
 
@@ -75,10 +76,10 @@ def open_evidence(home: Path, as_of: date | str | None, policy: Policy) -> Itera
     """The evidence of one day, by default the latest that has segments. Raises NotPublished without segments."""
     day = find_table("segments", home).day_of(as_of)
     missing = {name: why for name in READ if (why := _why_missing(name, day, home))}
-    tables: dict[str, date | str | None] = {name: day for name in OF_THE_DAY if name not in missing}
+    tables: dict[str, Days] = {name: day for name in OF_THE_DAY if name not in missing}
     tables |= {name: ALL for name in OVER_TIME if name not in missing}
     with open_tables(tables, home) as connection:
-        yield Evidence(day, connection, policy, missing, _previous(day, home))
+        yield Evidence(day, connection, policy, missing, day_before(day, home))
 
 
 def _why_missing(table: str, day: date, home: Path) -> str | None:
@@ -88,11 +89,3 @@ def _why_missing(table: str, day: date, home: Path) -> str | None:
         return str(error) if "has not been made" in str(error) else f"{table} has not been made yet"
     return None
 
-
-def _previous(day: date, home: Path) -> date | None:
-    """The day asked for before this one: `segment_mix` is made for no other days, `segments` for look-backs too."""
-    try:
-        days = find_table("segment_mix", home).days
-    except NotPublished:
-        days = find_table("segments", home).days
-    return max((each for each in days if each < day), default=None)

@@ -149,8 +149,7 @@
   const link = (account) => h("a", { class: "name", href: "#/account/" + encodeURIComponent(account.account_id), title: account.name }, h("bdi", {}, account.name));
   let accounts = null;
   const loadAccounts = async () => {
-    if (accounts) return accounts;
-    const data = await unpack("index");
+    const data = accounts || await unpack("index");
     if (!accounts) accounts = data.rows.map((row) => {
       const account = Object.fromEntries(data.columns.map((name, i) => [name, row[i]]));
       [account.owner, account.action] = data.actions[account.action];
@@ -231,9 +230,162 @@
   });
   find.addEventListener("blur", close);
 
+  // -- charts of one account: small, drawn here, each with its words and its table
+
+  const described = (title, text) => [s("title", {}, title), s("desc", {}, text)];
+  const figure = (caption, svg, head, rows, kind = "") => h("figure", { class: "chart " + kind },
+    h("figcaption", {}, caption), svg,
+    h("details", {}, h("summary", {}, "As a table"), h("div", { class: "wide", role: "region", "aria-label": caption, tabindex: 0 },
+      h("table", {}, h("thead", {}, h("tr", {}, head.map((name, i) => h("th", { scope: "col", class: i && "n" }, name)))),
+        h("tbody", {}, rows.map((row) => h("tr", {}, row.map((value, i) => h(i ? "td" : "th", { class: i && "n", scope: i ? null : "row" }, value)))))))));
+
+  const series = (caption, days, values, form, colour) => {
+    const known = days.map((d, i) => [d, values[i]]).filter(([, v]) => v !== null && v !== undefined);
+    if (known.length < 2) return h("figure", { class: "chart" }, h("figcaption", {}, caption),
+      h("p", { class: "muted" }, known.length ? `One day is known so far: ${form(known[0][1])} on ${day(known[0][0])}.` : "Not known for any day."));
+    const W = 300, H = 110, L = 8, R = 8, T = 20, B = 20;
+    const time = (d) => Date.parse(d), [t0, t1] = [time(known[0][0]), time(known.at(-1)[0])];
+    let low = Math.min(...known.map(([, v]) => v)), high = Math.max(...known.map(([, v]) => v));
+    if (low === high) { low -= Math.abs(low) * 0.1 || 1; high += Math.abs(high) * 0.1 || 1; }
+    const x = (d) => L + (W - L - R) * (time(d) - t0) / (t1 - t0), y = (v) => H - B - (H - T - B) * (v - low) / (high - low);
+    const path = known.map(([d, v], i) => `${i ? "L" : "M"}${x(d).toFixed(1)},${y(v).toFixed(1)}`).join("");
+    const [firstPoint, lastPoint] = [known[0], known.at(-1)];
+    const svg = s("svg", { viewBox: `0 0 ${W} ${H}`, role: "img" },
+      described(caption, `From ${form(firstPoint[1])} on ${day(firstPoint[0])} to ${form(lastPoint[1])} on ${day(lastPoint[0])}.`),
+      s("line", { x1: L, x2: W - R, y1: H - B + 4, y2: H - B + 4, stroke: "var(--line)" }),
+      s("path", { d: path, fill: "none", stroke: `var(--${colour})`, "stroke-width": 2, "stroke-linejoin": "round" }),
+      s("circle", { cx: x(lastPoint[0]), cy: y(lastPoint[1]), r: 3, fill: `var(--${colour})` }),
+      s("text", { x: L, y: 12 }, form(firstPoint[1])), s("text", { x: W - R, y: 12, "text-anchor": "end" }, form(lastPoint[1])),
+      s("text", { x: L, y: H - 3 }, day(firstPoint[0])), s("text", { x: W - R, y: H - 3, "text-anchor": "end" }, day(lastPoint[0])));
+    return figure(caption, svg, ["Day", caption], known.map(([d, v]) => [day(d), form(v)]));
+  };
+
+  // Parts of a score, each from where the one before ended, down to the score itself.
+  const waterfall = ([name, total, parts]) => {
+    const W = 640, row = 22, left = 150, right = 70, H = (parts.length + 1) * row + 8;
+    let level = 0, low = 0, high = 0;
+    const steps = parts.map(([part, , , points]) => { const from = level; level += points; low = Math.min(low, level); high = Math.max(high, level); return [part, from, level, points]; });
+    const x = (v) => left + (W - left - right) * (v - low) / ((high - low) || 1);
+    const digits = Math.abs(total) >= 1000 ? 0 : name === "churn_risk" ? 2 : 1;
+    const bar = (y, from, to, colour) => s("rect", { x: Math.min(x(from), x(to)), y: y + 4, width: Math.max(Math.abs(x(to) - x(from)), 1), height: row - 8, rx: 2, fill: `var(--${colour})` });
+    const signed = (v) => (v > 0 ? "+" : "") + number(v, digits);
+    const svg = s("svg", { viewBox: `0 0 ${W} ${H}`, role: "img" },
+      described(`Parts of ${label(name)}`, parts.map(([part, , , points]) => `${label(part)} ${signed(points)}`).join("; ") + `; in all ${number(total, digits)}.`),
+      s("line", { x1: x(0), x2: x(0), y1: 0, y2: H, stroke: "var(--line)" }),
+      steps.map(([part, from, to, points], i) => [
+        s("text", { x: left - 8, y: i * row + 15, "text-anchor": "end" }, label(part)),
+        bar(i * row, from, to, points < 0 ? "c7" : "c1"),
+        s("text", { class: "value", x: Math.max(x(from), x(to)) + 5, y: i * row + 15 }, signed(points))]),
+      s("text", { class: "value", x: left - 8, y: steps.length * row + 15, "text-anchor": "end" }, "In all"),
+      bar(steps.length * row, 0, total, "c6"),
+      s("text", { class: "value", x: Math.max(x(0), x(total)) + 5, y: steps.length * row + 15 }, number(total, digits)));
+    const raw = (value) => value === null ? "\u2013" : typeof value === "number" ? number(value, Number.isInteger(value) ? 0 : 2) : label(value);
+    const unit = name === "churn_risk" ? " (log-odds)" : name === "value" ? " (amount)" : "";
+    return figure(`Parts of ${label(name)}${unit}`, svg, ["Part", "Raw figure", "Weight", "Points"],
+      [...parts.map(([part, value, weight, points]) => [label(part), raw(value), weight === null ? "\u2013" : number(weight, 2), number(points, digits)]), ["In all", "", "", number(total, digits)]], "fall");
+  };
+
+  const SHARES = /share|ratio|rate$|nrr|risk|trend|consistency|responsiveness|margin_share/;
+  const plain = (name, value) => {
+    if (typeof value === "boolean") return value ? "yes" : "no";
+    if (typeof value === "string") return /^\d{4}-\d\d-\d\d$/.test(value) ? day(value) : h("bdi", {}, /_/.test(value) ? label(value) : value);
+    if (SHARES.test(name)) return share(value);
+    return number(value, Number.isInteger(value) || Math.abs(value) >= 1000 ? 0 : 2);
+  };
+  const sentences = (list) => h("ul", { class: "plain" }, list.map((text) => h("li", {}, text)));
+  const section = (title, ...children) => [h("h2", { class: "rule" }, title), ...children];
+  const simple = (caption, head, rows, numeric = []) => h("div", { class: "wide", role: "region", "aria-label": caption, tabindex: 0 },
+    h("table", {}, h("thead", {}, h("tr", {}, head.map((name, i) => h("th", { scope: "col", class: numeric.includes(i) && "n" }, name)))),
+      h("tbody", {}, rows.map((row) => h("tr", {}, row.map((value, i) => h(i ? "td" : "th", { scope: i ? null : "row", class: numeric.includes(i) ? "n" : i === row.length - 1 ? "wrap" : null }, value)))))));
+  const MET = { true: "\u2713 yes", false: "\u2717 no", null: "unknown" };
+  const PEERS = [["arr", "ARR", money, "arr"], ["health_score", "Health", (v) => number(v, 1), "health"], ["behavioral_score", "Behavioral score", (v) => number(v, 1), "behavioral"],
+    ["expansion_score", "Expansion score", (v) => number(v, 1), "expansion"], ["churn_risk", "Churn risk, 90 d", share, "churn_risk"], ["composite_score", "Composite score", (v) => number(v, 1), "composite"]];
+
+  const actionCard = (account) => h("div", { class: "card action" }, h("p", { class: "kind" }, "Next action"), h("h2", { style: "margin:.1rem 0" }, account.action),
+    h("p", {}, OWNERS[account.owner] || account.owner), h("p", { class: "muted" }, account.why));
+
+  const showAccount = async ([id]) => {
+    const place = $("#account"), title = $("#title-account");
+    const list = await loadAccounts(), position = list.findIndex((a) => a.account_id === id), account = list[position];
+    if (!account) {
+      title.textContent = "No such account";
+      return place.replaceChildren(h("p", { class: "notice" }, `No live account has the id ${id || "\u2013"} in this report. `, h("a", { href: "#/accounts" }, "All accounts")));
+    }
+    const data = await unpack("index"), pack = data.packs[position];
+    const told = pack === null ? null : (await unpack("accounts-" + pack))[id];
+    title.replaceChildren(h("bdi", {}, account.name));
+    const facts = [["Account", account.account_id], ["Segment", [swatch(account.segment), account.segment]], ["Tier", account.tier], ["ARR", h("span", { title: number(account.arr) }, money(account.arr))],
+      ["Health", [number(account.health, 1), account.weakest ? h("small", { class: "muted" }, ` weakest: ${account.weakest}`) : null]], ["Churn risk, 90 d", share(account.churn_risk)], ["Expansion score", number(account.expansion, 1)],
+      ["Renewal", day(account.renewal_on)], ["Signal", label(account.micro)], ["CSM", h("bdi", {}, account.csm || "\u2013")], ["Account executive", h("bdi", {}, account.account_executive || "\u2013")]];
+    const head = [h("p", { class: "crumb" }, h("a", { href: "#/accounts" }, "Accounts")), h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))), actionCard(account)];
+    if (!told) return place.replaceChildren(...head, h("p", { class: "notice" }, "segment_candidates has not been made for this day: the reasons cannot be told."));
+    const chosen = h("select", { id: "which-score" }, told.scores.map(([name], i) => h("option", { value: i }, label(name))));
+    const fall = h("div", {});
+    const drawFall = () => fall.replaceChildren(told.scores.length ? waterfall(told.scores[chosen.value || 0]) : h("p", { class: "notice" }, "score_contributions has not been made for this day: scores cannot be taken apart."));
+    chosen.addEventListener("change", drawFall);
+    drawFall();
+    const days = data.history_days, past = told.history;
+    place.replaceChildren(...head,
+      h("div", { class: "columns" },
+        h("div", {}, section(`Why segment ${account.segment}`, sentences(told.segment_reasons), simple("Conditions of the segment", ["Condition", "This account", "The row asks for", "Met"], told.conditions.map(([name, value, wanted, met]) => [label(name), value || "\u2013", wanted, MET[met]]))),
+          section(`Why tier ${account.tier}`, sentences(told.tier_reasons))),
+        h("div", {}, section("What would move it up", sentences(told.ways_up)),
+          section(data.previous ? `Since ${day(data.previous)}` : "What changed", data.previous ? sentences(told.changes.length ? told.changes : ["Nothing that is told here has changed."]) : h("p", { class: "muted" }, "There is no earlier snapshot to compare with.")))),
+      section("Scores taken apart", told.scores.length ? h("div", { class: "filters" }, h("label", {}, "Score ", chosen)) : null, fall),
+      section("Over time", h("div", { class: "small" }, series("ARR", days, past.arr || [], money, "c1"), series("Active users, 28 d", days, past.users || [], (v) => number(v), "c2"), series("Active share of seats", days, past.seat_share || [], (v) => share(v, 0), "c3"), series("Health", days, past.health || [], (v) => number(v, 1), "c7"))),
+      h("div", { class: "columns" },
+        h("div", {}, section("Among peers", told.peers ? [h("p", { class: "muted" }, `${told.peers.accounts} accounts: ${label(told.peers.group)}`), simple("Peers", ["Figure", "This account", "Median of peers"], PEERS.map(([key, name, form, own]) => [name, form(account[own]), form(told.peers.medians[key])]), [1, 2])] : h("p", { class: "muted" }, "expansion_scores, which know the peers, have not been made for this day."))),
+        h("div", {}, section("Moves", told.moves.length ? simple("Moves", ["On", "What", "From", "To", "Why"], told.moves.map(([on, kind, from, to, , why]) => [day(on), label(kind), from, to, why])) : h("p", { class: "muted" }, "No move was recorded in the weeks that were run.")))),
+      section("What follows", h("dl", { class: "facts" }, Object.entries(told.treatment).map(([name, value]) => h("div", {}, h("dt", {}, label(name)), h("dd", { style: "font-size:1rem;font-weight:500" }, plain(name, value)))))),
+      section("Raw figures", h("div", { class: "figures" }, Object.entries(told.figures).map(([topic, values]) => h("div", { class: "card" }, h("h3", {}, label(topic)), h("dl", {}, Object.entries(values).flatMap(([name, value]) => [h("dt", {}, label(name)), h("dd", {}, plain(name, value))])))))));
+  };
+
+  // -- portfolios: the accounts of one person, each with what to do next
+
+  const PORTFOLIO = [COLUMNS[0], COLUMNS[1], COLUMNS[3], COLUMNS[4], COLUMNS[5], COLUMNS[8],
+    { name: "Next action", key: "action", wrap: true, show: (a) => [a.action, h("span", { class: "muted target" }, `${OWNERS[a.owner] || a.owner} \u00b7 ${a.why}`)] }];
+  let fillPortfolio = null;
+  const showPortfolio = async ([kind, key]) => {
+    const place = $("#portfolio-one");
+    place.hidden = kind === undefined;
+    if (place.hidden) return;
+    const column = kind === "ae" ? "account_executive" : "csm_id";
+    const list = (await loadAccounts()).filter((a) => (a[column] || "") === key), data = await unpack("index");
+    const name = (kind === "csm" && list[0] && list[0].csm) || key || "nobody";
+    const until = new Date(Date.parse(data.as_of) + data.renewal_within_days * 864e5).toISOString().slice(0, 10);
+    const due = list.filter((a) => a.renewal_on && a.renewal_on > data.as_of && a.renewal_on <= until);
+    const risky = list.filter((a) => a.segment === "At-Risk");
+    const rows = h("div");
+    place.replaceChildren(h("h2", { class: "rule" }, kind === "ae" ? "Account executive " : "CSM ", h("bdi", {}, name)),
+      h("p", { class: "lead" }, `${told(list)}; ${risky.length} At-Risk with ${money(sum(risky))}; ${due.length} renew within ${data.renewal_within_days} days, ${money(sum(due))}.`), rows);
+    fillPortfolio = table(rows, PORTFOLIO, { caption: "Accounts of " + name, order: "arr" });
+    fillPortfolio(list, told(list));
+  };
+
+  // -- moves
+
+  let fillMoves = null;
+  const showMoves = async () => {
+    const place = $("#moves-table");
+    if (!place || fillMoves) return;
+    const data = await unpack("moves"), search = $("#moves-search"), direction = $("#moves-direction");
+    const rows = data.rows.map((row) => { const move = Object.fromEntries(data.columns.map((name, i) => [name, row[i]])); move.text = `${move.account_id} ${move.name} ${move.why}`.toLowerCase(); return move; });
+    for (const value of [...new Set(rows.map((m) => m.direction))].sort()) direction.append(h("option", { value }, label(value)));
+    fillMoves = table(place, [
+      { name: "Account", key: "name", show: link }, { name: "What", key: "kind", show: (m) => label(m.kind) },
+      { name: "From", key: "from", show: (m) => [swatch(m.from), m.from] }, { name: "To", key: "to", show: (m) => [swatch(m.to), m.to] },
+      { name: "Direction", key: "direction", show: (m) => ({ up: "\u25b2 up", down: "\u25bc down", "into risk": "! into risk", "out of risk": "\u2713 out of risk" })[m.direction] || m.direction },
+      { name: "Since", key: "on", show: (m) => day(m.on) }, { name: "ARR", key: "arr", numeric: true, show: (m) => money(m.arr) }, { name: "Why", key: "why", wrap: true, show: (m) => m.why }],
+      { caption: "Moves", order: "arr" });
+    const refresh = () => { const found = matching(rows, search.value).filter((m) => !direction.value || m.direction === direction.value); fillMoves(found, `${number(found.length)} moves`); };
+    search.addEventListener("input", refresh);
+    direction.addEventListener("change", refresh);
+    refresh();
+  };
+
   // -- pages
 
-  const DRAW = { accounts: (rest, parameters) => showAccounts(parameters) };
+  const DRAW = { accounts: (rest, parameters) => showAccounts(parameters), account: showAccount, portfolio: showPortfolio, movement: showMoves };
   let first = true;
   const route = async () => {
     const [path, query] = decodeHash();
