@@ -115,9 +115,7 @@ def open_table(
 
 
 @contextmanager
-def open_tables(
-    tables: Mapping[str, Days], home: Path | str | None = None
-) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_tables(tables: Mapping[str, Days], home: Path | str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with a view per table, of its day or days, that can read their files and nothing else.
 
     Raises NotPublished.

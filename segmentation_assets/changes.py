@@ -30,7 +30,9 @@ def changes(
     """
     if before is None:
         return (f"It was not live on {since}.",)
-    told = [f"{name} {before[column]} to {now[column]}." for column, name, _ in _WORDS if now[column] != before[column]]
+    told = [
+        f"{name} {before[column]} to {now[column]}." for column, name, _ in _WORDS if now[column] != before[column]
+    ]
     if round(now["arr"], 2) != round(before["arr"], 2):
         difference = now["arr"] - before["arr"]
         told.append(f"ARR {before['arr']:,.0f} to {now['arr']:,.0f} ({_signed(difference, 0)}).")
@@ -50,7 +52,9 @@ def _score_change(
     old = {row["part"]: row["points"] for row in parts_before if row["score"] == column}
     moved = {part: new.get(part, 0.0) - old.get(part, 0.0) for part in {*new, *old}} if new and old else {}
     largest = sorted(moved, key=lambda part: (-abs(moved[part]), part))[:_PARTS]
-    why = ", ".join(f"{part.replace('_', ' ')} {_signed(moved[part])}" for part in largest if abs(moved[part]) >= least)
+    why = ", ".join(
+        f"{part.replace('_', ' ')} {_signed(moved[part])}" for part in largest if abs(moved[part]) >= least
+    )
     return [f"{name} {before[column]:.1f} to {now[column]:.1f}{f': {why}' if why else ''}."]
 
 

@@ -339,6 +339,9 @@ def _sum_up(outcomes: list[Outcome]) -> None:
         raise Failed("\n".join([*failed, *note]) or "the run failed; see `segmentation ui`")
     made = sum(bool(step.days_made) for step in steps)
     _err().print(f"{len(steps)} tables up to date, {made} of them had something to do")
+    written = next((step for step in steps if step.table == "report" and step.days_made), None)
+    if written:
+        _err().print("report: reports/latest.html in the home; `segmentation report --open` shows a new one")
 
 
 def _teller(report: Any) -> Callable[[Step], None]:

@@ -6,9 +6,10 @@ from typing import Any
 
 import dagster as dg
 
-from segmentation_assets.orchestration.assets import Catalogue
+from segmentation_assets.orchestration.assets import POOL, Catalogue
 from segmentation_assets.orchestration.jobs import full_chain
 from segmentation_assets.orchestration.partitions import as_of_partitions
+from segmentation_assets.orchestration.report import report_asset
 from segmentation_assets.orchestration.resources import WarehouseResource
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.settings import Settings, find_settings
@@ -27,13 +28,19 @@ def build_defs(
     days = as_of_partitions(policy)
     catalogue = Catalogue(registry or _chain(), policy, days)
     arguments: dict[str, Any] = {
-        "assets": catalogue.assets(),
+        "assets": [*catalogue.assets(), *_report(catalogue)],
         "jobs": [full_chain()],
         "executor": dg.in_process_executor,
         **overrides,
         "resources": {"warehouse": WarehouseResource.of(found), **overrides.get("resources", {})},
     }
     return dg.Definitions(**arguments)
+
+
+def _report(catalogue: Catalogue) -> list[dg.AssetsDefinition]:
+    """The report, where the catalogue has what it is about."""
+    made = "segments" in catalogue.registry
+    return [report_asset(catalogue.registry, catalogue.policy, POOL)] if made else []
 
 
 def _chain() -> Registry:

@@ -117,11 +117,14 @@ def account_details(evidence: Evidence) -> Iterator[tuple[str, dict[str, Any]]]:
     history, peers = _history(evidence), _peers(evidence)
     told = explanations(evidence.connection, tables, evidence.as_of, evidence.previous, evidence.policy)
     for each in told:
-        yield each.account_id, {
-            **_plain(each),
-            "history": history.get(each.account_id, {}),
-            "peers": peers.get(each.account_id),
-        }
+        yield (
+            each.account_id,
+            {
+                **_plain(each),
+                "history": history.get(each.account_id, {}),
+                "peers": peers.get(each.account_id),
+            },
+        )
 
 
 def _plain(told: Explanation) -> dict[str, Any]:
@@ -133,7 +136,11 @@ def _plain(told: Explanation) -> dict[str, Any]:
         "conditions": [[c.dimension, c.value, c.wanted, c.meets] for c in told.conditions],
         "treatment": {name: _short(value) for name, value in told.treatment.items() if value not in (None, "")},
         "scores": [
-            [score.name, _short(score.total), [[p.part, _short(p.raw), p.weight, _short(p.points)] for p in score.parts]]
+            [
+                score.name,
+                _short(score.total),
+                [[p.part, _short(p.raw), p.weight, _short(p.points)] for p in score.parts],
+            ]
             for score in told.scores
         ],
         "moves": [

@@ -54,6 +54,7 @@ class CapacityPage:
     totals: Mapping[str, float] = field(default_factory=dict)
     csms: tuple[CsmLoad, ...] = ()
     overloaded_from: float = 1.0
+    least_gap_fte: float = 0.0
     assignment: tuple[str, ...] = ()
     flat: tuple[str, ...] = ()
     leakage: tuple[Row, ...] = ()
@@ -74,6 +75,7 @@ def capacity_page(evidence: Evidence) -> CapacityPage:
         totals=_totals(list(rows.values())),
         csms=_loads(evidence),
         overloaded_from=evidence.policy.report.overloaded_from,
+        least_gap_fte=evidence.policy.staffing.least_gap_fte,
         assignment=tuple(_assignment(evidence)),
         flat=tuple(_flat(list(rows.values()))),
         leakage=_leakage(evidence),
@@ -172,6 +174,7 @@ def _assignment(evidence: Evidence) -> list[str]:
     ]
     if row["binding_constraints"]:
         told += [f"What binds: {row['binding_constraints']}.", f"What would free it: {row['what_frees_them']}."]
+        told = [text.replace("_", " ") for text in told]
     return told
 
 
@@ -207,7 +210,7 @@ def _charts(tiers: tuple[TierCapacity, ...]) -> dict[str, str]:
         {
             "name": tier.tier, "there": tier.row["available_fte"], "needed": tier.row["required_fte"],
             "most": max(tier.row["available_fte"], tier.row["required_fte"]),
-            "text": f"{number(tier.row['available_fte'], 1)} of {number(tier.row['required_fte'], 1)}",
+            "text": f"{number(tier.row['available_fte'], 2)} of {number(tier.row['required_fte'], 2)}",
         }
         for tier in tiers
     ]  # fmt: skip

@@ -88,4 +88,3 @@ def _why_missing(table: str, day: date, home: Path) -> str | None:
     except NotPublished as error:
         return str(error) if "has not been made" in str(error) else f"{table} has not been made yet"
     return None
-

@@ -23,6 +23,7 @@ _STEPS = (
     ("Contraction", "contraction_arr", -1), ("Churn", "churned_arr", -1), ("FX", "fx_arr", 1),
 )  # fmt: skip
 _MIGRATION = (("Migrated in", "migrated_in_arr", 1), ("Migrated out", "migrated_out_arr", -1))
+_TIER_SCORES = ("behavioral_score", "health_score", "expansion_score")
 _INPUTS = ("size_class", "behavioral_cohort", "value_tier", "needs_profile")
 
 MOVES = ("account_id", "name", "kind", "from", "to", "direction", "on", "arr", "why")
@@ -88,7 +89,9 @@ def _names(cells: list[Row], column: str) -> list[str]:
     return [name for name in (*TIERS, _UNASSIGNED, _NOT_LIVE) if name in there]
 
 
-def _line(name: str, columns: list[str], counts: Mapping[tuple[str, str], Row]) -> tuple[str, int, tuple[FlowCell, ...]]:
+def _line(
+    name: str, columns: list[str], counts: Mapping[tuple[str, str], Row]
+) -> tuple[str, int, tuple[FlowCell, ...]]:
     found = [counts.get((name, to), {}) for to in columns]
     cells = tuple(
         FlowCell(row.get("accounts", 0), row.get("end_arr") or row.get("start_arr") or 0.0, row.get("share_of_from"),
@@ -194,10 +197,11 @@ def moves(evidence: Evidence) -> list[list[Any]]:
     """
     if evidence.previous is None:
         return []
-    inputs = ", ".join(f"o.{name} AS old_{name}, n.{name}" for name in (*_INPUTS, "rule_id", "tier_rule_id"))
+    inputs = ", ".join(f"o.{name} AS old_{name}, n.{name}" for name in (*_INPUTS, *_TIER_SCORES))
     both = evidence.rows(
         f"SELECT n.account_id, n.account_name, n.arr, o.arr AS old_arr, o.segment AS old_segment, n.segment, "
-        f"o.coverage_tier AS old_tier, n.coverage_tier AS tier, n.segment_since, n.tier_since, {inputs} "
+        f"o.coverage_tier AS old_tier, n.coverage_tier AS tier, n.segment_since, n.tier_since, o.candidate_segment AS old_candidate_segment, "
+        f"o.candidate_tier AS old_candidate_tier, {inputs} "
         "FROM segments n JOIN segments o ON o.account_id = n.account_id AND o.as_of = ? WHERE n.as_of = ? "
         "AND (n.segment <> o.segment OR n.coverage_tier <> o.coverage_tier) ORDER BY n.arr DESC, n.account_id",
         evidence.previous,
@@ -213,7 +217,7 @@ def moves(evidence: Evidence) -> list[list[Any]]:
             if before == after:
                 continue
             recorded = causes.get((row["account_id"], kind, after), {})
-            why = recorded.get("cause_text") or _differences(row, kind)
+            why = recorded.get("cause_text") or _differences(row, kind, evidence)
             direction = recorded.get("direction") or _direction(evidence, kind, before, after)
             found.append([row["account_id"], row["account_name"] or row["account_id"], kind, before, after,
                           direction.replace("_", " "), since.isoformat(), round(row["arr"]), why])  # fmt: skip
@@ -230,17 +234,28 @@ def _causes(evidence: Evidence) -> dict[tuple[str, str, str], Row]:
     return {(row["account_id"], row["kind"], row["moved_to"]): row for row in rows}
 
 
-def _differences(row: Row, kind: str) -> str:
-    told = [
-        f"{name.replace('_', ' ')} {row[f'old_{name}'] or 'unknown'} to {row[name] or 'unknown'}"
-        for name in _INPUTS
-        if row[f"old_{name}"] != row[name]
-    ]
-    if round(row["arr"]) != round(row["old_arr"]):
-        told.append(f"ARR {exact(row['old_arr'])} to {exact(row['arr'])}")
-    rule = "rule_id" if kind == "segment" else "tier_rule_id"
-    told.append(f"rule {row[f'old_{rule}']} to {row[rule]}")
-    return "; ".join(told)
+def _differences(row: Row, kind: str, evidence: Evidence) -> str:
+    """What the two snapshots differ in, of what the rules read; else that the candidate was there before and held."""
+    told = []
+    if kind == "segment":
+        told = [
+            f"{name.replace('_', ' ')} {row[f'old_{name}'] or 'unknown'} to {row[name] or 'unknown'}"
+            for name in _INPUTS
+            if row[f"old_{name}"] != row[name]
+        ]
+    else:
+        least = evidence.policy.segment_moves.min_points
+        if round(row["arr"]) != round(row["old_arr"]):
+            told.append(f"ARR {exact(row['old_arr'])} to {exact(row['arr'])}")
+        told += [
+            f"{name.replace('_', ' ')} {number(row[f'old_{name}'])} to {number(row[name])}"
+            for name in _TIER_SCORES
+            if None not in (row[name], row[f"old_{name}"]) and abs(row[name] - row[f"old_{name}"]) >= least
+        ]
+    column = ("segment", "old_candidate_segment") if kind == "segment" else ("tier", "old_candidate_tier")
+    if row[column[0]] == row[column[1]]:
+        told.insert(0, f"was its candidate on {day(evidence.previous)} already, and has held")
+    return "; ".join(told) or "its figures changed and changed back in between"
 
 
 def _direction(evidence: Evidence, kind: str, before: str, after: str) -> str:

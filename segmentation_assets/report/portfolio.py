@@ -63,7 +63,9 @@ def _portfolios(
     by_person: dict[str, list[Row]] = {}
     for row in rows:
         by_person.setdefault(row[column] or NOBODY, []).append(row)
-    made = [_portfolio(evidence, key, names.get(key, key), mine, results.get(key, {})) for key, mine in by_person.items()]
+    made = [
+        _portfolio(evidence, key, names.get(key, key), mine, results.get(key, {})) for key, mine in by_person.items()
+    ]
     return tuple(sorted(made, key=lambda each: (each.key == NOBODY, -each.arr, each.key)))
 
 

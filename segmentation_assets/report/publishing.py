@@ -5,6 +5,7 @@ Here: making a report of a home, writing it atomically, removing old ones. Not h
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shutil
@@ -14,13 +15,15 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+from segmentation_assets.access import NotPublished, find_table
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.report.contents import contents
 from segmentation_assets.report.document import render
-from segmentation_assets.report.evidence import open_evidence
+from segmentation_assets.report.evidence import READ, open_evidence
 
 LATEST = "latest.html"
 _RUN = 8
+_HEAD = 2_000  # characters: the document's first lines, where its fingerprint stands
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,37 @@ class WrittenReport:
     seconds: float
     missing: tuple[str, ...]
     """Tables that the report had to do without, each with the reason."""
+
+
+def fingerprint(home: Path, policy: Policy, as_of: date | str | None) -> str:
+    """What a report is made from, as one word: published files, policy, and the report's own code.
+
+    Raises NotPublished without segments.
+    """
+    day = find_table("segments", home).day_of(as_of)
+    facts = [str(day), policy.hash]
+    for name in READ:
+        try:
+            files = find_table(name, home).files
+        except NotPublished:
+            continue
+        facts += [
+            f"{path} {(at := path.stat()).st_mtime_ns} {at.st_size}" for found in files.values() for path in found
+        ]
+    code = sorted(path for path in Path(__file__).parent.rglob("*") if path.suffix in (".py", ".html", ".css", ".js"))
+    digest = hashlib.sha256("\n".join(facts).encode())
+    for path in code:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def is_current(home: Path, made_from: str) -> bool:
+    """Whether the newest report of the home was made from just this (a `fingerprint`)."""
+    try:
+        with (reports_folder(home) / LATEST).open(encoding="utf-8") as file:
+            return f'name="made-from" content="{made_from}"' in file.read(_HEAD)
+    except FileNotFoundError:
+        return False
 
 
 def reports_folder(home: Path) -> Path:
@@ -76,7 +110,8 @@ def _write(
         made = contents(evidence, run=run, made_at=datetime.now().astimezone(), progress=progress)
         day, missing = evidence.as_of, tuple(evidence.missing.values())
     progress("writing the report")
-    text = render(made.model, made.packs)
+    made_from = fingerprint(home, policy, day)
+    text = render(made.model | {"made_from": made_from}, made.packs)
     file = target(day)
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(file)

@@ -17,6 +17,7 @@
     }
     return node;
   };
+  const fill = (place, ...children) => { place.replaceChildren(); return build(place, {}, children); };
   const h = (tag, attributes, ...children) => build(document.createElement(tag), attributes, children);
   const s = (tag, attributes, ...children) => build(document.createElementNS(SVG, tag), attributes, children);
 
@@ -40,7 +41,8 @@
     const [y, m, d] = iso.split("-");
     return `${+d} ${MONTHS[m - 1]} ${y}`;
   };
-  const label = (name) => { const text = String(name).replaceAll("_", " "); return text.charAt(0).toUpperCase() + text.slice(1); };
+  const ACRONYMS = { arr: "ARR", nrr: "NRR", grr: "GRR", csm: "CSM", clv: "CLV", nps: "NPS", csat: "CSAT", mau: "MAU", emea: "EMEA", apac: "APAC", latam: "LATAM", america: "America", "28d": "28 d", "90d": "90 d", "12m": "12 m" };
+  const label = (name) => { const text = String(name).split("_").map((word) => ACRONYMS[word] || word).join(" "); return text.charAt(0).toUpperCase() + text.slice(1); };
 
   // -- data: gzip in base64, unpacked when it is first asked for
 
@@ -84,13 +86,13 @@
 
   // A table over records: columns {name, key, value?, show, numeric, wide}; a screenful at a time.
   const STEP = 100;
-  const table = (place, columns, { caption, order, descending = true }) => {
-    let rows = [], shown = STEP, sorted = order, down = descending, from = [];
+  const table = (place, columns, { caption, order, descending = true, step = STEP }) => {
+    let rows = [], shown = step, sorted = order, down = descending, from = [];
     const head = h("tr", {}, columns.map((c) => h("th", { scope: "col", class: c.numeric && "n", "data-key": c.key },
-      h("button", { type: "button", on: { click: () => { down = sorted === c.key ? !down : !!c.numeric; sorted = c.key; shown = STEP; arrange(); } } }, c.name))));
+      h("button", { type: "button", on: { click: () => { down = sorted === c.key ? !down : !!c.numeric; sorted = c.key; shown = step; arrange(); } } }, c.name))));
     const body = h("tbody");
     const count = h("p", { class: "count", role: "status" });
-    const more = h("button", { type: "button", class: "more", on: { click: () => { shown += 10 * STEP; draw(); } } }, "Show more");
+    const more = h("button", { type: "button", class: "more", on: { click: () => { shown += 10 * step; draw(); } } }, "Show more");
     place.replaceChildren(count, h("div", { class: "wide", role: "region", "aria-label": caption, tabindex: 0 },
       h("table", {}, h("thead", {}, head), body)), more);
     const draw = () => {
@@ -111,7 +113,7 @@
       rows = there.concat(absent); // what is not known stands last, either way
       draw();
     };
-    return (next, text) => { from = next; shown = STEP; count.dataset.text = text; arrange(); };
+    return (next, text) => { from = next; shown = step; count.dataset.text = text; arrange(); };
   };
 
   // Tables made beforehand: sort by the text or data-value of a column's cells.
@@ -234,7 +236,7 @@
 
   const described = (title, text) => [s("title", {}, title), s("desc", {}, text)];
   const figure = (caption, svg, head, rows, kind = "") => h("figure", { class: "chart " + kind },
-    h("figcaption", {}, caption), svg,
+    h("figcaption", {}, caption), kind ? h("div", { class: "plot", role: "region", "aria-label": caption, tabindex: 0 }, svg) : svg,
     h("details", {}, h("summary", {}, "As a table"), h("div", { class: "wide", role: "region", "aria-label": caption, tabindex: 0 },
       h("table", {}, h("thead", {}, h("tr", {}, head.map((name, i) => h("th", { scope: "col", class: i && "n" }, name)))),
         h("tbody", {}, rows.map((row) => h("tr", {}, row.map((value, i) => h(i ? "td" : "th", { class: i && "n", scope: i ? null : "row" }, value)))))))));
@@ -309,7 +311,7 @@
     const list = await loadAccounts(), position = list.findIndex((a) => a.account_id === id), account = list[position];
     if (!account) {
       title.textContent = "No such account";
-      return place.replaceChildren(h("p", { class: "notice" }, `No live account has the id ${id || "\u2013"} in this report. `, h("a", { href: "#/accounts" }, "All accounts")));
+      return fill(place, h("p", { class: "notice" }, `No live account has the id ${id || "\u2013"} in this report. `, h("a", { href: "#/accounts" }, "All accounts")));
     }
     const data = await unpack("index"), pack = data.packs[position];
     const told = pack === null ? null : (await unpack("accounts-" + pack))[id];
@@ -318,14 +320,14 @@
       ["Health", [number(account.health, 1), account.weakest ? h("small", { class: "muted" }, ` weakest: ${account.weakest}`) : null]], ["Churn risk, 90 d", share(account.churn_risk)], ["Expansion score", number(account.expansion, 1)],
       ["Renewal", day(account.renewal_on)], ["Signal", label(account.micro)], ["CSM", h("bdi", {}, account.csm || "\u2013")], ["Account executive", h("bdi", {}, account.account_executive || "\u2013")]];
     const head = [h("p", { class: "crumb" }, h("a", { href: "#/accounts" }, "Accounts")), h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))), actionCard(account)];
-    if (!told) return place.replaceChildren(...head, h("p", { class: "notice" }, "segment_candidates has not been made for this day: the reasons cannot be told."));
+    if (!told) return fill(place, head, h("p", { class: "notice" }, "segment_candidates has not been made for this day: the reasons cannot be told."));
     const chosen = h("select", { id: "which-score" }, told.scores.map(([name], i) => h("option", { value: i }, label(name))));
     const fall = h("div", {});
     const drawFall = () => fall.replaceChildren(told.scores.length ? waterfall(told.scores[chosen.value || 0]) : h("p", { class: "notice" }, "score_contributions has not been made for this day: scores cannot be taken apart."));
     chosen.addEventListener("change", drawFall);
     drawFall();
     const days = data.history_days, past = told.history;
-    place.replaceChildren(...head,
+    fill(place, head,
       h("div", { class: "columns" },
         h("div", {}, section(`Why segment ${account.segment}`, sentences(told.segment_reasons), simple("Conditions of the segment", ["Condition", "This account", "The row asks for", "Met"], told.conditions.map(([name, value, wanted, met]) => [label(name), value || "\u2013", wanted, MET[met]]))),
           section(`Why tier ${account.tier}`, sentences(told.tier_reasons))),
@@ -357,7 +359,7 @@
     const risky = list.filter((a) => a.segment === "At-Risk");
     const rows = h("div");
     place.replaceChildren(h("h2", { class: "rule" }, kind === "ae" ? "Account executive " : "CSM ", h("bdi", {}, name)),
-      h("p", { class: "lead" }, `${told(list)}; ${risky.length} At-Risk with ${money(sum(risky))}; ${due.length} renew within ${data.renewal_within_days} days, ${money(sum(due))}.`), rows);
+      h("p", { class: "lead" }, `${risky.length} At-Risk with ${money(sum(risky))}; ${due.length} renew within ${data.renewal_within_days} days, ${money(sum(due))}.`), rows);
     fillPortfolio = table(rows, PORTFOLIO, { caption: "Accounts of " + name, order: "arr" });
     fillPortfolio(list, told(list));
   };
@@ -376,7 +378,7 @@
       { name: "From", key: "from", show: (m) => [swatch(m.from), m.from] }, { name: "To", key: "to", show: (m) => [swatch(m.to), m.to] },
       { name: "Direction", key: "direction", show: (m) => ({ up: "\u25b2 up", down: "\u25bc down", "into risk": "! into risk", "out of risk": "\u2713 out of risk" })[m.direction] || m.direction },
       { name: "Since", key: "on", show: (m) => day(m.on) }, { name: "ARR", key: "arr", numeric: true, show: (m) => money(m.arr) }, { name: "Why", key: "why", wrap: true, show: (m) => m.why }],
-      { caption: "Moves", order: "arr" });
+      { caption: "Moves", order: "arr", step: 25 });
     const refresh = () => { const found = matching(rows, search.value).filter((m) => !direction.value || m.direction === direction.value); fillMoves(found, `${number(found.length)} moves`); };
     search.addEventListener("input", refresh);
     direction.addEventListener("change", refresh);
