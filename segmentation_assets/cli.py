@@ -491,6 +491,73 @@ def _report(settings: Settings, as_of: date | None, output: Path | None, opens: 
 
 
 @main.command()
+@click.argument("column", metavar="TABLE[.COLUMN]")
+@click.option("--up", "direction", flag_value="up", help="What it is made from.")
+@click.option("--down", "direction", flag_value="down", help="What is made from it.")
+@click.option("--both", "direction", flag_value="both", default=True, help="Both. [default]")
+@click.option(
+    "--depth",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Steps that the tree shows; raw fields always.",
+)
+@_sources_option
+@_policy_option
+@click.option("--format", "form", type=click.Choice(["table", "json", "mermaid"]), default="table", show_default=True)
+@click.pass_obj
+def lineage(
+    home: Path, column: str, direction: str, depth: int | None, sources: Path | None, policy: Path | None, form: str
+) -> None:
+    """Say what TABLE.COLUMN is made from, back to raw fields, and what is made from it; or of a whole TABLE."""
+    settings = _settings(home, sources, policy)
+    from segmentation_assets.catalogue import UnknownColumn, read_catalogue
+    from segmentation_assets.policy.model import load_policy
+    from segmentation_assets.terminal import lineage as shown
+
+    directions = ("up", "down") if direction == "both" else (direction,)
+    with _reasons():
+        facts = read_catalogue(load_policy(settings.policy), home)
+        try:
+            table, name = facts.find(column)
+        except UnknownColumn as error:
+            raise click.UsageError(str(error)) from None
+        if name is None:
+            told: Any = _table_lineage(facts, table, directions, form)
+        else:
+            known = shown.origins(_mapping(settings))
+            traces = {one: getattr(facts.lineage, one)(table, name) for one in directions}
+            if form == "mermaid":
+                told = shown.mermaid_of_column(traces)
+            elif form == "json":
+                told = json.dumps(shown.column_json(facts, traces, known), indent=1, ensure_ascii=False)
+            else:
+                told = shown.print_column(Console(), facts, traces, depth, known)
+    if told:
+        click.echo(told)
+
+
+def _table_lineage(facts: Any, table: str, directions: tuple[str, ...], form: str) -> str | None:
+    from segmentation_assets.terminal import lineage as shown
+
+    if form == "mermaid":
+        return shown.mermaid_of_table(facts, table, directions)
+    if form == "json":
+        return json.dumps(shown.table_json(facts, table, directions), indent=1, ensure_ascii=False)
+    shown.print_table_lineage(Console(), facts, table, directions)
+    return None
+
+
+def _mapping(settings: Settings) -> Any:
+    """What the home's sources.yaml says of each extract; nothing where there is none."""
+    if settings.sources is None:
+        return {}
+    from segmentation_assets.extracts.sources import read_mapping
+
+    return read_mapping(settings.sources)
+
+
+@main.command()
 @click.argument("file", type=_FILE)
 @_policy_option
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)

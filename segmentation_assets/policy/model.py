@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -158,6 +158,12 @@ class Policy(Section):
     def hash(self) -> str:
         """Hash of all values."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+
+@cache
+def section_names() -> Mapping[type[Section], str]:
+    """What the policy file calls each section."""
+    return {f.annotation: name for name, f in Policy.model_fields.items() if isinstance(f.annotation, type)}
 
 
 def load_policy(path: Path | None = None) -> Policy:

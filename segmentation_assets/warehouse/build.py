@@ -27,7 +27,7 @@ import pandas as pd
 
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.warehouse.as_of import Spine, days_read, spine_frame
-from segmentation_assets.warehouse.compiled import CompiledSql
+from segmentation_assets.warehouse.compiled import Compiled
 from segmentation_assets.warehouse.contracts import ibis_schema
 from segmentation_assets.warehouse.enforcement import Verdict, enforce, summary
 from segmentation_assets.warehouse.engine import Engine
@@ -71,7 +71,7 @@ class Builder:
         self.policy = policy
         self.sections = policy.sections
         self.batch_bytes = BATCH_BYTES
-        self.compiled = CompiledSql(self.store.home / "compiled")
+        self.compiled = Compiled(self.store.home / "compiled")
         self._expected: dict[tuple[str, date | None], str] = {}
         self._footers: dict[Path, Mapping[str, Any]] = {}
         self._sizes: dict[Path, int] = {}
