@@ -525,14 +525,14 @@ def lineage(
         if name is None:
             told: Any = _table_lineage(facts, table, directions, form)
         else:
-            known = shown.origins(_mapping(settings))
+            mapping = _mapping(settings)
             traces = {one: getattr(facts.lineage, one)(table, name) for one in directions}
             if form == "mermaid":
                 told = shown.mermaid_of_column(traces)
             elif form == "json":
-                told = json.dumps(shown.column_json(facts, traces, known), indent=1, ensure_ascii=False)
+                told = json.dumps(shown.column_json(facts, traces, mapping), indent=1, ensure_ascii=False)
             else:
-                told = shown.print_column(Console(), facts, traces, depth, known)
+                told = shown.print_column(Console(), facts, traces, depth, mapping)
     if told:
         click.echo(told)
 

@@ -126,6 +126,21 @@ class ExtractSource(_Model):
         return self
 
     @property
+    def place(self) -> str:
+        """Where it is, in words: a file or glob, a database and its table, an environment variable."""
+        kind = next(n for n in ("path", "duckdb", "sqlite", "postgres") if getattr(self, n) is not None)
+        where = f"environment variable {self.postgres}" if kind == "postgres" else getattr(self, kind)
+        within = f"table {self.table}" if self.table else "a query" if self.query else ""
+        return f"{where} ({within})" if within else where
+
+    def said_of(self, column: str) -> str:
+        """What a column is read from, in words; one that is not mapped is read from a column called like it."""
+        given = self.columns.get(column, column)
+        if isinstance(given, Constant):
+            return f"constant {given.constant!r}"
+        return "left empty" if given is None else given if isinstance(given, str) else f"SQL {given.sql}"
+
+    @property
     def digest(self) -> str:
         """Hash of all that this mapping says."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]

@@ -17,6 +17,7 @@ from segmentation_assets.extracts.landing import Landed, land
 from segmentation_assets.extracts.sources import SourcesError
 from segmentation_assets.orchestration.descriptions import markdown_table
 from segmentation_assets.orchestration.events import ROW_COUNT
+from segmentation_assets.orchestration.lineage import mapping_metadata
 from segmentation_assets.orchestration.resources import Session
 from segmentation_assets.orchestration.steps import CHECK, preview
 from segmentation_assets.warehouse.registry import TableSpec
@@ -53,6 +54,7 @@ def land_extract(context: dg.AssetExecutionContext, session: Session, spec: Tabl
     yield dg.MaterializeResult(
         asset_key=spec.name,
         metadata=facts
+        | mapping_metadata(spec, session.read_sources().extracts)
         | {
             ROW_COUNT: landed.good,
             "rows": landed.good,

@@ -18,6 +18,7 @@ import dagster as dg
 
 from segmentation_assets.orchestration.descriptions import markdown_table
 from segmentation_assets.orchestration.events import ROW_COUNT, record_days
+from segmentation_assets.orchestration.lineage import lineage_metadata
 from segmentation_assets.orchestration.partitions import days_of_run, partitions_of_run
 from segmentation_assets.orchestration.resources import Session
 from segmentation_assets.warehouse.build import Builder, Built, ContractBroken
@@ -47,7 +48,11 @@ def bring_up_to_date(context: dg.AssetExecutionContext, session: Session, spec: 
         _record(context, builder, spec, {day: rows for day, rows in built.made.items() if day not in own})
     for day in own if len(own) > 1 else ():
         context.add_asset_metadata({ROW_COUNT: _rows(builder, spec, built, day)}, spec.name, str(day))
-    metadata = _metadata(session, spec, built, own) | {"seconds": round(time.perf_counter() - started, 3)}
+    lineage = lineage_metadata(builder, spec)
+    if len(own) > 1:  # of a range, with its last day alone: it is the same for all of them
+        context.add_asset_metadata(lineage, spec.name, str(own[-1]))
+        lineage = {}
+    metadata = _metadata(session, spec, built, own) | lineage | {"seconds": round(time.perf_counter() - started, 3)}
     yield dg.MaterializeResult(
         asset_key=spec.name,
         metadata=metadata,

@@ -7,8 +7,7 @@ Here: showing a `Trace` or a table's neighbours. Not here: following lineage (`w
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,6 +15,9 @@ from rich.tree import Tree
 
 from segmentation_assets.catalogue import CatalogueFacts
 from segmentation_assets.warehouse.lineage import KINDS, SPINE, Kind, Place, Role, Source, Step, Trace
+
+if TYPE_CHECKING:
+    from segmentation_assets.extracts.sources import ExtractSource
 
 MERMAID_EDGES = 500
 """Mermaid refuses to draw more by default (its `maxEdges`)."""
@@ -32,51 +34,10 @@ Direction = tuple[str, ...]
 Branches = Mapping[Place, Sequence[tuple[Place, tuple[Role, ...], Kind]]]
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Where a field of an extract comes from: the place of the source, and the column or expression there."""
-
-    source: str
-    column: str
-
-    def __str__(self) -> str:
-        return f"{self.source}: {self.column}"
-
-
-def origins(mapping: Mapping[str, Any]) -> Mapping[Place, Origin]:
-    """The origins that a mapping (`extracts.sources.read_mapping`) names; other fields keep their own name."""
-    found = {}
-    for extract, source in mapping.items():
-        for column, given in source.columns.items():
-            found[Place(extract, column)] = Origin(_place_of(source), _said(given))
-        found[Place(extract, "")] = Origin(_place_of(source), "")
-    return found
-
-
-def origin(place: Place, known: Mapping[Place, Origin]) -> Origin | None:
-    """Where a raw field comes from; a field that its mapping does not name is read from a column called like it."""
-    if place in known:
-        return known[place]
-    whole = known.get(Place(place.table, ""))
-    return Origin(whole.source, place.column) if whole else None
-
-
-def _place_of(source: Any) -> str:
-    for kind in ("path", "duckdb", "sqlite", "postgres"):
-        where = getattr(source, kind)
-        if where is not None:
-            within = source.table or ("a query" if source.query else "")
-            told = f"environment variable {where}" if kind == "postgres" else where
-            return f"{told} ({within})" if within else told
-    return ""
-
-
-def _said(given: Any) -> str:
-    if given is None:
-        return "left empty"
-    if isinstance(given, str):
-        return given
-    return f"constant {given.constant!r}" if hasattr(given, "constant") else f"SQL {given.sql}"
+def origin(place: Place, mapping: Mapping[str, ExtractSource]) -> str | None:
+    """Where a raw field is read from, in words; None for what is no raw field, or not mapped."""
+    source = mapping.get(place.table)
+    return f"{source.place}: {source.said_of(place.column)}" if source else None
 
 
 # -- a column
@@ -87,7 +48,7 @@ def print_column(
     facts: CatalogueFacts,
     traces: Mapping[str, Trace],
     depth: int | None,
-    known: Mapping[Place, Origin],
+    mapping: Mapping[str, ExtractSource],
 ) -> None:
     """What a column means, what it is made from (`up`) and what is made from it (`down`), as far as asked."""
     start = next(iter(traces.values())).start
@@ -95,19 +56,19 @@ def print_column(
     unit = f", {column.unit}" if column.unit else ""
     console.print(f"[bold]{escape(str(start))}[/] ({column.type}{unit}): {escape(column.description)}")
     if "up" in traces:
-        _print_up(console, facts, traces["up"], depth or _DEPTH_UP, known)
+        _print_up(console, facts, traces["up"], depth or _DEPTH_UP, mapping)
     if "down" in traces:
         _print_down(console, traces["down"], depth or _DEPTH_DOWN)
     console.print(f"\n{_LEGEND}", highlight=False)
 
 
 def _print_up(
-    console: Console, facts: CatalogueFacts, trace: Trace, depth: int, known: Mapping[Place, Origin]
+    console: Console, facts: CatalogueFacts, trace: Trace, depth: int, mapping: Mapping[str, ExtractSource]
 ) -> None:
     start = trace.start
     table = facts.lineage.tables[start.table]
     if table.how == "landed":
-        told = origin(start, known)
+        told = origin(start, mapping)
         console.print(f"\nA raw field, landed from {escape(str(told)) if told else 'a source that is not mapped'}")
         return
     _heading(console, "Made from")
@@ -115,9 +76,9 @@ def _print_up(
     if not made:
         console.print("  no column: a constant of the code or the policy, or of the rows below")
     else:
-        console.print(_tree(start, _branches(trace, is_up=True), depth, known))
+        console.print(_tree(start, _branches(trace, is_up=True), depth, mapping))
     _print_influence(console, facts.lineage.sources(start))
-    _print_raw(console, facts, trace, known)
+    _print_raw(console, facts, trace, mapping)
     policy = facts.lineage.policy_of(start.table)
     own = policy.get(start.table, ())
     further = sorted({section for name, sections in policy.items() if name != start.table for section in sections})
@@ -153,7 +114,7 @@ def _branches(trace: Trace, *, is_up: bool) -> Branches:
     return found
 
 
-def _tree(start: Place, steps: Branches, depth: int, known: Mapping[Place, Origin]) -> Tree:
+def _tree(start: Place, steps: Branches, depth: int, mapping: Mapping[str, ExtractSource]) -> Tree:
     """Each place is opened once, at its first mention; what many columns of one table share is one line."""
     tree = Tree(f"[bold]{escape(str(start))}[/]", guide_style="dim")
     seen = {start}
@@ -171,7 +132,7 @@ def _tree(start: Place, steps: Branches, depth: int, known: Mapping[Place, Origi
         for place, roles, kind in nexts:
             if kind == "computed":
                 continue
-            told = origin(place, known)
+            told = origin(place, mapping)
             words = ", ".join(role for role in roles if role not in _ROW_ROLES)
             note = f"  [dim]{words}{f' ← {escape(str(told))}' if told else ''}[/]"
             opened = place not in seen
@@ -199,7 +160,7 @@ def _print_influence(console: Console, sources: Iterable[Source]) -> None:
         console.print(f"  [dim]{table}: {', '.join(columns)}[/]", highlight=False)
 
 
-def _print_raw(console: Console, facts: CatalogueFacts, trace: Trace, known: Mapping[Place, Origin]) -> None:
+def _print_raw(console: Console, facts: CatalogueFacts, trace: Trace, mapping: Mapping[str, ExtractSource]) -> None:
     """The raw fields at the end, by extract, the strongest kinds first."""
     _heading(console, "Raw fields")
     for kind in KINDS:
@@ -210,8 +171,8 @@ def _print_raw(console: Console, facts: CatalogueFacts, trace: Trace, known: Map
             entry = facts.entries.get(table)
             if entry is None or facts.lineage.tables[table].how != "landed":
                 continue
-            told = known.get(Place(table, ""))
-            where = f"  [dim]← {escape(told.source)}[/]" if told else ""
+            told = mapping.get(table)
+            where = f"  [dim]← {escape(told.place)}[/]" if told else ""
             console.print(f"  [{_STYLE[kind]}]{table}[/]: {', '.join(columns)}{where}", highlight=False)
             if kind != "influence":
                 console.print(f"    [dim]{escape(_first_sentence(entry.description))}[/]", highlight=False)
@@ -296,14 +257,16 @@ def _upstream(facts: CatalogueFacts, table: str) -> set[str]:
 # -- for programs, and for documents
 
 
-def column_json(facts: CatalogueFacts, traces: Mapping[str, Trace], known: Mapping[Place, Origin]) -> dict[str, Any]:
+def column_json(
+    facts: CatalogueFacts, traces: Mapping[str, Trace], mapping: Mapping[str, ExtractSource]
+) -> dict[str, Any]:
     """A column's traces as plain values: each step with its kind and roles, and the ends with where they are from."""
     start = next(iter(traces.values())).start
     told: dict[str, Any] = {"table": start.table, "column": start.column}
     for direction, trace in traces.items():
         told[direction] = {
             "steps": [_step_json(step) for step in trace.steps],
-            "ends": [_end_json(place, trace.reached[place], known) for place in sorted(trace.ends)],
+            "ends": [_end_json(place, trace.reached[place], mapping) for place in sorted(trace.ends)],
         }
     told["policy"] = {name: list(sections) for name, sections in facts.lineage.policy_of(start.table).items()}
     return told
@@ -313,9 +276,9 @@ def _step_json(step: Step) -> dict[str, Any]:
     return {"source": str(step.source), "target": str(step.target), "kind": step.kind, "roles": list(step.roles)}
 
 
-def _end_json(place: Place, kind: Kind, known: Mapping[Place, Origin]) -> dict[str, Any]:
-    told = origin(place, known)
-    where = {"source": told.source, "source_column": told.column} if told else {}
+def _end_json(place: Place, kind: Kind, mapping: Mapping[str, ExtractSource]) -> dict[str, Any]:
+    source = mapping.get(place.table)
+    where = {"source": source.place, "source_column": source.said_of(place.column)} if source else {}
     return {"table": place.table, "column": place.column, "kind": kind, **where}
 
 

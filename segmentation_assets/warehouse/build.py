@@ -72,6 +72,8 @@ class Builder:
         self.sections = policy.sections
         self.batch_bytes = BATCH_BYTES
         self.compiled = Compiled(self.store.home / "compiled")
+        self.expressions: dict[str, ir.Table] = {}
+        """Of tables compiled in this run: lineage is read from them, and building one again costs more than that."""
         self._expected: dict[tuple[str, date | None], str] = {}
         self._footers: dict[Path, Mapping[str, Any]] = {}
         self._sizes: dict[Path, int] = {}
@@ -231,7 +233,7 @@ class Builder:
         kept = self.compiled.get(spec.name, key)
         if kept is not None:
             return kept
-        expr = call(spec, given, self.sections, self.policy_hash_of(spec))
+        expr = self.expressions[spec.name] = call(spec, given, self.sections, self.policy_hash_of(spec))
         sql = self.engine.sql(expr)
         if not expr.op().find(ops.InMemoryTable):
             self.compiled.keep(spec.name, key, sql)
