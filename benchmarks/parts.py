@@ -24,6 +24,7 @@ PARTS: Mapping[str, str] = {
     "demo": "benchmarks.demo",
     "assignments": "benchmarks.assignments",
     "chain": "benchmarks.against_sql",
+    "kpis": "benchmarks.kpis",
 }
 
 

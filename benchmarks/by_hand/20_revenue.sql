@@ -43,13 +43,15 @@ FROM fx_rates f JOIN all_days s ON s.as_of >= f.known_from AND s.as_of < f.known
 WHERE currency <> policy('company.reporting_currency') GROUP BY ALL
 UNION ALL SELECT as_of, policy('company.reporting_currency'), 1, 1 FROM all_days;
 
--- Subscriptions started by each day under the account that survives; `over_on` null while in force at as_of.
+-- Subscriptions started by each day under the account that survives; `over_on` null while in force at as_of. The next
+-- step of the same subscription ends the one before, whether or not its end is known (least ignores nulls).
 CREATE TABLE subscriptions AS
 SELECT s.as_of, s.day_12m_ago, coalesce(m.surviving_account_id, b.account_id) AS account_id, b.subscription_id,
        b.product, b.region, b.seats, b.start_date, b.term_end, b.mrr > 0 AS is_paid,
        b.mrr * r.rate AS amount, b.mrr * r.rate_12m_ago AS amount_12m,
-       CASE WHEN b.end_date IS NOT NULL AND greatest(b.end_date, b.end_known_on) <= s.as_of
-            THEN greatest(b.end_date, b.end_known_on) END AS over_on
+       least(lead(b.start_date) OVER (PARTITION BY s.as_of, b.subscription_id ORDER BY b.start_date),
+             CASE WHEN b.end_date IS NOT NULL AND greatest(b.end_date, b.end_known_on) <= s.as_of
+                  THEN greatest(b.end_date, b.end_known_on) END) AS over_on
 FROM billing_subscriptions b
 JOIN all_days s ON b.start_date <= s.as_of AND s.as_of >= b.known_from AND s.as_of < b.known_to
 JOIN rates r ON r.as_of = s.as_of AND r.currency = b.currency

@@ -105,7 +105,7 @@ class BillingSubscriptions(Extract):
     """What does each account pay, for what, from when to when? One row per subscription and period of equal terms."""
 
     subscription_id: str = column("Subscription id.", str_length=_ID)
-    start_date: Day = column("First day of these terms.")
+    start_date: Day = column("First day of these terms: those of the same id that started before end with it.")
     account_id: str = column("Account that pays.", str_length=_ID)
     product: str = column("Product sold.", nullable=True)
     plan: str = column("Plan of the product.", nullable=True)

@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import BillingSubscriptions, FxRates, GtmSpend
-from segmentation_assets.kpis.calendar import months_before, values
+from segmentation_assets.kpis.calendar import each, months_before
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.kpis import QUARTER_MONTHS
 from segmentation_assets.profiles.known import AccountHierarchy, known
@@ -92,7 +92,7 @@ def _revenue(
     started = started_subscriptions(spine, subscriptions, hierarchy)
     steps = revenue_steps(priced(started, days, fx_rates, company), company)
     backs = range(2 * QUARTER_MONTHS)
-    ends = spine.select("as_of").cross_join(values("back", backs, "int64"))
+    ends = each(spine.select("as_of"), "back", backs)
     month_end = ibis.cases(*((ends.back == back, months_before(ends.as_of, back)) for back in backs))
     ends = ends.mutate(month_end=month_end)
     states = steps.rename(state_of="as_of")

@@ -19,7 +19,7 @@ from segmentation_assets.extracts.contracts import (
     FxRates,
     GtmSpend,
 )
-from segmentation_assets.kpis.calendar import values, windows
+from segmentation_assets.kpis.calendar import each, windows
 from segmentation_assets.kpis.durations import COMPANY, FIRST_EXPANSION, SEGMENT, TIER, MedianDurations
 from segmentation_assets.kpis.efficiency import SalesEfficiency, spend_in
 from segmentation_assets.kpis.identities import agrees, at_most, closes
@@ -489,7 +489,7 @@ def _where(condition: ir.BooleanValue, value: Any) -> ir.Value:
 def _members(spine: ir.Table, policy: RetentionPolicy, grouping: Grouping) -> ir.Table:
     """Every member in every window: groups without accounts have a row too."""
     periods = windows(spine, policy.windows_months)
-    return periods.cross_join(values("member", grouping.members, "string"))
+    return each(periods, "member", grouping.members)
 
 
 def _cohort(periods: ir.Table, grouping: Grouping) -> ir.Table:

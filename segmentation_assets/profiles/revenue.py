@@ -116,9 +116,10 @@ def account_revenue(
     the account that survives, so a merger is no churn. Recurring revenue is the sum of the subscriptions in force at
     day end, of a price above 0 (trials and pauses are not revenue), at the exchange rate of as_of; nrr_12m compares
     it with twelve months before, both at the rate of the start. A subscription is in force from its start up to its
-    end, or up to the day the end became known if that is later. When an account's last subscription has ended, its
-    revenue stands for `renewal_grace_days` more: a late renewal within them is no churn. Expansion is a net rise of
-    a day while paying: same-day swaps net out.
+    end, or up to the day the end became known if that is later, but no longer than up to the start of the next step
+    of the same subscription_id. When an account's last subscription has ended, its revenue stands for
+    `renewal_grace_days` more: a late renewal within them is no churn. Expansion is a net rise of a day while paying:
+    same-day swaps net out.
     """
     started = started_subscriptions(spine, billing_subscriptions, account_hierarchy)
     started = priced(started, spine, fx_rates, company)
@@ -133,13 +134,17 @@ def started_subscriptions(spine: ir.Table, subscriptions: ir.Table, hierarchy: i
     """Subscriptions known and started at each as_of, trials too, under their surviving account.
 
     Adds `ends_on`, null while in force at as_of. An end counts from the day it became known on if that is later, so
-    that the revenue of a past day is the same from every later as_of.
+    that the revenue of a past day is the same from every later as_of. The next step of the same subscription_id that
+    has started ends the one before at the latest, known or not: a subscription is never paid for twice.
     """
     rows = known(subscriptions, spine)
     rows = by_surviving_account(rows.filter(rows.start_date <= rows.as_of), hierarchy)
+    in_order = ibis.window(group_by=["as_of", "subscription_id"], order_by="start_date")
+    rows = rows.mutate(next_start=rows.start_date.lead().over(in_order))
     ends_on = ibis.greatest(rows.end_date, rows.end_known_on.fill_null(rows.end_date))
     is_over = rows.end_date.notnull() & (ends_on <= rows.as_of)
-    return rows.mutate(ends_on=ibis.ifelse(is_over, ends_on, ibis.null("date")))
+    earliest = ibis.least(ends_on, rows.next_start.fill_null(ends_on))
+    return rows.mutate(ends_on=ibis.ifelse(is_over, earliest, rows.next_start)).drop("next_start")
 
 
 def priced(started: ir.Table, spine: ir.Table, fx_rates: ir.Table, company: CompanyPolicy) -> ir.Table:
