@@ -14,8 +14,12 @@ from segmentation_assets.policy.segments import SEGMENTS, TIERS
 
 Row = Mapping[str, Any]
 
-_SCORES = (("health_score", "Health"), ("behavioral_score", "Behavioral score"), ("expansion_score", "Expansion score"),
-           ("composite_score", "Composite score"))  # fmt: skip
+_SCORES = (
+    ("health_score", "Health"),
+    ("behavioral_score", "Behavioral score"),
+    ("expansion_score", "Expansion score"),
+    ("composite_score", "Composite score"),
+)
 _WORDS = (("segment", "Segment", SEGMENTS), ("coverage_tier", "Tier", TIERS))
 _PARTS = 2
 

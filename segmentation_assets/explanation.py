@@ -24,7 +24,8 @@ Row = Mapping[str, Any]
 
 _REQUIRED = ("segments", "segment_candidates")
 _OPTIONAL = (
-    "account_profiles", "behavioral_scores", "expansion_scores", "score_contributions", "segment_states", "value_scores",
+    "account_profiles", "behavioral_scores", "expansion_scores", "score_contributions", "segment_states",
+    "value_scores",
 )  # fmt: skip
 _COMPARED = ("segments", "score_contributions")
 TABLES = (*_REQUIRED, *_OPTIONAL, "segment_moves")

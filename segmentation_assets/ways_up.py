@@ -116,9 +116,8 @@ def _value_way(rows: Mapping[str, Row]) -> list[str]:
     if above is None:
         return []
     name, cut = above
-    return [
-        f"Value tier {name} asks for {_gap('value', row['value'], cut, _money)} (value is ARR × NRR less cost to serve)."
-    ]
+    gap = _gap("value", row["value"], cut, _money)
+    return [f"Value tier {name} asks for {gap} (value is ARR × NRR less cost to serve)."]
 
 
 # -- the segment
@@ -126,7 +125,7 @@ def _value_way(rows: Mapping[str, Row]) -> list[str]:
 
 def _segment_ways(rows: Mapping[str, Row], policy: Policy) -> list[str]:
     segment = rows["segments"]["segment"]
-    order = policy.segment_moves.segment_order
+    order: list[str] = list(policy.segment_moves.segment_order)
     if segment == AT_RISK:
         return _out_of_risk(rows, policy)
     if segment == order[0]:

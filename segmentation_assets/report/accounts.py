@@ -16,8 +16,8 @@ from segmentation_assets.report.evidence import Evidence, Row
 
 INDEX = (
     "account_id", "name", "segment", "tier", "micro", "cohort", "value_tier", "arr", "health", "weakest",
-    "churn_risk", "expansion", "composite", "behavioral", "renewal_on", "csm_id", "csm", "account_executive", "override", "action",
-    "why",
+    "churn_risk", "expansion", "composite", "behavioral", "renewal_on", "csm_id", "csm", "account_executive",
+    "override", "action", "why",
 )  # fmt: skip
 """Columns of the list, in order."""
 
@@ -176,9 +176,9 @@ def _history(evidence: Evidence) -> dict[str, dict[str, list[Any]]]:
         if not evidence.has(table):
             continue
         marks = ", ".join("?" for _ in days)
+        known = f'as_of IN ({marks}) AND "{column}" IS NOT NULL'
         rows = evidence.connection.execute(
-            f'SELECT account_id, as_of, "{column}" FROM "{table}" WHERE as_of IN ({marks}) AND "{column}" IS NOT NULL',
-            days,
+            f'SELECT account_id, as_of, "{column}" FROM "{table}" WHERE {known}', days
         ).fetchall()
         for account, at, value in rows:
             series = found.setdefault(account, {}).setdefault(name, [None] * len(days))

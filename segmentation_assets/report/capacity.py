@@ -1,6 +1,7 @@
 """The page of capacity: people needed against people there, who has too much to do, what to do about it.
 
-Here: the page's view model. Not here: demand, supply, advice and assignment themselves (`segmentation_assets.capacity`).
+Here: the page's view model. Not here: demand, supply, advice and assignment themselves (the
+room `segmentation_assets.capacity`).
 """
 
 from __future__ import annotations

@@ -11,9 +11,10 @@ from typing import Any
 NONE = "–"
 _MINUS = "\N{MINUS SIGN}"
 _LARGE = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
-_ACRONYMS = {"arr": "ARR", "nrr": "NRR", "grr": "GRR", "csm": "CSM", "clv": "CLV", "nps": "NPS", "csat": "CSAT",
-             "fte": "FTE", "emea": "EMEA", "apac": "APAC", "latam": "LATAM", "america": "America", "ae": "AE", "cac": "CAC", "fx": "FX", "dau": "DAU", "wau": "WAU", "mau": "MAU",
-             "28d": "28 d", "90d": "90 d", "180d": "180 d", "12m": "12 m", "p75": "P75"}  # fmt: skip
+_UPPER = "arr nrr grr csm clv nps csat fte ae cac fx dau wau mau emea apac latam p75"
+_ACRONYMS = {word: word.upper() for word in _UPPER.split()} | {
+    "america": "America", "28d": "28 d", "90d": "90 d", "180d": "180 d", "12m": "12 m",
+}  # fmt: skip
 
 
 def money(value: float | None) -> str:

@@ -68,9 +68,10 @@ def _stack(names: Sequence[tuple[str, str]], sizes: Mapping[str, int], unit: flo
 
 def _band(x0: float, y0: float, x1: float, y1: float, height: float, colour: str, stays: bool, text: str) -> str:
     middle = (x0 + x1) / 2
+    low0, low1 = y0 + height, y1 + height
     path = (
         f"M{x0:.1f},{y0:.1f}C{middle:.1f},{y0:.1f} {middle:.1f},{y1:.1f} {x1:.1f},{y1:.1f}"
-        f"V{y1 + height:.1f}C{middle:.1f},{y1 + height:.1f} {middle:.1f},{y0 + height:.1f} {x0:.1f},{y0 + height:.1f}Z"
+        f"V{low1:.1f}C{middle:.1f},{low1:.1f} {middle:.1f},{low0:.1f} {x0:.1f},{low0:.1f}Z"
     )
     opacity = 0.18 if stays else 0.55
     return f'<path d="{path}" fill="var(--{colour})" fill-opacity="{opacity}"><title>{escape(text)}</title></path>'

@@ -122,8 +122,10 @@ def _summary(evidence: Evidence) -> list[str]:
         f"{number(row['down_accounts'])} down with {money(row['down_arr'])}."
     ]
     if row["graduation_rate"] is not None:
-        told.append(f"Graduation: {row['graduated_accounts']} of {row['long_tail_accounts']} Long-Tail accounts went up "
-                    f"({share(row['graduation_rate'])}).")  # fmt: skip
+        told.append(
+            f"Graduation: {row['graduated_accounts']} of {row['long_tail_accounts']} Long-Tail accounts went up "
+            f"({share(row['graduation_rate'])})."
+        )
     lag, bench = row["downgrade_to_churn_months"], row["downgrade_to_churn_benchmark_low"]
     known = (
         f"half of the downgraded churned within {lag:.0f} months"
@@ -199,9 +201,9 @@ def moves(evidence: Evidence) -> list[list[Any]]:
         return []
     inputs = ", ".join(f"o.{name} AS old_{name}, n.{name}" for name in (*_INPUTS, *_TIER_SCORES))
     both = evidence.rows(
-        f"SELECT n.account_id, n.account_name, n.arr, o.arr AS old_arr, o.segment AS old_segment, n.segment, "
-        f"o.coverage_tier AS old_tier, n.coverage_tier AS tier, n.segment_since, n.tier_since, o.candidate_segment AS old_candidate_segment, "
-        f"o.candidate_tier AS old_candidate_tier, {inputs} "
+        f"SELECT n.account_id, n.account_name, n.arr, o.arr AS old_arr, n.segment, o.segment AS old_segment, "
+        "n.coverage_tier AS tier, o.coverage_tier AS old_tier, n.segment_since, n.tier_since, "
+        f"o.candidate_segment AS old_candidate_segment, o.candidate_tier AS old_candidate_tier, {inputs} "
         "FROM segments n JOIN segments o ON o.account_id = n.account_id AND o.as_of = ? WHERE n.as_of = ? "
         "AND (n.segment <> o.segment OR n.coverage_tier <> o.coverage_tier) ORDER BY n.arr DESC, n.account_id",
         evidence.previous,
@@ -259,7 +261,7 @@ def _differences(row: Row, kind: str, evidence: Evidence) -> str:
 
 
 def _direction(evidence: Evidence, kind: str, before: str, after: str) -> str:
-    order = list(evidence.policy.segment_moves.segment_order) if kind == "segment" else list(TIERS)
+    order: list[str] = list(evidence.policy.segment_moves.segment_order) if kind == "segment" else list(TIERS)
     if kind == "segment" and "At-Risk" in (before, after):
         return "into risk" if after == "At-Risk" else "out of risk"
     return "up" if order.index(after) < order.index(before) else "down"

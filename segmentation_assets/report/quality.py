@@ -40,13 +40,14 @@ def _accounts(evidence: Evidence) -> list[str]:
     row = evidence.rows(
         "SELECT count(*) AS accounts, count(*) FILTER (data_completeness >= 1) AS complete, "
         "avg(data_completeness) AS mean, count(*) FILTER (is_backcast) AS backcast, "
-        "count(*) FILTER (health_score IS NULL) AS no_health, count(*) FILTER (behavioral_score IS NULL) AS no_usage, "
+        "count(*) FILTER (health_score IS NULL) AS no_health, "
+        "count(*) FILTER (behavioral_score IS NULL) AS no_usage, "
         "count(*) FILTER (csm_id IS NULL) AS no_csm FROM segments WHERE as_of = ?",
         evidence.as_of,
     )[0]
     told = [
-        f"{number(row['complete'])} of {number(row['accounts'])} accounts have every dimension of the composite score; "
-        f"on average {share(row['mean'])} of its weights are known."
+        f"{number(row['complete'])} of {number(row['accounts'])} accounts have every dimension of the composite "
+        f"score; on average {share(row['mean'])} of its weights are known."
     ]
     for column, text in (
         ("backcast", "read CRM facts of a later day (backcast): they are barred from training"),
