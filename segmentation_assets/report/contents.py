@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from segmentation_assets.catalogue import CatalogueFacts
 from segmentation_assets.report.accounts import account_details, account_index
 from segmentation_assets.report.capacity import capacity_page
 from segmentation_assets.report.document import chunks
@@ -29,6 +30,8 @@ PAGES = (
     ("portfolio", "Portfolios"),
     ("accounts", "Accounts"),
     ("quality", "Data quality"),
+    ("lineage", "Lineage"),
+    ("dictionary", "Dictionary"),
 )
 """Pages in the order of the navigation: id and name."""
 
@@ -46,7 +49,12 @@ class Contents:
 
 
 def contents(
-    evidence: Evidence, *, run: str, made_at: datetime, progress: Callable[[str], None] = lambda _: None
+    evidence: Evidence,
+    catalogue: CatalogueFacts,
+    *,
+    run: str,
+    made_at: datetime,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Contents:
     """Make every page. `progress` hears what is being made."""
     model: dict[str, Any] = {
@@ -78,5 +86,9 @@ def contents(
     where = {account: i for i, each in enumerate(details) for account in each}
     index["packs"] = [where.get(row[0]) for row in index["rows"]]
     packs = {"index": index, "moves": {"columns": MOVES, "rows": moved}}
+    packs["catalogue"] = {
+        "lineage": catalogue.lineage_json,
+        "tables": [entry.to_json() for entry in catalogue.entries.values()],
+    }
     packs |= {f"accounts-{i}": each for i, each in enumerate(details)}
     return Contents(model, packs, len(index["rows"]))

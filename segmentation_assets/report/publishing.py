@@ -16,6 +16,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from segmentation_assets.access import NotPublished, find_table
+from segmentation_assets.catalogue import read_catalogue
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.report.contents import contents
 from segmentation_assets.report.document import render
@@ -106,8 +107,10 @@ def _write(
     progress: Callable[[str], None],
 ) -> WrittenReport:  # fmt: skip
     started = time.perf_counter()
+    progress("lineage and dictionary")
+    catalogue = read_catalogue(policy, home)
     with open_evidence(home, as_of, policy) as evidence:
-        made = contents(evidence, run=run, made_at=datetime.now().astimezone(), progress=progress)
+        made = contents(evidence, catalogue, run=run, made_at=datetime.now().astimezone(), progress=progress)
         day, missing = evidence.as_of, tuple(evidence.missing.values())
     progress("writing the report")
     made_from = fingerprint(home, policy, day)

@@ -385,9 +385,85 @@
     refresh();
   };
 
+  // -- lineage and dictionary
+
+  let catalogue = null;
+  const loadCatalogue = async () => {
+    if (catalogue) return catalogue;
+    const { lineage, tables } = await unpack("catalogue");
+    const entries = new Map(tables.map((table) => [table.name, table])), down = new Map();
+    for (const [table, facts] of Object.entries(lineage)) for (const [column, sources] of Object.entries(facts.columns)) for (const [of, name, ...roles] of sources.concat(facts.rows)) {
+      const key = `${of}.${name}`;
+      if (!down.has(key)) down.set(key, []);
+      down.get(key).push([table, column, ...roles]);
+    }
+    return catalogue = { lineage, entries, down };
+  };
+  const VALUE = new Set(["copied", "calculated", "aggregated"]), STRONG = new Set([...VALUE, "read"]);
+  const isStrong = (edge) => edge.slice(2).some((role) => STRONG.has(role));
+  const columnLink = (table, column) => catalogue.entries.has(table) ? h("a", { href: `#/lineage/${encodeURIComponent(`${table}.${column}`)}` }, `${table}.${column}`) : h("span", {}, table === "spine" ? `the run's days (${column})` : `${table}.${column}`);
+  const edges = (list, caption) => list.length ? simple(caption, ["Column", "How", "Meaning"], list.map(([table, column, ...roles]) => {
+    const entry = catalogue.entries.get(table), found = entry && entry.columns.find((c) => c.name === column);
+    return [columnLink(table, column), roles.join(", "), found ? found.description : ""];
+  })) : h("p", { class: "muted" }, "None.");
+  // All places that a walk over value edges reaches, the start left out.
+  const reach = (table, column, next) => {
+    const seen = new Set([`${table}.${column}`]), queue = [[table, column]], found = [];
+    while (queue.length) for (const [t, c, ...roles] of next(...queue.shift())) {
+      const key = `${t}.${c}`;
+      if (seen.has(key) || !isStrong([t, c, ...roles])) continue;
+      seen.add(key); found.push([t, c]); queue.push([t, c]);
+    }
+    return found;
+  };
+  const sourcesOf = (table, column) => { const facts = catalogue.lineage[table]; return facts ? (facts.columns[column] || []).concat(facts.rows) : []; };
+  const rule = (column) => [column.low, column.high, column.allowed.join(" / "), column.pattern].filter(Boolean).join(", ");
+  const showLineage = async ([name]) => {
+    const { entries, down } = await loadCatalogue(), place = $("#lineage-one"), search = $("#lineage-search"), list = $("#lineage-columns");
+    if (!list.children.length) {
+      list.append(...[...entries.values()].flatMap((table) => table.columns.map((column) => h("option", { value: `${table.name}.${column.name}` }))));
+      search.addEventListener("change", () => { if (search.value.trim()) location.hash = "#/lineage/" + encodeURIComponent(search.value.trim()); });
+    }
+    const wanted = name || "segments.segment", [table, column] = [wanted.split(".")[0], wanted.split(".").slice(1).join(".")];
+    search.value = wanted;
+    const entry = entries.get(table), found = entry && entry.columns.find((c) => c.name === column);
+    if (!found) return fill(place, h("p", { class: "notice" }, entry ? `${table} has no column ${column || "named"}; it has: ` : `There is no table ${table}. `, entry ? entry.columns.map((c, i) => [i ? ", " : "", columnLink(table, c.name)]) : h("a", { href: "#/dictionary" }, "All tables")));
+    const direct = sourcesOf(table, column), used = down.get(wanted) || [];
+    const raw = reach(table, column, sourcesOf).filter(([t]) => catalogue.entries.has(t) && entries.get(t).group === "extracts");
+    const after = reach(table, column, (t, c) => down.get(`${t}.${c}`) || []), tables = [...new Set(after.map(([t]) => t))];
+    const [made, shaped] = [direct.filter(isStrong), direct.filter((edge) => !isStrong(edge))];
+    fill(place, h("h2", { class: "rule" }, wanted), h("p", {}, found.description, " ", h("span", { class: "muted" }, [found.type, found.unit, rule(found)].filter(Boolean).join(" \u00b7 "))),
+      h("p", { class: "muted" }, "Table ", h("a", { href: "#/dictionary/" + table }, table), catalogue.lineage[table].policy.length ? `; policy sections: ${catalogue.lineage[table].policy.join(", ")}` : ""),
+      h("h3", {}, `Made from (${made.length})`), entry.group === "extracts" ? h("p", { class: "muted" }, "A raw field: it comes in with the extract.") : edges(made, "Made from"),
+      h("h3", {}, `Raw fields at the end (${raw.length})`), raw.length ? h("p", {}, raw.sort().map(([t, c], i) => [i ? ", " : "", columnLink(t, c)])) : h("p", { class: "muted" }, "None."),
+      h("details", {}, h("summary", {}, `What decides which rows there are or meet (${shaped.length})`), edges(shaped, "Influences")),
+      h("h3", {}, `Used directly by (${used.filter(isStrong).length})`), edges(used.filter(isStrong), "Used by"),
+      h("p", { class: "muted" }, after.length ? `In the end it is in ${number(after.length)} columns of ${number(tables.length)} tables: ${tables.sort().join(", ")}.` : "Nothing further is made from it."));
+  };
+  let fillDictionary = null;
+  const showDictionary = async ([name]) => {
+    const { entries } = await loadCatalogue(), place = $("#dictionary-one"), search = $("#dictionary-search");
+    if (!fillDictionary) {
+      const all = [...entries.values()].flatMap((table) => table.columns.map((column) => ({ table: table.name, group: table.group, column: column.name, type: column.type, unit: column.unit, meaning: column.description, rule: rule(column), empty: column.may_be_empty,
+        text: `${table.name} ${column.name} ${column.description} ${table.description}`.toLowerCase() })));
+      fillDictionary = table($("#dictionary-table"), [
+        { name: "Table", key: "table", show: (c) => h("a", { href: "#/dictionary/" + c.table }, c.table) }, { name: "Column", key: "column", show: (c) => columnLinkShort(c) },
+        { name: "Type", key: "type", show: (c) => c.type }, { name: "Unit", key: "unit", show: (c) => c.unit || "" }, { name: "Meaning", key: "meaning", wrap: true, show: (c) => c.meaning }, { name: "Allowed", key: "rule", wrap: true, show: (c) => c.rule }],
+        { caption: "Columns", order: "table", descending: false, step: 50 });
+      const refresh = () => { const found = matching(all, search.value); fillDictionary(found, `${number(found.length)} columns of ${number(new Set(found.map((c) => c.table)).size)} tables`); };
+      search.addEventListener("input", refresh);
+      refresh();
+    }
+    const entry = entries.get(name);
+    fill(place, name && !entry ? h("p", { class: "notice" }, `There is no table ${name}.`) : null, entry ? [h("h2", { class: "rule" }, entry.name), h("p", {}, entry.description),
+      h("p", { class: "muted" }, `${label(entry.group)} \u00b7 key ${entry.key.join(", ")}${entry.inputs.length ? " \u00b7 reads " : ""}`, entry.inputs.map((input, i) => [i ? ", " : "", h("a", { href: "#/dictionary/" + input }, input)])),
+      simple("Columns of " + entry.name, ["Column", "Type", "Unit", "May be empty", "Allowed", "Meaning"], entry.columns.map((c) => [columnLinkShort({ table: entry.name, column: c.name }), c.type, c.unit, c.may_be_empty ? "yes" : "no", rule(c), c.description])), h("h2", { class: "rule" }, "All columns")] : null);
+  };
+  const columnLinkShort = (c) => h("a", { href: `#/lineage/${encodeURIComponent(`${c.table}.${c.column}`)}` }, c.column);
+
   // -- pages
 
-  const DRAW = { accounts: (rest, parameters) => showAccounts(parameters), account: showAccount, portfolio: showPortfolio, movement: showMoves };
+  const DRAW = { accounts: (rest, parameters) => showAccounts(parameters), account: showAccount, portfolio: showPortfolio, movement: showMoves, lineage: showLineage, dictionary: showDictionary };
   let first = true;
   const route = async () => {
     const [path, query] = decodeHash();
