@@ -11,7 +11,9 @@ import dagster as dg
 import pytest
 
 from segmentation_assets.definitions import build_defs
+from segmentation_assets.orchestration.report import REPORT
 from segmentation_assets.policy.model import PolicyError
+from segmentation_assets.report.evidence import READ
 from segmentation_assets.settings import Settings
 from tests.orchestration import fakes
 from tests.orchestration.snapshot import SNAPSHOT, snapshot
@@ -49,7 +51,7 @@ def test_building_definitions_touches_no_file(tmp_path: Path):
 
 def test_every_asset_tells_what_it_is(defs: dg.Definitions):
     graph = defs.resolve_asset_graph()
-    for key in graph.get_all_asset_keys():
+    for key in graph.get_all_asset_keys() - {dg.AssetKey(REPORT)}:
         node = graph.get(key)
         assert node.description
         assert "| column | type | unit | meaning |" in node.description
@@ -65,6 +67,15 @@ def test_every_asset_tells_what_it_is(defs: dg.Definitions):
         [check] = node.check_keys
         assert check.name == "contract"
         assert graph.get(check).blocking
+
+
+def test_the_report_comes_after_what_it_reads(defs: dg.Definitions):
+    node = defs.resolve_asset_graph().get(dg.AssetKey(REPORT))
+    assert {key.path[-1] for key in node.parent_keys} == set(READ)
+    assert node.owners
+    assert node.kinds == {"html"}
+    assert node.pools == {"warehouse"}
+    assert node.partitions_def is None
 
 
 def test_a_code_reference_points_at_the_function(defs: dg.Definitions):

@@ -438,7 +438,7 @@
       h("h3", {}, `Raw fields at the end (${raw.length})`), raw.length ? h("p", {}, raw.sort().map(([t, c], i) => [i ? ", " : "", columnLink(t, c)])) : h("p", { class: "muted" }, "None."),
       h("details", {}, h("summary", {}, `What decides which rows there are or meet (${shaped.length})`), edges(shaped, "Influences")),
       h("h3", {}, `Used directly by (${used.filter(isStrong).length})`), edges(used.filter(isStrong), "Used by"),
-      h("p", { class: "muted" }, after.length ? `In the end it is in ${number(after.length)} columns of ${number(tables.length)} tables: ${tables.sort().join(", ")}.` : "Nothing further is made from it."));
+      h("p", { class: "muted" }, after.length ? `In the end it is in ${number(after.length)} column${after.length === 1 ? "" : "s"} of ${number(tables.length)} table${tables.length === 1 ? "" : "s"}: ${tables.sort().join(", ")}.` : "Nothing further is made from it."));
   };
   let fillDictionary = null;
   const showDictionary = async ([name]) => {
@@ -457,7 +457,9 @@
     const entry = entries.get(name);
     fill(place, name && !entry ? h("p", { class: "notice" }, `There is no table ${name}.`) : null, entry ? [h("h2", { class: "rule" }, entry.name), h("p", {}, entry.description),
       h("p", { class: "muted" }, `${label(entry.group)} \u00b7 key ${entry.key.join(", ")}${entry.inputs.length ? " \u00b7 reads " : ""}`, entry.inputs.map((input, i) => [i ? ", " : "", h("a", { href: "#/dictionary/" + input }, input)])),
-      simple("Columns of " + entry.name, ["Column", "Type", "Unit", "May be empty", "Allowed", "Meaning"], entry.columns.map((c) => [columnLinkShort({ table: entry.name, column: c.name }), c.type, c.unit, c.may_be_empty ? "yes" : "no", rule(c), c.description])), h("h2", { class: "rule" }, "All columns")] : null);
+      simple("Columns of " + entry.name, ["Column", "Type", "Unit", "May be empty", "Allowed", "Meaning"], entry.columns.map((c) => [columnLinkShort({ table: entry.name, column: c.name }), c.type, c.unit, c.may_be_empty ? "yes" : "no", rule(c), c.description])), h("p", {}, h("a", { href: "#/dictionary" }, "All tables and columns"))] : null);
+    $("#dictionary-table").hidden = !!entry;
+    $("#page-dictionary .filters").hidden = !!entry;
   };
   const columnLinkShort = (c) => h("a", { href: `#/lineage/${encodeURIComponent(`${c.table}.${c.column}`)}` }, c.column);
 
