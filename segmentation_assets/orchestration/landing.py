@@ -48,6 +48,8 @@ def land_extract(context: dg.AssetExecutionContext, session: Session, spec: Tabl
     if landed.failed:
         yield check
         raise dg.Failure(landed.reason or f"{spec.name} cannot be landed", allow_retries=False)
+    for day in landed.ahead:
+        context.log.warning(f"{spec.name}: the drop dated {day} is not read before that day")
     if not landed.drops:
         context.log.info(f"{spec.name} is not mapped: published without rows")
     last = session.builder.store.days(spec.name, spec.partition)[-1:] if spec.partition else []
@@ -91,7 +93,7 @@ def _facts(landed: Landed) -> dict[str, Any]:
 def _data_version(session: Session, spec: TableSpec) -> dg.DataVersion:
     """Of all that is published: an extract by day has a fingerprint per day."""
     builder = session.builder
-    days = builder.store.days(spec.name, spec.partition) if spec.partition else [None]
+    days = builder.usage_footers(spec.name) if spec.partition else [None]
     return dg.DataVersion(session.digest([builder.expected(spec, day) for day in days]))
 
 
