@@ -96,14 +96,18 @@ def _policy_option(function: F) -> F:
     )(function)
 
 
-def _settings(home: Path, sources: Path | None = None, policy: Path | None = None) -> Settings:
+def _settings(
+    home: Path, sources: Path | None = None, policy: Path | None = None, needs_sources: bool = True
+) -> Settings:
+    """The settings of a command; what only reads published tables works without the sources they came from."""
     try:
         found = find_settings(home, sources, policy)
     except BrokenMemory as error:
         raise Failed(str(error)) from None
     if str(policy) == DEFAULT:
         found = replace(found, policy=None)
-    for option, path in (("--sources", found.sources), ("--policy", found.policy)):
+    needed = (("--sources", found.sources if needs_sources else None), ("--policy", found.policy))
+    for option, path in needed:
         if path is not None and not path.exists():
             raise click.UsageError(f"{option}: there is no file {path}")
     return found
@@ -441,7 +445,7 @@ def _show_table(console: Console, header: list[str], rows: list[Any], is_cut: bo
 @click.pass_obj
 def explain(home: Path, account: str, as_of: str | None, policy: Path | None, form: str) -> None:
     """Say why ACCOUNT (its id or name) has its segment and tier, down to raw figures."""
-    settings = _settings(home, policy=policy)
+    settings = _settings(home, policy=policy, needs_sources=False)
     from segmentation_assets.explanation import UnknownAccount
     from segmentation_assets.explanation import explain as gather
     from segmentation_assets.policy.model import load_policy
@@ -466,7 +470,7 @@ def explain(home: Path, account: str, as_of: str | None, policy: Path | None, fo
 @click.pass_obj
 def report(home: Path, as_of: date | None, output: Path | None, opens: bool, policy: Path | None) -> None:
     """Write the report of a day: one HTML file that needs no network."""
-    settings = _settings(home, policy=policy)
+    settings = _settings(home, policy=policy, needs_sources=False)
     with _reasons():
         _report(settings, as_of, output, opens)
 

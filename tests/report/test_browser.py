@@ -35,7 +35,7 @@ pytestmark = pytest.mark.skipif(
 HOSTILE = (
     "</script><script>document.title='owned'</script>",
     "<img src=x onerror=\"document.title='owned'\">",
-    '"quoted" & \'quoted\' <b>bold</b> <!-- open',
+    "\"quoted\" & 'quoted' <b>bold</b> <!-- open",
     "🚀 Emoji \u2028 line separator",
     "\u202eשלום עולם\u202c العربية",
     "x" * 500,
@@ -67,8 +67,8 @@ def _rename(file: Path) -> None:
         connection.executemany("INSERT INTO names VALUES (?, ?)", list(enumerate(HOSTILE, start=1)))
         beside = file.with_suffix(".new")
         connection.execute(
-            f"COPY (SELECT r.* REPLACE (coalesce(new_name, account_name) AS account_name) FROM (SELECT * FROM '{file}') r "
-            f"LEFT JOIN (SELECT account_id, row_number() OVER (ORDER BY account_id) AS rank FROM '{file}') k "
+            "COPY (SELECT r.* REPLACE (coalesce(new_name, account_name) AS account_name) "
+            f"FROM (SELECT * FROM '{file}') r LEFT JOIN (SELECT account_id, row_number() OVER (ORDER BY account_id) AS rank FROM '{file}') k "
             f"USING (account_id) LEFT JOIN names USING (rank)) TO '{beside}' (FORMAT parquet)"
         )
     beside.replace(file)
@@ -114,7 +114,7 @@ def opened(browser: Browser, file: Path, size: tuple[int, int] = DESKTOP, scheme
 
 def go(page: Page, where: str) -> None:
     page.evaluate("where => { location.hash = '#/' + where; }", where)
-    name = where.split("/")[0].split("?")[0]
+    name = where.split("/", maxsplit=1)[0].split("?", maxsplit=1)[0]
     page.wait_for_function("name => !document.getElementById('page-' + name).hidden", arg=name)
     page.wait_for_function("() => document.activeElement.tagName === 'H1'")
 
@@ -207,9 +207,11 @@ def test_tables_sort_and_search(browser: Browser, report: Path):
         go(page, "accounts")
         table = page.locator("#accounts-table table")
         arr = table.get_by_role("button", name="ARR")
-        values = lambda: [  # noqa: E731 - read again after each click
-            float(t.replace(",", "")) for t in table.locator("td:nth-child(4) span").evaluate_all("a => a.map(e => e.title)")
-        ]  # fmt: skip
+        amounts = table.locator("td:nth-child(4) span")
+
+        def values() -> list[float]:
+            return [float(text.replace(",", "")) for text in amounts.evaluate_all("a => a.map(e => e.title)")]
+
         assert values() == sorted(values(), reverse=True)
         arr.focus()
         page.keyboard.press("Enter")
@@ -221,7 +223,9 @@ def test_tables_sort_and_search(browser: Browser, report: Path):
         go(page, "quality")
         made = page.locator("#page-quality table.sortable").first
         made.get_by_role("button", name="Rows").click()
-        rows = [int(t) for t in made.locator("tbody td:nth-child(3)").evaluate_all("a => a.map(e => e.dataset.value)")]
+        rows = [
+            int(t) for t in made.locator("tbody td:nth-child(3)").evaluate_all("a => a.map(e => e.dataset.value)")
+        ]
         assert rows == sorted(rows, reverse=True)
 
 

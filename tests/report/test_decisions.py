@@ -55,10 +55,10 @@ def plan(tier: str, **values: object) -> dict[str, object]:
 
 def test_staff_says_where_people_come_from():
     rows = [
-        plan("Strategic", available_fte=2.5, gap_fte=-1.5, redeployed_in_fte=0.5, hired_fte=1.0, hiring_cost=120_000.0,
-             covered_arr=60_000.0),
-        plan("Growth", required_by="hours", required_fte=2.0, demanded_hours=221.0, fte_by_hours=2.0, available_fte=1.0,
-             gap_fte=-1.0, hired_fte=1.0, hiring_cost=80_000.0, covered_arr=90_000.0),
+        plan("Strategic", available_fte=2.5, gap_fte=-1.5, redeployed_in_fte=0.5, hired_fte=1.0,
+             hiring_cost=120_000.0, covered_arr=60_000.0),
+        plan("Growth", required_by="hours", required_fte=2.0, demanded_hours=221.0, fte_by_hours=2.0,
+             available_fte=1.0, gap_fte=-1.0, hired_fte=1.0, hiring_cost=80_000.0, covered_arr=90_000.0),
         plan("Core", available_fte=4.5, gap_fte=0.5, redeployed_out_fte=0.5),
     ]  # fmt: skip
     made = staff(evidence({"segments": [segment()], "capacity_plan": rows}))
@@ -119,7 +119,11 @@ def served(account: str, service: str, over: float = 0.0, under: float = 0.0) ->
 
 
 def test_rebalance_moves_the_smaller_of_the_two():
-    rows = [served("a1", "over_served", over=30.0), served("a2", "under_served", under=20.0), served("a3", "as_entitled", 5.0)]
+    rows = [
+        served("a1", "over_served", over=30.0),
+        served("a2", "under_served", under=20.0),
+        served("a3", "as_entitled", 5.0),
+    ]
     made = rebalance(evidence({"segments": [segment()], "coverage_leakage": rows}))
     assert made is not None
     assert made.title == "Move 20 h from over- to under-served accounts"

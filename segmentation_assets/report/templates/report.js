@@ -85,7 +85,7 @@
     typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true });
 
   // A table over records: columns {name, key, value?, show, numeric, wide}; a screenful at a time.
-  const STEP = 100;
+  const STEP = 50;
   const table = (place, columns, { caption, order, descending = true, step = STEP }) => {
     let rows = [], shown = step, sorted = order, down = descending, from = [];
     const head = h("tr", {}, columns.map((c) => h("th", { scope: "col", class: c.numeric && "n", "data-key": c.key },
