@@ -185,6 +185,21 @@ def test_check_sources_says_what_is_wrong(tmp_path: Path):
 # -- running
 
 
+def test_a_header_alone_is_a_warning_before_the_run_and_in_it(tmp_path: Path):
+    (tmp_path / "accounts.csv").write_text("account_id\nA1\n")
+    (tmp_path / "subscriptions.csv").write_text("subscription_id,start_date,account_id,mrr,currency\n")
+    (tmp_path / "sources.yaml").write_text(
+        "version: 1\nextracts: {crm_accounts: {path: accounts.csv}, billing_subscriptions: {path: subscriptions.csv}}"
+    )
+    checked = call("check-sources", home=tmp_path)
+    assert checked.exit_code == 0, checked.stderr
+    assert "warning:" in checked.stderr
+    assert "subscriptions.csv: there are no rows" in checked.stderr
+    ran = call("run", "--select", "billing_subscriptions", home=tmp_path)
+    assert ran.exit_code == 0, ran.stderr
+    assert "billing_subscriptions: there are no rows in its source" in ran.stderr
+
+
 def test_a_second_run_keeps_everything(ran_home: Path):
     before = {path: path.stat().st_mtime_ns for path in ran_home.glob("published/**/*.parquet")}
     result = call("run", "--as-of", RAN_DAYS[1], "--format", "json", home=ran_home)
@@ -311,6 +326,13 @@ def test_tables_that_are_not_there(ran_home: Path, table: str):
     result = call("show", table, home=ran_home)
     assert result.exit_code == 1
     assert f"no table {table!r}" in result.stderr
+
+
+@pytest.mark.parametrize("command", [["show", "segments"], ["explain", "A00001"]])
+def test_what_is_no_day_is_wrong_use(ran_home: Path, command: list[str]):
+    result = call(*command, "--as-of", "nonsense", home=ran_home)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "'nonsense' is no date like 2026-03-31" in result.stderr
 
 
 def test_a_day_that_was_not_made(ran_home: Path):
