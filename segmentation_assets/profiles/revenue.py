@@ -81,7 +81,8 @@ class AccountRevenue(Snapshot):
         ge=0,
     )
     mean_days_late: float = column(
-        "Mean days late of those invoices, 0 where none was late; null where no invoice fell due.",
+        "Mean days late of the late ones (invoices_late_12m), not of all that fell due: how late it pays when it is "
+        "late. 0 where none was late; null where no invoice fell due.",
         unit="days",
         nullable=True,
         ge=0,
