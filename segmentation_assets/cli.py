@@ -459,6 +459,73 @@ def explain(home: Path, account: str, as_of: str | None, policy: Path | None, fo
 
 
 @main.command()
+@click.argument("column", metavar="TABLE[.COLUMN]")
+@click.option("--up", "direction", flag_value="up", help="What it is made from.")
+@click.option("--down", "direction", flag_value="down", help="What is made from it.")
+@click.option("--both", "direction", flag_value="both", default=True, help="Both. [default]")
+@click.option(
+    "--depth",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Steps that the tree shows; raw fields always.",
+)
+@_sources_option
+@_policy_option
+@click.option("--format", "form", type=click.Choice(["table", "json", "mermaid"]), default="table", show_default=True)
+@click.pass_obj
+def lineage(
+    home: Path, column: str, direction: str, depth: int | None, sources: Path | None, policy: Path | None, form: str
+) -> None:
+    """Say what TABLE.COLUMN is made from, back to raw fields, and what is made from it; or of a whole TABLE."""
+    settings = _settings(home, sources, policy)
+    from segmentation_assets.catalogue import UnknownColumn, read_catalogue
+    from segmentation_assets.policy.model import load_policy
+    from segmentation_assets.terminal import lineage as shown
+
+    directions = ("up", "down") if direction == "both" else (direction,)
+    with _reasons():
+        facts = read_catalogue(load_policy(settings.policy), home)
+        try:
+            table, name = facts.find(column)
+        except UnknownColumn as error:
+            raise click.UsageError(str(error)) from None
+        if name is None:
+            told: Any = _table_lineage(facts, table, directions, form)
+        else:
+            mapping = _mapping(settings)
+            traces = {one: getattr(facts.lineage, one)(table, name) for one in directions}
+            if form == "mermaid":
+                told = shown.mermaid_of_column(traces)
+            elif form == "json":
+                told = json.dumps(shown.column_json(facts, traces, mapping), indent=1, ensure_ascii=False)
+            else:
+                told = shown.print_column(Console(), facts, traces, depth, mapping)
+    if told:
+        click.echo(told)
+
+
+def _table_lineage(facts: Any, table: str, directions: tuple[str, ...], form: str) -> str | None:
+    from segmentation_assets.terminal import lineage as shown
+
+    if form == "mermaid":
+        return shown.mermaid_of_table(facts, table, directions)
+    if form == "json":
+        return json.dumps(shown.table_json(facts, table, directions), indent=1, ensure_ascii=False)
+    shown.print_table_lineage(Console(), facts, table, directions)
+    return None
+
+
+def _mapping(settings: Settings) -> Any:
+    """What the home's sources.yaml says of each extract; nothing where there is none."""
+    if settings.sources is None:
+        return {}
+    from segmentation_assets.extracts.sources import read_mapping
+
+    return read_mapping(settings.sources)
+
+
+@main.command()
 @click.argument("file", type=_FILE)
 @_policy_option
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
@@ -482,7 +549,7 @@ def scenario(home: Path, file: Path, policy: Path | None, form: str) -> None:
         print_audit(Console(), case)
 
 
-# -- Dagster's own screens
+# -- screens in a browser
 
 
 @main.command()
@@ -493,7 +560,8 @@ def scenario(home: Path, file: Path, policy: Path | None, form: str) -> None:
 def ui(home: Path, port: int, sources: Path | None, policy: Path | None) -> None:
     """Open Dagster's UI on 127.0.0.1, with its daemon, until Ctrl-C."""
     settings = _settings(home, sources, policy)
-    from segmentation_assets.orchestration.screens import PortTaken, serve
+    from segmentation_assets.children import PortTaken
+    from segmentation_assets.orchestration.screens import serve
 
     console = _err()
     console.print("starting Dagster")
@@ -503,6 +571,31 @@ def ui(home: Path, port: int, sources: Path | None, policy: Path | None) -> None
         raise Failed(str(error)) from None
     if code:
         raise Failed("Dagster ended by itself; its own words are above")
+
+
+@main.command("app")
+@click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
+@_policy_option
+@click.pass_obj
+def app_(home: Path, port: int, policy: Path | None) -> None:
+    """Explore the published accounts on 127.0.0.1, until Ctrl-C: filter, open one, compare two days."""
+    settings = _settings(home, policy=policy)
+    from segmentation_assets.access import find_table
+    from segmentation_assets.app.serving import NotInstalled, serve
+    from segmentation_assets.children import PortTaken
+
+    console = _err()
+    with _reasons():
+        find_table("segments", home)
+    console.print("starting the explorer")
+    try:
+        code = serve(settings, port, lambda: console.print(f"http://127.0.0.1:{port}  (Ctrl-C ends it)"))
+    except NotInstalled as error:
+        raise click.UsageError(str(error)) from None
+    except PortTaken as error:
+        raise Failed(str(error)) from None
+    if code:
+        raise Failed("the explorer ended by itself; its own words are above")
 
 
 if __name__ == "__main__":

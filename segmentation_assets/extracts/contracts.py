@@ -14,6 +14,7 @@ from typing import Any
 import ibis.expr.types as ir
 
 from segmentation_assets.warehouse.contracts import (
+    VALIDITY,
     Contract,
     Day,
     Flag,
@@ -25,7 +26,7 @@ from segmentation_assets.warehouse.contracts import (
 )
 from segmentation_assets.warehouse.registry import extract_table
 
-HISTORY_COLUMNS = ("known_from", "known_to", "dropped_on")
+HISTORY_COLUMNS = (*VALIDITY, "dropped_on")
 _ID = {"min_value": 1}
 _CURRENCY = r"[A-Z]{3}$"
 

@@ -24,7 +24,7 @@ from segmentation_assets.extracts.judging import (
     Reason,
     references_of,
 )
-from segmentation_assets.extracts.reading import Drop, Raw, Reader, SourceError, identifier, literal
+from segmentation_assets.extracts.reading import Drop, Raw, Reader, SourceError, drops_of, identifier, literal
 from segmentation_assets.extracts.sources import Sources, own_columns
 from segmentation_assets.policy.company import CompanyPolicy, ExtractsPolicy
 from segmentation_assets.warehouse.contracts import ibis_schema
@@ -45,7 +45,8 @@ IDENTITIES: Mapping[str, tuple[str, ...]] = {
 class Landed:
     """What landing one extract did. `good + quarantined == read`; `skipped`: nothing had changed since last time.
 
-    `drops` counts deliveries (0: not mapped). `failed`: nothing was published, `reason` says why.
+    `drops` counts deliveries (0: not mapped). `failed`: nothing was published, `reason` says why. `ahead` are the
+    days of drops that are dated later than today: they were not read.
     """
 
     extract: str
@@ -57,6 +58,7 @@ class Landed:
     skipped: bool = False
     failed: bool = False
     reason: str | None = None
+    ahead: tuple[date, ...] = ()
 
 
 class Refused(Exception):
@@ -78,7 +80,25 @@ class Landing:
     reader: Reader
     hashes: FileHashes
     code: str
+    today: date
+    """In the company's time zone: drops dated later are not read."""
     known: set[str] = field(default_factory=set)
+
+    def drops(self, spec: TableSpec) -> tuple[list[Drop], tuple[date, ...]]:
+        """The drops to read, oldest first, and the days of those that are dated later than today.
+
+        Raises SourceError like `drops_of`, and where all are dated later.
+        """
+        found = drops_of(self.sources, spec.name)
+        due = [drop for drop in found if drop.day is None or drop.day <= self.today]
+        ahead = tuple(drop.day for drop in found if drop.day and drop.day > self.today)
+        if not due:
+            raise SourceError(
+                f"every drop is dated later than today, {self.today}",
+                file=self.reader.label(found[0].files[0]),
+                advice="a drop is read from its day on; name it by the day that it is of",
+            )
+        return due, ahead
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """All rows of a small result."""
@@ -105,7 +125,8 @@ class Landing:
             f"CREATE OR REPLACE TEMP TABLE {FILES} (file VARCHAR, drop_day DATE, label VARCHAR, number INTEGER)"
         )
         values = ", ".join(f"({literal(f)}, {_day(d)}, {literal(label)}, {n})" for f, d, label, n in rows)
-        self.engine.connection.execute(f"INSERT INTO {FILES} VALUES {values}")
+        if rows:
+            self.engine.connection.execute(f"INSERT INTO {FILES} VALUES {values}")
 
     def columns(self, spec: TableSpec, raw: Raw, drops: Sequence[Drop]) -> list[Cast]:
         """How the contract's columns are filled from `raw`. Raises SourceError where one cannot be."""
@@ -198,6 +219,11 @@ class FileHashes:
             known = self._known[str(path)] = [stat.st_size, stat.st_mtime_ns, digest]
             self._changed = True
         return known[2]
+
+    def knows(self, path: Path) -> bool:
+        """Whether the file was hashed as it stands, by size and time of change."""
+        stat = path.stat()
+        return self._known.get(str(path), [])[:2] == [stat.st_size, stat.st_mtime_ns]
 
     def save(self) -> None:
         """Write the cache if anything is new in it."""

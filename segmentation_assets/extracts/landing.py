@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import duckdb
 
@@ -58,6 +59,7 @@ def land(
             Reader(engine.connection, sources, folder),
             FileHashes(engine.store.home / "landing" / "files.json"),
             _code(),
+            datetime.now(company.zone).date(),  # type: ignore[attr-defined]
         )
         for spec in EXTRACTS:
             if spec.name in wanted:

@@ -14,18 +14,14 @@ import difflib
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from segmentation_assets.extracts.contracts import EXTRACTS, HISTORY_COLUMNS, REQUIRED
-from segmentation_assets.warehouse.contracts import ibis_schema
-
 Lines = Mapping[tuple[str, ...], str]
-_BY_NAME = {spec.name: spec for spec in EXTRACTS}
 _WHOLE = ("crm_accounts", "csm_roster", "product_features")
 _NULLS = ("", "null", "~", "Null", "NULL")
 
@@ -130,6 +126,21 @@ class ExtractSource(_Model):
         return self
 
     @property
+    def place(self) -> str:
+        """Where it is, in words: a file or glob, a database and its table, an environment variable."""
+        kind = next(n for n in ("path", "duckdb", "sqlite", "postgres") if getattr(self, n) is not None)
+        where = f"environment variable {self.postgres}" if kind == "postgres" else getattr(self, kind)
+        within = f"table {self.table}" if self.table else "a query" if self.query else ""
+        return f"{where} ({within})" if within else where
+
+    def said_of(self, column: str) -> str:
+        """What a column is read from, in words; one that is not mapped is read from a column called like it."""
+        given = self.columns.get(column, column)
+        if isinstance(given, Constant):
+            return f"constant {given.constant!r}"
+        return "left empty" if given is None else given if isinstance(given, str) else f"SQL {given.sql}"
+
+    @property
     def digest(self) -> str:
         """Hash of all that this mapping says."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
@@ -148,6 +159,8 @@ class _File(_Model):
     @field_validator("extracts")
     @classmethod
     def _required(cls, value: Mapping[str, ExtractSource]) -> Mapping[str, ExtractSource]:
+        from segmentation_assets.extracts.contracts import REQUIRED  # noqa: PLC0415 - see `_own_columns`
+
         missing = [name for name in REQUIRED if name not in value]
         if missing:
             raise ValueError(f"{' and '.join(missing)} must be mapped; all other extracts are optional")
@@ -195,6 +208,19 @@ def read_sources(path: Path) -> Sources:
     raise SourcesError("\n".join(problems))
 
 
+def read_mapping(path: Path) -> Mapping[str, ExtractSource]:
+    """What a `sources.yaml` says of each extract, not held to any contract: to tell people where a field is from.
+
+    Raises SourcesError for a missing file, broken YAML, and what is no mapping of an extract.
+    """
+    value, _ = _read(path)
+    extracts = value.get("extracts")
+    try:
+        return {str(n): ExtractSource.model_validate(m) for n, m in (extracts or {}).items()}
+    except (ValidationError, AttributeError):
+        raise SourcesError(f"{path}: cannot be used; `segmentation check-sources` says why") from None
+
+
 def close_to(name: str, known: Mapping[str, Any] | list[str]) -> str:
     """A hint such as `; did you mean mrr?`, or nothing."""
     lowered = {k.lower(): k for k in known}
@@ -204,7 +230,16 @@ def close_to(name: str, known: Mapping[str, Any] | list[str]) -> str:
 
 def own_columns(extract: str) -> list[str]:
     """The columns that a mapping may fill."""
-    return [c for c in ibis_schema(_BY_NAME[extract].contract) if c not in HISTORY_COLUMNS]
+    return _own_columns()[extract]
+
+
+@cache
+def _own_columns() -> Mapping[str, list[str]]:
+    """By extract. The contracts load here: `read_mapping` does without them, and they take seconds."""
+    from segmentation_assets.extracts.contracts import EXTRACTS, HISTORY_COLUMNS  # noqa: PLC0415
+    from segmentation_assets.warehouse.contracts import ibis_schema  # noqa: PLC0415
+
+    return {spec.name: [c for c in ibis_schema(spec.contract) if c not in HISTORY_COLUMNS] for spec in EXTRACTS}
 
 
 def _unknown(value: Mapping[str, Any], lines: Lines) -> Iterator[str]:
@@ -213,8 +248,8 @@ def _unknown(value: Mapping[str, Any], lines: Lines) -> Iterator[str]:
         yield f"{lines[()]}: expected `version: 1` and a mapping `extracts`"
         return
     for name, mapping in extracts.items():
-        if name not in _BY_NAME:
-            yield f"{lines[('extracts', name)]}: there is no extract {name}{close_to(name, _BY_NAME)}"
+        if name not in _own_columns():
+            yield f"{lines[('extracts', name)]}: there is no extract {name}{close_to(name, _own_columns())}"
         elif isinstance(mapping, dict):
             yield from _unknown_columns(name, mapping, lines)
 

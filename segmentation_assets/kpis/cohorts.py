@@ -13,7 +13,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import BillingSubscriptions, FxRates
-from segmentation_assets.kpis.calendar import values
+from segmentation_assets.kpis.calendar import each
 from segmentation_assets.kpis.identities import agrees, at_most
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.insights import CohortPolicy
@@ -161,13 +161,13 @@ def _priced_at_start(started: ir.Table, accounts: ir.Table, fx_rates: ir.Table, 
     rows = started.filter(started.mrr > 0).join(accounts.select(*_KEY, "signup_end"), _KEY)
     rows = rows.left_join(rates, ["as_of", "signup_end", "currency"])
     amount = rows.mrr * ibis.ifelse(rows.currency == company.reporting_currency, 1.0, rows.rate)
-    return rows.select(*_KEY, "start_date", "ends_on", "mrr", amount=amount, amount_at_rate_12m_ago=amount)
+    return rows.select(*_KEY, "start_date", "ends_on", "mrr", amount=amount, amount_at_rate_then=amount)
 
 
 def _observed(accounts: ir.Table, steps: ir.Table, policy: CohortPolicy) -> ir.Table:
     """Each account of a cohort at each quarter end since: `start` and `end`, its ARR then and there."""
     ages = range(policy.max_age_quarters + 1)
-    points = accounts.cross_join(values("age_quarters", ages, "int64"))
+    points = each(accounts, "age_quarters", ages)
     points = points.filter(points.signup + points.age_quarters <= points.last)
     points = points.mutate(observed_on=_end(points.signup + points.age_quarters))
     held = steps.select("day", "until", "amount", held_of="as_of", held_by="account_id")

@@ -1,10 +1,37 @@
-"""Jobs: named selections of the chain. Not here: when they start."""
+"""Jobs: named selections of the chain. Not here: when they start (`schedules`)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import dagster as dg
 
+from segmentation_assets.warehouse.registry import Registry
+
 FULL_CHAIN = "full_chain"
+LANDING = "landing"
+BILLING_RERUN = "billing_rerun"
+DAILY = "usage_and_health"
+QUARTERLY = "quarterly_review"
+
+DAILY_TABLES = ("behavioral_scores", "health_scores")
+"""What changes with a day's usage and behaviour; with all behind it, this is the daily run."""
+REVIEW_TABLES = ("tier_migration_summary",)
+"""The migration review: of a quarter's last day, when the quarter is over."""
+CUT_TABLES = ("tier_cuts", "value_scores")
+"""Where cut-offs frozen for a quarter are worked out: from the quarter's first day on."""
+
+
+def jobs(registry: Registry) -> list[dg.UnresolvedAssetJobDefinition]:
+    """The whole chain, and the parts of it that run by themselves, as far as `registry` has their tables."""
+    made = [full_chain()]
+    daily = names_behind(registry, DAILY_TABLES)
+    if daily:
+        made.append(_job(DAILY, daily, "Land the extracts, then usage, behaviour and health for the run's days."))
+    quarterly = names_behind(registry, (*REVIEW_TABLES, *CUT_TABLES))
+    if quarterly:
+        made.append(_job(QUARTERLY, quarterly, "The migration review, and the cut-offs frozen for a quarter."))
+    return made
 
 
 def full_chain() -> dg.UnresolvedAssetJobDefinition:
@@ -14,3 +41,34 @@ def full_chain() -> dg.UnresolvedAssetJobDefinition:
         selection=dg.AssetSelection.all(),
         description="Land all extracts and bring every table up to date for the run's days.",
     )
+
+
+def names_behind(registry: Registry, tables: Sequence[str]) -> list[str]:
+    """`tables`, as far as there are such, with all that they are made from, extracts included."""
+    return [spec.name for spec in registry.upstream([name for name in tables if name in registry])]
+
+
+def _job(name: str, tables: Sequence[str], description: str) -> dg.UnresolvedAssetJobDefinition:
+    return dg.define_asset_job(name, selection=dg.AssetSelection.assets(*tables), description=description)
+
+
+def sensor_jobs(registry: Registry) -> list[dg.UnresolvedAssetJobDefinition]:
+    """The jobs that sensors ask for, of the tables there are."""
+    jobs = []
+    if any(spec.is_extract for spec in registry):
+        jobs.append(
+            dg.define_asset_job(
+                LANDING,
+                selection=dg.AssetSelection.groups("extracts"),
+                description="Land extracts, and nothing else; the sensor asks for those that have arrived.",
+            )
+        )
+    if "threshold_ledger" in registry:
+        jobs.append(
+            dg.define_asset_job(
+                BILLING_RERUN,
+                selection=dg.AssetSelection.assets("account_revenue", "arr_steps").downstream(),
+                description="What follows from ARR, for one day. Usage is not touched.",
+            )
+        )
+    return jobs

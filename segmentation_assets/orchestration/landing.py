@@ -17,6 +17,7 @@ from segmentation_assets.extracts.landing import Landed, land
 from segmentation_assets.extracts.sources import SourcesError
 from segmentation_assets.orchestration.descriptions import markdown_table
 from segmentation_assets.orchestration.events import ROW_COUNT
+from segmentation_assets.orchestration.lineage import mapping_metadata
 from segmentation_assets.orchestration.resources import Session
 from segmentation_assets.orchestration.steps import CHECK, preview
 from segmentation_assets.warehouse.registry import TableSpec
@@ -49,12 +50,15 @@ def land_extract(context: dg.AssetExecutionContext, session: Session, spec: Tabl
         raise dg.Failure(landed.reason or f"{spec.name} cannot be landed", allow_retries=False)
     if landed.drops and not landed.read and not spec.partition:
         context.log.warning(f"{spec.name}: there are no rows in its source")
+    for day in landed.ahead:
+        context.log.warning(f"{spec.name}: the drop dated {day} is not read before that day")
     if not landed.drops:
         context.log.info(f"{spec.name} is not mapped: published without rows")
     last = session.builder.store.days(spec.name, spec.partition)[-1:] if spec.partition else []
     yield dg.MaterializeResult(
         asset_key=spec.name,
         metadata=facts
+        | mapping_metadata(spec, session.read_sources().extracts)
         | {
             ROW_COUNT: landed.good,
             "rows": landed.good,
@@ -91,7 +95,7 @@ def _facts(landed: Landed) -> dict[str, Any]:
 def _data_version(session: Session, spec: TableSpec) -> dg.DataVersion:
     """Of all that is published: an extract by day has a fingerprint per day."""
     builder = session.builder
-    days = builder.store.days(spec.name, spec.partition) if spec.partition else [None]
+    days = builder.usage_footers(spec.name) if spec.partition else [None]
     return dg.DataVersion(session.digest([builder.expected(spec, day) for day in days]))
 
 

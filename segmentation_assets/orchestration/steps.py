@@ -23,7 +23,9 @@ from segmentation_assets.extracts.landing import land
 from segmentation_assets.extracts.sources import SourcesError
 from segmentation_assets.orchestration.descriptions import markdown_table
 from segmentation_assets.orchestration.events import ROW_COUNT, record_days
+from segmentation_assets.orchestration.lineage import lineage_metadata
 from segmentation_assets.orchestration.partitions import days_of_run, partitions_of_run
+from segmentation_assets.orchestration.plots import plot_metadata
 from segmentation_assets.orchestration.resources import Session
 from segmentation_assets.warehouse.build import Builder, Built, ContractBroken
 from segmentation_assets.warehouse.engine import quoted
@@ -54,7 +56,12 @@ def bring_up_to_date(context: dg.AssetExecutionContext, session: Session, spec: 
         _record(context, builder, spec, {day: rows for day, rows in built.made.items() if day not in own})
     for day in own if len(own) > 1 else ():
         context.add_asset_metadata({ROW_COUNT: _rows(builder, spec, built, day)}, spec.name, str(day))
-    metadata = _metadata(session, spec, built, own) | {"seconds": round(time.perf_counter() - started, 3)}
+    lineage = lineage_metadata(builder, spec)
+    if len(own) > 1:  # of a range, with its last day alone: it is the same for all of them
+        context.add_asset_metadata(lineage, spec.name, str(own[-1]))
+        lineage = {}
+    facts = _metadata(context, session, spec, built, own)
+    metadata = facts | lineage | {"seconds": round(time.perf_counter() - started, 3)}
     yield dg.MaterializeResult(
         asset_key=spec.name,
         metadata=metadata,
@@ -124,7 +131,7 @@ def _build_with_inputs(context: dg.AssetExecutionContext, session: Session, spec
 
 def _days_needed(context: dg.AssetExecutionContext, session: Session, spec: TableSpec) -> list[date]:
     if spec.partition == "usage_date":  # rolled up once per day, for all days there are
-        return session.builder.store.days("product_usage", "usage_date")
+        return list(session.builder.usage_footers("product_usage"))
     asked = tuple(days_of_run(context.run.tags))
     if spec.partition is None:
         return list(asked)
@@ -154,7 +161,9 @@ def _version(builder: Builder, spec: TableSpec, built: Built, own: Sequence[date
     return Session.digest([builder.expected(spec, day) for day in days])
 
 
-def _metadata(session: Session, spec: TableSpec, built: Built, own: Sequence[date | None]) -> dict[str, Any]:
+def _metadata(
+    context: dg.AssetExecutionContext, session: Session, spec: TableSpec, built: Built, own: Sequence[date | None]
+) -> dict[str, Any]:
     days = own if spec.partition == "as_of" else [*built.made, *built.kept]
     last = max((day for day in days if day is not None), default=None)
     rows = sum(_rows(session.builder, spec, built, day) for day in days)
@@ -164,12 +173,15 @@ def _metadata(session: Session, spec: TableSpec, built: Built, own: Sequence[dat
         "days made": len(built.made),
         "days kept": len(built.kept),
         "preview": dg.MarkdownMetadataValue(preview(session.builder, spec, last)),
+        **plot_metadata(context, session.builder, spec, last),
     }
 
 
 def _rows(builder: Builder, spec: TableSpec, built: Built, day: date | None) -> int:
     if day in built.made:
         return built.made[day]
+    if spec.partition == "usage_date" and day is not None:  # too many to open each
+        return builder.usage_footers(spec.name)[day].rows
     return rows_in([builder.store.file(spec.name, spec.partition, day)])
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import yaml
 from pydantic import ValidationError, model_validator
 
+from segmentation_assets.policy.activation import AlertPolicy
 from segmentation_assets.policy.capacity import (
     AssignmentPolicy,
     CarePolicy,
@@ -92,6 +93,7 @@ class Policy(Section):
     company: CompanyPolicy
     extracts: ExtractsPolicy
     orchestration: OrchestrationPolicy
+    alerts: AlertPolicy
     coverage: CoveragePolicy
     care: CarePolicy
     staffing: StaffingPolicy
@@ -155,6 +157,12 @@ class Policy(Section):
     def hash(self) -> str:
         """Hash of all values."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+
+@cache
+def section_names() -> Mapping[type[Section], str]:
+    """What the policy file calls each section."""
+    return {f.annotation: name for name, f in Policy.model_fields.items() if isinstance(f.annotation, type)}
 
 
 def load_policy(path: Path | None = None) -> Policy:

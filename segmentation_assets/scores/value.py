@@ -13,6 +13,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.policy.value import AddressablePolicy, ValuePolicy, ValueTierPolicy
+from segmentation_assets.profiles.costs import COST_PARTS
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores import parts as score_parts
 from segmentation_assets.scores.expansion import captured_share

@@ -1,4 +1,4 @@
-"""SQL kept for as long as code and policy stay the same: compiling the chain takes longer than running a day of it.
+"""Texts kept for as long as code and policy stay the same: compiling the chain takes longer than running a day of it.
 
 Here: a folder of texts by key. Not here: what the keys are made of (`build`).
 """
@@ -11,10 +11,11 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class CompiledSql:
-    """Texts by name and key in one folder. Losing it costs time, nothing else."""
+class Compiled:
+    """Texts of one kind by name and key in one folder. Losing it costs time, nothing else."""
 
     folder: Path
+    suffix: str = ".sql"
 
     def get(self, name: str, key: str) -> str | None:
         """The text kept under `key`, if any."""
@@ -29,9 +30,9 @@ class CompiledSql:
         self.folder.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_suffix(f".{os.getpid()}")
         unfinished.write_text(text, encoding="utf-8")
-        for old in self.folder.glob(f"{name}-*.sql"):
+        for old in self.folder.glob(f"{name}-*{self.suffix}"):
             old.unlink(missing_ok=True)
         unfinished.replace(target)
 
     def _file(self, name: str, key: str) -> Path:
-        return self.folder / f"{name}-{key}.sql"
+        return self.folder / f"{name}-{key}{self.suffix}"

@@ -33,6 +33,8 @@ else:
     Day = pandas_engine.Date
     Moment = pandas_engine.DateTime
 
+VALIDITY = ("known_from", "known_to")
+"""Columns that say in which days `[known_from, known_to)` a row was known; rows of one natural key never overlap."""
 _STAMP = "policy_hash"
 _IBIS_TYPES: Mapping[str, dt.DataType] = {
     "str": dt.string,
@@ -112,11 +114,11 @@ def key_of(contract: type[Contract]) -> tuple[str, ...]:
 
 
 def column_docs(contract: type[Contract]) -> list[tuple[str, str, str, str]]:
-    """(name, type, unit, description) of every column: dictionary, asset metadata."""
-    types = ibis_schema(contract)
+    """(name, type, unit, description) of every column, in the order they are stored: dictionary, asset metadata."""
+    columns = schema_of(contract).columns
     return [
-        (name, str(types[name]), (col.metadata or {}).get("unit") or "", col.description or "")
-        for name, col in schema_of(contract).columns.items()
+        (name, str(kind), (columns[name].metadata or {}).get("unit") or "", columns[name].description or "")
+        for name, kind in ibis_schema(contract).items()
     ]
 
 

@@ -50,8 +50,12 @@ class Store:
 
     def days(self, table: str, partition: str) -> list[date]:
         """The days published, ascending."""
-        found = (self.published / table).glob(f"{partition}=*/{FILE}")
-        return sorted(date.fromisoformat(path.parent.name.partition("=")[2]) for path in found)
+        folder, prefix = self.published / table, f"{partition}="
+        if not folder.is_dir():
+            return []
+        with os.scandir(folder) as entries:  # a table may have thousands of days: no Path per day
+            found = [e.name for e in entries if e.name.startswith(prefix) and os.path.exists(f"{e.path}/{FILE}")]  # noqa: PTH110
+        return sorted(date.fromisoformat(name.removeprefix(prefix)) for name in found)
 
     def tables(self) -> list[str]:
         """Names of all published tables."""
@@ -94,6 +98,32 @@ class Store:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
+    @contextmanager
+    def running(self, run_id: str) -> Iterator[None]:
+        """Say that this process works on a run, until it ends, however it ends; for `is_running`."""
+        path = self._running_file(run_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+
+    def is_running(self, run_id: str) -> bool:
+        """Whether some process on this machine works on a run."""
+        try:
+            with self._running_file(run_id).open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    def _running_file(self, run_id: str) -> Path:
+        return self.home / "running" / run_id
+
     def sweep(self) -> int:
         """Remove what dead processes left in staging; returns how many folders."""
         left = [p for p in self.staging.glob("*-*") if not _is_alive(p.name.partition("-")[0])]
@@ -125,8 +155,29 @@ def footer(path: Path) -> Mapping[str, Any]:
 
 def footer_sql(facts: Mapping[str, Any]) -> str:
     """DuckDB's COPY option that writes `facts` into the footer."""
-    text = json.dumps(facts, sort_keys=True, default=str).replace("'", "''")
+    text = _as_text(facts).replace("'", "''")
     return f"KV_METADATA {{{_FOOTER.decode()}: '{text}'}}"
+
+
+def stamp(path: Path, stand_in: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    """Put a file's own facts in place of the stand-in, as long, that one COPY wrote into the footers of all days.
+
+    Raises OSError where the footer is not as written.
+    """
+    old, new = (_as_text(each).encode() for each in (stand_in, facts))
+    with path.open("r+b") as opened:
+        opened.seek(-8, os.SEEK_END)
+        length = int.from_bytes(opened.read(4), "little")
+        opened.seek(-8 - length, os.SEEK_END)
+        tail = opened.read(length)
+        if tail.count(old) != 1 or len(old) != len(new):
+            raise OSError(f"{path.name}: the footer is not as written")
+        opened.seek(-8 - length, os.SEEK_END)
+        opened.write(tail.replace(old, new))
+
+
+def _as_text(facts: Mapping[str, Any]) -> str:
+    return json.dumps(facts, sort_keys=True, default=str)
 
 
 def rows_in(paths: Iterable[Path]) -> int:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-import ibis
 import pytest
 
 from segmentation_assets.kpis.calendar import months_before, windows

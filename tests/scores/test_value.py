@@ -28,6 +28,7 @@ from tests.frames import given, spine
 POLICY = load_policy()
 AS_OF = date(2026, 3, 31)
 FREEZE_DAY = date(2025, 12, 31)
+KNOWN_COSTS = {"support_cost_12m": 5_000.0, "csm_cost_12m": 10_000.0, "custom_development_cost_12m": 0.0}
 UNFROZEN = POLICY.value_tier.model_copy(update={"freeze_per_quarter": False})
 
 
