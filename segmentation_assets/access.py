@@ -33,6 +33,10 @@ class NotPublished(LookupError):
     """There is no such table, or it has not been made for that day. The message says what there is."""
 
 
+class WrongDay(NotPublished):
+    """What was given for a day is none."""
+
+
 class WrongFilter(ValueError):
     """A filter that is no SQL predicate over the table's columns."""
 
@@ -63,7 +67,7 @@ class Published:
         return self.files[self.day_of(as_of)]
 
     def day_of(self, as_of: date | str | None) -> date:
-        """The day meant: the latest for None. Raises NotPublished for a day that has not been made."""
+        """The day meant: the latest for None. Raises NotPublished for a day that has not been made, or is none."""
         if self.partition is None:
             raise NotPublished(f"{self.table} has no days")
         day = self.days[-1] if as_of is None else as_of if isinstance(as_of, date) else _day(str(as_of))
@@ -79,7 +83,7 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise NotPublished(f"{text!r} is no date like 2026-03-31") from None
+        raise WrongDay(f"{text!r} is no date like 2026-03-31") from None
 
 
 def find_table(table: str, home: Path | str | None = None) -> Published:

@@ -138,16 +138,16 @@ def _reasons() -> Iterator[None]:
     """Turn what the rooms raise about data and files into a reason and an exit code, without a traceback."""
     import duckdb
 
-    from segmentation_assets.access import NotPublished, WrongFilter
+    from segmentation_assets.access import NotPublished, WrongDay, WrongFilter
 
     try:
         yield
     except duckdb.Error as error:  # a published file that is broken; what people type raises WrongFilter
         raise Failed(str(error).partition("\n")[0]) from None
+    except (WrongDay, WrongFilter) as error:
+        raise click.UsageError(str(error)) from None
     except NotPublished as error:
         raise Failed(str(error)) from None
-    except WrongFilter as error:
-        raise click.UsageError(str(error)) from None
     except ValueError as error:
         # Raised by rooms that may not have been loaded: named, not imported.
         if type(error).__name__ == "PolicyError":
@@ -255,7 +255,10 @@ def _check(settings: Settings) -> None:
     from segmentation_assets.policy.model import load_policy
 
     mapping = read_sources(_with_sources(settings).sources or Path())
-    problems = check(mapping, load_policy(settings.policy).sections)
+    found = check(mapping, load_policy(settings.policy).sections)
+    problems = [problem for problem in found if not problem.is_warning]
+    for warning in (problem for problem in found if problem.is_warning):
+        _err().print(f"[yellow]warning:[/] {escape(str(warning))}")
     if problems:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise Failed("\n".join([f"{count} with {mapping.file}", *map(str, problems)]))

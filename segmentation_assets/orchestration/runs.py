@@ -27,6 +27,7 @@ from segmentation_assets.orchestration.jobs import FULL_CHAIN
 from segmentation_assets.orchestration.partitions import tags_of_run
 from segmentation_assets.orchestration.resources import WarehouseResource
 from segmentation_assets.settings import Settings
+from segmentation_assets.warehouse.store import Store
 
 EXTRACTS_GROUP = "extracts"
 _BARE_NAME = re.compile(r"(?<![\w:\"*?])[a-z]\w*(?![\w:\"*?])")
@@ -106,12 +107,13 @@ class Runner:
     def with_unlanded(self, names: Sequence[str]) -> list[str]:
         """The tables, and the extracts behind them of which nothing has landed in this home yet, upstream first.
 
-        Without these a table would be made of nothing, and rows that refer to an extract would all be refused.
+        A step lands what it lacks by itself (as for runs that the UI starts); selected here, each is a step of its
+        own, with its progress and its check.
         """
         selection = dg.AssetSelection.assets(*names)
         behind = {key.path[-1] for key in selection.upstream().resolve(self.graph)}
-        published = self.settings.home / "published"
-        lacking = {name for name in self.extracts_of(behind) if not any((published / name).rglob("*.parquet"))}
+        store = Store(self.settings.home)
+        lacking = {name for name in self.extracts_of(behind) if not store.has(name)}
         wanted = lacking.union(names)
         return [key.path[-1] for key in self.graph.toposorted_asset_keys if key.path[-1] in wanted]
 

@@ -97,7 +97,11 @@ class Store:
         """Names of all published tables."""
         if not self.published.is_dir():
             return []
-        return sorted(p.name for p in self.published.iterdir() if p.is_dir() and any(p.rglob("*.parquet")))
+        return sorted(p.name for p in self.published.iterdir() if p.is_dir() and self.has(p.name))
+
+    def has(self, table: str) -> bool:
+        """Whether anything of a table is published, be it without rows."""
+        return any((self.published / table).rglob("*.parquet"))
 
     def publish(self, staged: Path, target: Path) -> None:
         """Move one finished file into place, atomically."""

@@ -184,15 +184,18 @@ def test_batches_of_days_make_what_one_batch_makes(home, monkeypatch):
             )
     given = dict(product_usage={"path": "usage/*.parquet"}, product_users=USERS)
     whole = home.land(**given)["product_usage"]
-    one = home.rows("product_usage", *COLUMNS), home.rows("quarantine", "key", "source", "rule", "value")
+    one = home.rows("product_usage", *COLUMNS), home.rows("quarantine", "key", "source", "source_row", "rule")
     prints = [home.fingerprint("product_usage", date(2025, 1, d)) for d in range(1, 7)]
     monkeypatch.setattr(usage_days, "BATCH_ROWS", 8)
     (home.folder / "home/landing/product_usage.json").unlink()
     batched = home.land(**given)["product_usage"]
     assert (whole.read, whole.quarantined) == (batched.read, batched.quarantined) == (24, 12)
-    assert (home.rows("product_usage", *COLUMNS), home.rows("quarantine", "key", "source", "rule", "value")) == one
+    assert (
+        home.rows("product_usage", *COLUMNS),
+        home.rows("quarantine", "key", "source", "source_row", "rule"),
+    ) == one
     assert [home.fingerprint("product_usage", date(2025, 1, d)) for d in range(1, 7)] == prints
-    assert one[1][0][1] == "usage/2025-01-01.parquet:2"  # the row's number in its file
+    assert one[1][0][1:3] == ("usage/2025-01-01.parquet", "2")  # the row's number in its file
 
 
 def changed_days(home: Home, before: dict[str, tuple[int, int]]) -> set[str]:

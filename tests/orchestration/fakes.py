@@ -90,6 +90,11 @@ def totals(spine: Table[Spine], seasons: Table[Seasons], ranks: Table[Ranks]) ->
     return joined.group_by("as_of").aggregate(seats=joined.seats.sum())
 
 
+def grid_and_day(day: date) -> list[date]:
+    """The Mondays from the anchor on, and the day itself."""
+    return sorted({*weeks(anchor(day), day), day})
+
+
 def registry(**replaced: Callable[..., Any]) -> Registry:
     """The four tables; `replaced` puts another function under a table's name."""
     made = Registry()
