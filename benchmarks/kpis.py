@@ -143,6 +143,6 @@ def _details(
         yield f"{each.table:<24}" + "".join(f"{seconds:>7.2f} s" for seconds in took) + f"  {equal}"
     yield from (str(each) for each in comparisons if not each.is_equal)
     yield (
-        f"not written by hand, on neither clock: {', '.join(left_out())} (nothing but counts of nulls, ages and texts "
+        f"not written by hand, on neither clock: {', '.join(left_out())} (counts of nulls, ages and texts "
         "of 21 extracts, one trait at a time, sentences, and lists of reasons)"
     )

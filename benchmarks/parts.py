@@ -23,6 +23,7 @@ PARTS: Mapping[str, str] = {
     "dagster": "benchmarks.dagster_cost",
     "demo": "benchmarks.demo",
     "assignments": "benchmarks.assignments",
+    "usage_days": "benchmarks.usage_days",
     "chain": "benchmarks.against_sql",
     "kpis": "benchmarks.kpis",
 }

@@ -199,14 +199,19 @@ def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         raise WrongFilter(f"not a condition over the table's columns: {error}") from None
 
 
-def last_day_covered(home: Path | str | None = None) -> date | None:
-    """The last day that the landed extracts cover: of product usage, else of the newest dated drop, else unknown."""
+def last_day_covered(home: Path | str | None = None, today: date | None = None) -> date | None:
+    """The last day that the landed extracts cover: of product usage, else of the newest dated drop, else unknown.
+
+    Never after `today`: usage that a clock gone wrong dates later covers nothing.
+    """
     store = Store(find_home(home))
-    usage = store.days("product_usage", "usage_date")
+    until = today or date.max
+    usage = [day for day in store.days("product_usage", "usage_date") if day <= until]
     if usage:
         return usage[-1]
     drops = [drop for table in store.tables() for drop in footer(store.file(table)).get("drops", ()) if drop]
-    return date.fromisoformat(max(drops)) if drops else None
+    days = [day for day in map(date.fromisoformat, drops) if day <= until]
+    return max(days) if days else None
 
 
 def load(table: str, as_of: date | str | None = None, home: Path | str | None = None) -> pd.DataFrame:

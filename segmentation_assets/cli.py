@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -37,12 +37,12 @@ class _Day(click.ParamType):
     name = "DAY"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """A date such as 2026-03-31, `today` or `yesterday`."""
+        """A date such as 2026-03-31; `today` or `yesterday` in the company's timezone."""
         if isinstance(value, date):
             return value
         words = {"today": 0, "yesterday": 1}
         if value in words:
-            return _today() - timedelta(days=words[value])
+            return _today_under(ctx) - timedelta(days=words[value])
         try:
             return date.fromisoformat(value)
         except ValueError:
@@ -64,8 +64,17 @@ class Failed(click.ClickException):
         )
 
 
-def _today() -> date:
-    return datetime.now().astimezone().date()
+def _today_under(context: click.Context | None) -> date:
+    """Today under the policy that a command is given, or that its home remembers; that option is read first."""
+    home, policy = (context.obj, context.params.get("policy")) if context else (None, None)
+    with _reasons():
+        return _today(_settings(home or find_home(), policy=policy if isinstance(policy, Path) else None))
+
+
+def _today(settings: Settings) -> date:
+    from segmentation_assets.policy.model import load_policy
+
+    return load_policy(settings.policy).company.today()
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -92,6 +101,7 @@ def _policy_option(function: F) -> F:
         "--policy",
         type=_FILE,
         metavar="FILE",
+        is_eager=True,  # before days: what is today depends on the company's timezone
         help=f"Your policy, laid over the shipped one (`{DEFAULT}`). [default: as last time]",
     )(function)
 
@@ -323,8 +333,9 @@ def _execute(runner: Runner, names: list[str], days: list[date]) -> Outcome:
 def _last_day_covered(settings: Settings) -> date:
     from segmentation_assets.access import last_day_covered
 
-    covered = last_day_covered(settings.home)
-    day = covered or _today() - timedelta(days=1)
+    today = _today(settings)
+    covered = last_day_covered(settings.home, today)
+    day = covered or today - timedelta(days=1)
     why = "the last day that the extracts cover" if covered else "yesterday: no extract says which day it is of"
     _err().print(f"as_of {day}: {why}")
     return day
@@ -546,7 +557,7 @@ def scenario(home: Path, file: Path, policy: Path | None, form: str) -> None:
         print_audit(Console(), case)
 
 
-# -- Dagster's own screens
+# -- screens in a browser
 
 
 @main.command()
@@ -557,7 +568,8 @@ def scenario(home: Path, file: Path, policy: Path | None, form: str) -> None:
 def ui(home: Path, port: int, sources: Path | None, policy: Path | None) -> None:
     """Open Dagster's UI on 127.0.0.1, with its daemon, until Ctrl-C."""
     settings = _settings(home, sources, policy)
-    from segmentation_assets.orchestration.screens import PortTaken, serve
+    from segmentation_assets.children import PortTaken
+    from segmentation_assets.orchestration.screens import serve
 
     console = _err()
     console.print("starting Dagster")
@@ -567,6 +579,31 @@ def ui(home: Path, port: int, sources: Path | None, policy: Path | None) -> None
         raise Failed(str(error)) from None
     if code:
         raise Failed("Dagster ended by itself; its own words are above")
+
+
+@main.command("app")
+@click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
+@_policy_option
+@click.pass_obj
+def app_(home: Path, port: int, policy: Path | None) -> None:
+    """Explore the published accounts on 127.0.0.1, until Ctrl-C: filter, open one, compare two days."""
+    settings = _settings(home, policy=policy)
+    from segmentation_assets.access import find_table
+    from segmentation_assets.app.serving import NotInstalled, serve
+    from segmentation_assets.children import PortTaken
+
+    console = _err()
+    with _reasons():
+        find_table("segments", home)
+    console.print("starting the explorer")
+    try:
+        code = serve(settings, port, lambda: console.print(f"http://127.0.0.1:{port}  (Ctrl-C ends it)"))
+    except NotInstalled as error:
+        raise click.UsageError(str(error)) from None
+    except PortTaken as error:
+        raise Failed(str(error)) from None
+    if code:
+        raise Failed("the explorer ended by itself; its own words are above")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from segmentation_assets.extracts.judging import (
     refused_sql,
     rejected_sql,
 )
-from segmentation_assets.extracts.reading import FILE, REJECTS, ROW, Drop, drops_of, identifier, literal
+from segmentation_assets.extracts.reading import FILE, REJECTS, ROW, Drop, identifier, literal
 from segmentation_assets.extracts.sources import own_columns
 from segmentation_assets.warehouse.contracts import ibis_schema
 from segmentation_assets.warehouse.registry import TableSpec
@@ -49,7 +49,7 @@ def land_history(landing: Landing, spec: TableSpec) -> Landed:
 
     Raises SourceError where its source cannot be read, Refused where too many rows are bad: nothing is published.
     """
-    drops = drops_of(landing.sources, spec.name)
+    drops = landing.drops(spec.name)
     inputs = _inputs(landing, spec, drops)
     before = landing.facts(spec.name)
     if inputs is not None and before.get("inputs") == inputs:

@@ -9,6 +9,8 @@ import dagster as dg
 from segmentation_assets.warehouse.registry import Registry
 
 FULL_CHAIN = "full_chain"
+LANDING = "landing"
+BILLING_RERUN = "billing_rerun"
 DAILY = "usage_and_health"
 QUARTERLY = "quarterly_review"
 
@@ -29,6 +31,12 @@ def jobs(registry: Registry) -> list[dg.UnresolvedAssetJobDefinition]:
     quarterly = names_behind(registry, (*REVIEW_TABLES, *CUT_TABLES))
     if quarterly:
         made.append(_job(QUARTERLY, quarterly, "The migration review, and the cut-offs frozen for a quarter."))
+    if any(spec.is_extract for spec in registry):
+        extracts = [spec.name for spec in registry if spec.is_extract]
+        made.append(_job(LANDING, extracts, "Land extracts; the sensor asks for those that have arrived."))
+    if "threshold_ledger" in registry:
+        behind_arr = [spec.name for spec in registry.downstream(["account_revenue", "arr_steps"])]
+        made.append(_job(BILLING_RERUN, behind_arr, "What follows from ARR, for one day. Usage is not touched."))
     return made
 
 

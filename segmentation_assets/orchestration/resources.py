@@ -88,6 +88,7 @@ class WarehouseResource(DuckDBResource):
 
     _session: Session | None = PrivateAttr(default=None)
     _engine: Engine | None = PrivateAttr(default=None)
+    _run_id: str = PrivateAttr(default="")
 
     @classmethod
     def of(cls, settings: Settings) -> WarehouseResource:
@@ -114,7 +115,9 @@ class WarehouseResource(DuckDBResource):
         """
         store = Store(Path(self.home))
         waits = partial(_warn, context, "waiting: another run works in this home")
-        with store.alone(waits), self.get_connection() as connection, _seldom_collecting():
+        self._run_id = context.run.run_id if context.run else ""
+        running = store.running(self._run_id or "none")
+        with running, store.alone(waits), self.get_connection() as connection, _seldom_collecting():
             store.sweep()
             self._engine = Engine(connection, store)
             yield self
@@ -125,7 +128,7 @@ class WarehouseResource(DuckDBResource):
             raise RuntimeError("the warehouse is open only while a run executes")
         if self._session is None:
             policy = load_policy(Path(self.policy) if self.policy else None)
-            builder = Builder(self._engine, registry, policy)
+            builder = Builder(self._engine, registry, policy, self._run_id)
             self._session = Session(builder, Path(self.sources) if self.sources else None)
         return self._session
 

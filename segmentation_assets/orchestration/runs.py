@@ -21,6 +21,7 @@ from dagster._core.events.log import EventLogEntry
 from dagster._core.utils import make_new_run_id
 
 from segmentation_assets.definitions import build_defs
+from segmentation_assets.orchestration.events import reason_of
 from segmentation_assets.orchestration.instance import open_instance
 from segmentation_assets.orchestration.jobs import FULL_CHAIN
 from segmentation_assets.orchestration.partitions import tags_of_run
@@ -182,7 +183,7 @@ def _step_of(event: DagsterEvent) -> Step | None:
     if event.event_type == DagsterEventType.STEP_SKIPPED:
         return Step(table, "skipped")
     if event.event_type == DagsterEventType.STEP_FAILURE:
-        return Step(table, "failed", reason=_reason(event))
+        return Step(table, "failed", reason=reason_of(event))
     key = event.asset_key
     if event.event_type == DagsterEventType.ASSET_MATERIALIZATION and key and key.path[-1] == table:
         return _done(table, event)
@@ -194,15 +195,3 @@ def _done(table: str, event: DagsterEvent) -> Step | None:
     if "seconds" not in facts:  # a look-back day, not the step's own result
         return None
     return Step(table, "done", facts.get("rows"), facts.get("days made"), facts.get("days kept"), facts["seconds"])
-
-
-def _reason(event: DagsterEvent) -> str:
-    data: Any = event.step_failure_data
-    if data.user_failure_data and data.user_failure_data.description:
-        return data.user_failure_data.description
-    error = data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    if error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
-        return "interrupted; what was published before is kept, and the same command goes on from there"
-    return error.message.strip() if error is not None else "failed"

@@ -94,6 +94,32 @@ class Store:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
+    @contextmanager
+    def running(self, run_id: str) -> Iterator[None]:
+        """Say that this process works on a run, until it ends, however it ends; for `is_running`."""
+        path = self._running_file(run_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+
+    def is_running(self, run_id: str) -> bool:
+        """Whether some process on this machine works on a run."""
+        try:
+            with self._running_file(run_id).open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    def _running_file(self, run_id: str) -> Path:
+        return self.home / "running" / run_id
+
     def sweep(self) -> int:
         """Remove what dead processes left in staging; returns how many folders."""
         left = [p for p in self.staging.glob("*-*") if not _is_alive(p.name.partition("-")[0])]
