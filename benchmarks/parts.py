@@ -24,6 +24,7 @@ PARTS: Mapping[str, str] = {
     "demo": "benchmarks.demo",
     "assignments": "benchmarks.assignments",
     "report": "benchmarks.report",
+    "usage_days": "benchmarks.usage_days",
     "chain": "benchmarks.against_sql",
     "kpis": "benchmarks.kpis",
 }

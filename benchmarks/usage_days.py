@@ -1,23 +1,21 @@
 """What one more day of product usage costs after a month of history and after two years: landed and rolled up.
 
-Here: both homes, and the CPU seconds of one day more in each, alternately, in one process. Prints a JSON. Not here: the
-rest of the chain.
+Here: both homes, and the CPU seconds of one day more in each, alternately, in one process. Not here: the rest of the
+chain.
 """
 
 from __future__ import annotations
 
-import json
-import sys
-import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import duckdb
 
+from benchmarks.figures import Figure, Findings, Scale
 from segmentation_assets.definitions import build_defs
 from segmentation_assets.orchestration.runs import Runner
 from segmentation_assets.settings import Settings
@@ -71,27 +69,29 @@ class Company:
             )
 
 
-def measure_usage_days(days: tuple[int, ...] = (SHORT, LONG), times: int = _TIMES) -> dict[str, Any]:
+def measure(scale: Scale, folder: Path, tell: Callable[[str], None]) -> Findings:
     """CPU seconds of one more day at each length of history (medians), beyond start-up, and their ratio."""
-    seconds: dict[int, list[float]] = {length: [] for length in days}
-    with tempfile.TemporaryDirectory() as folder:
-        companies = {length: Company(Path(folder, str(length))) for length in days}
-        runners = {length: company.prepare() for length, company in companies.items()}
+    seconds: dict[int, list[float]] = {length: [] for length in (SHORT, LONG)}
+    companies = {length: Company(folder / str(length)) for length in seconds}
+    runners = {length: company.prepare() for length, company in companies.items()}
+    for length, company in companies.items():
+        tell(f"{length} days of usage, {_USERS * _FEATURES:,} rows each")
+        for _ in range(length):
+            company.add_day()
+        _run(runners[length])
+    tell("one day more of each")
+    for _ in range(1 if scale.quick else _TIMES):
         for length, company in companies.items():
-            for _ in range(length):
-                company.add_day()
-            _run(runners[length])
-        for _ in range(times):
-            for length, company in companies.items():
-                company.add_day()
-                seconds[length].append(_run(runners[length], made=1))
-    middle = {length: median(found) for length, found in seconds.items()}
-    first, last = days[0], days[-1]
-    return {
-        "rows_per_day": _USERS * _FEATURES,
-        "seconds": {str(length): value for length, value in middle.items()},
-        "ratio": middle[last] / middle[first],
-    }
+            company.add_day()
+            seconds[length].append(_run(runners[length], made=1))
+    short, long = (median(seconds[length]) for length in (SHORT, LONG))
+    return Findings(
+        [
+            Figure(f"day {SHORT + 1}, CPU", short, "s"),
+            Figure(f"day {LONG + 1}, CPU", long, "s"),
+            Figure("ratio", long / short, at_most=scale.at_full(TARGET_RATIO)),
+        ]
+    )
 
 
 def _run(runner: Runner, made: int | None = None) -> float:
@@ -102,7 +102,3 @@ def _run(runner: Runner, made: int | None = None) -> float:
     if not outcome.succeeded or made not in (None, steps["usage_days"].days_made):
         raise RuntimeError(str(outcome))
     return seconds
-
-
-if __name__ == "__main__":
-    json.dump(measure_usage_days(), sys.stdout)
