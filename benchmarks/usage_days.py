@@ -1,7 +1,7 @@
 """What one more day of product usage costs after a month of history and after two years: landed and rolled up.
 
-Here: both homes, and the CPU seconds of one day more in each, alternately, in one process. Prints a JSON. Not here: the
-rest of the chain.
+Here: both homes, and the CPU seconds of one day more in each, alternately, in one process. Prints a JSON. Not here:
+the rest of the chain.
 """
 
 from __future__ import annotations
@@ -62,8 +62,7 @@ class Company:
         of_user = f"'U' || u AS user_id, 'A' || (u % {_ACCOUNTS}) AS account_id"
         with duckdb.connect() as connection:
             connection.execute(
-                f"COPY (SELECT {of_user} FROM range({users}) r(u)) "
-                f"TO '{self.folder}/users.parquet' (FORMAT parquet)"
+                f"COPY (SELECT {of_user} FROM range({users}) r(u)) TO '{self.folder}/users.parquet' (FORMAT parquet)"
             )
             connection.execute(
                 f"COPY (SELECT {of_user}, DATE '{day}' AS usage_date, 'F' || f AS feature, "

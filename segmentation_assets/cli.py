@@ -595,7 +595,7 @@ def status(home: Path, sources: Path | None, policy: Path | None, shows_all: boo
         sys.exit(1)
 
 
-# -- Dagster's own screens
+# -- screens in a browser
 
 
 @main.command()
@@ -631,14 +631,17 @@ def watch(home: Path, sources: Path | None, policy: Path | None) -> None:
 
     def ready(_: Holder | None) -> None:
         for each in found:
-            console.print(f"  {each.name:<32} {each.kind:<9} {'on ' if each.is_on else 'off'}  {each.acts}", markup=False)
+            console.print(
+                f"  {each.name:<32} {each.kind:<9} {'on ' if each.is_on else 'off'}  {each.acts}", markup=False
+            )
         console.print(f"watching {settings.home}  (Ctrl-C ends it)", markup=False)
 
     _serve(settings, None, ready)
 
 
 def _serve(settings: Settings, port: int | None, ready: Callable[[Holder | None], None]) -> None:
-    from segmentation_assets.orchestration.screens import AlreadyKept, PortTaken, serve
+    from segmentation_assets.children import PortTaken
+    from segmentation_assets.orchestration.screens import AlreadyKept, serve
 
     _err().print("starting Dagster")
     try:
@@ -647,6 +650,31 @@ def _serve(settings: Settings, port: int | None, ready: Callable[[Holder | None]
         raise Failed(str(error)) from None
     if code:
         raise Failed("Dagster ended by itself; its own words are above")
+
+
+@main.command("app")
+@click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
+@_policy_option
+@click.pass_obj
+def app_(home: Path, port: int, policy: Path | None) -> None:
+    """Explore the published accounts on 127.0.0.1, until Ctrl-C: filter, open one, compare two days."""
+    settings = _settings(home, policy=policy)
+    from segmentation_assets.access import find_table
+    from segmentation_assets.app.serving import NotInstalled, serve
+    from segmentation_assets.children import PortTaken
+
+    console = _err()
+    with _reasons():
+        find_table("segments", home)
+    console.print("starting the explorer")
+    try:
+        code = serve(settings, port, lambda: console.print(f"http://127.0.0.1:{port}  (Ctrl-C ends it)"))
+    except NotInstalled as error:
+        raise click.UsageError(str(error)) from None
+    except PortTaken as error:
+        raise Failed(str(error)) from None
+    if code:
+        raise Failed("the explorer ended by itself; its own words are above")
 
 
 if __name__ == "__main__":

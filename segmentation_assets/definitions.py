@@ -1,4 +1,4 @@
-"""What Dagster loads. Not here: any asset, job or resource itself (`orchestration`)."""
+"""What Dagster loads. Not here: any asset, job, sensor or resource itself (`orchestration`)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 import dagster as dg
 
 from segmentation_assets.orchestration.assets import Catalogue
-from segmentation_assets.orchestration.jobs import jobs
+from segmentation_assets.orchestration.jobs import jobs, sensor_jobs
 from segmentation_assets.orchestration.partitions import as_of_partitions
 from segmentation_assets.orchestration.resources import WarehouseResource
 from segmentation_assets.orchestration.schedules import schedules, with_freshness
+from segmentation_assets.orchestration.sensors import sensors
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.settings import Settings, find_settings
 from segmentation_assets.warehouse.registry import Registry
@@ -30,8 +31,9 @@ def build_defs(
     catalogue = Catalogue(tables, policy, days)
     arguments: dict[str, Any] = {
         "assets": with_freshness(catalogue.assets(), policy),
-        "jobs": jobs(tables),
+        "jobs": [*jobs(tables), *sensor_jobs(tables)],
         "schedules": schedules(tables, policy),
+        "sensors": sensors(found, policy, tables),
         "executor": dg.in_process_executor,
         **overrides,
         "resources": {"warehouse": WarehouseResource.of(found), **overrides.get("resources", {})},

@@ -1,8 +1,8 @@
 """What Dagster's own files of a home say of its runs, read without importing Dagster: that alone takes two seconds.
 
 Here: runs, what failed in them and why, when tables were last made, what is switched on. Not here: what it means
-(`status`), or anything that writes. The files are those of dagster 1.13; `tests/orchestration/test_run_records.py` holds what is
-read here against what Dagster itself says.
+(`status`), or anything that writes. The files are those of dagster 1.13; `tests/orchestration/test_run_records.py`
+holds what is read here against what Dagster itself says.
 """
 
 from __future__ import annotations
@@ -95,7 +95,9 @@ class RunRecords:
             "WHERE dagster_event_type IN ('STEP_FAILURE', 'PIPELINE_FAILURE') ORDER BY id",
         )
         at = run.ended_at or run.created_at
-        steps = [Failure(step, at, run.run_id, _reason(event)) for kind, step, event in rows if kind == "STEP_FAILURE"]
+        steps = [
+            Failure(step, at, run.run_id, _reason(event)) for kind, step, event in rows if kind == "STEP_FAILURE"
+        ]
         whole = [Failure(None, at, run.run_id, _reason(event)) for kind, _, event in rows if kind != "STEP_FAILURE"]
         return steps or whole or [Failure(None, at, run.run_id, "failed")]
 

@@ -10,6 +10,8 @@ from segmentation_assets.cadence import CUT_TABLES, DAILY_TABLES, REVIEW_TABLES
 from segmentation_assets.warehouse.registry import Registry
 
 FULL_CHAIN = "full_chain"
+LANDING = "landing"
+BILLING_RERUN = "billing_rerun"
 DAILY = "usage_and_health"
 QUARTERLY = "quarterly_review"
 
@@ -42,3 +44,25 @@ def names_behind(registry: Registry, tables: Sequence[str]) -> list[str]:
 
 def _job(name: str, tables: Sequence[str], description: str) -> dg.UnresolvedAssetJobDefinition:
     return dg.define_asset_job(name, selection=dg.AssetSelection.assets(*tables), description=description)
+
+
+def sensor_jobs(registry: Registry) -> list[dg.UnresolvedAssetJobDefinition]:
+    """The jobs that sensors ask for, of the tables there are."""
+    jobs = []
+    if any(spec.is_extract for spec in registry):
+        jobs.append(
+            dg.define_asset_job(
+                LANDING,
+                selection=dg.AssetSelection.groups("extracts"),
+                description="Land extracts, and nothing else; the sensor asks for those that have arrived.",
+            )
+        )
+    if "threshold_ledger" in registry:
+        jobs.append(
+            dg.define_asset_job(
+                BILLING_RERUN,
+                selection=dg.AssetSelection.assets("account_revenue", "arr_steps").downstream(),
+                description="What follows from ARR, for one day. Usage is not touched.",
+            )
+        )
+    return jobs

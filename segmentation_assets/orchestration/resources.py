@@ -87,6 +87,7 @@ class WarehouseResource(DuckDBResource):
 
     _session: Session | None = PrivateAttr(default=None)
     _engine: Engine | None = PrivateAttr(default=None)
+    _run_id: str = PrivateAttr(default="")
 
     @classmethod
     def of(cls, settings: Settings, wait_seconds: float | None = None) -> WarehouseResource:
@@ -110,14 +111,22 @@ class WarehouseResource(DuckDBResource):
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[WarehouseResource, Any, None]:
         """One connection for the whole run (or for one step, where steps are processes), and no other run beside it.
 
-        Dagster's pool keeps apart the runs that it queues itself; those of a terminal know no queue. Raises dg.Failure
-        where the home is not free in time.
+        Dagster's pool keeps apart the runs that it queues itself; those of a terminal know no queue. Raises
+        dg.Failure where the home is not free in time.
         """
         store = Store(Path(self.home))
+        self._run_id = context.run.run_id if context.run else ""
         with ExitStack() as stack:
+            stack.enter_context(store.running(self._run_id or "none"))
             try:
-                with raise_interrupts_as(dg.DagsterExecutionInterruptedError):  # else Ctrl-C would have to wait as well
-                    stack.enter_context(store.alone(_holder(context), self._patience(), partial(_warn_waiting, context)))
+                with raise_interrupts_as(
+                    dg.DagsterExecutionInterruptedError
+                ):  # else Ctrl-C would have to wait as well
+                    stack.enter_context(
+                        store.alone(
+                            Holder.of_this_process(self._run_id), self._patience(), partial(_warn_waiting, context)
+                        )
+                    )
             except Busy as busy:
                 raise dg.Failure(str(busy), allow_retries=False) from None
             connection = stack.enter_context(self.get_connection())
@@ -136,13 +145,9 @@ class WarehouseResource(DuckDBResource):
             raise RuntimeError("the warehouse is open only while a run executes")
         if self._session is None:
             policy = load_policy(Path(self.policy) if self.policy else None)
-            builder = Builder(self._engine, registry, policy)
+            builder = Builder(self._engine, registry, policy, self._run_id)
             self._session = Session(builder, Path(self.sources) if self.sources else None)
         return self._session
-
-
-def _holder(context: dg.InitResourceContext) -> Holder:
-    return Holder.of_this_process(context.run.run_id if context.run else "")
 
 
 def _warn_waiting(context: dg.InitResourceContext, holder: Holder | None) -> None:

@@ -19,9 +19,9 @@ from dagster import DagsterEventType
 from dagster._core.events import DagsterEvent
 from dagster._core.events.log import EventLogEntry
 from dagster._core.utils import make_new_run_id
-from dagster._utils.error import SerializableErrorInfo
 
 from segmentation_assets.definitions import build_defs
+from segmentation_assets.orchestration.events import reason_of, told
 from segmentation_assets.orchestration.instance import open_instance
 from segmentation_assets.orchestration.jobs import FULL_CHAIN
 from segmentation_assets.orchestration.partitions import tags_of_run
@@ -31,8 +31,6 @@ from segmentation_assets.settings import Settings
 EXTRACTS_GROUP = "extracts"
 _BARE_NAME = re.compile(r"(?<![\w:\"*?])[a-z]\w*(?![\w:\"*?])")
 """A word that is no part of `key:name`; with a `*` it is in Dagster's former syntax, where that means every layer."""
-_CLASS_NAME = re.compile(r"^(dagster|segmentation_assets)[\w.]*: ")
-"""What Python puts before a message; that of other libraries stays, as it may say what was wrong."""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -174,7 +172,7 @@ class _Follower:
         if event is None and self._note and int(entry.level) >= logging.WARNING:
             self._note(entry.user_message)
         if event and event.event_type == DagsterEventType.RUN_FAILURE:
-            self.reason = _told(event.job_failure_data.error)
+            self.reason = told(event.job_failure_data.error)
         step = _step_of(event) if event and event.step_key else None
         if step is None:
             return
@@ -196,7 +194,7 @@ def _step_of(event: DagsterEvent) -> Step | None:
     if event.event_type == DagsterEventType.STEP_SKIPPED:
         return Step(table, "skipped")
     if event.event_type == DagsterEventType.STEP_FAILURE:
-        return Step(table, "failed", reason=_reason(event))
+        return Step(table, "failed", reason=reason_of(event))
     key = event.asset_key
     if event.event_type == DagsterEventType.ASSET_MATERIALIZATION and key and key.path[-1] == table:
         return _done(table, event)
@@ -208,19 +206,3 @@ def _done(table: str, event: DagsterEvent) -> Step | None:
     if "seconds" not in facts:  # a look-back day, not the step's own result
         return None
     return Step(table, "done", facts.get("rows"), facts.get("days made"), facts.get("days kept"), facts["seconds"])
-
-
-def _reason(event: DagsterEvent) -> str:
-    data: Any = event.step_failure_data
-    if data.user_failure_data and data.user_failure_data.description:
-        return data.user_failure_data.description
-    return _told(data.error)
-
-
-def _told(error: SerializableErrorInfo | None) -> str:
-    """The innermost cause, in a word."""
-    while error is not None and error.cause is not None:
-        error = error.cause
-    if error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
-        return "interrupted; what was published before is kept, and the same command goes on from there"
-    return _CLASS_NAME.sub("", error.message.strip()) if error is not None else "failed"

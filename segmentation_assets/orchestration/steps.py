@@ -20,6 +20,7 @@ from segmentation_assets.orchestration.descriptions import markdown_table
 from segmentation_assets.orchestration.events import ROW_COUNT, record_days
 from segmentation_assets.orchestration.lineage import lineage_metadata
 from segmentation_assets.orchestration.partitions import days_of_run, partitions_of_run
+from segmentation_assets.orchestration.plots import plot_metadata
 from segmentation_assets.orchestration.resources import Session
 from segmentation_assets.warehouse.build import Builder, Built, ContractBroken
 from segmentation_assets.warehouse.engine import quoted
@@ -52,7 +53,8 @@ def bring_up_to_date(context: dg.AssetExecutionContext, session: Session, spec: 
     if len(own) > 1:  # of a range, with its last day alone: it is the same for all of them
         context.add_asset_metadata(lineage, spec.name, str(own[-1]))
         lineage = {}
-    metadata = _metadata(session, spec, built, own) | lineage | {"seconds": round(time.perf_counter() - started, 3)}
+    facts = _metadata(context, session, spec, built, own)
+    metadata = facts | lineage | {"seconds": round(time.perf_counter() - started, 3)}
     yield dg.MaterializeResult(
         asset_key=spec.name,
         metadata=metadata,
@@ -123,7 +125,9 @@ def _version(builder: Builder, spec: TableSpec, built: Built, own: Sequence[date
     return Session.digest([builder.expected(spec, day) for day in days])
 
 
-def _metadata(session: Session, spec: TableSpec, built: Built, own: Sequence[date | None]) -> dict[str, Any]:
+def _metadata(
+    context: dg.AssetExecutionContext, session: Session, spec: TableSpec, built: Built, own: Sequence[date | None]
+) -> dict[str, Any]:
     days = own if spec.partition == "as_of" else [*built.made, *built.kept]
     last = max((day for day in days if day is not None), default=None)
     rows = sum(_rows(session.builder, spec, built, day) for day in days)
@@ -133,6 +137,7 @@ def _metadata(session: Session, spec: TableSpec, built: Built, own: Sequence[dat
         "days made": len(built.made),
         "days kept": len(built.kept),
         "preview": dg.MarkdownMetadataValue(preview(session.builder, spec, last)),
+        **plot_metadata(context, session.builder, spec, last),
     }
 
 

@@ -15,6 +15,7 @@ from typing import Any, Self
 import yaml
 from pydantic import ValidationError, model_validator
 
+from segmentation_assets.policy.activation import AlertPolicy
 from segmentation_assets.policy.capacity import (
     AssignmentPolicy,
     CarePolicy,
@@ -92,6 +93,7 @@ class Policy(Section):
     company: CompanyPolicy
     extracts: ExtractsPolicy
     orchestration: OrchestrationPolicy
+    alerts: AlertPolicy
     coverage: CoveragePolicy
     care: CarePolicy
     staffing: StaffingPolicy

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from segmentation_assets.policy.company import NotNegative, Positive
 from segmentation_assets.policy.section import Section
 
+Seconds = Annotated[int, Field(ge=1)]
 _OWNER = re.compile(r"team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
@@ -53,7 +54,7 @@ class SchedulesPolicy(Section):
 
 
 class FreshnessPolicy(Section):
-    """After how many hours what people read counts as late: in Dagster since it was made, in `status` since its day ended."""
+    """After how many hours what people read is late: in Dagster since it was made, in `status` since its day ended."""
 
     daily_warn_hours: Positive
     daily_fail_hours: Positive
@@ -70,6 +71,31 @@ class FreshnessPolicy(Section):
         return self
 
 
+class SensorPolicy(Section):
+    """How often the sensors look, and how long a failed run is left alone."""
+
+    arrival_seconds: Seconds
+    """Between two looks at the sources; a file that changed between them is still being written."""
+    billing_seconds: Seconds
+    """Between two looks at the record of landed billing data."""
+    alert_seconds: Seconds
+    """Between two looks at the alerts and the record of failed runs."""
+    retry_seconds: Seconds
+    """Before a failed run of a sensor is asked for again; twice as long each time."""
+    retry_most_seconds: Seconds
+    """The longest of these waits."""
+    lost_seconds: Seconds
+    """A run that says it has been at work for longer, and that no process works on, is lost."""
+    digest_lines: Annotated[int, Field(ge=1)]
+    """Alerts that a digest names; of the rest, it gives the number."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.retry_most_seconds < self.retry_seconds:
+            raise ValueError("retry_most_seconds must not be less than retry_seconds")
+        return self
+
+
 class OrchestrationPolicy(Section):
     """What the scheduler shows and allows."""
 
@@ -81,6 +107,8 @@ class OrchestrationPolicy(Section):
     freshness: FreshnessPolicy
     patience_seconds: NotNegative
     """How long a run waits for another one that works in the same home before it gives up."""
+
+    sensors: SensorPolicy
 
     @field_validator("owners")
     @classmethod

@@ -429,7 +429,12 @@ def _columns(rows: ir.Table) -> ir.Table:
 
 def _arr(steps: ir.IntegerValue, amount: ir.FloatingValue) -> ir.FloatingValue:
     """A year of `amount`, to the cent; 0 without a step, null (the contract forbids it) where a rate is missing."""
-    return ibis.ifelse(steps.fill_null(0) > 0, (amount.round(_FINE) * _MONTHS_PER_YEAR).round(_CENTS), 0.0)
+    return ibis.ifelse(steps.fill_null(0) > 0, annual(amount), 0.0)
+
+
+def annual(amount: ir.FloatingValue) -> ir.FloatingValue:
+    """A year of a monthly amount, to the cent."""
+    return (amount.round(_FINE) * _MONTHS_PER_YEAR).round(_CENTS)
 
 
 def _next_anniversary(start: ir.DateValue, day: ir.DateValue) -> ir.DateValue:

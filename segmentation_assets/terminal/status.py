@@ -89,7 +89,9 @@ def _print_runs(console: Console, status: Status) -> None:
     else:
         console.print("kept current by nobody: `segmentation watch`, or `segmentation ui`")
     if status.switches:
-        on, off = ([name for name, is_on in sorted(status.switches.items()) if is_on is state] for state in (True, False))
+        on, off = (
+            [name for name, is_on in sorted(status.switches.items()) if is_on is state] for state in (True, False)
+        )
         console.print(f"on: {', '.join(on) or 'nothing'}" + (f"; off: {', '.join(off)}" if off else ""))
 
 

@@ -3,10 +3,13 @@
 Here: which days a request needs, which of them are stale, and write-audit-publish for one table. Not here: how
 extracts come in (`extracts.landing`), how Dagster shows it (`orchestration`).
 
-A published file carries the fingerprint of all it was made from, in three parts, joined by dots: the code and contracts
-of its function and of all tables behind it, the policy sections that those declare, and the rows of the extracts that
-they read. Equal fingerprint: nothing to do; the parts that differ say why there is something. So a table at a day
-depends on extracts and policy alone, whatever else was ever run.
+A published file carries the fingerprint of all it was made from, in three parts, joined by dots: the code and
+contracts of its function and of all tables behind it, the policy sections that those declare, and the rows of the
+extracts that they read. Equal fingerprint: nothing to do; the parts that differ say why there is something. So a table
+at a day depends on extracts and policy alone, whatever else was ever run.
+
+A ledger is the exception: it remembers. It is posted for the newest day of a request, never for a day before the one
+it was last posted for, and to what reads it, it is what an extract is: given, by a hash of its content.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,10 +35,11 @@ from segmentation_assets.warehouse.as_of import Spine, days_read, spine_frame
 from segmentation_assets.warehouse.compiled import Compiled
 from segmentation_assets.warehouse.contracts import ibis_schema
 from segmentation_assets.warehouse.enforcement import Verdict, enforce, summary
-from segmentation_assets.warehouse.engine import Engine
+from segmentation_assets.warehouse.engine import STAGED, Engine
 from segmentation_assets.warehouse.fingerprints import code_version
 from segmentation_assets.warehouse.footers import Footer, read_footers
-from segmentation_assets.warehouse.registry import SPINE, Registry, TableSpec, call
+from segmentation_assets.warehouse.ledgers import Posting
+from segmentation_assets.warehouse.registry import BOOKED, POSTING, SPINE, Registry, TableSpec, call
 from segmentation_assets.warehouse.store import Store, footer, rows_in, stamp
 
 ABSENT = "absent"
@@ -78,8 +82,12 @@ class Built:
     seconds: float
 
 
+class EntriesLost(Exception):
+    """A ledger's function left out what was booked: nothing was published."""
+
+
 class Fingerprints:
-    """What stands published in one home, and what would be made now; it only reads, and remembers what it has read."""
+    """What stands published in one home, and what would be made now; it only reads, each file once."""
 
     def __init__(self, store: Store, registry: Registry, policy: Policy, *, remember: bool = False) -> None:
         self.store = store
@@ -99,6 +107,8 @@ class Fingerprints:
             needs[name] |= set(days)
         order = self.registry.upstream(wanted)
         for spec in reversed(order):
+            if spec.is_ledger:
+                needs[spec.name] = set(sorted(needs[spec.name])[-1:])
             for given in spec.inputs:
                 for day in needs[spec.name]:
                     needs[given.name] |= set(days_read(given.reads, day, self.sections))
@@ -127,10 +137,11 @@ class Fingerprints:
         return str(self._fingerprint(spec, day))
 
     def _fingerprint(self, spec: TableSpec, day: date | None) -> Fingerprint | str:
-        """Of an extract, only what its rows are: a text."""
+        """Of an extract or a ledger, only what its rows are: a text."""
         known = (spec.name, day)
         if known not in self._expected:
-            made = self._extract_fingerprint(spec, day) if spec.is_extract else self._made_from(spec, day)
+            is_given = spec.is_extract or spec.is_ledger
+            made = self._extract_fingerprint(spec, day) if is_given else self._made_from(spec, day)
             self._expected[known] = made
         return self._expected[known]
 
@@ -169,7 +180,10 @@ class Fingerprints:
         return _digest(*(f"{d}={digest}" for d, digest in sorted(known.items()))) if known else ABSENT
 
     def published(self, spec: TableSpec, day: date | None) -> str | None:
-        """The fingerprint of what stands published, None where nothing does."""
+        """The fingerprint of what stands published, None where nothing does. A ledger's is of its content."""
+        if spec.is_ledger:
+            known = self.expected(spec, None)
+            return None if known == ABSENT else known
         return self._facts(spec, day).get("fingerprints", {}).get(str(day))
 
     def _facts(self, spec: TableSpec, day: date | None) -> Mapping[str, Any]:
@@ -199,11 +213,15 @@ class Fingerprints:
 
 
 class Builder(Fingerprints):
-    """Brings tables of one home up to date under one policy; one per run, as it remembers fingerprints."""
+    """Brings tables of one home up to date under one policy; one per run, as it remembers fingerprints.
 
-    def __init__(self, engine: Engine, registry: Registry, policy: Policy) -> None:
+    `run_id` is what ledgers write down as the run that posted.
+    """
+
+    def __init__(self, engine: Engine, registry: Registry, policy: Policy, run_id: str = "") -> None:
         super().__init__(engine.store, registry, policy, remember=True)
         self.engine = engine
+        self.run_id = run_id
         self.batch_bytes = BATCH_BYTES
         self.compiled = Compiled(self.store.home / "compiled")
         self.expressions: dict[str, ir.Table] = {}
@@ -239,6 +257,8 @@ class Builder(Fingerprints):
 
         Raises ContractBroken with nothing published.
         """
+        if spec.is_ledger:
+            return self._post(spec, max(days, default=None))
         started = time.perf_counter()
         wanted: list[date | None] = list(days) if spec.partition else [None]
         stale = [d for d in wanted if not self.is_fresh(spec, d)]
@@ -252,6 +272,52 @@ class Builder(Fingerprints):
                 raise ContractBroken(spec.name, verdict)
             made = self._publish(spec, files)
         return Built(spec.name, made, kept, verdict, time.perf_counter() - started)
+
+    # -- ledgers
+
+    def posted(self, spec: TableSpec) -> date | None:
+        """The day a ledger was last posted for; None: never."""
+        text = self._facts(spec, None).get("posted")
+        return date.fromisoformat(text) if text else None
+
+    def _post(self, spec: TableSpec, day: date | None) -> Built:
+        """Post a ledger for `day`: the whole of it is written, audited and replaced at once.
+
+        Nothing is done without a day, or for one before the last. Raises ContractBroken, EntriesLost.
+        """
+        started = time.perf_counter()
+        last = self.posted(spec)
+        if day is None or (last and day < last):
+            return Built(spec.name, {}, (None,), Verdict(0), time.perf_counter() - started)
+        booked = self.engine.read(spec)
+        posting = Posting(day, datetime.now(UTC).replace(tzinfo=None), self.run_id, self.policy_hash_of(spec))
+        given = self._given(spec, [day]) | {BOOKED: self.engine.execute(booked), POSTING: posting}
+        made = self.engine.frame(call(spec, given, self.sections, posting.policy_hash), spec.contract)
+        with self.store.stage() as folder:
+            sql = self.engine.sql(made)
+            facts = {"drops": {"": self._content(sql)}, "posted": str(day)}
+            files = self.engine.write(sql, folder, None, facts)
+            verdict = self._audit(spec, files)
+            if not verdict.passed:
+                raise ContractBroken(spec.name, verdict)
+            self._check_grown(spec, booked)
+            if facts == self._facts(spec, None):
+                return Built(spec.name, {}, (None,), verdict, time.perf_counter() - started)
+            published = self._publish(spec, files)
+        # What reads it, and was looked at before, is now made of something else.
+        self._expected.clear()
+        return Built(spec.name, published, (), verdict, time.perf_counter() - started)
+
+    def _content(self, sql: str) -> str:
+        """Hash of a query's rows, whatever their order."""
+        found = self.engine.connection.execute(f"SELECT count(*), sum(hash(r)::HUGEINT) FROM ({sql}) r").fetchall()
+        return _digest(*map(str, found[0]))
+
+    def _check_grown(self, spec: TableSpec, booked: ir.Table) -> None:
+        staged = ibis.table(ibis_schema(spec.contract), name=STAGED)
+        lost = booked.anti_join(staged, list(spec.key))
+        if count := int(self.engine.execute(lost.count())):
+            raise EntriesLost(f"{spec.name}: {count} entries that were booked are gone; nothing was published")
 
     def expression(self, spec: TableSpec, days: Sequence[date | None]) -> ir.Table:
         """The table's expression over published inputs, with `policy_hash` where the contract has one."""

@@ -116,7 +116,10 @@ class Store:
 
     @contextmanager
     def alone(
-        self, who: Holder | None = None, patience: float = math.inf, waits: Callable[[Holder | None], None] | None = None
+        self,
+        who: Holder | None = None,
+        patience: float = math.inf,
+        waits: Callable[[Holder | None], None] | None = None,
     ) -> Iterator[None]:
         """Work in this home while nobody else does who asks. `waits` is called, with who it is, if somebody does.
 
@@ -128,6 +131,32 @@ class Store:
     def holder(self) -> Holder | None:
         """Who works in this home now, None where nobody does."""
         return holder_of(self.home / _LOCK)
+
+    @contextmanager
+    def running(self, run_id: str) -> Iterator[None]:
+        """Say that this process works on a run, until it ends, however it ends; for `is_running`."""
+        path = self._running_file(run_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+
+    def is_running(self, run_id: str) -> bool:
+        """Whether some process on this machine works on a run."""
+        try:
+            with self._running_file(run_id).open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    def _running_file(self, run_id: str) -> Path:
+        return self.home / "running" / run_id
 
     def sweep(self) -> int:
         """Remove what dead processes left in staging; returns how many folders."""

@@ -92,7 +92,9 @@ def test_a_run_that_gives_up_tells_why_and_touches_nothing(runner: MakeRunner, s
     assert not outcome.succeeded
     assert outcome.reason is not None
     assert outcome.reason.startswith(f"another run works in this home: run 01234567 in process {other.pid} (")
-    assert [note.partition(" in process")[0] for note in notes] == ["waiting for another run in this home: run 01234567"]
+    assert [note.partition(" in process")[0] for note in notes] == [
+        "waiting for another run in this home: run 01234567"
+    ]
     assert not (settings.home / "published").exists()
     assert runner(wait_seconds=0.3).run(["seeds"], [MARCH_31]).succeeded
 
