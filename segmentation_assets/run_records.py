@@ -79,10 +79,11 @@ class RunRecords:
         """By table."""
         rows = _rows(
             self._folder / "history" / "runs" / "index.db",
-            "SELECT asset_key, last_materialization_timestamp, last_run_id FROM asset_keys "
-            "WHERE last_materialization_timestamp IS NOT NULL AND last_run_id IS NOT NULL",
+            "SELECT asset_key, last_materialization_timestamp, last_materialization FROM asset_keys "
+            "WHERE last_materialization IS NOT NULL",
         )
-        return {json.loads(key)[-1]: Made(_utc(at), run_id) for key, at, run_id in rows}
+        # Not `last_run_id`: that is the last run which was to make it, also where it failed.
+        return {json.loads(key)[-1]: Made(_utc(at), json.loads(event)["run_id"]) for key, at, event in rows}
 
     def failures(self, runs: Sequence[Run]) -> list[Failure]:
         """What failed in these runs, in their order."""

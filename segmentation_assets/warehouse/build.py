@@ -5,8 +5,8 @@ extracts come in (`extracts.landing`), how Dagster shows it (`orchestration`).
 
 A published file carries the fingerprint of all it was made from, in three parts, joined by dots: the code and
 contracts of its function and of all tables behind it, the policy sections that those declare, and the rows of the
-extracts that they read. Equal fingerprint: nothing to do; the parts that differ say why there is something. So a table
-at a day depends on extracts and policy alone, whatever else was ever run.
+extracts that they read. Equal fingerprint: nothing to do; the parts that differ say why there is something. So a
+table at a day depends on extracts and policy alone, whatever else was ever run.
 
 A ledger is the exception: it remembers. It is posted for the newest day of a request, never for a day before the one
 it was last posted for, and to what reads it, it is what an extract is: given, by a hash of its content.
