@@ -83,7 +83,10 @@ class RunRecords:
             "WHERE last_materialization IS NOT NULL",
         )
         # Not `last_run_id`: that is the last run which was to make it, also where it failed.
-        return {json.loads(key)[-1]: Made(_utc(at), json.loads(event)["run_id"]) for key, at, event in rows}
+        return {
+            json.loads(key)[-1]: Made(_utc(at), json.loads(event)["event_log_entry"]["run_id"])
+            for key, at, event in rows
+        }
 
     def failures(self, runs: Sequence[Run]) -> list[Failure]:
         """What failed in these runs, in their order."""
