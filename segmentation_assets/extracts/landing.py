@@ -90,7 +90,8 @@ def _land(landing: Landing, spec: TableSpec, failed_parents: Sequence[str]) -> L
     except (SourceError, duckdb.Error, OSError) as error:
         why = str(error) if isinstance(error, SourceError) else f"{spec.name}: {first_line(error)}"
         landed = Landed(spec.name, failed=True, reason=why)
-    return replace(landed, seconds=time.perf_counter() - started)
+    ahead = landing.ahead.get(spec.name, ())
+    return replace(landed, seconds=time.perf_counter() - started, ahead=ahead)
 
 
 def _publish_nothing(landing: Landing, spec: TableSpec) -> Landed:

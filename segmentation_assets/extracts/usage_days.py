@@ -110,7 +110,7 @@ def land_usage(landing: Landing, spec: TableSpec) -> Landed:
 
     Raises SourceError where the source cannot be read, Refused where too many rows are bad.
     """
-    drops, ahead = landing.drops(spec)
+    drops = landing.drops(spec.name)
     common = digest(*common_inputs(landing, spec), landing.policy.max_quarantine_share)
     state = State.load(_state_file(landing), common)
     published = set(map(str, landing.engine.store.days(spec.name, "usage_date")))
@@ -130,7 +130,7 @@ def land_usage(landing: Landing, spec: TableSpec) -> Landed:
         run.keep_members()  # after the state: older ones only make more days look changed
     read = sum(f.read for f in state.days.values())
     bad = sum(f.quarantined for f in state.days.values())
-    return Landed(spec.name, read, read - bad, bad, len(drops), skipped=not (stale or gone), ahead=ahead)
+    return Landed(spec.name, read, read - bad, bad, len(drops), skipped=not (stale or gone))
 
 
 def _state_file(landing: Landing) -> Path:

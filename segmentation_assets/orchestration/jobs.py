@@ -25,6 +25,12 @@ def jobs(registry: Registry) -> list[dg.UnresolvedAssetJobDefinition]:
     quarterly = names_behind(registry, (*REVIEW_TABLES, *CUT_TABLES))
     if quarterly:
         made.append(_job(QUARTERLY, quarterly, "The migration review, and the cut-offs frozen for a quarter."))
+    if any(spec.is_extract for spec in registry):
+        extracts = [spec.name for spec in registry if spec.is_extract]
+        made.append(_job(LANDING, extracts, "Land extracts; the sensor asks for those that have arrived."))
+    if "threshold_ledger" in registry:
+        behind_arr = [spec.name for spec in registry.downstream(["account_revenue", "arr_steps"])]
+        made.append(_job(BILLING_RERUN, behind_arr, "What follows from ARR, for one day. Usage is not touched."))
     return made
 
 
@@ -44,25 +50,3 @@ def names_behind(registry: Registry, tables: Sequence[str]) -> list[str]:
 
 def _job(name: str, tables: Sequence[str], description: str) -> dg.UnresolvedAssetJobDefinition:
     return dg.define_asset_job(name, selection=dg.AssetSelection.assets(*tables), description=description)
-
-
-def sensor_jobs(registry: Registry) -> list[dg.UnresolvedAssetJobDefinition]:
-    """The jobs that sensors ask for, of the tables there are."""
-    jobs = []
-    if any(spec.is_extract for spec in registry):
-        jobs.append(
-            dg.define_asset_job(
-                LANDING,
-                selection=dg.AssetSelection.groups("extracts"),
-                description="Land extracts, and nothing else; the sensor asks for those that have arrived.",
-            )
-        )
-    if "threshold_ledger" in registry:
-        jobs.append(
-            dg.define_asset_job(
-                BILLING_RERUN,
-                selection=dg.AssetSelection.assets("account_revenue", "arr_steps").downstream(),
-                description="What follows from ARR, for one day. Usage is not touched.",
-            )
-        )
-    return jobs

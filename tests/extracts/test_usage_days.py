@@ -287,7 +287,7 @@ def test_a_drop_of_tomorrow_waits_for_its_day(home, monkeypatch):
     drop(home, "2025-01-02", "U1,2025-01-02,f,A1,2", "U1,2025-01-01,f,A1,9")
     monkeypatch.setattr(CompanyPolicy, "today", lambda _: date(2025, 1, 1))
     result = land(home)
-    assert (result.read, result.drops, result.ahead) == (1, 1, (date(2025, 1, 2),))
+    assert (result.read, result.drops, result.ahead) == (1, 1, ("2025-01-02",))
     assert home.rows("product_usage", "usage_date", "event_count") == [("2025-01-01", "1")]
     monkeypatch.setattr(CompanyPolicy, "today", lambda _: date(2025, 1, 2))
     result = land(home)
@@ -301,7 +301,7 @@ def test_drops_that_are_all_dated_after_today_are_refused(home, monkeypatch):
     result = land(home)
     assert result.failed
     assert result.reason is not None
-    assert result.reason.startswith("usage/2025-01-01.csv: every drop is dated later than today, 2024-12-31")
+    assert result.reason.startswith("usage/2025-01-01.csv: every drop is dated after today, 2024-12-31")
     assert home.rows("product_usage", "user_id") == []
 
 
