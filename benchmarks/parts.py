@@ -24,6 +24,7 @@ PARTS: Mapping[str, str] = {
     "usage-days": "benchmarks.usage_days",
     "demo": "benchmarks.demo",
     "assignments": "benchmarks.assignments",
+    "report": "benchmarks.report",
     "chain": "benchmarks.against_sql",
     "kpis": "benchmarks.kpis",
 }

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ALL = "all"
+Days = date | str | tuple[date, ...] | None
+"""A day, as a date or as text; several; "all"; None: the latest."""
 _LAST_COLUMNS = ("known_from", "known_to", "dropped_on", "policy_hash")  # seldom of interest: shown last
 _ORDER_BY = 4
 
@@ -48,14 +50,16 @@ class Published:
         """The days published, ascending."""
         return sorted(day for day in self.files if day is not None)
 
-    def of(self, as_of: date | str | None) -> list[Path]:
-        """The files of one day, of the latest one (None) or of all ("all"). Raises NotPublished."""
+    def of(self, as_of: Days) -> list[Path]:
+        """The files of one day, of several, of the latest one (None) or of all ("all"). Raises NotPublished."""
         if self.partition is None:
             if as_of not in (None, ALL):
                 raise NotPublished(f"{self.table} has no days: leave as_of away")
             return self.files[None]
         if as_of == ALL:
             return [path for day in self.days for path in self.files[day]]
+        if isinstance(as_of, tuple):
+            return [path for day in as_of for path in self.files[self.day_of(day)]]
         return self.files[self.day_of(as_of)]
 
     def day_of(self, as_of: date | str | None) -> date:
@@ -111,10 +115,8 @@ def open_table(
 
 
 @contextmanager
-def open_tables(
-    tables: Mapping[str, date | str | None], home: Path | str | None = None
-) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection with a view per table, of its day, that can read their files and nothing else.
+def open_tables(tables: Mapping[str, Days], home: Path | str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection with a view per table, of its day or days, that can read their files and nothing else.
 
     Raises NotPublished.
     """

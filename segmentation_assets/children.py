@@ -86,7 +86,7 @@ class Children:
     def start(self, *command: str, keep_open: Sequence[int] = ()) -> None:
         """A child in a session of its own: Ctrl-C reaches it once, through this process, which waits for it.
 
-        `keep_open` are files of this process that it holds open too, such as a lock.
+        It also has the open files `keep_open`.
         """
         made = subprocess.Popen(  # noqa: S603 - own commands
             command, env=dict(self._environment), start_new_session=True, pass_fds=keep_open

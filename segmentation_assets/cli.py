@@ -107,14 +107,18 @@ def _policy_option(function: F) -> F:
     )(function)
 
 
-def _settings(home: Path, sources: Path | None = None, policy: Path | None = None) -> Settings:
+def _settings(
+    home: Path, sources: Path | None = None, policy: Path | None = None, needs_sources: bool = True
+) -> Settings:
+    """The settings of a command; what only reads published tables works without the sources they came from."""
     try:
         found = find_settings(home, sources, policy)
     except BrokenMemory as error:
         raise Failed(str(error)) from None
     if str(policy) == DEFAULT:
         found = replace(found, policy=None)
-    for option, path in (("--sources", found.sources), ("--policy", found.policy)):
+    needed = (("--sources", found.sources if needs_sources else None), ("--policy", found.policy))
+    for option, path in needed:
         if path is not None and not path.exists():
             raise click.UsageError(f"{option}: there is no file {path}")
     return found
@@ -359,6 +363,9 @@ def _sum_up(outcomes: list[Outcome]) -> None:
         raise Failed("\n".join([*failed, *(reasons or note)]) or "the run failed; see `segmentation ui`")
     made = sum(bool(step.days_made) for step in steps)
     _err().print(f"{len(steps)} tables up to date, {made} of them had something to do")
+    written = next((step for step in steps if step.table == "report" and step.days_made), None)
+    if written:
+        _err().print("report: reports/latest.html in the home; `segmentation report --open` shows a new one")
 
 
 def _teller(report: Any) -> Callable[[Step], None]:
@@ -458,7 +465,7 @@ def _show_table(console: Console, header: list[str], rows: list[Any], is_cut: bo
 @click.pass_obj
 def explain(home: Path, account: str, as_of: str | None, policy: Path | None, form: str) -> None:
     """Say why ACCOUNT (its id or name) has its segment and tier, down to raw figures."""
-    settings = _settings(home, policy=policy)
+    settings = _settings(home, policy=policy, needs_sources=False)
     from segmentation_assets.explanation import UnknownAccount
     from segmentation_assets.explanation import explain as gather
     from segmentation_assets.policy.model import load_policy
@@ -473,6 +480,38 @@ def explain(home: Path, account: str, as_of: str | None, policy: Path | None, fo
         click.echo(json.dumps(asdict(told), indent=1, default=str, ensure_ascii=False))
     else:
         print_explanation(Console(), told)
+
+
+@main.command()
+@click.option("--as-of", type=DAY, help="The day to report on. [default: the latest that has segments]")
+@click.option("--output", type=_FILE, help="Write to this file instead of the home's reports folder.")
+@click.option("--open", "opens", is_flag=True, help="Show it in the browser.")
+@_policy_option
+@click.pass_obj
+def report(home: Path, as_of: date | None, output: Path | None, opens: bool, policy: Path | None) -> None:
+    """Write the report of a day: one HTML file that needs no network."""
+    settings = _settings(home, policy=policy, needs_sources=False)
+    with _reasons():
+        _report(settings, as_of, output, opens)
+
+
+def _report(settings: Settings, as_of: date | None, output: Path | None, opens: bool) -> None:
+    from segmentation_assets.policy.model import load_policy
+    from segmentation_assets.report.publishing import publish_report, write_report
+    from segmentation_assets.terminal.progress import reporting
+
+    policy, console = load_policy(settings.policy), _err()
+    with reporting(console) as progress:
+        if output:
+            made = write_report(settings.home, policy, as_of, output, progress.working)
+        else:
+            made = publish_report(settings.home, policy, as_of, progress=progress.working)
+    for reason in made.missing:
+        console.print(f"the report does without: {reason}")
+    console.print(f"{made.accounts:,} accounts on {made.as_of}, {made.size_bytes / 1e6:.1f} MB, {made.seconds:.1f} s")
+    click.echo(made.file)
+    if opens:
+        click.launch(made.file.absolute().as_uri())
 
 
 @main.command()

@@ -18,7 +18,6 @@ from dagster_shared.error import SerializableErrorInfo
 
 ROW_COUNT = "dagster/row_count"
 _CLASS_NAME = re.compile(r"^(dagster|segmentation_assets)[\w.]*: ")
-"""What Python puts before a message; that of other libraries stays, as it may say what was wrong."""
 
 
 def record_days(
@@ -53,7 +52,7 @@ def reason_of(event: DagsterEvent) -> str:
 
 
 def told(error: SerializableErrorInfo | None) -> str:
-    """The innermost cause of an error, in its own words."""
+    """The innermost cause of a failure, in a word."""
     while error is not None and error.cause is not None:
         error = error.cause
     if error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:

@@ -119,13 +119,10 @@ class WarehouseResource(DuckDBResource):
         with ExitStack() as stack:
             stack.enter_context(store.running(self._run_id or "none"))
             try:
-                with raise_interrupts_as(
-                    dg.DagsterExecutionInterruptedError
-                ):  # else Ctrl-C would have to wait as well
+                # Else Ctrl-C would have to wait as well.
+                with raise_interrupts_as(dg.DagsterExecutionInterruptedError):
                     stack.enter_context(
-                        store.alone(
-                            Holder.of_this_process(self._run_id), self._patience(), partial(_warn_waiting, context)
-                        )
+                        store.alone(_holder(context), self._patience(), partial(_warn_waiting, context))
                     )
             except Busy as busy:
                 raise dg.Failure(str(busy), allow_retries=False) from None
@@ -148,6 +145,10 @@ class WarehouseResource(DuckDBResource):
             builder = Builder(self._engine, registry, policy, self._run_id)
             self._session = Session(builder, Path(self.sources) if self.sources else None)
         return self._session
+
+
+def _holder(context: dg.InitResourceContext) -> Holder:
+    return Holder.of_this_process(context.run.run_id if context.run else "")
 
 
 def _warn_waiting(context: dg.InitResourceContext, holder: Holder | None) -> None:

@@ -31,6 +31,7 @@ from segmentation_assets.settings import Settings
 EXTRACTS_GROUP = "extracts"
 _BARE_NAME = re.compile(r"(?<![\w:\"*?])[a-z]\w*(?![\w:\"*?])")
 """A word that is no part of `key:name`; with a `*` it is in Dagster's former syntax, where that means every layer."""
+"""What Python puts before a message; that of other libraries stays, as it may say what was wrong."""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 

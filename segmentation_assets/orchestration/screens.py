@@ -1,7 +1,7 @@
 """Dagster's code server, web server and daemon on this machine, as child processes that end with this one.
 
-Here: which ones, with or without pages, how they find each other, one daemon per home. Not here: watching and ending
-them (`children`), what they show (`definitions`), or what the daemon does by itself (`automation` lists it).
+Here: which ones, with or without pages; one daemon per home. Not here: watching and ending them (`children`), what
+they show (`definitions`), or what the daemon does by itself (`schedules`, sensors; `automation` lists them).
 
 Web server and daemon share one code server, over a socket file: each by itself would load the chain again, and the
 daemon once a minute.
@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 
 from segmentation_assets.children import HOST, Children, check_free, script
@@ -50,26 +49,25 @@ def serve(settings: Settings, port: int | None, ready: Callable[[Holder | None],
             if port is None:
                 raise AlreadyKept(busy.holder) from None
             other = busy.holder
-        # The daemon holds the lock too: it is not free while one lives on whose parent was killed.
-        return _serve(environment, port, lock.fileno() if lock else None, partial(ready, other) if ready else None)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="segmentation-")))
+        with Children(environment) as children:
+            # The daemon holds the lock too: it is not free while one lives on whose parent was killed.
+            _start(children, folder, port, lock.fileno() if lock else None)
+            if ready:
+                ready(other)
+            children.wait()
+        return children.code
 
 
-def _serve(
-    environment: Mapping[str, str], port: int | None, lock: int | None, ready: Callable[[], None] | None
-) -> int:
-    with tempfile.TemporaryDirectory(prefix="segmentation-") as folder, Children(environment) as children:
-        workspace, code = Path(folder, "workspace.yaml"), Path(folder, "code.socket")
-        workspace.write_text(_WORKSPACE.format(socket=code))
-        location = ("--location-name", LOCATION, "-m", _MODULE, "-d", str(Path(__file__).parents[2]))
-        children.start(script("dagster"), "code-server", "start", "-s", str(code), *location)
-        children.wait_for_socket(code)
-        if port is not None:
-            children.start(script("dagster-webserver"), "-h", HOST, "-p", str(port), "-w", str(workspace))
-        if lock is not None:
-            children.start(script("dagster-daemon"), "run", "-w", str(workspace), keep_open=(lock,))
-        if port is not None:
-            children.wait_for_port(port)
-        if ready:
-            ready()
-        children.wait()
-    return children.code
+def _start(children: Children, folder: Path, port: int | None, lock: int | None) -> None:
+    workspace, code = folder / "workspace.yaml", folder / "code.socket"
+    workspace.write_text(_WORKSPACE.format(socket=code))
+    location = ("--location-name", LOCATION, "-m", _MODULE, "-d", str(Path(__file__).parents[2]))
+    children.start(script("dagster"), "code-server", "start", "-s", str(code), *location)
+    children.wait_for_socket(code)
+    if port is not None:
+        children.start(script("dagster-webserver"), "-h", HOST, "-p", str(port), "-w", str(workspace))
+    if lock is not None:
+        children.start(script("dagster-daemon"), "run", "-w", str(workspace), keep_open=(lock,))
+    if port is not None:
+        children.wait_for_port(port)

@@ -134,26 +134,17 @@ class Store:
 
     @contextmanager
     def running(self, run_id: str) -> Iterator[None]:
-        """Say that this process works on a run, until it ends, however it ends; for `is_running`."""
+        """Say that this process works on a run, or waits to, until it ends, however it ends; for `is_running`."""
         path = self._running_file(run_id)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(path, Holder.of_this_process(run_id), math.inf):
             try:
                 yield
             finally:
                 path.unlink(missing_ok=True)
 
     def is_running(self, run_id: str) -> bool:
-        """Whether some process on this machine works on a run."""
-        try:
-            with self._running_file(run_id).open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
-            return True
-        return False
+        """Whether some process on this machine works on a run, or waits to."""
+        return holder_of(self._running_file(run_id)) is not None
 
     def _running_file(self, run_id: str) -> Path:
         return self.home / "running" / run_id
