@@ -79,13 +79,13 @@ class RunRecords:
         """By table."""
         rows = _rows(
             self._folder / "history" / "runs" / "index.db",
-            "SELECT asset_key, last_materialization_timestamp, last_materialization FROM asset_keys "
-            "WHERE last_materialization IS NOT NULL",
+            "SELECT asset_key, last_materialization FROM asset_keys WHERE last_materialization IS NOT NULL",
         )
-        # Not `last_run_id`: that is the last run which was to make it, also where it failed.
+        # Not the columns beside it: `last_run_id` is the last run which was to make it, also where it failed.
+        events = {json.loads(key)[-1]: json.loads(record)["event_log_entry"] for key, record in rows}
         return {
-            json.loads(key)[-1]: Made(_utc(at), json.loads(event)["event_log_entry"]["run_id"])
-            for key, at, event in rows
+            table: Made(datetime.fromtimestamp(event["timestamp"], UTC), event["run_id"])
+            for table, event in events.items()
         }
 
     def failures(self, runs: Sequence[Run]) -> list[Failure]:
