@@ -115,8 +115,8 @@ class WarehouseResource(DuckDBResource):
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[WarehouseResource, Any, None]:
         """One connection for the whole run (or for one step, where steps are processes), and no other run beside it.
 
-        Dagster's pool keeps apart the runs that it queues itself; those of a terminal know no queue. Raises dg.Failure
-        where the home is not free in time.
+        Dagster's pool keeps apart the runs that it queues itself; those of a terminal know no queue. Raises
+        dg.Failure where the home is not free in time.
         """
         store = Store(Path(self.home))
         self._run_id = context.run.run_id if context.run else ""
