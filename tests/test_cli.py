@@ -155,6 +155,36 @@ def test_too_many_bad_rows_fail_the_run(tmp_path: Path):
     assert call("show", "crm_accounts", home=tmp_path).exit_code == 1
 
 
+def test_all_ties_stay_together_and_usage_of_an_unknown_user_is_refused(tmp_path: Path):
+    """Ten equal accounts share every rank: the middle one, 50 of 100, which is Silver. One row of 151 is nobody's."""
+    accounts = [f"A{i}" for i in range(10)]
+    days = [f"2026-03-{day:02}" for day in range(1, 16)]
+    usage = [f"U{a},{day},f,{a},3" for a in accounts for day in days] + ["nobody,2026-03-15,f,A0,3"]
+    files = {
+        "crm_accounts": ("account_id,employees", [f"{a},100" for a in accounts]),
+        "billing_subscriptions": (
+            "subscription_id,start_date,account_id,seats,mrr,currency",
+            [f"S{a},2024-01-01,{a},5,1000,USD" for a in accounts],
+        ),
+        "product_users": ("user_id,account_id", [f"U{a},{a}" for a in accounts]),
+        "product_usage": ("user_id,usage_date,feature,account_id,event_count", usage),
+    }
+    for name, (header, rows) in files.items():
+        (tmp_path / f"{name}.csv").write_text("\n".join([header, *rows]) + "\n")
+    mapped = "".join(f"  {name}: {{path: {name}.csv}}\n" for name in files)
+    (tmp_path / "sources.yaml").write_text(f"version: 1\nextracts:\n{mapped}")
+    result = call("run", "--as-of", "2026-03-15", "--select", "segments", home=tmp_path)
+    assert result.exit_code == 0, result.stderr
+    segments = json.loads(call("show", "segments", "--format", "json", home=tmp_path).stdout)
+    assert [row["account_id"] for row in segments] == accounts
+    same = ("segment", "coverage_tier", "value_tier", "behavioral_cohort", "composite_score", "micro_segment")
+    assert len({tuple(row[name] for name in same) for row in segments}) == 1
+    assert segments[0]["value_tier"] == "Silver"
+    (refused,) = json.loads(call("show", "quarantine", "--format", "json", home=tmp_path).stdout)
+    assert (refused["extract"], refused["rule"], refused["value"]) == ("product_usage", "unknown user_id", "nobody")
+    assert (refused["source"], refused["source_row"]) == ("product_usage.csv", 151)
+
+
 def test_a_source_that_is_not_there_fails_the_run(tmp_path: Path):
     sources = write_sources(tmp_path, "account_id\na1\n")
     (tmp_path / "accounts.csv").unlink()
@@ -184,6 +214,21 @@ def test_check_sources_says_what_is_wrong(tmp_path: Path):
 
 
 # -- running
+
+
+def test_a_header_alone_is_a_warning_before_the_run_and_in_it(tmp_path: Path):
+    (tmp_path / "accounts.csv").write_text("account_id\nA1\n")
+    (tmp_path / "subscriptions.csv").write_text("subscription_id,start_date,account_id,mrr,currency\n")
+    (tmp_path / "sources.yaml").write_text(
+        "version: 1\nextracts: {crm_accounts: {path: accounts.csv}, billing_subscriptions: {path: subscriptions.csv}}"
+    )
+    checked = call("check-sources", home=tmp_path)
+    assert checked.exit_code == 0, checked.stderr
+    assert "warning:" in checked.stderr
+    assert "subscriptions.csv: there are no rows" in checked.stderr
+    ran = call("run", "--select", "billing_subscriptions", home=tmp_path)
+    assert ran.exit_code == 0, ran.stderr
+    assert "billing_subscriptions: there are no rows in its source" in ran.stderr
 
 
 def test_a_second_run_keeps_everything(ran_home: Path):
@@ -346,6 +391,13 @@ def test_tables_that_are_not_there(ran_home: Path, table: str):
     assert f"no table {table!r}" in result.stderr
 
 
+@pytest.mark.parametrize("command", [["show", "segments"], ["explain", "A00001"]])
+def test_what_is_no_day_is_wrong_use(ran_home: Path, command: list[str]):
+    result = call(*command, "--as-of", "nonsense", home=ran_home)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "'nonsense' is no date like 2026-03-31" in result.stderr
+
+
 def test_a_day_that_was_not_made(ran_home: Path):
     result = call("show", "segments", "--as-of", "2020-02-02", home=ran_home)
     assert result.exit_code == 1
@@ -436,6 +488,28 @@ def test_a_port_that_is_taken_is_a_reason(tmp_path: Path):
         result = call("ui", "--port", taken.getsockname()[1], home=tmp_path)
     assert result.exit_code == 1
     assert "is taken" in result.stderr
+
+
+def test_the_explorer_needs_something_published(tmp_path: Path):
+    result = call("app", home=tmp_path)
+    assert result.exit_code == 1
+    assert "nothing is published" in result.stderr
+
+
+def test_the_explorer_and_a_port_that_is_taken(ran_home: Path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        result = call("app", "--port", taken.getsockname()[1], home=ran_home)
+    assert result.exit_code == 1
+    assert "is taken: say --port with another one" in result.stderr
+
+
+def test_the_explorer_without_its_extra(ran_home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    result = call("app", home=ran_home)
+    assert result.exit_code == 2
+    assert "pip install 'segmentation-assets[app]'" in result.stderr
 
 
 def test_the_whole_demonstration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -45,8 +45,8 @@ IDENTITIES: Mapping[str, tuple[str, ...]] = {
 class Landed:
     """What landing one extract did. `good + quarantined == read`; `skipped`: nothing had changed since last time.
 
-    `drops` counts deliveries (0: not mapped). `failed`: nothing was published, `reason` says why. `ahead`: dates of drops
-    that were left alone because they are dated after today.
+    `drops` counts deliveries (0: not mapped). `failed`: nothing was published, `reason` says why. `ahead`: dates of
+    drops that were left alone because they are dated after today.
     """
 
     extract: str
@@ -276,8 +276,9 @@ def listed(names: Iterable[str]) -> str:
 
 def write_quarantine(landing: Landing, refused: str, target: Path) -> None:
     """Refused rows into a file with a hash of them in its footer."""
+    kinds = {"date": "DATE", "int64": "BIGINT"}
     columns = ", ".join(
-        f"CAST({identifier(n)} AS {'DATE' if t.is_date() else 'VARCHAR'}) AS {identifier(n)}"
+        f"CAST({identifier(n)} AS {kinds.get(str(t).lower(), 'VARCHAR')}) AS {identifier(n)}"
         for n, t in ibis_schema(QUARANTINE.contract).items()
     )
     landing.engine.connection.execute(

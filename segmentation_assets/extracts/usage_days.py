@@ -367,11 +367,12 @@ class _Run:
         old = f"SELECT * FROM read_parquet({literal(str(file))}, hive_partitioning = false)"
         none = (
             "SELECT * FROM (SELECT NULL::VARCHAR AS extract, NULL::VARCHAR AS key, NULL::VARCHAR AS source, "
-            "NULL::VARCHAR AS rule, NULL::VARCHAR AS column_name, NULL::VARCHAR AS value, NULL::DATE AS dropped_on, "
-            "NULL::DATE AS usage_date) WHERE false"
+            "NULL::BIGINT AS source_row, NULL::VARCHAR AS rule, NULL::VARCHAR AS column_name, "
+            "NULL::VARCHAR AS value, NULL::DATE AS dropped_on, NULL::DATE AS usage_date) WHERE false"
         )
         listed_days = ", ".join(literal(d) for d in sorted(days)) or "NULL"
-        kept = f"{old} WHERE COALESCE(usage_date::VARCHAR, '') NOT IN ({listed_days})"
+        # By name, and after typed nulls: the file may be of a time when the quarantine had fewer columns.
+        kept = f"{none} UNION ALL BY NAME {old} WHERE COALESCE(usage_date::VARCHAR, '') NOT IN ({listed_days})"
         if not file.exists() or not self.state.days:
             kept = none
         self.landing.engine.connection.execute(f"CREATE OR REPLACE TEMP TABLE landing_quarantine AS {kept}")

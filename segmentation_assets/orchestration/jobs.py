@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from segmentation_assets.cadence import CUT_TABLES, DAILY_TABLES, REVIEW_TABLES
 from segmentation_assets.warehouse.registry import Registry
 
 FULL_CHAIN = "full_chain"
@@ -13,13 +14,6 @@ LANDING = "landing"
 BILLING_RERUN = "billing_rerun"
 DAILY = "usage_and_health"
 QUARTERLY = "quarterly_review"
-
-DAILY_TABLES = ("behavioral_scores", "health_scores")
-"""What changes with a day's usage and behaviour; with all behind it, this is the daily run."""
-REVIEW_TABLES = ("tier_migration_summary",)
-"""The migration review: of a quarter's last day, when the quarter is over."""
-CUT_TABLES = ("tier_cuts", "value_scores")
-"""Where cut-offs frozen for a quarter are worked out: from the quarter's first day on."""
 
 
 def jobs(registry: Registry) -> list[dg.UnresolvedAssetJobDefinition]:

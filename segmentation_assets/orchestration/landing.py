@@ -55,6 +55,8 @@ def land_extract(context: dg.AssetExecutionContext, session: Session, spec: Tabl
     if landed.failed:
         yield check
         raise dg.Failure(landed.reason or f"{spec.name} cannot be landed", allow_retries=False)
+    if landed.drops and not landed.read and not spec.partition:
+        context.log.warning(f"{spec.name}: there are no rows in its source")
     if not landed.drops:
         context.log.info(f"{spec.name} is not mapped: published without rows")
     last = session.builder.store.days(spec.name, spec.partition)[-1:] if spec.partition else []

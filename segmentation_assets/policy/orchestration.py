@@ -79,7 +79,7 @@ class SchedulesPolicy(Section):
 
 
 class FreshnessPolicy(Section):
-    """After how many hours without a new materialization what people read counts as late."""
+    """After how many hours what people read is late: since it was made (Dagster), since its day ended (`status`)."""
 
     daily_warn_hours: Positive
     daily_fail_hours: Positive

@@ -16,6 +16,11 @@ from segmentation_assets.warehouse.contracts import Integer, Snapshot, column
 from segmentation_assets.warehouse.registry import Frame, Registry, Table, _spec_of
 
 
+def grid_and_day(day: date) -> list[date]:
+    """The weekly grid up to `day`, and `day` itself."""
+    return sorted({*weeks(anchor(day), day), day})
+
+
 class Seeds(Snapshot):
     """Two accounts a day."""
 
@@ -83,11 +88,6 @@ def totals(spine: Table[Spine], seasons: Table[Seasons], ranks: Table[Ranks]) ->
     """Seats of all accounts."""
     joined = spine.join(seasons, "as_of").join(ranks, ["as_of", "account_id"])
     return joined.group_by("as_of").aggregate(seats=joined.seats.sum())
-
-
-def grid_and_day(day: date) -> list[date]:
-    """The Mondays from the anchor on, and the day itself."""
-    return sorted({*weeks(anchor(day), day), day})
 
 
 def registry(**replaced: Callable[..., Any]) -> Registry:
