@@ -23,6 +23,7 @@ PARTS: Mapping[str, str] = {
     "dagster": "benchmarks.dagster_cost",
     "demo": "benchmarks.demo",
     "assignments": "benchmarks.assignments",
+    "report": "benchmarks.report",
     "chain": "benchmarks.against_sql",
     "kpis": "benchmarks.kpis",
 }

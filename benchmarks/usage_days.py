@@ -62,8 +62,7 @@ class Company:
         of_user = f"'U' || u AS user_id, 'A' || (u % {_ACCOUNTS}) AS account_id"
         with duckdb.connect() as connection:
             connection.execute(
-                f"COPY (SELECT {of_user} FROM range({users}) r(u)) "
-                f"TO '{self.folder}/users.parquet' (FORMAT parquet)"
+                f"COPY (SELECT {of_user} FROM range({users}) r(u)) TO '{self.folder}/users.parquet' (FORMAT parquet)"
             )
             connection.execute(
                 f"COPY (SELECT {of_user}, DATE '{day}' AS usage_date, 'F' || f AS feature, "

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ALL = "all"
+Days = date | str | tuple[date, ...] | None
+"""A day, as a date or as text; several; "all"; None: the latest."""
 _LAST_COLUMNS = ("known_from", "known_to", "dropped_on", "policy_hash")  # seldom of interest: shown last
 _ORDER_BY = 4
 
@@ -52,14 +54,16 @@ class Published:
         """The days published, ascending."""
         return sorted(day for day in self.files if day is not None)
 
-    def of(self, as_of: date | str | None) -> list[Path]:
-        """The files of one day, of the latest one (None) or of all ("all"). Raises NotPublished."""
+    def of(self, as_of: Days) -> list[Path]:
+        """The files of one day, of several, of the latest one (None) or of all ("all"). Raises NotPublished."""
         if self.partition is None:
             if as_of not in (None, ALL):
                 raise NotPublished(f"{self.table} has no days: leave as_of away")
             return self.files[None]
         if as_of == ALL:
             return [path for day in self.days for path in self.files[day]]
+        if isinstance(as_of, tuple):
+            return [path for day in as_of for path in self.files[self.day_of(day)]]
         return self.files[self.day_of(as_of)]
 
     def day_of(self, as_of: date | str | None) -> date:
@@ -115,10 +119,8 @@ def open_table(
 
 
 @contextmanager
-def open_tables(
-    tables: Mapping[str, date | str | None], home: Path | str | None = None
-) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection with a view per table, of its day, that can read their files and nothing else.
+def open_tables(tables: Mapping[str, Days], home: Path | str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection with a view per table, of its day or days, that can read their files and nothing else.
 
     Raises NotPublished.
     """
@@ -203,14 +205,19 @@ def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         raise WrongFilter(f"not a condition over the table's columns: {error}") from None
 
 
-def last_day_covered(home: Path | str | None = None) -> date | None:
-    """The last day that the landed extracts cover: of product usage, else of the newest dated drop, else unknown."""
+def last_day_covered(home: Path | str | None = None, today: date | None = None) -> date | None:
+    """The last day that the landed extracts cover: of product usage, else of the newest dated drop, else unknown.
+
+    Never after `today`: usage that a clock gone wrong dates later covers nothing.
+    """
     store = Store(find_home(home))
-    usage = store.days("product_usage", "usage_date")
+    until = today or date.max
+    usage = [day for day in store.days("product_usage", "usage_date") if day <= until]
     if usage:
         return usage[-1]
     drops = [drop for table in store.tables() for drop in footer(store.file(table)).get("drops", ()) if drop]
-    return date.fromisoformat(max(drops)) if drops else None
+    days = [day for day in map(date.fromisoformat, drops) if day <= until]
+    return max(days) if days else None
 
 
 def load(table: str, as_of: date | str | None = None, home: Path | str | None = None) -> pd.DataFrame:

@@ -17,7 +17,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from segmentation_assets.cli import DAY, _month_ends, main
+from segmentation_assets.access import last_day_covered
+from segmentation_assets.cli import DAY, _month_ends, _policy_option, main
 from segmentation_assets.settings import find_settings
 from tests.conftest import RAN_DAYS
 
@@ -282,10 +283,42 @@ def test_month_ends_of_a_demonstration():
 
 
 def test_words_for_days():
-    today = date.today()  # noqa: DTZ011 - the command's own clock is the machine's
-    assert DAY.convert("yesterday", None, None) in (today - timedelta(days=1), today)
     with pytest.raises(click.BadParameter):
         DAY.convert("tomorrow", None, None)
+
+
+def test_today_is_the_companys_wherever_the_machine_is(tmp_path: Path):
+    """Fourteen hours before UTC and eleven behind: whatever the machine's clock says, these are different days."""
+
+    @click.command()
+    @click.option("--as-of", type=DAY, default="today")
+    @_policy_option
+    def probe(as_of: date, policy: Path) -> None:
+        click.echo(f"{as_of} {DAY.convert('yesterday', None, click.get_current_context())}")
+
+    def told(*arguments: str) -> list[date]:
+        result = CliRunner().invoke(probe, arguments, obj=tmp_path / "home")
+        assert result.exit_code == 0, result.output
+        return [date.fromisoformat(day) for day in result.output.split()]
+
+    zones = {"east": "Pacific/Kiritimati", "west": "Pacific/Pago_Pago"}
+    for name, zone in zones.items():
+        (tmp_path / f"{name}.yaml").write_text(f"company: {{timezone: {zone}}}\n")
+    east = told("--as-of", "today", "--policy", f"{tmp_path}/east.yaml")  # the option after the word that needs it
+    west = told("--policy", f"{tmp_path}/west.yaml")
+    assert east[0] - east[1] == west[0] - west[1] == timedelta(days=1)
+    assert east[0] - west[0] in (timedelta(days=1), timedelta(days=2))
+    find_settings(tmp_path / "home", policy=tmp_path / "east.yaml").remember()
+    assert told() == east  # what the home used last
+
+
+def test_the_last_day_covered_is_not_in_the_future(tmp_path: Path):
+    for day in ("2026-01-01", "2026-01-02", "2062-01-03"):
+        file = tmp_path / f"published/product_usage/usage_date={day}/part-0.parquet"
+        file.parent.mkdir(parents=True)
+        file.touch()
+    assert last_day_covered(tmp_path, date(2026, 2, 1)) == date(2026, 1, 2)
+    assert last_day_covered(tmp_path) == date(2062, 1, 3)
 
 
 # -- showing
@@ -417,7 +450,7 @@ def test_an_unknown_account_gets_what_comes_close(ran_home: Path):
 def test_looking_loads_neither_dagster_nor_the_chain_and_is_quick(ran_home: Path, command: list[str]):
     code = (
         "import sys, time; begun = time.process_time()\n"
-        "from segmentation_assets.cli import main\n"
+        "from segmentation_assets.cli import _policy_option, main\n"
         "try: main(sys.argv[1:])\n"
         "except SystemExit: pass\n"
         "heavy = [m for m in ('dagster', 'ibis', 'pandas', 'pandera', 'scipy', 'segmentation_assets.chain') "
@@ -455,6 +488,28 @@ def test_a_port_that_is_taken_is_a_reason(tmp_path: Path):
         result = call("ui", "--port", taken.getsockname()[1], home=tmp_path)
     assert result.exit_code == 1
     assert "is taken" in result.stderr
+
+
+def test_the_explorer_needs_something_published(tmp_path: Path):
+    result = call("app", home=tmp_path)
+    assert result.exit_code == 1
+    assert "nothing is published" in result.stderr
+
+
+def test_the_explorer_and_a_port_that_is_taken(ran_home: Path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        result = call("app", "--port", taken.getsockname()[1], home=ran_home)
+    assert result.exit_code == 1
+    assert "is taken: say --port with another one" in result.stderr
+
+
+def test_the_explorer_without_its_extra(ran_home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    result = call("app", home=ran_home)
+    assert result.exit_code == 2
+    assert "pip install 'segmentation-assets[app]'" in result.stderr
 
 
 def test_the_whole_demonstration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

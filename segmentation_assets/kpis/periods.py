@@ -17,7 +17,7 @@ from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.kpis import RetentionPolicy
 from segmentation_assets.policy.segments import SEGMENTS, TIERS
 from segmentation_assets.profiles.known import AccountHierarchy
-from segmentation_assets.profiles.revenue import holds_on, priced, revenue_steps, started_subscriptions
+from segmentation_assets.profiles.revenue import annual, holds_on, priced, revenue_steps, started_subscriptions
 from segmentation_assets.segments.segments import Segments
 from segmentation_assets.warehouse.as_of import FromPolicy, Spine, months_ago
 from segmentation_assets.warehouse.contracts import Day, Integer, Snapshot, column, row_rule
@@ -29,7 +29,6 @@ UNASSIGNED = "unassigned"
 _STARTS = FromPolicy(RetentionPolicy, lambda policy: months_ago(*policy.windows_months))
 _KEY = ("as_of", "account_id")
 _CENTS = 2
-_MONTHS_PER_YEAR = 12
 
 MOVEMENTS = ("new", "expansion", "contraction", "churn", "reactivation", "flat")
 
@@ -120,7 +119,7 @@ def account_periods(
         for months in policy.windows_months
     ]
     rows = reduce(lambda one, other: one.union(other), windows)
-    amounts = {n: (rows[n] * _MONTHS_PER_YEAR).round(_CENTS) for n in ("start", "end", "end_current")}
+    amounts = {n: annual(rows[n]) for n in ("start", "end", "end_current")}
     rows = rows.mutate(**amounts)
     rows = moved(rows.filter((rows.start > 0) | (rows.end > 0)), "arr").rename(end_arr_current="end_current_arr")
     rows = rows.mutate(retained_arr=ibis.least(rows.start_arr, rows.end_arr)).drop("first_paid_on")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -16,6 +16,7 @@ from typing import Any
 
 import dagster as dg
 import duckdb
+from dagster._utils.interrupts import raise_interrupts_as
 from dagster_duckdb import DuckDBResource
 from pydantic import PrivateAttr
 
@@ -25,7 +26,7 @@ from segmentation_assets.settings import Settings
 from segmentation_assets.warehouse.build import Builder
 from segmentation_assets.warehouse.engine import Engine, configure
 from segmentation_assets.warehouse.registry import Registry
-from segmentation_assets.warehouse.store import Store
+from segmentation_assets.warehouse.store import Busy, Holder, Store
 
 
 @dataclass
@@ -81,15 +82,18 @@ class WarehouseResource(DuckDBResource):
     home: str
     sources: str | None = None
     policy: str | None = None
+    wait_seconds: float | None = None
+    """How long to wait for another run in the same home; None: as the policy says."""
 
     _session: Session | None = PrivateAttr(default=None)
     _engine: Engine | None = PrivateAttr(default=None)
     _run_id: str = PrivateAttr(default="")
 
     @classmethod
-    def of(cls, settings: Settings) -> WarehouseResource:
+    def of(cls, settings: Settings, wait_seconds: float | None = None) -> WarehouseResource:
         """The resource of one home."""
         return cls(
+            wait_seconds=wait_seconds,
             home=str(settings.home),
             sources=str(settings.sources) if settings.sources else None,
             policy=str(settings.policy) if settings.policy else None,
@@ -107,15 +111,31 @@ class WarehouseResource(DuckDBResource):
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[WarehouseResource, Any, None]:
         """One connection for the whole run (or for one step, where steps are processes), and no other run beside it.
 
-        Dagster's pool keeps apart the runs that it queues itself; those of a terminal know no queue.
+        Dagster's pool keeps apart the runs that it queues itself; those of a terminal know no queue. Raises dg.Failure
+        where the home is not free in time.
         """
         store = Store(Path(self.home))
-        waits = partial(_warn, context, "waiting: another run works in this home")
         self._run_id = context.run.run_id if context.run else ""
-        with store.running(self._run_id or "none"), store.alone(waits), self.get_connection() as connection:
+        with ExitStack() as stack:
+            stack.enter_context(store.running(self._run_id or "none"))
+            try:
+                with raise_interrupts_as(
+                    dg.DagsterExecutionInterruptedError
+                ):  # else Ctrl-C would have to wait as well
+                    stack.enter_context(
+                        store.alone(_holder(context), self._patience(), partial(_warn_waiting, context))
+                    )
+            except Busy as busy:
+                raise dg.Failure(str(busy), allow_retries=False) from None
+            connection = stack.enter_context(self.get_connection())
             store.sweep()
             self._engine = Engine(connection, store)
             yield self
+
+    def _patience(self) -> float:
+        if self.wait_seconds is not None:
+            return self.wait_seconds
+        return load_policy(Path(self.policy) if self.policy else None).orchestration.patience_seconds
 
     def session(self, registry: Registry) -> Session:
         """What this run's steps share. Raises PolicyError for a policy that cannot be used."""
@@ -128,6 +148,10 @@ class WarehouseResource(DuckDBResource):
         return self._session
 
 
-def _warn(context: dg.InitResourceContext, text: str) -> None:
+def _holder(context: dg.InitResourceContext) -> Holder:
+    return Holder.of_this_process(context.run.run_id if context.run else "")
+
+
+def _warn_waiting(context: dg.InitResourceContext, holder: Holder | None) -> None:
     if context.log is not None:
-        context.log.warning(text)
+        context.log.warning(f"waiting for another run in this home: {holder or 'it has just begun'}")

@@ -56,12 +56,11 @@ def bring_up_to_date(context: dg.AssetExecutionContext, session: Session, spec: 
         _record(context, builder, spec, {day: rows for day, rows in built.made.items() if day not in own})
     for day in own if len(own) > 1 else ():
         context.add_asset_metadata({ROW_COUNT: _rows(builder, spec, built, day)}, spec.name, str(day))
-    lineage = lineage_metadata(builder, spec)
-    if len(own) > 1:  # of a range, with its last day alone: it is the same for all of them
-        context.add_asset_metadata(lineage, spec.name, str(own[-1]))
-        lineage = {}
-    facts = _metadata(context, session, spec, built, own)
-    metadata = facts | lineage | {"seconds": round(time.perf_counter() - started, 3)}
+    large = lineage_metadata(builder, spec) | plot_metadata(context, builder, spec, own[-1])
+    if len(own) > 1:  # of a range, with its last day alone: Dagster would keep a copy with every day
+        context.add_asset_metadata(large, spec.name, str(own[-1]))
+        large = {}
+    metadata = _metadata(session, spec, built, own) | large | {"seconds": round(time.perf_counter() - started, 3)}
     yield dg.MaterializeResult(
         asset_key=spec.name,
         metadata=metadata,
@@ -161,9 +160,7 @@ def _version(builder: Builder, spec: TableSpec, built: Built, own: Sequence[date
     return Session.digest([builder.expected(spec, day) for day in days])
 
 
-def _metadata(
-    context: dg.AssetExecutionContext, session: Session, spec: TableSpec, built: Built, own: Sequence[date | None]
-) -> dict[str, Any]:
+def _metadata(session: Session, spec: TableSpec, built: Built, own: Sequence[date | None]) -> dict[str, Any]:
     days = own if spec.partition == "as_of" else [*built.made, *built.kept]
     last = max((day for day in days if day is not None), default=None)
     rows = sum(_rows(session.builder, spec, built, day) for day in days)
@@ -173,7 +170,6 @@ def _metadata(
         "days made": len(built.made),
         "days kept": len(built.kept),
         "preview": dg.MarkdownMetadataValue(preview(session.builder, spec, last)),
-        **plot_metadata(context, session.builder, spec, last),
     }
 
 

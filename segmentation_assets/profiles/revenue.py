@@ -438,6 +438,11 @@ def annual(amount: ir.FloatingValue) -> ir.FloatingValue:
     return (amount.round(_FINE) * _MONTHS_PER_YEAR).round(_CENTS)
 
 
+def whole_cents(amount: ir.FloatingValue) -> ir.FloatingValue:
+    """A sum to the cent, where half a cent does not hang on the order of adding."""
+    return amount.round(_FINE).round(_CENTS)
+
+
 def _next_anniversary(start: ir.DateValue, day: ir.DateValue) -> ir.DateValue:
     """The first anniversary of `start` after `day`; 29 February counts as the 28th."""
     is_leap_day = (start.month() == 2) & (start.day() == 29)
