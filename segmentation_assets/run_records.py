@@ -1,8 +1,8 @@
 """What Dagster's own files of a home say of its runs, read without importing Dagster: that alone takes two seconds.
 
 Here: runs, what failed in them and why, when tables were last made, what is switched on. Not here: what it means
-(`status`), or anything that writes. The files are those of dagster 1.13; `tests/orchestration/test_run_records.py` holds what is
-read here against what Dagster itself says.
+(`status`), or anything that writes. The files are those of dagster 1.13; `tests/orchestration/test_run_records.py`
+holds what is read here against what Dagster itself says.
 """
 
 from __future__ import annotations
@@ -79,10 +79,14 @@ class RunRecords:
         """By table."""
         rows = _rows(
             self._folder / "history" / "runs" / "index.db",
-            "SELECT asset_key, last_materialization_timestamp, last_run_id FROM asset_keys "
-            "WHERE last_materialization_timestamp IS NOT NULL AND last_run_id IS NOT NULL",
+            "SELECT asset_key, last_materialization FROM asset_keys WHERE last_materialization IS NOT NULL",
         )
-        return {json.loads(key)[-1]: Made(_utc(at), run_id) for key, at, run_id in rows}
+        # Not the columns beside it: `last_run_id` is the last run which was to make it, also where it failed.
+        events = {json.loads(key)[-1]: json.loads(record)["event_log_entry"] for key, record in rows}
+        return {
+            table: Made(datetime.fromtimestamp(event["timestamp"], UTC), event["run_id"])
+            for table, event in events.items()
+        }
 
     def failures(self, runs: Sequence[Run]) -> list[Failure]:
         """What failed in these runs, in their order."""

@@ -30,10 +30,10 @@ NEW_FILES = "new files"
 class TableStatus:
     """One table, at the latest day that is published of it.
 
-    `state` is the worst that is true: `failed` (in its last run; `reason`), `missing` (nothing published), `stale` (not
-    what would be made now; `causes` says of which of code, policy and data something has changed, or that new files
-    wait to land), `late` (its day ended longer ago than the policy allows), else `fresh`. `is_read`: the policy limits
-    its age.
+    `state` is the worst that is true: `failed` (in its last run; `reason`), `missing` (nothing published), `stale`
+    (not what would be made now; `causes` says which of code, policy and data has changed, or that new files wait to
+    land), `late` (its day ended longer ago than the policy allows), else `fresh`. `is_read`: the policy limits its
+    age.
     """
 
     table: str
@@ -191,7 +191,7 @@ class _Looks:
 
 
 def _waiting_files(settings: Settings, policy: Policy) -> dict[str, int]:
-    """By extract, its files that are new or changed since it was last landed; of a database server nothing is known."""
+    """By extract, its files that are new or changed since it last landed; of a database server nothing is known."""
     from segmentation_assets.extracts.reading import SourceError, drops_of  # noqa: PLC0415 - only where there are any
     from segmentation_assets.extracts.sources import read_sources  # noqa: PLC0415
 

@@ -193,7 +193,7 @@ def threshold_ledger(
     entry = last.reindex(keys).fillna(0).to_numpy(dtype="int64") + is_crossing.to_numpy()
     rows: Any = found.assign(
         entry=entry,
-        effective_on=effective.reindex(found.index).where(is_crossing, None),
+        effective_on=[effective.get(row, posting.as_of) if c else None for row, c in is_crossing.items()],
         as_of=posting.as_of,
         posted_at=posting.posted_at,
         run_id=posting.run_id,
@@ -202,7 +202,6 @@ def threshold_ledger(
         arr_seen=found["arr_after"],
         threshold_seen=found["threshold_arr"],
     )
-    rows.loc[is_crossing & rows["effective_on"].isna(), "effective_on"] = posting.as_of
     rows.loc[~is_crossing, "arr_before"] = np.nan
     is_new = is_crossing | ~rows["is_known"]
     return appended(ThresholdLedger, _looked_at(booked, rows[~is_new], rows[is_new]), rows[is_new])
@@ -234,13 +233,13 @@ def _merged(hierarchy: pd.DataFrame) -> set[str]:
     return set(hierarchy.loc[hierarchy["account_id"] != hierarchy["surviving_account_id"], "account_id"])
 
 
-def _crossed_on(crossings: pd.DataFrame, steps: pd.DataFrame, exit_band: float) -> Any:
+def _crossed_on(crossings: pd.DataFrame, steps: pd.DataFrame, exit_band: float) -> dict[Any, Any]:
     """By the index of `crossings`, the last day on which ARR passed the threshold that way; missing: it never did.
 
     Up: from below the threshold to it or above. Down: to below the exit band from it or above.
     """
     if not len(crossings):
-        return pd.Series(dtype=object)
+        return {}
     theirs: Any = steps[steps["account_id"].isin(crossings["account_id"])]
     named: Any = crossings[["account_id", "threshold_arr", "direction"]]
     rows = named.reset_index(names="row").merge(_levels(theirs), "left")
@@ -250,8 +249,8 @@ def _crossed_on(crossings: pd.DataFrame, steps: pd.DataFrame, exit_band: float) 
         (rows["before"] < bound) & (rows["level"] >= bound),
         (rows["before"] >= bound) & (rows["level"] < bound),
     )
-    passed = rows[rose.where(is_up, fell)]
-    return passed.groupby("row")["on"].max()
+    passed: Any = rows[rose.where(is_up, fell)]
+    return passed.groupby("row")["on"].max().to_dict()
 
 
 def _levels(steps: pd.DataFrame) -> pd.DataFrame:

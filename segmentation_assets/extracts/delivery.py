@@ -45,8 +45,8 @@ IDENTITIES: Mapping[str, tuple[str, ...]] = {
 class Landed:
     """What landing one extract did. `good + quarantined == read`; `skipped`: nothing had changed since last time.
 
-    `drops` counts deliveries (0: not mapped). `failed`: nothing was published, `reason` says why. `ahead`: dates of drops
-    that were left alone because they are dated after today.
+    `drops` counts deliveries (0: not mapped). `failed`: nothing was published, `reason` says why. `ahead`: dates of
+    drops that were left alone because they are dated after today.
     """
 
     extract: str

@@ -3,9 +3,10 @@
 Here: the daily, weekly and quarterly schedules, and freshness policies. Not here: what a job selects (`jobs`), what
 starts a run because something came in, or the times and limits themselves (policy: `orchestration`).
 
-A run is for the last complete day: `as_of` is the state at the END of a day in the company's timezone, so a tick makes
-yesterday. A tick that was missed because nothing was running is caught up with, for its own day. Dagster launches what
-a tick asks for once, whatever restarts; a run's key, which names its day, tells the runs of one tick apart.
+A run is for the last complete day: `as_of` is the state at the END of a day in the company's timezone, so a tick
+makes yesterday. A tick that was missed because nothing was running is caught up with, for its own day. Dagster
+launches what a tick asks for once, whatever restarts; a run's key, which names its day, tells the runs of one tick
+apart.
 """
 
 from __future__ import annotations

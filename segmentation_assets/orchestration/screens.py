@@ -1,7 +1,7 @@
 """Dagster's code server, web server and daemon on this machine, as child processes that end with this one.
 
-Here: which ones, with or without pages; one daemon per home. Not here: watching and ending them (`children`), what they
-show (`definitions`), or what the daemon does by itself (`schedules`, sensors; `automation` lists them).
+Here: which ones, with or without pages; one daemon per home. Not here: watching and ending them (`children`), what
+they show (`definitions`), or what the daemon does by itself (`schedules`, sensors; `automation` lists them).
 
 Web server and daemon share one code server, over a socket file: each by itself would load the chain again, and the
 daemon once a minute.

@@ -79,7 +79,7 @@ class SchedulesPolicy(Section):
 
 
 class FreshnessPolicy(Section):
-    """After how many hours what people read counts as late: in Dagster since it was made, in `status` since its day ended."""
+    """After how many hours what people read is late: since it was made (Dagster), since its day ended (`status`)."""
 
     daily_warn_hours: Positive
     daily_fail_hours: Positive

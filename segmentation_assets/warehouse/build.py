@@ -3,10 +3,10 @@
 Here: which days a request needs, which of them are stale, and write-audit-publish for one table. Not here: how
 extracts come in (`extracts.landing`), how Dagster shows it (`orchestration`).
 
-A published file carries the fingerprint of all it was made from, in three parts, joined by dots: the code and contracts
-of its function and of all tables behind it, the policy sections that those declare, and the rows of the extracts that
-they read. Equal fingerprint: nothing to do; the parts that differ say why there is something. So a table at a day
-depends on extracts and policy alone, whatever else was ever run.
+A published file carries the fingerprint of all it was made from, in three parts, joined by dots: the code and
+contracts of its function and of all tables behind it, the policy sections that those declare, and the rows of the
+extracts that they read. Equal fingerprint: nothing to do; the parts that differ say why there is something. So a
+table at a day depends on extracts and policy alone, whatever else was ever run.
 
 A ledger is the exception: it remembers. It is posted for the newest day of a request, never for a day (long) before
 the newest it was posted for, and to what reads it, it is what an extract is: given, by a hash of its content.
@@ -87,7 +87,7 @@ class EntriesLost(Exception):
 
 
 class Fingerprints:
-    """What stands published in one home, and what would be made now; it only reads, and remembers what it has read."""
+    """What stands published in one home, and what would be made now; it only reads, each file once."""
 
     def __init__(self, store: Store, registry: Registry, policy: Policy, *, remember: bool = False) -> None:
         self.store = store

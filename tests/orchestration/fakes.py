@@ -16,6 +16,11 @@ from segmentation_assets.warehouse.contracts import Integer, Snapshot, column
 from segmentation_assets.warehouse.registry import Frame, Registry, Table, _spec_of
 
 
+def grid_and_day(day: date) -> list[date]:
+    """The weekly grid up to `day`, and `day` itself."""
+    return sorted({*weeks(anchor(day), day), day})
+
+
 class Seeds(Snapshot):
     """Two accounts a day."""
 

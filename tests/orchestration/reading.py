@@ -1,6 +1,7 @@
 """A process that reads a published table in a tight loop until its input closes: `python -m ... FOLDER`.
 
-Any error, a day that is gone, or a day that is a mix of two runs ends it with a traceback. It writes how often it read.
+Any error, a day that is gone, or a day that is a mix of two runs ends it with a traceback. It writes how often it
+read.
 """
 
 from __future__ import annotations

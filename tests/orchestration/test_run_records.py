@@ -8,9 +8,14 @@ from pathlib import Path
 
 import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus
+from dagster._core.remote_origin import (
+    InProcessCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, ScheduleInstigatorData
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
-from segmentation_assets.definitions import build_defs
 from segmentation_assets.orchestration.automation import automations
 from segmentation_assets.orchestration.instance import open_instance
 from segmentation_assets.policy.model import load_policy
@@ -66,26 +71,19 @@ def test_there_are_no_records_where_nothing_ran(tmp_path: Path):
 
 
 def test_what_is_switched_off_is_told(settings: Settings):
-    defs = build_defs(settings=settings)
     assert {a.name: a.is_on for a in automations(settings) if a.kind == "schedule"} == {
         "daily": True, "weekly": True, "quarterly": True
     }  # fmt: skip
-    from dagster._core.remote_origin import (  # noqa: PLC0415
-        InProcessCodeLocationOrigin,
-        RemoteInstigatorOrigin,
-        RemoteRepositoryOrigin,
-    )
-    from dagster._core.types.loadable_target_origin import LoadableTargetOrigin  # noqa: PLC0415
-
     location = InProcessCodeLocationOrigin(LoadableTargetOrigin(module_name="segmentation_assets.definitions"))
     origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "__repository__"), "weekly")
     with open_instance(settings) as instance:
-        instance.add_instigator_state(InstigatorState(origin, InstigatorType.SCHEDULE, InstigatorStatus.STOPPED))
+        data = ScheduleInstigatorData("0 7 * * 1")
+        off = InstigatorState(origin, InstigatorType.SCHEDULE, InstigatorStatus.STOPPED, data)
+        instance.add_instigator_state(off)
     assert {a.name: a.is_on for a in automations(settings) if a.kind == "schedule"} == {
         "daily": True, "weekly": False, "quarterly": True
     }  # fmt: skip
     assert RunRecords(settings.dagster_home).switches() == {"weekly": False}
-    assert defs
 
 
 def test_why_a_table_is_stale(runner: MakeRunner, settings: Settings, tmp_path: Path):
