@@ -389,7 +389,7 @@ def _teller(report: Any) -> Callable[[Step], None]:
 
 @main.command()
 @click.argument("table")
-@click.option("--as-of", help="A day, or `all`. [default: the latest]")
+@click.option("--as-of", help="A day, `all`, or a range such as 2026-01-01..2026-03-31. [default: the latest]")
 @click.option("--where", metavar="SQL", help="A condition, such as \"arr > 50000 and segment = 'Growth'\".")
 @click.option("--columns", metavar="A,B", help="Only these columns.")
 @click.option(
@@ -458,6 +458,56 @@ def _show_table(console: Console, header: list[str], rows: list[Any], is_cut: bo
         _err().print(f"{hidden} more columns ({names}): --columns, or --format csv")
     if is_cut:
         _err().print(f"the first {len(rows)} rows: --limit, or --format csv")
+
+
+@main.command()
+@click.argument("tables", nargs=-1, required=True, metavar="TABLE...")
+@click.option("--as-of", help="A day, `all`, or a range such as 2026-01-01..2026-03-31. [default: the latest]")
+@click.option("--to", type=click.Path(path_type=Path), required=True, metavar="FILE.xlsx|FILE.csv|FOLDER")
+@_policy_option
+@click.pass_obj
+def export(home: Path, tables: tuple[str, ...], as_of: str | None, to: Path, policy: Path | None) -> None:
+    """Write published TABLEs for a spreadsheet: an Excel workbook, a CSV file, or a folder of CSV files.
+
+    Texts that a spreadsheet would run as formulas stay texts. A dictionary of the columns goes along.
+    """
+    settings = _settings(home, policy=policy)
+    from segmentation_assets.catalogue import read_catalogue
+    from segmentation_assets.export import WrongTarget
+    from segmentation_assets.export import export as write
+    from segmentation_assets.policy.model import load_policy
+    from segmentation_assets.terminal.progress import reporting
+    from segmentation_assets.workbook import CannotHold
+
+    with _reasons(), reporting(_err()) as report:
+        try:
+            entries = read_catalogue(load_policy(settings.policy), home).entries
+            made = write(tables, to, as_of, home, entries, report.working)
+        except WrongTarget as error:
+            raise click.UsageError(str(error)) from None
+        except CannotHold as error:
+            raise Failed(str(error)) from None
+    for one in made:
+        sheets = f", {len(one.sheets)} sheets" if len(one.sheets) > 1 else ""
+        _err().print(f"  {one.table:<28} {one.rows:>10,} rows{sheets}  {one.path}")
+
+
+@main.command()
+@_policy_option
+@click.pass_obj
+def views(home: Path, policy: Path | None) -> None:
+    """Say where the DuckDB file is that has a view per table, after bringing it up to date. Runs do that too."""
+    settings = _settings(home, policy=policy)
+    from segmentation_assets.catalogue import read_catalogue
+    from segmentation_assets.policy.model import load_policy
+    from segmentation_assets.warehouse.store import Store
+    from segmentation_assets.warehouse.views import refresh_views
+
+    store = Store(home)
+    if not store.tables():
+        raise Failed(f"nothing is published in {home}: run `segmentation demo` or `segmentation run` first")
+    with _reasons():
+        click.echo(refresh_views(store, read_catalogue(load_policy(settings.policy), home).entries.values()))
 
 
 @main.command()
@@ -582,6 +632,38 @@ def _mapping(settings: Settings) -> Any:
     from segmentation_assets.extracts.sources import read_mapping
 
     return read_mapping(settings.sources)
+
+
+@main.command()
+@click.argument("table", required=False)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "markdown", "json", "csv"]),
+    default="table",
+    show_default=True,
+)
+@_policy_option
+@click.pass_obj
+def dictionary(home: Path, table: str | None, form: str, policy: Path | None) -> None:
+    """Say what TABLE and each of its columns means; without TABLE, which tables there are (with --format, all)."""
+    settings = _settings(home, policy=policy)
+    from segmentation_assets.catalogue import UnknownColumn, read_catalogue
+    from segmentation_assets.policy.model import load_policy
+    from segmentation_assets.terminal import dictionary as shown
+
+    with _reasons():
+        facts = read_catalogue(load_policy(settings.policy), home)
+        try:
+            entries = [facts.entries[facts.find(table)[0]]] if table else list(facts.entries.values())
+        except UnknownColumn as error:
+            raise click.UsageError(str(error)) from None
+        if form != "table":
+            shown.write_dictionary(entries, form, sys.stdout)
+        elif table:
+            shown.print_table_entry(Console(), entries[0])
+        else:
+            shown.print_tables(Console(), entries)
 
 
 @main.command()

@@ -22,12 +22,14 @@ from dagster_duckdb import DuckDBResource
 from pydantic import PrivateAttr
 
 from segmentation_assets.extracts.sources import Sources, SourcesError, read_sources
-from segmentation_assets.policy.model import Policy, load_policy
+from segmentation_assets.policy.model import Policy, load_policy, section_names
 from segmentation_assets.settings import Settings
 from segmentation_assets.warehouse.build import Builder
+from segmentation_assets.warehouse.dictionary import dictionary
 from segmentation_assets.warehouse.engine import Engine, configure
 from segmentation_assets.warehouse.registry import Registry
 from segmentation_assets.warehouse.store import Busy, Holder, Store
+from segmentation_assets.warehouse.views import refresh_views
 
 _COLLECT_AFTER = (50_000, 20, 100)
 """Objects made, beyond those gone, before Python looks for cycles; how often then among the older ones."""
@@ -128,6 +130,9 @@ class WarehouseResource(DuckDBResource):
             store.sweep()
             self._engine = Engine(connection, store)
             yield self
+            if self._session is not None:
+                entries = dictionary(self._session.builder.registry, section_names())
+                refresh_views(store, entries)
 
     def _patience(self) -> float:
         if self.wait_seconds is not None:

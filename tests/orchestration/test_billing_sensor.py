@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -25,9 +23,6 @@ from hypothesis.stateful import (
 )
 
 from segmentation_assets.access import load
-from segmentation_assets.orchestration.sensors import billing as sensor_module
-from segmentation_assets.policy.company import CompanyPolicy
-from segmentation_assets.profiles.arr_steps import arr_at_end_of_day
 from segmentation_assets.warehouse.store import Store
 from tests.orchestration.billing import ACCOUNTS, START, Company, clock_of, opened
 
