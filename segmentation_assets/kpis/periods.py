@@ -135,16 +135,12 @@ def two_points(started: ir.Table, spine: ir.Table, day: str, fx_rates: ir.Table,
     """
     # `priced` values at as_of and at the spine's comparison day, which it calls day_12m_ago: here it is `day`.
     days = spine.mutate(day_12m_ago=spine[day])
-    steps = revenue_steps(priced(started, days, fx_rates, company), company)
-    rows = steps.join(days.select("as_of", starts_on="day_12m_ago"), "as_of")
-    then, now = _holds(rows, rows.starts_on), _holds(rows, rows.as_of)
-    amounts = rows.group_by(*_KEY, "starts_on").aggregate(
-        first_paid_on=rows.day.min(),
-        steps_then=then.sum(),
-        steps_now=now.sum(),
-        start=rows.amount_at_rate_12m_ago.max(where=then),
-        end=rows.amount_at_rate_12m_ago.max(where=now),
-        end_current=rows.amount.max(where=now),
+    with_amounts = priced(started, days, fx_rates, company)
+    # Steps find what a grace bridges; without one the subscriptions in force on a day are all there is to add.
+    amounts = (
+        _by_steps(revenue_steps(with_amounts, company), days)
+        if company.renewal_grace_days
+        else _by_subscriptions(with_amounts, days)
     )
     paying = amounts.filter((amounts.steps_then > 0) | (amounts.steps_now > 0))
     return paying.select(
@@ -154,6 +150,43 @@ def two_points(started: ir.Table, spine: ir.Table, day: str, fx_rates: ir.Table,
         start=ibis.ifelse(paying.steps_then > 0, paying.start, 0.0),
         end=ibis.ifelse(paying.steps_now > 0, paying.end, 0.0),
         end_current=ibis.ifelse(paying.steps_now > 0, paying.end_current, 0.0),
+    )
+
+
+def _by_steps(steps: ir.Table, days: ir.Table) -> ir.Table:
+    rows = steps.join(days.select("as_of", starts_on="day_12m_ago"), "as_of")
+    then, now = _holds(rows, rows.starts_on), _holds(rows, rows.as_of)
+    return rows.group_by(*_KEY, "starts_on").aggregate(
+        first_paid_on=rows.day.min(),
+        steps_then=then.sum(),
+        steps_now=now.sum(),
+        start=rows.amount_at_rate_12m_ago.max(where=then),
+        end=rows.amount_at_rate_12m_ago.max(where=now),
+        end_current=rows.amount.max(where=now),
+    )
+
+
+def _by_subscriptions(with_amounts: ir.Table, days: ir.Table) -> ir.Table:
+    """As `_by_steps`; a subscription that ended on the day it began was never in force."""
+    paid = with_amounts.filter(
+        (with_amounts.mrr > 0) & (with_amounts.ends_on.isnull() | (with_amounts.ends_on > with_amounts.start_date))
+    )
+    rows = paid.join(days.select("as_of", starts_on="day_12m_ago"), "as_of")
+    now = rows.ends_on.isnull()
+    then = (rows.start_date <= rows.starts_on) & (now | (rows.ends_on > rows.starts_on))
+
+    def total(amount: ir.FloatingValue, where: ir.BooleanValue) -> ir.FloatingValue:
+        """The sum; null where the currency of a part has no rate."""
+        unpriced = (where & amount.isnull()).sum() > 0
+        return ibis.ifelse(unpriced, ibis.null("float64"), amount.sum(where=where))
+
+    return rows.group_by(*_KEY, "starts_on").aggregate(
+        first_paid_on=rows.start_date.min(),
+        steps_then=then.sum(),
+        steps_now=now.sum(),
+        start=total(rows.amount_at_rate_12m_ago, then),
+        end=total(rows.amount_at_rate_12m_ago, now),
+        end_current=total(rows.amount, now),
     )
 
 
