@@ -23,12 +23,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ALL = "all"
+Days = date | str | tuple[date, ...] | None
+"""A day, as a date or as text; several; "all"; None: the latest."""
 _LAST_COLUMNS = ("known_from", "known_to", "dropped_on", "policy_hash")  # seldom of interest: shown last
 _ORDER_BY = 4
 
 
 class NotPublished(LookupError):
     """There is no such table, or it has not been made for that day. The message says what there is."""
+
+
+class WrongDay(NotPublished):
+    """What was given for a day is none."""
 
 
 class WrongFilter(ValueError):
@@ -48,18 +54,20 @@ class Published:
         """The days published, ascending."""
         return sorted(day for day in self.files if day is not None)
 
-    def of(self, as_of: date | str | None) -> list[Path]:
-        """The files of one day, of the latest one (None) or of all ("all"). Raises NotPublished."""
+    def of(self, as_of: Days) -> list[Path]:
+        """The files of one day, of several, of the latest one (None) or of all ("all"). Raises NotPublished."""
         if self.partition is None:
             if as_of not in (None, ALL):
                 raise NotPublished(f"{self.table} has no days: leave as_of away")
             return self.files[None]
         if as_of == ALL:
             return [path for day in self.days for path in self.files[day]]
+        if isinstance(as_of, tuple):
+            return [path for day in as_of for path in self.files[self.day_of(day)]]
         return self.files[self.day_of(as_of)]
 
     def day_of(self, as_of: date | str | None) -> date:
-        """The day meant: the latest for None. Raises NotPublished for a day that has not been made."""
+        """The day meant: the latest for None. Raises NotPublished for a day that has not been made, or is none."""
         if self.partition is None:
             raise NotPublished(f"{self.table} has no days")
         day = self.days[-1] if as_of is None else as_of if isinstance(as_of, date) else _day(str(as_of))
@@ -75,7 +83,7 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise NotPublished(f"{text!r} is no date like 2026-03-31") from None
+        raise WrongDay(f"{text!r} is no date like 2026-03-31") from None
 
 
 def find_table(table: str, home: Path | str | None = None) -> Published:
@@ -111,10 +119,8 @@ def open_table(
 
 
 @contextmanager
-def open_tables(
-    tables: Mapping[str, date | str | None], home: Path | str | None = None
-) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection with a view per table, of its day, that can read their files and nothing else.
+def open_tables(tables: Mapping[str, Days], home: Path | str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection with a view per table, of its day or days, that can read their files and nothing else.
 
     Raises NotPublished.
     """
@@ -199,14 +205,19 @@ def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         raise WrongFilter(f"not a condition over the table's columns: {error}") from None
 
 
-def last_day_covered(home: Path | str | None = None) -> date | None:
-    """The last day that the landed extracts cover: of product usage, else of the newest dated drop, else unknown."""
+def last_day_covered(home: Path | str | None = None, today: date | None = None) -> date | None:
+    """The last day that the landed extracts cover: of product usage, else of the newest dated drop, else unknown.
+
+    Never after `today`: usage that a clock gone wrong dates later covers nothing.
+    """
     store = Store(find_home(home))
-    usage = store.days("product_usage", "usage_date")
+    until = today or date.max
+    usage = [day for day in store.days("product_usage", "usage_date") if day <= until]
     if usage:
         return usage[-1]
     drops = [drop for table in store.tables() for drop in footer(store.file(table)).get("drops", ()) if drop]
-    return date.fromisoformat(max(drops)) if drops else None
+    days = [day for day in map(date.fromisoformat, drops) if day <= until]
+    return max(days) if days else None
 
 
 def load(table: str, as_of: date | str | None = None, home: Path | str | None = None) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -83,9 +83,14 @@ class Children:
         self.code = error.code if isinstance(error, _ChildEnded) else 0
         return isinstance(error, _Ended | _ChildEnded)
 
-    def start(self, *command: str) -> None:
-        """A child in a session of its own: Ctrl-C reaches it once, through this process, which waits for it."""
-        made = subprocess.Popen(command, env=dict(self._environment), start_new_session=True)  # noqa: S603 - own commands
+    def start(self, *command: str, keep_open: Sequence[int] = ()) -> None:
+        """A child in a session of its own: Ctrl-C reaches it once, through this process, which waits for it.
+
+        It also has the open files `keep_open`.
+        """
+        made = subprocess.Popen(  # noqa: S603 - own commands
+            command, env=dict(self._environment), start_new_session=True, pass_fds=keep_open
+        )
         self._children.append(made)
 
     def wait(self, until: Callable[[], bool] = lambda: False) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import dagster as dg
 
-from segmentation_assets.orchestration.assets import Catalogue
-from segmentation_assets.orchestration.jobs import jobs, sensor_jobs
+from segmentation_assets.orchestration.assets import POOL, Catalogue
+from segmentation_assets.orchestration.jobs import jobs
 from segmentation_assets.orchestration.partitions import as_of_partitions
+from segmentation_assets.orchestration.report import report_asset
 from segmentation_assets.orchestration.resources import WarehouseResource
 from segmentation_assets.orchestration.schedules import schedules, with_freshness
 from segmentation_assets.orchestration.sensors import sensors
@@ -30,8 +31,8 @@ def build_defs(
     tables = registry or _chain()
     catalogue = Catalogue(tables, policy, days)
     arguments: dict[str, Any] = {
-        "assets": with_freshness(catalogue.assets(), policy),
-        "jobs": [*jobs(tables), *sensor_jobs(tables)],
+        "assets": with_freshness([*catalogue.assets(), *_report(catalogue)], policy),
+        "jobs": jobs(tables),
         "schedules": schedules(tables, policy),
         "sensors": sensors(found, policy, tables),
         "executor": dg.in_process_executor,
@@ -39,6 +40,12 @@ def build_defs(
         "resources": {"warehouse": WarehouseResource.of(found), **overrides.get("resources", {})},
     }
     return dg.Definitions(**arguments)
+
+
+def _report(catalogue: Catalogue) -> list[dg.AssetsDefinition]:
+    """The report, where the catalogue has what it is about."""
+    made = "segments" in catalogue.registry
+    return [report_asset(catalogue.registry, catalogue.policy, POOL)] if made else []
 
 
 def _chain() -> Registry:

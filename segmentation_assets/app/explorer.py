@@ -34,6 +34,9 @@ LISTED = {
     "micro_segment": "micro-segment", "csm_id": "CSM", "lifecycle_stage": "stage", "composite_score": "score",
 }  # fmt: skip
 _MONEY = st.column_config.NumberColumn(format="localized", step=1)
+LOG_ODDS = "churn_risk"
+"""The one score whose parts sum to its log-odds, not to itself."""
+
 _TILE = 170
 _BESIDE = 3
 _KEPT_FRAMES = 24
@@ -114,10 +117,11 @@ def asked(accounts: pd.DataFrame) -> Filters:
 
 def listed(found: Any) -> None:
     """The list; a row selected there is the account opened below."""
-    frame = found[list(LISTED)].rename(columns=LISTED)
+    frame = found[list(LISTED)].rename(columns=LISTED).round({"ARR": 0})  # the grid itself cuts off, not rounds
     st.dataframe(
         frame, hide_index=True, height=360, key="list", on_select=lambda: _open(found), selection_mode="single-row",
         column_config={
+            "name": st.column_config.TextColumn(width="medium"),
             "ARR": _MONEY,
             "health": st.column_config.ProgressColumn(format="%.0f", min_value=0, max_value=100),
             "churn risk": st.column_config.NumberColumn(format="percent"),
@@ -180,7 +184,7 @@ def show_account(settings: Settings, account: str, day: date) -> None:
             place.dataframe(rows, hide_index=True, height="content", key=f"figures_{topic}")
     st.markdown("##### Moves")
     if told.moves:
-        st.dataframe(pd.DataFrame(told.moves), hide_index=True, key="moves")
+        in_words(pd.DataFrame(told.moves), "moves")
     else:
         st.caption("No move is published for this account up to this day.")
 
@@ -192,7 +196,8 @@ def show_scores(scores: Sequence[Score]) -> None:
         return
     st.markdown("##### Scores")
     summary, parts = st.columns([2, 3], gap="large")
-    totals = pd.DataFrame({"score": [s.name for s in scores], "total": [s.total for s in scores]})
+    named = [s.name.replace("_", " ") + (" (log-odds)" if s.name == LOG_ODDS else "") for s in scores]
+    totals = pd.DataFrame({"score": named, "total": [round(s.total, 2) for s in scores]})
     summary.dataframe(
         totals,
         hide_index=True,
@@ -204,7 +209,7 @@ def show_scores(scores: Sequence[Score]) -> None:
         name = st.selectbox("Parts of", [score.name for score in scores], key="score")
         score = next(each for each in scores if each.name == name)
         st.dataframe(parts_of(score), hide_index=True, height="content", key="parts")
-        st.caption(f"The parts sum to {score.total:,.4f}" + (", in log-odds." if name == "churn_risk" else "."))
+        st.caption(f"The parts sum to {score.total:,.4f}" + (", in log-odds." if name == LOG_ODDS else "."))
 
 
 def conditions_of(told: Explanation) -> pd.DataFrame:
@@ -273,7 +278,7 @@ def in_words(rows: pd.DataFrame, key: str) -> None:
     """Rows under names that people read; amounts in whole units."""
     named: Any = rows.rename(columns=lambda name: name.replace("_", " ").replace("arr", "ARR"))
     money = {name: _MONEY for name in named if name.startswith("ARR ")}
-    st.dataframe(named, hide_index=True, key=key, column_config=money)
+    st.dataframe(named.round(dict.fromkeys(money, 0)), hide_index=True, key=key, column_config=money)
 
 
 def show_kpis(settings: Settings, before: date, after: date) -> None:

@@ -49,12 +49,12 @@ def land_history(landing: Landing, spec: TableSpec) -> Landed:
 
     Raises SourceError where its source cannot be read, Refused where too many rows are bad: nothing is published.
     """
-    drops, ahead = landing.drops(spec)
+    drops = landing.drops(spec.name)
     inputs = _inputs(landing, spec, drops)
     before = landing.facts(spec.name)
     if inputs is not None and before.get("inputs") == inputs:
         read, good, bad = before["counts"]
-        return Landed(spec.name, read, good, bad, len(drops), skipped=True, ahead=ahead)
+        return Landed(spec.name, read, good, bad, len(drops), skipped=True)
     columns, reasons = _read(landing, spec, drops)
     reasons = _judge_duplicates(landing, spec, columns, reasons)
     read = landing.number(f"SELECT count(*) FROM {ROWS}") + _rejects(landing, spec)
@@ -71,7 +71,7 @@ def land_history(landing: Landing, spec: TableSpec) -> Landed:
         "counts": [read, read - quarantined, quarantined],
     }
     _publish(landing, spec, facts, refused, quarantined)
-    return Landed(spec.name, read, read - quarantined, quarantined, len(drops), ahead=ahead)
+    return Landed(spec.name, read, read - quarantined, quarantined, len(drops))
 
 
 def _inputs(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> str | None:

@@ -160,7 +160,7 @@ def _priced_at_start(started: ir.Table, accounts: ir.Table, fx_rates: ir.Table, 
     rows = started.filter(started.mrr > 0).join(accounts.select(*_KEY, "signup_end"), _KEY)
     rows = rows.left_join(rates, ["as_of", "signup_end", "currency"])
     amount = rows.mrr * ibis.ifelse(rows.currency == company.reporting_currency, 1.0, rows.rate)
-    return rows.select(*_KEY, "start_date", "ends_on", "mrr", amount=amount, amount_at_rate_12m_ago=amount)
+    return rows.select(*_KEY, "start_date", "ends_on", "mrr", amount=amount, amount_at_rate_then=amount)
 
 
 def _observed(accounts: ir.Table, steps: ir.Table, policy: CohortPolicy) -> ir.Table:

@@ -17,7 +17,7 @@ from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.kpis import RetentionPolicy
 from segmentation_assets.policy.segments import SEGMENTS, TIERS
 from segmentation_assets.profiles.known import AccountHierarchy
-from segmentation_assets.profiles.revenue import annual, priced, revenue_steps, started_subscriptions
+from segmentation_assets.profiles.revenue import annual, holds_on, priced, revenue_steps, started_subscriptions
 from segmentation_assets.segments.segments import Segments
 from segmentation_assets.warehouse.as_of import FromPolicy, Spine, months_ago
 from segmentation_assets.warehouse.contracts import Day, Integer, Snapshot, column, row_rule
@@ -133,9 +133,8 @@ def two_points(started: ir.Table, spine: ir.Table, day: str, fx_rates: ir.Table,
     Key: as_of, account_id. `start` and `end` are at the exchange rates of `day`, `end_current` at those of as_of;
     null where the currency has no rate. Adds `starts_on` (the day) and `first_paid_on`.
     """
-    # `priced` values at as_of and at the spine's comparison day, which it calls day_12m_ago: here it is `day`.
-    days = spine.mutate(day_12m_ago=spine[day])
-    with_amounts = priced(started, days, fx_rates, company)
+    with_amounts = priced(started, spine, fx_rates, company, then=day)
+    days = spine.select("as_of", starts_on=day)
     # Steps find what a grace bridges; without one the subscriptions in force on a day are all there is to add.
     amounts = (
         _by_steps(revenue_steps(with_amounts, company), days)
@@ -154,14 +153,14 @@ def two_points(started: ir.Table, spine: ir.Table, day: str, fx_rates: ir.Table,
 
 
 def _by_steps(steps: ir.Table, days: ir.Table) -> ir.Table:
-    rows = steps.join(days.select("as_of", starts_on="day_12m_ago"), "as_of")
-    then, now = _holds(rows, rows.starts_on), _holds(rows, rows.as_of)
+    rows = steps.join(days, "as_of")
+    then, now = holds_on(rows, rows.starts_on), holds_on(rows, rows.as_of)
     return rows.group_by(*_KEY, "starts_on").aggregate(
         first_paid_on=rows.day.min(),
         steps_then=then.sum(),
         steps_now=now.sum(),
-        start=rows.amount_at_rate_12m_ago.max(where=then),
-        end=rows.amount_at_rate_12m_ago.max(where=now),
+        start=rows.amount_at_rate_then.max(where=then),
+        end=rows.amount_at_rate_then.max(where=now),
         end_current=rows.amount.max(where=now),
     )
 
@@ -171,7 +170,7 @@ def _by_subscriptions(with_amounts: ir.Table, days: ir.Table) -> ir.Table:
     paid = with_amounts.filter(
         (with_amounts.mrr > 0) & (with_amounts.ends_on.isnull() | (with_amounts.ends_on > with_amounts.start_date))
     )
-    rows = paid.join(days.select("as_of", starts_on="day_12m_ago"), "as_of")
+    rows = paid.join(days, "as_of")
     now = rows.ends_on.isnull()
     then = (rows.start_date <= rows.starts_on) & (now | (rows.ends_on > rows.starts_on))
 
@@ -184,14 +183,10 @@ def _by_subscriptions(with_amounts: ir.Table, days: ir.Table) -> ir.Table:
         first_paid_on=rows.start_date.min(),
         steps_then=then.sum(),
         steps_now=now.sum(),
-        start=total(rows.amount_at_rate_12m_ago, then),
-        end=total(rows.amount_at_rate_12m_ago, now),
+        start=total(rows.amount_at_rate_then, then),
+        end=total(rows.amount_at_rate_then, now),
         end_current=total(rows.amount, now),
     )
-
-
-def _holds(steps: ir.Table, day: ir.DateValue) -> ir.BooleanValue:
-    return (steps.day <= day) & (steps.until.isnull() | (steps.until > day))
 
 
 def moved(rows: ir.Table, unit: str) -> ir.Table:

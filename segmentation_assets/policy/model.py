@@ -46,6 +46,7 @@ from segmentation_assets.policy.kpis import (
 )
 from segmentation_assets.policy.orchestration import OrchestrationPolicy
 from segmentation_assets.policy.profiles import LifecyclePolicy, UsagePolicy
+from segmentation_assets.policy.report import NextActionPolicy, ReportPolicy
 from segmentation_assets.policy.scores import (
     BehavioralPolicy,
     ChurnPolicy,
@@ -140,6 +141,8 @@ class Policy(Section):
     renewals: RenewalPolicy
     reconciliation: ReconciliationPolicy
     goals: GoalPolicy
+    report: ReportPolicy
+    next_actions: NextActionPolicy
 
     @model_validator(mode="after")
     def _cohorts_have_a_rank(self) -> Self:

@@ -13,7 +13,9 @@ import pytest
 
 from segmentation_assets.cli import main
 from segmentation_assets.definitions import build_defs
+from segmentation_assets.orchestration.report import REPORT
 from segmentation_assets.policy.model import PolicyError
+from segmentation_assets.report.evidence import READ
 from segmentation_assets.settings import Settings
 from tests.orchestration import fakes
 from tests.orchestration.snapshot import SNAPSHOT, snapshot
@@ -52,7 +54,7 @@ def test_building_definitions_touches_no_file(tmp_path: Path):
 
 def test_every_asset_tells_what_it_is(defs: dg.Definitions):
     graph = defs.resolve_asset_graph()
-    for key in graph.get_all_asset_keys():
+    for key in graph.get_all_asset_keys() - {dg.AssetKey(REPORT)}:
         node = graph.get(key)
         assert node.description
         assert "**A row** is one " in node.description, key
@@ -74,7 +76,7 @@ def test_every_asset_tells_what_it_is(defs: dg.Definitions):
 
 def test_a_page_tells_what_the_table_reads_and_who_reads_it(defs: dg.Definitions):
     graph = defs.resolve_asset_graph()
-    for key in graph.get_all_asset_keys():
+    for key in graph.get_all_asset_keys() - {dg.AssetKey(REPORT)}:
         node = graph.get(key)
         reads, _, read_by = node.description.partition("**Read by**")
         named = [name.path[-1] for name in node.child_keys if graph.get(name).group_name != "extracts"]
@@ -90,13 +92,22 @@ def test_a_page_tells_what_the_table_reads_and_who_reads_it(defs: dg.Definitions
 
 def test_commands_on_a_page_are_commands(defs: dg.Definitions):
     graph = defs.resolve_asset_graph()
-    text = "\n".join(graph.get(key).description for key in graph.get_all_asset_keys())
+    text = "\n".join(graph.get(key).description for key in graph.get_all_asset_keys() if graph.get(key).description)
     lines = [line.partition("  # ")[0].strip() for line in text.splitlines() if line.startswith("segmentation ")]
     assert len(lines) > 200
     for line in lines:
         _, name, *arguments = shlex.split(line.replace("DAY", "2026-01-01"))
         command = main.commands[name]
         command.make_context(name, arguments)  # raises for an option or argument that the command lacks
+
+
+def test_the_report_comes_after_what_it_reads(defs: dg.Definitions):
+    node = defs.resolve_asset_graph().get(dg.AssetKey(REPORT))
+    assert {key.path[-1] for key in node.parent_keys} == set(READ)
+    assert node.owners
+    assert node.kinds == {"html"}
+    assert node.pools == {"warehouse"}
+    assert node.partitions_def is None
 
 
 def test_a_code_reference_points_at_the_function(defs: dg.Definitions):
