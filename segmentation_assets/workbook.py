@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -155,7 +156,7 @@ class _Cells:
                 self._write_text(row, column, str(value))
             else:
                 target.write_number(row, column, value, self.whole)
-        elif isinstance(value, float):
+        elif isinstance(value, float | Decimal):
             if math.isfinite(value):  # Excel has no other numbers: left empty, as null is
                 target.write_number(row, column, value, self.numbers[column])
         elif isinstance(value, date) and (value.date() if isinstance(value, datetime) else value) >= _FIRST_DAY:
