@@ -32,8 +32,8 @@ lint: setup  ## ruff and pyright
 	@$(BIN)/ruff format --check .
 	@$(BIN)/pyright
 
-bench: setup  ## the chain against hand-written SQL, at 10,000 accounts and 10M usage rows
-	@$(BIN)/python -m benchmarks
+bench: setup  ## speed beside its targets, at 10,000 accounts and 10M usage rows (PARTS="demo dagster" for some)
+	@$(BIN)/python -m benchmarks $(PARTS)
 
 ui: setup  ## Dagster's UI on 127.0.0.1
 	@$(BIN)/segmentation --home $(HOME_DIR) ui

@@ -1,4 +1,5 @@
-"""What the product costs beside hand-written DuckDB SQL that computes the same tables.
+"""How fast the product is beside its targets, and beside hand-written DuckDB SQL that computes the same tables.
 
-Here: the two sides, measuring them, holding their tables against each other. Not here: tests of single rules.
+Here: what is measured, how, and the targets. Not here: tests of single rules. A part of one's own is a module with a
+`measure` (`figures.Part`) and one line in `parts.PARTS`.
 """

@@ -7,14 +7,18 @@ Here: a made-up company whose portfolios have drifted, and the measurement. Not 
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
-from segmentation_assets.capacity.optimiser import Account, Assignment, Csm, assign
+from benchmarks.figures import Figure, Findings, Scale
+from segmentation_assets.capacity.optimiser import Account, Csm, assign
 from segmentation_assets.policy.model import load_policy
 
 ACCOUNTS, CSMS = 50_000, 200
+MOST_SECONDS = 30.0
 _TIERS = ("Strategic", "Growth", "Core", "Long-Tail")
 _MIX = (0.01, 0.07, 0.22, 0.70)
 _REGIONS = ("north_america", "emea", "apac")
@@ -23,22 +27,6 @@ _INDUSTRIES = tuple(f"industry_{i}" for i in range(8))
 _LEFT_SHARE = 0.02
 _UNKNOWN_SHARE = 0.03
 _LOAD = 0.95
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One run: size, seconds, distance from the bound, and the share of accounts kept that could stay."""
-
-    accounts: int
-    csms: int
-    seconds: float
-    gap: float | None
-    could_stay: int
-    kept: int
-    continuity: float
-    unassigned: int
-    overload_hours: float
-    most_load: float
 
 
 def company(accounts: int, csms: int, seed: int = 7) -> tuple[list[Account], list[Csm]]:
@@ -103,30 +91,27 @@ def _portfolios(
     return had
 
 
-def measure(accounts: int = ACCOUNTS, csms: int = CSMS) -> Measured:
-    """Assign a made-up company under the default policy."""
+def measure(scale: Scale, folder: Path, tell: Callable[[str], None]) -> Findings:
+    """Assign a made-up company under the default policy: how long, how near the bound, and who could stay and did."""
+    del folder
+    accounts, csms = (ACCOUNTS // 10, CSMS // 10) if scale.quick else (ACCOUNTS, CSMS)
     rows, people = company(accounts, csms)
+    tell(f"{accounts:,} accounts to {csms} CSMs")
     started = time.perf_counter()
     found = assign(rows, people, load_policy().assignment)
-    return _measured(found, rows, people, time.perf_counter() - started)
-
-
-def _measured(found: Assignment, rows: list[Account], people: list[Csm], seconds: float) -> Measured:
+    seconds = time.perf_counter() - started
     kept = sum(found.csm_of[a.account_id] == a.csm_id for a in rows if a.account_id in found.could_stay)
-    return Measured(
-        accounts=len(rows),
-        csms=len(people),
-        seconds=seconds,
-        gap=found.gap,
-        could_stay=len(found.could_stay),
-        kept=kept,
-        continuity=kept / max(len(found.could_stay), 1),
-        unassigned=sum(c is None for c in found.csm_of.values()),
-        overload_hours=sum(load.overload_hours for load in found.loads.values()),
-        most_load=max(load.load_share for load in found.loads.values()),
+    overload = sum(load.overload_hours for load in found.loads.values())
+    fullest = max(load.load_share for load in found.loads.values())
+    unassigned = sum(c is None for c in found.csm_of.values())
+    return Findings(
+        [
+            Figure("accounts", accounts),
+            Figure("CSMs", csms),
+            Figure("assigned in", seconds, "s", at_most=MOST_SECONDS),
+            Figure("above the bound", 100 * found.gap if found.gap is not None else float("nan"), "%"),
+            Figure("kept of those who could stay", 100 * kept / max(len(found.could_stay), 1), "%"),
+            Figure("unassigned", unassigned),
+        ],
+        [f"overload {overload:,.0f} h a month; the fullest CSM at {100 * fullest:.0f} % of the hours"],
     )
-
-
-if __name__ == "__main__":
-    for name, value in asdict(measure()).items():
-        print(f"{name:>16}  {value}")

@@ -34,10 +34,10 @@ class Section:
     batch_days: int | None = None
 
 
-def sections() -> list[Section]:
-    """All of `by_hand`, in order."""
+def sections(folder: Path = FOLDER) -> list[Section]:
+    """All of a folder, in order."""
     found = []
-    for file in sorted(FOLDER.glob("*.sql")):
+    for file in sorted(folder.glob("*.sql")):
         found.extend(_split(file.read_text(encoding="utf-8")))
     return found
 
@@ -51,9 +51,9 @@ def _split(text: str) -> Iterator[Section]:
         yield Section(name.strip(), sql, int(days.split()[0]) if days else None)
 
 
-def tables() -> list[str]:
+def tables(folder: Path = FOLDER) -> list[str]:
     """The tables written by hand, in the order of computing."""
-    return [section.table for section in sections() if section.table]
+    return [section.table for section in sections(folder) if section.table]
 
 
 def run(job: Job) -> Measured:
@@ -62,23 +62,31 @@ def run(job: Job) -> Measured:
     (job.home / "sample").symlink_to(job.sources.parent.absolute())
     os.chdir(job.home)
     with duckdb.connect(":memory:") as connection:
-        for statement in (
-            "SET preserve_insertion_order = false",
-            "SET partitioned_write_max_open_files = 100000",
-            "SET TimeZone = 'UTC'",
-            f"SET memory_limit = '{job.memory_limit}'",
-            "SET temp_directory = 'spill'",
-        ):
-            connection.execute(statement)
-        _declare(connection, job)
+        configure(connection, job)
         started, cpu = time.perf_counter(), time.process_time()
-        seconds = _compute(connection, set(job.tables))
+        seconds = compute(connection, set(job.tables))
         return Measured(time.perf_counter() - started, time.process_time() - cpu, peak_memory(), seconds)
 
 
-def _compute(connection: duckdb.DuckDBPyConnection, wanted: Collection[str]) -> dict[str, float]:
+def configure(connection: duckdb.DuckDBPyConnection, job: Job) -> None:
+    """Settings as the chain's engine has them, the policy's numbers, the days of each table."""
+    for statement in (
+        "SET preserve_insertion_order = false",
+        "SET partitioned_write_max_open_files = 100000",
+        "SET TimeZone = 'UTC'",
+        f"SET memory_limit = '{job.memory_limit}'",
+        "SET temp_directory = 'spill'",
+    ):
+        connection.execute(statement)
+    _declare(connection, job)
+
+
+def compute(
+    connection: duckdb.DuckDBPyConnection, wanted: Collection[str], folder: Path = FOLDER
+) -> dict[str, float]:
+    """Run the sections of the wanted tables: seconds by table. Raises RuntimeError, naming it, for broken SQL."""
     seconds: dict[str, float] = {}
-    for section in sections():
+    for section in sections(folder):
         if section.table and section.table not in wanted:
             continue
         started = time.perf_counter()
@@ -129,7 +137,8 @@ def _declare(connection: duckdb.DuckDBPyConnection, job: Job) -> None:
         connection.execute(f'SET VARIABLE "{name}" = {literal(value)}')
     connection.execute("CREATE TABLE plan (table_name VARCHAR, as_of DATE)")
     rows = [(name, day) for name, days in job.plan.items() for day in days]
-    connection.executemany("INSERT INTO plan VALUES (?, ?)", rows)
+    if rows:
+        connection.executemany("INSERT INTO plan VALUES (?, ?)", rows)
 
 
 def literal(value: Any) -> str:

@@ -9,6 +9,7 @@ MODULES = (
     "extracts.contracts",
     "profiles.known",
     "profiles.revenue",
+    "profiles.arr_steps",
     "profiles.usage",
     "profiles.support",
     "profiles.engagement",
@@ -54,6 +55,8 @@ MODULES = (
     "capacity.plan",
     "capacity.leakage",
     "capacity.assignments",
+    "activation.crossings",
+    "activation.alerts",
 )  # fmt: skip
 
 for _module in MODULES:

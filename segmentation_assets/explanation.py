@@ -7,21 +7,29 @@ Here: gathering what is published about one account, and saying the rules in wor
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from segmentation_assets.access import ALL, NotPublished, find_table, open_tables
+from segmentation_assets.access import ALL, Days, NotPublished, find_table, open_tables
+from segmentation_assets.changes import changes
 from segmentation_assets.policy.model import Policy
+from segmentation_assets.ways_up import ways_up
 
 Row = Mapping[str, Any]
 
 _REQUIRED = ("segments", "segment_candidates")
-_OPTIONAL = ("account_profiles", "score_contributions", "segment_states", "composite_scores", "value_scores")
+_OPTIONAL = (
+    "account_profiles", "behavioral_scores", "expansion_scores", "score_contributions", "segment_states",
+    "value_scores",
+)  # fmt: skip
+_COMPARED = ("segments", "score_contributions")
+TABLES = (*_REQUIRED, *_OPTIONAL, "segment_moves")
+"""What explanations are read from; `segments` and `segment_candidates` must be there."""
 _CLOSE = 5
 _START = "start"  # the move rule of a state that stands since the first day looked at
 
@@ -95,7 +103,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Explanation:
-    """All that is said of one account on one day. `segment_reasons` and `tier_reasons` are plain sentences."""
+    """All that is said of one account on one day. Reasons, ways up and changes are plain sentences."""
 
     account_id: str
     account_name: str | None
@@ -106,6 +114,10 @@ class Explanation:
     conditions: tuple[Condition, ...]
     tier_reasons: tuple[str, ...]
     treatment: Mapping[str, Any]
+    ways_up: tuple[str, ...] = ()
+    compared_with: date | None = None
+    """The snapshot before, that `changes` are told against; None: there is none."""
+    changes: tuple[str, ...] = ()
     scores: tuple[Score, ...] = ()
     moves: tuple[Row, ...] = ()
     figures: Mapping[str, Row] = field(default_factory=dict)
@@ -119,14 +131,62 @@ def explain(
     Raises UnknownAccount, and NotPublished where segments have not been made for the day.
     """
     day = find_table("segments", home).day_of(as_of)
-    tables: dict[str, date | str | None] = dict.fromkeys(_REQUIRED, day)
+    before = day_before(day, home)
+    tables: dict[str, Days] = dict.fromkeys(_REQUIRED, day)
     tables |= {name: day for name in _OPTIONAL if _is_published(name, day, home)}
+    if before:
+        tables |= {name: (before, day) for name in _COMPARED if name in tables and _is_published(name, before, home)}
     if _is_published("segment_moves", None, home):
         tables["segment_moves"] = ALL
     with open_tables(tables, home) as connection:
         account_id = _resolve(connection, account, day)
-        rows = {name: _rows(connection, name, account_id) for name in tables}
-    return _told(day, rows, policy)
+        return next(explanations(connection, frozenset(tables), day, before, policy, account_id))
+
+
+def day_before(day: date, home: Path | str | None = None) -> date | None:
+    """The last day before this one that was asked for; None: there is none.
+
+    `segment_mix` is made for no other days; `segments` is made for look-backs too.
+    """
+    try:
+        days = find_table("segment_mix", home).days
+    except NotPublished:
+        return None
+    return max((each for each in days if each < day), default=None)
+
+
+def explanations(
+    connection: duckdb.DuckDBPyConnection, tables: Collection[str], day: date, before: date | None, policy: Policy,
+    account_id: str | None = None,
+) -> Iterator[Explanation]:  # fmt: skip
+    """Explain one account, or every live one in the order of their ids, from views that cover `day` and `before`.
+
+    `tables` are those of TABLES that have a view.
+    """
+    found = {name: _by_account(connection, name, day, account_id) for name in tables if name != "segment_moves"}
+    moves = _by_account(connection, "segment_moves", None, account_id) if "segment_moves" in tables else {}
+    old = {
+        name: _by_account(connection, name, before, account_id) if before and name in tables else {}
+        for name in _COMPARED
+    }
+    for each in sorted(found["segments"]):
+        rows = {name: by_account.get(each, []) for name, by_account in found.items()}
+        told = _told(day, rows | {"segment_moves": moves.get(each, [])}, policy)
+        yield replace(told, **_changes(before, rows, {name: old[name].get(each, []) for name in old}, policy))
+
+
+def _changes(before: date | None, rows: Mapping[str, list[Row]], old: Mapping[str, list[Row]], policy: Policy) -> Any:
+    if before is None:
+        return {}
+    sentences = changes(
+        rows["segments"][0],
+        next(iter(old["segments"]), None),
+        rows.get("score_contributions", []),
+        old["score_contributions"],
+        before,
+        policy.segment_moves.min_points,
+    )
+    return {"compared_with": before, "changes": sentences}
 
 
 def _is_published(name: str, day: date | None, home: Path | str | None) -> bool:
@@ -137,7 +197,9 @@ def _is_published(name: str, day: date | None, home: Path | str | None) -> bool:
 
 
 def _resolve(connection: duckdb.DuckDBPyConnection, account: str, day: date) -> str:
-    known = connection.execute("SELECT account_id, account_name FROM segments ORDER BY account_id").fetchall()
+    known = connection.execute(
+        "SELECT account_id, account_name FROM segments WHERE as_of = ? ORDER BY account_id", [day]
+    ).fetchall()
     if any(account == i for i, _ in known):
         return account
     wanted = account.strip().casefold()
@@ -157,10 +219,20 @@ def _close_to(wanted: str, known: Sequence[tuple[str, str | None]]) -> str:
     return f"; close to it: {', '.join(list(shown)[:_CLOSE])}" if shown else ""
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, table: str, account_id: str) -> list[Row]:
-    result = connection.execute(f'SELECT * FROM "{table}" WHERE account_id = ?', [account_id])
+def _by_account(
+    connection: duckdb.DuckDBPyConnection, table: str, day: date | None, account_id: str | None
+) -> dict[str, list[Row]]:
+    """Rows of a table by account: of one day or (None) of all, of one account or (None) of all."""
+    tests = {"as_of": day, "account_id": account_id}
+    asked = {name: value for name, value in tests.items() if value is not None}
+    where = " AND ".join(f"{name} = ?" for name in asked) or "true"
+    result = connection.execute(f'SELECT * FROM "{table}" WHERE {where}', list(asked.values()))
     names = [column[0] for column in result.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+    found: dict[str, list[Row]] = {}
+    for values in result.fetchall():
+        row = dict(zip(names, values, strict=True))
+        found.setdefault(row["account_id"], []).append(row)
+    return found
 
 
 def _told(day: date, rows: Mapping[str, list[Row]], policy: Policy) -> Explanation:
@@ -176,6 +248,7 @@ def _told(day: date, rows: Mapping[str, list[Row]], policy: Policy) -> Explanati
         conditions=tuple(_conditions(segment["segment"], candidate, policy)),
         tier_reasons=tuple(_tier_reasons(segment, candidate, state, policy)),
         treatment={name: segment.get(name) for name in TREATMENT},
+        ways_up=ways_up({name: each[0] for name, each in rows.items() if each}, policy),
         scores=_scores(rows.get("score_contributions", [])),
         moves=tuple(
             sorted(_moves(day, rows.get("segment_moves", [])), key=lambda m: m["effective_on"], reverse=True)

@@ -158,7 +158,7 @@ class _Cells:
                 target.write_number(row, column, value, self.whole)
         elif isinstance(value, float | Decimal):
             if math.isfinite(value):  # Excel has no other numbers: left empty, as null is
-                target.write_number(row, column, value, self.numbers[column])
+                target.write_number(row, column, float(value), self.numbers[column])
         elif isinstance(value, date) and (value.date() if isinstance(value, datetime) else value) >= _FIRST_DAY:
             if isinstance(value, datetime):
                 target.write_datetime(row, column, value.replace(tzinfo=None), self.moment)

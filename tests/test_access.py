@@ -174,16 +174,15 @@ def test_days_are_sorted(home: Path):
     assert find_table("accounts", home).days == []
 
 
-@pytest.mark.parametrize("as_of", [("2026-03-31", date(2026, 4, 30)), "2026-03-31..2026-04-30"])
-def test_a_range_of_days_has_those_that_were_made(home: Path, as_of):
-    assert set(load("kpis", as_of, home)["as_of"].astype(str)) == {"2026-03-31"}
+def test_a_range_of_days_has_those_that_were_made(home: Path):
+    assert set(load("kpis", "2026-03-31..2026-04-30", home)["as_of"].astype(str)) == {"2026-03-31"}
 
 
 @pytest.mark.parametrize(
     ("as_of", "reason"),
     [
         ("2025-01-01..2025-02-01", "kpis has no day from 2025-01-01 to 2025-02-01; it has 2 days"),
-        (("2026-03-31", "2026-03-30"), "the last day is before the first"),
+        ("2026-03-31..2026-03-30", "the last day is before the first"),
         ("2026-03-31..soon", "'soon' is no date"),
     ],
 )

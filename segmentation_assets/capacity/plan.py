@@ -16,7 +16,7 @@ from segmentation_assets.capacity.staffing import (
     CsmTierShares,
     accounts_per_csm,
     by_tier,
-    tiers,
+    each_tier,
 )
 from segmentation_assets.extracts.contracts import CsmRoster
 from segmentation_assets.kpis.calendar import windows
@@ -130,7 +130,7 @@ def capacity_plan(
     hours_per_fte = (
         staffing.full_week_hours * WEEKS_PER_MONTH * productivity.productive_share * (1 - productivity.admin_share)
     )
-    rows = spine.select("as_of").cross_join(tiers())
+    rows = each_tier(spine.select("as_of"))
     for figures in (
         _demand(account_demand),
         _supply(csm_supply, csm_tier_shares),

@@ -12,7 +12,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import CsmRoster, CsmTimeEntries
-from segmentation_assets.kpis.calendar import values
+from segmentation_assets.kpis.calendar import each
 from segmentation_assets.policy.capacity import CarePolicy, CoveragePolicy, StaffingPolicy
 from segmentation_assets.policy.kpis import ProductivityPolicy
 from segmentation_assets.policy.segments import TIERS
@@ -191,7 +191,7 @@ def csm_tier_shares(
     demand = account_demand.semi_join(spine, "as_of")
     logged = _logged(csm_time_entries, account_hierarchy, spine, demand)
     everyone = csm_supply.select("as_of", "csm_id").union(logged.select("as_of", "csm_id")).distinct()
-    rows = everyone.cross_join(tiers())
+    rows = each_tier(everyone)
     sources = (
         (logged, ["as_of", "csm_id", "coverage_tier"]),
         (demand.group_by("as_of", "csm_id", "coverage_tier").aggregate(
@@ -256,9 +256,9 @@ def with_horizon(roster: ir.Table, staffing: StaffingPolicy) -> ir.Table:
     return rows.filter(rows.horizon_share > 0)
 
 
-def tiers() -> ir.Table:
-    """One row per coverage tier."""
-    return values("coverage_tier", TIERS, "string")
+def each_tier(rows: ir.Table) -> ir.Table:
+    """Every row once per coverage tier."""
+    return each(rows, "coverage_tier", TIERS)
 
 
 def by_tier(rows: ir.Table, figures: Mapping[str, float | None]) -> ir.FloatingValue:

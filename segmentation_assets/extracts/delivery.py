@@ -24,7 +24,7 @@ from segmentation_assets.extracts.judging import (
     Reason,
     references_of,
 )
-from segmentation_assets.extracts.reading import Drop, Raw, Reader, SourceError, identifier, literal
+from segmentation_assets.extracts.reading import Drop, Raw, Reader, SourceError, drops_of, identifier, literal
 from segmentation_assets.extracts.sources import Sources, own_columns
 from segmentation_assets.policy.company import CompanyPolicy, ExtractsPolicy
 from segmentation_assets.warehouse.contracts import ibis_schema
@@ -45,7 +45,8 @@ IDENTITIES: Mapping[str, tuple[str, ...]] = {
 class Landed:
     """What landing one extract did. `good + quarantined == read`; `skipped`: nothing had changed since last time.
 
-    `drops` counts deliveries (0: not mapped). `failed`: nothing was published, `reason` says why.
+    `drops` counts deliveries (0: not mapped). `failed`: nothing was published, `reason` says why. `ahead`: dates of
+    drops that were left alone because they are dated after today.
     """
 
     extract: str
@@ -57,6 +58,7 @@ class Landed:
     skipped: bool = False
     failed: bool = False
     reason: str | None = None
+    ahead: tuple[str, ...] = ()
 
 
 class Refused(Exception):
@@ -78,7 +80,25 @@ class Landing:
     reader: Reader
     hashes: FileHashes
     code: str
+    today: date
     known: set[str] = field(default_factory=set)
+    ahead: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def drops(self, name: str) -> list[Drop]:
+        """The drops of an extract up to today. One dated later is read when its day has come; `ahead` names it.
+
+        Raises SourceError as `drops_of` does, and where all drops are dated later.
+        """
+        found = drops_of(self.sources, name)
+        there = [drop for drop in found if drop.day is None or drop.day <= self.today]
+        self.ahead[name] = tuple(drop.label for drop in found[len(there) :])  # they come oldest first
+        if not there:
+            raise SourceError(
+                f"every drop is dated after today, {self.today}; the first one {found[0].label}",
+                file=self.reader.label(found[0].files[0]),
+                advice="name drops by the day they are of, and set company.timezone in the policy",
+            )
+        return there
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """All rows of a small result."""
@@ -105,7 +125,8 @@ class Landing:
             f"CREATE OR REPLACE TEMP TABLE {FILES} (file VARCHAR, drop_day DATE, label VARCHAR, number INTEGER)"
         )
         values = ", ".join(f"({literal(f)}, {_day(d)}, {literal(label)}, {n})" for f, d, label, n in rows)
-        self.engine.connection.execute(f"INSERT INTO {FILES} VALUES {values}")
+        if rows:
+            self.engine.connection.execute(f"INSERT INTO {FILES} VALUES {values}")
 
     def columns(self, spec: TableSpec, raw: Raw, drops: Sequence[Drop]) -> list[Cast]:
         """How the contract's columns are filled from `raw`. Raises SourceError where one cannot be."""
@@ -199,6 +220,11 @@ class FileHashes:
             self._changed = True
         return known[2]
 
+    def knows(self, path: Path) -> bool:
+        """Whether the file was hashed as it stands, by size and time of change."""
+        stat = path.stat()
+        return self._known.get(str(path), [])[:2] == [stat.st_size, stat.st_mtime_ns]
+
     def save(self) -> None:
         """Write the cache if anything is new in it."""
         if self._changed:
@@ -250,8 +276,9 @@ def listed(names: Iterable[str]) -> str:
 
 def write_quarantine(landing: Landing, refused: str, target: Path) -> None:
     """Refused rows into a file with a hash of them in its footer."""
+    kinds = {"date": "DATE", "int64": "BIGINT"}
     columns = ", ".join(
-        f"CAST({identifier(n)} AS {'DATE' if t.is_date() else 'VARCHAR'}) AS {identifier(n)}"
+        f"CAST({identifier(n)} AS {kinds.get(str(t).lower(), 'VARCHAR')}) AS {identifier(n)}"
         for n, t in ibis_schema(QUARANTINE.contract).items()
     )
     landing.engine.connection.execute(

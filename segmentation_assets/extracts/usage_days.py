@@ -10,7 +10,6 @@ bad or contested, once to write. The newest drop wins where several bring the sa
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -31,11 +30,11 @@ from segmentation_assets.extracts.delivery import (
     write_quarantine,
 )
 from segmentation_assets.extracts.judging import REASON, Judged, Reason, judge, refused_sql, rejected_sql
-from segmentation_assets.extracts.reading import FILE, REJECTS, ROW, Drop, drops_of, kind_of, literal
+from segmentation_assets.extracts.reading import FILE, REJECTS, ROW, Drop, kind_of, literal
 from segmentation_assets.extracts.sources import own_columns
 from segmentation_assets.warehouse.contracts import ibis_schema
 from segmentation_assets.warehouse.registry import TableSpec
-from segmentation_assets.warehouse.store import footer_sql, rows_in
+from segmentation_assets.warehouse.store import footer_sql, rows_in, stamp
 
 NO_DAY = ""
 """Stands for the day of rows whose day cannot be read; they are all refused."""
@@ -46,6 +45,7 @@ _UNKNOWN_USER, _OTHER_ACCOUNT = "unknown user_id", "account_id is not the user's
 _MEMBERS, _CONTESTED, _SUSPECTS, _COUNTS = (
     "landing_members", "landing_contested", "landing_suspects", "landing_counts",
 )  # fmt: skip
+_DAY = "usage_date"
 _STAND_IN = {"drops": {"0000-00-00": "0" * 16}}  # as long as any real day and digest
 
 
@@ -93,7 +93,7 @@ class State:
         return cls(common, value["parents"], value["pieces"], {d: DayFacts(**f) for d, f in value["days"].items()})
 
     def save(self, path: Path) -> None:
-        """Write the state; done last, so that an interrupted landing is taken up again."""
+        """Write the state: before publishing without the days to come, at the end with them."""
         days = {d: vars(f) for d, f in self.days.items()}
         write_json(path, {"common": self.common, "parents": self.parents, "pieces": self.pieces, "days": days})
 
@@ -110,7 +110,7 @@ def land_usage(landing: Landing, spec: TableSpec) -> Landed:
 
     Raises SourceError where the source cannot be read, Refused where too many rows are bad.
     """
-    drops = drops_of(landing.sources, spec.name)
+    drops = landing.drops(spec.name)
     common = digest(*common_inputs(landing, spec), landing.policy.max_quarantine_share)
     state = State.load(_state_file(landing), common)
     published = set(map(str, landing.engine.store.days(spec.name, "usage_date")))
@@ -120,13 +120,14 @@ def land_usage(landing: Landing, spec: TableSpec) -> Landed:
     stale |= {d for d in inputs if d != NO_DAY and d in state.days and _is_lost(state.days[d], d, published)}
     parents = _parents(landing)
     if state.days and parents != state.parents:
-        stale |= run.days_of_other_users() & set(inputs)
+        stale |= run.days_of_other_members() & set(inputs)
     gone = (set(state.days) | published) - set(inputs)
     if stale or gone:
         run.bring(sorted(stale), gone, inputs)
     if stale or gone or parents != state.parents:
         state.parents = parents
         state.save(_state_file(landing))
+        run.keep_members()  # after the state: older ones only make more days look changed
     read = sum(f.read for f in state.days.values())
     bad = sum(f.quarantined for f in state.days.values())
     return Landed(spec.name, read, read - bad, bad, len(drops), skipped=not (stale or gone))
@@ -134,6 +135,11 @@ def land_usage(landing: Landing, spec: TableSpec) -> Landed:
 
 def _state_file(landing: Landing) -> Path:
     return landing.engine.store.home / "landing" / "product_usage.json"
+
+
+def _members_file(landing: Landing) -> Path:
+    """The users (or accounts) that published rows were found in, to tell which of them have gone since."""
+    return landing.engine.store.home / "landing" / "product_usage_members.parquet"
 
 
 def _parents(landing: Landing) -> str:
@@ -203,16 +209,54 @@ class _Run:
             days = self.state.pieces[labels[file]]["days"]
             days[day] = days.get(day, 0) + rows
 
-    def days_of_other_users(self) -> set[str]:
-        """Days with rows refused for an unknown user, or published with one that is known no longer."""
-        days = {d for d, facts in self.state.days.items() if facts.unknown}
+    def days_of_other_members(self) -> set[str]:
+        """Days with rows refused for a user that is known now, or published with one that is known no longer.
+
+        Only what has changed among the users is looked for: new users come every day, and old days are many.
+        """
+        columns = self._remember_members()
+        file = _members_file(self.landing)
+        before = f"read_parquet({literal(str(file))}, hive_partitioning = false)"
+        described = self.landing.query(f"DESCRIBE SELECT * FROM {before}") if file.exists() else []
+        if [row[0] for row in described] != columns.split(", "):
+            return {day for day in self.state.days if day != NO_DAY}
+        execute = self.landing.engine.connection.execute
+        execute(f"CREATE OR REPLACE TEMP TABLE landing_gone AS FROM {before} EXCEPT FROM {_MEMBERS}")
+        execute(f"CREATE OR REPLACE TEMP TABLE landing_come AS FROM {_MEMBERS} EXCEPT FROM {before}")
+        return self._published_with(columns) | self._refused_without(columns)
+
+    def _published_with(self, columns: str) -> set[str]:
+        """Days published with a user (or account) of `landing_gone`."""
         store = self.landing.engine.store
-        if store.days(self.spec.name, "usage_date"):
-            files = literal(str(store.published / self.spec.name / "*" / "*.parquet"))
-            rows = f"SELECT user_id, account_id, usage_date FROM read_parquet({files}, hive_partitioning = true)"
-            found = f"SELECT DISTINCT usage_date::VARCHAR FROM ({rows}) r ANTI JOIN {self._known()}"
-            days |= {day for (day,) in self.landing.query(found)}
-        return days
+        if not self.landing.number("SELECT count(*) FROM landing_gone") or not store.days(self.spec.name, _DAY):
+            return set()
+        files = literal(str(store.published / self.spec.name / "*" / "*.parquet"))
+        rows = f"SELECT {columns}, usage_date FROM read_parquet({files}, hive_partitioning = true)"
+        found = f"SELECT DISTINCT usage_date::VARCHAR FROM ({rows}) SEMI JOIN landing_gone USING ({columns})"
+        return {day for (day,) in self.landing.query(found)}
+
+    def _refused_without(self, columns: str) -> set[str]:
+        """Days with a row refused for want of a user (or account) of `landing_come`."""
+        file = quarantine_file(self.landing, self.spec.name)
+        if not file.exists():
+            return set()
+        name = columns.partition(", ")[0]
+        other = f" OR q.rule = {literal(_OTHER_ACCOUNT)} AND starts_with(q.key, c.user_id || ' | ')"
+        found = (
+            "SELECT DISTINCT usage_date::VARCHAR FROM "
+            f"read_parquet({literal(str(file))}, hive_partitioning = false) q JOIN landing_come c ON "
+            f"q.rule = {literal(f'unknown {name}')} AND q.value = c.{name}{other if name == 'user_id' else ''}"
+        )
+        return {day for (day,) in self.landing.query(found) if day}
+
+    def keep_members(self) -> None:
+        """Keep the users that the published rows were found in."""
+        self._remember_members()
+        with self.landing.engine.store.stage() as folder:
+            self.landing.engine.connection.execute(
+                f"COPY {_MEMBERS} TO {literal(str(folder / 'x'))} (FORMAT parquet)"
+            )
+            self.landing.engine.store.publish(folder / "x", _members_file(self.landing))
 
     # -- reading
 
@@ -225,6 +269,10 @@ class _Run:
 
     def _known(self) -> str:
         """What a row's user (and account), or without a list of users its account, must be found in, as a join."""
+        return f"{_MEMBERS} m USING ({self._remember_members()})"
+
+    def _remember_members(self) -> str:
+        """Make the table of them; its columns, separated by commas."""
         users, accounts = (self.landing.engine.store.file(n) for n in ("product_users", "crm_accounts"))
         columns = "user_id, account_id"
         is_listed = users.exists() and rows_in([users])
@@ -232,7 +280,7 @@ class _Run:
             users, columns = accounts, "account_id"
         made = f"SELECT DISTINCT {columns} FROM read_parquet({literal(str(users))}, hive_partitioning = false)"
         self.landing.engine.connection.execute(f"CREATE OR REPLACE TEMP TABLE {_MEMBERS} AS {made}")
-        return f"{_MEMBERS} m USING ({columns})"
+        return columns
 
     def _judged(self, pieces: Sequence[Piece], days: Sequence[str]) -> tuple[Judged, list[Cast]]:
         """Rows of the days with REASON; users are only said to be unknown, `_refine` tells more of the few."""
@@ -288,7 +336,8 @@ class _Run:
         Raises Refused, with nothing published.
         """
         landing, store = self.landing, self.landing.engine.store
-        landing.files_table(self.spec.name, [p.drop for p in self.pieces.values()])
+        read = [p for p in self.pieces.values() if not set(days).isdisjoint(_days_of(self.state.pieces[p.label], p))]
+        landing.files_table(self.spec.name, [p.drop for p in read])
         self._keep_quarantine({*days, *gone})
         facts = {d: f for d, f in self.state.days.items() if d in inputs and d not in days}
         with store.stage() as folder:
@@ -300,6 +349,9 @@ class _Run:
             self._refuse_unreadable(NO_DAY in days)
             self._hold_to_share(facts)
             write_quarantine(landing, "SELECT * FROM landing_quarantine", folder / "bad.parquet")
+            # From here to the end these days are in no known state: whoever takes this up lands them again.
+            self.state.days = {d: f for d, f in self.state.days.items() if d in inputs and d not in days}
+            self.state.save(_state_file(landing))
             store.publish(folder / "bad.parquet", quarantine_file(landing, self.spec.name))
             for day in sorted({*days, *gone} - {NO_DAY}):
                 target = store.file(self.spec.name, "usage_date", date.fromisoformat(day))
@@ -315,11 +367,12 @@ class _Run:
         old = f"SELECT * FROM read_parquet({literal(str(file))}, hive_partitioning = false)"
         none = (
             "SELECT * FROM (SELECT NULL::VARCHAR AS extract, NULL::VARCHAR AS key, NULL::VARCHAR AS source, "
-            "NULL::VARCHAR AS rule, NULL::VARCHAR AS column_name, NULL::VARCHAR AS value, NULL::DATE AS dropped_on, "
-            "NULL::DATE AS usage_date) WHERE false"
+            "NULL::BIGINT AS source_row, NULL::VARCHAR AS rule, NULL::VARCHAR AS column_name, "
+            "NULL::VARCHAR AS value, NULL::DATE AS dropped_on, NULL::DATE AS usage_date) WHERE false"
         )
         listed_days = ", ".join(literal(d) for d in sorted(days)) or "NULL"
-        kept = f"{old} WHERE COALESCE(usage_date::VARCHAR, '') NOT IN ({listed_days})"
+        # By name, and after typed nulls: the file may be of a time when the quarantine had fewer columns.
+        kept = f"{none} UNION ALL BY NAME {old} WHERE COALESCE(usage_date::VARCHAR, '') NOT IN ({listed_days})"
         if not file.exists() or not self.state.days:
             kept = none
         self.landing.engine.connection.execute(f"CREATE OR REPLACE TEMP TABLE landing_quarantine AS {kept}")
@@ -438,7 +491,7 @@ class _Run:
         if rows_in(files.values()) != sum(f.published for f in facts.values()):
             raise OSError(f"{self.spec.name}: {rows_in(files.values())} rows written, not as many as counted")
         for day, path in files.items():
-            _stamp(path, day, facts[day].digest)
+            stamp(path, _STAND_IN, {"drops": {day: facts[day].digest}})
         return files | self._empty_days(facts, folder)
 
     def _empty_days(self, facts: Mapping[str, DayFacts], folder: Path) -> dict[str, Path]:
@@ -473,17 +526,3 @@ def _filled(days: Sequence[str], rows: Mapping[str, int]) -> Iterator[list[str]]
 
 def _numbers(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers)) or "NULL"
-
-
-def _stamp(file: Path, day: str, made: str) -> None:
-    """Put a day and its digest in place of the stand-in that one COPY wrote into the footers of all days."""
-    old, new = (json.dumps({"drops": drops}).encode() for drops in (_STAND_IN["drops"], {day: made}))
-    with file.open("r+b") as opened:
-        opened.seek(-8, os.SEEK_END)
-        length = int.from_bytes(opened.read(4), "little")
-        opened.seek(-8 - length, os.SEEK_END)
-        tail = opened.read(length)
-        if tail.count(old) != 1 or len(old) != len(new):
-            raise OSError(f"{file.name}: the footer is not as written")
-        opened.seek(-8 - length, os.SEEK_END)
-        opened.write(tail.replace(old, new))

@@ -1,6 +1,6 @@
 """Days of the calendar as expressions, where the spine has no column for them.
 
-Here: the same day some months before, the periods of a run, lists that days are combined with. Not here: the same in
+Here: the same day some months before, the periods of a run, rows combined with a list. Not here: the same in
 plain Python (`warehouse.as_of`), which decides what days are made.
 """
 
@@ -25,22 +25,21 @@ def months_before(day: ir.DateValue, months: int) -> ir.DateValue:
     return ibis.ifelse(ends_month, whole, _date(day - ibis.interval(months=months)))
 
 
-def day_before(day: ir.DateValue) -> ir.DateValue:
-    """The day before."""
-    return _date(day - ibis.interval(days=1))
-
-
 def _date(moment: ir.Value) -> ir.DateValue:
     return moment.cast("timestamp").cast("date")
 
 
 def windows(spine: ir.Table, months: Sequence[int]) -> ir.Table:
     """(as_of, window_months, starts_on) of the periods that end at the days of a run. Key: as_of, window_months."""
-    rows = spine.cross_join(values("window_months", months, "int64"))
+    rows = each(spine, "window_months", months)
     starts_on = ibis.cases(*((rows.window_months == m, rows[f"day_{m}m_ago"]) for m in months))
     return rows.select("as_of", "window_months", starts_on=starts_on)
 
 
-def values(name: str, listed: Sequence[Any], kind: str) -> ir.Table:
-    """One column of the values listed: what every day of a run is combined with."""
-    return ibis.memtable({name: list(listed)}, schema=ibis.schema({name: kind}))
+def each(rows: ir.Table, name: str, values: Sequence[Any]) -> ir.Table:
+    """Every row once per value listed, which stands in the column `name`.
+
+    The list is part of the query, not a table of its own: so the query can be kept for the next run.
+    """
+    kind = "string" if isinstance(values[0], str) else "int64"
+    return rows.mutate(**{name: ibis.array([ibis.literal(v, kind) for v in values]).unnest()})

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import reduce
-from typing import Any, cast
 
 import ibis
 import ibis.expr.types as ir
-import pandas as pd
 
 from segmentation_assets.kpis.calendar import months_before
+from segmentation_assets.kpis.intervals import normal_quantile
 from segmentation_assets.kpis.periods import AccountPeriods
 from segmentation_assets.policy.kpis import QUARTER_MONTHS, MigrationPolicy, SurvivalPolicy
 from segmentation_assets.policy.segments import TIERS
@@ -22,7 +21,7 @@ from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.segments.segments import Segments
 from segmentation_assets.warehouse.as_of import FromPolicy, Spine, months_ago
 from segmentation_assets.warehouse.contracts import Flag, Integer, Snapshot, column
-from segmentation_assets.warehouse.registry import Frame, Table, table
+from segmentation_assets.warehouse.registry import Table, table
 
 FIRST_EXPANSION = "first_expansion"
 DOWNGRADE_TO_CHURN = "downgrade_to_churn"
@@ -31,6 +30,8 @@ WHOLE_LIFE = 0
 """`window_months` of durations that are counted from the beginning of each account, not from a cohort at t0."""
 
 _DAYS_PER_MONTH = 365.25 / 12
+_HALF = 0.5
+_SHARE_DIGITS = 12  # a share that is one half but for its last bits is one half
 _KEY = ("as_of", "account_id")
 _CURVE = ("as_of", "duration", "grouping", "member", "window_months")
 
@@ -175,46 +176,57 @@ def tier_rank(tier: ir.StringValue) -> ir.IntegerValue:
 
 
 @table(group="kpis")
-def median_durations(durations: Frame[Durations], policy: SurvivalPolicy) -> Frame[MedianDurations]:
+def median_durations(durations: Table[Durations], policy: SurvivalPolicy) -> Table[MedianDurations]:
     """How long until half of the accounts expand for the first time, or churn after a downgrade?
 
     One row per as_of and curve. Kaplan-Meier: accounts that still wait count for as long as they were seen. The
     median is the first day on which at most half still wait; its interval is where the curve's confidence limits
-    (log-log, `survival.confidence`) cross one half.
+    (Greenwood's variance, log-log, `survival.confidence`; Kalbfleisch & Prentice) cross one half.
     """
-    rows = [
-        (*cast("tuple[Any, ...]", key), *median_time(curve, policy.confidence), _total(curve), _happened(curve))
-        for key, curve in durations.groupby(list(_CURVE), sort=True)
-    ]
-    figures = ["median_months", "low_months", "high_months", "accounts", "happened"]
-    return pd.DataFrame(rows, columns=pd.Index([*_CURVE, *figures]))  # pyright: ignore[reportReturnType]
+    curves = _limits(_survival(durations), normal_quantile(policy.confidence))
 
+    def first_day(share_waiting: str) -> ir.FloatingValue:
+        reached = curves[share_waiting].round(_SHARE_DIGITS) <= _HALF
+        return curves.days.min(where=reached) / _DAYS_PER_MONTH
 
-def _total(curve: pd.DataFrame) -> int:
-    return int(curve["accounts"].sum())
-
-
-def _happened(curve: pd.DataFrame) -> int:
-    return int(curve.loc[curve["has_happened"].astype(bool), "accounts"].sum())
-
-
-def median_time(curve: pd.DataFrame, confidence: float) -> tuple[float | None, float | None, float | None]:
-    """Kaplan-Meier median of rows (days, has_happened, accounts) in months, and its confidence limits.
-
-    None for what the curve does not reach. Source: lifelines, Greenwood's variance with log-log limits.
-    """
-    if not _happened(curve):
-        return None, None, None
-    from lifelines import KaplanMeierFitter  # noqa: PLC0415 - seconds to load: only where a curve is fitted
-    from lifelines.utils import median_survival_times  # noqa: PLC0415
-
-    fitter = KaplanMeierFitter(alpha=1 - confidence).fit(
-        curve["days"].astype(float), curve["has_happened"].astype(bool), weights=curve["accounts"].astype(int)
+    return curves.group_by(*_CURVE).aggregate(
+        median_months=first_day("waiting"),
+        low_months=first_day("waiting_low"),
+        high_months=first_day("waiting_high"),
+        accounts=curves.gone.sum(),
+        happened=curves.happened.sum(),
     )
-    limits = median_survival_times(fitter.confidence_interval_survival_function_)  # lower curve, upper curve
-    low, high = pd.DataFrame(limits).iloc[0]
-    return _months(fitter.median_survival_time_), _months(low), _months(high)
 
 
-def _months(days: float) -> float | None:
-    return days / _DAYS_PER_MONTH if days < float("inf") else None
+def _survival(durations: ir.Table) -> ir.Table:
+    """The product-limit estimate day by day: `waiting`, the share that still waits, and Greenwood's `variance`.
+
+    `variance` is that of the logarithm of `waiting`. On a day on which it happened to all that were left, which is
+    the last one, nobody waits and there is no variance.
+    """
+    days = durations.group_by(*_CURVE, "days").aggregate(
+        happened=durations.accounts.sum(where=durations.has_happened).fill_null(0), gone=durations.accounts.sum()
+    )
+    later = ibis.window(group_by=_CURVE, order_by=days.days.desc(), preceding=None, following=0)
+    days = days.mutate(at_risk=days.gone.sum().over(later))
+    left = (days.at_risk - days.happened).nullif(0)
+    days = days.mutate(
+        log_step=(left / days.at_risk).ln(),
+        variance_step=days.happened / (days.at_risk * left),
+        is_last=left.isnull(),
+    )
+    so_far = ibis.window(group_by=_CURVE, order_by=days.days, preceding=None, following=0)
+    return days.mutate(
+        waiting=ibis.ifelse(days.is_last, 0.0, days.log_step.sum().over(so_far).exp()),
+        variance=days.variance_step.sum().over(so_far),
+    )
+
+
+def _limits(curves: ir.Table, deviations: float) -> ir.Table:
+    """Adds the confidence limits of `waiting`: where nobody waits both are 0, where all do both are 1."""
+    log = ibis.ifelse(curves.waiting > 0, curves.waiting, 1.0).ln()
+    spread = deviations * curves.variance.sqrt() / log.nullif(0.0)
+    limits = {"waiting_low": (log * (-spread).exp()).exp(), "waiting_high": (log * spread.exp()).exp()}
+    return curves.mutate(
+        **{name: ibis.ifelse(curves.waiting > 0, limit.fill_null(1.0), 0.0) for name, limit in limits.items()}
+    )

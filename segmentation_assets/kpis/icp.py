@@ -9,7 +9,7 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.kpis.calendar import values
+from segmentation_assets.kpis.calendar import each
 from segmentation_assets.kpis.identities import agrees
 from segmentation_assets.kpis.intervals import wilson
 from segmentation_assets.kpis.periods import AccountPeriods
@@ -122,7 +122,7 @@ def _traits(
         then = source.select(*names, then="as_of", who="account_id")
         joined = rows.left_join(then, [rows.starts_on == then.then, rows.account_id == then.who])
         rows = joined.select(*rows.columns, *names)
-    rows = rows.cross_join(values("trait", (*FIRMOGRAPHIC, *TECHNOGRAPHIC), "string"))
+    rows = each(rows, "trait", (*FIRMOGRAPHIC, *TECHNOGRAPHIC))
     told = {name: rows[name] for name in (*FIRMOGRAPHIC, *TECHNOGRAPHIC)}
     is_sophisticated = rows.sophistication >= policy.sophisticated_from
     told["sophistication"] = ibis.cases((is_sophisticated, "sophisticated"), (~is_sophisticated, "basic"))
@@ -135,7 +135,7 @@ def _traits(
 
 def _by_outcome(sums: ir.Table) -> ir.Table:
     """Each trait and value once per outcome, with the sums of all values of the trait."""
-    rows = sums.cross_join(values("outcome", OUTCOMES, "string"))
+    rows = each(sums, "outcome", OUTCOMES)
     hits = ibis.cases(*((rows.outcome == outcome, rows[outcome]) for outcome in OUTCOMES))
     rows = rows.mutate(accounts_with_outcome=hits)
     trait = ibis.window(group_by=["as_of", "trait", "outcome"])

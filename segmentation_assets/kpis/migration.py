@@ -9,7 +9,7 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.kpis.calendar import values
+from segmentation_assets.kpis.calendar import each
 from segmentation_assets.kpis.durations import DOWNGRADE_TO_CHURN, MedianDurations, tier_rank
 from segmentation_assets.kpis.identities import closes
 from segmentation_assets.kpis.periods import UNASSIGNED, AccountPeriods
@@ -150,7 +150,7 @@ def tier_migration(
 def _pairs(spine: ir.Table) -> ir.Table:
     """All pairs of places per as_of, but from not live to not live."""
     days = spine.select("as_of", starts_on="day_3m_ago")
-    pairs = days.cross_join(values("from_tier", PLACES, "string")).cross_join(values("to_tier", PLACES, "string"))
+    pairs = each(each(days, "from_tier", PLACES), "to_tier", PLACES)
     return pairs.filter((pairs.from_tier != NOT_LIVE) | (pairs.to_tier != NOT_LIVE))
 
 

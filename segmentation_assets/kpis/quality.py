@@ -38,7 +38,7 @@ from segmentation_assets.extracts.contracts import (
     Surveys,
     TechnologyInstalls,
 )
-from segmentation_assets.kpis.calendar import values
+from segmentation_assets.kpis.calendar import each
 from segmentation_assets.policy.insights import DataQualityPolicy
 from segmentation_assets.policy.profiles import UsagePolicy
 from segmentation_assets.warehouse.as_of import FromPolicy, Spine, last
@@ -197,7 +197,7 @@ def data_quality(
     counted.append(_usage_by_day(product_usage, policy, usage))
     sums = _by_then(reduce(lambda one, other: one.union(other), counted), spine)
     refused = _refused(quarantine, spine, usage)
-    rows = spine.select("as_of").cross_join(values("extract", _NAMES, "string"))
+    rows = each(spine.select("as_of"), "extract", _NAMES)
     for figures in (sums, refused):
         rows = rows.left_join(figures, list(_KEY)).drop(*(f"{name}_right" for name in _KEY))
     return _scored(rows, policy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -35,6 +36,10 @@ class CompanyPolicy(Section):
     def zone(self) -> ZoneInfo:
         """The time zone object."""
         return ZoneInfo(self.timezone)
+
+    def today(self) -> date:
+        """The day it is now where the company is, whatever the clock of this machine is set to."""
+        return datetime.now(self.zone).date()
 
 
 class ExtractsPolicy(Section):

@@ -36,6 +36,11 @@ class RetentionPolicy(Section):
         return value
 
 
+Source = Annotated[str, Field(min_length=1)]
+"""Where a figure comes from: a publication, a plan, or that it is this policy's own."""
+Year = Annotated[int, Field(ge=1990, le=2100)]
+
+
 class Target(Section):
     """What a KPI should be: at least `low`; `high` is the upper end of the aim, not a limit."""
 
@@ -53,6 +58,9 @@ class TargetPolicy(Section):
     """Targets by coverage tier, for periods of one length. A tier without a target is not judged."""
 
     window_months: Window
+    source: Source
+    year: Year
+    """Who set them, and when."""
     nrr: dict[Tier, Target]
     grr: dict[Tier, Target]
 
@@ -70,8 +78,8 @@ class Benchmark(Section):
 
     low: NotNegative
     high: NotNegative
-    source: Annotated[str, Field(min_length=1)]
-    year: Annotated[int, Field(ge=1990, le=2100)]
+    source: Source
+    year: Year
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

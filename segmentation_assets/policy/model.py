@@ -15,6 +15,7 @@ from typing import Any, Self
 import yaml
 from pydantic import ValidationError, model_validator
 
+from segmentation_assets.policy.activation import AlertPolicy
 from segmentation_assets.policy.capacity import (
     AssignmentPolicy,
     CarePolicy,
@@ -45,6 +46,7 @@ from segmentation_assets.policy.kpis import (
 )
 from segmentation_assets.policy.orchestration import OrchestrationPolicy
 from segmentation_assets.policy.profiles import LifecyclePolicy, UsagePolicy
+from segmentation_assets.policy.report import NextActionPolicy, ReportPolicy
 from segmentation_assets.policy.scores import (
     BehavioralPolicy,
     ChurnPolicy,
@@ -92,6 +94,7 @@ class Policy(Section):
     company: CompanyPolicy
     extracts: ExtractsPolicy
     orchestration: OrchestrationPolicy
+    alerts: AlertPolicy
     coverage: CoveragePolicy
     care: CarePolicy
     staffing: StaffingPolicy
@@ -138,6 +141,8 @@ class Policy(Section):
     renewals: RenewalPolicy
     reconciliation: ReconciliationPolicy
     goals: GoalPolicy
+    report: ReportPolicy
+    next_actions: NextActionPolicy
 
     @model_validator(mode="after")
     def _cohorts_have_a_rank(self) -> Self:

@@ -6,7 +6,7 @@ state means for people (`segments`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -17,11 +17,12 @@ from segmentation_assets.policy.segments import SEGMENTS, TIERS, StabilityPolicy
 from segmentation_assets.segments.candidates import CandidatePoints
 from segmentation_assets.segments.encoding import CandidateDays, Column, Words, from_frame, to_frame
 from segmentation_assets.segments.stability import MOVE_RULES, State, start, step
-from segmentation_assets.warehouse.as_of import Spine, anchor, last_monday, quarter_start, weekly_grid
+from segmentation_assets.warehouse.as_of import FromPolicy, Spine, anchor, last_monday, quarter_start, weeks
 from segmentation_assets.warehouse.contracts import Day, Flag, Integer, Snapshot, column, ibis_schema
 from segmentation_assets.warehouse.registry import POLICY_HASH, Frame, table
 
 _DAY = timedelta(days=1)
+_WEEK = timedelta(weeks=1)
 
 
 class _State(Snapshot):
@@ -67,13 +68,39 @@ def anchors_of(monday: date) -> list[date]:
     return [anchor(monday), start_of_quarter + timedelta(days=-start_of_quarter.weekday() % 7)]
 
 
+def stretches_before(first: date, quarters: int) -> list[list[date]]:
+    """The Mondays that tell which tier an account was in when the chain of `first` starts, oldest stretch first.
+
+    The first Monday of each of so many quarters before, and of the last of them every Monday: entering a tier is
+    missed only if it was done and undone within one of the older quarters.
+    """
+    starts = [first]
+    for _ in range(quarters):
+        starts.append(anchor(starts[-1]))
+    older = [[monday] for monday in reversed(starts[2:])]
+    return [*older, weeks(starts[1], first - _WEEK)] if quarters else []
+
+
+def mondays_walked(quarters: int) -> Callable[[date], Iterable[date]]:
+    """The Mondays behind the grid at a day: those of the day's chains, and what their start remembers."""
+
+    def look_back(day: date) -> Iterable[date]:
+        chains = [[*stretches_before(first, quarters), weeks(first, day)] for first in anchors_of(day)]
+        return sorted({monday for chain in chains for stretch in chain for monday in stretch})
+
+    return look_back
+
+
 def week_so_far(day: date) -> list[date]:
     """The last Monday and the days after it up to `day`."""
     monday = last_monday(day)
     return [monday + timedelta(days=i) for i in range((day - monday).days + 1)]
 
 
-@table(group="segments", reads={"segment_candidates": weekly_grid})
+_MONDAYS_WALKED = FromPolicy(StabilityPolicy, lambda p: mondays_walked(p.tier_memory_quarters))
+
+
+@table(group="segments", reads={"segment_candidates": _MONDAYS_WALKED})
 def segment_grid(
     spine: Frame[Spine], segment_candidates: Frame[CandidatePoints], tier: TierPolicy, stability: StabilityPolicy
 ) -> Frame[SegmentGrid]:
@@ -82,7 +109,10 @@ def segment_grid(
     One row per Monday, anchor and live account; days other than Mondays have no rows. A Monday is on the grids of two
     anchors: the first Monday of the previous quarter, and that of its own, which the next quarter's reports start at.
     At the anchor, or at its first Monday, an account's state is its candidate; after that `stability` says when a
-    candidate moves it. The walk reads Mondays alone, so it gives the same whatever else was run.
+    candidate moves it. The candidate tier at the anchor is that of an account in the tier it was in: the quarter
+    before is walked as well, and the first Mondays of the quarters before that (policy), so that nobody leaves Growth
+    because usage fell, nor a tier within its exit band, only because a walk starts there. The walk reads Mondays
+    alone, so it gives the same whatever else was run.
     """
     mondays = [day for day in _days_of(spine) if day.weekday() == 0]
     words = Words.of((segment_candidates["account_id"], segment_candidates["candidate_rule_id"]))
@@ -91,8 +121,10 @@ def segment_grid(
     parts = []
     for first in chains:
         wanted = {m for m in mondays if first in anchors_of(m)}
-        days = [first + timedelta(weeks=i) for i in range((max(wanted) - first).days // 7 + 1)]
-        for day, state in _walk(candidates, days, tier, stability):
+        carried = None
+        for stretch in stretches_before(first, stability.tier_memory_quarters):
+            *_, (_, carried) = _walk(candidates, stretch, carried, tier, stability)
+        for day, state in _walk(candidates, weeks(first, max(wanted)), carried, tier, stability):
             if day in wanted:
                 parts.append(to_frame(state, np.datetime64(day), words).assign(anchor=first))
     return _stacked(parts, SegmentGrid)
@@ -109,8 +141,10 @@ def segment_states(
     """Where does every account stand at the end of as_of?
 
     One row per as_of and live account: the state after the last Monday on the grid of as_of's anchor, and after it,
-    day by day up to as_of, only what counts at once: into At-Risk, and ARR across a billing threshold. What moved in
-    at once and is no candidate any more on the next Monday is not on the grid: the account is back where it was.
+    day by day up to as_of, only what counts at once: into At-Risk, and ARR across a billing threshold. That holds up
+    to the next Monday, which confirms or ends it: where it ends, the Mondays on both sides, two points of the grid in
+    a row, say that it is not so. `segment_moves` tells the end as it told the entry. (Holding it over another Monday
+    takes all days of the week before every day that is looked back at: half as many days again in a first run.)
     An account that was not live the day before starts with its candidate.
     """
     words = Words.of(
@@ -130,11 +164,15 @@ def segment_states(
 
 
 def _walk(
-    candidates: CandidateDays, days: Sequence[date], tier: TierPolicy, stability: StabilityPolicy
+    candidates: CandidateDays,
+    days: Sequence[date],
+    carried: State | None,
+    tier: TierPolicy,
+    stability: StabilityPolicy,
 ) -> Iterator[tuple[date, State]]:
-    """The state after each of the grid points `days`, from the first on."""
+    """The state after each of the grid points `days`, from the first on; `carried` is the state before them."""
     before = candidates.at(np.datetime64(days[0]))
-    state = start(before, np.datetime64(days[0]), tier)
+    state = start(before, np.datetime64(days[0]), tier, carried)
     yield days[0], state
     for day in days[1:]:
         now = candidates.at(np.datetime64(day))

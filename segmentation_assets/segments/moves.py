@@ -26,10 +26,11 @@ from segmentation_assets.warehouse.registry import POLICY_HASH, Table, table
 KINDS = ("segment", "tier")
 DIRECTIONS = ("up", "down", "into_risk", "out_of_risk")
 RE_ANCHORED = "re_anchored"
+NOT_CONFIRMED = "not_confirmed"
 CAUSES = (
-    RE_ANCHORED, "arr_threshold", "usage_lag", "behavioral_cohort", "value_tier", "size_class", "needs_profile",
-    "clv", "expansion", "seat_activity", "strategic_evidence", "usage_or_health", "strategic_cut", "arr",
-    "score_parts", "other",
+    RE_ANCHORED, NOT_CONFIRMED, "arr_threshold", "usage_lag", "behavioral_cohort", "value_tier", "size_class",
+    "needs_profile", "clv", "expansion", "seat_activity", "strategic_evidence", "usage_or_health", "strategic_cut",
+    "arr", "score_parts", "other",
 )  # fmt: skip
 _KEY = ("as_of", "account_id", "kind")
 _SEPARATOR = "; "
@@ -41,13 +42,14 @@ class SegmentMoves(Snapshot):
 
     account_id: str = column("Account.")
     kind: str = column("segment or tier.", isin=KINDS)
-    moved_from: str = column("What it was after the last Monday before as_of.")
+    moved_from: str = column("What it was after the last Monday before as_of, or had become at once since.")
     moved_to: str = column("What it is at as_of.")
     direction: str = column("up, down, into_risk (into At-Risk) or out_of_risk.", isin=DIRECTIONS)
     effective_on: Day = column("Day the move came into force, after the last Monday before as_of, at most as_of.")
     move_rule: str = column(
-        "How: held, risk_at_once, arr_at_once, start (left and came back), or re_anchored (the grid starts anew).",
-        isin=(*MOVE_RULES, RE_ANCHORED),
+        "How: held, risk_at_once, arr_at_once, start (left and came back), re_anchored (the grid starts anew), or "
+        "not_confirmed (it had moved at once in the week, and the Monday does not say so).",
+        isin=(*MOVE_RULES, RE_ANCHORED, NOT_CONFIRMED),
     )
     cause: str = column("The first cause in the text.", isin=CAUSES)
     cause_text: str = column("Rule inputs that changed, then the score parts that changed, largest first.")
@@ -76,8 +78,13 @@ def days_compared(grid_points: int) -> Callable[[date], Iterable[date]]:
 
 
 def days_of_inputs(grid_points: int) -> Callable[[date], Iterable[date]]:
-    """`days_compared`, and the days of the week so far: on any of them a move may have counted at once."""
-    return lambda day: sorted({*days_compared(grid_points)(day), *week_so_far(day)})
+    """`days_compared`, and the days since the Monday before: on any of them a move may have counted at once."""
+    return lambda day: sorted({*days_compared(grid_points)(day), *week_so_far(day - timedelta(days=1)), day})
+
+
+def with_eve(day: date) -> list[date]:
+    """A Monday with the day before, which shows what had moved at once in the week; any other day alone."""
+    return [day - timedelta(days=1), day] if day.weekday() == 0 else [day]
 
 
 _DAYS_COMPARED = FromPolicy(StabilityPolicy, lambda p: days_compared(p.grid_points))
@@ -88,6 +95,7 @@ _AT_ONCE = ("risk_at_once", "arr_at_once")
 @table(
     group="segments",
     reads={
+        "segment_states": with_eve,
         "segment_grid": lambda day: [previous_monday(day)],
         "segment_candidates": _DAYS_OF_INPUTS,
         "score_contributions": _DAYS_COMPARED,
@@ -105,9 +113,11 @@ def segment_moves(
     """Who has another segment or tier than after the last Monday before as_of, and why?
 
     One row per as_of, account and kind (segment, tier), for accounts live on both days. So a Monday's rows are the
-    moves of the week that ends with it, and another day's rows those of the week so far. The text names the rule
-    inputs that changed (against the last day before the candidate showed; of a move that counted at once, as they
-    were on that day, which as_of's may no longer show), then the score parts that changed most up to as_of.
+    moves of the week that ends with it, and another day's rows those of the week so far. What had moved at once in
+    the week, and is something else on the Monday, moves from what it had become: an entry into At-Risk and its end
+    both have a row. The text names the rule inputs that changed (against the last day before the candidate showed;
+    of a move that counted at once, as they were on that day, which as_of's may no longer show), then the score parts
+    that changed most up to as_of.
     When a quarter begins the grid gets another anchor; a move that comes of this alone has the cause `re_anchored`.
     """
     days = _days(spine, stability)
@@ -135,6 +145,7 @@ def _days(spine: ir.Table, stability: StabilityPolicy) -> ir.Table:
     is_monday = spine.as_of == spine.last_monday
     return spine.select(
         "as_of",
+        "last_monday",
         "anchor",
         "quarter_start",
         monday_before=ibis.ifelse(is_monday, (spine.last_monday - week).cast("date"), spine.last_monday),
@@ -157,8 +168,11 @@ def _changes(
         "as_of", "account_id", moved_to=state, since=f"{kind}_since", state_rule=f"{kind}_move_rule"
     )
     rows = days.inner_join(now, "as_of").inner_join(was, ["monday_before", "account_id"])
+    rows = _with_week(rows, kind, segment_states)
     rows = rows.filter(rows.moved_from != rows.moved_to)
-    is_re_anchored = rows.since <= rows.monday_before
+    is_in_week = rows.since > rows.monday_before
+    is_not_confirmed = ~is_in_week & rows.entered_on.notnull()
+    is_re_anchored = ~is_in_week & rows.entered_on.isnull()
     ranks = [(name, rank) for rank, name in enumerate(order)]
     falls = _rank(rows.moved_to, ranks) > _rank(rows.moved_from, ranks)
     return rows.select(
@@ -169,10 +183,14 @@ def _changes(
         "monday_before",
         "anchor",
         kind=ibis.literal(kind),
-        move_rule=ibis.ifelse(is_re_anchored, RE_ANCHORED, rows.state_rule),
-        effective_on=ibis.ifelse(is_re_anchored, rows.quarter_start, rows.since),
-        compared_with=ibis.ifelse(
-            ~is_re_anchored & (rows.state_rule == "held"), rows.before_it_held, rows.monday_before
+        move_rule=ibis.cases((is_re_anchored, RE_ANCHORED), (is_not_confirmed, NOT_CONFIRMED), else_=rows.state_rule),
+        effective_on=ibis.cases(
+            (is_re_anchored, rows.quarter_start), (is_not_confirmed, rows.as_of), else_=rows.since
+        ),
+        compared_with=ibis.cases(
+            (is_not_confirmed, rows.entered_on),
+            (is_in_week & (rows.state_rule == "held"), rows.before_it_held),
+            else_=rows.monday_before,
         ),
         direction=ibis.cases(
             (rows.moved_to == AT_RISK, "into_risk"),
@@ -181,6 +199,29 @@ def _changes(
             else_="up",
         ),
     )
+
+
+def _with_week(rows: ir.Table, kind: str, segment_states: ir.Table) -> ir.Table:
+    """`rows` of Mondays that had moved at once in the week, and are something else now, move from that.
+
+    Adds `entered_on`, the day of that move; null for all others.
+    """
+    state = "segment" if kind == "segment" else "coverage_tier"
+    eve = segment_states.select(
+        eve="as_of", eve_account="account_id", became=state, became_on=f"{kind}_since", became_by=f"{kind}_move_rule"
+    )
+    is_eve = rows.as_of == (eve.eve + ibis.interval(days=1)).cast("date")
+    joined = rows.left_join(eve, [is_eve, rows.account_id == eve.eve_account])
+    has_ended = (
+        (joined.as_of == joined.last_monday)
+        & (joined.became_on > joined.monday_before)
+        & joined.became_by.isin(_AT_ONCE)
+        & (joined.became != joined.moved_to)
+    ).fill_null(False)
+    return joined.mutate(
+        moved_from=ibis.ifelse(has_ended, joined.became, joined.moved_from),
+        entered_on=ibis.ifelse(has_ended, joined.became_on, ibis.null("date")),
+    ).drop("eve", "eve_account", "became", "became_on", "became_by")
 
 
 def _rank(name: ir.StringValue, ranks: list[tuple[str, int]]) -> ir.IntegerValue:
@@ -221,8 +262,11 @@ def _causes(rows: ir.Table) -> list[Cause]:
     arr = ibis.literal("ARR ") + _whole(rows.arr_before) + " to " + _whole(rows.arr_after)
     anew = ibis.literal("the grid starts anew on ") + rows.anchor.cast("string")
     is_segment, is_at_once = rows.kind == "segment", rows.move_rule == "arr_at_once"
+    entered_on = rows.compared_with.cast("timestamp").cast("date").cast("string")
+    unconfirmed = ibis.literal("at once on ") + entered_on + ", not confirmed on the Monday"
     told = [
         (RE_ANCHORED, rows.move_rule == RE_ANCHORED, anew),
+        (NOT_CONFIRMED, rows.move_rule == NOT_CONFIRMED, unconfirmed),
         ("arr_threshold", is_at_once, arr + " crossed a billing threshold"),
         *((cause, is_segment & holds, text) for cause, holds, text in _segment_causes(rows)),
         *((cause, ~is_segment & holds, text) for cause, holds, text in _tier_causes(rows)),
@@ -275,7 +319,8 @@ def _whole(number: ir.NumericValue) -> ir.StringValue:
 def _changed_parts(rows: ir.Table, contributions: ir.Table, policy: MovePolicy) -> ir.Table:
     """Per move the score parts that changed most, in words, largest first."""
     parts = contributions.filter(contributions.score.isin(policy.explained_scores))
-    moved = rows.select(*_KEY, "compared_with")
+    # What ended as it began within a week is told by its rule inputs: no day of it has parts to compare with.
+    moved = rows.filter(rows.move_rule != NOT_CONFIRMED).select(*_KEY, "compared_with")
     now = moved.inner_join(parts, ["as_of", "account_id"]).select(*_KEY, "score", "part", change="points")
     dated = parts.select("account_id", "score", "part", "points", compared_with="as_of")
     old = moved.inner_join(dated, ["compared_with", "account_id"])

@@ -3,7 +3,8 @@
 Here: what an account's segment and tier are after a day, given what they were before and what the rules say, as
 NumPy. Not here: the rules (`matrix`, `tiers`), or which days are walked (`grid`).
 
-An account starts with its candidate as state. From then on
+An account starts with its candidate as state; where it was live before, it is the candidate of an account in the tier
+that it was in, so that starting anew is no way out of a tier. From then on
 - a candidate other than the state counts once it has held on so many grid points in a row (policy);
 - At-Risk counts at once, on any day, unless usage is too far behind: then it waits, however long;
 - a candidate counts at once, on any day, where it changed because ARR crossed a billing threshold since the day
@@ -85,11 +86,14 @@ class State:
     above: Thresholds
 
 
-def start(point: Point, day: np.datetime64, tier: TierPolicy) -> State:
-    """Every account at its first point: state = candidate."""
-    above = thresholds_of(point.arr, point.tier_inputs.strategic_cut, None, tier)
-    nothing = np.full(len(point.arr), NO_TIER, dtype=np.int64)
-    first_tier, tier_rule = tier_of(point.arr, above, point.tier_inputs, nothing, tier)
+def start(point: Point, day: np.datetime64, tier: TierPolicy, carried: State | None = None) -> State:
+    """Every account at the first point of a walk: state = candidate, given its tier and the sides in `carried`."""
+    current, sides = np.full(len(point.arr), NO_TIER, dtype=np.int64), None
+    if carried is not None:
+        current = np.where(carried.is_live, carried.tier.state, NO_TIER)
+        sides = _combine(lambda flags: flags & carried.is_live, carried.above)
+    above = thresholds_of(point.arr, point.tier_inputs.strategic_cut, sides, tier)
+    first_tier, tier_rule = tier_of(point.arr, above, point.tier_inputs, current, tier)
     return State(point.is_live, _begin(point.segment, point.rule, day), _begin(first_tier, tier_rule, day), above)
 
 

@@ -28,6 +28,11 @@ def print_explanation(console: Console, told: Explanation) -> None:
     _print_conditions(console, told.conditions)
     _heading(console, f"Why tier {told.coverage_tier}")
     _sentences(console, told.tier_reasons)
+    _heading(console, "What would move it up")
+    _sentences(console, told.ways_up)
+    if told.compared_with:
+        _heading(console, f"Since {told.compared_with}")
+        _sentences(console, told.changes or ["Nothing that is told here has changed."])
     _heading(console, "What follows")
     _print_pairs(console, told.treatment)
     if told.moves:

@@ -154,6 +154,8 @@ def _print_where(console: Console, home: Path, connection: duckdb.DuckDBPyConnec
     largest = connection.execute("SELECT account_id FROM segments ORDER BY arr DESC, account_id LIMIT 1").fetchone()
     option = "" if home == find_home() else f"--home {home} "
     console.print("\nWhere to look", style="bold")
+    if (home / "reports" / "latest.html").exists():
+        console.print(f"  report: {home / 'reports' / 'latest.html'}", highlight=False, soft_wrap=True)
     console.print(f"  files: {home / 'published'}/<table>/as_of=<day>/part-0.parquet", highlight=False)
     for command, what in (
         (f"segmentation {option}ui", "every table, run and check, in a browser"),

@@ -90,15 +90,9 @@ def months_before(day: date, months: int) -> date:
     return last if is_month_end else target.replace(day=min(day.day, last.day))
 
 
-def weekly_grid(day: date) -> list[date]:
-    """Mondays from the anchor to `day`, both included where they fall on one."""
-    first = anchor(day)
-    return [first + timedelta(weeks=i) for i in range((day - first).days // 7 + 1)]
-
-
-def grid_and_day(day: date) -> list[date]:
-    """The weekly grid, and `day` itself."""
-    return sorted({*weekly_grid(day), day})
+def weeks(first: date, until: date) -> list[date]:
+    """`first` and the days whole weeks after it, up to `until`."""
+    return [first + timedelta(weeks=i) for i in range((until - first).days // 7 + 1)]
 
 
 def last(days: int) -> Callable[[date], Iterable[date]]:

@@ -3,9 +3,13 @@
 Here: which days a request needs, which of them are stale, and write-audit-publish for one table. Not here: how
 extracts come in (`extracts.landing`), how Dagster shows it (`orchestration`).
 
-A published file carries the fingerprint of all it was made from: its function's code, its contract, the policy
-sections it declares, and the fingerprints of the days it read. Equal fingerprint: nothing to do. So a table at a day
-depends on extracts and policy alone, whatever else was ever run.
+A published file carries the fingerprint of all it was made from, in three parts, joined by dots: the code and
+contracts of its function and of all tables behind it, the policy sections that those declare, and the rows of the
+extracts that they read. Equal fingerprint: nothing to do; the parts that differ say why there is something. So a
+table at a day depends on extracts and policy alone, whatever else was ever run.
+
+A ledger is the exception: it remembers. It is posted for the newest day of a request, never for a day (long) before
+the newest it was posted for, and to what reads it, it is what an extract is: given, by a hash of its content.
 """
 
 from __future__ import annotations
@@ -15,9 +19,10 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import ibis
@@ -30,15 +35,31 @@ from segmentation_assets.warehouse.as_of import Spine, days_read, spine_frame
 from segmentation_assets.warehouse.compiled import Compiled
 from segmentation_assets.warehouse.contracts import ibis_schema
 from segmentation_assets.warehouse.enforcement import Verdict, enforce, summary
-from segmentation_assets.warehouse.engine import Engine
+from segmentation_assets.warehouse.engine import STAGED, Engine
 from segmentation_assets.warehouse.fingerprints import code_version
-from segmentation_assets.warehouse.registry import SPINE, Registry, TableSpec, call
-from segmentation_assets.warehouse.store import footer, rows_in
+from segmentation_assets.warehouse.footers import Footer, read_footers
+from segmentation_assets.warehouse.ledgers import Posting
+from segmentation_assets.warehouse.registry import BOOKED, POSTING, SPINE, Registry, TableSpec, call
+from segmentation_assets.warehouse.store import Store, footer, rows_in, stamp
 
 ABSENT = "absent"
 BATCH_BYTES = 128 * 2**20
 """Of published files that one query reads at most, where it can be several; in memory they are several times that."""
 _VERSIONS = (ibis.__version__, duckdb.__version__)
+_NOTHING = Footer({}, 0)
+_SOME_DAY = date(1, 1, 1)
+"""Stands for a day, as long in text as any."""
+
+
+class Fingerprint(NamedTuple):
+    """What a table's rows follow from, each part a hash over the table and all that is behind it."""
+
+    code: str
+    policy: str
+    data: str
+
+    def __str__(self) -> str:
+        return ".".join(self)
 
 
 class ContractBroken(Exception):
@@ -61,25 +82,22 @@ class Built:
     seconds: float
 
 
-class Builder:
-    """Brings tables of one home up to date under one policy; one per run, as it remembers fingerprints."""
+class EntriesLost(Exception):
+    """A ledger's function left out what was booked: nothing was published."""
 
-    def __init__(self, engine: Engine, registry: Registry, policy: Policy) -> None:
-        self.engine = engine
-        self.store = engine.store
+
+class Fingerprints:
+    """What stands published in one home, and what would be made now; it only reads, each file once."""
+
+    def __init__(self, store: Store, registry: Registry, policy: Policy, *, remember: bool = False) -> None:
+        self.store = store
         self.registry = registry
         self.policy = policy
         self.sections = policy.sections
-        self.batch_bytes = BATCH_BYTES
-        self.compiled = Compiled(self.store.home / "compiled")
-        self.expressions: dict[str, ir.Table] = {}
-        """Of tables compiled in this run: lineage is read from them, and building one again costs more than that."""
-        self._expected: dict[tuple[str, date | None], str] = {}
+        self._remember = remember
+        self._expected: dict[tuple[str, date | None], Fingerprint | str] = {}
         self._footers: dict[Path, Mapping[str, Any]] = {}
-        self._sizes: dict[Path, int] = {}
-        self._landed_days: list[date] | None = None
-
-    # -- planning
+        self._by_day: dict[str, dict[date, Footer]] = {}
 
     def plan(self, names: Iterable[str], days: Iterable[date]) -> dict[str, list[date]]:
         """Per table, upstream first, the days that `names` at `days` need, look-backs included."""
@@ -89,6 +107,8 @@ class Builder:
             needs[name] |= set(days)
         order = self.registry.upstream(wanted)
         for spec in reversed(order):
+            if spec.is_ledger:
+                needs[spec.name] = set(sorted(needs[spec.name])[-1:])
             for given in spec.inputs:
                 for day in needs[spec.name]:
                     needs[given.name] |= set(days_read(given.reads, day, self.sections))
@@ -97,36 +117,47 @@ class Builder:
     def _existing(self, spec: TableSpec, days: Iterable[date]) -> list[date]:
         if spec.partition != "usage_date":
             return sorted(days)
-        if self._landed_days is None:
-            self._landed_days = self.store.days("product_usage", "usage_date")
-        return sorted(set(days).intersection(self._landed_days))
+        landed = self.usage_footers("product_usage")
+        return sorted(day for day in set(days) if day in landed)
+
+    def usage_footers(self, table: str) -> Mapping[date, Footer]:
+        """The footers of a table by day of use, all days that are published, ascending."""
+        if table not in self._by_day:
+            self._by_day[table] = read_footers(self.store, table, "usage_date", remember=self._remember)
+        return self._by_day[table]
 
     def forget_landed(self) -> None:
         """Call after landing: fingerprints of extracts may have changed."""
         self._expected.clear()
         self._footers.clear()
-        self._sizes.clear()
-        self._landed_days = None
-
-    # -- fingerprints
+        self._by_day.clear()
 
     def expected(self, spec: TableSpec, day: date | None) -> str:
         """The fingerprint that `spec` at `day` has if it is up to date."""
+        return str(self._fingerprint(spec, day))
+
+    def _fingerprint(self, spec: TableSpec, day: date | None) -> Fingerprint | str:
+        """Of an extract, or a ledger, only what its rows are: a text."""
         known = (spec.name, day)
         if known not in self._expected:
-            self._expected[known] = self._fingerprint(spec, day)
+            is_given = spec.is_extract or spec.is_ledger
+            self._expected[known] = self._extract_fingerprint(spec, day) if is_given else self._made_from(spec, day)
         return self._expected[known]
 
-    def _fingerprint(self, spec: TableSpec, day: date | None) -> str:
-        if spec.is_extract:
-            return self._extract_fingerprint(spec, day)
-        parts = [self.code_of(spec), str(day)]
-        parts += [self.sections[s].digest for s in spec.sections.values()]
+    def _made_from(self, spec: TableSpec, day: date | None) -> Fingerprint:
+        code, data = {self.code_of(spec)}, [str(day)]
+        policies = {f"{s.__name__}={self.sections[s].digest}" for s in spec.sections.values()}
         for given in spec.inputs:
             source = self.registry[given.name]
             for read in [day] if day is None else self._existing(source, days_read(given.reads, day, self.sections)):
-                parts.append(f"{given.name}@{read}={self.expected(source, read)}")
-        return _digest(*parts)
+                found = self._fingerprint(source, read)
+                if isinstance(found, str):
+                    data.append(f"{given.name}@{read}={found}")
+                else:
+                    code.add(found.code)
+                    policies.add(found.policy)
+                    data.append(f"{given.name}@{read}={found.data}")
+        return Fingerprint(_digest(*sorted(code)), _digest(*sorted(policies)), _digest(*data))
 
     def code_of(self, spec: TableSpec) -> str:
         """Hash of the table's code and contract."""
@@ -143,16 +174,21 @@ class Builder:
 
     def _extract_fingerprint(self, spec: TableSpec, day: date | None) -> str:
         """Of the drops known on `day` (the first one stands for all days before it)."""
-        facts = self._footer(self.store.file(spec.name, spec.partition, day if spec.partition else None))
-        drops: Mapping[str, str] = facts.get("drops", {})
+        drops: Mapping[str, str] = self._facts(spec, day).get("drops", {})
         known = {d: digest for d, digest in drops.items() if day is None or d in ("", min(drops)) or d <= str(day)}
         return _digest(*(f"{d}={digest}" for d, digest in sorted(known.items()))) if known else ABSENT
 
     def published(self, spec: TableSpec, day: date | None) -> str | None:
-        """The fingerprint of what stands published, None where nothing does."""
-        return self._footer(self.store.file(spec.name, spec.partition, day)).get("fingerprints", {}).get(str(day))
+        """The fingerprint of what stands published, None where nothing does. A ledger's is of its content."""
+        if spec.is_ledger:
+            known = self.expected(spec, None)
+            return None if known == ABSENT else known
+        return self._facts(spec, day).get("fingerprints", {}).get(str(day))
 
-    def _footer(self, path: Path) -> Mapping[str, Any]:
+    def _facts(self, spec: TableSpec, day: date | None) -> Mapping[str, Any]:
+        if spec.partition == "usage_date" and day is not None:
+            return self.usage_footers(spec.name).get(day, _NOTHING).facts
+        path = self.store.file(spec.name, spec.partition, day if spec.partition else None)
         if path not in self._footers:
             self._footers[path] = footer(path)
         return self._footers[path]
@@ -160,6 +196,41 @@ class Builder:
     def is_fresh(self, spec: TableSpec, day: date | None) -> bool:
         """Whether what stands published is what would be made now."""
         return self.published(spec, day) == self.expected(spec, day)
+
+    def causes(self, spec: TableSpec, day: date | None) -> tuple[str, ...]:
+        """Why what stands published is not what would be made now: of code, policy and data what has changed.
+
+        Empty where it is fresh; "missing" where nothing stands.
+        """
+        stands = self.published(spec, day)
+        if stands is None:
+            return ("missing",)
+        before, now = stands.split("."), self.expected(spec, day).split(".")
+        if len(before) != len(now):  # from before fingerprints had parts
+            return ("code",)
+        return tuple(name for name, b, n in zip(Fingerprint._fields, before, now, strict=True) if b != n)
+
+
+class Builder(Fingerprints):
+    """Brings tables of one home up to date under one policy; one per run, as it remembers fingerprints.
+
+    `run_id` is what ledgers write down as the run that posted.
+    """
+
+    def __init__(self, engine: Engine, registry: Registry, policy: Policy, run_id: str = "") -> None:
+        super().__init__(engine.store, registry, policy, remember=True)
+        self.engine = engine
+        self.run_id = run_id
+        self.batch_bytes = BATCH_BYTES
+        self.compiled = Compiled(self.store.home / "compiled")
+        self.expressions: dict[str, ir.Table] = {}
+        """Of tables compiled in this run: lineage is read from them, and building one again costs more than that."""
+        self._sizes: dict[Path, int] = {}
+
+    def forget_landed(self) -> None:
+        """Call after landing: fingerprints and files of extracts may have changed."""
+        super().forget_landed()
+        self._sizes.clear()
 
     # -- doing
 
@@ -185,6 +256,8 @@ class Builder:
 
         Raises ContractBroken with nothing published.
         """
+        if spec.is_ledger:
+            return self._post(spec, max(days, default=None))
         started = time.perf_counter()
         wanted: list[date | None] = list(days) if spec.partition else [None]
         stale = [d for d in wanted if not self.is_fresh(spec, d)]
@@ -198,6 +271,52 @@ class Builder:
                 raise ContractBroken(spec.name, verdict)
             made = self._publish(spec, files)
         return Built(spec.name, made, kept, verdict, time.perf_counter() - started)
+
+    # -- ledgers
+
+    def posted(self, spec: TableSpec) -> date | None:
+        """The newest day that a ledger was posted for; None: never."""
+        text = self._facts(spec, None).get("posted")
+        return date.fromisoformat(text) if text else None
+
+    def _post(self, spec: TableSpec, day: date | None) -> Built:
+        """Post a ledger for `day`: the whole of it is written, audited and replaced at once.
+
+        Nothing is done without a day, or for one that is too late. Raises ContractBroken, EntriesLost.
+        """
+        started = time.perf_counter()
+        last = self.posted(spec)
+        if day is None or (last and day < last - timedelta(days=spec.late_days)):
+            return Built(spec.name, {}, (None,), Verdict(0), time.perf_counter() - started)
+        booked = self.engine.read(spec)
+        posting = Posting(day, datetime.now(UTC).replace(tzinfo=None), self.run_id, self.policy_hash_of(spec))
+        given = self._given(spec, [day]) | {BOOKED: self.engine.execute(booked), POSTING: posting}
+        made = self.engine.frame(call(spec, given, self.sections, posting.policy_hash), spec.contract)
+        with self.store.stage() as folder:
+            sql = self.engine.sql(made)
+            facts = {"drops": {"": self._content(sql)}, "posted": str(max(day, last or day))}
+            files = self.engine.write(sql, folder, None, facts)
+            verdict = self._audit(spec, files)
+            if not verdict.passed:
+                raise ContractBroken(spec.name, verdict)
+            self._check_grown(spec, booked)
+            if facts == self._facts(spec, None):
+                return Built(spec.name, {}, (None,), verdict, time.perf_counter() - started)
+            published = self._publish(spec, files)
+        # What reads it, and was looked at before, is now made of something else.
+        self._expected.clear()
+        return Built(spec.name, published, (), verdict, time.perf_counter() - started)
+
+    def _content(self, sql: str) -> str:
+        """Hash of a query's rows, whatever their order."""
+        found = self.engine.connection.execute(f"SELECT count(*), sum(hash(r)::HUGEINT) FROM ({sql}) r").fetchall()
+        return _digest(*map(str, found[0]))
+
+    def _check_grown(self, spec: TableSpec, booked: ir.Table) -> None:
+        staged = ibis.table(ibis_schema(spec.contract), name=STAGED)
+        lost = booked.anti_join(staged, list(spec.key))
+        if count := int(self.engine.execute(lost.count())):
+            raise EntriesLost(f"{spec.name}: {count} entries that were booked are gone; nothing was published")
 
     def expression(self, spec: TableSpec, days: Sequence[date | None]) -> ir.Table:
         """The table's expression over published inputs, with `policy_hash` where the contract has one."""
@@ -240,17 +359,21 @@ class Builder:
         return sql
 
     def _write(self, spec: TableSpec, days: Sequence[date | None], folder: Path) -> dict[date | None, Path]:
-        facts = {"fingerprints": {str(d): self.expected(spec, d) for d in days}}
+        stand_in = _facts_of(_SOME_DAY if spec.partition else None, "0" * len(self.expected(spec, days[0])))
         files: dict[date | None, Path] = {}
         for number, batch in enumerate(self._batches(spec, days)):
             made = folder / str(number)
             made.mkdir()
-            files |= self.engine.write(self._sql(spec, batch), made, spec.partition, facts)
+            files |= self.engine.write(self._sql(spec, batch), made, spec.partition, stand_in)
         unasked = set(files) - {*days, None}  # a row without a day is for the contract to refuse
         if unasked:
             raise ValueError(f"{spec.name} made rows of days nobody asked for: {sorted(map(str, unasked))[:5]}")
-        for day in set(days) - set(files):
-            files[day] = self._empty(spec, folder / f"empty-{day}.parquet", facts)
+        for day in days:
+            facts = _facts_of(day, self.expected(spec, day))
+            if day in files:
+                stamp(files[day], stand_in, facts)
+            else:
+                files[day] = self._empty(spec, folder / f"empty-{day}.parquet", facts)
         return files
 
     def _batches(self, spec: TableSpec, days: Sequence[date | None]) -> Iterator[list[date | None]]:
@@ -309,6 +432,7 @@ class Builder:
             self.store.publish(path, target)
             self._footers.pop(target, None)
             self._sizes.pop(target, None)
+        self._by_day.pop(spec.name, None)
         return made
 
 
@@ -321,5 +445,10 @@ def _code_of(spec: TableSpec) -> str:
     return _digest(code_version(spec.function or spec.contract), code_version(spec.contract))
 
 
+def _facts_of(day: date | None, fingerprint: str) -> dict[str, dict[str, str]]:
+    return {"fingerprints": {str(day): fingerprint}}
+
+
+@lru_cache(100_000)  # the days of a table have the same code and policy behind them
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -1,10 +1,13 @@
 """The catalogue of tables: one decorator turns a pure function into a table.
 
-Here: `table`, `extract_table`, what a `TableSpec` knows, and the order of the catalogue. Not here: running
+Here: `table`, `ledger`, `extract_table`, what a `TableSpec` knows, and the order of the catalogue. Not here: running
 anything (`build`), Dagster (`orchestration`), or any table.
 
 A table's name is its function's name and its inputs are the function's parameters: `Table[Contract]` for an
 Ibis table, `Frame[Contract]` for a pandas frame, `Spine` days, or a section of the policy by its class.
+
+A ledger is a table that only grows: its function also gets the table as it stands (`booked`) and what is said of
+this posting (`posting`), and returns the whole table after it.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
 
 import ibis
@@ -22,6 +25,7 @@ import pandas as pd
 from segmentation_assets.policy.section import Section
 from segmentation_assets.warehouse.as_of import LookBack
 from segmentation_assets.warehouse.contracts import Contract, conform, ibis_schema, key_of
+from segmentation_assets.warehouse.ledgers import Posting
 
 C = TypeVar("C", bound=Contract)
 
@@ -49,6 +53,7 @@ else:
 
 Partition = Literal["as_of", "usage_date"]
 SPINE = "spine"
+BOOKED, POSTING = "booked", "posting"
 POLICY_HASH = "policy_hash"
 
 
@@ -75,6 +80,8 @@ class TableSpec:
     partition: Partition | None = "as_of"
     is_frame: bool = False
     spine_is_frame: bool = False
+    is_ledger: bool = False
+    late_days: int = 0
 
     @property
     def is_extract(self) -> bool:
@@ -166,6 +173,30 @@ def table(
     return register
 
 
+def ledger(*, group: str, late_days: int = 0) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a pure function as a ledger, one file without days that every posting replaces as a whole.
+
+    Its parameters are `booked: Frame[Own]` (without rows before the first posting), `posting: Posting`, inputs at the
+    day of the posting, and policy sections. What it returns has every entry of `booked`, by key, and the new ones.
+    `late_days`: so many days before the newest one posted, a day may still be posted.
+    """
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        CATALOGUE.add(ledger_spec(function, group, late_days))
+        return function
+
+    return register
+
+
+def ledger_spec(function: Callable[..., Any], group: str, late_days: int = 0) -> TableSpec:
+    """What the catalogue knows of a ledger. Raises TypeError for a function that is none."""
+    spec = _spec_of(function, group, {}, None)
+    hints = typing.get_type_hints(function, include_extras=True)
+    if hints.get(BOOKED) != hints["return"] or hints.get(POSTING) is not Posting or not spec.is_frame:
+        raise TypeError(f"{spec.name}: a ledger takes `booked` as it returns it, a frame, and a `posting: Posting`")
+    return replace(spec, is_ledger=True, late_days=late_days)
+
+
 def extract_table(contract: type[Contract], name: str, partition: Partition | None = None) -> TableSpec:
     """Register an extract: a table that is landed from outside, not computed."""
     spec = TableSpec(name, contract, "extracts", None, partition=partition)
@@ -200,11 +231,11 @@ def _parameters(
     for parameter, hint in hints.items():
         if get_origin(hint) is Annotated:
             kind, contract = get_args(hint)
-            if parameter != SPINE:
+            if parameter not in {SPINE, BOOKED}:
                 inputs.append(Input(parameter, contract, kind is pd.DataFrame, reads.get(parameter)))
         elif isinstance(hint, type) and issubclass(hint, Section):
             sections[parameter] = hint
-        else:
+        elif hint is not Posting:
             raise TypeError(f"{name}({parameter}): must be Table[...], Frame[...] or a policy section")
     return tuple(inputs), sections
 
@@ -217,7 +248,8 @@ def call(
     names: Sequence[str] = list(inspect.signature(spec.function).parameters)
     given = {n: sections[spec.sections[n]] if n in spec.sections else tables[n] for n in names}
     result = spec.function(**given)
-    stamp = {POLICY_HASH: policy_hash} if POLICY_HASH in ibis_schema(spec.contract) else {}
+    is_stamped = POLICY_HASH in ibis_schema(spec.contract) and not spec.is_ledger  # its old entries keep theirs
+    stamp = {POLICY_HASH: policy_hash} if is_stamped else {}
     if isinstance(result, pd.DataFrame):
         return result.assign(**stamp)
     return conform(spec.contract, result.mutate(**{n: ibis.literal(v) for n, v in stamp.items()}))

@@ -1,7 +1,7 @@
 """The same figures a second time, in loops over plain Python, to hold the tables against. No Ibis, no pandas.
 
-An account's history is a list of subscription periods (account, mrr, first day, first day no longer or None), all in
-the reporting currency.
+A history is a list of subscription periods (account, mrr, first day, first day no longer or None, subscription), all
+in the reporting currency. A subscription's next period ends the one before.
 """
 
 from __future__ import annotations
@@ -11,22 +11,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-Period = tuple[str, float, date, date | None]
+Period = tuple[str, float, date, date | None, str]
 UNASSIGNED, NOT_LIVE = "unassigned", "not_live"
 
 
 def mrr(history: Sequence[Period], account: str, day: date) -> float:
     """What the account pays per month at the end of the day."""
     total = 0.0
-    for who, amount, start, end in history:
-        if who == account and start <= day and (end is None or end > day):
+    for who, amount, start, end, subscription in history:
+        is_replaced = any(s == subscription and start < begun <= day for _, _, begun, _, s in history)
+        if who == account and start <= day and (end is None or end > day) and not is_replaced:
             total += amount
     return round(total, 2)
 
 
 def ever_paid_by(history: Sequence[Period], account: str, day: date) -> bool:
     """Whether the account paid on or before the day."""
-    return any(who == account and amount > 0 and start <= day for who, amount, start, _ in history)
+    return any(who == account and amount > 0 and start <= day for who, amount, start, *_ in history)
 
 
 def movement(history: Sequence[Period], account: str, t0: date, t1: date) -> tuple[str, float]:

@@ -37,13 +37,15 @@ def histories(draw: st.DrawFn) -> list[oracle.Period]:
     history: list[oracle.Period] = []
     for number in range(30):
         day = draw(offsets)
-        for _ in range(draw(st.integers(1, 4))):
+        is_one_subscription = draw(st.booleans())
+        for period in range(draw(st.integers(1, 4))):
             length = draw(lengths)
             end = None if length is None else day + timedelta(days=length)
-            history.append((f"a{number:02}", draw(amounts), day, end))
+            subscription = f"s{number:02}" if is_one_subscription else f"s{number:02}-{period}"
+            history.append((f"a{number:02}", draw(amounts), day, end, subscription))
             # The next one touches this one, leaves a gap, or starts inside it.
-            day = (end or day) + timedelta(days=draw(st.sampled_from([0, 0, 1, 45, 200, -10])))
-            day = max(day, FIRST)
+            following = (end or day) + timedelta(days=draw(st.sampled_from([0, 0, 1, 45, 200, -10])))
+            day = max(following, day + timedelta(days=1) if is_one_subscription else FIRST)
     return history
 
 
@@ -58,7 +60,7 @@ def tiered(draw: st.DrawFn) -> tuple[list[oracle.Period], dict[tuple[str, date],
 
 
 def subscriptions(history):
-    return [pays(a, m, s, e, subscription_id=f"s{i}") for i, (a, m, s, e) in enumerate(history)]
+    return [pays(a, m, s, e, subscription_id=i) for a, m, s, e, i in history]
 
 
 @_FEW

@@ -277,6 +277,14 @@ def test_10_an_end_that_is_not_known_yet_is_censored_not_churned():
     assert account("a", billing_subscriptions=[ended]).movement == "churn"
 
 
+def test_10_a_step_whose_end_is_not_known_yet_ends_where_the_next_one_starts():
+    """100 a month until 1 December, known in February; from then on the same subscription costs 120: +240 a year."""
+    step = {"subscription_id": "s"}
+    first = pays("a", 100, date(2024, 1, 1), date(2025, 12, 1), end_known_on=date(2026, 2, 1), **step)
+    found = account("a", billing_subscriptions=[first, pays("a", 120, date(2025, 12, 1), **step)])
+    assert (found.movement, found.start_arr, found.end_arr, found.expansion_arr) == ("expansion", 1200, 1440, 240)
+
+
 def test_11_no_start_is_null_and_few_accounts_carry_a_flag(year):
     """Three Strategic accounts: a value and a flag. No Growth account: null, the reason, and a flag."""
     strategic = year("few accounts", "Strategic")

@@ -62,6 +62,37 @@ def test_an_end_known_ahead_still_ends_on_its_day() -> None:
     assert [row["arr"] for _, row in sorted(rows.items())] == [1200.0, 0.0]
 
 
+def test_the_next_step_of_a_subscription_ends_the_one_before_although_its_end_is_not_known() -> None:
+    """100 a month end on 1 March, known on 15 April; from 1 March the same subscription costs 120: 1,440 a year."""
+    steps = [
+        subscription(end_date=date(2026, 3, 1), end_known_on=date(2026, 4, 15), seats=10),
+        subscription(start_date=date(2026, 3, 1), mrr=120.0, seats=12),
+    ]
+    before = date(2026, 2, 28)
+    rows = revenue(steps, before, AS_OF)
+    assert [(rows[d, "a"]["arr"], rows[d, "a"]["seats"]) for d in (before, AS_OF)] == [(1200.0, 10), (1440.0, 12)]
+    assert rows[AS_OF, "a"]["last_expansion_on"] == date(2026, 3, 1)
+    other = [steps[0], steps[1] | {"subscription_id": "t"}]
+    assert revenue(other)[AS_OF, "a"]["arr"] == 2640.0  # another subscription is paid for beside it
+
+
+def test_steps_of_a_subscription_never_overlap_whatever_their_ends_say() -> None:
+    """An open step and one that ends too late are both over when the next begins, a pause too, wherever it is."""
+    rows = revenue(
+        [
+            subscription(),
+            subscription(start_date=date(2026, 1, 1), mrr=120.0, end_date=date(2027, 1, 1)),
+            subscription(start_date=date(2026, 2, 1), mrr=0.0, end_date=date(2026, 3, 1)),
+            subscription(start_date=date(2026, 3, 1), mrr=80.0, account_id="b"),
+        ],
+        date(2025, 12, 31), date(2026, 1, 31), date(2026, 2, 28), AS_OF,
+        crm_accounts=[{"account_id": "a"}, {"account_id": "b"}],
+    )  # fmt: skip
+    paid = [rows[d, "a"]["arr"] for d in (date(2025, 12, 31), date(2026, 1, 31), date(2026, 2, 28), AS_OF)]
+    assert paid == [1200.0, 1440.0, 0.0, 0.0]
+    assert (rows[AS_OF, "b"]["arr"], rows[AS_OF, "a"]["churned_on"]) == (960.0, date(2026, 2, 1))
+
+
 def test_revenue_of_a_past_day_is_the_same_from_every_later_day() -> None:
     """On 2025-03-31 the end of 03-20 was not known yet: what was published then is what is compared with."""
     rows = revenue(

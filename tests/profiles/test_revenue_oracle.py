@@ -23,6 +23,7 @@ SUBSCRIPTIONS = st.lists(
     st.fixed_dictionaries(
         {
             "account_id": st.sampled_from(ACCOUNTS),
+            "subscription_id": st.sampled_from([*"stuvw", None, None, None]),  # null: one of its own
             "start_date": st.integers(0, 600).map(lambda n: FIRST + n * DAY),
             "length": st.one_of(st.none(), st.integers(1, 40), st.sampled_from([100, 366])),
             "known_later": st.sampled_from([None, None, -30, 0, 3, 20]),
@@ -38,13 +39,29 @@ DAYS = st.lists(st.integers(0, 700).map(lambda n: FIRST + n * DAY), min_size=1, 
 
 
 def drawn(raw: list[dict[str, Any]]) -> Rows:
-    rows = []
+    rows: dict[tuple[str, date], dict[str, Any]] = {}
     for n, values in enumerate(raw):
         row = {k: v for k, v in values.items() if k not in ("length", "known_later")}
+        row["subscription_id"] = row["subscription_id"] or f"s{n}"
         end = values["length"] and row["start_date"] + values["length"] * DAY
         known_on = end and values["known_later"] is not None and end + values["known_later"] * DAY
-        rows.append(row | {"subscription_id": f"s{n}", "end_date": end, "end_known_on": known_on or None})
-    return rows
+        row |= {"end_date": end, "end_known_on": known_on or None}
+        rows[row["subscription_id"], row["start_date"]] = row
+    return list(rows.values())
+
+
+def with_next_steps(rows: Rows) -> Rows:
+    """Rows with `next_start`: when the same subscription's terms change, on whichever account."""
+    starts = [(row["subscription_id"], row["start_date"]) for row in rows]
+    return [
+        row
+        | {
+            "next_start": min(
+                (s for i, s in starts if i == row["subscription_id"] and s > row["start_date"]), default=None
+            )
+        }
+        for row in rows
+    ]
 
 
 def rate(currency: str, day: date) -> float:
@@ -54,9 +71,8 @@ def rate(currency: str, day: date) -> float:
 
 
 def over_on(row: Mapping[str, Any]) -> date:
-    if row["end_date"] is None:
-        return date.max
-    return max(row["end_date"], row["end_known_on"] or row["end_date"])
+    end = date.max if row["end_date"] is None else max(row["end_date"], row["end_known_on"] or row["end_date"])
+    return min(end, row["next_start"] or date.max)
 
 
 def in_force(rows: Rows, day: date, grace: int) -> Rows:
@@ -114,8 +130,9 @@ def test_every_day_is_as_a_walk_over_all_days_finds_it(
     policy = {"company": {"renewal_grace_days": grace}}
     found = computed("account_revenue", extracts, *days, policy=policy)
     want = {}
+    steps = with_next_steps(rows)
     for account in ACCOUNTS:
-        own = [row for row in rows if MERGED.get(row["account_id"], row["account_id"]) == account]
+        own = [row for row in steps if MERGED.get(row["account_id"], row["account_id"]) == account]
         for day in days:
             figures = expected(own, day, grace)
             if figures is not None:

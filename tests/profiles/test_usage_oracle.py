@@ -53,17 +53,18 @@ def drawn(seed: int) -> tuple[Rows, Rows, Rows, list[date]]:
         }
         for user in USERS[:-1]  # the last one is in no user extract
     ]  # fmt: skip
-    terms = []
-    for n in range(random.randrange(3, 12)):
+    terms = {}
+    for _ in range(random.randrange(3, 12)):
         start, length = FIRST + random.randrange(-60, 110) * DAY, random.choice(LENGTHS)
-        row = {"subscription_id": f"s{n}", "account_id": random.choice(ACCOUNTS), "start_date": start, "mrr": 10.0}
+        name = f"s{random.randrange(6)}"  # often a later step of another one
+        row = {"subscription_id": name, "account_id": random.choice(ACCOUNTS), "start_date": start, "mrr": 10.0}
         row |= {
             "end_date": length and start + length * DAY,
             "currency": "USD",
             "product": random.choice(["crm", "ads"]),
         }
-        terms.append(row | {"seats": random.choice([None, 3, 4, 8])})
-    return usage, users, terms, days
+        terms[name, start] = row | {"seats": random.choice([None, 3, 4, 8])}
+    return usage, users, list(terms.values()), days
 
 
 def in_force(terms: Rows, account: str, day: date) -> Rows:
@@ -73,6 +74,10 @@ def in_force(terms: Rows, account: str, day: date) -> Rows:
         if MERGED.get(row["account_id"], row["account_id"]) == account
         and row["start_date"] <= day
         and (row["end_date"] is None or day < row["end_date"])
+        and not any(
+            later["subscription_id"] == row["subscription_id"] and row["start_date"] < later["start_date"] <= day
+            for later in terms
+        )
     ]
 
 

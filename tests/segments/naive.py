@@ -133,9 +133,10 @@ def tier(day: Day, arr: float, above: list[bool], current: str | None) -> str:
     return "Core"
 
 
-def begin(day: Day, on: date) -> Account:
-    above = above_after([False] * 3, day.arr, day)
-    first = tier(day, day.arr, above, None)
+def begin(day: Day, on: date, former: Account | None = None) -> Account:
+    """An account whose walk starts, perhaps with a tier and sides of the thresholds from before."""
+    above = above_after(former.above if former else [False] * 3, day.arr, day)
+    first = tier(day, day.arr, above, former.tier if former else None)
     return Account(day.candidate, on, "start", [day.candidate], first, on, "start", [first], above, day)
 
 
@@ -172,16 +173,45 @@ def move(account: Account, day: Day, on: date, is_monday: bool) -> None:  # noqa
     account.above, account.last = above, day
 
 
+def first_monday(year: int, quarter: int) -> date:
+    """Of a quarter; quarters are counted on over the turn of the year, backwards too."""
+    year, quarter = year + quarter // 4, quarter % 4
+    on = date(year, 3 * quarter + 1, 1)
+    while on.weekday() != 0:
+        on += timedelta(days=1)
+    return on
+
+
+def remembered(days: Mapping[date, Day], first: date) -> Account | None:
+    """Where the account stood on the Monday before `first`, the first Monday of a quarter.
+
+    As far as four quarters tell: by the first Mondays of three, and every Monday of the last.
+    """
+    account: Account | None = None
+    starts = [first_monday(first.year, (first.month - 1) // 3 - back) for back in (4, 3, 2, 1)]
+    on = starts[0]
+    while on < first:
+        if on not in days:
+            account = None
+        elif account is None or on in starts:
+            account = begin(days[on], on, account)
+        else:
+            move(account, days[on], on, is_monday=True)
+        on = starts[starts.index(on) + 1] if on in starts[:-1] else on + timedelta(days=7)
+    return account
+
+
 def walk(days: Mapping[date, Day], first: date, until: date) -> Account | None:
     """Mondays from `first` to the last one on or before `until`, then the days up to `until`."""
     account: Account | None = None
+    former = remembered(days, first)
     last_monday = until - timedelta(days=until.weekday())
     on = first
     while on <= until:
         if on not in days:
             account = None
         elif account is None:
-            account = begin(days[on], on)
+            account = begin(days[on], on, former if on == first else None)
         else:
             move(account, days[on], on, on.weekday() == 0)
         on += timedelta(days=7 if on < last_monday else 1)

@@ -13,11 +13,13 @@ from segmentation_assets.segments.candidates import CandidatePoints
 from segmentation_assets.segments.grid import (
     SegmentGrid,
     anchors_of,
+    mondays_walked,
     segment_grid,
     segment_states,
+    stretches_before,
     week_so_far,
 )
-from segmentation_assets.warehouse.as_of import anchor, last_monday, spine_frame, weekly_grid
+from segmentation_assets.warehouse.as_of import anchor, last_monday, spine_frame
 from segmentation_assets.warehouse.contracts import ibis_schema
 from tests.segments import naive
 from tests.segments.naive import Day
@@ -26,6 +28,7 @@ POLICY = load_policy()
 ANCHOR = date(2026, 1, 5)  # first Monday of the first quarter: the anchor of all days of the second
 FIRST_OF_Q2 = date(2026, 4, 6)
 WEEK = timedelta(weeks=1)
+WALKED = mondays_walked(POLICY.stability.tier_memory_quarters)
 History = dict[str, dict[date, Day]]
 
 
@@ -66,7 +69,7 @@ def grid_at(candidates: pd.DataFrame, *mondays: date) -> pd.DataFrame:
 def states_at(candidates: pd.DataFrame, *days: date) -> pd.DataFrame:
     """What a run over these days gives, each table reading exactly the days it declares."""
     mondays = sorted({last_monday(d) for d in days})
-    grid = grid_at(only(candidates, [g for m in mondays for g in weekly_grid(m)]), *mondays)
+    grid = grid_at(only(candidates, [g for m in mondays for g in WALKED(m)]), *mondays)
     week = only(candidates, [w for d in days for w in week_so_far(d)])
     return segment_states(spine_frame(days), grid, week, POLICY.tier, POLICY.stability)
 
@@ -284,10 +287,13 @@ def test_between_mondays_only_what_counts_at_once_counts():
     assert run(crossed, tuesday)["segment"] == "Efficient"
 
 
-def test_at_risk_between_mondays_is_no_longer_so_if_the_next_monday_does_not_say_so():
+def test_at_risk_between_mondays_lasts_up_to_the_next_monday_which_confirms_or_ends_it():
     tuesday, monday = ANCHOR + WEEK + timedelta(days=1), ANCHOR + 2 * WEEK
     days = {**candidates("Growth", "Growth", "Growth"), tuesday: Day("At-Risk", 15_000)}
+    days |= {tuesday + timedelta(days=i): Day("Growth", 15_000) for i in range(1, 6)}
+    assert run(days, monday - timedelta(days=1))["segment"] == "At-Risk"
     assert run(days, monday)["segment"] == "Growth"
+    assert run({**days, monday: Day("At-Risk", 15_000)}, monday)["segment"] == "At-Risk"
 
 
 def test_an_account_that_starts_between_mondays_has_its_candidate():
@@ -305,6 +311,57 @@ def test_a_new_quarter_walks_from_a_later_monday():
     every_day = {d: Day("Growth", 15_000) for d in (last_of_quarter, first_of_next)}
     assert run(days | every_day, last_of_quarter)["segment"] == "Growth"
     assert run(days | every_day, first_of_next)["segment"] == "Efficient"
+
+
+WEAK = Day("Growth", 25_000, usage=False, growth="present")
+ENTERS = Day("Growth", 25_000, usage=True, growth="present")
+
+
+@pytest.mark.parametrize(
+    ("entered", "tier"),
+    [
+        (date(2025, 10, 20), "Growth"),  # in the quarter before the chain's, where every Monday is walked
+        (date(2025, 1, 6), "Growth"),  # on the first Monday of the fourth quarter before it
+        (date(2025, 1, 13), "Core"),  # between first Mondays of older quarters: not seen
+        (date(2024, 10, 7), "Core"),  # longer ago than the policy remembers
+    ],
+)
+def test_nobody_leaves_growth_over_a_new_anchor_because_usage_fell(entered, tier):
+    """The chain of 2026-04-15 starts on 5 January; the account met the entry on two Mondays, and never again."""
+    days = {date(2024, 9, 2) + i * WEEK: WEAK for i in range(90)}
+    days |= {entered: ENTERS, entered + WEEK: ENTERS, date(2026, 4, 14): WEAK, date(2026, 4, 15): WEAK}
+    found = run(days, date(2026, 4, 15))
+    assert (found["coverage_tier"], found["tier_rule_id"]) == (tier, {"Growth": "growth_kept", "Core": "core"}[tier])
+
+
+def test_what_is_remembered_leaves_on_arr_and_evidence_and_ends_with_a_gap():
+    days = {date(2025, 9, 29) + i * WEEK: WEAK for i in range(30)}
+    days |= {date(2025, 9, 29): ENTERS, date(2025, 10, 6): ENTERS}
+
+    def on_the_grid_of_the_anchor(history: dict[date, Day]) -> tuple[str, bool]:
+        found = grid_at(frame({"a": history}), ANCHOR)
+        row = found[found["anchor"] == ANCHOR].iloc[0]
+        return row["coverage_tier"], row["is_above_growth"]
+
+    assert on_the_grid_of_the_anchor(days) == ("Growth", True)
+    # Inside the exit band at the anchor, then below it in the quarter before; no evidence on two Mondays before it.
+    assert on_the_grid_of_the_anchor({**days, ANCHOR: Day("Growth", 22_500, growth="present")}) == ("Growth", True)
+    low = {date(2025, 11, 3): Day("Growth", 22_499, growth="present")}
+    assert on_the_grid_of_the_anchor(days | low) == ("Core", True)
+    absent = {date(2025, 11, 3) + i * WEEK: Day("Growth", 25_000, growth="absent") for i in range(2)}
+    assert on_the_grid_of_the_anchor(days | absent) == ("Core", True)
+    gone = {on: day for on, day in days.items() if on != date(2025, 12, 1)}
+    assert on_the_grid_of_the_anchor(gone) == ("Core", True)
+
+
+def test_stretches_before_a_chain():
+    assert stretches_before(ANCHOR, 0) == []
+    assert stretches_before(ANCHOR, 1) == [[date(2025, 10, 6) + i * WEEK for i in range(13)]]
+    assert [stretch[0] for stretch in stretches_before(ANCHOR, 4)] == [
+        date(2025, 1, 6), date(2025, 4, 7), date(2025, 7, 7), date(2025, 10, 6),
+    ]  # fmt: skip
+    walked = WALKED(date(2026, 4, 15))
+    assert (walked[0], walked[-1], len(walked)) == (date(2025, 1, 6), date(2026, 4, 13), 3 + 13 + 15)
 
 
 def test_nobody_live_is_an_empty_table():
@@ -331,15 +388,15 @@ DAY = st.builds(
     growth=st.sampled_from(["present", "absent", "unknown"]),
     little=st.booleans(),
 )
-LONG_AGO = date(2025, 12, 1)
-HORIZON = [LONG_AGO + timedelta(days=i) for i in range(160)]
+LONG_AGO = date(2024, 12, 1)
+HORIZON = [date(2025, 12, 1) + timedelta(days=i) for i in range(160)]
 
 
 @st.composite
 def histories(draw) -> tuple[History, list[date]]:
     """Candidates of two accounts on every day that the asked days could read, with gaps, and those days."""
     asked = draw(st.lists(st.sampled_from(HORIZON[60:]), min_size=1, max_size=4, unique=True))
-    needed = {g for d in asked for g in weekly_grid(d)} | {w for d in asked for w in week_so_far(d)}
+    needed = {g for d in asked for g in WALKED(d)} | {w for d in asked for w in week_so_far(d)}
     needed = sorted(d for d in needed if d >= LONG_AGO)
     history: History = {}
     for account in ("a", "b"):

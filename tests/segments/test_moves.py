@@ -6,7 +6,7 @@ from segmentation_assets.policy.model import load_policy
 from segmentation_assets.scores.contributions import ScoreContributions
 from segmentation_assets.segments.candidates import SegmentCandidates
 from segmentation_assets.segments.grid import SegmentGrid, SegmentStates, anchors_of
-from segmentation_assets.segments.moves import days_compared, days_of_inputs, previous_monday, segment_moves
+from segmentation_assets.segments.moves import days_compared, days_of_inputs, previous_monday, segment_moves, with_eve
 from tests.frames import given, spine
 
 POLICY = load_policy()
@@ -26,6 +26,7 @@ def moves(
     as_of: date = MONDAY,
     was: dict | None = None,
     was_in_new_chain: dict | None = None,
+    eve: dict | None = None,
     inputs: dict[date, dict] | None = None,
     parts: dict[date, dict[tuple[str, str], float]] | None = None,
 ) -> list[dict]:
@@ -42,9 +43,11 @@ def moves(
         for d, named in (parts or {}).items()
         for (score, part), points in named.items()
     ]
+    states = [{"as_of": as_of} | key | STATE | now]
+    states += [{"as_of": d} | key | STATE | (eve or was or {}) for d in with_eve(as_of)[:-1]]
     found = segment_moves(
         spine(as_of),
-        given(SegmentStates, [{"as_of": as_of} | key | STATE | now]),
+        given(SegmentStates, states),
         given(SegmentGrid, grid),
         given(SegmentCandidates, candidates),
         given(ScoreContributions, contributions),
@@ -68,6 +71,9 @@ def test_days_looked_at():
     assert list(days_compared(2)(MONDAY)) == [LONG_BEFORE, BEFORE, MONDAY]
     assert list(days_compared(2)(MONDAY + timedelta(days=2))) == [MONDAY, MONDAY + timedelta(days=2)]
     assert list(days_compared(1)(MONDAY)) == [BEFORE, MONDAY]
+    assert with_eve(MONDAY) == [date(2026, 5, 10), MONDAY]
+    assert with_eve(date(2026, 5, 12)) == [date(2026, 5, 12)]
+    assert days_of_inputs(2)(MONDAY) == [LONG_BEFORE, *(BEFORE + timedelta(days=i) for i in range(8))]
 
 
 def test_what_moved_an_account_at_once_is_told_even_where_it_is_over():
@@ -85,6 +91,45 @@ def test_what_moved_an_account_at_once_is_told_even_where_it_is_over():
         "behavioral_cohort", "behavioral cohort Steady State to At Risk",
     )  # fmt: skip
     assert (row["effective_on"].date(), row["arr_before"], row["arr_after"]) == (tuesday, 15_000.0, 16_000.0)
+
+
+WEDNESDAY = MONDAY - timedelta(days=5)
+BLIP = {BEFORE: {"behavioral_cohort": "Steady State"}, MONDAY: {"behavioral_cohort": "Steady State"}}
+BLIP |= {WEDNESDAY: {"behavioral_cohort": "At Risk"}}
+
+
+def test_what_entered_in_the_week_and_the_monday_does_not_confirm_has_a_row_of_its_end():
+    (row,) = moves({}, eve=segment_now("At-Risk", "risk_at_once", since=WEDNESDAY), inputs=BLIP)
+    assert (row["moved_from"], row["moved_to"], row["direction"]) == ("At-Risk", "Growth", "out_of_risk")
+    assert (row["move_rule"], row["cause"]) == ("not_confirmed", "not_confirmed")
+    assert row["cause_text"] == (
+        "at once on 2026-05-06, not confirmed on the Monday; behavioral cohort At Risk to Steady State"
+    )
+    assert (row["effective_on"].date(), row["compared_with"].date()) == (MONDAY, WEDNESDAY)
+
+
+def test_an_end_that_is_a_move_of_its_own_goes_from_what_the_week_had_made_of_it():
+    """On Wednesday into At-Risk, on Monday Efficient has held: no account goes from Growth to Efficient unseen."""
+    (row,) = moves(
+        segment_now("Efficient", "held"), eve=segment_now("At-Risk", "risk_at_once", since=WEDNESDAY), inputs=BLIP
+    )
+    assert (row["moved_from"], row["moved_to"], row["move_rule"]) == ("At-Risk", "Efficient", "held")
+    assert row["direction"] == "out_of_risk"
+
+
+def test_a_tier_that_arr_crossed_into_for_some_days_has_a_row_of_its_end():
+    (row,) = moves({}, eve=tier_now("Strategic", "arr_at_once", since=WEDNESDAY))
+    assert (row["kind"], row["moved_from"], row["moved_to"], row["move_rule"]) == (
+        "tier", "Strategic", "Core", "not_confirmed",
+    )  # fmt: skip
+
+
+def test_what_the_monday_confirms_or_entered_earlier_is_told_once():
+    at_risk = segment_now("At-Risk", "risk_at_once", since=WEDNESDAY)
+    (row,) = moves(segment_now("At-Risk", "risk_at_once"), eve=at_risk)
+    assert (row["moved_from"], row["moved_to"], row["direction"]) == ("Growth", "At-Risk", "into_risk")
+    since_long = segment_now("At-Risk", "risk_at_once", since=LONG_BEFORE)
+    assert moves(since_long, eve=since_long, was=since_long) == []
 
 
 def test_who_stays_has_no_row():

@@ -12,14 +12,13 @@ from segmentation_assets.warehouse.as_of import (
     anchor,
     days_read,
     freeze_day,
-    grid_and_day,
     last,
     last_monday,
     months_ago,
     months_before,
     quarter_start,
     spine_frame,
-    weekly_grid,
+    weeks,
 )
 
 D = date.fromisoformat
@@ -69,14 +68,12 @@ def test_quarters(day: str, start: str, freeze: str, first_monday: str):
     assert anchor(D(day)) == D(first_monday)
 
 
-def test_the_weekly_grid_runs_from_the_anchor_to_the_day():
-    grid = weekly_grid(D("2026-01-01"))  # a Thursday
-    assert grid[:2] == [D("2025-10-06"), D("2025-10-13")]
-    assert grid[-1] == D("2025-12-29")
-    assert len(grid) == 13
-    assert grid_and_day(D("2026-01-01")) == [*grid, D("2026-01-01")]
-    assert weekly_grid(D("2026-01-05"))[-1] == D("2026-01-05")
-    assert grid_and_day(D("2026-01-05")) == weekly_grid(D("2026-01-05"))
+def test_weeks_are_the_same_day_of_each_week_up_to_a_day():
+    assert weeks(D("2025-10-06"), D("2026-01-01"))[:2] == [D("2025-10-06"), D("2025-10-13")]
+    assert weeks(D("2025-10-06"), D("2026-01-01"))[-1] == D("2025-12-29")
+    assert len(weeks(D("2025-10-06"), D("2026-01-01"))) == 13
+    assert weeks(D("2025-10-06"), D("2025-10-13"))[-1] == D("2025-10-13")
+    assert weeks(D("2025-10-06"), D("2025-10-05")) == []
 
 
 def test_last_days_and_months_ago():
@@ -115,12 +112,12 @@ def test_the_spine_has_one_row_per_day_in_order():
 
 @given(DAYS)
 def test_grids_are_mondays_that_days_of_a_quarter_share(day: date):
-    grid = weekly_grid(day)
+    grid = weeks(anchor(day), day)
     assert all(d.weekday() == 0 for d in grid)
     assert grid[0] == anchor(day)
     assert grid[-1] == last_monday(day) <= day < grid[-1] + timedelta(days=7)
     assert quarter_start(freeze_day(day)) <= grid[0] < quarter_start(freeze_day(day)) + timedelta(days=7)
-    assert weekly_grid(quarter_start(day)) == [d for d in grid if d <= quarter_start(day)]
+    assert anchor(quarter_start(day)) == grid[0]
 
 
 @given(DAYS, st.integers(0, 60))

@@ -1,0 +1,64 @@
+"""The hand-written side of the KPIs: runs `by_hand/kpis/*.sql` on plain DuckDB over a home's published tables.
+
+The SQL finds the published tables as views of their names and the days wanted in `asked` (as_of). Not here: the SQL
+of what the KPIs are made from (`hand_side`).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from benchmarks import hand_side
+from benchmarks.measuring import Job, Measured, peak_memory, run_child
+from segmentation_assets.chain import CATALOGUE
+from segmentation_assets.warehouse.registry import TableSpec
+
+FOLDER = hand_side.FOLDER / "kpis"
+_GIVEN = "given"
+
+
+def tables() -> list[str]:
+    """The KPI tables written by hand, upstream first."""
+    written = set(hand_side.tables(FOLDER))
+    return [spec.name for spec in CATALOGUE if spec.name in written]
+
+
+def run(job: Job) -> Measured:
+    """Compute the job's tables into its home from the published tables beside `sources`, and say what it took."""
+    shutil.rmtree(job.home, ignore_errors=True)
+    (job.home / "published").mkdir(parents=True)
+    published = job.sources.absolute()
+    os.chdir(job.home)
+    with duckdb.connect(":memory:") as connection:
+        hand_side.configure(connection, job)
+        started, cpu = time.perf_counter(), time.process_time()
+        _declare(connection, published, job.days)
+        seconds = hand_side.compute(connection, set(job.tables), FOLDER)
+        return Measured(time.perf_counter() - started, time.process_time() - cpu, peak_memory(), seconds)
+
+
+def _declare(connection: duckdb.DuckDBPyConnection, published: Path, days: Sequence[date]) -> None:
+    """The days asked for, and a view of every table that is given; what the SQL makes itself is found first."""
+    connection.execute("CREATE TABLE asked AS SELECT unnest(?::DATE[]) AS as_of", [[str(day) for day in days]])
+    connection.execute(f"CREATE SCHEMA {_GIVEN}")
+    for spec in CATALOGUE:
+        if (published / spec.name).is_dir() and spec.name not in tables():
+            connection.execute(f'CREATE VIEW {_GIVEN}."{spec.name}" AS {_files(spec, published)}')
+    connection.execute(f"SET search_path = 'main,{_GIVEN}'")
+
+
+def _files(spec: TableSpec, published: Path) -> str:
+    hive = f"hive_partitioning = true, hive_types = {{'{spec.partition}': DATE}}" if spec.partition else ""
+    files = f"{published}/{spec.name}/{'*/' if spec.partition else ''}*.parquet"
+    return f"FROM read_parquet('{files}'{', ' + hive if hive else ''})"
+
+
+if __name__ == "__main__":
+    run_child(run)

@@ -1,0 +1,176 @@
+"""The billing threshold sensor: new billing data, who crossed a threshold, one run.
+
+Here: whether a run is needed, and asking for it. Not here: what a crossing is, or the record of them
+(`activation.crossings`).
+
+The sensor decides nothing that lasts: it looks whether the ledger would book a crossing, and if so asks for one run,
+in which the ledger finds and books what there is by itself. So a sensor that is killed, asked twice or switched off
+can make no crossing appear twice or get lost; the next run books what is due, whoever asked for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import ibis
+import pandas as pd
+
+from segmentation_assets.activation.crossings import detect_crossings, thresholds_at, to_look_at
+from segmentation_assets.orchestration.jobs import BILLING_RERUN
+from segmentation_assets.orchestration.sensors.requests import (
+    Fate,
+    Request,
+    outcome_of,
+    report_lost,
+    tags_of,
+    wait_left,
+)
+from segmentation_assets.policy.model import Policy
+from segmentation_assets.profiles.arr_steps import arr_at_end_of_day, arr_steps
+from segmentation_assets.profiles.known import account_hierarchy
+from segmentation_assets.segments.cuts import tier_cuts
+from segmentation_assets.settings import Settings
+from segmentation_assets.warehouse.as_of import Spine, freeze_day, spine_frame
+from segmentation_assets.warehouse.engine import Engine, open_connection
+from segmentation_assets.warehouse.registry import Registry
+from segmentation_assets.warehouse.store import Store, footer
+
+NAME = "billing_threshold_sensor"
+WATCHED = "billing_subscriptions"
+CROSSINGS_TAG = "segmentation/crossings"
+"""Run tag: how many crossings were seen when the run was asked for."""
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """`landed`: storage id of the newest landing looked at. `request` is open, for the landing `asked_for`."""
+
+    landed: int = 0
+    asked_for: int = 0
+    occasion: str = ""
+    attempt: int = 0
+
+    @property
+    def request(self) -> Request | None:
+        """The open request."""
+        return Request(self.occasion, self.attempt) if self.occasion else None
+
+    @classmethod
+    def read(cls, text: str | None) -> Cursor:
+        """The cursor as Dagster keeps it."""
+        return cls(**json.loads(text)) if text else cls()
+
+    def __str__(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def billing_thresholds(settings: Settings, policy: Policy) -> dg.SensorDefinition:
+    """The sensor of one home."""
+    store = Store(settings.home)
+
+    @dg.sensor(
+        name=NAME,
+        job_name=BILLING_RERUN,
+        minimum_interval_seconds=policy.orchestration.sensors.billing_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="When new billing data moves an account's ARR across a threshold, reruns what hangs on it.",
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        report_lost(context.instance, store, policy.orchestration.sensors)
+        return _tick(context, store, policy)
+
+    return sensor
+
+
+def _tick(context: dg.SensorEvaluationContext, store: Store, policy: Policy) -> dg.SensorResult:
+    cursor, newest = Cursor.read(context.cursor), _newest_landing(context.instance)
+    request = cursor.request
+    outcome = outcome_of(context.instance, request) if request else None
+    if outcome and outcome.fate is Fate.PENDING:
+        return _nothing(f"run {outcome.run_id} is on its way", cursor)
+    if request is None and newest == cursor.landed:
+        return _nothing("no new billing data", cursor)
+    day = policy.company.today()
+    posted = footer(store.file("threshold_ledger")).get("posted")
+    if posted is None:
+        return _nothing("no side of any threshold is known yet: the first run books them", Cursor(newest))
+    if posted > str(day):
+        return _nothing(f"the ledger stands at {posted}, the clock of this machine at {day}: waiting", cursor)
+    found = pending_crossings(store, policy, day)
+    is_newer = newest != cursor.asked_for
+    if len(found) and is_newer:
+        return _ask(Request(f"{identity(found)}-{newest}"), newest, found, day)
+    if request and outcome and outcome.fate is not Fate.DONE:
+        # It may have booked the crossings and failed further down: what follows from them is still to be made.
+        left = wait_left(outcome, request, policy.orchestration.sensors)
+        if left > 0:
+            return _nothing(f"run {outcome.run_id or request.key} failed: asking again in {left:.0f} s", cursor)
+        return _ask(request.again(), cursor.asked_for, found, day)
+    why = f"the run found nothing to book for {len(found)} crossings" if len(found) else "all crossings are booked"
+    return _nothing(why, Cursor(newest))
+
+
+def _ask(request: Request, asked_for: int, found: pd.DataFrame, day: date) -> dg.SensorResult:
+    run = dg.RunRequest(
+        run_key=request.key, partition_key=str(day), tags=tags_of(request, {CROSSINGS_TAG: str(len(found))})
+    )
+    asked = Cursor(asked_for, asked_for, request.occasion, request.attempt)
+    return dg.SensorResult(run_requests=[run], cursor=str(asked))
+
+
+def _nothing(why: str, cursor: Cursor) -> dg.SensorResult:
+    return dg.SensorResult(skip_reason=dg.SkipReason(why), cursor=str(cursor))
+
+
+def _newest_landing(instance: dg.DagsterInstance) -> int:
+    records = instance.fetch_materializations(dg.AssetKey(WATCHED), limit=1).records
+    return records[0].storage_id if records else 0
+
+
+def identity(found: pd.DataFrame) -> str:
+    """A short word for these crossings, and for no others."""
+    keys = sorted(map("/".join, zip(found["account_id"], found["threshold"], found["direction"], strict=True)))
+    return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:12]
+
+
+def pending_crossings(store: Store, policy: Policy, day: date) -> pd.DataFrame:
+    """The crossings that the ledger would book at `day`, as `detect_crossings` has them, from landed extracts."""
+    from segmentation_assets.chain import CATALOGUE  # noqa: PLC0415 - definitions are made without it in tests
+
+    with open_connection(store) as connection:
+        engine = Engine(connection, store)
+        arr, merged, cut = _today(engine, policy, day, CATALOGUE)
+        ledger = engine.read(CATALOGUE["threshold_ledger"])
+        newest = ledger.filter(ledger.is_newest)
+        sides = engine.execute(newest.select("account_id", "threshold", "is_above", "arr_seen", "threshold_seen"))
+    found: Any = detect_crossings(
+        sides, to_look_at(sides, arr, merged), thresholds_at(policy.tier, cut), policy.tier.exit_band
+    )
+    return found[found["direction"].notna()]
+
+
+def _today(
+    engine: Engine, policy: Policy, day: date, catalogue: Registry
+) -> tuple[dict[str, float], set[str], float | None]:
+    """ARR by account, accounts merged into others, and the Strategic cut, by the functions of the chain itself."""
+    crm, billing, rates = (engine.read(catalogue[name]) for name in ("crm_accounts", WATCHED, "fx_rates"))
+    spine = engine.frame(spine_frame([freeze_day(day), day]), Spine)
+    hierarchy = account_hierarchy(spine, crm)
+    steps = arr_steps(spine, billing, rates, hierarchy, policy.company)
+    frame = engine.execute(arr_at_end_of_day(steps))
+    held = ibis.memtable(frame.assign(is_live=frame["arr"] > 0), schema=_ARR)
+    cuts = engine.execute(tier_cuts(spine.filter(spine.as_of == day), held, policy.tier))
+    merged = hierarchy.filter(
+        (hierarchy.as_of == day) & (hierarchy.account_id != hierarchy.surviving_account_id)
+    ).account_id
+    now = frame[pd.to_datetime(frame["as_of"]) == pd.Timestamp(day)]
+    arr = dict(zip(now["account_id"], now["arr"].astype(float), strict=True))
+    return arr, set(engine.execute(merged)), cuts["strategic_cut"].iloc[0] if len(cuts) else None
+
+
+_ARR = {"as_of": "date", "account_id": "string", "arr": "float64", "is_live": "boolean"}

@@ -1,0 +1,88 @@
+"""The alert sensors: what was newly booked as an alert, told once as a digest.
+
+Here: which alerts each sensor tells, and how a digest reads. Not here: what an alert is (`activation.alerts`).
+
+Alerts are numbered as they are booked, so a sensor only remembers the last number it told. Its first look tells
+nothing: what is booked then is history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from segmentation_assets.access import NotPublished, fetched, open_table, query
+from segmentation_assets.policy.activation import ALERT_KINDS
+from segmentation_assets.policy.model import Policy
+from segmentation_assets.settings import Settings
+
+TABLE = "segment_alerts"
+RENEWAL = "renewal_at_risk"
+_COLUMNS = ("number", "kind", "account_id", "account_name", "moved_from", "moved_to", "owner", "cause_text")
+
+
+def segment_moves(settings: Settings, policy: Policy) -> dg.SensorDefinition:
+    """The sensor that tells moves of segments and tiers and billing crossings, moves into At-Risk first."""
+    kinds = [kind for kind in ALERT_KINDS if kind != RENEWAL]
+    return _sensor("segment_move_sensor", kinds, "Tells each new move and billing crossing once.", settings, policy)
+
+
+def declining_usage(settings: Settings, policy: Policy) -> dg.SensorDefinition:
+    """The sensor that tells accounts whose usage declines with a renewal near."""
+    text = "Tells each account whose usage is declining with a renewal near, once for each renewal."
+    return _sensor("declining_usage_sensor", [RENEWAL], text, settings, policy)
+
+
+def _sensor(
+    name: str, kinds: Sequence[str], description: str, settings: Settings, policy: Policy
+) -> dg.SensorDefinition:
+    @dg.sensor(
+        name=name,
+        minimum_interval_seconds=policy.orchestration.sensors.alert_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=description,
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        told = int(context.cursor) if context.cursor else None
+        last, alerts = new_alerts(settings, kinds, told)
+        if not alerts:
+            cursor = None if last is None else str(last)
+            return dg.SensorResult(skip_reason=dg.SkipReason("nothing new to tell"), cursor=cursor)
+        text = digest(alerts, policy.orchestration.sensors.digest_lines)
+        context.log.info(text)
+        return dg.SensorResult(skip_reason=dg.SkipReason(text), cursor=str(last))
+
+    return sensor
+
+
+def new_alerts(settings: Settings, kinds: Sequence[str], told: int | None) -> tuple[int | None, list[dict[str, Any]]]:
+    """The last number there is (None: no table), and the alerts of these kinds after `told` (None: none of them)."""
+    try:
+        with open_table(TABLE, home=settings.home) as connection:
+            _, [(last,)] = fetched(connection, f"SELECT coalesce(max(number), 0) FROM {TABLE}")
+            if told is None:
+                return last, []
+            listed = ", ".join(f"'{kind}'" for kind in kinds)
+            where = f"number > {told} AND kind IN ({listed})"
+            names, rows = fetched(connection, query(connection, TABLE, where, columns=_COLUMNS))
+    except NotPublished:
+        return None, []
+    found = [dict(zip(names, row, strict=True)) for row in rows]
+    return last, sorted(found, key=lambda alert: alert["number"])
+
+
+def digest(alerts: Sequence[dict[str, Any]], lines: int) -> str:
+    """A few words per alert, in the order they were booked; of the rest, the number by kind."""
+    by_kind = {kind: sum(alert["kind"] == kind for alert in alerts) for kind in ALERT_KINDS}
+    head = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in by_kind.items() if count)
+    shown = [_line(alert) for alert in alerts[:lines]]
+    rest = [f"... and {len(alerts) - lines} more: segmentation show {TABLE}"] if len(alerts) > lines else []
+    return "\n".join([head, *shown, *rest])
+
+
+def _line(alert: dict[str, Any]) -> str:
+    who = alert["account_name"] or alert["account_id"]
+    moved = f"{alert['moved_from']} to {alert['moved_to']}" if alert["moved_from"] else alert["moved_to"]
+    return f"{alert['kind'].replace('_', ' ')}: {who}, {moved}; {alert['cause_text']}; {alert['owner'] or 'no owner'}"

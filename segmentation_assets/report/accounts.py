@@ -1,0 +1,214 @@
+"""Accounts: the list that the page searches, and all that an account's own page shows.
+
+Here: gathering it, set-based, for all accounts at once, as plain values that become JSON. Not here: the sentences
+(`explanation`), how the page draws it (`report.js`), or how it is packed (`document`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from typing import Any
+
+from segmentation_assets.explanation import TABLES, Explanation, explanations
+from segmentation_assets.report.actions import Action, next_action
+from segmentation_assets.report.evidence import Evidence, Row
+
+INDEX = (
+    "account_id", "name", "segment", "tier", "micro", "cohort", "value_tier", "arr", "health", "weakest",
+    "churn_risk", "expansion", "composite", "behavioral", "renewal_on", "csm_id", "csm", "account_executive",
+    "override", "action", "why",
+)  # fmt: skip
+"""Columns of the list, in order."""
+
+_DAYS_PER_MONTH = 30.44
+
+
+def account_index(evidence: Evidence) -> dict[str, Any]:
+    """The list: columns, rows (largest ARR first), and the actions that rows refer to by number."""
+    actions: dict[tuple[str, str], int] = {}
+    names = csm_names(evidence)
+    rows = []
+    for row in segments_with_health(evidence):
+        action = next_action(row, row, evidence.policy)
+        rows.append(_entry(row, action, actions.setdefault((action.owner, action.action), len(actions)), names))
+    return {
+        "columns": INDEX,
+        "rows": rows,
+        "actions": [list(key) for key in actions],
+        "as_of": evidence.as_of,
+        "previous": evidence.previous,
+        "history_days": history_days(evidence),
+        "renewal_within_days": evidence.policy.report.renewal_within_days,
+    }
+
+
+def csm_names(evidence: Evidence) -> dict[str, str]:
+    """CSMs' names by id, from the tables that know them."""
+    found: dict[str, str] = {}
+    for table in ("csm_performance", "csm_supply"):
+        found |= {row["csm_id"]: row["csm_name"] for row in evidence.of_day(table) if row["csm_name"]}
+    return found
+
+
+def segments_with_health(evidence: Evidence) -> list[Row]:
+    """A row per live account: `segments` with the four dimensions of health and the renewal, null where not known."""
+    health = ("product_health", "relationship_health", "outcome_health", "financial_health")
+    columns, joins, days = [], [], [evidence.as_of]
+    if evidence.has("health_scores"):
+        columns += [f"h.{name}" for name in health]
+        joins.append("LEFT JOIN health_scores h ON h.account_id = s.account_id AND h.as_of = s.as_of")
+    else:
+        columns += [f"NULL AS {name}" for name in health]
+    if evidence.has("account_profiles"):
+        columns += ["p.renewal_on", "p.days_to_renewal"]
+        joins.append("LEFT JOIN account_profiles p ON p.account_id = s.account_id AND p.as_of = s.as_of")
+    else:
+        columns += ["NULL AS renewal_on", "NULL AS days_to_renewal"]
+    return evidence.rows(
+        f"SELECT s.*, {', '.join(columns)} FROM segments s {' '.join(joins)} WHERE s.as_of = ? "
+        "ORDER BY s.arr DESC, s.account_id",
+        *days,
+    )
+
+
+def _entry(row: Row, action: Action, number: int, names: Mapping[str, str]) -> list[Any]:
+    csm = row["csm_id"]
+    return [
+        row["account_id"], row["account_name"] or row["account_id"], row["segment"], row["coverage_tier"],
+        row["micro_segment"], row["behavioral_cohort"], row["value_tier"], round(row["arr"]),
+        _rounded(row["health_score"], 1), row["weakest_dimension"], _rounded(row["churn_risk"], 4),
+        _rounded(row["expansion_score"], 1), _rounded(row["composite_score"], 1),
+        _rounded(row["behavioral_score"], 1), _iso(row["renewal_on"]), csm, names.get(csm, csm) if csm else None,
+        row["account_executive"], bool(row["coverage_override"]), number, action.why,
+    ]  # fmt: skip
+
+
+def history_days(evidence: Evidence) -> list[date]:
+    """Evenly spread days that there is revenue for, up to as_of, over the policy's months."""
+    if not evidence.has("account_revenue"):
+        return [evidence.as_of]
+    months, points = evidence.policy.report.history_months, evidence.policy.report.history_points
+    there = [row["as_of"] for row in evidence.rows(
+        "SELECT DISTINCT as_of FROM account_revenue WHERE as_of <= ? ORDER BY as_of", evidence.as_of)]  # fmt: skip
+    step = timedelta(days=months * _DAYS_PER_MONTH / (points - 1))
+    wanted = [evidence.as_of - i * step for i in range(points)]
+    first = wanted[-1]
+    near = {min((d for d in there if d >= first), key=lambda d, w=w: abs(d - w), default=None) for w in wanted}
+    return sorted({each for each in near if each is not None} | {evidence.as_of})
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def _iso(value: date | None) -> str | None:
+    return None if value is None else value.isoformat()
+
+
+# -- an account's own page
+
+
+def account_details(evidence: Evidence) -> Iterator[tuple[str, dict[str, Any]]]:
+    """For each live account by id: the explanation as plain values, its history, and where it stands among peers."""
+    tables = [name for name in TABLES if evidence.has(name)]
+    if not evidence.has("segment_candidates"):
+        return
+    history, peers = _history(evidence), _peers(evidence)
+    told = explanations(evidence.connection, tables, evidence.as_of, evidence.previous, evidence.policy)
+    for each in told:
+        yield (
+            each.account_id,
+            {
+                **_plain(each),
+                "history": history.get(each.account_id, {}),
+                "peers": peers.get(each.account_id),
+            },
+        )
+
+
+def _plain(told: Explanation) -> dict[str, Any]:
+    return {
+        "segment_reasons": told.segment_reasons,
+        "tier_reasons": told.tier_reasons,
+        "ways_up": told.ways_up,
+        "changes": told.changes,
+        "conditions": [[c.dimension, c.value, c.wanted, c.meets] for c in told.conditions],
+        "treatment": {name: _short(value) for name, value in told.treatment.items() if value not in (None, "")},
+        "scores": [
+            [
+                score.name,
+                _short(score.total),
+                [[p.part, _short(p.raw), p.weight, _short(p.points)] for p in score.parts],
+            ]
+            for score in told.scores
+        ],
+        "moves": [
+            [m["effective_on"], m["kind"], m["moved_from"], m["moved_to"], m["direction"], m["cause_text"]]
+            for m in told.moves
+        ],
+        "figures": {
+            topic: {name: _short(value) for name, value in figures.items() if value is not None}
+            for topic, figures in told.figures.items()
+        },
+    }
+
+
+def _short(value: Any) -> Any:
+    """A number to the digits that can be read; the exact one stands in the table."""
+    return round(value, 2 if abs(value) >= 100 else 4) if isinstance(value, float) else value
+
+
+_SERIES = (
+    ("account_revenue", "arr", "arr", 0),
+    ("account_usage", "active_users_28d", "users", 0),
+    ("account_usage", "mau_seat_share", "seat_share", 4),
+    ("health_scores", "health_score", "health", 1),
+)
+
+
+def _history(evidence: Evidence) -> dict[str, dict[str, list[Any]]]:
+    """By account and series: a value for each of `history_days`, null where there is none."""
+    days = history_days(evidence)
+    place = {each: i for i, each in enumerate(days)}
+    found: dict[str, dict[str, list[Any]]] = {}
+    for table, column, name, digits in _SERIES:
+        if not evidence.has(table):
+            continue
+        marks = ", ".join("?" for _ in days)
+        known = f'as_of IN ({marks}) AND "{column}" IS NOT NULL'
+        rows = evidence.connection.execute(
+            f'SELECT account_id, as_of, "{column}" FROM "{table}" WHERE {known}', days
+        ).fetchall()
+        for account, at, value in rows:
+            series = found.setdefault(account, {}).setdefault(name, [None] * len(days))
+            series[place[at]] = round(value, digits) if digits else round(value)
+    return found
+
+
+_COMPARED = ("arr", "health_score", "behavioral_score", "expansion_score", "churn_risk", "composite_score")
+
+
+def _peers(evidence: Evidence) -> dict[str, dict[str, Any]]:
+    """By account: the group of similar accounts that whitespace is measured in, its size and its medians."""
+    if not evidence.has("expansion_scores"):
+        return {}
+    medians = ", ".join(f"median(s.{name}) AS {name}" for name in _COMPARED)
+    groups = {
+        row["peer_group"]: row
+        for row in evidence.rows(
+            f"SELECT e.peer_group, count(*) AS accounts, {medians} FROM segments s JOIN expansion_scores e "
+            "ON e.account_id = s.account_id AND e.as_of = s.as_of WHERE s.as_of = ? GROUP BY 1",
+            evidence.as_of,
+        )
+    }
+    rows = evidence.rows("SELECT account_id, peer_group FROM expansion_scores WHERE as_of = ?", evidence.as_of)
+    return {
+        row["account_id"]: {
+            "group": row["peer_group"],
+            "accounts": groups[row["peer_group"]]["accounts"],
+            "medians": {name: _short(groups[row["peer_group"]][name]) for name in _COMPARED},
+        }
+        for row in rows
+        if row["peer_group"] in groups
+    }

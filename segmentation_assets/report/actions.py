@@ -1,0 +1,45 @@
+"""What to do next with an account, and why: the policy's action for its segment and weakest dimension of health.
+
+Here: choosing it. Not here: its words (policy `next_actions`), or the care accounts are entitled to (`capacity`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from segmentation_assets.policy.model import Policy
+from segmentation_assets.policy.report import HEALTH_DIMENSIONS
+from segmentation_assets.report.figures import number
+
+
+@dataclass(frozen=True)
+class Action:
+    """What is done next, who does it, and the figures that call for it."""
+
+    owner: str
+    action: str
+    why: str
+
+
+def next_action(segment: Mapping[str, Any], health: Mapping[str, Any], policy: Policy) -> Action:
+    """The action for an account: its row of `segments`, and of `health_scores` (empty where there is none)."""
+    if segment["coverage_override"]:
+        chosen = policy.next_actions.high_touch
+        why = f"{segment['coverage_override'].replace('_', ' ')}: usage declines and the renewal is near"
+        return Action(chosen.owner, chosen.action, why)
+    actions = policy.next_actions.segments[segment["segment"]]
+    weakest = segment["weakest_dimension"]
+    if weakest not in HEALTH_DIMENSIONS:
+        chosen = actions.unknown
+        return Action(chosen.owner, chosen.action, f"{segment['segment']}; no dimension of health is known")
+    score = health.get(f"{weakest}_health")
+    shown = f"{weakest} health" + ("" if score is None else f" {number(score)}")
+    if score is not None and score >= policy.health_bands.healthy_from:
+        chosen = actions.healthy
+        return Action(
+            chosen.owner, chosen.action, f"{segment['segment']}; even its weakest dimension is well: {shown}"
+        )
+    chosen = getattr(actions, weakest)
+    return Action(chosen.owner, chosen.action, f"{segment['segment']}; weakest is {shown}")

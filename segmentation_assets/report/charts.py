@@ -1,0 +1,172 @@
+"""The report's charts as SVG text, drawn once when the report is made.
+
+Here: Altair charts, in placeholder colours that become the page's CSS variables, so that one drawing serves light and
+dark. Not here: charts of single accounts, which the page's script draws, or what is charted (the pages' modules).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from segmentation_assets.report.palette import PLACEHOLDERS
+
+if TYPE_CHECKING:
+    import altair as alt
+
+_WIDTH, _HEIGHT = 560, 220
+_POINTS_TO, _DAYS_TO = 48, 7
+_NAME_HEIGHT = 0.08  # of a chart's range
+_FONT = "system-ui, sans-serif"
+_BACKGROUND = re.compile(r'<path class="background"[^>]*/>|<rect width="\d+" height="\d+" fill="white"/>')
+_ROLES = re.compile(r' (?:role|aria-roledescription|aria-label|aria-hidden|xmlns:xlink)="[^"]*"')
+_SIZE = re.compile(r'<svg ([^>]*?)width="([\d.]+)" height="([\d.]+)"')
+
+
+def lines(
+    rows: Sequence[Mapping[str, Any]], *, title: str, description: str, colours: Mapping[str, str], form: str,
+    rules: Sequence[Mapping[str, Any]] = (), height: int = _HEIGHT, from_zero: bool = False,
+) -> str:  # fmt: skip
+    """Lines over time: rows of `day`, `value` and `name`; `rules` are dashed levels, as `value` and `text`."""
+    alt = _altair()
+    time = _time(alt, rows)
+    base = alt.Chart(alt.Data(values=list(rows))).encode(
+        x=time,
+        y=alt.Y("value:Q", title=None, axis=alt.Axis(format=form, tickCount=5), scale=alt.Scale(zero=from_zero)),
+        color=_colour(alt, colours),
+        detail="name:N",
+    )
+    layers = [base.mark_line(strokeWidth=2.2, interpolate="monotone")]
+    if len(rows) <= _POINTS_TO:
+        layers.append(base.mark_point(filled=True, size=26, opacity=1))
+    if len(colours) > 1:
+        ends = alt.Chart(alt.Data(values=_apart(_last_of_each(rows), rows, rules))).encode(
+            x=time, y="value:Q", text="name:N", color=_colour(alt, colours)
+        )
+        layers.append(ends.mark_text(align="left", dx=7, fontSize=11, fontWeight=600))
+    if rules:
+        levels = alt.Chart(alt.Data(values=list(rules))).encode(y="value:Q")
+        layers += [
+            levels.mark_rule(strokeDash=[4, 3], color=PLACEHOLDERS["muted"], strokeWidth=1),
+            levels.mark_text(align="left", x=4, dy=-6, fontSize=10, color=PLACEHOLDERS["muted"]).encode(
+                text="text:N"
+            ),
+        ]
+    named = 84 if len(colours) > 1 else 16
+    return _svg(alt.layer(*layers).properties(width=_WIDTH, height=height), title, description, named)
+
+
+def stacked(
+    rows: Sequence[Mapping[str, Any]], *, title: str, description: str, colours: Mapping[str, str], form: str
+) -> str:
+    """Bars over days, stacked by `name`: rows of `day`, `value`, `name` and `text` (written inside, if it fits)."""
+    alt = _altair()
+    base = alt.Chart(alt.Data(values=list(rows))).encode(
+        y=alt.Y("day:O", title=None, sort=None, axis=alt.Axis(ticks=False, domain=False)),
+        x=alt.X("value:Q", title=None, stack="zero", axis=alt.Axis(format=form, tickCount=5)),
+        order=alt.Order("rank:Q"),
+    )
+    bars = base.mark_bar(height={"band": 0.62}, stroke=PLACEHOLDERS["card"], strokeWidth=1).encode(
+        color=_colour(alt, colours, list(colours))
+    )
+    days = len({row["day"] for row in rows})
+    return _svg(bars.properties(width=_WIDTH, height=max(46 * days, 60)), title, description)
+
+
+def waterfall(rows: Sequence[Mapping[str, Any]], *, title: str, description: str) -> str:
+    """Steps from a start to an end: rows of `name`, `low`, `high`, `top`, `text` and `kind` (total, up or down)."""
+    alt = _altair()
+    colours = {"total": "c6", "up": "c2", "down": "c7"}
+    order = [row["name"] for row in rows]
+    base = alt.Chart(alt.Data(values=list(rows))).encode(
+        x=alt.X("name:N", title=None, sort=order, axis=alt.Axis(labelAngle=0, ticks=False, labelLimit=90))
+    )
+    bars = base.mark_bar(width={"band": 0.62}).encode(
+        y=alt.Y("low:Q", title=None, axis=alt.Axis(format="~s", tickCount=5), scale=alt.Scale(zero=False)),
+        y2="high:Q",
+        color=_colour(alt, colours, field="kind"),
+    )
+    texts = base.mark_text(dy=-7, fontSize=11, fontWeight=600, color=PLACEHOLDERS["ink"]).encode(
+        y="top:Q", text="text:N"
+    )
+    return _svg(alt.layer(bars, texts).properties(width=_WIDTH + 40, height=_HEIGHT), title, description)
+
+
+def bullets(rows: Sequence[Mapping[str, Any]], *, title: str, description: str) -> str:
+    """What is there against what is needed: rows of `name`, `there`, `needed`, `text`."""
+    alt = _altair()
+    order = [row["name"] for row in rows]
+    base = alt.Chart(alt.Data(values=list(rows))).encode(
+        y=alt.Y("name:N", title=None, sort=order, axis=alt.Axis(ticks=False, domain=False, labelFontSize=12))
+    )
+    there = base.mark_bar(height={"band": 0.5}, color=PLACEHOLDERS["c1"]).encode(
+        x=alt.X("there:Q", title="FTE", axis=alt.Axis(tickCount=6))
+    )
+    needed = base.mark_tick(thickness=3, size=26, color=PLACEHOLDERS["ink"]).encode(x="needed:Q")
+    texts = base.mark_text(align="left", dx=8, fontSize=11, color=PLACEHOLDERS["ink"]).encode(
+        x="most:Q", text="text:N"
+    )
+    return _svg(
+        alt.layer(there, needed, texts).properties(width=_WIDTH, height=46 * max(len(rows), 1)), title, description
+    )
+
+
+def _altair() -> Any:
+    import altair as alt  # noqa: PLC0415 - a second that only the making of a report spends
+
+    return alt
+
+
+def _time(alt: Any, rows: Sequence[Mapping[str, Any]]) -> alt.X:
+    """Days where they are few, else months: each label once."""
+    days = sorted({row["day"] for row in rows})
+    axis: dict[str, Any] = {"grid": False, "labelOverlap": True}
+    if len(days) <= _DAYS_TO:
+        return alt.X("day:T", title=None, axis=alt.Axis(format="%-d %b %y", values=days, **axis))
+    return alt.X("day:T", title=None, axis=alt.Axis(format="%b %y", tickCount=6, **axis))
+
+
+def _apart(
+    ends: list[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], rules: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """The ends of lines moved just so far apart that their names do not cover each other."""
+    values = [each["value"] for each in (*rows, *rules) if each["value"] is not None]
+    gap = (max(values) - min(values)) * _NAME_HEIGHT
+    moved: list[Mapping[str, Any]] = []
+    for end in sorted(ends, key=lambda end: end["value"]):
+        lowest = moved[-1]["value"] + gap if moved else end["value"]
+        moved.append({**end, "value": max(end["value"], lowest)})
+    return moved
+
+
+def _colour(alt: Any, colours: Mapping[str, str], domain: list[str] | None = None, field: str = "name") -> alt.Color:
+    names = domain or list(colours)
+    scale = alt.Scale(domain=names, range=[PLACEHOLDERS[colours[name]] for name in names])
+    return alt.Color(f"{field}:N", scale=scale, legend=None)
+
+
+def _last_of_each(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    known = [row for row in rows if row["value"] is not None]
+    return list({row["name"]: row for row in sorted(known, key=lambda row: row["day"])}.values())
+
+
+def _svg(chart: Any, title: str, description: str, right: int = 16) -> str:
+    """Draw, then let the page decide the colours and the size, and say what the picture shows."""
+    import vl_convert  # noqa: PLC0415 - likewise
+
+    muted, line = PLACEHOLDERS["muted"], PLACEHOLDERS["line"]
+    axis = {"labelColor": muted, "titleColor": muted, "gridColor": line, "domainColor": line, "tickColor": line}
+    spec = chart.configure(
+        background="transparent", font=_FONT, padding={"left": 4, "right": right, "top": 8, "bottom": 4}
+    )
+    spec = spec.configure_view(stroke=None).configure_axis(labelFontSize=11, **axis).to_dict(validate=False)
+    svg = vl_convert.vegalite_to_svg(spec)
+    svg = _ROLES.sub("", _BACKGROUND.sub("", svg))
+    for name, colour in PLACEHOLDERS.items():
+        svg = svg.replace(colour, f"var(--{name})")
+    said = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
+    head, _, body = svg.partition(">")
+    head = _SIZE.sub(r'<svg \1role="img" data-width="\2"', head + ">")
+    return f"{head}{said}{body}"

@@ -1,0 +1,94 @@
+"""The contents of a report: every page's view model, and the data that the page's script draws from.
+
+Here: putting the pages together. Not here: any page (its own module) or the document (`document`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from segmentation_assets.catalogue import CatalogueFacts
+from segmentation_assets.report.accounts import account_details, account_index
+from segmentation_assets.report.capacity import capacity_page
+from segmentation_assets.report.document import chunks
+from segmentation_assets.report.evidence import Evidence
+from segmentation_assets.report.executive import executive_page
+from segmentation_assets.report.figures import day
+from segmentation_assets.report.movement import MOVES, movement_page, moves
+from segmentation_assets.report.portfolio import portfolio_page
+from segmentation_assets.report.quality import quality_page
+from segmentation_assets.report.tiers import tiers_page
+
+PAGES = (
+    ("executive", "Executive"),
+    ("tiers", "Tier KPIs"),
+    ("movement", "Movement"),
+    ("capacity", "Capacity"),
+    ("portfolio", "Portfolios"),
+    ("accounts", "Accounts"),
+    ("quality", "Data quality"),
+    ("lineage", "Lineage"),
+    ("dictionary", "Dictionary"),
+)
+"""Pages in the order of the navigation: id and name."""
+
+ACCOUNTS_PER_PACK = 100
+"""Accounts are packed so many at a time: opening one unpacks no more."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What the document is rendered from."""
+
+    model: dict[str, Any]
+    packs: dict[str, Any]
+    accounts: int
+
+
+def contents(
+    evidence: Evidence,
+    catalogue: CatalogueFacts,
+    *,
+    run: str,
+    made_at: datetime,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Contents:
+    """Make every page. `progress` hears what is being made."""
+    model: dict[str, Any] = {
+        "pages": PAGES,
+        "as_of": day(evidence.as_of),
+        "previous": day(evidence.previous) if evidence.previous else "",
+        "currency": evidence.policy.company.reporting_currency,
+        "run": run,
+        "made_at": f"{made_at:%Y-%m-%d %H:%M %Z}",
+        "policy_hash": evidence.policy.hash,
+        "missing": dict(evidence.missing),
+    }
+    moved = moves(evidence)
+    makers = {
+        "executive": executive_page,
+        "tiers": tiers_page,
+        "movement": lambda evidence: movement_page(evidence, len(moved)),
+        "capacity": capacity_page,
+        "portfolio": portfolio_page,
+        "quality": quality_page,
+    }
+    for name, make in makers.items():
+        progress(f"the page {name}")
+        model[name] = make(evidence)
+    progress("the list of accounts")
+    index = account_index(evidence)
+    progress("the pages of accounts")
+    details = chunks(account_details(evidence), ACCOUNTS_PER_PACK)
+    where = {account: i for i, each in enumerate(details) for account in each}
+    index["packs"] = [where.get(row[0]) for row in index["rows"]]
+    packs = {"index": index, "moves": {"columns": MOVES, "rows": moved}}
+    packs["catalogue"] = {
+        "lineage": catalogue.lineage_json,
+        "tables": [entry.to_json() for entry in catalogue.entries.values()],
+    }
+    packs |= {f"accounts-{i}": each for i, each in enumerate(details)}
+    return Contents(model, packs, len(index["rows"]))

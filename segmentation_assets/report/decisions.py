@@ -1,0 +1,215 @@
+"""The decisions that a report suggests, each with its arithmetic.
+
+Here: what the published figures call for, in the order protect, staff, grow, rebalance. Not here: the figures
+themselves (`capacity`, `kpis`), or who gets which play (`next_actions`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from segmentation_assets.policy.segments import AT_RISK
+from segmentation_assets.report.evidence import Evidence, Row
+from segmentation_assets.report.figures import exact, money, number, share
+
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class NamedAccount:
+    """An account that a decision names, and why."""
+
+    account_id: str
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One decision: what to do, what it is worth, and how that was worked out, a line per step."""
+
+    kind: str
+    title: str
+    worth: str
+    arithmetic: tuple[str, ...]
+    accounts: tuple[NamedAccount, ...] = ()
+    page: str = ""
+
+
+def decisions(evidence: Evidence) -> tuple[Decision, ...]:
+    """The first few decisions (policy `report.decisions`) that the figures of the day call for."""
+    makers: Sequence[Callable[[Evidence], Decision | None]] = (protect, staff, grow, rebalance)
+    found = [made for maker in makers if (made := maker(evidence))]
+    return tuple(found[: evidence.policy.report.decisions])
+
+
+def protect(evidence: Evidence) -> Decision | None:
+    """Intervene in accounts at risk: ARR x churn risk against the hours that the policy gives an intervention."""
+    rows = evidence.of_day("segments", "arr * coalesce(churn_risk, 0) DESC, account_id", f"segment = '{AT_RISK}'")
+    if not rows:
+        return None
+    policy, count = evidence.policy, len(rows)
+    arr, lost = sum(row["arr"] for row in rows), sum(_expected_loss(row) for row in rows)
+    hours = count * policy.care.override_hours_per_month * policy.report.save_months
+    rate, whose = _hourly_rate(evidence)
+    unknown = sum(row["churn_risk"] is None for row in rows)
+    total = evidence.rows("SELECT sum(arr) AS arr FROM segments WHERE as_of = ?", evidence.as_of)[0]["arr"]
+    lines = [
+        f"{_accounts(count)} at risk hold ARR {exact(arr)}, {share(arr / total)} of {exact(total)}.",
+        f"Each one's ARR × its churn risk in 90 days adds up to {exact(lost)} expected to be lost"
+        + (f" ({unknown} without a known risk count 0)." if unknown else "."),
+        f"Cost: {count} × {number(policy.care.override_hours_per_month, 1)} h a month × "
+        f"{number(policy.report.save_months, 1)} months × {number(rate, 2)} an hour ({whose}) = "
+        f"{exact(hours * rate)}.",
+    ]
+    if lost > 0:
+        lines.append(
+            f"It pays from {share(hours * rate / lost)} of that loss avoided: {exact(hours * rate)} ÷ {exact(lost)}."
+        )
+    return Decision(
+        "Protect",
+        f"Intervene in {_accounts(count)} at risk",
+        f"{money(lost)} expected loss in 90 days",
+        tuple(lines),
+        tuple(
+            _named(row, f"ARR {money(row['arr'])} × {share(row['churn_risk'])} = {money(_expected_loss(row))}")
+            for row in rows[:_NAMED]
+        ),
+        "accounts?segment=At-Risk",
+    )
+
+
+def _expected_loss(row: Row) -> float:
+    return row["arr"] * (row["churn_risk"] or 0)
+
+
+def _hourly_rate(evidence: Evidence) -> tuple[float, str]:
+    """What an hour of a CSM costs: weighted by hours there, or the policy's where the roster says nothing."""
+    rows = evidence.of_day("csm_supply", where="hourly_cost IS NOT NULL AND available_hours > 0")
+    hours = sum(row["available_hours"] for row in rows)
+    if not hours:
+        return evidence.policy.costs.csm_hourly_rate, "policy"
+    return sum(row["available_hours"] * row["hourly_cost"] for row in rows) / hours, "mean of the roster"
+
+
+def staff(evidence: Evidence) -> Decision | None:
+    """Hire or redeploy where a tier has too few people, as `capacity_plan` advises."""
+    rows = evidence.of_day("capacity_plan", "gap_fte, coverage_tier")
+    short = [row for row in rows if row["redeployed_in_fte"] + row["hired_fte"] > 0]
+    if not short:
+        return None
+    hired, moved = sum(row["hired_fte"] for row in short), sum(row["redeployed_in_fte"] for row in short)
+    cost = sum(row["hiring_cost"] for row in short)
+    bare = sum(row["arr"] - row["covered_arr"] for row in rows)
+    lines = [_tier_need(row) for row in short]
+    givers = [row for row in rows if row["redeployed_out_fte"] > 0]
+    if givers:
+        given = ", ".join(f"{row['coverage_tier']} {number(row['redeployed_out_fte'], 2)}" for row in givers)
+        lines.append(f"To spare: {given} FTE.")
+    lines.append(f"ARR whose entitled care does not fit in the hours there: {exact(bare)}.")
+    if cost:
+        lines.append(f"Hiring costs {exact(cost)} a year, {share(cost / bare)} of that ARR." if bare > 0 else "")
+    parts = [f"hire {number(hired, 1)} FTE"] if hired > 0 else []
+    parts += [f"redeploy {number(moved, 1)} FTE"] if moved > 0 else []
+    tiers = " and ".join(row["coverage_tier"] for row in short)
+    title = " and ".join(parts)
+    return Decision(
+        "Staff",
+        f"{title[:1].upper()}{title[1:]} for {tiers}",
+        f"{money(bare)} ARR without its full care",
+        tuple(line for line in lines if line),
+        page="capacity",
+    )
+
+
+def _tier_need(row: Row) -> str:
+    if row["required_by"] == "ratio":
+        need = f"{row['accounts']:,} accounts ÷ {number(row['accounts_per_csm_target'])} per CSM"
+    else:
+        need = f"{number(row['demanded_hours'], 1)} h a month ÷ {number(_hours_per_fte(row), 1)} h per FTE"
+    sources = []
+    if row["redeployed_in_fte"] > 0:
+        sources.append(f"{number(row['redeployed_in_fte'], 2)} from other tiers")
+    if row["hired_fte"] > 0:
+        sources.append(f"hire {number(row['hired_fte'], 2)} ({exact(row['hiring_cost'])} a year)")
+    return (
+        f"{row['coverage_tier']}: {need} = {number(row['required_fte'], 2)} FTE needed, "
+        f"{number(row['available_fte'], 2)} there, {number(-row['gap_fte'], 2)} short: {', '.join(sources)}."
+    )
+
+
+def _hours_per_fte(row: Row) -> float:
+    return row["demanded_hours"] / row["fte_by_hours"] if row["fte_by_hours"] else 0.0
+
+
+def grow(evidence: Evidence) -> Decision | None:
+    """Work the accounts ready to expand: their whitespace against the gap to the expansion goal."""
+    if not evidence.has("expansion_scores"):
+        return None
+    rows = evidence.rows(
+        "SELECT s.account_id, s.account_name, s.arr, s.micro_segment_reason, e.whitespace FROM segments s "
+        "JOIN expansion_scores e ON e.account_id = s.account_id "
+        "WHERE s.as_of = ? AND s.micro_segment = 'expansion_ready' AND e.whitespace > 0 "
+        "ORDER BY e.whitespace DESC, s.account_id",
+        evidence.as_of,
+    )
+    if not rows:
+        return None
+    whitespace = sum(row["whitespace"] for row in rows)
+    lines = [f"{_accounts(len(rows))} show signs of expansion; whitespace (what peers of their size pay, less ARR) "
+             f"adds up to {exact(whitespace)}."]  # fmt: skip
+    goal = next(iter(evidence.of_day("goal_gap")), None)
+    if goal and goal["gap"] > 0:
+        lines += [
+            f"Goal: expansion {exact(goal['expansion_target'])} in twelve months; expected at the present rate "
+            f"{exact(goal['expected_expansion'])}; gap {exact(goal['gap'])}.",
+            f"Winning {share(min(goal['gap'] / whitespace, 1))} of that whitespace closes "
+            + (
+                f"the gap: {exact(goal['gap'])} ÷ {exact(whitespace)}."
+                if whitespace >= goal["gap"]
+                else f"{share(whitespace / goal['gap'])} of the gap: {exact(whitespace)} ÷ {exact(goal['gap'])}."
+            ),
+        ]
+    return Decision(
+        "Grow",
+        f"Open expansion with {_accounts(len(rows))} that are ready",
+        f"{money(whitespace)} whitespace",
+        tuple(lines),
+        tuple(
+            _named(row, f"whitespace {money(row['whitespace'])}; {row['micro_segment_reason']}")
+            for row in rows[:_NAMED]
+        ),
+        "accounts?micro=expansion_ready",
+    )
+
+
+def rebalance(evidence: Evidence) -> Decision | None:
+    """Move hours from accounts that get more than they are entitled to, to those that get less."""
+    rows = evidence.of_day("coverage_leakage", "under_served_arr DESC, account_id")
+    over = [row for row in rows if row["service"] == "over_served"]
+    under = [row for row in rows if row["service"] == "under_served"]
+    if not over or not under:
+        return None
+    spare, lacking = sum(row["over_served_hours"] for row in over), sum(row["under_served_hours"] for row in under)
+    cost, arr = sum(row["over_served_cost"] for row in over), sum(row["under_served_arr"] for row in under)
+    return Decision(
+        "Rebalance",
+        f"Move {number(min(spare, lacking))} h from over- to under-served accounts",
+        f"{money(arr)} ARR under-served",
+        (
+            f"{_accounts(len(over))} got {number(spare)} h more than they are entitled to, worth {exact(cost)}.",
+            f"{_accounts(len(under))} lack {number(lacking)} h; the ARR those hours should have cared for is "
+            f"{exact(arr)}.",
+            f"What can move is the smaller of the two: {number(min(spare, lacking))} h.",
+        ),
+        page="capacity",
+    )
+
+
+def _accounts(count: int) -> str:
+    return f"{count:,} account" + ("" if count == 1 else "s")
+
+
+def _named(row: Row, why: str) -> NamedAccount:
+    return NamedAccount(row["account_id"], row["account_name"] or row["account_id"], why)

@@ -1,0 +1,90 @@
+"""The document: view models and data in, one HTML file as text out, from which no request can leave.
+
+Here: templates, inlining of style and script, packing of data, the content security policy. Not here: what is on a
+page (the pages' modules) or where the file goes (`publishing`).
+
+All text from data is escaped by Jinja2, or goes through JSON into text nodes. JSON is packed with gzip and base64, so
+that nothing in it can end the script element that carries it.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from segmentation_assets.report import figures
+
+_TEMPLATES = Path(__file__).with_name("templates")
+_EASY, _HARD = 6, 9
+_MANY = 2_000_000
+
+
+def render(model: Mapping[str, Any], packs: Mapping[str, Any]) -> str:
+    """The whole document. `packs` are data for the script, by the id of the element that carries them."""
+    script, style = _text("report.js"), _text("report.css")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            **model,
+            script=Markup(script),  # noqa: S704 - our own file
+            style=Markup(style),  # noqa: S704 - our own file
+            script_digest=digest,
+            packs={name: packed(value) for name, value in packs.items()},
+        )
+    )
+
+
+def packed(value: Any) -> str:
+    """A value as JSON, compressed, in base64. The same value always packs to the same text."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain, allow_nan=False).encode()
+    level = _EASY if len(text) > _MANY else _HARD
+    return base64.b64encode(gzip.compress(text, level, mtime=0)).decode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} is no value for a report")
+
+
+def _text(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    for name in ("money", "exact", "change", "share", "points", "number", "day", "label"):
+        made.filters[name] = getattr(figures, name)
+    made.filters["svg"] = _svg
+    return made
+
+
+def _svg(text: str) -> Markup:
+    """A drawing of `charts`: made by us, with the texts in it escaped by the library that drew it."""
+    return Markup(text)  # noqa: S704
+
+
+def chunks(values: Iterable[tuple[str, Any]], size: int) -> list[dict[str, Any]]:
+    """Pairs in dictionaries of at most `size`, in order."""
+    found: list[dict[str, Any]] = [{}]
+    for key, value in values:
+        if len(found[-1]) >= size:
+            found.append({})
+        found[-1][key] = value
+    return found

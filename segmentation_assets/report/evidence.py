@@ -1,0 +1,90 @@
+"""What is published for a report: the tables it reads, of which days, and what is missing and why.
+
+Here: one locked connection over all the tables of a report. Not here: what a page makes of them (its own module).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from segmentation_assets.access import ALL, Days, NotPublished, find_table, open_tables
+from segmentation_assets.explanation import day_before
+from segmentation_assets.policy.model import Policy
+
+Row = Mapping[str, Any]
+
+OF_THE_DAY = (
+    "account_demand", "account_profiles", "arr_reconciliation", "behavioral_scores", "capacity_plan", "concentration",
+    "coverage_leakage", "csm_assignment_runs", "csm_assignments", "csm_performance", "csm_supply", "data_quality",
+    "expansion_scores", "goal_gap", "renewal_forecast", "segment_candidates", "segment_states", "tier_migration",
+    "tier_migration_summary", "value_scores",
+)  # fmt: skip
+"""Read for as_of alone."""
+
+OVER_TIME = (
+    "account_revenue", "account_usage", "company_kpis", "health_scores", "score_contributions", "segment_mix",
+    "segment_moves", "segments", "tier_kpis",
+)  # fmt: skip
+"""Read for as_of and for the days before it."""
+
+READ = (*OF_THE_DAY, *OVER_TIME)
+"""Every table that a report reads where it is there; only `segments` must be."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The published tables of one day, as views of a connection, and what of them is not there."""
+
+    as_of: date
+    connection: duckdb.DuckDBPyConnection
+    policy: Policy
+    missing: Mapping[str, str]
+    """Tables that cannot be read for the day, each with the reason."""
+    previous: date | None
+    """The last day before as_of that the chain was run for; None: this is the first."""
+
+    def has(self, *tables: str) -> bool:
+        """Whether all these tables are there."""
+        return not any(table in self.missing for table in tables)
+
+    def gaps(self, *tables: str) -> tuple[str, ...]:
+        """Why those of the tables that are not there are not."""
+        return tuple(self.missing[table] for table in tables if table in self.missing)
+
+    def rows(self, sql: str, *parameters: Any) -> list[Row]:
+        """The rows of a query over the views, by column name."""
+        result = self.connection.execute(sql, list(parameters))
+        names = [column[0] for column in result.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+    def of_day(self, table: str, order: str = "ALL", where: str = "true") -> list[Row]:
+        """The table's rows of as_of; none where it is missing. `order` and `where` are SQL."""
+        if table in self.missing:
+            return []
+        return self.rows(f'SELECT * FROM "{table}" WHERE as_of = ? AND ({where}) ORDER BY {order}', self.as_of)
+
+
+@contextmanager
+def open_evidence(home: Path, as_of: date | str | None, policy: Policy) -> Iterator[Evidence]:
+    """The evidence of one day, by default the latest that has segments. Raises NotPublished without segments."""
+    day = find_table("segments", home).day_of(as_of)
+    missing = {name: why for name in READ if (why := _why_missing(name, day, home))}
+    tables: dict[str, Days] = {name: day for name in OF_THE_DAY if name not in missing}
+    tables |= {name: ALL for name in OVER_TIME if name not in missing}
+    with open_tables(tables, home) as connection:
+        yield Evidence(day, connection, policy, missing, day_before(day, home))
+
+
+def _why_missing(table: str, day: date, home: Path) -> str | None:
+    try:
+        find_table(table, home).of(day)
+    except NotPublished as error:
+        return str(error) if "has not been made" in str(error) else f"{table} has not been made yet"
+    return None

@@ -1,0 +1,267 @@
+"""The page of movement: who went between tiers, how ARR came from then to now, each move with its cause.
+
+Here: the page's view model and the list of moves. Not here: causes at the moment of a move, which
+`segment_moves` holds, or migration and the ARR bridge themselves (`kpis`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from segmentation_assets.policy.segments import TIERS
+from segmentation_assets.report import charts
+from segmentation_assets.report.evidence import Evidence, Row
+from segmentation_assets.report.figures import change, day, exact, label, money, number, share
+from segmentation_assets.report.flows import flows_svg
+
+_NOT_LIVE, _UNASSIGNED = "not_live", "unassigned"
+_YEAR = 12
+_STEPS = (
+    ("New", "new_arr", 1), ("Reactivated", "reactivated_arr", 1), ("Expansion", "expansion_arr", 1),
+    ("Contraction", "contraction_arr", -1), ("Churn", "churned_arr", -1), ("FX", "fx_arr", 1),
+)  # fmt: skip
+_MIGRATION = (("Migrated in", "migrated_in_arr", 1), ("Migrated out", "migrated_out_arr", -1))
+_TIER_SCORES = ("behavioral_score", "health_score", "expansion_score")
+_INPUTS = ("size_class", "behavioral_cohort", "value_tier", "needs_profile")
+
+MOVES = ("account_id", "name", "kind", "from", "to", "direction", "on", "arr", "why")
+"""Columns of the list of moves."""
+
+
+@dataclass(frozen=True)
+class FlowCell:
+    """Accounts that went one way, and their ARR at the end."""
+
+    accounts: int
+    arr: float
+    share: float | None
+    stays: bool
+
+
+@dataclass(frozen=True)
+class MovementPage:
+    """Everything on the page."""
+
+    period: str = ""
+    columns: tuple[str, ...] = ()
+    matrix: tuple[tuple[str, int, tuple[FlowCell, ...]], ...] = ()
+    flows: str = ""
+    summary: tuple[str, ...] = ()
+    bridge: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = ()
+    bridge_columns: tuple[str, ...] = ()
+    bridge_period: str = ""
+    charts: Mapping[str, str] = field(default_factory=dict)
+    moves: int = 0
+    moves_since: str = ""
+    gaps: tuple[str, ...] = ()
+
+
+def movement_page(evidence: Evidence, moves: int) -> MovementPage:
+    """Make the page; `moves` is the length of the list that the script shows."""
+    cells = evidence.of_day("tier_migration")
+    counts = {(row["from_tier"], row["to_tier"]): row for row in cells}
+    rows, columns = _names(cells, "from_tier"), _names(cells, "to_tier")
+    bridge_columns, bridge = _bridge(evidence)
+    starts = evidence.rows(
+        "SELECT min(starts_on) AS day FROM company_kpis WHERE as_of = ? AND window_months = ?", evidence.as_of, _YEAR
+    ) if evidence.has("company_kpis") else []  # fmt: skip
+    return MovementPage(
+        period=f"{day(cells[0]['starts_on'])} to {day(evidence.as_of)}" if cells else "",
+        columns=tuple(label(name) for name in columns),
+        matrix=tuple(_line(name, columns, counts) for name in rows),
+        flows=_flows(counts, rows, columns),
+        summary=tuple(_summary(evidence)),
+        bridge=bridge,
+        bridge_columns=bridge_columns,
+        bridge_period=f"{day(starts[0]['day'])} to {day(evidence.as_of)}" if starts and starts[0]["day"] else "",
+        charts=_charts(evidence),
+        moves=moves,
+        moves_since=day(evidence.previous) if evidence.previous else "",
+        gaps=evidence.gaps("tier_migration", "tier_migration_summary", "company_kpis", "tier_kpis", "segment_moves"),
+    )
+
+
+def _names(cells: list[Row], column: str) -> list[str]:
+    """Tiers in their order, then what has no tier where somebody is in it."""
+    there = {row[column] for row in cells if row["accounts"]}
+    return [name for name in (*TIERS, _UNASSIGNED, _NOT_LIVE) if name in there]
+
+
+def _line(
+    name: str, columns: list[str], counts: Mapping[tuple[str, str], Row]
+) -> tuple[str, int, tuple[FlowCell, ...]]:
+    found = [counts.get((name, to), {}) for to in columns]
+    cells = tuple(
+        FlowCell(row.get("accounts", 0), row.get("end_arr") or row.get("start_arr") or 0.0, row.get("share_of_from"),
+                 name == to)
+        for row, to in zip(found, columns, strict=True)
+    )  # fmt: skip
+    return label(name), sum(cell.accounts for cell in cells), cells
+
+
+def _flows(counts: Mapping[tuple[str, str], Row], rows: list[str], columns: list[str]) -> str:
+    accounts = {key: row["accounts"] for key, row in counts.items()}
+    moved = [f"{n} from {of} to {to}" for (of, to), n in accounts.items() if n and of != to]
+    return flows_svg(
+        accounts,
+        [(name, "New" if name == _NOT_LIVE else label(name)) for name in rows],
+        [(name, "Lost" if name == _NOT_LIVE else label(name)) for name in columns],
+        "Accounts between coverage tiers",
+        "; ".join(moved) or "Nobody moved.",
+    )
+
+
+def _summary(evidence: Evidence) -> list[str]:
+    row = next(iter(evidence.of_day("tier_migration_summary")), None)
+    if row is None:
+        return []
+    told = [
+        f"{number(row['up_accounts'])} accounts went up with {money(row['up_arr'])} ARR, "
+        f"{number(row['down_accounts'])} down with {money(row['down_arr'])}."
+    ]
+    if row["graduation_rate"] is not None:
+        told.append(
+            f"Graduation: {row['graduated_accounts']} of {row['long_tail_accounts']} Long-Tail accounts went up "
+            f"({share(row['graduation_rate'])})."
+        )
+    lag, bench = row["downgrade_to_churn_months"], row["downgrade_to_churn_benchmark_low"]
+    known = (
+        f"half of the downgraded churned within {lag:.0f} months"
+        if lag is not None
+        else f"{row['downgraded_then_churned']} of {row['downgraded_accounts']} downgraded accounts have churned so "
+        "far, too few for a median"
+    )
+    high = row["downgrade_to_churn_benchmark_high"]
+    told.append(f"Downgrade to churn: {known}" + (f" (rule of thumb {bench:g}–{high:g} months)." if bench else "."))
+    return told
+
+
+def _bridge(evidence: Evidence) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]]:
+    """The ARR bridge of each tier and of the company over a year: steps as rows."""
+    where = f"window_months = {_YEAR}"
+    tiers = {row["coverage_tier"]: row for row in evidence.of_day("tier_kpis", where=where)}
+    shown = [(tier, tiers[tier]) for tier in (*TIERS, _UNASSIGNED) if tier in tiers and _has_any(tiers[tier])]
+    company = next(iter(evidence.of_day("company_kpis", where=where)), None)
+    if company:
+        shown.append(("Company", company))
+    if not shown:
+        return (), ()
+    rows = [row for _, row in shown]
+    steps = [("Start", "start_arr", 0), *_STEPS[:5], *_MIGRATION, _STEPS[5], ("End", "end_arr", 0)]
+    lines = []
+    for name, column, sign in steps:
+        values = [row[column] * (sign or 1) for row in rows]
+        lines.append((name, tuple((change if sign else money)(v) for v in values), tuple(exact(v) for v in values)))
+    return tuple(label(name) for name, _ in shown), tuple(lines)
+
+
+def _has_any(row: Row) -> bool:
+    return bool(row["start_arr"] or row["end_arr"] or row["new_arr"])
+
+
+def _charts(evidence: Evidence) -> dict[str, str]:
+    row = next(iter(evidence.of_day("company_kpis", where=f"window_months = {_YEAR}")), None)
+    if row is None or not row["end_arr"]:
+        return {}
+    steps: list[dict[str, Any]] = [_total("Start", row["start_arr"])]
+    level = row["start_arr"]
+    for name, column, sign in _STEPS:
+        value = row[column] * sign
+        if round(value) == 0:
+            continue
+        low, high = sorted((level, level + value))
+        steps.append({"name": name, "low": low, "high": high, "top": high, "text": change(value),
+                      "kind": "up" if value > 0 else "down"})  # fmt: skip
+        level += value
+    steps.append(_total("End", row["end_arr"]))
+    floor = min(step["low"] for step in steps if step["kind"] != "total") * 0.95 if len(steps) > 2 else 0
+    for step in steps:
+        if step["kind"] == "total":
+            step["low"] = min(floor, step["high"])
+    said = "; ".join(f"{step['name']} {step['text']}" for step in steps)
+    return {"bridge": charts.waterfall(steps, title="ARR bridge over twelve months", description=said)}
+
+
+def _total(name: str, value: float) -> dict[str, Any]:
+    return {"name": name, "low": 0.0, "high": value, "top": value, "text": money(value), "kind": "total"}
+
+
+# -- the list of moves
+
+
+def moves(evidence: Evidence) -> list[list[Any]]:
+    """Accounts whose segment or tier differs from the snapshot before, with the cause; the largest ARR first.
+
+    The cause is the one that `segment_moves` recorded; where no run saw the move happen, the rule inputs that differ
+    between the two snapshots.
+    """
+    if evidence.previous is None:
+        return []
+    inputs = ", ".join(f"o.{name} AS old_{name}, n.{name}" for name in (*_INPUTS, *_TIER_SCORES))
+    both = evidence.rows(
+        f"SELECT n.account_id, n.account_name, n.arr, o.arr AS old_arr, n.segment, o.segment AS old_segment, "
+        "n.coverage_tier AS tier, o.coverage_tier AS old_tier, n.segment_since, n.tier_since, "
+        f"o.candidate_segment AS old_candidate_segment, o.candidate_tier AS old_candidate_tier, {inputs} "
+        "FROM segments n JOIN segments o ON o.account_id = n.account_id AND o.as_of = ? WHERE n.as_of = ? "
+        "AND (n.segment <> o.segment OR n.coverage_tier <> o.coverage_tier) ORDER BY n.arr DESC, n.account_id",
+        evidence.previous,
+        evidence.as_of,
+    )
+    causes = _causes(evidence)
+    found = []
+    for row in both:
+        for kind, before, after, since in (
+            ("segment", row["old_segment"], row["segment"], row["segment_since"]),
+            ("tier", row["old_tier"], row["tier"], row["tier_since"]),
+        ):
+            if before == after:
+                continue
+            recorded = causes.get((row["account_id"], kind, after), {})
+            why = recorded.get("cause_text") or _differences(row, kind, evidence)
+            direction = recorded.get("direction") or _direction(evidence, kind, before, after)
+            found.append([row["account_id"], row["account_name"] or row["account_id"], kind, before, after,
+                          direction.replace("_", " "), since.isoformat(), round(row["arr"]), why])  # fmt: skip
+    return found
+
+
+def _causes(evidence: Evidence) -> dict[tuple[str, str, str], Row]:
+    if not evidence.has("segment_moves"):
+        return {}
+    rows = evidence.rows(
+        "SELECT * FROM segment_moves WHERE effective_on > ? AND as_of <= ? ORDER BY as_of",
+        evidence.previous, evidence.as_of,
+    )  # fmt: skip
+    return {(row["account_id"], row["kind"], row["moved_to"]): row for row in rows}
+
+
+def _differences(row: Row, kind: str, evidence: Evidence) -> str:
+    """What the two snapshots differ in, of what the rules read; else that the candidate was there before and held."""
+    told = []
+    if kind == "segment":
+        told = [
+            f"{name.replace('_', ' ')} {row[f'old_{name}'] or 'unknown'} to {row[name] or 'unknown'}"
+            for name in _INPUTS
+            if row[f"old_{name}"] != row[name]
+        ]
+    else:
+        least = evidence.policy.segment_moves.min_points
+        if round(row["arr"]) != round(row["old_arr"]):
+            told.append(f"ARR {exact(row['old_arr'])} to {exact(row['arr'])}")
+        told += [
+            f"{name.replace('_', ' ')} {number(row[f'old_{name}'])} to {number(row[name])}"
+            for name in _TIER_SCORES
+            if None not in (row[name], row[f"old_{name}"]) and abs(row[name] - row[f"old_{name}"]) >= least
+        ]
+    column = ("segment", "old_candidate_segment") if kind == "segment" else ("tier", "old_candidate_tier")
+    if row[column[0]] == row[column[1]]:
+        told.insert(0, f"was its candidate on {day(evidence.previous)} already, and has held")
+    return "; ".join(told) or "its figures changed and changed back in between"
+
+
+def _direction(evidence: Evidence, kind: str, before: str, after: str) -> str:
+    order: list[str] = list(evidence.policy.segment_moves.segment_order) if kind == "segment" else list(TIERS)
+    if kind == "segment" and "At-Risk" in (before, after):
+        return "into risk" if after == "At-Risk" else "out of risk"
+    return "up" if order.index(after) < order.index(before) else "down"

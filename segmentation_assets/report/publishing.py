@@ -1,0 +1,141 @@
+"""Where reports are kept: `<home>/reports/<as_of>-<run>.html`, the newest also as `latest.html`.
+
+Here: making a report of a home, writing it atomically, removing old ones. Not here: what is in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+from segmentation_assets.access import NotPublished, find_table
+from segmentation_assets.catalogue import read_catalogue
+from segmentation_assets.policy.model import Policy
+from segmentation_assets.report.contents import contents
+from segmentation_assets.report.document import render
+from segmentation_assets.report.evidence import READ, open_evidence
+
+LATEST = "latest.html"
+_RUN = 8
+_HEAD = 2_000  # characters: the document's first lines, where its fingerprint stands
+
+
+@dataclass(frozen=True)
+class WrittenReport:
+    """A report that stands on disk."""
+
+    file: Path
+    as_of: date
+    accounts: int
+    size_bytes: int
+    seconds: float
+    missing: tuple[str, ...]
+    """Tables that the report had to do without, each with the reason."""
+
+
+def fingerprint(home: Path, policy: Policy, as_of: date | str | None) -> str:
+    """What a report is made from, as one word: published files, policy, and the report's own code.
+
+    Raises NotPublished without segments.
+    """
+    day = find_table("segments", home).day_of(as_of)
+    facts = [str(day), policy.hash]
+    for name in READ:
+        try:
+            files = find_table(name, home).files
+        except NotPublished:
+            continue
+        facts += [
+            f"{path} {(at := path.stat()).st_mtime_ns} {at.st_size}" for found in files.values() for path in found
+        ]
+    code = sorted(path for path in Path(__file__).parent.rglob("*") if path.suffix in (".py", ".html", ".css", ".js"))
+    digest = hashlib.sha256("\n".join(facts).encode())
+    for path in code:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def is_current(home: Path, made_from: str) -> bool:
+    """Whether the newest report of the home was made from just this (a `fingerprint`)."""
+    try:
+        with (reports_folder(home) / LATEST).open(encoding="utf-8") as file:
+            return f'name="made-from" content="{made_from}"' in file.read(_HEAD)
+    except FileNotFoundError:
+        return False
+
+
+def reports_folder(home: Path) -> Path:
+    """The folder of a home's reports."""
+    return home / "reports"
+
+
+def publish_report(
+    home: Path, policy: Policy, as_of: date | str | None = None, run: str | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> WrittenReport:  # fmt: skip
+    """Write the report of a run into the home's folder, and as `latest.html`; remove the oldest beyond the policy's.
+
+    Raises NotPublished where segments have not been made for the day.
+    """
+    run = (run or secrets.token_hex(_RUN // 2))[:_RUN]
+    folder = reports_folder(home)
+    made = _write(home, policy, as_of, lambda day: folder / f"{day}-{run}.html", run, progress)
+    latest = _beside(folder / LATEST)
+    shutil.copyfile(made.file, latest)
+    latest.replace(folder / LATEST)
+    _prune(folder, policy.report.kept)
+    return made
+
+
+def write_report(
+    home: Path, policy: Policy, as_of: date | str | None, file: Path,
+    progress: Callable[[str], None] = lambda _: None,
+) -> WrittenReport:  # fmt: skip
+    """Write a report to a file of one's own. Raises NotPublished, and OSError where it cannot be written."""
+    return _write(home, policy, as_of, lambda _: file, "by hand", progress)
+
+
+def _write(
+    home: Path, policy: Policy, as_of: date | str | None, target: Callable[[date], Path], run: str,
+    progress: Callable[[str], None],
+) -> WrittenReport:  # fmt: skip
+    started = time.perf_counter()
+    progress("lineage and dictionary")
+    catalogue = read_catalogue(policy, home)
+    with open_evidence(home, as_of, policy) as evidence:
+        made = contents(evidence, catalogue, run=run, made_at=datetime.now().astimezone(), progress=progress)
+        day, missing = evidence.as_of, tuple(evidence.missing.values())
+    progress("writing the report")
+    made_from = fingerprint(home, policy, day)
+    text = render(made.model | {"made_from": made_from}, made.packs)
+    file = target(day)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = _beside(file)
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)
+    return WrittenReport(
+        file, day, made.accounts, file.stat().st_size, round(time.perf_counter() - started, 2), missing
+    )
+
+
+def _beside(file: Path) -> Path:
+    """An unfinished file in the same folder, so that moving it into place is atomic."""
+    return file.with_name(f".{file.name}.{os.getpid()}")
+
+
+def _prune(folder: Path, kept: int) -> None:
+    made = sorted(
+        (path for path in folder.glob("*-*.html") if path.name != LATEST), key=lambda path: path.stat().st_mtime
+    )
+    for path in made[:-kept]:
+        path.unlink(missing_ok=True)

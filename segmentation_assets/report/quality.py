@@ -1,0 +1,70 @@
+"""The page of data quality: how far the extracts can be trusted, and what the scores had to do without.
+
+Here: the page's view model. Not here: the figures (`kpis.quality`, `kpis.reconciliation`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from segmentation_assets.report.evidence import Evidence, Row
+from segmentation_assets.report.figures import label, number, share
+
+
+@dataclass(frozen=True)
+class QualityPage:
+    """Everything on the page."""
+
+    extracts: tuple[Row, ...]
+    absent: tuple[str, ...]
+    accounts: tuple[str, ...]
+    reconciliation: tuple[Row, ...]
+    gaps: tuple[str, ...] = ()
+
+
+def quality_page(evidence: Evidence) -> QualityPage:
+    """Make the page, the worst extract first."""
+    rows = evidence.of_day("data_quality", "quality_score NULLS FIRST, extract")
+    there = [row for row in rows if row["row_count"]]
+    return QualityPage(
+        extracts=tuple(there),
+        absent=tuple(f"{row['extract']}: {label(row['reason'] or 'no rows').lower()}" for row in rows
+                     if not row["row_count"]),
+        accounts=tuple(_accounts(evidence)),
+        reconciliation=tuple(_reconciliation(evidence)),
+        gaps=evidence.gaps("data_quality", "arr_reconciliation"),
+    )  # fmt: skip
+
+
+def _accounts(evidence: Evidence) -> list[str]:
+    row = evidence.rows(
+        "SELECT count(*) AS accounts, count(*) FILTER (data_completeness >= 1) AS complete, "
+        "avg(data_completeness) AS mean, count(*) FILTER (is_backcast) AS backcast, "
+        "count(*) FILTER (health_score IS NULL) AS no_health, "
+        "count(*) FILTER (behavioral_score IS NULL) AS no_usage, "
+        "count(*) FILTER (csm_id IS NULL) AS no_csm FROM segments WHERE as_of = ?",
+        evidence.as_of,
+    )[0]
+    told = [
+        f"{number(row['complete'])} of {number(row['accounts'])} accounts have every dimension of the composite "
+        f"score; on average {share(row['mean'])} of its weights are known."
+    ]
+    for column, text in (
+        ("backcast", "read CRM facts of a later day (backcast): they are barred from training"),
+        ("no_usage", "have no behavioral score"),
+        ("no_health", "have no health score"),
+        ("no_csm", "have no CSM in the CRM"),
+    ):
+        if row[column]:
+            told.append(f"{number(row[column])} {text}.")
+    return told
+
+
+def _reconciliation(evidence: Evidence) -> list[Row]:
+    if not evidence.has("arr_reconciliation"):
+        return []
+    return evidence.rows(
+        "SELECT invoice_kind AS kind, count(*) AS accounts, sum(arr) AS arr, sum(unexplained) AS unexplained "
+        "FROM arr_reconciliation WHERE as_of = ? GROUP BY 1 ORDER BY abs(sum(unexplained)) DESC NULLS LAST, 1",
+        evidence.as_of,
+    )

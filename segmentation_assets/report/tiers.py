@@ -1,0 +1,208 @@
+"""The page of tier KPIs: each against its target and what other companies reach, now and over time.
+
+Here: the page's view model. Not here: any KPI's formula (`kpis`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from segmentation_assets.policy.segments import TIERS
+from segmentation_assets.report import charts, palette
+from segmentation_assets.report.evidence import Evidence, Row
+from segmentation_assets.report.figures import NONE, day, money, number, share
+
+_MARKS = {"met": "✓ met", "missed": "✗ missed", "no_target": ""}
+COMPANY = "Company"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure of a tier: as shown, exactly, with its target and whether that was met."""
+
+    text: str
+    exact: str = ""
+    target: str = ""
+    status: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class KpiRow:
+    """A KPI across the tiers and the company, with what other companies reach."""
+
+    name: str
+    meaning: str
+    cells: tuple[Cell, ...]
+    benchmark: str = ""
+
+
+@dataclass(frozen=True)
+class TiersPage:
+    """Everything on the page, for one period."""
+
+    columns: tuple[tuple[str, str], ...]
+    period: str
+    groups: tuple[tuple[str, tuple[KpiRow, ...]], ...]
+    charts: Mapping[str, str] = field(default_factory=dict)
+    history: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    gaps: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def tiers_page(evidence: Evidence) -> TiersPage:
+    """Make the page, for the period that targets are set for (policy `targets.window_months`)."""
+    gaps = evidence.gaps("tier_kpis", "company_kpis")
+    months = evidence.policy.targets.window_months
+    where = f"window_months = {int(months)}"
+    tiers = {row["coverage_tier"]: row for row in evidence.of_day("tier_kpis", where=where)}
+    company = next(iter(evidence.of_day("company_kpis", where=where)), None)
+    shown = [(tier, tiers[tier]) for tier in TIERS if tier in tiers]
+    if company:
+        shown.append((COMPANY, company))
+    if not shown:
+        return TiersPage(
+            (), "", (), gaps=gaps or ("tier_kpis has no rows for this day: there are no live accounts.",)
+        )
+    rows = [row for _, row in shown]
+    start = rows[0]["starts_on"]
+    notes = [
+        f"{tier}: only {row['start_accounts']} accounts at the start; its ratios say little."
+        for tier, row in shown
+        if row["nrr_low_n"] and row["start_accounts"]
+    ]
+    notes += [f"{tier}: no accounts {months} months ago, so no retention." for tier, row in shown
+              if not row["start_accounts"]]  # fmt: skip
+    drawn, history = _over_time(evidence, months)
+    return TiersPage(
+        columns=tuple((tier, palette.TIERS.get(tier, "c6")) for tier, _ in shown),
+        period=f"{months} months from {day(start)} to {day(evidence.as_of)}, by the tier at the start",
+        groups=_groups(rows),
+        charts=drawn,
+        history=history,
+        gaps=gaps,
+        notes=tuple(notes),
+    )
+
+
+def _groups(rows: list[Row]) -> tuple[tuple[str, tuple[KpiRow, ...]], ...]:
+    return (
+        ("Size", (
+            _row("Accounts now", "Live accounts.", rows, "accounts", number),
+            _row("ARR now", "Annual recurring revenue.", rows, "arr", money),
+            _row("ARR share", "Of the company.", rows, "arr_share", share),
+            _row("Accounts at the start", "The closed cohort that ratios are about.", rows, "start_accounts", number),
+        )),
+        ("Retention and growth", (
+            _aimed("NRR", "ARR of the cohort now ÷ at the start.", rows, "nrr"),
+            _aimed("GRR", "The same, each account capped at its start.", rows, "grr"),
+            _row("Logos kept", "Accounts of the cohort that still pay.", rows, "logo_retention", share),
+            _row("Expanded", "Accounts that pay more ÷ all of the cohort.", rows, "expansion_rate", share),
+            _benched("ARR growth", "End ÷ start, with new accounts.", rows, "arr_growth"),
+            _benched("Expansion share of new ARR", "Expansion ÷ (new + expansion).", rows, "expansion_share"),
+            _row("First expansion after", "Kaplan–Meier median, months.", rows, "time_to_first_expansion_months",
+                 _months),
+            _row("Quick ratio", "Gained ÷ lost ARR.", rows, "quick_ratio", _ratio),
+        )),
+        ("Health and care", (
+            _row("Healthy", "Accounts with good health.", rows, "healthy_share", share),
+            _row("At risk by health", "Accounts with poor health.", rows, "risk_share", share),
+            _row("Cost to serve ÷ ARR", "Support, CSM and custom work.", rows, "cost_share_of_arr", share),
+            _row("Gross margin", "Of ARR.", rows, "gross_margin_share", share),
+            _row("Self-service", "Of all requests; should rise down the tiers.", rows, "self_service_ratio", share),
+            _row("CSM hours", "Logged with customers in the period.", rows, "csm_hours", number),
+            _row("Utilisation", "Customer hours ÷ productive hours.", rows, "utilisation", share),
+            _row("Expansion pipeline", "ARR of open expansion opportunities.", rows, "expansion_pipeline", money),
+        )),
+    )  # fmt: skip
+
+
+def _row(name: str, meaning: str, rows: list[Row], column: str, form: Callable[[Any], str]) -> KpiRow:
+    return KpiRow(name, meaning, tuple(Cell(form(row[column]), _exactly(row[column])) for row in rows))
+
+
+def _exactly(value: float | None) -> str:
+    return "" if value is None else f"{value:,.4f}".rstrip("0").rstrip(".")
+
+
+def _aimed(name: str, meaning: str, rows: list[Row], column: str) -> KpiRow:
+    cells = []
+    for row in rows:
+        low, high = row[f"{column}_target"], row.get(f"{column}_target_high")
+        aim = "" if low is None else f"target {share(low, 0)}" + (f"–{share(high, 0)}" if high else " or more")
+        few = "few accounts" if row[f"{column}_low_n"] and row[column] is not None else ""
+        cells.append(
+            Cell(share(row[column]), _exactly(row[column]), aim, _MARKS.get(row[f"{column}_status"], ""), few)
+        )
+    bench = _bench(rows, "nrr") if column == "nrr" else ""
+    return KpiRow(name, meaning, tuple(cells), bench)
+
+
+def _benched(name: str, meaning: str, rows: list[Row], column: str) -> KpiRow:
+    return KpiRow(
+        name, meaning, tuple(Cell(share(row[column]), _exactly(row[column])) for row in rows), _bench(rows, column)
+    )
+
+
+def _bench(rows: list[Row], column: str) -> str:
+    low = next((r[f"{column}_benchmark_low"] for r in rows if r[f"{column}_benchmark_low"] is not None), None)
+    high = next((r[f"{column}_benchmark_high"] for r in rows if r[f"{column}_benchmark_high"] is not None), None)
+    if low is None:
+        return NONE
+    return share(low, 0) if high in (None, low) else f"{share(low, 0)}–{share(high, 0)}"
+
+
+def _ratio(value: float | None) -> str:
+    return number(value, 1)
+
+
+def _months(value: float | None) -> str:
+    return NONE if value is None else f"{value:.0f} months"
+
+
+def _over_time(
+    evidence: Evidence, months: int
+) -> tuple[dict[str, str], tuple[tuple[str, str, tuple[str, ...]], ...]]:
+    """NRR and GRR of the tiers on every day that was run, as charts and as the tables behind them."""
+    if not evidence.has("tier_kpis"):
+        return {}, ()
+    rows = evidence.rows(
+        "SELECT as_of, coverage_tier, nrr, grr, arr FROM tier_kpis WHERE window_months = ? AND as_of <= ? "
+        "AND as_of > ? - to_months(?) ORDER BY as_of, coverage_tier",
+        months, evidence.as_of, evidence.as_of, evidence.policy.report.history_months,
+    )  # fmt: skip
+    days = sorted({row["as_of"] for row in rows})
+    colours = {tier: palette.TIERS[tier] for tier in TIERS}
+    targets = {"nrr": evidence.policy.targets.nrr, "grr": evidence.policy.targets.grr}
+    drawn: dict[str, str] = {}
+    history: list[tuple[str, str, tuple[str, ...]]] = []
+    for column in ("nrr", "grr"):
+        data = [
+            {"day": f"{row['as_of']}T12:00", "value": row[column], "name": row["coverage_tier"]}
+            for row in rows
+            if row["coverage_tier"] in colours and row[column] is not None
+        ]
+        if len(days) > 1 and data:
+            levels = [{"value": band.low, "text": f"{tier} target"} for tier, band in targets[column].items()]
+            drawn[column] = charts.lines(
+                data,
+                title=f"{column.upper()} by tier over time",
+                description="; ".join(
+                    f"{d['name']} {share(d['value'])}" for d in data if d["day"].startswith(str(days[-1]))
+                ),
+                colours=colours, form="%", rules=_merged(levels),
+            )  # fmt: skip
+        for tier in TIERS:
+            by_day = {row["as_of"]: row[column] for row in rows if row["coverage_tier"] == tier}
+            history.append((column.upper(), tier, tuple(share(by_day.get(each)) for each in days)))
+    return drawn, (("", "", tuple(day(each) for each in days)), *history)
+
+
+def _merged(levels: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Targets of equal height share a line."""
+    texts: dict[object, list[str]] = {}
+    for level in levels:
+        texts.setdefault(level["value"], []).append(str(level["text"]).removesuffix(" target"))
+    return [{"value": value, "text": f"target {', '.join(names)}"} for value, names in texts.items()]

@@ -1,0 +1,78 @@
+"""What the files of a table that grows by a day say of themselves, without opening all of them for one more day.
+
+Here: footers remembered in `<home>/footers/<table>.json`. Not here: what a footer means (`build`), or single files
+(`store.footer`).
+
+What is remembered of a file counts only while it is the same file: same inode, size and time of change. So the memory
+may be lost, old, or of another home; it is a saving, never the truth.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from segmentation_assets.warehouse.store import FILE, Store, footer, rows_in
+
+_FINGERPRINTS = "fingerprints"
+
+
+@dataclass(frozen=True)
+class Footer:
+    """What one published day says of itself, and how many rows it has."""
+
+    facts: Mapping[str, Any]
+    rows: int
+
+
+def read_footers(store: Store, table: str, partition: str, *, remember: bool = True) -> dict[date, Footer]:
+    """All published days of a table, ascending. `remember` False writes nothing: for whoever only looks."""
+    memory = store.home / "footers" / f"{table}.json"
+    known, found = _remembered(memory), {}
+    for day, file in _days(store.published / table, f"{partition}="):
+        entry = known.get(day)
+        if entry is None or entry[:3] != file:
+            path = store.file(table, partition, date.fromisoformat(day))
+            entry = [*file, _of_day(footer(path), day), rows_in([path])]
+        found[day] = entry
+    if remember and found != known:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = memory.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(found), encoding="utf-8")
+        unfinished.replace(memory)
+    return {date.fromisoformat(day): Footer(entry[3], entry[4]) for day, entry in sorted(found.items())}
+
+
+def _remembered(memory: Path) -> dict[str, list[Any]]:
+    try:
+        return json.loads(memory.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):  # only a memory: made anew
+        return {}
+
+
+def _days(folder: Path, prefix: str) -> list[tuple[str, list[int]]]:
+    """Days, and what tells whether the file of each is still the same. There are many: no Path for each."""
+    found = []
+    if folder.is_dir():
+        with os.scandir(folder) as entries:
+            names = [(entry.name, entry.path) for entry in entries if entry.name.startswith(prefix)]
+        for name, place in names:
+            try:
+                stat = os.stat(f"{place}/{FILE}")  # noqa: PTH116 - as above
+            except FileNotFoundError:
+                continue
+            found.append((name.removeprefix(prefix), [stat.st_ino, stat.st_size, stat.st_mtime_ns]))
+    return found
+
+
+def _of_day(facts: Mapping[str, Any], day: str) -> dict[str, Any]:
+    """A footer without what it says of other days."""
+    kept = dict(facts)
+    if _FINGERPRINTS in kept:
+        kept[_FINGERPRINTS] = {d: print_ for d, print_ in kept[_FINGERPRINTS].items() if d == day}
+    return kept
