@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from segmentation_assets.access import ALL, AsOf, NotPublished, find_table, open_tables
+from segmentation_assets.access import ALL, Days, NotPublished, find_table, open_tables
 from segmentation_assets.changes import changes
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.ways_up import ways_up
@@ -132,10 +132,10 @@ def explain(
     """
     day = find_table("segments", home).day_of(as_of)
     before = day_before(day, home)
-    tables: dict[str, AsOf] = dict.fromkeys(_REQUIRED, day)
+    tables: dict[str, Days] = dict.fromkeys(_REQUIRED, day)
     tables |= {name: day for name in _OPTIONAL if _is_published(name, day, home)}
     if before:
-        tables |= {name: [before, day] for name in _COMPARED if name in tables and _is_published(name, before, home)}
+        tables |= {name: (before, day) for name in _COMPARED if name in tables and _is_published(name, before, home)}
     if _is_published("segment_moves", None, home):
         tables["segment_moves"] = ALL
     with open_tables(tables, home) as connection:
