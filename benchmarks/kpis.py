@@ -33,6 +33,7 @@ MONTH_ENDS = 24
 MOST_RATIO, MOST_MONTHS_RATIO = 1.5, 4.0
 _LOOK_BACK_DAYS = 31 * (MONTH_ENDS + 12 + 8)
 """History behind the first month-end: its year, the weekly grid before that, the windows of usage."""
+_WHY_LEFT_OUT = "ages and nulls of 21 extracts, one trait after the other, sentences: length by hand, no insight"
 
 
 def measure(scale: Scale, folder: Path, tell: Callable[[str], None]) -> Findings:
@@ -142,7 +143,4 @@ def _details(
         equal = f"yes, {each.rows:,} rows" if each.is_equal else "NO"
         yield f"{each.table:<24}" + "".join(f"{seconds:>7.2f} s" for seconds in took) + f"  {equal}"
     yield from (str(each) for each in comparisons if not each.is_equal)
-    yield (
-        f"not written by hand, on neither clock: {', '.join(left_out())} (nothing but counts of nulls, ages and texts "
-        "of 21 extracts, one trait at a time, sentences, and lists of reasons)"
-    )
+    yield f"not written by hand, on neither clock: {', '.join(left_out())}: {_WHY_LEFT_OUT}"

@@ -21,9 +21,11 @@ from benchmarks.figures import Findings, Scale
 PARTS: Mapping[str, str] = {
     "location": "benchmarks.location",
     "dagster": "benchmarks.dagster_cost",
+    "usage-days": "benchmarks.usage_days",
     "demo": "benchmarks.demo",
     "assignments": "benchmarks.assignments",
     "report": "benchmarks.report",
+    "usage_days": "benchmarks.usage_days",
     "chain": "benchmarks.against_sql",
     "kpis": "benchmarks.kpis",
 }

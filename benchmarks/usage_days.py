@@ -1,28 +1,26 @@
 """What one more day of product usage costs after a month of history and after two years: landed and rolled up.
 
-Here: both homes, and the CPU seconds of one day more in each, alternately, in one process. Prints a JSON. Not here: the
-rest of the chain.
+Here: both homes, and the CPU seconds of one day more in each, alternately, in one process. Not here: the rest of the
+chain.
 """
 
 from __future__ import annotations
 
-import json
-import sys
-import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import duckdb
 
+from benchmarks.figures import Figure, Findings, Scale
 from segmentation_assets.definitions import build_defs
 from segmentation_assets.orchestration.runs import Runner
 from segmentation_assets.settings import Settings
 
-SHORT, LONG, TARGET_RATIO = 30, 700, 1.2
+SHORT, LONG, MOST_RATIO = 30, 700, 1.2
 TABLES = ("crm_accounts", "billing_subscriptions", "product_users", "product_usage", "usage_days")
 _FIRST = date(2024, 1, 1)
 _ACCOUNTS, _USERS, _FEATURES, _TIMES = 400, 3_000, 5, 7
@@ -45,7 +43,7 @@ class Company:
 
     def prepare(self) -> Runner:
         """Write what is not usage; the runner of its home."""
-        (self.folder / "usage").mkdir(parents=True)
+        (self.folder / "usage").mkdir(parents=True, exist_ok=True)
         (self.folder / "sources.yaml").write_text(_SOURCES)
         (self.folder / "subscriptions.csv").write_text(
             "subscription_id,start_date,account_id,mrr,currency\nS1,2024-01-01,A1,100,USD\n"
@@ -62,8 +60,7 @@ class Company:
         of_user = f"'U' || u AS user_id, 'A' || (u % {_ACCOUNTS}) AS account_id"
         with duckdb.connect() as connection:
             connection.execute(
-                f"COPY (SELECT {of_user} FROM range({users}) r(u)) "
-                f"TO '{self.folder}/users.parquet' (FORMAT parquet)"
+                f"COPY (SELECT {of_user} FROM range({users}) r(u)) TO '{self.folder}/users.parquet' (FORMAT parquet)"
             )
             connection.execute(
                 f"COPY (SELECT {of_user}, DATE '{day}' AS usage_date, 'F' || f AS feature, "
@@ -72,27 +69,30 @@ class Company:
             )
 
 
-def measure_usage_days(days: tuple[int, ...] = (SHORT, LONG), times: int = _TIMES) -> dict[str, Any]:
-    """CPU seconds of one more day at each length of history (medians), beyond start-up, and their ratio."""
-    seconds: dict[int, list[float]] = {length: [] for length in days}
-    with tempfile.TemporaryDirectory() as folder:
-        companies = {length: Company(Path(folder, str(length))) for length in days}
-        runners = {length: company.prepare() for length, company in companies.items()}
+def measure(scale: Scale, folder: Path, tell: Callable[[str], None]) -> Findings:
+    """CPU seconds of one more day beyond start-up after SHORT and after LONG days, medians, and their ratio."""
+    lengths = (SHORT, SHORT * 2 if scale.quick else LONG)
+    tell(f"homes with {lengths[0]} and {lengths[1]} days of {_USERS * _FEATURES:,} rows of usage")
+    companies = {length: Company(folder / str(length)) for length in lengths}
+    runners = {length: company.prepare() for length, company in companies.items()}
+    for length, company in companies.items():
+        for _ in range(length):
+            company.add_day()
+        _run(runners[length])
+    tell(f"{_TIMES} more days in each, alternately")
+    seconds: dict[int, list[float]] = {length: [] for length in lengths}
+    for _ in range(_TIMES):
         for length, company in companies.items():
-            for _ in range(length):
-                company.add_day()
-            _run(runners[length])
-        for _ in range(times):
-            for length, company in companies.items():
-                company.add_day()
-                seconds[length].append(_run(runners[length], made=1))
-    middle = {length: median(found) for length, found in seconds.items()}
-    first, last = days[0], days[-1]
-    return {
-        "rows_per_day": _USERS * _FEATURES,
-        "seconds": {str(length): value for length, value in middle.items()},
-        "ratio": middle[last] / middle[first],
-    }
+            company.add_day()
+            seconds[length].append(_run(runners[length], made=1))
+    first, last = (median(seconds[length]) for length in lengths)
+    return Findings(
+        [
+            Figure(f"one day more after {lengths[0]} days", first, "s CPU"),
+            Figure(f"one day more after {lengths[1]} days", last, "s CPU"),
+            Figure("ratio", last / first, at_most=scale.at_full(MOST_RATIO)),
+        ]
+    )
 
 
 def _run(runner: Runner, made: int | None = None) -> float:
@@ -103,7 +103,3 @@ def _run(runner: Runner, made: int | None = None) -> float:
     if not outcome.succeeded or made not in (None, steps["usage_days"].days_made):
         raise RuntimeError(str(outcome))
     return seconds
-
-
-if __name__ == "__main__":
-    json.dump(measure_usage_days(), sys.stdout)

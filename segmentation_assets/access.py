@@ -23,14 +23,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ALL = "all"
-Days = date | str | tuple[date, ...] | None
-"""A day, as a date or as text; several; "all"; None: the latest."""
+RANGE = ".."
 _LAST_COLUMNS = ("known_from", "known_to", "dropped_on", "policy_hash")  # seldom of interest: shown last
 _ORDER_BY = 4
 
 
+AsOf = date | str | tuple[date | str, date | str] | list[date] | None
+"""A day, several (a list), None for the latest, `all`, or a range: a pair, or `2026-01-01..2026-01-31`"""
+
+
 class NotPublished(LookupError):
     """There is no such table, or it has not been made for that day. The message says what there is."""
+
+
+class WrongDay(NotPublished):
+    """What was given for a day is none."""
 
 
 class WrongFilter(ValueError):
@@ -50,20 +57,37 @@ class Published:
         """The days published, ascending."""
         return sorted(day for day in self.files if day is not None)
 
-    def of(self, as_of: Days) -> list[Path]:
-        """The files of one day, of several, of the latest one (None) or of all ("all"). Raises NotPublished."""
+    def of(self, as_of: AsOf) -> list[Path]:
+        """The files that `as_of` means. Raises NotPublished."""
         if self.partition is None:
             if as_of not in (None, ALL):
                 raise NotPublished(f"{self.table} has no days: leave as_of away")
             return self.files[None]
         if as_of == ALL:
             return [path for day in self.days for path in self.files[day]]
-        if isinstance(as_of, tuple):
+        if isinstance(as_of, list):
             return [path for day in as_of for path in self.files[self.day_of(day)]]
+        if isinstance(as_of, str) and RANGE in as_of:
+            first, _, last = as_of.partition(RANGE)
+            return self._between(first.strip(), last.strip())
+        if isinstance(as_of, tuple):
+            return self._between(*as_of)
         return self.files[self.day_of(as_of)]
 
+    def _between(self, first: date | str, last: date | str) -> list[Path]:
+        low, high = (day if isinstance(day, date) else _day(day) for day in (first, last))
+        if high < low:
+            raise NotPublished(f"{first}{RANGE}{last}: the last day is before the first")
+        found = [path for day in self.days if low <= day <= high for path in self.files[day]]
+        if not found:
+            raise NotPublished(
+                f"{self.table} has no day from {low} to {high}; it has {len(self.days)} days "
+                f"from {self.days[0]} to {self.days[-1]}"
+            )
+        return found
+
     def day_of(self, as_of: date | str | None) -> date:
-        """The day meant: the latest for None. Raises NotPublished for a day that has not been made."""
+        """The day meant: the latest for None. Raises NotPublished for a day that has not been made, or is none."""
         if self.partition is None:
             raise NotPublished(f"{self.table} has no days")
         day = self.days[-1] if as_of is None else as_of if isinstance(as_of, date) else _day(str(as_of))
@@ -79,7 +103,7 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise NotPublished(f"{text!r} is no date like 2026-03-31") from None
+        raise WrongDay(f"{text!r} is no date like 2026-03-31") from None
 
 
 def find_table(table: str, home: Path | str | None = None) -> Published:
@@ -106,16 +130,14 @@ def _no_table(table: str, store: Store) -> str:
 
 
 @contextmanager
-def open_table(
-    table: str, as_of: date | str | None = None, home: Path | str | None = None
-) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_table(table: str, as_of: AsOf = None, home: Path | str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with one view, named like the table, that can read that view's files and nothing else."""
     with open_tables({table: as_of}, home) as connection:
         yield connection
 
 
 @contextmanager
-def open_tables(tables: Mapping[str, Days], home: Path | str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_tables(tables: Mapping[str, AsOf], home: Path | str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with a view per table, of its day or days, that can read their files and nothing else.
 
     Raises NotPublished.
@@ -201,24 +223,42 @@ def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         raise WrongFilter(f"not a condition over the table's columns: {error}") from None
 
 
-def last_day_covered(home: Path | str | None = None) -> date | None:
-    """The last day that the landed extracts cover: of product usage, else of the newest dated drop, else unknown."""
+def last_day_covered(home: Path | str | None = None, today: date | None = None) -> date | None:
+    """The last day that the landed extracts cover: of product usage, else of the newest dated drop, else unknown.
+
+    Never after `today`: usage that a clock gone wrong dates later covers nothing.
+    """
     store = Store(find_home(home))
-    usage = store.days("product_usage", "usage_date")
+    until = today or date.max
+    usage = [day for day in store.days("product_usage", "usage_date") if day <= until]
     if usage:
         return usage[-1]
     drops = [drop for table in store.tables() for drop in footer(store.file(table)).get("drops", ()) if drop]
-    return date.fromisoformat(max(drops)) if drops else None
+    days = [day for day in map(date.fromisoformat, drops) if day <= until]
+    return max(days) if days else None
 
 
-def load(table: str, as_of: date | str | None = None, home: Path | str | None = None) -> pd.DataFrame:
-    """A published table as a pandas frame: the latest day, the given one, or every day with `as_of="all"`.
+def load(
+    table: str,
+    as_of: AsOf = None,
+    home: Path | str | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    where: str | None = None,
+) -> pd.DataFrame:
+    """A published table as a pandas frame: the latest day, the given one, a range, or every day with `as_of="all"`.
 
-    Integers and flags are pandas' nullable kinds, days are dates without a time. `home` is the folder that was run
-    in, by default SEGMENTATION_HOME or `data/`. Raises NotPublished.
+    A range is two days, both included: `("2026-01-01", "2026-03-31")`; of it, the days that have been made come.
+    `columns` (in that order) and `where` (SQL, such as `"arr > 50000"`) leave the rest unread. Integers and flags are
+    pandas' nullable kinds, days are dates without a time. `home` is the folder that was run in, by default
+    SEGMENTATION_HOME or `data/`. Raises NotPublished, WrongFilter.
     """
     with open_table(table, as_of, home) as connection:
-        arrow = connection.sql(query(connection, table)).to_arrow_table()
+        sql = query(connection, table, where, columns=columns or ())
+        try:
+            arrow = connection.sql(sql).to_arrow_table()
+        except duckdb.Error as error:
+            raise WrongFilter(f"the condition cannot be evaluated: {error}") from None
     return arrow.to_pandas(types_mapper=_pandas_types().get, date_as_object=False)
 
 

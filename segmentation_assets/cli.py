@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +25,7 @@ from segmentation_assets.settings import DEFAULT, BrokenMemory, Settings, find_h
 
 if TYPE_CHECKING:
     from segmentation_assets.orchestration.runs import Outcome, Runner, Step
+    from segmentation_assets.warehouse.store import Holder
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -37,12 +38,12 @@ class _Day(click.ParamType):
     name = "DAY"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """A date such as 2026-03-31, `today` or `yesterday`."""
+        """A date such as 2026-03-31; `today` or `yesterday` in the company's timezone."""
         if isinstance(value, date):
             return value
         words = {"today": 0, "yesterday": 1}
         if value in words:
-            return _today() - timedelta(days=words[value])
+            return _today_under(ctx) - timedelta(days=words[value])
         try:
             return date.fromisoformat(value)
         except ValueError:
@@ -64,8 +65,17 @@ class Failed(click.ClickException):
         )
 
 
-def _today() -> date:
-    return datetime.now().astimezone().date()
+def _today_under(context: click.Context | None) -> date:
+    """Today under the policy that a command is given, or that its home remembers; that option is read first."""
+    home, policy = (context.obj, context.params.get("policy")) if context else (None, None)
+    with _reasons():
+        return _today(_settings(home or find_home(), policy=policy if isinstance(policy, Path) else None))
+
+
+def _today(settings: Settings) -> date:
+    from segmentation_assets.policy.model import load_policy
+
+    return load_policy(settings.policy).company.today()
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -92,6 +102,7 @@ def _policy_option(function: F) -> F:
         "--policy",
         type=_FILE,
         metavar="FILE",
+        is_eager=True,  # before days: what is today depends on the company's timezone
         help=f"Your policy, laid over the shipped one (`{DEFAULT}`). [default: as last time]",
     )(function)
 
@@ -127,16 +138,16 @@ def _reasons() -> Iterator[None]:
     """Turn what the rooms raise about data and files into a reason and an exit code, without a traceback."""
     import duckdb
 
-    from segmentation_assets.access import NotPublished, WrongFilter
+    from segmentation_assets.access import NotPublished, WrongDay, WrongFilter
 
     try:
         yield
     except duckdb.Error as error:  # a published file that is broken; what people type raises WrongFilter
         raise Failed(str(error).partition("\n")[0]) from None
+    except (WrongDay, WrongFilter) as error:
+        raise click.UsageError(str(error)) from None
     except NotPublished as error:
         raise Failed(str(error)) from None
-    except WrongFilter as error:
-        raise click.UsageError(str(error)) from None
     except ValueError as error:
         # Raised by rooms that may not have been loaded: named, not imported.
         if type(error).__name__ == "PolicyError":
@@ -244,7 +255,10 @@ def _check(settings: Settings) -> None:
     from segmentation_assets.policy.model import load_policy
 
     mapping = read_sources(_with_sources(settings).sources or Path())
-    problems = check(mapping, load_policy(settings.policy).sections)
+    found = check(mapping, load_policy(settings.policy).sections)
+    problems = [problem for problem in found if not problem.is_warning]
+    for warning in (problem for problem in found if problem.is_warning):
+        _err().print(f"[yellow]warning:[/] {escape(str(warning))}")
     if problems:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise Failed("\n".join([f"{count} with {mapping.file}", *map(str, problems)]))
@@ -264,6 +278,12 @@ def _check(settings: Settings) -> None:
     show_default=True,
     help="Tables, as Dagster selects assets: `+segments`, `key:tier_kpis`, `group:scores`.",
 )
+@click.option(
+    "--wait",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help="How long to wait for another run in the same home. [default: the policy's orchestration.patience_seconds]",
+)
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.pass_obj
 def run(
@@ -274,13 +294,14 @@ def run(
     first: date | None,
     last: date | None,
     selection: str,
+    wait: float | None,
     form: str,
 ) -> None:
     """Land the extracts and bring the tables up to date, for one day or a range. What is up to date is kept."""
     days = _days(as_of, first, last)
     settings = _with_sources(_settings(home, sources, policy))
     with _reasons():
-        _run(settings, days, selection, form)
+        _run(settings, days, selection, form, wait)
 
 
 def _days(as_of: date | None, first: date | None, last: date | None) -> list[date]:
@@ -295,14 +316,14 @@ def _days(as_of: date | None, first: date | None, last: date | None) -> list[dat
     return [as_of] if as_of else []
 
 
-def _run(settings: Settings, days: list[date], selection: str, form: str) -> None:
+def _run(settings: Settings, days: list[date], selection: str, form: str, wait: float | None = None) -> None:
     """Run the selected tables; without days, the extracts first, and the rest for the last day that they cover."""
     console = _err()
     with console.status("loading Dagster and the chain") if console.is_terminal else nullcontext():
         from segmentation_assets.orchestration.runs import Runner, SelectionError
 
     try:
-        runner = Runner(settings)
+        runner = Runner(settings, wait_seconds=wait)
         selected = runner.with_unlanded(runner.select(selection))
         settings.remember()
         extracts = [] if days else runner.extracts_of(selected)
@@ -327,8 +348,9 @@ def _execute(runner: Runner, names: list[str], days: list[date]) -> Outcome:
 def _last_day_covered(settings: Settings) -> date:
     from segmentation_assets.access import last_day_covered
 
-    covered = last_day_covered(settings.home)
-    day = covered or _today() - timedelta(days=1)
+    today = _today(settings)
+    covered = last_day_covered(settings.home, today)
+    day = covered or today - timedelta(days=1)
     why = "the last day that the extracts cover" if covered else "yesterday: no extract says which day it is of"
     _err().print(f"as_of {day}: {why}")
     return day
@@ -340,7 +362,8 @@ def _sum_up(outcomes: list[Outcome]) -> None:
     if failed or not all(outcome.succeeded for outcome in outcomes):
         skipped = [step.table for step in steps if step.state == "skipped"]
         note = [f"not run, as they read it: {', '.join(skipped)}"] if skipped else []
-        raise Failed("\n".join([*failed, *note]) or "the run failed; see `segmentation ui`")
+        reasons = [outcome.reason for outcome in outcomes if outcome.reason]
+        raise Failed("\n".join([*failed, *(reasons or note)]) or "the run failed; see `segmentation ui`")
     made = sum(bool(step.days_made) for step in steps)
     _err().print(f"{len(steps)} tables up to date, {made} of them had something to do")
     written = next((step for step in steps if step.table == "report" and step.days_made), None)
@@ -366,7 +389,7 @@ def _teller(report: Any) -> Callable[[Step], None]:
 
 @main.command()
 @click.argument("table")
-@click.option("--as-of", help="A day, or `all`. [default: the latest]")
+@click.option("--as-of", help="A day, `all`, or a range such as 2026-01-01..2026-03-31. [default: the latest]")
 @click.option("--where", metavar="SQL", help="A condition, such as \"arr > 50000 and segment = 'Growth'\".")
 @click.option("--columns", metavar="A,B", help="Only these columns.")
 @click.option(
@@ -435,6 +458,56 @@ def _show_table(console: Console, header: list[str], rows: list[Any], is_cut: bo
         _err().print(f"{hidden} more columns ({names}): --columns, or --format csv")
     if is_cut:
         _err().print(f"the first {len(rows)} rows: --limit, or --format csv")
+
+
+@main.command()
+@click.argument("tables", nargs=-1, required=True, metavar="TABLE...")
+@click.option("--as-of", help="A day, `all`, or a range such as 2026-01-01..2026-03-31. [default: the latest]")
+@click.option("--to", type=click.Path(path_type=Path), required=True, metavar="FILE.xlsx|FILE.csv|FOLDER")
+@_policy_option
+@click.pass_obj
+def export(home: Path, tables: tuple[str, ...], as_of: str | None, to: Path, policy: Path | None) -> None:
+    """Write published TABLEs for a spreadsheet: an Excel workbook, a CSV file, or a folder of CSV files.
+
+    Texts that a spreadsheet would run as formulas stay texts. A dictionary of the columns goes along.
+    """
+    settings = _settings(home, policy=policy)
+    from segmentation_assets.catalogue import read_catalogue
+    from segmentation_assets.export import WrongTarget
+    from segmentation_assets.export import export as write
+    from segmentation_assets.policy.model import load_policy
+    from segmentation_assets.terminal.progress import reporting
+    from segmentation_assets.workbook import CannotHold
+
+    with _reasons(), reporting(_err()) as report:
+        try:
+            entries = read_catalogue(load_policy(settings.policy), home).entries
+            made = write(tables, to, as_of, home, entries, report.working)
+        except WrongTarget as error:
+            raise click.UsageError(str(error)) from None
+        except CannotHold as error:
+            raise Failed(str(error)) from None
+    for one in made:
+        sheets = f", {len(one.sheets)} sheets" if len(one.sheets) > 1 else ""
+        _err().print(f"  {one.table:<28} {one.rows:>10,} rows{sheets}  {one.path}")
+
+
+@main.command()
+@_policy_option
+@click.pass_obj
+def views(home: Path, policy: Path | None) -> None:
+    """Say where the DuckDB file is that has a view per table, after bringing it up to date. Runs do that too."""
+    settings = _settings(home, policy=policy)
+    from segmentation_assets.catalogue import read_catalogue
+    from segmentation_assets.policy.model import load_policy
+    from segmentation_assets.warehouse.store import Store
+    from segmentation_assets.warehouse.views import refresh_views
+
+    store = Store(home)
+    if not store.tables():
+        raise Failed(f"nothing is published in {home}: run `segmentation demo` or `segmentation run` first")
+    with _reasons():
+        click.echo(refresh_views(store, read_catalogue(load_policy(settings.policy), home).entries.values()))
 
 
 @main.command()
@@ -562,6 +635,38 @@ def _mapping(settings: Settings) -> Any:
 
 
 @main.command()
+@click.argument("table", required=False)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "markdown", "json", "csv"]),
+    default="table",
+    show_default=True,
+)
+@_policy_option
+@click.pass_obj
+def dictionary(home: Path, table: str | None, form: str, policy: Path | None) -> None:
+    """Say what TABLE and each of its columns means; without TABLE, which tables there are (with --format, all)."""
+    settings = _settings(home, policy=policy)
+    from segmentation_assets.catalogue import UnknownColumn, read_catalogue
+    from segmentation_assets.policy.model import load_policy
+    from segmentation_assets.terminal import dictionary as shown
+
+    with _reasons():
+        facts = read_catalogue(load_policy(settings.policy), home)
+        try:
+            entries = [facts.entries[facts.find(table)[0]]] if table else list(facts.entries.values())
+        except UnknownColumn as error:
+            raise click.UsageError(str(error)) from None
+        if form != "table":
+            shown.write_dictionary(entries, form, sys.stdout)
+        elif table:
+            shown.print_table_entry(Console(), entries[0])
+        else:
+            shown.print_tables(Console(), entries)
+
+
+@main.command()
 @click.argument("file", type=_FILE)
 @_policy_option
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
@@ -585,7 +690,36 @@ def scenario(home: Path, file: Path, policy: Path | None, form: str) -> None:
         print_audit(Console(), case)
 
 
-# -- Dagster's own screens
+@main.command()
+@_sources_option
+@_policy_option
+@click.option("--all", "shows_all", is_flag=True, help="Also the tables that are fresh.")
+@click.option("--check", is_flag=True, help="Exit with 1 unless all that people read is fresh: for monitoring.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.pass_obj
+def status(home: Path, sources: Path | None, policy: Path | None, shows_all: bool, check: bool, form: str) -> None:
+    """Say what is fresh, stale (and why), late, failed, refused or waiting to land, and what runs."""
+    settings = _settings(home, sources, policy)
+    from segmentation_assets.chain import CATALOGUE
+    from segmentation_assets.extracts.sources import SourcesError
+    from segmentation_assets.policy.model import load_policy
+    from segmentation_assets.status import as_plain, status_of
+    from segmentation_assets.terminal.status import print_status
+
+    with _reasons():
+        try:
+            found = status_of(settings, CATALOGUE, load_policy(settings.policy))
+        except SourcesError as error:
+            raise Failed(str(error)) from None
+    if form == "json":
+        click.echo(json.dumps(as_plain(found), indent=1, default=str, ensure_ascii=False))
+    else:
+        print_status(Console(highlight=False), found, shows_all)
+    if check and not found.is_fine:
+        sys.exit(1)
+
+
+# -- screens in a browser
 
 
 @main.command()
@@ -596,16 +730,75 @@ def scenario(home: Path, file: Path, policy: Path | None, form: str) -> None:
 def ui(home: Path, port: int, sources: Path | None, policy: Path | None) -> None:
     """Open Dagster's UI on 127.0.0.1, with its daemon, until Ctrl-C."""
     settings = _settings(home, sources, policy)
-    from segmentation_assets.orchestration.screens import PortTaken, serve
+    console = _err()
+
+    def ready(other: Holder | None) -> None:
+        console.print(f"http://127.0.0.1:{port}  (Ctrl-C ends it)")
+        if other:
+            console.print(f"pages only: {other} keeps this home current", markup=False)
+
+    _serve(settings, port, ready)
+
+
+@main.command()
+@_sources_option
+@_policy_option
+@click.pass_obj
+def watch(home: Path, sources: Path | None, policy: Path | None) -> None:
+    """Keep this home current without a UI: schedules and sensors, until Ctrl-C or SIGTERM. For servers."""
+    settings = _with_sources(_settings(home, sources, policy))
+    from segmentation_assets.orchestration.automation import automations
 
     console = _err()
-    console.print("starting Dagster")
+    with _reasons():
+        found = automations(settings)
+
+    def ready(_: Holder | None) -> None:
+        for each in found:
+            console.print(
+                f"  {each.name:<32} {each.kind:<9} {'on ' if each.is_on else 'off'}  {each.acts}", markup=False
+            )
+        console.print(f"watching {settings.home}  (Ctrl-C ends it)", markup=False)
+
+    _serve(settings, None, ready)
+
+
+def _serve(settings: Settings, port: int | None, ready: Callable[[Holder | None], None]) -> None:
+    from segmentation_assets.children import PortTaken
+    from segmentation_assets.orchestration.screens import AlreadyKept, serve
+
+    _err().print("starting Dagster")
     try:
-        code = serve(settings, port, lambda: console.print(f"http://127.0.0.1:{port}  (Ctrl-C ends it)"))
-    except PortTaken as error:
+        code = serve(settings, port, ready)
+    except (PortTaken, AlreadyKept) as error:
         raise Failed(str(error)) from None
     if code:
         raise Failed("Dagster ended by itself; its own words are above")
+
+
+@main.command("app")
+@click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
+@_policy_option
+@click.pass_obj
+def app_(home: Path, port: int, policy: Path | None) -> None:
+    """Explore the published accounts on 127.0.0.1, until Ctrl-C: filter, open one, compare two days."""
+    settings = _settings(home, policy=policy)
+    from segmentation_assets.access import find_table
+    from segmentation_assets.app.serving import NotInstalled, serve
+    from segmentation_assets.children import PortTaken
+
+    console = _err()
+    with _reasons():
+        find_table("segments", home)
+    console.print("starting the explorer")
+    try:
+        code = serve(settings, port, lambda: console.print(f"http://127.0.0.1:{port}  (Ctrl-C ends it)"))
+    except NotInstalled as error:
+        raise click.UsageError(str(error)) from None
+    except PortTaken as error:
+        raise Failed(str(error)) from None
+    if code:
+        raise Failed("the explorer ended by itself; its own words are above")
 
 
 if __name__ == "__main__":

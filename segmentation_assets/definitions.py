@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from segmentation_assets.orchestration.assets import POOL, Catalogue
-from segmentation_assets.orchestration.jobs import jobs, sensor_jobs
+from segmentation_assets.orchestration.jobs import jobs
 from segmentation_assets.orchestration.partitions import as_of_partitions
 from segmentation_assets.orchestration.report import report_asset
 from segmentation_assets.orchestration.resources import WarehouseResource
@@ -32,7 +32,7 @@ def build_defs(
     catalogue = Catalogue(tables, policy, days)
     arguments: dict[str, Any] = {
         "assets": with_freshness([*catalogue.assets(), *_report(catalogue)], policy),
-        "jobs": [*jobs(tables), *sensor_jobs(tables)],
+        "jobs": jobs(tables),
         "schedules": schedules(tables, policy),
         "sensors": sensors(found, policy, tables),
         "executor": dg.in_process_executor,

@@ -42,6 +42,11 @@ class Settings:
         return self.home / "dagster"
 
     @property
+    def daemon_lock(self) -> Path:
+        """The file whose lock says that somebody keeps this home current, and who."""
+        return self.dagster_home / "daemon.lock"
+
+    @property
     def sample(self) -> Path:
         """Folder of the sample company."""
         return self.home / "sample"

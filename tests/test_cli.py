@@ -17,7 +17,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from segmentation_assets.cli import DAY, _month_ends, main
+from segmentation_assets.access import last_day_covered
+from segmentation_assets.cli import DAY, _month_ends, _policy_option, main
 from segmentation_assets.settings import find_settings
 from tests.conftest import RAN_DAYS
 
@@ -154,6 +155,36 @@ def test_too_many_bad_rows_fail_the_run(tmp_path: Path):
     assert call("show", "crm_accounts", home=tmp_path).exit_code == 1
 
 
+def test_all_ties_stay_together_and_usage_of_an_unknown_user_is_refused(tmp_path: Path):
+    """Ten equal accounts share every rank: the middle one, 50 of 100, which is Silver. One row of 151 is nobody's."""
+    accounts = [f"A{i}" for i in range(10)]
+    days = [f"2026-03-{day:02}" for day in range(1, 16)]
+    usage = [f"U{a},{day},f,{a},3" for a in accounts for day in days] + ["nobody,2026-03-15,f,A0,3"]
+    files = {
+        "crm_accounts": ("account_id,employees", [f"{a},100" for a in accounts]),
+        "billing_subscriptions": (
+            "subscription_id,start_date,account_id,seats,mrr,currency",
+            [f"S{a},2024-01-01,{a},5,1000,USD" for a in accounts],
+        ),
+        "product_users": ("user_id,account_id", [f"U{a},{a}" for a in accounts]),
+        "product_usage": ("user_id,usage_date,feature,account_id,event_count", usage),
+    }
+    for name, (header, rows) in files.items():
+        (tmp_path / f"{name}.csv").write_text("\n".join([header, *rows]) + "\n")
+    mapped = "".join(f"  {name}: {{path: {name}.csv}}\n" for name in files)
+    (tmp_path / "sources.yaml").write_text(f"version: 1\nextracts:\n{mapped}")
+    result = call("run", "--as-of", "2026-03-15", "--select", "segments", home=tmp_path)
+    assert result.exit_code == 0, result.stderr
+    segments = json.loads(call("show", "segments", "--format", "json", home=tmp_path).stdout)
+    assert [row["account_id"] for row in segments] == accounts
+    same = ("segment", "coverage_tier", "value_tier", "behavioral_cohort", "composite_score", "micro_segment")
+    assert len({tuple(row[name] for name in same) for row in segments}) == 1
+    assert segments[0]["value_tier"] == "Silver"
+    (refused,) = json.loads(call("show", "quarantine", "--format", "json", home=tmp_path).stdout)
+    assert (refused["extract"], refused["rule"], refused["value"]) == ("product_usage", "unknown user_id", "nobody")
+    assert (refused["source"], refused["source_row"]) == ("product_usage.csv", 151)
+
+
 def test_a_source_that_is_not_there_fails_the_run(tmp_path: Path):
     sources = write_sources(tmp_path, "account_id\na1\n")
     (tmp_path / "accounts.csv").unlink()
@@ -183,6 +214,21 @@ def test_check_sources_says_what_is_wrong(tmp_path: Path):
 
 
 # -- running
+
+
+def test_a_header_alone_is_a_warning_before_the_run_and_in_it(tmp_path: Path):
+    (tmp_path / "accounts.csv").write_text("account_id\nA1\n")
+    (tmp_path / "subscriptions.csv").write_text("subscription_id,start_date,account_id,mrr,currency\n")
+    (tmp_path / "sources.yaml").write_text(
+        "version: 1\nextracts: {crm_accounts: {path: accounts.csv}, billing_subscriptions: {path: subscriptions.csv}}"
+    )
+    checked = call("check-sources", home=tmp_path)
+    assert checked.exit_code == 0, checked.stderr
+    assert "warning:" in checked.stderr
+    assert "subscriptions.csv: there are no rows" in checked.stderr
+    ran = call("run", "--select", "billing_subscriptions", home=tmp_path)
+    assert ran.exit_code == 0, ran.stderr
+    assert "billing_subscriptions: there are no rows in its source" in ran.stderr
 
 
 def test_a_second_run_keeps_everything(ran_home: Path):
@@ -237,10 +283,42 @@ def test_month_ends_of_a_demonstration():
 
 
 def test_words_for_days():
-    today = date.today()  # noqa: DTZ011 - the command's own clock is the machine's
-    assert DAY.convert("yesterday", None, None) in (today - timedelta(days=1), today)
     with pytest.raises(click.BadParameter):
         DAY.convert("tomorrow", None, None)
+
+
+def test_today_is_the_companys_wherever_the_machine_is(tmp_path: Path):
+    """Fourteen hours before UTC and eleven behind: whatever the machine's clock says, these are different days."""
+
+    @click.command()
+    @click.option("--as-of", type=DAY, default="today")
+    @_policy_option
+    def probe(as_of: date, policy: Path) -> None:
+        click.echo(f"{as_of} {DAY.convert('yesterday', None, click.get_current_context())}")
+
+    def told(*arguments: str) -> list[date]:
+        result = CliRunner().invoke(probe, arguments, obj=tmp_path / "home")
+        assert result.exit_code == 0, result.output
+        return [date.fromisoformat(day) for day in result.output.split()]
+
+    zones = {"east": "Pacific/Kiritimati", "west": "Pacific/Pago_Pago"}
+    for name, zone in zones.items():
+        (tmp_path / f"{name}.yaml").write_text(f"company: {{timezone: {zone}}}\n")
+    east = told("--as-of", "today", "--policy", f"{tmp_path}/east.yaml")  # the option after the word that needs it
+    west = told("--policy", f"{tmp_path}/west.yaml")
+    assert east[0] - east[1] == west[0] - west[1] == timedelta(days=1)
+    assert east[0] - west[0] in (timedelta(days=1), timedelta(days=2))
+    find_settings(tmp_path / "home", policy=tmp_path / "east.yaml").remember()
+    assert told() == east  # what the home used last
+
+
+def test_the_last_day_covered_is_not_in_the_future(tmp_path: Path):
+    for day in ("2026-01-01", "2026-01-02", "2062-01-03"):
+        file = tmp_path / f"published/product_usage/usage_date={day}/part-0.parquet"
+        file.parent.mkdir(parents=True)
+        file.touch()
+    assert last_day_covered(tmp_path, date(2026, 2, 1)) == date(2026, 1, 2)
+    assert last_day_covered(tmp_path) == date(2062, 1, 3)
 
 
 # -- showing
@@ -313,6 +391,13 @@ def test_tables_that_are_not_there(ran_home: Path, table: str):
     assert f"no table {table!r}" in result.stderr
 
 
+@pytest.mark.parametrize("command", [["show", "segments"], ["explain", "A00001"]])
+def test_what_is_no_day_is_wrong_use(ran_home: Path, command: list[str]):
+    result = call(*command, "--as-of", "nonsense", home=ran_home)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "'nonsense' is no date like 2026-03-31" in result.stderr
+
+
 def test_a_day_that_was_not_made(ran_home: Path):
     result = call("show", "segments", "--as-of", "2020-02-02", home=ran_home)
     assert result.exit_code == 1
@@ -365,7 +450,7 @@ def test_an_unknown_account_gets_what_comes_close(ran_home: Path):
 def test_looking_loads_neither_dagster_nor_the_chain_and_is_quick(ran_home: Path, command: list[str]):
     code = (
         "import sys, time; begun = time.process_time()\n"
-        "from segmentation_assets.cli import main\n"
+        "from segmentation_assets.cli import _policy_option, main\n"
         "try: main(sys.argv[1:])\n"
         "except SystemExit: pass\n"
         "heavy = [m for m in ('dagster', 'ibis', 'pandas', 'pandera', 'scipy', 'segmentation_assets.chain') "
@@ -403,6 +488,28 @@ def test_a_port_that_is_taken_is_a_reason(tmp_path: Path):
         result = call("ui", "--port", taken.getsockname()[1], home=tmp_path)
     assert result.exit_code == 1
     assert "is taken" in result.stderr
+
+
+def test_the_explorer_needs_something_published(tmp_path: Path):
+    result = call("app", home=tmp_path)
+    assert result.exit_code == 1
+    assert "nothing is published" in result.stderr
+
+
+def test_the_explorer_and_a_port_that_is_taken(ran_home: Path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        result = call("app", "--port", taken.getsockname()[1], home=ran_home)
+    assert result.exit_code == 1
+    assert "is taken: say --port with another one" in result.stderr
+
+
+def test_the_explorer_without_its_extra(ran_home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    result = call("app", home=ran_home)
+    assert result.exit_code == 2
+    assert "pip install 'segmentation-assets[app]'" in result.stderr
 
 
 def test_the_whole_demonstration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

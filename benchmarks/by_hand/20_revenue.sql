@@ -14,6 +14,33 @@ WITH RECURSIVE merged AS (
   FROM followed f JOIN merged m ON m.as_of = f.as_of AND m.account_id = f.target WHERE f.depth < 8
 )
 SELECT as_of, account_id, arg_max(target, depth) AS surviving_account_id FROM followed GROUP BY ALL;
+CREATE TABLE crm_then AS
+SELECT s.as_of, c.* FROM crm_accounts c
+JOIN all_days s ON s.day_12m_ago >= c.known_from AND s.day_12m_ago < c.known_to;
+CREATE TABLE tops_then AS  -- twelve months before, under the names of today
+WITH RECURSIVE merged AS (
+  SELECT c.as_of, c.account_id, c.merged_into_account_id AS target
+  FROM crm_then c JOIN crm_then t ON t.as_of = c.as_of AND t.account_id = c.merged_into_account_id
+), followed AS (
+  SELECT as_of, account_id, target, 1 AS depth FROM merged
+  UNION ALL
+  SELECT f.as_of, f.account_id, m.target, f.depth + 1
+  FROM followed f JOIN merged m ON m.as_of = f.as_of AND m.account_id = f.target WHERE f.depth < 8
+), ends AS (SELECT as_of, account_id, arg_max(target, depth) AS became FROM followed GROUP BY ALL),
+owned AS (
+  SELECT c.as_of, c.account_id, coalesce(e.became, c.parent_account_id) AS parent
+  FROM crm_then c LEFT JOIN ends e ON e.as_of = c.as_of AND e.account_id = c.parent_account_id
+), known_owned AS (
+  SELECT o.* FROM owned o JOIN crm_then t ON t.as_of = o.as_of AND t.account_id = o.parent
+), climbed AS (
+  SELECT as_of, account_id, parent AS top, 1 AS depth FROM known_owned
+  UNION ALL
+  SELECT c.as_of, c.account_id, o.parent, c.depth + 1
+  FROM climbed c JOIN known_owned o ON o.as_of = c.as_of AND o.account_id = c.top WHERE c.depth < 8
+), tops AS (SELECT as_of, account_id, arg_max(top, depth) AS top FROM climbed GROUP BY ALL)
+SELECT c.as_of, c.account_id, coalesce(s.surviving_account_id, t.top, c.account_id) AS top_account_id_12m_ago
+FROM crm_then c LEFT JOIN tops t USING (as_of, account_id)
+LEFT JOIN survivors s ON s.as_of = c.as_of AND s.account_id = coalesce(t.top, c.account_id);
 CREATE TABLE hierarchy AS
 WITH RECURSIVE parents AS (
   SELECT c.as_of, c.account_id, coalesce(s.surviving_account_id, c.parent_account_id) AS parent_account_id
@@ -28,8 +55,9 @@ WITH RECURSIVE parents AS (
   FROM climbed c JOIN known_parents p ON p.as_of = c.as_of AND p.account_id = c.top WHERE c.depth < 8
 ), tops AS (SELECT as_of, account_id, arg_max(top, depth) AS top_account_id FROM climbed GROUP BY ALL)
 SELECT p.as_of, p.account_id, coalesce(s.surviving_account_id, p.account_id) AS surviving_account_id,
-       p.parent_account_id, coalesce(t.top_account_id, p.account_id) AS top_account_id
-FROM parents p LEFT JOIN survivors s USING (as_of, account_id) LEFT JOIN tops t USING (as_of, account_id);
+       p.parent_account_id, coalesce(t.top_account_id, p.account_id) AS top_account_id, b.top_account_id_12m_ago
+FROM parents p LEFT JOIN survivors s USING (as_of, account_id) LEFT JOIN tops t USING (as_of, account_id)
+LEFT JOIN tops_then b USING (as_of, account_id);
 COPY (FROM hierarchy SEMI JOIN days_of('account_hierarchy') USING (as_of))
 TO 'published/account_hierarchy' (FORMAT parquet, PARTITION_BY (as_of));
 

@@ -3,18 +3,23 @@
 -- table: account_profiles
 CREATE TABLE account_profiles AS
 WITH grouped AS (
-  SELECT r.*, coalesce(h.top_account_id, r.account_id) AS top_account_id
+  SELECT r.*, coalesce(h.top_account_id, r.account_id) AS top_account_id,
+    coalesce(h.top_account_id_12m_ago, h.top_account_id, r.account_id) AS top_then
   FROM account_revenue r LEFT JOIN hierarchy h USING (as_of, account_id)
 ), families AS (
-  SELECT as_of, top_account_id, round(sum(arr), 2) AS parent_arr, count(*) FILTER (is_live) AS parent_accounts,
-    round(sum(arr_at_rate_12m_ago) FILTER (arr_12m_ago > 0), 2) / nullif(round(sum(arr_12m_ago), 2), 0) AS parent_nrr_12m
-  FROM grouped GROUP BY ALL
+  SELECT g.*, k.parent_nrr_12m FROM (
+    SELECT as_of, top_account_id, round(sum(arr), 2) AS parent_arr, count(*) FILTER (is_live) AS parent_accounts
+    FROM grouped GROUP BY ALL) g
+  LEFT JOIN (
+    SELECT as_of, top_then AS top_account_id,
+      round(sum(arr_at_rate_12m_ago), 2) / nullif(round(sum(arr_12m_ago), 2), 0) AS parent_nrr_12m
+    FROM grouped WHERE arr_12m_ago > 0 GROUP BY ALL) k USING (as_of, top_account_id)
 ), identities AS (
   SELECT c.* EXCLUDE (known_from, known_to, dropped_on, domain, created_on, merged_into_account_id, parent_account_id),
          h.parent_account_id, coalesce(c.as_of < c.dropped_on, false) AS is_backcast
   FROM crm_at c JOIN hierarchy h USING (as_of, account_id)
 ), joined AS (
-  SELECT r.* EXCLUDE top_account_id, f.* EXCLUDE (as_of, top_account_id), i.* EXCLUDE (as_of, account_id, is_backcast),
+  SELECT r.* EXCLUDE (top_account_id, top_then), f.* EXCLUDE (as_of, top_account_id), i.* EXCLUDE (as_of, account_id, is_backcast),
     coalesce(i.is_backcast, false) AS is_backcast, u.* EXCLUDE (as_of, account_id), s.* EXCLUDE (as_of, account_id),
     e.* EXCLUDE (as_of, account_id), o.* EXCLUDE (as_of, account_id), t.* EXCLUDE (as_of, account_id),
     g.* EXCLUDE (as_of, account_id), c.* EXCLUDE (as_of, account_id)

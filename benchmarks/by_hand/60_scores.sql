@@ -341,7 +341,8 @@ WITH used AS (
     if(nrr_12m IS NULL, policy('value.assumed_nrr'),
        least(greatest(nrr_12m, policy('value.nrr_floor')), policy('value.nrr_ceiling'))) AS nrr_used,
     nrr_12m IS NULL AS nrr_is_assumed, coalesce(cost_to_serve, policy('value.assumed_cost')) AS cost_used,
-    cost_to_serve IS NULL AS cost_is_assumed, seats / nullif(addressable(employees, seats), 0) AS captured_share
+    support_cost_12m IS NULL OR csm_cost_12m IS NULL OR custom_development_cost_12m IS NULL AS cost_is_assumed,
+    seats / nullif(addressable(employees, seats), 0) AS captured_share
   FROM live
 ), valued AS (
   SELECT *, round(arr * nrr_used - cost_used, 2) AS value_before_multiplier,

@@ -7,7 +7,6 @@ failed runs, which are no account's business (`failures`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 
 import pandas as pd
@@ -23,10 +22,10 @@ Alert = dict[str, Any]
 
 
 class SegmentAlerts(Contract):
-    """What should people hear of an account? Key: alert_id; an alert is never taken back or told twice."""
+    """What should people hear of an account? Key: number; an alert is never taken back or booked twice."""
 
-    alert_id: str = column("What the alert is about, in words that another run would find again.")
     number: Integer = column("1 for the first ever; of one posting, the most urgent kind first.", ge=1)
+    alert_id: str = column("What the alert is about, in words that another run would find again; unique, too.")
     kind: str = column("What happened.", isin=ALERT_KINDS)
     account_id: str = column("Account.")
     account_name: str = column("Name in the CRM.", nullable=True)
@@ -44,7 +43,7 @@ class SegmentAlerts(Contract):
     policy_hash: str = column("Hash of the policy sections that the booking rested on.")
 
     class Config:
-        unique = ["alert_id"]
+        unique = ["number"]
 
 
 class MovePoints(Dated):
@@ -79,7 +78,7 @@ class RenewalPoints(Dated):
     renewal_on: Day = column("Next renewal.", nullable=True)
 
 
-@ledger(group="activation")
+@ledger(group="activation", late_days=7)  # the moves of a day are those of its week so far
 def segment_alerts(
     booked: Frame[SegmentAlerts],
     posting: Posting,
@@ -164,7 +163,8 @@ def _crossings(crossings: pd.DataFrame) -> list[Alert]:
 def _renewals(segments: pd.DataFrame, renewals: Mapping[str, Any], posting: Posting) -> list[Alert]:
     """Accounts under high touch, each once for a renewal, however often usage falls and recovers before it."""
     found = []
-    for row in segments[segments["coverage_override"] == HIGH_TOUCH].to_dict("records"):
+    overridden: Any = segments[segments["coverage_override"] == HIGH_TOUCH]
+    for row in overridden.to_dict("records"):
         renewal = _day(renewals.get(row["account_id"]))
         found.append({
             "alert_id": f"{row['account_id']}: declining usage before the renewal on {renewal}",
@@ -188,5 +188,6 @@ def _account(about: pd.DataFrame, account: str) -> dict[str, Any]:
     return {"account_name": row["account_name"], "owner": owners[0] if owners else None, "arr": row["arr"]}
 
 
-def _day(value: Any) -> date | None:
+def _day(value: Any) -> Any:
+    """A day as a date; None where it is missing."""
     return None if pd.isna(value) else pd.Timestamp(value).date()

@@ -13,6 +13,7 @@ the exit band. A threshold that itself moves crosses nobody: the ARR last seen i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -142,7 +143,7 @@ def detect_crossings(
                 was_above=was,
                 is_above=now,
                 arr_before=before,
-                direction=np.where(now == was, None, np.where(now, UP, DOWN)),
+                direction=np.array([None, UP, DOWN], dtype=object)[np.where(now == was, 0, np.where(now, 1, 2))],
                 is_known=rows["arr_seen"].notna(),
             )
         )
@@ -150,7 +151,8 @@ def detect_crossings(
         "account_id", "threshold", "threshold_arr", "was_above", "is_above", "arr_before", "arr_after", "direction",
         "is_known",
     ]  # fmt: skip
-    return pd.concat(parts, ignore_index=True)[names]
+    found: Any = pd.concat(parts, ignore_index=True)[names]
+    return found
 
 
 def to_look_at(sides: pd.DataFrame, arr: Mapping[str, float], merged: set[str]) -> dict[str, float]:
@@ -177,21 +179,21 @@ def threshold_ledger(
     nothing; each later one books who stands on another side than the ledger remembers. All in one file, replaced at
     once: a run that is repeated, retried or killed books nothing twice and loses nothing.
     """
-    newest = booked[booked["is_newest"].astype(bool)]
+    newest: Any = booked[booked["is_newest"].astype(bool)]
     cut = tier_cuts["strategic_cut"].iloc[0] if len(tier_cuts) else None
     steps = arr_steps.assign(until=arr_steps["until"].where(arr_steps["until"].notna(), None))
     arr = to_look_at(newest, _standing(steps, posting), _merged(account_hierarchy))
-    found = detect_crossings(newest, arr, thresholds_at(tier, cut), tier.exit_band)
+    found: Any = detect_crossings(newest, arr, thresholds_at(tier, cut), tier.exit_band)
     if not len(booked):
         found["direction"] = None
-    is_crossing = found["direction"].notna()
+    is_crossing: Any = found["direction"].notna()
     effective = _crossed_on(found[is_crossing], steps, tier.exit_band)
     last = newest.set_index(["account_id", "threshold"])["entry"].astype("int64")
     keys = pd.MultiIndex.from_frame(found[["account_id", "threshold"]])
     entry = last.reindex(keys).fillna(0).to_numpy(dtype="int64") + is_crossing.to_numpy()
-    rows = found.assign(
+    rows: Any = found.assign(
         entry=entry,
-        effective_on=effective.reindex(found.index).where(is_crossing, None),
+        effective_on=[effective.get(row, posting.as_of) if c else None for row, c in is_crossing.items()],
         as_of=posting.as_of,
         posted_at=posting.posted_at,
         run_id=posting.run_id,
@@ -200,7 +202,6 @@ def threshold_ledger(
         arr_seen=found["arr_after"],
         threshold_seen=found["threshold_arr"],
     )
-    rows.loc[is_crossing & rows["effective_on"].isna(), "effective_on"] = posting.as_of
     rows.loc[~is_crossing, "arr_before"] = np.nan
     is_new = is_crossing | ~rows["is_known"]
     return appended(ThresholdLedger, _looked_at(booked, rows[~is_new], rows[is_new]), rows[is_new])
@@ -232,23 +233,24 @@ def _merged(hierarchy: pd.DataFrame) -> set[str]:
     return set(hierarchy.loc[hierarchy["account_id"] != hierarchy["surviving_account_id"], "account_id"])
 
 
-def _crossed_on(crossings: pd.DataFrame, steps: pd.DataFrame, exit_band: float) -> pd.Series:
+def _crossed_on(crossings: pd.DataFrame, steps: pd.DataFrame, exit_band: float) -> dict[Any, Any]:
     """By the index of `crossings`, the last day on which ARR passed the threshold that way; missing: it never did.
 
     Up: from below the threshold to it or above. Down: to below the exit band from it or above.
     """
     if not len(crossings):
-        return pd.Series(dtype=object)
-    levels = _levels(steps[steps["account_id"].isin(crossings["account_id"])])
-    rows = crossings[["account_id", "threshold_arr", "direction"]].reset_index(names="row").merge(levels, "left")
+        return {}
+    theirs: Any = steps[steps["account_id"].isin(crossings["account_id"])]
+    named: Any = crossings[["account_id", "threshold_arr", "direction"]]
+    rows = named.reset_index(names="row").merge(_levels(theirs), "left")
     is_up = rows["direction"] == UP
     bound = rows["threshold_arr"].where(is_up, rows["threshold_arr"] * (1 - exit_band))
     rose, fell = (
         (rows["before"] < bound) & (rows["level"] >= bound),
         (rows["before"] >= bound) & (rows["level"] < bound),
     )
-    passed = rows[rose.where(is_up, fell)]
-    return passed.groupby("row")["on"].max()
+    passed: Any = rows[rose.where(is_up, fell)]
+    return passed.groupby("row")["on"].max().to_dict()
 
 
 def _levels(steps: pd.DataFrame) -> pd.DataFrame:

@@ -27,7 +27,7 @@ from segmentation_assets.extracts.casting import (
     select_sql,
     try_expressions,
 )
-from segmentation_assets.extracts.contracts import EXTRACTS, REQUIRED
+from segmentation_assets.extracts.contracts import EXTRACTS
 from segmentation_assets.extracts.reading import (
     REJECTS,
     Drop,
@@ -63,7 +63,10 @@ _COMMA_THOUSANDS = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d+)?")
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing to correct in a mapping. `place` is the line of the mapping; `column` is the contract's."""
+    """One thing to correct in a mapping. `place` is the line of the mapping; `column` is the contract's.
+
+    A warning stops nothing: what it tells of is landed as it is.
+    """
 
     extract: str
     place: str
@@ -73,6 +76,7 @@ class Problem:
     expected: str | None
     example: str | None
     advice: str
+    is_warning: bool = False
 
     def __str__(self) -> str:
         where = self.extract + (f".{self.column}" if self.column else "")
@@ -82,7 +86,7 @@ class Problem:
 
 
 def check_sources(sources: Sources, policy_sections: Mapping[type[Section], Section] | None = None) -> list[Problem]:
-    """All mapping problems, in landing order; none means that every extract can be read as mapped.
+    """All mapping problems, in landing order; none but warnings means that every extract can be read as mapped.
 
     Without `policy_sections` the default policy says which share of bad values is a problem.
     """
@@ -155,10 +159,10 @@ class _Check:
         rows = found["n"]
         if lines and lines[0] > self.share * (rows + lines[0]):
             yield self._lines(spec.name, file, *lines)
-        if not rows and spec.name in REQUIRED and not (lines and lines[0]):
-            yield Problem(
-                spec.name, self._place(spec.name), file, None, "there are no rows", None, None, "export it again"
-            )
+        if not rows and not spec.partition and not (lines and lines[0]):
+            advice = "export it again, if there should be some"
+            place = self._place(spec.name)
+            yield Problem(spec.name, place, file, None, "there are no rows", None, None, advice, is_warning=True)
         for cast in columns:
             yield from self._of_column(spec, file, cast, found, rows)
 

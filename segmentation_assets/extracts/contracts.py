@@ -484,6 +484,12 @@ class Quarantine(Contract):
     extract: str = column("Extract the row came for.")
     key: str = column("Its key as read, columns joined by ` | `; a part that is missing reads `?`.", nullable=True)
     source: str = column("File, or database and table, it was read from.", nullable=True)
+    source_row: Integer = column(
+        "Its number among the rows of the file, from 1 and without the header; null where rows have no order (a "
+        "database, a query) or the row stands for several.",
+        nullable=True,
+        ge=1,
+    )
     rule: str = column("First rule it broke, in the order of the contract.")
     column_name: str = column("Column that the rule is about; null for a rule over the row.", nullable=True)
     value: str = column("Offending value as read.", nullable=True)

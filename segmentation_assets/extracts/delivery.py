@@ -45,8 +45,8 @@ IDENTITIES: Mapping[str, tuple[str, ...]] = {
 class Landed:
     """What landing one extract did. `good + quarantined == read`; `skipped`: nothing had changed since last time.
 
-    `drops` counts deliveries (0: not mapped). `failed`: nothing was published, `reason` says why. `ahead` are the
-    days of drops that are dated later than today: they were not read.
+    `drops` counts deliveries (0: not mapped). `failed`: nothing was published, `reason` says why. `ahead`: dates of
+    drops that were left alone because they are dated after today.
     """
 
     extract: str
@@ -58,7 +58,7 @@ class Landed:
     skipped: bool = False
     failed: bool = False
     reason: str | None = None
-    ahead: tuple[date, ...] = ()
+    ahead: tuple[str, ...] = ()
 
 
 class Refused(Exception):
@@ -81,24 +81,24 @@ class Landing:
     hashes: FileHashes
     code: str
     today: date
-    """In the company's time zone: drops dated later are not read."""
     known: set[str] = field(default_factory=set)
+    ahead: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def drops(self, spec: TableSpec) -> tuple[list[Drop], tuple[date, ...]]:
-        """The drops to read, oldest first, and the days of those that are dated later than today.
+    def drops(self, name: str) -> list[Drop]:
+        """The drops of an extract up to today. One dated later is read when its day has come; `ahead` names it.
 
-        Raises SourceError like `drops_of`, and where all are dated later.
+        Raises SourceError as `drops_of` does, and where all drops are dated later.
         """
-        found = drops_of(self.sources, spec.name)
-        due = [drop for drop in found if drop.day is None or drop.day <= self.today]
-        ahead = tuple(drop.day for drop in found if drop.day and drop.day > self.today)
-        if not due:
+        found = drops_of(self.sources, name)
+        there = [drop for drop in found if drop.day is None or drop.day <= self.today]
+        self.ahead[name] = tuple(drop.label for drop in found[len(there) :])  # they come oldest first
+        if not there:
             raise SourceError(
-                f"every drop is dated later than today, {self.today}",
+                f"every drop is dated after today, {self.today}; the first one {found[0].label}",
                 file=self.reader.label(found[0].files[0]),
-                advice="a drop is read from its day on; name it by the day that it is of",
+                advice="name drops by the day they are of, and set company.timezone in the policy",
             )
-        return due, ahead
+        return there
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """All rows of a small result."""
@@ -276,8 +276,9 @@ def listed(names: Iterable[str]) -> str:
 
 def write_quarantine(landing: Landing, refused: str, target: Path) -> None:
     """Refused rows into a file with a hash of them in its footer."""
+    kinds = {"date": "DATE", "int64": "BIGINT"}
     columns = ", ".join(
-        f"CAST({identifier(n)} AS {'DATE' if t.is_date() else 'VARCHAR'}) AS {identifier(n)}"
+        f"CAST({identifier(n)} AS {kinds.get(str(t).lower(), 'VARCHAR')}) AS {identifier(n)}"
         for n, t in ibis_schema(QUARANTINE.contract).items()
     )
     landing.engine.connection.execute(

@@ -6,18 +6,15 @@ Not here: the words around the tables, which are written by hand in that file.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from segmentation_assets.extracts.contracts import EXTRACTS, HISTORY_COLUMNS, REQUIRED, natural_key
-from segmentation_assets.warehouse.contracts import column_docs, schema_of
+from segmentation_assets.warehouse.contracts import schema_of
+from segmentation_assets.warehouse.dictionary import ColumnEntry, columns_markdown, entry, rules_in_words
 from segmentation_assets.warehouse.registry import TableSpec
 
 BEGIN, END = "<!-- contracts: begin -->", "<!-- contracts: end -->"
-_TYPES = {
-    "string": "text", "int64": "whole number", "float64": "number", "boolean": "true/false", "date": "date",
-    "timestamp": "time (UTC)", "timestamp(6)": "time (UTC)",
-}  # fmt: skip
 
 
 def contract_tables() -> str:
@@ -27,38 +24,21 @@ def contract_tables() -> str:
 
 def _extract(spec: TableSpec) -> Iterator[str]:
     needed = "required" if spec.name in REQUIRED else "optional"
+    told = entry(spec, {})
     yield f"### `{spec.name}` ({needed})"
     yield ""
     yield f"{spec.description} Key: {', '.join(f'`{k}`' for k in natural_key(spec.contract))}."
     yield ""
-    yield "| column | type | unit | empty | rule | meaning |"
-    yield "|---|---|---|---|---|---|"
-    for name, kind, unit, meaning in column_docs(spec.contract):
-        if name not in HISTORY_COLUMNS:
-            column = schema_of(spec.contract).columns[name]
-            empty = "may be" if column.nullable else "never"
-            yield f"| `{name}` | {_TYPES[kind]} | {unit} | {empty} | {_rules(spec, name)} | {meaning} |"
-    rules = [str(check.name).replace("_", " ") for check in schema_of(spec.contract).checks or []]
-    if rules:
+    yield columns_markdown(_as_declared(spec, told.columns))
+    if told.row_rules:
         yield ""
-        yield f"Over the row: {'; '.join(rules)}."
+        yield rules_in_words(told.row_rules)
 
 
-def _rules(spec: TableSpec, column: str) -> str:
-    said = []
-    for check in schema_of(spec.contract).columns[column].checks or []:
-        facts = check.statistics
-        if check.name == "isin":
-            said.append(" / ".join(map(str, facts["allowed_values"])))
-        elif check.name == "greater_than_or_equal_to":
-            said.append(f"≥ {facts['min_value']}")
-        elif check.name == "greater_than":
-            said.append(f"> {facts['min_value']}")
-        elif check.name == "less_than_or_equal_to":
-            said.append(f"≤ {facts['max_value']}")
-        elif check.name == "str_matches":
-            said.append("three capital letters")
-    return ", ".join(said)
+def _as_declared(spec: TableSpec, columns: Sequence[ColumnEntry]) -> list[ColumnEntry]:
+    """The columns that a mapping may fill, in the order of the contract's own lines."""
+    by_name = {column.name: column for column in columns}
+    return [by_name[name] for name in schema_of(spec.contract).columns if name not in HISTORY_COLUMNS]
 
 
 def refreshed(text: str) -> str:

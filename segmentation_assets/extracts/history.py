@@ -34,7 +34,7 @@ from segmentation_assets.extracts.judging import (
     rejected_sql,
 )
 from segmentation_assets.extracts.reading import FILE, REJECTS, ROW, Drop, identifier, literal
-from segmentation_assets.extracts.sources import own_columns
+from segmentation_assets.extracts.sources import CENSORED, own_columns
 from segmentation_assets.warehouse.contracts import ibis_schema
 from segmentation_assets.warehouse.registry import TableSpec
 from segmentation_assets.warehouse.store import footer_sql, rows_in
@@ -49,12 +49,12 @@ def land_history(landing: Landing, spec: TableSpec) -> Landed:
 
     Raises SourceError where its source cannot be read, Refused where too many rows are bad: nothing is published.
     """
-    drops, ahead = landing.drops(spec)
+    drops = landing.drops(spec.name)
     inputs = _inputs(landing, spec, drops)
     before = landing.facts(spec.name)
     if inputs is not None and before.get("inputs") == inputs:
         read, good, bad = before["counts"]
-        return Landed(spec.name, read, good, bad, len(drops), skipped=True, ahead=ahead)
+        return Landed(spec.name, read, good, bad, len(drops), skipped=True)
     columns, reasons = _read(landing, spec, drops)
     reasons = _judge_duplicates(landing, spec, columns, reasons)
     read = landing.number(f"SELECT count(*) FROM {ROWS}") + _rejects(landing, spec)
@@ -62,6 +62,7 @@ def land_history(landing: Landing, spec: TableSpec) -> Landed:
     quarantined = landing.number(f"SELECT count(*) FROM {ROWS} WHERE {REASON} IS NOT NULL") + _rejects(landing, spec)
     if landing.too_many(read, quarantined):
         raise landing.refuse(spec, read, quarantined, refused)
+    _censor_ends(landing, spec)
     _make_history(landing, spec, drops)
     facts = {
         "drops": _change_digests(landing, spec, drops),
@@ -70,7 +71,7 @@ def land_history(landing: Landing, spec: TableSpec) -> Landed:
         "counts": [read, read - quarantined, quarantined],
     }
     _publish(landing, spec, facts, refused, quarantined)
-    return Landed(spec.name, read, read - quarantined, quarantined, len(drops), ahead=ahead)
+    return Landed(spec.name, read, read - quarantined, quarantined, len(drops))
 
 
 def _inputs(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> str | None:
@@ -123,6 +124,23 @@ def _judge_duplicates(
 def _refused(spec: TableSpec, columns: Sequence[Cast], reasons: Sequence[Reason]) -> str:
     bad = refused_sql(spec, f"SELECT * FROM {ROWS} WHERE {REASON} IS NOT NULL", columns, reasons)
     return f"{bad} UNION ALL {rejected_sql(spec)}"
+
+
+def _censor_ends(landing: Landing, spec: TableSpec) -> None:
+    """Where the mapping says so, ends on the last day of the extract are no ends: there the extract stops, no more.
+
+    A later drop that tells the end holds from its own day on.
+    """
+    horizon = landing.sources.extracts[spec.name].ends_at_horizon
+    if horizon is None:
+        return
+    last = f"SELECT {_DROP}, max(greatest(start_date, end_date)) AS day FROM {ROWS} WHERE {REASON} IS NULL GROUP BY 1"
+    if horizon != CENSORED:
+        last = f"SELECT DISTINCT {_DROP}, DATE {literal(str(horizon))} AS day FROM {ROWS}"
+    landing.engine.connection.execute(
+        f"UPDATE {ROWS} SET end_date = NULL, end_known_on = NULL FROM ({last}) l "
+        f"WHERE l.{_DROP} = {ROWS}.{_DROP} AND end_date = l.day AND {REASON} IS NULL"
+    )
 
 
 def _make_history(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> None:

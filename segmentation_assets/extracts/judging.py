@@ -164,7 +164,7 @@ def refused_sql(spec: TableSpec, rows: str, columns: Sequence[Cast], reasons: Se
     valued = " ".join(f"WHEN {i} THEN {r.value}" for i, r in enumerate(reasons))
     day = "usage_date" if "usage_date" in by_name else "NULL::DATE"
     return (
-        f"SELECT {literal(spec.name)} AS extract, {key} AS key, f.label || COALESCE(':' || {ROW}, '') AS source, "
+        f"SELECT {literal(spec.name)} AS extract, {key} AS key, f.label AS source, {ROW} AS source_row, "
         f"CASE {REASON} {ruled} END AS rule, CASE {REASON} {named} ELSE NULL::VARCHAR END AS column_name, "
         f"CASE {REASON} {valued} END AS value, f.drop_day AS dropped_on, {day} AS usage_date "
         f"FROM ({rows}) r LEFT JOIN {FILES} f ON f.file = r.{FILE}"
@@ -174,8 +174,8 @@ def refused_sql(spec: TableSpec, rows: str, columns: Sequence[Cast], reasons: Se
 def rejected_sql(spec: TableSpec) -> str:
     """The quarantine's columns for lines of text files that are no rows at all."""
     return (
-        f"SELECT {literal(spec.name)} AS extract, NULL::VARCHAR AS key, f.label || ':' || r.line AS source, "
-        f"{literal(UNREADABLE)} AS rule, NULL::VARCHAR AS column_name, r.error || ': ' || r.text AS value, "
-        f"f.drop_day AS dropped_on, NULL::DATE AS usage_date "
+        f"SELECT {literal(spec.name)} AS extract, NULL::VARCHAR AS key, f.label AS source, "
+        f"r.line - 1 AS source_row, {literal(UNREADABLE)} AS rule, NULL::VARCHAR AS column_name, "
+        "r.error || ': ' || r.text AS value, f.drop_day AS dropped_on, NULL::DATE AS usage_date "
         f"FROM {REJECTS} r LEFT JOIN {FILES} f USING (file) WHERE r.extract = {literal(spec.name)}"
     )

@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 
 import duckdb
 
@@ -59,7 +58,7 @@ def land(
             Reader(engine.connection, sources, folder),
             FileHashes(engine.store.home / "landing" / "files.json"),
             _code(),
-            datetime.now(company.zone).date(),  # type: ignore[attr-defined]
+            company.today(),  # type: ignore[attr-defined]
         )
         for spec in EXTRACTS:
             if spec.name in wanted:
@@ -91,7 +90,8 @@ def _land(landing: Landing, spec: TableSpec, failed_parents: Sequence[str]) -> L
     except (SourceError, duckdb.Error, OSError) as error:
         why = str(error) if isinstance(error, SourceError) else f"{spec.name}: {first_line(error)}"
         landed = Landed(spec.name, failed=True, reason=why)
-    return replace(landed, seconds=time.perf_counter() - started)
+    ahead = landing.ahead.get(spec.name, ())
+    return replace(landed, seconds=time.perf_counter() - started, ahead=ahead)
 
 
 def _publish_nothing(landing: Landing, spec: TableSpec) -> Landed:

@@ -83,7 +83,8 @@ class Drop:
 class Raw:
     """A relation to select from, its source columns with their DuckDB types, and what names its files.
 
-    `sql` also gives the columns FILE (text) and ROW (1-based number in a Parquet file, else null).
+    `sql` also gives the columns FILE (text) and ROW: the row's number in its file, from 1 and without the header;
+    null where rows have no order (a database, a query).
     """
 
     sql: str
@@ -174,6 +175,7 @@ class Reader:
     folder: Path
     _unloaded: dict[tuple[str, tuple[Path, ...]], Path] = field(default_factory=dict)
     _copies: dict[str, str] = field(default_factory=dict)
+    _starts: dict[Path, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.connection.execute(
@@ -192,7 +194,9 @@ class Reader:
         """
         source = self.sources.extracts[name]
         if source.path is None:
-            sql = self._parquet([self._database(name, source)], numbered=False)
+            sql = (
+                f"SELECT * FROM read_parquet({literal(str(self._database(name, source)))}, hive_partitioning = false)"
+            )
         elif source.query:  # each drop by itself, or the query would mix deliveries
             parts = [
                 f"(WITH source AS ({self._of_files(name, source, drop.files)}) "
@@ -217,18 +221,40 @@ class Reader:
     def _of_files(self, name: str, source: ExtractSource, files: Sequence[Path]) -> str:
         parquet = [f for f in files if kind_of(f) == "parquet"]
         text = [f for f in files if kind_of(f) != "parquet"]
-        parts = [self._parquet(parquet, numbered=True)] if parquet else []
+        parts = [self._parquet(parquet)] if parquet else []
         if text:
-            parts.append(self._parquet([self._text(name, source, text)], numbered=False))
+            parts.append(self._unloaded_text(name, source, text))
         return " UNION ALL BY NAME ".join(parts)
 
-    def _parquet(self, files: Sequence[Path], *, numbered: bool) -> str:
+    def _parquet(self, files: Sequence[Path]) -> str:
         listed = ", ".join(literal(str(f)) for f in files)
-        if not numbered:
-            return f"SELECT * FROM read_parquet([{listed}], hive_partitioning = false)"
         return (
             f"SELECT * EXCLUDE ({_ROW_NUMBER}), {_ROW_NUMBER} + 1 AS {ROW} FROM read_parquet([{listed}], "
             f"union_by_name = true, filename = '{FILE}', file_row_number = true)"
+        )
+
+    def _unloaded_text(self, name: str, source: ExtractSource, files: Sequence[Path]) -> str:
+        """The unloaded rows of text files; they stand file by file and in order, so each file's are counted anew.
+
+        What the engine calls the line of a reject is its number among the rows, the header being the first; so many
+        rows further down are those after it.
+        """
+        target = self._text(name, source, files)
+        rows = f"read_parquet({literal(str(target))}, hive_partitioning = false, file_row_number = true)"
+        if target not in self._starts:
+            self._starts[target] = f"landing_starts_{len(self._starts)}"
+            self.connection.execute(
+                f"CREATE OR REPLACE TEMP TABLE {self._starts[target]} AS "
+                f"SELECT * FROM (SELECT {FILE} AS _file, min({_ROW_NUMBER}) AS _start FROM {rows} GROUP BY ALL) "
+                "LEFT JOIN (SELECT file AS _file, list(line - 1 - place ORDER BY line) AS _rejects FROM (SELECT *, "
+                f"row_number() OVER (PARTITION BY file ORDER BY line) AS place FROM {REJECTS} "
+                f"WHERE extract = {literal(name)}) GROUP BY ALL) USING (_file)"
+            )
+        place = f"(u.{_ROW_NUMBER} - s._start + 1)"
+        return (
+            f"SELECT u.* EXCLUDE ({_ROW_NUMBER}), {place} + CASE WHEN s._rejects IS NULL THEN 0 "
+            f"ELSE len(list_filter(s._rejects, lambda before: before < {place})) END AS {ROW} "
+            f"FROM {rows} u JOIN {self._starts[target]} s ON s._file = u.{FILE}"
         )
 
     # -- text
@@ -240,6 +266,7 @@ class Reader:
             relations += self._json([f for f in files if kind_of(f) == "json"])
             target = self._target()
             try:
+                self.connection.execute("SET preserve_insertion_order = true")
                 self.connection.execute(
                     f"COPY ({' UNION ALL BY NAME '.join(relations)}) TO {literal(str(target))} (FORMAT parquet)"
                 )
@@ -249,6 +276,8 @@ class Reader:
                     file=", ".join(self.label(f) for f in files[:3]),
                     advice="save it with one kind of line end, and values with line breaks in quotes",
                 ) from None
+            finally:
+                self.connection.execute("SET preserve_insertion_order = false")
             self._keep_rejects(name)
             self._unloaded[known] = target
         return self._unloaded[known]
@@ -272,7 +301,7 @@ class Reader:
             origin = "".join(f" WHEN {literal(r)} THEN {literal(f)}" for r, f in readable.items() if r != f)
             shown = f"CASE _read{origin} ELSE _read END" if origin else "_read"
             yield (
-                f"SELECT * EXCLUDE (_read), {shown} AS {FILE}, NULL::BIGINT AS {ROW} FROM read_csv([{listed}], "
+                f"SELECT * EXCLUDE (_read), {shown} AS {FILE} FROM read_csv([{listed}], "
                 f"auto_detect = false, header = true, delim = {literal(delimiter)}, quote = '\"', escape = '\"', "
                 f"columns = {{{columns}}}, filename = '_read', store_rejects = true, "
                 "rejects_table = '_landing_errors', rejects_scan = '_landing_scans')"
@@ -337,7 +366,7 @@ class Reader:
             f"SELECT DISTINCT unnest(json_keys(json)) AS key FROM {objects} ORDER BY key"
         ).fetchall()
         columns = "".join(f"json ->> {literal(_pointer(key))} AS {identifier(key)}, " for (key,) in keys)
-        return [f"SELECT {columns}{FILE}, NULL::BIGINT AS {ROW} FROM {objects}"]
+        return [f"SELECT {columns}{FILE} FROM {objects}"]
 
     # -- databases
 

@@ -14,6 +14,7 @@ import difflib
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,6 +25,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 Lines = Mapping[tuple[str, ...], str]
 _WHOLE = ("crm_accounts", "csm_roster", "product_features")
 _NULLS = ("", "null", "~", "Null", "NULL")
+_WITH_ENDS = "billing_subscriptions"
+CENSORED = "censored"
 
 
 class SourcesError(ValueError):
@@ -98,6 +101,17 @@ class ExtractSource(_Model):
     format: Format = Format()
     drops: Literal["full", "changes"] | None = None
     distinct: bool = False
+    ends_at_horizon: date | Literal["censored"] | None = None
+    """Subscriptions that end on the extract's last day go on, as far as is known. `censored`: the last day is the
+    latest one on which a subscription starts or ends, of each drop; or the day itself."""
+
+    @field_validator("ends_at_horizon", mode="before")
+    @classmethod
+    def _horizon(cls, given: Any) -> Any:
+        try:
+            return given if given in {None, CENSORED} else date.fromisoformat(given)
+        except (TypeError, ValueError):
+            raise ValueError(f"say {CENSORED}, or the extract's last day such as 2025-12-31") from None
 
     @field_validator("columns", "values", mode="before")
     @classmethod
@@ -262,6 +276,8 @@ def _unknown_columns(name: str, mapping: Mapping[str, Any], lines: Lines) -> Ite
             if column not in known:
                 place = lines[("extracts", name, part, column)]
                 yield f"{place}: {name} has no column {column}{close_to(column, known)}"
+    if name != _WITH_ENDS and "ends_at_horizon" in mapping:
+        yield f"{lines[('extracts', name, 'ends_at_horizon')]}: {name} has no ends; only {_WITH_ENDS} has"
     if name == "product_usage" and mapping.get("drops") == "full":
         yield f"{lines[('extracts', name, 'drops')]}: product_usage lands by day; its drops are changes"
 

@@ -93,7 +93,7 @@ class State:
         return cls(common, value["parents"], value["pieces"], {d: DayFacts(**f) for d, f in value["days"].items()})
 
     def save(self, path: Path) -> None:
-        """Write the state; done last, so that an interrupted landing is taken up again."""
+        """Write the state: before publishing without the days to come, at the end with them."""
         days = {d: vars(f) for d, f in self.days.items()}
         write_json(path, {"common": self.common, "parents": self.parents, "pieces": self.pieces, "days": days})
 
@@ -110,7 +110,7 @@ def land_usage(landing: Landing, spec: TableSpec) -> Landed:
 
     Raises SourceError where the source cannot be read, Refused where too many rows are bad.
     """
-    drops, ahead = landing.drops(spec)
+    drops = landing.drops(spec.name)
     common = digest(*common_inputs(landing, spec), landing.policy.max_quarantine_share)
     state = State.load(_state_file(landing), common)
     published = set(map(str, landing.engine.store.days(spec.name, "usage_date")))
@@ -125,12 +125,12 @@ def land_usage(landing: Landing, spec: TableSpec) -> Landed:
     if stale or gone:
         run.bring(sorted(stale), gone, inputs)
     if stale or gone or parents != state.parents:
-        run.keep_members()
         state.parents = parents
         state.save(_state_file(landing))
+        run.keep_members()  # after the state: older ones only make more days look changed
     read = sum(f.read for f in state.days.values())
     bad = sum(f.quarantined for f in state.days.values())
-    return Landed(spec.name, read, read - bad, bad, len(drops), skipped=not (stale or gone), ahead=ahead)
+    return Landed(spec.name, read, read - bad, bad, len(drops), skipped=not (stale or gone))
 
 
 def _state_file(landing: Landing) -> Path:
@@ -349,6 +349,9 @@ class _Run:
             self._refuse_unreadable(NO_DAY in days)
             self._hold_to_share(facts)
             write_quarantine(landing, "SELECT * FROM landing_quarantine", folder / "bad.parquet")
+            # From here to the end these days are in no known state: whoever takes this up lands them again.
+            self.state.days = {d: f for d, f in self.state.days.items() if d in inputs and d not in days}
+            self.state.save(_state_file(landing))
             store.publish(folder / "bad.parquet", quarantine_file(landing, self.spec.name))
             for day in sorted({*days, *gone} - {NO_DAY}):
                 target = store.file(self.spec.name, "usage_date", date.fromisoformat(day))
@@ -364,11 +367,12 @@ class _Run:
         old = f"SELECT * FROM read_parquet({literal(str(file))}, hive_partitioning = false)"
         none = (
             "SELECT * FROM (SELECT NULL::VARCHAR AS extract, NULL::VARCHAR AS key, NULL::VARCHAR AS source, "
-            "NULL::VARCHAR AS rule, NULL::VARCHAR AS column_name, NULL::VARCHAR AS value, NULL::DATE AS dropped_on, "
-            "NULL::DATE AS usage_date) WHERE false"
+            "NULL::BIGINT AS source_row, NULL::VARCHAR AS rule, NULL::VARCHAR AS column_name, "
+            "NULL::VARCHAR AS value, NULL::DATE AS dropped_on, NULL::DATE AS usage_date) WHERE false"
         )
         listed_days = ", ".join(literal(d) for d in sorted(days)) or "NULL"
-        kept = f"{old} WHERE COALESCE(usage_date::VARCHAR, '') NOT IN ({listed_days})"
+        # By name, and after typed nulls: the file may be of a time when the quarantine had fewer columns.
+        kept = f"{none} UNION ALL BY NAME {old} WHERE COALESCE(usage_date::VARCHAR, '') NOT IN ({listed_days})"
         if not file.exists() or not self.state.days:
             kept = none
         self.landing.engine.connection.execute(f"CREATE OR REPLACE TEMP TABLE landing_quarantine AS {kept}")

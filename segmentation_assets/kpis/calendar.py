@@ -25,11 +25,6 @@ def months_before(day: ir.DateValue, months: int) -> ir.DateValue:
     return ibis.ifelse(ends_month, whole, _date(day - ibis.interval(months=months)))
 
 
-def day_before(day: ir.DateValue) -> ir.DateValue:
-    """The day before."""
-    return _date(day - ibis.interval(days=1))
-
-
 def _date(moment: ir.Value) -> ir.DateValue:
     return moment.cast("timestamp").cast("date")
 

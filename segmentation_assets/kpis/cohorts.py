@@ -19,7 +19,7 @@ from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.insights import CohortPolicy
 from segmentation_assets.policy.kpis import RetentionPolicy
 from segmentation_assets.profiles.known import AccountHierarchy, known
-from segmentation_assets.profiles.revenue import AccountRevenue, revenue_steps, started_subscriptions
+from segmentation_assets.profiles.revenue import AccountRevenue, annual, revenue_steps, started_subscriptions
 from segmentation_assets.profiles.usage import AccountUsage
 from segmentation_assets.warehouse.as_of import FromPolicy, Spine, freeze_day
 from segmentation_assets.warehouse.contracts import Day, Flag, Integer, Snapshot, column, row_rule
@@ -28,7 +28,6 @@ from segmentation_assets.warehouse.registry import Table, table
 _KEY = ("as_of", "account_id")
 _ARR = "currency per year"
 _CENTS = 2
-_MONTHS_PER_YEAR = 12
 _QUARTERS_PER_YEAR = 4
 _MONTHS_PER_QUARTER = 3
 _DAY = ibis.interval(days=1)
@@ -161,7 +160,7 @@ def _priced_at_start(started: ir.Table, accounts: ir.Table, fx_rates: ir.Table, 
     rows = started.filter(started.mrr > 0).join(accounts.select(*_KEY, "signup_end"), _KEY)
     rows = rows.left_join(rates, ["as_of", "signup_end", "currency"])
     amount = rows.mrr * ibis.ifelse(rows.currency == company.reporting_currency, 1.0, rows.rate)
-    return rows.select(*_KEY, "start_date", "ends_on", "mrr", amount=amount, amount_at_rate_12m_ago=amount)
+    return rows.select(*_KEY, "start_date", "ends_on", "mrr", amount=amount, amount_at_rate_then=amount)
 
 
 def _observed(accounts: ir.Table, steps: ir.Table, policy: CohortPolicy) -> ir.Table:
@@ -180,7 +179,7 @@ def _observed(accounts: ir.Table, steps: ir.Table, policy: CohortPolicy) -> ir.T
             held.until.isnull() | (held.until > points.observed_on),
         ],
     )
-    end = (rows.amount.fill_null(0.0) * _MONTHS_PER_YEAR).round(_CENTS)
+    end = annual(rows.amount.fill_null(0.0))
     rows = rows.select(*points.columns, end=end)
     start = ibis.ifelse(rows.age_quarters == 0, rows.end, 0.0).max().over(ibis.window(group_by=_KEY))
     rows = rows.mutate(start=start)

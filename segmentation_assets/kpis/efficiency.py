@@ -14,7 +14,13 @@ from segmentation_assets.kpis.calendar import each, months_before
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.kpis import QUARTER_MONTHS
 from segmentation_assets.profiles.known import AccountHierarchy, known
-from segmentation_assets.profiles.revenue import exchange_rates, priced, revenue_steps, started_subscriptions
+from segmentation_assets.profiles.revenue import (
+    exchange_rates,
+    holds_on,
+    priced,
+    revenue_steps,
+    started_subscriptions,
+)
 from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Snapshot, column
 from segmentation_assets.warehouse.registry import Table, table
@@ -87,18 +93,15 @@ def _revenue(
     spine: ir.Table, subscriptions: ir.Table, fx_rates: ir.Table, hierarchy: ir.Table, company: CompanyPolicy
 ) -> ir.Table:
     """Revenue of the last three months and of the three before; `first_month` is that of the earliest one."""
-    # `priced` values at the spine's comparison day too, which it calls day_12m_ago: here three months before.
-    days = spine.mutate(day_12m_ago=spine.day_3m_ago)
     started = started_subscriptions(spine, subscriptions, hierarchy)
-    steps = revenue_steps(priced(started, days, fx_rates, company), company)
+    steps = revenue_steps(priced(started, spine, fx_rates, company, then="day_3m_ago"), company)
     backs = range(2 * QUARTER_MONTHS)
     ends = each(spine.select("as_of"), "back", backs)
     month_end = ibis.cases(*((ends.back == back, months_before(ends.as_of, back)) for back in backs))
     ends = ends.mutate(month_end=month_end)
     states = steps.rename(state_of="as_of")
-    holds = (states.day <= ends.month_end) & (states.until.isnull() | (states.until > ends.month_end))
-    held = ends.left_join(states, [ends.as_of == states.state_of, holds])
-    mrr, back = held.amount_at_rate_12m_ago, held.back
+    held = ends.left_join(states, [ends.as_of == states.state_of, holds_on(states, ends.month_end)])
+    mrr, back = held.amount_at_rate_then, held.back
 
     def total(where: ir.BooleanValue) -> ir.FloatingValue:
         return mrr.sum(where=where).fill_null(0.0).round(_CENTS)

@@ -17,7 +17,7 @@ from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.kpis import RetentionPolicy
 from segmentation_assets.policy.segments import SEGMENTS, TIERS
 from segmentation_assets.profiles.known import AccountHierarchy
-from segmentation_assets.profiles.revenue import priced, revenue_steps, started_subscriptions
+from segmentation_assets.profiles.revenue import annual, holds_on, priced, revenue_steps, started_subscriptions
 from segmentation_assets.segments.segments import Segments
 from segmentation_assets.warehouse.as_of import FromPolicy, Spine, months_ago
 from segmentation_assets.warehouse.contracts import Day, Integer, Snapshot, column, row_rule
@@ -29,7 +29,6 @@ UNASSIGNED = "unassigned"
 _STARTS = FromPolicy(RetentionPolicy, lambda policy: months_ago(*policy.windows_months))
 _KEY = ("as_of", "account_id")
 _CENTS = 2
-_MONTHS_PER_YEAR = 12
 
 MOVEMENTS = ("new", "expansion", "contraction", "churn", "reactivation", "flat")
 
@@ -120,7 +119,7 @@ def account_periods(
         for months in policy.windows_months
     ]
     rows = reduce(lambda one, other: one.union(other), windows)
-    amounts = {n: (rows[n] * _MONTHS_PER_YEAR).round(_CENTS) for n in ("start", "end", "end_current")}
+    amounts = {n: annual(rows[n]) for n in ("start", "end", "end_current")}
     rows = rows.mutate(**amounts)
     rows = moved(rows.filter((rows.start > 0) | (rows.end > 0)), "arr").rename(end_arr_current="end_current_arr")
     rows = rows.mutate(retained_arr=ibis.least(rows.start_arr, rows.end_arr)).drop("first_paid_on")
@@ -134,17 +133,15 @@ def two_points(started: ir.Table, spine: ir.Table, day: str, fx_rates: ir.Table,
     Key: as_of, account_id. `start` and `end` are at the exchange rates of `day`, `end_current` at those of as_of;
     null where the currency has no rate. Adds `starts_on` (the day) and `first_paid_on`.
     """
-    # `priced` values at as_of and at the spine's comparison day, which it calls day_12m_ago: here it is `day`.
-    days = spine.mutate(day_12m_ago=spine[day])
-    steps = revenue_steps(priced(started, days, fx_rates, company), company)
-    rows = steps.join(days.select("as_of", starts_on="day_12m_ago"), "as_of")
-    then, now = _holds(rows, rows.starts_on), _holds(rows, rows.as_of)
+    steps = revenue_steps(priced(started, spine, fx_rates, company, then=day), company)
+    rows = steps.join(spine.select("as_of", starts_on=day), "as_of")
+    then, now = holds_on(rows, rows.starts_on), holds_on(rows, rows.as_of)
     amounts = rows.group_by(*_KEY, "starts_on").aggregate(
         first_paid_on=rows.day.min(),
         steps_then=then.sum(),
         steps_now=now.sum(),
-        start=rows.amount_at_rate_12m_ago.max(where=then),
-        end=rows.amount_at_rate_12m_ago.max(where=now),
+        start=rows.amount_at_rate_then.max(where=then),
+        end=rows.amount_at_rate_then.max(where=now),
         end_current=rows.amount.max(where=now),
     )
     paying = amounts.filter((amounts.steps_then > 0) | (amounts.steps_now > 0))
@@ -156,10 +153,6 @@ def two_points(started: ir.Table, spine: ir.Table, day: str, fx_rates: ir.Table,
         end=ibis.ifelse(paying.steps_now > 0, paying.end, 0.0),
         end_current=ibis.ifelse(paying.steps_now > 0, paying.end_current, 0.0),
     )
-
-
-def _holds(steps: ir.Table, day: ir.DateValue) -> ir.BooleanValue:
-    return (steps.day <= day) & (steps.until.isnull() | (steps.until > day))
 
 
 def moved(rows: ir.Table, unit: str) -> ir.Table:

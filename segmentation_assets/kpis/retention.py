@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -35,6 +34,7 @@ from segmentation_assets.policy.kpis import (
     TargetPolicy,
 )
 from segmentation_assets.policy.segments import SEGMENTS, TIERS
+from segmentation_assets.profiles.facts import only_if
 from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import (
     Day,
@@ -468,7 +468,7 @@ def group_figures(
     if grouping is _COMPANY:
         standings = standings.mutate(company=ibis.literal(COMPANY))
         periods = periods.mutate(
-            start_company=_where(periods.start_arr > 0, COMPANY), end_company=_where(periods.end_arr > 0, COMPANY)
+            start_company=only_if(periods.start_arr > 0, COMPANY), end_company=only_if(periods.end_arr > 0, COMPANY)
         )
     live = standings.rename(member=grouping.column)
     rows = _members(spine, policy, grouping)
@@ -478,12 +478,6 @@ def group_figures(
     rows = _joined(rows, _load(live, workloads), *_KEY)
     rows = _joined(rows, _medians(medians, spine, policy, grouping), *_KEY)
     return _reasons(_ratios(_zeros(rows)))
-
-
-def _where(condition: ir.BooleanValue, value: Any) -> ir.Value:
-    """The value where the condition holds, else null."""
-    value = value if isinstance(value, ir.Value) else ibis.literal(value)
-    return ibis.ifelse(condition, value, ibis.null(value.type()))
 
 
 def _members(spine: ir.Table, policy: RetentionPolicy, grouping: Grouping) -> ir.Table:
@@ -585,7 +579,7 @@ def _zeros(rows: ir.Table) -> ir.Table:
     """A group without accounts counts none and is worth nothing, and makes no work where work is known at all."""
     counts = {name: rows[name].fill_null(0) for name in _COUNTS}
     everywhere = ibis.window(group_by=["as_of", "window_months"])
-    load = {n: ibis.coalesce(rows[n], _where(rows[n].count().over(everywhere) > 0, 0)) for n in _LOAD}
+    load = {n: ibis.coalesce(rows[n], only_if(rows[n].count().over(everywhere) > 0, 0)) for n in _LOAD}
     return rows.mutate(**counts, **{name: rows[name].fill_null(0.0) for name in _AMOUNTS}, **load)
 
 
@@ -623,7 +617,7 @@ def _reasons(rows: ir.Table) -> ir.Table:
     company_start = rows.start_arr.sum().over(ibis.window(group_by=["as_of", "window_months"]))
     no_history = company_start == 0
     reason = ibis.cases((no_history, "no_history"), (rows.start_accounts == 0, "no_accounts_at_start"))
-    return rows.mutate(reason=reason, **{name: _where(~no_history, rows[name]) for name in _OF_HISTORY})
+    return rows.mutate(reason=reason, **{name: only_if(~no_history, rows[name]) for name in _OF_HISTORY})
 
 
 def _judged(
@@ -639,13 +633,13 @@ def _judged(
         nrr_target=_target(rows, {t: v.low for t, v in nrr.items()}, is_target_window),
         nrr_target_high=_target(rows, {t: v.high for t, v in nrr.items()}, is_target_window),
         grr_target=_target(rows, {t: v.low for t, v in grr.items()}, is_target_window),
-        nrr_benchmark_low=_where(is_year, marks.nrr.low),
-        nrr_benchmark_high=_where(is_year, marks.nrr.high),
-        nrr_position=_where(is_year & rows.nrr.notnull(), _position(rows.nrr, marks)),
+        nrr_benchmark_low=only_if(is_year, marks.nrr.low),
+        nrr_benchmark_high=only_if(is_year, marks.nrr.high),
+        nrr_position=only_if(is_year & rows.nrr.notnull(), _position(rows.nrr, marks)),
         expansion_share_benchmark_low=ibis.literal(marks.expansion_share.low),
         expansion_share_benchmark_high=ibis.literal(marks.expansion_share_top.low),
-        arr_growth_benchmark_low=_where(is_year, marks.arr_growth.low),
-        arr_growth_benchmark_high=_where(is_year, marks.arr_growth.high),
+        arr_growth_benchmark_low=only_if(is_year, marks.arr_growth.low),
+        arr_growth_benchmark_high=only_if(is_year, marks.arr_growth.high),
     )
     rows = rows.mutate(nrr_status=_status(rows.nrr, rows.nrr_target), grr_status=_status(rows.grr, rows.grr_target))
     return rows.rename({grouping.column: "member"})
@@ -666,7 +660,7 @@ def _target(rows: ir.Table, targets: Mapping[str, float | None], is_window: ir.B
     known_targets = [(rows.member == tier, ibis.literal(t)) for tier, t in targets.items() if t is not None]
     if not known_targets:
         return ibis.null("float64")
-    return _where(is_window, ibis.cases(*known_targets))
+    return only_if(is_window, ibis.cases(*known_targets))
 
 
 def _status(value: ir.FloatingValue, target: ir.FloatingValue) -> ir.StringValue:
@@ -716,12 +710,12 @@ def _segment_spend(rows: ir.Table, spend: ir.Table) -> ir.Table:
 
 def _payback(rows: ir.Table) -> ir.Table:
     """Adds CAC payback; null without new ARR, gross margin or known spend."""
-    margin = _where(rows.gross_margin_share > 0, rows.gross_margin_share) / _MONTHS_PER_YEAR
+    margin = only_if(rows.gross_margin_share > 0, rows.gross_margin_share) / _MONTHS_PER_YEAR
     is_history = rows.reason.isnull() | (rows.reason != "no_history")
     blended = rows.new_arr + rows.expansion_arr
     return rows.mutate(
-        cac_payback_months=_where(is_history, rows.gtm_spend / (rows.new_arr * margin).nullif(0.0)),
-        cac_payback_blended_months=_where(is_history, rows.gtm_spend / (blended * margin).nullif(0.0)),
+        cac_payback_months=only_if(is_history, rows.gtm_spend / (rows.new_arr * margin).nullif(0.0)),
+        cac_payback_blended_months=only_if(is_history, rows.gtm_spend / (blended * margin).nullif(0.0)),
     )
 
 

@@ -46,7 +46,7 @@ class Catalogue:
         @dg.asset(
             name=spec.name,
             group_name=spec.group,
-            description=description(spec),
+            description=description(spec, self.registry, self.policy),
             deps=self._deps(spec),
             owners=list(self.policy.orchestration.owners.get(spec.group, ())),
             kinds=_kinds(spec),

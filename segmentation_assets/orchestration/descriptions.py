@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -15,21 +16,101 @@ from typing import Any
 
 import dagster as dg
 
+from segmentation_assets.orchestration.partitions import look_back_mapping
+from segmentation_assets.policy.model import Policy
 from segmentation_assets.warehouse.contracts import Contract, column_docs, key_of, schema_of
-from segmentation_assets.warehouse.registry import TableSpec
+from segmentation_assets.warehouse.registry import Input, Registry, TableSpec
 
 _CELL_WIDTH = 60
 
 
-def description(spec: TableSpec) -> str:
-    """The table's own words, its key, and its columns as a table."""
-    key = f"Key: {', '.join(f'`{name}`' for name in spec.key)}" if spec.key else "No key."
-    return f"{spec.description}\n\n{key}\n\n{_columns_markdown(spec.contract)}"
+def description(spec: TableSpec, registry: Registry, policy: Policy) -> str:
+    """A page for who sees the table for the first time: all of it from docstrings, contracts and the catalogue.
+
+    What it answers and how (its own words), what a row is, what it reads, which numbers of the policy, who reads it,
+    how to look at it, make it again, and find out why a row is as it is. Columns are shown beside (`column_schema`).
+    """
+    parts = [
+        spec.description,
+        f"**A row** is one {_row_of(spec)}.",
+        _reads(spec, registry, policy),
+        _numbers(spec, policy),
+        _read_by(spec, registry),
+        f"**At a terminal**\n\n```\n{_commands(spec)}\n```",
+        _when_it_fails(spec),
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
-def _columns_markdown(contract: type[Contract]) -> str:
-    rows = [(f"`{name}`", kind, unit, text) for name, kind, unit, text in column_docs(contract)]
-    return markdown_table(("column", "type", "unit", "meaning"), rows)
+def _row_of(spec: TableSpec) -> str:
+    if not spec.key:
+        return "refused row of an extract"
+    return "per " + " × ".join(f"`{name}`" for name in spec.key)
+
+
+def _reads(spec: TableSpec, registry: Registry, policy: Policy) -> str:
+    if spec.is_extract:
+        return ""
+    named = [_link(given.name) + _days_back(given, spec, registry, policy) for given in spec.inputs]
+    return f"**Reads** {', '.join(named) or 'nothing but its days'}."
+
+
+def _days_back(given: Input, spec: TableSpec, registry: Registry, policy: Policy) -> str:
+    """How far back one day of the table reads another; a look-back to the same day alone is none."""
+    if given.reads is None or spec.partition != "as_of" or registry[given.name].partition != "as_of":
+        return ""
+    offset = look_back_mapping(given.reads, policy).start_offset
+    return f" (up to {-offset:,} days back)" if offset else ""
+
+
+def _numbers(spec: TableSpec, policy: Policy) -> str:
+    """The policy's sections that the table declares, by their names in the file."""
+    wanted = list(spec.sections.values())
+    named = [f"`{name}`" for name, value in policy if type(value) in wanted]
+    return f"**Numbers** of the policy: {', '.join(named)}. A change there makes this table stale." if named else ""
+
+
+def _read_by(spec: TableSpec, registry: Registry) -> str:
+    named = [_link(other.name) for other in registry if any(given.name == spec.name for given in other.inputs)]
+    return f"**Read by** {', '.join(named) or 'people and other systems: no table is made from it'}."
+
+
+def _link(name: str) -> str:
+    return f"[{name}](/assets/{name})"
+
+
+def _commands(spec: TableSpec) -> str:
+    """What to type to look at the table, to make it again, and to follow one row of it."""
+    if spec.is_extract:
+        lines = [
+            ("segmentation check-sources", "is the mapping of the source right?"),
+            (f"segmentation run --select {spec.name}", "take in what has changed"),
+            (f"""segmentation show quarantine --where "extract = '{spec.name}'\"""", "rows refused, and why"),
+        ]
+        if spec.name == "quarantine":
+            lines = lines[:1]
+    else:
+        lines = [(f"segmentation run --select +{spec.name} --as-of DAY", "make it again, after all it reads")]
+        if "account_id" in spec.key:
+            lines.append(("segmentation explain ACCOUNT", "one live account, down to its raw figures"))
+    lines.insert(0, (f"segmentation show {spec.name}", "its rows"))
+    width = max(len(command) for command, _ in lines)
+    return "\n".join(f"{command:<{width}}  # {what}" for command, what in lines)
+
+
+def _when_it_fails(spec: TableSpec) -> str:
+    if not spec.key:
+        return ""  # the quarantine takes what comes
+    if spec.is_extract:
+        return (
+            "**When it fails**, too many rows broke their contract, or the source could not be read: the check "
+            "`contract` says which. What landed before stands, and nothing downstream runs."
+        )
+    return (
+        "**When it fails**, rows broke the contract: the check `contract` lists the rules, how many rows, and a "
+        "sample. What was published before stands, and nothing downstream runs. A day that is up to date is kept, "
+        "not made again; it goes stale by what it reads, by the policy, or by its code."
+    )
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -39,9 +120,16 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _cell(value: Any) -> str:
-    text = "" if value is None else f"{value:,.4g}" if isinstance(value, float) else str(value)
+    text = "" if value is None else _number(value) if isinstance(value, int | float) else str(value)
     text = " ".join(text.split()).replace("|", "\\|")
     return text if len(text) <= _CELL_WIDTH or text.count(" ") else text[: _CELL_WIDTH - 1] + "…"
+
+
+def _number(value: float) -> str:
+    """Thousands separated, and no more decimals than tell something: never 4.127e+05."""
+    if isinstance(value, bool) or not math.isfinite(value):
+        return str(value).lower()
+    return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 1000 else f"{value:.4g}"
 
 
 def column_schema(contract: type[Contract]) -> dg.TableSchema:

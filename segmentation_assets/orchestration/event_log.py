@@ -2,9 +2,15 @@
 
 Here: how events reach Dagster's own files. Not here: which events there are, or any other storage.
 
-Stock Dagster builds a SQLAlchemy engine, a connection and a schema check for every event that it stores. The files,
-their tables and `synchronous = FULL` are the same here, so either class reads what the other wrote. It overrides
-private methods of dagster 1.13; `tests/orchestration/test_event_log.py` holds both against each other.
+Stock Dagster builds a SQLAlchemy engine, a connection and a schema check for every event that it stores. The files
+and their tables are the same here, so either class reads what the other wrote. It overrides private methods of
+dagster 1.13; `tests/orchestration/test_event_log.py` holds both against each other.
+
+How durable: the index, which sensors and asset pages read and whose ids are their cursors, waits for the disk at
+every commit (`synchronous = FULL`), as in stock Dagster, and so do runs, cursors and ticks, which are other files. A
+run's own log, which people read, does not wait (`NORMAL`): with SQLite's write-ahead log a process that is killed
+loses nothing, and a power failure may lose the run's last lines, never more and never a whole file. What was
+published is said by the Parquet files themselves.
 """
 
 from __future__ import annotations
@@ -22,6 +28,7 @@ from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.engine import Connection, Engine
@@ -76,7 +83,8 @@ class KeptOpenEventLogStorage(SqliteEventLogStorage):
             # `_db_lock` lets one thread at a time use a connection.
             connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
         )
-        db.event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous = FULL"))
+        level = "FULL" if shard == INDEX_SHARD_NAME else "NORMAL"
+        db.event.listen(engine, "connect", lambda raw, _: raw.execute(f"PRAGMA synchronous = {level}"))
         if shard not in self._initialized_dbs:
             self._initdb(engine)
             self._initialized_dbs.add(shard)

@@ -6,6 +6,7 @@ an asset's own partitions, which Dagster writes itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -13,8 +14,10 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
 from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata, generate_event_batch_id
+from dagster_shared.error import SerializableErrorInfo
 
 ROW_COUNT = "dagster/row_count"
+_CLASS_NAME = re.compile(r"^(dagster|segmentation_assets)[\w.]*: ")
 
 
 def record_days(
@@ -45,9 +48,13 @@ def reason_of(event: DagsterEvent) -> str:
     data: Any = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description
-    error = data.error
+    return told(data.error)
+
+
+def told(error: SerializableErrorInfo | None) -> str:
+    """The innermost cause of a failure, in a word."""
     while error is not None and error.cause is not None:
         error = error.cause
     if error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
         return "interrupted; what was published before is kept, and the same command goes on from there"
-    return error.message.strip() if error is not None else "failed"
+    return _CLASS_NAME.sub("", error.message.strip()) if error is not None else "failed"

@@ -6,7 +6,7 @@ Here: the contract and writing a row of it into the home. Not here: noticing tha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -46,4 +46,4 @@ def record_failure(store: Store, failure: Mapping[str, Any]) -> None:
 
 def moment(timestamp: float) -> datetime:
     """Seconds since 1970 as a UTC time without zone."""
-    return pd.Timestamp(timestamp, unit="s").to_pydatetime()
+    return datetime.fromtimestamp(timestamp, UTC).replace(tzinfo=None)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from segmentation_assets.cadence import CUT_TABLES, DAILY_TABLES, REVIEW_TABLES
 from segmentation_assets.warehouse.registry import Registry
 
 FULL_CHAIN = "full_chain"
@@ -13,13 +14,6 @@ LANDING = "landing"
 BILLING_RERUN = "billing_rerun"
 DAILY = "usage_and_health"
 QUARTERLY = "quarterly_review"
-
-DAILY_TABLES = ("behavioral_scores", "health_scores")
-"""What changes with a day's usage and behaviour; with all behind it, this is the daily run."""
-REVIEW_TABLES = ("tier_migration_summary",)
-"""The migration review: of a quarter's last day, when the quarter is over."""
-CUT_TABLES = ("tier_cuts", "value_scores")
-"""Where cut-offs frozen for a quarter are worked out: from the quarter's first day on."""
 
 
 def jobs(registry: Registry) -> list[dg.UnresolvedAssetJobDefinition]:
@@ -31,6 +25,12 @@ def jobs(registry: Registry) -> list[dg.UnresolvedAssetJobDefinition]:
     quarterly = names_behind(registry, (*REVIEW_TABLES, *CUT_TABLES))
     if quarterly:
         made.append(_job(QUARTERLY, quarterly, "The migration review, and the cut-offs frozen for a quarter."))
+    if any(spec.is_extract for spec in registry):
+        extracts = [spec.name for spec in registry if spec.is_extract]
+        made.append(_job(LANDING, extracts, "Land extracts; the sensor asks for those that have arrived."))
+    if "threshold_ledger" in registry:
+        behind_arr = [spec.name for spec in registry.downstream(["account_revenue", "arr_steps"])]
+        made.append(_job(BILLING_RERUN, behind_arr, "What follows from ARR, for one day. Usage is not touched."))
     return made
 
 
@@ -50,25 +50,3 @@ def names_behind(registry: Registry, tables: Sequence[str]) -> list[str]:
 
 def _job(name: str, tables: Sequence[str], description: str) -> dg.UnresolvedAssetJobDefinition:
     return dg.define_asset_job(name, selection=dg.AssetSelection.assets(*tables), description=description)
-
-
-def sensor_jobs(registry: Registry) -> list[dg.UnresolvedAssetJobDefinition]:
-    """The jobs that sensors ask for, of the tables there are."""
-    jobs = []
-    if any(spec.is_extract for spec in registry):
-        jobs.append(
-            dg.define_asset_job(
-                LANDING,
-                selection=dg.AssetSelection.groups("extracts"),
-                description="Land extracts, and nothing else; the sensor asks for those that have arrived.",
-            )
-        )
-    if "threshold_ledger" in registry:
-        jobs.append(
-            dg.define_asset_job(
-                BILLING_RERUN,
-                selection=dg.AssetSelection.assets("account_revenue", "arr_steps").downstream(),
-                description="What follows from ARR, for one day. Usage is not touched.",
-            )
-        )
-    return jobs

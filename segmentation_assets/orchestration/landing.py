@@ -22,6 +22,8 @@ from segmentation_assets.orchestration.resources import Session
 from segmentation_assets.orchestration.steps import CHECK, preview
 from segmentation_assets.warehouse.registry import TableSpec
 
+_SHOWN = 5
+
 
 def extract_deps(spec: TableSpec) -> list[str]:
     """The extracts that must have landed before this one: those its rows refer to; all, for the quarantine."""
@@ -34,6 +36,11 @@ def land_extract(context: dg.AssetExecutionContext, session: Session, spec: Tabl
         yield from _show_quarantine(session, spec)
         return
     landed = _land(session, spec)
+    if landed.ahead:
+        context.log.warning(
+            f"{spec.name}: drops dated after today are left until then: {', '.join(landed.ahead[:_SHOWN])}"
+            + (f" and {len(landed.ahead) - _SHOWN} more" if len(landed.ahead) > _SHOWN else "")
+        )
     if not landed.skipped:
         session.forget()
     facts = _facts(landed)
@@ -48,8 +55,8 @@ def land_extract(context: dg.AssetExecutionContext, session: Session, spec: Tabl
     if landed.failed:
         yield check
         raise dg.Failure(landed.reason or f"{spec.name} cannot be landed", allow_retries=False)
-    for day in landed.ahead:
-        context.log.warning(f"{spec.name}: the drop dated {day} is not read before that day")
+    if landed.drops and not landed.read and not spec.partition:
+        context.log.warning(f"{spec.name}: there are no rows in its source")
     if not landed.drops:
         context.log.info(f"{spec.name} is not mapped: published without rows")
     last = session.builder.store.days(spec.name, spec.partition)[-1:] if spec.partition else []

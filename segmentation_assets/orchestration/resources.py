@@ -5,9 +5,10 @@ Here: opening and closing what a run's steps share. Not here: settings of the en
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Generator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -16,16 +17,22 @@ from typing import Any
 
 import dagster as dg
 import duckdb
+from dagster._utils.interrupts import raise_interrupts_as
 from dagster_duckdb import DuckDBResource
 from pydantic import PrivateAttr
 
 from segmentation_assets.extracts.sources import Sources, SourcesError, read_sources
-from segmentation_assets.policy.model import Policy, load_policy
+from segmentation_assets.policy.model import Policy, load_policy, section_names
 from segmentation_assets.settings import Settings
 from segmentation_assets.warehouse.build import Builder
+from segmentation_assets.warehouse.dictionary import dictionary
 from segmentation_assets.warehouse.engine import Engine, configure
 from segmentation_assets.warehouse.registry import Registry
-from segmentation_assets.warehouse.store import Store
+from segmentation_assets.warehouse.store import Busy, Holder, Store
+from segmentation_assets.warehouse.views import refresh_views
+
+_COLLECT_AFTER = (50_000, 20, 100)
+"""Objects made, beyond those gone, before Python looks for cycles; how often then among the older ones."""
 
 
 @dataclass
@@ -81,15 +88,18 @@ class WarehouseResource(DuckDBResource):
     home: str
     sources: str | None = None
     policy: str | None = None
+    wait_seconds: float | None = None
+    """How long to wait for another run in the same home; None: as the policy says."""
 
     _session: Session | None = PrivateAttr(default=None)
     _engine: Engine | None = PrivateAttr(default=None)
     _run_id: str = PrivateAttr(default="")
 
     @classmethod
-    def of(cls, settings: Settings) -> WarehouseResource:
+    def of(cls, settings: Settings, wait_seconds: float | None = None) -> WarehouseResource:
         """The resource of one home."""
         return cls(
+            wait_seconds=wait_seconds,
             home=str(settings.home),
             sources=str(settings.sources) if settings.sources else None,
             policy=str(settings.policy) if settings.policy else None,
@@ -107,15 +117,39 @@ class WarehouseResource(DuckDBResource):
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[WarehouseResource, Any, None]:
         """One connection for the whole run (or for one step, where steps are processes), and no other run beside it.
 
-        Dagster's pool keeps apart the runs that it queues itself; those of a terminal know no queue.
+        Dagster's pool keeps apart the runs that it queues itself; those of a terminal know no queue. Raises
+        dg.Failure where the home is not free in time.
         """
         store = Store(Path(self.home))
-        waits = partial(_warn, context, "waiting: another run works in this home")
         self._run_id = context.run.run_id if context.run else ""
-        with store.running(self._run_id or "none"), store.alone(waits), self.get_connection() as connection:
+        with ExitStack() as stack:
+            stack.enter_context(store.running(self._run_id or "none"))
+            stack.enter_context(self._alone(context, store))
+            connection = stack.enter_context(self.get_connection())
+            stack.enter_context(_seldom_collecting())
             store.sweep()
             self._engine = Engine(connection, store)
             yield self
+            if self._session is not None:
+                entries = dictionary(self._session.builder.registry, section_names())
+                refresh_views(store, entries)
+
+    def _patience(self) -> float:
+        if self.wait_seconds is not None:
+            return self.wait_seconds
+        return load_policy(Path(self.policy) if self.policy else None).orchestration.patience_seconds
+
+    @contextmanager
+    def _alone(self, context: dg.InitResourceContext, store: Store) -> Generator[None, Any, None]:
+        with ExitStack() as stack:
+            held = store.alone(_holder(context), self._patience(), partial(_warn_waiting, context))
+            try:
+                # As Dagster's own interrupt: else Ctrl-C would have to wait as well.
+                with raise_interrupts_as(dg.DagsterExecutionInterruptedError):
+                    stack.enter_context(held)
+            except Busy as busy:
+                raise dg.Failure(str(busy), allow_retries=False) from None
+            yield
 
     def session(self, registry: Registry) -> Session:
         """What this run's steps share. Raises PolicyError for a policy that cannot be used."""
@@ -128,6 +162,26 @@ class WarehouseResource(DuckDBResource):
         return self._session
 
 
-def _warn(context: dg.InitResourceContext, text: str) -> None:
+def _holder(context: dg.InitResourceContext) -> Holder:
+    return Holder.of_this_process(context.run.run_id if context.run else "")
+
+
+@contextmanager
+def _seldom_collecting() -> Generator[None, Any, None]:
+    """Python looks for cycles seldom, and not among what is there already: a sixth of a first run's CPU otherwise.
+
+    Compiling the chain makes millions of small objects beside Dagster's, nearly all of which go without it.
+    """
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
+def _warn_waiting(context: dg.InitResourceContext, holder: Holder | None) -> None:
     if context.log is not None:
-        context.log.warning(text)
+        context.log.warning(f"waiting for another run in this home: {holder or 'it has just begun'}")

@@ -21,15 +21,18 @@ from dagster._core.events.log import EventLogEntry
 from dagster._core.utils import make_new_run_id
 
 from segmentation_assets.definitions import build_defs
-from segmentation_assets.orchestration.events import reason_of
+from segmentation_assets.orchestration.events import reason_of, told
 from segmentation_assets.orchestration.instance import open_instance
 from segmentation_assets.orchestration.jobs import FULL_CHAIN
 from segmentation_assets.orchestration.partitions import tags_of_run
+from segmentation_assets.orchestration.resources import WarehouseResource
 from segmentation_assets.settings import Settings
+from segmentation_assets.warehouse.store import Store
 
 EXTRACTS_GROUP = "extracts"
 _BARE_NAME = re.compile(r"(?<![\w:\"*?])[a-z]\w*(?![\w:\"*?])")
 """A word that is no part of `key:name`; with a `*` it is in Dagster's former syntax, where that means every layer."""
+"""What Python puts before a message; that of other libraries stays, as it may say what was wrong."""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -53,6 +56,8 @@ class Outcome:
     run_id: str
     succeeded: bool
     steps: tuple[Step, ...]
+    reason: str | None = None
+    """Why the run as a whole failed, where no table is at fault."""
 
     @property
     def failed(self) -> list[Step]:
@@ -67,9 +72,13 @@ class SelectionError(ValueError):
 class Runner:
     """Runs tables of one home. Raises PolicyError for a policy that cannot be used."""
 
-    def __init__(self, settings: Settings, definitions: dg.Definitions | None = None) -> None:
+    def __init__(
+        self, settings: Settings, definitions: dg.Definitions | None = None, wait_seconds: float | None = None
+    ) -> None:
+        """`wait_seconds` is how long runs wait for another one in this home; None: as the policy says."""
         self.settings = settings
-        self.definitions = definitions or build_defs(settings=settings)
+        resources = {"warehouse": WarehouseResource.of(settings, wait_seconds)}
+        self.definitions = definitions or build_defs(settings=settings, resources=resources)
         self.job = self.definitions.resolve_job_def(FULL_CHAIN)
         self.graph = self.definitions.resolve_asset_graph()
 
@@ -98,12 +107,13 @@ class Runner:
     def with_unlanded(self, names: Sequence[str]) -> list[str]:
         """The tables, and the extracts behind them of which nothing has landed in this home yet, upstream first.
 
-        Without these a table would be made of nothing, and rows that refer to an extract would all be refused.
+        A step lands what it lacks by itself (as for runs that the UI starts); selected here, each is a step of its
+        own, with its progress and its check.
         """
         selection = dg.AssetSelection.assets(*names)
         behind = {key.path[-1] for key in selection.upstream().resolve(self.graph)}
-        published = self.settings.home / "published"
-        lacking = {name for name in self.extracts_of(behind) if not any((published / name).rglob("*.parquet"))}
+        store = Store(self.settings.home)
+        lacking = {name for name in self.extracts_of(behind) if not store.has(name)}
         wanted = lacking.union(names)
         return [key.path[-1] for key in self.graph.toposorted_asset_keys if key.path[-1] in wanted]
 
@@ -156,6 +166,7 @@ class _Follower:
 
     def __init__(self, progress: Callable[[Step], None] | None, note: Callable[[str], None] | None) -> None:
         self.steps: dict[str, Step] = {}
+        self.reason: str | None = None
         self._progress = progress
         self._note = note
 
@@ -163,6 +174,8 @@ class _Follower:
         event = entry.dagster_event
         if event is None and self._note and int(entry.level) >= logging.WARNING:
             self._note(entry.user_message)
+        if event and event.event_type == DagsterEventType.RUN_FAILURE:
+            self.reason = told(event.job_failure_data.error)
         step = _step_of(event) if event and event.step_key else None
         if step is None:
             return
@@ -173,7 +186,8 @@ class _Follower:
 
     def outcome(self, run_id: str, succeeded: bool, names: Sequence[str]) -> Outcome:
         """All selected tables; one without any event stood below one that failed."""
-        return Outcome(run_id, succeeded, tuple(self.steps.get(n, Step(n, "skipped")) for n in names))
+        steps = tuple(self.steps.get(n, Step(n, "skipped")) for n in names)
+        return Outcome(run_id, succeeded, steps, None if succeeded or self.steps else self.reason)
 
 
 def _step_of(event: DagsterEvent) -> Step | None:

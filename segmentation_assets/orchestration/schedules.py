@@ -3,9 +3,10 @@
 Here: the daily, weekly and quarterly schedules, and freshness policies. Not here: what a job selects (`jobs`), what
 starts a run because something came in, or the times and limits themselves (policy: `orchestration`).
 
-A run is for the last complete day: `as_of` is the state at the END of a day in the company's timezone, so a tick makes
-yesterday. A tick that was missed because nothing was running is caught up with, for its own day. A run's key names
-its day, so that no change of clocks and no restart makes it twice.
+A run is for the last complete day: `as_of` is the state at the END of a day in the company's timezone, so a tick
+makes yesterday. A tick that was missed because nothing was running is caught up with, for its own day. Dagster
+launches what a tick asks for once, whatever restarts; a run's key, which names its day, tells the runs of one tick
+apart.
 """
 
 from __future__ import annotations
@@ -17,21 +18,12 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from segmentation_assets.orchestration.jobs import (
-    CUT_TABLES,
-    DAILY,
-    DAILY_TABLES,
-    FULL_CHAIN,
-    QUARTERLY,
-    REVIEW_TABLES,
-    names_behind,
-)
+from segmentation_assets.cadence import CUT_TABLES, DAILY_TABLES, REVIEW_TABLES, age_limits
+from segmentation_assets.orchestration.jobs import DAILY, FULL_CHAIN, QUARTERLY, names_behind
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.warehouse.registry import Registry
 
 CADENCE_TAG = "segmentation/cadence"
-_READ_DAILY = ("account_profiles", "account_usage", *DAILY_TABLES)
-_READ_WEEKLY = ("segments", "kpis", "capacity", "activation")
 
 _Runs = Callable[[date], Sequence[tuple[date, Sequence[str] | None]]]
 """From the day of a tick to the runs that it asks for: their day, and their tables where not all of the job's."""
@@ -86,15 +78,11 @@ def _schedule(name: str, job: str, cron: str, zone: str, runs: _Runs, text: str)
 
 
 def with_freshness(assets: Sequence[dg.AssetsDefinition], policy: Policy) -> list[dg.AssetsDefinition]:
-    """The assets, with a limit on its age for each that people read: of a day, or of a week."""
-    limits = policy.orchestration.freshness
-    daily = _window(limits.daily_warn_hours, limits.daily_fail_hours)
-    weekly = _window(limits.weekly_warn_hours, limits.weekly_fail_hours)
+    """The assets, with a limit on its age for each that people read."""
 
     def limited(spec: dg.AssetSpec) -> dg.AssetSpec:
-        if spec.key.path[-1] in _READ_DAILY:
-            return dg.apply_freshness_policy(spec, daily)
-        return dg.apply_freshness_policy(spec, weekly) if spec.group_name in _READ_WEEKLY else spec
+        limits = age_limits(spec.key.path[-1], spec.group_name, policy.orchestration.freshness)
+        return dg.apply_freshness_policy(spec, _window(*limits)) if limits else spec
 
     return [asset.map_asset_specs(limited) for asset in assets]
 

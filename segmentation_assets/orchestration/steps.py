@@ -4,7 +4,8 @@ Here: days, inputs, events, checks and metadata of a step. Not here: the assets 
 built (`warehouse.build`), or how an extract comes in (`landing`).
 
 A step makes every day that anything in its run needs of its table, look-backs included, so later steps find what they
-read. What a step reads and its run does not select is made first, and recorded.
+read. What a step reads and its run does not select is made first, and recorded; an extract behind it of which nothing
+has landed yet is landed.
 """
 
 from __future__ import annotations
@@ -16,10 +17,15 @@ from typing import Any
 
 import dagster as dg
 
+from segmentation_assets.extracts.contracts import EXTRACTS
+from segmentation_assets.extracts.judging import parents_of
+from segmentation_assets.extracts.landing import land
+from segmentation_assets.extracts.sources import SourcesError
 from segmentation_assets.orchestration.descriptions import markdown_table
 from segmentation_assets.orchestration.events import ROW_COUNT, record_days
 from segmentation_assets.orchestration.lineage import lineage_metadata
 from segmentation_assets.orchestration.partitions import days_of_run, partitions_of_run
+from segmentation_assets.orchestration.plots import plot_metadata
 from segmentation_assets.orchestration.resources import Session
 from segmentation_assets.warehouse.build import Builder, Built, ContractBroken
 from segmentation_assets.warehouse.engine import quoted
@@ -33,9 +39,11 @@ _PREVIEW_ROWS = 5
 def bring_up_to_date(context: dg.AssetExecutionContext, session: Session, spec: TableSpec) -> Iterator[Any]:
     """One step: build the days that the run needs of a table, then tell Dagster what was made, and that it is sound.
 
-    Raises dg.Failure, after the failed check, where the table or something it reads breaks its contract.
+    Raises dg.Failure, after the failed check, where the table or something it reads breaks its contract, and where an
+    extract behind it has never landed and cannot be.
     """
     started = time.perf_counter()
+    _land_what_lacks(context, session, spec)
     builder = session.builder
     try:
         built = _build_with_inputs(context, session, spec)
@@ -48,11 +56,11 @@ def bring_up_to_date(context: dg.AssetExecutionContext, session: Session, spec: 
         _record(context, builder, spec, {day: rows for day, rows in built.made.items() if day not in own})
     for day in own if len(own) > 1 else ():
         context.add_asset_metadata({ROW_COUNT: _rows(builder, spec, built, day)}, spec.name, str(day))
-    lineage = lineage_metadata(builder, spec)
-    if len(own) > 1:  # of a range, with its last day alone: it is the same for all of them
-        context.add_asset_metadata(lineage, spec.name, str(own[-1]))
-        lineage = {}
-    metadata = _metadata(session, spec, built, own) | lineage | {"seconds": round(time.perf_counter() - started, 3)}
+    large = lineage_metadata(builder, spec) | plot_metadata(context, builder, spec, own[-1])
+    if len(own) > 1:  # of a range, with its last day alone: Dagster would keep a copy with every day
+        context.add_asset_metadata(large, spec.name, str(own[-1]))
+        large = {}
+    metadata = _metadata(session, spec, built, own) | large | {"seconds": round(time.perf_counter() - started, 3)}
     yield dg.MaterializeResult(
         asset_key=spec.name,
         metadata=metadata,
@@ -65,6 +73,35 @@ def bring_up_to_date(context: dg.AssetExecutionContext, session: Session, spec: 
         passed=True,
         metadata={"rows": built.verdict.rows, "days made": len(built.made), "days kept": len(built.kept)},
     )
+
+
+def _land_what_lacks(context: dg.AssetExecutionContext, session: Session, spec: TableSpec) -> None:
+    """Land the extracts behind a table, and those their rows refer to, that never have: a table of nothing is wrong.
+
+    Raises dg.Failure where one of them cannot be landed, or there is no mapping.
+    """
+    builder = session.builder
+    behind = [each for each in builder.registry.upstream([spec.name]) if each.is_extract]
+    wanted = {each.name for each in behind}.union(*(parents_of(each) for each in behind))
+    lacking = [each for each in EXTRACTS if each.name in wanted and not builder.store.has(each.name)]
+    if not lacking:
+        return
+    try:
+        results = land(session.read_sources(), builder.engine, builder.sections, [each.name for each in lacking])
+    except SourcesError as error:
+        names = ", ".join(each.name for each in lacking)
+        raise dg.Failure(f"nothing has landed yet of {names}: {error}", allow_retries=False) from error
+    session.forget()
+    failed = [f"{landed.extract}: {landed.reason}" for landed in results if landed.failed]
+    if failed:
+        raise dg.Failure(
+            f"{spec.name} reads extracts that cannot be landed: {'; '.join(failed)}", allow_retries=False
+        )
+    for each, landed in zip(lacking, results, strict=True):
+        context.log.info(f"{each.name} had never landed: {landed.good} rows")
+        days = builder.store.days(each.name, each.partition) if each.partition else [None]
+        version = session.digest([builder.expected(each, day) for day in days])
+        record_days(context, each.name, {None: landed.good}, {None: version}, builder.code_version_of(each))
 
 
 def _own_days(context: dg.AssetExecutionContext, spec: TableSpec) -> list[date | None]:

@@ -19,6 +19,31 @@ Seconds = Annotated[int, Field(ge=1)]
 _OWNER = re.compile(r"team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
+class SensorPolicy(Section):
+    """How often the sensors look, and how long a failed run is left alone."""
+
+    arrival_seconds: Seconds
+    """Between two looks at the sources; a file that changed between them is still being written."""
+    billing_seconds: Seconds
+    """Between two looks at the record of landed billing data."""
+    alert_seconds: Seconds
+    """Between two looks at the alerts and the record of failed runs."""
+    retry_seconds: Seconds
+    """Before a failed run of a sensor is asked for again; twice as long each time."""
+    retry_most_seconds: Seconds
+    """The longest of these waits."""
+    lost_seconds: Seconds
+    """A run that says it has been at work for longer, and that no process works on, is lost."""
+    digest_lines: Annotated[int, Field(ge=1)]
+    """Alerts that a digest names; of the rest, it gives the number."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.retry_most_seconds < self.retry_seconds:
+            raise ValueError("retry_most_seconds must not be less than retry_seconds")
+        return self
+
+
 # Minute, hour, day of month, month, day of week: the numbers that each may hold.
 _CRON_FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 _CRON_PART = re.compile(r"(\*|\d+(-\d+)?)(/[1-9]\d*)?")
@@ -54,7 +79,7 @@ class SchedulesPolicy(Section):
 
 
 class FreshnessPolicy(Section):
-    """After how many hours without a new materialization what people read counts as late."""
+    """After how many hours what people read is late: since it was made (Dagster), since its day ended (`status`)."""
 
     daily_warn_hours: Positive
     daily_fail_hours: Positive
@@ -68,31 +93,6 @@ class FreshnessPolicy(Section):
         for name in ("daily", "weekly"):
             if getattr(self, f"{name}_warn_hours") >= getattr(self, f"{name}_fail_hours"):
                 raise ValueError(f"{name}_warn_hours must be below {name}_fail_hours")
-        return self
-
-
-class SensorPolicy(Section):
-    """How often the sensors look, and how long a failed run is left alone."""
-
-    arrival_seconds: Seconds
-    """Between two looks at the sources; a file that changed between them is still being written."""
-    billing_seconds: Seconds
-    """Between two looks at the record of landed billing data."""
-    alert_seconds: Seconds
-    """Between two looks at the alerts and the record of failed runs."""
-    retry_seconds: Seconds
-    """Before a failed run of a sensor is asked for again; twice as long each time."""
-    retry_most_seconds: Seconds
-    """The longest of these waits."""
-    lost_seconds: Seconds
-    """A run that says it has been at work for longer, and that no process works on, is lost."""
-    digest_lines: Annotated[int, Field(ge=1)]
-    """Alerts that a digest names; of the rest, it gives the number."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.retry_most_seconds < self.retry_seconds:
-            raise ValueError("retry_most_seconds must not be less than retry_seconds")
         return self
 
 

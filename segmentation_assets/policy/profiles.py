@@ -22,7 +22,8 @@ class UsagePolicy(Section):
     week_days: OneOrMore
     """The short window inside it: weekly active users."""
     max_lag_days: Days
-    """Usage older than this at as_of counts as no usage known, and is not looked for."""
+    """Usage older than this at as_of counts as no usage known, and is not looked for. Not the few days after which
+    moves into At-Risk wait (`stability.max_usage_lag_days`): in between it is known, and late."""
     active_account_share: Share
     power_user_days: OneOrMore
     champions: OneOrMore

@@ -133,7 +133,7 @@ class StabilityPolicy(Section):
     tier_memory_quarters: Annotated[int, Field(ge=0)]
     """Quarters before a walk's first Monday that tell which tier an account was in then."""
     max_usage_lag_days: Days
-    """Usage further behind than this moves nobody into At-Risk."""
+    """Usage further behind than this moves nobody into At-Risk; it still counts, up to `usage.max_lag_days`."""
 
 
 class Treatment(Section):

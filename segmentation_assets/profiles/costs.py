@@ -23,6 +23,9 @@ from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Snapshot, column
 from segmentation_assets.warehouse.registry import Table, table
 
+COST_PARTS = ("support_cost_12m", "csm_cost_12m", "custom_development_cost_12m")
+"""What cost to serve is the sum of; each is null where the extract behind it tells nothing."""
+
 
 class AccountCosts(Snapshot):
     """Cost to serve and gross margin of an account. Key: as_of, account_id; one row per known account.

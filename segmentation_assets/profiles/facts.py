@@ -7,6 +7,7 @@ known when (`known`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -42,6 +43,12 @@ def first_fact(extract: ir.Table, dated: str) -> ir.Table:
     """One row, `first_on`: the first day by which a row of the extract was dated and known; null if none is."""
     known_on = ibis.greatest(extract[dated], extract.known_from)
     return extract.filter(extract[dated].notnull()).aggregate(first_on=known_on.min())
+
+
+def only_if(condition: ir.BooleanValue, value: Any) -> ir.Value:
+    """The value, an expression or a constant, where the condition holds; null where it does not or is unknown."""
+    shown = value if isinstance(value, ir.Value) else ibis.literal(value)
+    return ibis.ifelse(condition, shown, ibis.null(shown.type()))
 
 
 def settled(value: ir.FloatingValue) -> ir.FloatingValue:

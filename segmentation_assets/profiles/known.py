@@ -26,6 +26,11 @@ class AccountHierarchy(Snapshot):
     surviving_account_id: str = column("The account its figures count for: itself, or what it was merged into.")
     parent_account_id: str = column("Its parent, as the account that survives.", nullable=True)
     top_account_id: str = column("The account at the top of its chain of parents; itself without a parent.")
+    top_account_id_12m_ago: str = column(
+        "The account at the top of its chain twelve months before, as the account that survives today; null where "
+        "the CRM did not know it then.",
+        nullable=True,
+    )
 
     class Config:
         unique = ["as_of", "account_id"]
@@ -36,9 +41,21 @@ def account_hierarchy(spine: Table[Spine], crm_accounts: Table[CrmAccounts]) -> 
     """Which account does each CRM record count for after mergers, and who is its parent?
 
     One row per as_of and account known then. Chains of mergers and of parents are followed up to eight deep. A merge
-    into, or a parent of, an account that the CRM does not know is ignored, lest its figures vanish.
+    into, or a parent of, an account that the CRM does not know is ignored, lest its figures vanish. What a group
+    kept over a year is a matter of who was in it at the start, so the top of twelve months before stands beside.
     """
-    rows = known(crm_accounts, spine)
+    now = _chains(known(crm_accounts, spine))
+    then = _chains(known(crm_accounts, spine.select(as_of="day_12m_ago").distinct()))
+    then = then.select(day_12m_ago="as_of", account_id="account_id", top_then="top_account_id")
+    before = spine.select("as_of", "day_12m_ago").join(then, "day_12m_ago").select(*_KEY, "top_then")
+    today = now.select(named_at="as_of", named="account_id", name_today="surviving_account_id")
+    before = before.left_join(today, [("as_of", "named_at"), ("top_then", "named")])
+    before = before.select(*_KEY, top_account_id_12m_ago=ibis.coalesce(before.name_today, before.top_then))
+    return now.left_join(before, _KEY).select(*now.columns, "top_account_id_12m_ago")
+
+
+def _chains(rows: ir.Table) -> ir.Table:
+    """Survivor, parent and top of each account of `rows`, which are the CRM's as known on a day."""
     survivors = _followed(rows, "merged_into_account_id", "surviving_account_id")
     renamed = survivors.select(named_at="as_of", named="account_id", parent="surviving_account_id")
     joined = rows.left_join(renamed, [("as_of", "named_at"), ("parent_account_id", "named")])

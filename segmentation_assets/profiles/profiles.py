@@ -70,7 +70,8 @@ class AccountIdentity(Snapshot):
     )
     parent_accounts: Integer = column("Live accounts of the group.", ge=0)
     parent_nrr_12m: float = column(
-        "The group's net revenue retention: ARR-weighted, over its accounts that paid twelve months before.",
+        "Net revenue retention of the topmost parent: ARR-weighted, over the accounts that were under it and paid "
+        "twelve months before, whoever owns them today.",
         unit="ratio",
         nullable=True,
         ge=0,
@@ -126,7 +127,8 @@ def account_profiles(
     onboarding and adopting by tenure; renewing close to the renewal; else established. `data_completeness` is the
     share of ten optional dimensions (firmographic, users' usage, product features, invoices, support, engagement,
     outcomes, technology, signals, costs) of which at least one figure is known.
-    Parent figures are of the whole group as known at as_of: everything under the same topmost parent.
+    Parent figures are of the whole group as known at as_of: everything under the same topmost parent; its retention
+    is of the group as it was twelve months before.
     """
     revenue = spine.select("as_of").join(account_revenue, "as_of")
     groups = _groups(revenue, account_hierarchy)
@@ -157,21 +159,24 @@ def _identity(crm_accounts: ir.Table, hierarchy: ir.Table, spine: ir.Table) -> i
 
 
 def _groups(revenue: ir.Table, hierarchy: ir.Table) -> ir.Table:
-    """Per account: ARR, live accounts and net revenue retention of all accounts under its topmost parent."""
-    rows = with_figures(revenue, hierarchy.select(*_KEY, "top_account_id"))
+    """Per account: ARR, live accounts and net revenue retention of all accounts under its topmost parent.
+
+    Retention is of those that were under it twelve months before; one that the CRM did not know then counts where it
+    is today.
+    """
+    rows = with_figures(revenue, hierarchy.select(*_KEY, "top_account_id", "top_account_id_12m_ago"))
     rows = rows.mutate(top_account_id=rows.top_account_id.fill_null(rows.account_id))
-    had_revenue = rows.arr_12m_ago > 0
+    rows = rows.mutate(top_then=rows.top_account_id_12m_ago.fill_null(rows.top_account_id))
     sums = rows.group_by("as_of", "top_account_id").aggregate(
-        parent_arr=rows.arr.sum().round(2),
-        parent_accounts=rows.is_live.sum(),
-        start=rows.arr_12m_ago.sum(where=had_revenue).round(2),
-        end=rows.arr_at_rate_12m_ago.sum(where=had_revenue).round(2),
+        parent_arr=rows.arr.sum().round(2), parent_accounts=rows.is_live.sum()
     )
-    return (
-        rows.select(*_KEY, "top_account_id")
-        .join(sums, ["as_of", "top_account_id"])
-        .select(*_KEY, "parent_arr", "parent_accounts", parent_nrr_12m=ibis._.end / ibis._.start.nullif(0.0))
+    paid = rows.filter(rows.arr_12m_ago > 0)
+    kept = paid.group_by("as_of", top_account_id=paid.top_then).aggregate(
+        start=paid.arr_12m_ago.sum().round(2), end=paid.arr_at_rate_12m_ago.sum().round(2)
     )
+    found = rows.select(*_KEY, "top_account_id").join(sums, ["as_of", "top_account_id"])
+    found = found.left_join(kept, ["as_of", "top_account_id"])
+    return found.select(*_KEY, "parent_arr", "parent_accounts", parent_nrr_12m=found.end / found.start.nullif(0.0))
 
 
 def _stage(rows: ir.Table, lifecycle: LifecyclePolicy) -> ir.StringValue:

@@ -13,7 +13,7 @@ import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import BillingInvoices, BillingSubscriptions, FxRates
 from segmentation_assets.policy.company import CompanyPolicy
-from segmentation_assets.profiles.facts import with_figures
+from segmentation_assets.profiles.facts import only_if, with_figures
 from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known
 from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Day, Flag, Integer, Snapshot, column
@@ -81,7 +81,8 @@ class AccountRevenue(Snapshot):
         ge=0,
     )
     mean_days_late: float = column(
-        "Mean days late of those invoices, 0 where none was late; null where no invoice fell due.",
+        "Mean days late of the late ones (invoices_late_12m), not of all that fell due: how late it pays when it is "
+        "late. 0 where none was late; null where no invoice fell due.",
         unit="days",
         nullable=True,
         ge=0,
@@ -147,17 +148,20 @@ def started_subscriptions(spine: ir.Table, subscriptions: ir.Table, hierarchy: i
     return rows.mutate(ends_on=ibis.ifelse(is_over, earliest, rows.next_start)).drop("next_start")
 
 
-def priced(started: ir.Table, spine: ir.Table, fx_rates: ir.Table, company: CompanyPolicy) -> ir.Table:
-    """`started_subscriptions` with `amount` (mrr at the rate of as_of) and `amount_at_rate_12m_ago`.
+def priced(
+    started: ir.Table, spine: ir.Table, fx_rates: ir.Table, company: CompanyPolicy, then: str = "day_12m_ago"
+) -> ir.Table:
+    """`started_subscriptions` with `amount` (mrr at the rate of as_of) and `amount_at_rate_then` (of the day `then`).
 
-    Both are in the reporting currency, and null where the subscription's currency has no rate at all.
+    `then` is a date column of the spine, the day that as_of is compared with. Both amounts are in the reporting
+    currency, and null where the subscription's currency has no rate at all.
     """
-    rates = exchange_rates(spine, fx_rates, "as_of", "day_12m_ago").rename(rated_at="as_of", rated="currency")
+    rates = exchange_rates(spine, fx_rates, "as_of", then).rename(rated_at="as_of", rated="currency")
     rows = started.left_join(rates, [started.as_of == rates.rated_at, started.currency == rates.rated])
     return rows.mutate(
         amount=rows.mrr * _rate(rows, rows.rate_as_of, company),
-        amount_at_rate_12m_ago=rows.mrr * _rate(rows, rows.rate_day_12m_ago, company),
-    ).drop("rated_at", "rated", "rate_as_of", "rate_day_12m_ago")
+        amount_at_rate_then=rows.mrr * _rate(rows, rows[f"rate_{then}"], company),
+    ).drop("rated_at", "rated", "rate_as_of", f"rate_{then}")
 
 
 def _rate(rows: ir.Table, rate: ir.Column, company: CompanyPolicy) -> ir.FloatingValue:
@@ -191,10 +195,10 @@ def revenue_steps(started: ir.Table, company: CompanyPolicy) -> ir.Table:
     levels = _levels(
         paid.mutate(
             amount=paid.amount.fill_null(0.0),
-            amount_at_rate_12m_ago=paid.amount_at_rate_12m_ago.fill_null(0.0),
+            amount_at_rate_then=paid.amount_at_rate_then.fill_null(0.0),
             unpriced=paid.amount.isnull().cast("int64"),
         ),
-        ("amount", "amount_at_rate_12m_ago", "unpriced"),
+        ("amount", "amount_at_rate_then", "unpriced"),
         company.renewal_grace_days,
     )
     is_priced = levels.level_of_unpriced == 0
@@ -207,9 +211,9 @@ def revenue_steps(started: ir.Table, company: CompanyPolicy) -> ir.Table:
         *_KEY,
         "day",
         "until",
-        amount=_if_all(is_priced, levels.level_of_amount),
-        amount_at_rate_12m_ago=_if_all(is_priced, levels.level_of_amount_at_rate_12m_ago),
-        amount_before=_if_all(is_priced, amount_before),
+        amount=only_if(is_priced, levels.level_of_amount),
+        amount_at_rate_then=only_if(is_priced, levels.level_of_amount_at_rate_then),
+        amount_before=only_if(is_priced, amount_before),
     )
 
 
@@ -226,7 +230,7 @@ def seat_periods(started: ir.Table, company: CompanyPolicy) -> ir.Table:
         company.renewal_grace_days,
     )
     is_paying = levels.level_of_subscriptions > 0
-    seats = _if_all(is_paying & (levels.level_of_seated > 0), levels.level_of_seats)
+    seats = only_if(is_paying & (levels.level_of_seated > 0), levels.level_of_seats)
     day = ibis.ifelse(is_paying, levels.day, _later(levels.day, company.renewal_grace_days))
     periods = levels.select(*_KEY, day=day, until=levels.until, seats=seats)
     periods = periods.filter(periods.until.isnull() | (periods.day < periods.until))
@@ -264,10 +268,6 @@ def _levels(paid: ir.Table, sums: Sequence[str], grace_days: int) -> ir.Table:
     return levels.mutate(until=ibis.ifelse(ends_next, bridged, levels.next_day))
 
 
-def _if_all(condition: ir.BooleanValue, value: ir.Value) -> ir.Value:
-    return ibis.ifelse(condition, value, ibis.null(value.type()))
-
-
 def _later(day: ir.DateValue, days: int) -> ir.DateValue:
     """`day` so many days later; the casts because some engines make a date and an interval a timestamp."""
     return (day + ibis.interval(days=days)).cast("timestamp").cast("date") if days else day
@@ -298,21 +298,22 @@ def _ever_started(started: ir.Table) -> ir.Table:
 def _paid_states(steps: ir.Table, spine: ir.Table) -> ir.Table:
     """Per account that ever paid: what is in force at as_of and twelve months before, the end, the expansions."""
     rows = steps.join(spine.select("as_of", "day_12m_ago"), "as_of")
-    is_now, was_then = _holds(rows, rows.as_of), _holds(rows, rows.day_12m_ago)
+    is_now, was_then = holds_on(rows, rows.as_of), holds_on(rows, rows.day_12m_ago)
     grew = (rows.amount - rows.amount_before).round(_CENTS) > 0
     return rows.group_by(*_KEY).aggregate(
         steps_now=is_now.sum(),
         amount_now=rows.amount.max(where=is_now),
         steps_then=was_then.sum(),
-        amount_then=rows.amount_at_rate_12m_ago.max(where=was_then),
-        amount_at_rate_then=rows.amount_at_rate_12m_ago.max(where=is_now),
+        amount_then=rows.amount_at_rate_then.max(where=was_then),
+        amount_now_at_rate_then=rows.amount_at_rate_then.max(where=is_now),
         last_until=rows.until.max(),
         first_expansion_on=rows.day.min(where=grew),
         last_expansion_on=rows.day.max(where=grew),
     )
 
 
-def _holds(steps: ir.Table, day: ir.DateValue) -> ir.BooleanValue:
+def holds_on(steps: ir.Table, day: ir.DateValue) -> ir.BooleanValue:
+    """Whether a step of `revenue_steps` is in force at the end of `day`."""
     return (steps.day <= day) & (steps.until.isnull() | (steps.until > day))
 
 
@@ -386,7 +387,7 @@ def _columns(rows: ir.Table) -> ir.Table:
         for steps, amount in (
             ("steps_now", "amount_now"),
             ("steps_then", "amount_then"),
-            ("steps_now", "amount_at_rate_then"),
+            ("steps_now", "amount_now_at_rate_then"),
         )
     )
     renewal_on = ibis.coalesce(rows.next_term_end, _next_anniversary(rows.oldest_start, rows.as_of))
@@ -412,14 +413,14 @@ def _columns(rows: ir.Table) -> ir.Table:
         months_to_first_expansion=rows.first_expansion_on.delta(rows.first_paid_on, unit="day") / _DAYS_PER_MONTH,
         is_multi_product=rows.products.fill_null(0) > 1,
         is_multi_region=rows.regions.fill_null(0) > 1,
-        invoices_late_12m=_if_all(is_known, late),
-        mean_days_late=_if_all(rows.due > 0, rows.days_late_in_all.fill_null(0) / late.nullif(0)).fill_null(
-            _if_all(rows.due > 0, ibis.literal(0.0))
+        invoices_late_12m=only_if(is_known, late),
+        mean_days_late=only_if(rows.due > 0, rows.days_late_in_all.fill_null(0) / late.nullif(0)).fill_null(
+            only_if(rows.due > 0, ibis.literal(0.0))
         ),
-        overdue_amount=_if_all(
+        overdue_amount=only_if(
             is_known & (rows.owed_unpriced.fill_null(0) == 0), rows.owed.fill_null(0.0).round(_FINE).round(_CENTS)
         ),
-        overdue_days=_if_all(is_known, rows.overdue_days.fill_null(0)),
+        overdue_days=only_if(is_known, rows.overdue_days.fill_null(0)),
         is_live=arr > 0,
         churned_on=ibis.ifelse(is_paying, ibis.null("date"), rows.last_until),
         is_trial_only=rows.first_paid_on.isnull(),
@@ -435,6 +436,11 @@ def _arr(steps: ir.IntegerValue, amount: ir.FloatingValue) -> ir.FloatingValue:
 def annual(amount: ir.FloatingValue) -> ir.FloatingValue:
     """A year of a monthly amount, to the cent."""
     return (amount.round(_FINE) * _MONTHS_PER_YEAR).round(_CENTS)
+
+
+def whole_cents(amount: ir.FloatingValue) -> ir.FloatingValue:
+    """A sum to the cent, where half a cent does not hang on the order of adding."""
+    return amount.round(_FINE).round(_CENTS)
 
 
 def _next_anniversary(start: ir.DateValue, day: ir.DateValue) -> ir.DateValue:

@@ -17,7 +17,7 @@ from segmentation_assets.extracts.contracts import (
 )
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.profiles import UsagePolicy
-from segmentation_assets.profiles.facts import with_figures
+from segmentation_assets.profiles.facts import only_if, with_figures
 from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known, survivors
 from segmentation_assets.profiles.revenue import (
     seat_periods,
@@ -353,24 +353,20 @@ def _users(usage_days: ir.Table, spans: ir.Table, product_users: ir.Table, usage
     bit = ibis.literal(1, "int64") << rows.usage_through.delta(rows.usage_date, unit="day")
     # cases rather than aggregate filters: a fifth less time in the widest step of the chain
     sums = {
-        f"{name}{suffix}": _if_all(where, rows[name]).sum()
+        f"{name}{suffix}": only_if(where, rows[name]).sum()
         for name in ("events", "sessions", "milliseconds")
         for suffix, where in (("", in_window), ("_prior", is_prior))
     }
     users = rows.group_by(*_KEY, "user_id").aggregate(
         days_back=bit.bit_or(),
-        seat_parts=_if_all(in_window, rows.seat_parts).sum(),
-        errors=_if_all(in_window, rows.errors).sum(),
+        seat_parts=only_if(in_window, rows.seat_parts).sum(),
+        errors=only_if(in_window, rows.errors).sum(),
         **sums,
     )
     window = 2**usage.window_days - 1
     return _who_count(users, product_users).mutate(
         days=ibis._.days_back & window, days_prior=(ibis._.days_back >> usage.window_days) & window
     )
-
-
-def _if_all(condition: ir.BooleanValue, value: ir.Value) -> ir.Value:
-    return ibis.ifelse(condition, value, ibis.null(value.type()))
 
 
 def _who_count(rows: ir.Table, product_users: ir.Table) -> ir.Table:

@@ -13,6 +13,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.policy.value import AddressablePolicy, ValuePolicy, ValueTierPolicy
+from segmentation_assets.profiles.costs import COST_PARTS
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores import parts as score_parts
 from segmentation_assets.scores.expansion import captured_share
@@ -39,7 +40,9 @@ class AccountValue(Snapshot):
     nrr_used: float = column("12-month NRR, clipped; 1 where it has no base.", unit="ratio", ge=0)
     nrr_is_assumed: Flag = column("True where NRR has no base (under 12 months, or nothing paid then).")
     cost_used: float = column("Cost to serve; 0 where it is unknown.", unit="currency", ge=0)
-    cost_is_assumed: Flag = column("True where the cost to serve is unknown.")
+    cost_is_assumed: Flag = column(
+        "True where a part of the cost to serve (support, CSM, custom development) is unknown, which counts 0."
+    )
     value_before_multiplier: float = column("ARR x NRR - cost to serve, to the cent.", unit="currency")
     captured_share: float = column(
         "Licensed seats / addressable seats; null where employees are unknown.",
@@ -198,7 +201,7 @@ def _value(live: ir.Table, policy: ValuePolicy, addressable: AddressablePolicy) 
         nrr_used=nrr.fill_null(policy.assumed_nrr),
         nrr_is_assumed=live.nrr_12m.isnull(),
         cost_used=live.cost_to_serve.fill_null(policy.assumed_cost),
-        cost_is_assumed=live.cost_to_serve.isnull(),
+        cost_is_assumed=ibis.or_(*(live[part].isnull() for part in COST_PARTS)),
         captured_share=captured_share(live, addressable),
     )
     rows = rows.mutate(value_before_multiplier=(rows.arr * rows.nrr_used - rows.cost_used).round(_CENTS))

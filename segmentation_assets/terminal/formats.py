@@ -3,7 +3,8 @@
 Here: formatting and nothing else. Not here: which rows (`access`).
 
 CSV and JSON are exact: numbers as they are stored, dates as ISO text, nulls as nothing. A text that a spreadsheet
-would run as a formula gets a leading apostrophe in CSV; JSON and Parquet keep it as it is.
+would run as a formula gets a leading apostrophe in CSV, always: a file that is for a machine today is opened by a
+person tomorrow. A number is never touched. Machines that must have such texts as they are read JSON or Parquet.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What a spreadsheet may take for a formula at the start of a cell; the last four are the full-width forms."""
 _WIDEST = 44
 _CRLF = "\r\n"
 
@@ -48,7 +50,7 @@ class _Lines:
 
 def _csv_cell(value: Any) -> str:
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA) else value
+        return f"'{value}" if value.startswith(FORMULA) else value
     return "" if value is None else _plain(value)
 
 

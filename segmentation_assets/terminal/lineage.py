@@ -175,7 +175,7 @@ def _print_raw(console: Console, facts: CatalogueFacts, trace: Trace, mapping: M
             where = f"  [dim]← {escape(told.place)}[/]" if told else ""
             console.print(f"  [{_STYLE[kind]}]{table}[/]: {', '.join(columns)}{where}", highlight=False)
             if kind != "influence":
-                console.print(f"    [dim]{escape(_first_sentence(entry.description))}[/]", highlight=False)
+                console.print(f"    [dim]{escape(entry.question)}[/]", highlight=False)
 
 
 def _by_table(places: Iterable[Place]) -> dict[str, list[str]]:
@@ -183,14 +183,6 @@ def _by_table(places: Iterable[Place]) -> dict[str, list[str]]:
     for place in places:
         found.setdefault(place.table, []).append(place.column)
     return found
-
-
-def _first_sentence(text: str) -> str:
-    line = text.split("\n", 1)[0]
-    for mark in ("? ", ". "):
-        if mark in line:
-            return line.split(mark, 1)[0] + mark.strip()
-    return line
 
 
 def _heading(console: Console, text: str) -> None:
@@ -212,9 +204,7 @@ def print_table_lineage(console: Console, facts: CatalogueFacts, table: str, dir
         "expression": "an expression",
         "frame": "a function of frames",
     }
-    console.print(
-        f"[bold]{table}[/] ({words[one.how]}): {escape(_first_sentence(entry.description))}", highlight=False
-    )
+    console.print(f"[bold]{table}[/] ({words[one.how]}): {escape(entry.question)}", highlight=False)
     if "up" in directions:
         console.print(f"  reads: {', '.join(one.inputs) or 'no table'}", highlight=False)
         console.print(f"  policy: {', '.join(one.policy) or 'none'}", highlight=False)

@@ -3,13 +3,13 @@
 Here: which days a request needs, which of them are stale, and write-audit-publish for one table. Not here: how
 extracts come in (`extracts.landing`), how Dagster shows it (`orchestration`).
 
-A published file carries the fingerprint of all it was made from, in three parts, joined by dots: the code and contracts
-of its function and of all tables behind it, the policy sections that those declare, and the rows of the extracts that
-they read. Equal fingerprint: nothing to do; the parts that differ say why there is something. So a table at a day
-depends on extracts and policy alone, whatever else was ever run.
+A published file carries the fingerprint of all it was made from, in three parts, joined by dots: the code and
+contracts of its function and of all tables behind it, the policy sections that those declare, and the rows of the
+extracts that they read. Equal fingerprint: nothing to do; the parts that differ say why there is something. So a
+table at a day depends on extracts and policy alone, whatever else was ever run.
 
-A ledger is the exception: it remembers. It is posted for the newest day of a request, never for a day before the one
-it was last posted for, and to what reads it, it is what an extract is: given, by a hash of its content.
+A ledger is the exception: it remembers. It is posted for the newest day of a request, never for a day (long) before
+the newest it was posted for, and to what reads it, it is what an extract is: given, by a hash of its content.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -87,7 +87,7 @@ class EntriesLost(Exception):
 
 
 class Fingerprints:
-    """What stands published in one home, and what would be made now; it only reads, and remembers what it has read."""
+    """What stands published in one home, and what would be made now; it only reads, each file once."""
 
     def __init__(self, store: Store, registry: Registry, policy: Policy, *, remember: bool = False) -> None:
         self.store = store
@@ -137,12 +137,11 @@ class Fingerprints:
         return str(self._fingerprint(spec, day))
 
     def _fingerprint(self, spec: TableSpec, day: date | None) -> Fingerprint | str:
-        """Of an extract or a ledger, only what its rows are: a text."""
+        """Of an extract, or a ledger, only what its rows are: a text."""
         known = (spec.name, day)
         if known not in self._expected:
             is_given = spec.is_extract or spec.is_ledger
-            made = self._extract_fingerprint(spec, day) if is_given else self._made_from(spec, day)
-            self._expected[known] = made
+            self._expected[known] = self._extract_fingerprint(spec, day) if is_given else self._made_from(spec, day)
         return self._expected[known]
 
     def _made_from(self, spec: TableSpec, day: date | None) -> Fingerprint:
@@ -276,18 +275,18 @@ class Builder(Fingerprints):
     # -- ledgers
 
     def posted(self, spec: TableSpec) -> date | None:
-        """The day a ledger was last posted for; None: never."""
+        """The newest day that a ledger was posted for; None: never."""
         text = self._facts(spec, None).get("posted")
         return date.fromisoformat(text) if text else None
 
     def _post(self, spec: TableSpec, day: date | None) -> Built:
         """Post a ledger for `day`: the whole of it is written, audited and replaced at once.
 
-        Nothing is done without a day, or for one before the last. Raises ContractBroken, EntriesLost.
+        Nothing is done without a day, or for one that is too late. Raises ContractBroken, EntriesLost.
         """
         started = time.perf_counter()
         last = self.posted(spec)
-        if day is None or (last and day < last):
+        if day is None or (last and day < last - timedelta(days=spec.late_days)):
             return Built(spec.name, {}, (None,), Verdict(0), time.perf_counter() - started)
         booked = self.engine.read(spec)
         posting = Posting(day, datetime.now(UTC).replace(tzinfo=None), self.run_id, self.policy_hash_of(spec))
@@ -295,7 +294,7 @@ class Builder(Fingerprints):
         made = self.engine.frame(call(spec, given, self.sections, posting.policy_hash), spec.contract)
         with self.store.stage() as folder:
             sql = self.engine.sql(made)
-            facts = {"drops": {"": self._content(sql)}, "posted": str(day)}
+            facts = {"drops": {"": self._content(sql)}, "posted": str(max(day, last or day))}
             files = self.engine.write(sql, folder, None, facts)
             verdict = self._audit(spec, files)
             if not verdict.passed:

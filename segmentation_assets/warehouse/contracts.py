@@ -114,11 +114,11 @@ def key_of(contract: type[Contract]) -> tuple[str, ...]:
 
 
 def column_docs(contract: type[Contract]) -> list[tuple[str, str, str, str]]:
-    """(name, type, unit, description) of every column: dictionary, asset metadata."""
-    types = ibis_schema(contract)
+    """(name, type, unit, description) of every column, in the order they are stored: dictionary, asset metadata."""
+    columns = schema_of(contract).columns
     return [
-        (name, str(types[name]), (col.metadata or {}).get("unit") or "", col.description or "")
-        for name, col in schema_of(contract).columns.items()
+        (name, str(kind), (columns[name].metadata or {}).get("unit") or "", columns[name].description or "")
+        for name, kind in ibis_schema(contract).items()
     ]
 
 

@@ -1,7 +1,7 @@
 """What each table and column means, as data: generated from the contracts, the same for every reader.
 
-Here: a dictionary's entries, and making them from specs. Not here: showing them (`terminal.dictionary`, the report,
-`data/README.md`), or what a contract is (`contracts`).
+Here: a dictionary's entries, making them from specs, and their columns as Markdown. Not here: where they are shown
+(`terminal.dictionary`, the report, `extracts.dictionary` for data/README.md), or what a contract is (`contracts`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ _TYPES = {
     "string": "text", "int64": "whole number", "float64": "number", "boolean": "true/false", "date": "date",
     "timestamp": "time (UTC)", "timestamp(6)": "time (UTC)",
 }  # fmt: skip
+
+
+_PATTERNS = {r"[A-Z]{3}$": "three capital letters"}
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,13 @@ class TableEntry:
     policy: tuple[str, ...]
     columns: tuple[ColumnEntry, ...]
 
+    @property
+    def question(self) -> str:
+        """The first sentence of its description: what the table answers."""
+        line = " ".join(self.description.split("\n\n", 1)[0].split())
+        ends = [at + 1 for mark in ("? ", ". ") if (at := line.find(mark)) >= 0]
+        return line[: min(ends)] if ends else line
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`; `of_json` reads them back."""
         return asdict(self)
@@ -92,7 +102,7 @@ def entry(spec: TableSpec, section_names: Mapping[type, str]) -> TableEntry:
         partition=spec.partition,
         row_rules=tuple(str(check.name) for check in schema.checks or []),
         inputs=tuple(given.name for given in spec.inputs),
-        policy=tuple(section_names[section] for section in spec.sections.values()),
+        policy=tuple(section_names.get(section, section.__name__) for section in spec.sections.values()),
         columns=tuple(
             _column(name, str(kind), schema.columns[name], name in spec.key)
             for name, kind in ibis_schema(spec.contract).items()
@@ -119,7 +129,23 @@ def _column(name: str, kind: str, column: Any, is_key: bool) -> ColumnEntry:
             low = f"{'≥' if facts['include_min'] else '>'} {facts['min_value']}"
             high = f"{'≤' if facts['include_max'] else '<'} {facts['max_value']}"
         elif check.name == "str_matches":
-            pattern = f"matches {facts['pattern']}"
+            pattern = _PATTERNS.get(facts["pattern"]) or f"matches {facts['pattern']}"
     text = inspect.cleandoc(column.description or "")
     unit = (column.metadata or {}).get("unit") or ""
     return ColumnEntry(name, _TYPES[kind], unit, is_key, bool(column.nullable), low, high, allowed, pattern, text)
+
+
+def columns_markdown(columns: Iterable[ColumnEntry]) -> str:
+    """Columns as a Markdown table."""
+    lines = ["| column | type | unit | empty | rule | meaning |", "|---|---|---|---|---|---|"]
+    for one in columns:
+        empty = "may be" if one.may_be_empty else "never"
+        cells = (f"`{one.name}`", one.type, one.unit, empty, one.rule, one.description)
+        lines.append("| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def rules_in_words(names: Iterable[str]) -> str:
+    """Rules over a whole row, by their names; nothing where there is none."""
+    said = "; ".join(name.replace("_", " ") for name in names)
+    return f"Over the row: {said}." if said else ""

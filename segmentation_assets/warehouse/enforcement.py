@@ -6,10 +6,8 @@ what happens to a table that fails (`build`), or to a row of an extract that fai
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import Any
 
 import ibis
@@ -102,11 +100,12 @@ def _shown(statistics: Mapping[str, Any]) -> str:
 
 
 def summary(contract: type[Contract], table: ir.Table) -> ir.Table:
-    """One row: `rows`, `broken` (rules broken, summed over rows) and `keys` (distinct; null without a key)."""
-    broken = [ibis.ifelse(rule.holds, 0, 1).sum().fill_null(0) for rule in rules(contract, table)]
-    total = reduce(operator.add, broken, ibis.literal(0))
+    """One row: `rows`, `broken` (rows that break any rule) and `keys` (distinct; null without a key)."""
+    # All rules in one condition: one per rule, as `enforce` needs them, would be half of the time of an audit.
+    holds = ibis.and_(*(rule.holds for rule in rules(contract, table)))
+    broken = ibis.ifelse(holds, 0, 1).sum().fill_null(0)
     key = key_of(contract)
-    counts = table.aggregate(rows=table.count(), broken=total)
+    counts = table.aggregate(rows=table.count(), broken=broken)
     return _with_key_count(table, counts, key) if key else counts.mutate(keys=ibis.null("int64"))
 
 

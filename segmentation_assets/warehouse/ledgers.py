@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 import pandas as pd
 
@@ -24,7 +25,7 @@ class Posting:
     policy_hash: str
 
 
-def appended(contract: type[Contract], booked: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+def appended(contract: type[Contract], booked: pd.DataFrame, new: pd.DataFrame) -> Any:
     """`booked`, then `new`, with the contract's columns as plain values: days are dates, what is missing is None."""
     columns = {}
     for name, kind in ibis_schema(contract).items():

@@ -81,6 +81,7 @@ class TableSpec:
     is_frame: bool = False
     spine_is_frame: bool = False
     is_ledger: bool = False
+    late_days: int = 0
 
     @property
     def is_extract(self) -> bool:
@@ -172,27 +173,28 @@ def table(
     return register
 
 
-def ledger(*, group: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def ledger(*, group: str, late_days: int = 0) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a pure function as a ledger, one file without days that every posting replaces as a whole.
 
     Its parameters are `booked: Frame[Own]` (without rows before the first posting), `posting: Posting`, inputs at the
     day of the posting, and policy sections. What it returns has every entry of `booked`, by key, and the new ones.
+    `late_days`: so many days before the newest one posted, a day may still be posted.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        CATALOGUE.add(ledger_spec(function, group))
+        CATALOGUE.add(ledger_spec(function, group, late_days))
         return function
 
     return register
 
 
-def ledger_spec(function: Callable[..., Any], group: str) -> TableSpec:
+def ledger_spec(function: Callable[..., Any], group: str, late_days: int = 0) -> TableSpec:
     """What the catalogue knows of a ledger. Raises TypeError for a function that is none."""
     spec = _spec_of(function, group, {}, None)
     hints = typing.get_type_hints(function, include_extras=True)
     if hints.get(BOOKED) != hints["return"] or hints.get(POSTING) is not Posting or not spec.is_frame:
         raise TypeError(f"{spec.name}: a ledger takes `booked` as it returns it, a frame, and a `posting: Posting`")
-    return replace(spec, is_ledger=True)
+    return replace(spec, is_ledger=True, late_days=late_days)
 
 
 def extract_table(contract: type[Contract], name: str, partition: Partition | None = None) -> TableSpec:

@@ -12,19 +12,55 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import shutil
+import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 FILE = "part-0.parquet"
 _FOOTER = b"segmentation"
 _LOCK = ".lock"
+_ASK_EVERY_SECONDS = 0.2
+_LONGEST_COMMAND = 200
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who works in a home: its Dagster run (empty: none), process, command line, and since when (ISO, UTC)."""
+
+    run_id: str
+    pid: int
+    command: str
+    since: str
+
+    @classmethod
+    def of_this_process(cls, run_id: str) -> Holder:
+        """This process, from now on."""
+        command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:_LONGEST_COMMAND]
+        return cls(run_id, os.getpid(), command, datetime.now(UTC).isoformat(timespec="seconds"))
+
+    def __str__(self) -> str:
+        run = f"run {self.run_id[:8]} in " if self.run_id else ""
+        return f"{run}process {self.pid} (`{self.command}`, since {self.since})"
+
+
+class Busy(Exception):
+    """Somebody else works in this home, for longer than one would wait."""
+
+    def __init__(self, holder: Holder | None, waited: float) -> None:
+        self.holder = holder
+        super().__init__(
+            f"another run works in this home: {holder or 'it has not said who it is'}; gave up after "
+            f"{waited:.0f} s. Try again when it is done, or wait longer with --wait SECONDS"
+        )
 
 
 @dataclass(frozen=True)
@@ -61,7 +97,11 @@ class Store:
         """Names of all published tables."""
         if not self.published.is_dir():
             return []
-        return sorted(p.name for p in self.published.iterdir() if p.is_dir() and any(p.rglob("*.parquet")))
+        return sorted(p.name for p in self.published.iterdir() if p.is_dir() and self.has(p.name))
+
+    def has(self, table: str) -> bool:
+        """Whether anything of a table is published, be it without rows."""
+        return any((self.published / table).rglob("*.parquet"))
 
     def publish(self, staged: Path, target: Path) -> None:
         """Move one finished file into place, atomically."""
@@ -79,43 +119,36 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
-    def alone(self, waits: Callable[[], None] | None = None) -> Iterator[None]:
-        """Work in this home while nobody else does who asks; `waits` is called once if somebody does.
+    def alone(
+        self,
+        who: Holder | None = None,
+        patience: float = math.inf,
+        waits: Callable[[Holder | None], None] | None = None,
+    ) -> Iterator[None]:
+        """Work in this home while nobody else does who asks. `waits` is called, with who it is, if somebody does.
 
-        The lock is the operating system's: it ends with the process, however that ends.
+        Raises Busy where it is not free within `patience` seconds.
         """
-        self.home.mkdir(parents=True, exist_ok=True)
-        with (self.home / _LOCK).open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if waits:
-                    waits()
-                fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(self.home / _LOCK, who or Holder.of_this_process(""), patience, waits):
             yield
+
+    def holder(self) -> Holder | None:
+        """Who works in this home now, None where nobody does."""
+        return holder_of(self.home / _LOCK)
 
     @contextmanager
     def running(self, run_id: str) -> Iterator[None]:
-        """Say that this process works on a run, until it ends, however it ends; for `is_running`."""
+        """Say that this process works on a run, or waits to, until it ends, however it ends; for `is_running`."""
         path = self._running_file(run_id)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(path, Holder.of_this_process(run_id), math.inf):
             try:
                 yield
             finally:
                 path.unlink(missing_ok=True)
 
     def is_running(self, run_id: str) -> bool:
-        """Whether some process on this machine works on a run."""
-        try:
-            with self._running_file(run_id).open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
-            return True
-        return False
+        """Whether some process on this machine works on a run, or waits to."""
+        return holder_of(self._running_file(run_id)) is not None
 
     def _running_file(self, run_id: str) -> Path:
         return self.home / "running" / run_id
@@ -126,6 +159,67 @@ class Store:
         for folder in left:
             shutil.rmtree(folder, ignore_errors=True)
         return len(left)
+
+
+@contextmanager
+def locked(
+    file: Path, who: Holder, patience: float, waits: Callable[[Holder | None], None] | None = None
+) -> Iterator[IO[str]]:
+    """Hold a lock file, waiting for it up to `patience` seconds; raises Busy then.
+
+    The lock is the operating system's: it ends with the processes that hold the file open, however they end; what is
+    written in it only says whose it is.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a+", encoding="utf-8") as lock:
+        started = time.monotonic()
+        is_told = False
+        while not _taken(lock):
+            waited = time.monotonic() - started
+            if waited >= patience:
+                raise Busy(_read_holder(lock), waited)
+            if waits and not is_told:
+                waits(_read_holder(lock))
+                is_told = True
+            time.sleep(min(_ASK_EVERY_SECONDS, patience - waited))
+        _write_holder(lock, who)
+        try:
+            yield lock
+        finally:
+            lock.truncate(0)
+
+
+def holder_of(file: Path) -> Holder | None:
+    """Who holds a lock file now, None where nobody does."""
+    try:
+        with file.open("r", encoding="utf-8") as lock:
+            return None if _taken(lock, shared=True) else _read_holder(lock) or Holder("", 0, "", "")
+    except FileNotFoundError:
+        return None
+
+
+def _taken(lock: IO[str], *, shared: bool = False) -> bool:
+    try:
+        fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _read_holder(lock: IO[str]) -> Holder | None:
+    """None where the holder has not yet written who it is."""
+    lock.seek(0)
+    try:
+        return Holder(**json.loads(lock.read()))
+    except (ValueError, TypeError):
+        return None
+
+
+def _write_holder(lock: IO[str], who: Holder) -> None:
+    lock.truncate(0)
+    lock.seek(0)
+    json.dump(asdict(who), lock)
+    lock.flush()
 
 
 def _is_alive(pid: str) -> bool:

@@ -104,7 +104,7 @@ def _key(spec: TableSpec, policy: Policy) -> str:
 
 def _derived(spec: TableSpec, policy: Policy, expression: ir.Table | None) -> TableLineage:
     names = section_names()
-    sections = tuple(names[section] for section in spec.sections.values())
+    sections = tuple(names.get(section, section.__name__) for section in spec.sections.values())
     inputs = tuple(given.name for given in spec.inputs)
     if spec.is_extract:
         return TableLineage(spec.name, "landed", dict.fromkeys(ibis_schema(spec.contract), ()))

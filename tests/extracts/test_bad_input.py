@@ -164,6 +164,49 @@ def test_a_header_alone_is_an_extract_without_rows(home):
     assert home.rows("surveys", "response_id") == []  # not mapped: published without rows all the same
 
 
+def places(home: Home, extract: str) -> list[tuple[str, ...]]:
+    rows = home.rows("quarantine", "extract", "key", "source", "source_row")
+    return [row[1:] for row in rows if row[0] == extract]
+
+
+def test_a_refused_row_has_its_number_in_its_file(home):
+    """Of two CSV files, one with a line break in quotes. The header is not counted, a line that is no row is."""
+    first = 'account_id,account_name,employees\nA1,x,1\nA2,"two\nlines",some\nA3,x,y,z\nA4,x,many\n'
+    home.write("accounts-1.csv", first)
+    home.write("accounts-2.csv", "account_id,account_name,employees\nA5,x,few\n")
+    home.write("leads.jsonl", '{"lead_id": "L1"}\n{"lead_id": "L2", "employees": "-1"}\n')
+    home.land(crm_accounts={"path": "accounts-*.csv"}, leads={"path": "leads.jsonl"})
+    assert places(home, "crm_accounts") == [
+        ("A2", "accounts-1.csv", "2"),
+        ("A4", "accounts-1.csv", "4"),
+        ("A5", "accounts-2.csv", "1"),
+        (None, "accounts-1.csv", "3"),
+    ]
+    assert places(home, "leads") == [("L2", "leads.jsonl", "2")]
+
+
+def test_numbers_of_rows_hold_in_files_that_many_threads_read(home):
+    count, bad = 400_000, {0, 123_456, 399_999}
+    for name in ("a", "b"):
+        lines = (f"{name}{i},{'none' if i in bad else i}\n" for i in range(count))
+        home.write(f"big-{name}.csv", "account_id,employees\n" + "".join(lines))
+    home.land(["crm_accounts"], crm_accounts={"path": "big-*.csv"})
+    assert sorted(places(home, "crm_accounts")) == [
+        (f"{name}{i}", f"big-{name}.csv", str(i + 1)) for name in ("a", "b") for i in sorted(bad)
+    ]
+
+
+def test_rows_of_parquet_are_numbered_and_those_of_a_query_are_not(home):
+    import duckdb  # noqa: PLC0415 - one test writes a file with it
+
+    rows = "SELECT 'A' || i AS account_id, CASE WHEN i = 7 THEN -1 ELSE i END AS employees FROM range(10) t(i)"
+    duckdb.sql(f"COPY ({rows}) TO '{home.folder / 'accounts.parquet'}' (FORMAT parquet)")
+    home.land(crm_accounts={"path": "accounts.parquet"})
+    assert places(home, "crm_accounts") == [("A7", "accounts.parquet", "8")]
+    home.land(crm_accounts={"path": "accounts.parquet", "query": "SELECT account_id, employees FROM source"})
+    assert places(home, "crm_accounts") == [("A7", "accounts.parquet", None)]
+
+
 def test_one_account_and_nothing_else(home):
     home.write("crm_accounts.csv", "account_id\nA1\n")
     results = home.land()

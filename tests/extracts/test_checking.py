@@ -85,10 +85,21 @@ def test_required_columns_that_are_empty_and_extracts_without_rows(home):
     home.write("crm_accounts.csv", "account_id\n")
     home.write("subscriptions.csv", "subscription_id,start_date,account_id,mrr,currency\nS1,2025-01-01,A1,,USD\n")
     found = problems(home)
-    assert [(p.extract, p.column, p.problem) for p in found] == [
-        ("crm_accounts", None, "there are no rows"),
-        ("billing_subscriptions", "mrr", "1 of 1 values are missing"),
+    assert [(p.extract, p.column, p.problem, p.is_warning) for p in found] == [
+        ("crm_accounts", None, "there are no rows", True),
+        ("billing_subscriptions", "mrr", "1 of 1 values are missing", False),
     ]
+
+
+def test_a_header_alone_is_a_warning_for_every_extract_but_usage_where_it_says_that_nobody_used_anything(home):
+    home.write("leads.csv", "lead_id\n")
+    home.write("users.csv", "user_id,account_id\nU1,A1\n")
+    home.write("usage.csv", "user_id,usage_date,feature,account_id,event_count\n")
+    (found,) = problems(
+        home, leads={"path": "leads.csv"}, product_users={"path": "users.csv"}, product_usage={"path": "usage.csv"}
+    )
+    assert (found.extract, found.is_warning) == ("leads", True)
+    assert found.advice == "export it again, if there should be some"
 
 
 def test_an_expression_that_the_engine_refuses(home):

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from segmentation_assets.chain import CATALOGUE
 from segmentation_assets.extracts import usage_days
-from tests.extracts.home import Home
+from segmentation_assets.policy.company import CompanyPolicy
+from segmentation_assets.warehouse.build import Builder
+from tests.extracts.home import Home, policy
 
 HEADER = "user_id,usage_date,feature,account_id,event_count\n"
 USAGE: dict[str, Any] = {"path": "usage/*.csv"}
@@ -181,12 +184,155 @@ def test_batches_of_days_make_what_one_batch_makes(home, monkeypatch):
             )
     given = dict(product_usage={"path": "usage/*.parquet"}, product_users=USERS)
     whole = home.land(**given)["product_usage"]
-    one = home.rows("product_usage", *COLUMNS), home.rows("quarantine", "key", "source", "rule", "value")
+    one = home.rows("product_usage", *COLUMNS), home.rows("quarantine", "key", "source", "source_row", "rule")
     prints = [home.fingerprint("product_usage", date(2025, 1, d)) for d in range(1, 7)]
     monkeypatch.setattr(usage_days, "BATCH_ROWS", 8)
     (home.folder / "home/landing/product_usage.json").unlink()
     batched = home.land(**given)["product_usage"]
     assert (whole.read, whole.quarantined) == (batched.read, batched.quarantined) == (24, 12)
-    assert (home.rows("product_usage", *COLUMNS), home.rows("quarantine", "key", "source", "rule", "value")) == one
+    assert (
+        home.rows("product_usage", *COLUMNS),
+        home.rows("quarantine", "key", "source", "source_row", "rule"),
+    ) == one
     assert [home.fingerprint("product_usage", date(2025, 1, d)) for d in range(1, 7)] == prints
-    assert one[1][0][1] == "usage/2025-01-01.parquet:2"  # the row's number in its file
+    assert one[1][0][1:3] == ("usage/2025-01-01.parquet", "2")  # the row's number in its file
+
+
+def changed_days(home: Home, before: dict[str, tuple[int, int]]) -> set[str]:
+    """Days of usage whose file is another one than before."""
+    return {
+        k.split("usage_date=")[1][:10] for k, v in home.files().items() if "usage_date=" in k and before.get(k) != v
+    }
+
+
+def test_new_users_open_no_old_day(home):
+    for n in (1, 2, 3):
+        drop(home, f"2025-01-0{n}", f"U1,2025-01-0{n},f,A1,1", f"U7,2025-01-0{n},f,A1,1")
+    land(home)
+    before = home.files()
+    users(home, "U1,A1", "U2,A2", "U8,A3")
+    drop(home, "2025-01-04", "U8,2025-01-04,f,A3,1")
+    result = land(home)
+    assert (result.read, result.good, result.quarantined) == (7, 4, 3)
+    assert changed_days(home, before) == {"2025-01-04"}
+
+
+def test_a_user_that_moves_opens_the_days_it_was_refused_or_published_on(home):
+    drop(home, "2025-01-01", "U1,2025-01-01,f,A1,1")
+    drop(home, "2025-01-02", "U2,2025-01-02,f,A2,1")
+    drop(home, "2025-01-03", "U2,2025-01-03,f,A3,1", "U1,2025-01-03,f,A1,1")  # not U2's account
+    assert land(home).quarantined == 1
+    before = home.files()
+    users(home, "U1,A1", "U2,A3")
+    result = land(home)
+    assert changed_days(home, before) == {"2025-01-03"}
+    assert not any("usage_date=2025-01-02" in name for name in home.files())  # its only row is refused now
+    assert (result.good, result.quarantined) == (3, 1)
+    assert home.rows("product_usage", "usage_date", "user_id") == [
+        ("2025-01-01", "U1"), ("2025-01-03", "U1"), ("2025-01-03", "U2")
+    ]  # fmt: skip
+    assert home.rows("quarantine", "key", "rule") == [("U2 | 2025-01-02 | f", "account_id is not the user's")]
+
+
+@pytest.mark.parametrize("save", [1, 2])
+def test_a_landing_interrupted_before_it_was_written_down_is_taken_up_again(home, monkeypatch, save):
+    drop(home, "2025-01-01", "U1,2025-01-01,f,A1,1", "U9,2025-01-01,f,A1,1")
+    drop(home, "2025-01-02", "U1,2025-01-02,f,A1,1", "U9,2025-01-02,f,A1,-1")
+    land(home)
+    users(home, "U1,A1", "U2,A2", "U9,A1")
+    saved, saves = usage_days.State.save, []
+
+    def interrupted(*given):
+        saves.append(1)
+        if len(saves) == save:  # the second one: all is published, and not yet written down
+            raise KeyboardInterrupt
+        saved(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(usage_days.State, "save", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            land(home)
+    result = land(home)
+    assert (result.good, result.quarantined, result.failed) == (3, 1, False)
+    assert home.rows("product_usage", "usage_date", "user_id") == [
+        ("2025-01-01", "U1"), ("2025-01-01", "U9"), ("2025-01-02", "U1")
+    ]  # fmt: skip
+    assert home.rows("quarantine", "key") == [("U9 | 2025-01-02 | f",)]
+    assert land(home).skipped
+
+
+@pytest.mark.parametrize("memory", ["lost", "broken", "of another home"])
+def test_what_is_remembered_of_files_is_only_a_saving(home, tmp_path_factory, memory):
+    drop(home, "2025-01-01", "U1,2025-01-01,f,A1,1")
+    drop(home, "2025-01-02", "U1,2025-01-02,f,A1,2")
+    land(home)
+    prints = [home.fingerprint("product_usage", date(2025, 1, d)) for d in (1, 2)]
+    file = home.folder / "home/footers/product_usage.json"
+    if memory == "lost":
+        file.unlink()
+    elif memory == "broken":
+        file.write_text("{")
+    else:
+        file.write_text(
+            '{"2025-01-01": [1, 2, 3, {"drops": {"2025-01-01": "x"}}, 9], "2025-01-09": [1, 2, 3, {}, 0]}'
+        )
+    assert [home.fingerprint("product_usage", date(2025, 1, d)) for d in (1, 2)] == prints
+    assert home.fingerprint("product_usage", date(2025, 1, 9)) == "absent"
+    drop(home, "2025-01-02", "U1,2025-01-02,f,A1,3")  # the day dropped again
+    land(home)
+    now = [home.fingerprint("product_usage", date(2025, 1, d)) for d in (1, 2)]
+    assert (now[0] == prints[0], now[1] == prints[1]) == (True, False)
+    assert home.rows("product_usage", "usage_date", "event_count") == [("2025-01-01", "1"), ("2025-01-02", "3")]
+
+
+def test_a_drop_of_tomorrow_waits_for_its_day(home, monkeypatch):
+    drop(home, "2025-01-01", "U1,2025-01-01,f,A1,1")
+    drop(home, "2025-01-02", "U1,2025-01-02,f,A1,2", "U1,2025-01-01,f,A1,9")
+    monkeypatch.setattr(CompanyPolicy, "today", lambda _: date(2025, 1, 1))
+    result = land(home)
+    assert (result.read, result.drops, result.ahead) == (1, 1, ("2025-01-02",))
+    assert home.rows("product_usage", "usage_date", "event_count") == [("2025-01-01", "1")]
+    monkeypatch.setattr(CompanyPolicy, "today", lambda _: date(2025, 1, 2))
+    result = land(home)
+    assert (result.read, result.drops, result.ahead) == (3, 2, ())
+    assert home.rows("product_usage", "usage_date", "event_count") == [("2025-01-01", "9"), ("2025-01-02", "2")]
+
+
+def test_drops_that_are_all_dated_after_today_are_refused(home, monkeypatch):
+    monkeypatch.setattr(CompanyPolicy, "today", lambda _: date(2024, 12, 31))
+    drop(home, "2025-01-01", "U1,2025-01-01,f,A1,1")
+    result = land(home)
+    assert result.failed
+    assert result.reason is not None
+    assert result.reason.startswith("usage/2025-01-01.csv: every drop is dated after today, 2024-12-31")
+    assert home.rows("product_usage", "user_id") == []
+
+
+def test_a_late_row_rolls_up_its_day_alone_and_opens_what_reads_it(home):
+    for n in range(1, 10):
+        drop(home, f"2025-01-{n:02}", f"U1,2025-01-{n:02},f,A1,{n}")
+    land(home)
+    rolled, day = CATALOGUE["usage_days"], CATALOGUE["usage_last_days"]
+
+    def build() -> tuple[set[str], set[str]]:
+        """Days rolled up, and days of `usage_last_days` that are made of others now."""
+        with home.engine() as engine:
+            builder = Builder(engine, CATALOGUE, policy())
+            made = builder.build(rolled, list(builder.usage_footers("product_usage"))).made
+            stale = {d for d in (date(2025, 1, n) for n in range(1, 10)) if not builder.is_fresh(day, d)}
+            assert {builder.causes(day, d) for d in stale} <= {("data",), ("missing",)}
+            builder.build(day, sorted(stale))
+        return set(map(str, made)), set(map(str, stale))
+
+    all_days = {f"2025-01-{n:02}" for n in range(1, 10)}
+    assert build() == (all_days, all_days)
+    assert build() == (set(), set())
+    drop(home, "2025-01-10", "U1,2025-01-10,f,A1,1", "U2,2025-01-07,f,A2,5")
+    land(home)
+    assert build() == ({"2025-01-07", "2025-01-10"}, {"2025-01-07", "2025-01-08", "2025-01-09"})
+    assert home.rows("usage_days", "usage_date", "user_id", "events")[6:8] == [
+        ("2025-01-07", "U1", "7"), ("2025-01-07", "U2", "5")
+    ]  # fmt: skip
+    drop(home, "2025-01-10", "U1,2025-01-10,f,A1,1")  # dropped again, without the late row
+    land(home)
+    assert build() == ({"2025-01-07"}, {"2025-01-07", "2025-01-08", "2025-01-09"})

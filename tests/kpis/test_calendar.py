@@ -2,10 +2,9 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-import ibis
 import pytest
 
-from segmentation_assets.kpis.calendar import day_before, months_before, windows
+from segmentation_assets.kpis.calendar import months_before, windows
 from segmentation_assets.warehouse import as_of
 from tests.frames import spine
 
@@ -18,11 +17,6 @@ def test_months_before_is_the_arithmetic_of_the_days_made(months: int):
     days = spine(*DAYS).select("as_of")
     found = days.mutate(then=months_before(days.as_of, months)).order_by("as_of").to_pyarrow()["then"].to_pylist()
     assert found == [as_of.months_before(day, months) for day in DAYS]
-
-
-def test_day_before_a_month_is_the_last_of_the_month_before():
-    days = spine(date(2024, 3, 1)).select(day=ibis._.as_of)
-    assert days.mutate(before=day_before(days.day)).to_pyarrow()["before"].to_pylist() == [date(2024, 2, 29)]
 
 
 def test_windows_start_at_the_spines_days():

@@ -11,6 +11,7 @@ import pytest
 
 from segmentation_assets.definitions import build_defs
 from segmentation_assets.orchestration.instance import open_instance
+from segmentation_assets.orchestration.resources import WarehouseResource
 from segmentation_assets.orchestration.runs import Runner
 from segmentation_assets.settings import Settings, find_settings
 from tests.orchestration import fakes
@@ -40,8 +41,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instance_template:
 def runner(settings: Settings) -> MakeRunner:
     """A runner of the fake chain; keywords put another function under a table's name."""
 
-    def make(**replaced: Any) -> Runner:
-        registry = fakes.registry(**replaced)
-        return Runner(settings, build_defs(settings=settings, registry=registry))
+    def make(wait_seconds: float | None = None, **replaced: Any) -> Runner:
+        registry, resource = fakes.registry(**replaced), WarehouseResource.of(settings, wait_seconds)
+        return Runner(settings, build_defs(settings=settings, registry=registry, resources={"warehouse": resource}))
 
     return make

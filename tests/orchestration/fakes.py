@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any
 
 import ibis
 import pandas as pd
 
 from segmentation_assets.policy.company import CompanyPolicy
-from segmentation_assets.warehouse.as_of import LookBack, Spine, grid_and_day
+from segmentation_assets.warehouse.as_of import LookBack, Spine, anchor, weeks
 from segmentation_assets.warehouse.contracts import Integer, Snapshot, column
 from segmentation_assets.warehouse.registry import Frame, Registry, Table, _spec_of
+
+
+def grid_and_day(day: date) -> list[date]:
+    """The weekly grid up to `day`, and `day` itself."""
+    return sorted({*weeks(anchor(day), day), day})
 
 
 class Seeds(Snapshot):

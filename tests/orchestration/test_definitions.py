@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from segmentation_assets.cli import main
 from segmentation_assets.definitions import build_defs
 from segmentation_assets.orchestration.report import REPORT
 from segmentation_assets.policy.model import PolicyError
@@ -25,6 +27,7 @@ HEAVY = (
     "scipy",
     "lifelines",
     "altair",
+    "vl_convert",
     "pyspark",
     "matplotlib",
     "jinja2.ext",
@@ -54,7 +57,9 @@ def test_every_asset_tells_what_it_is(defs: dg.Definitions):
     for key in graph.get_all_asset_keys() - {dg.AssetKey(REPORT)}:
         node = graph.get(key)
         assert node.description
-        assert "| column | type | unit | meaning |" in node.description
+        assert "**A row** is one " in node.description, key
+        assert f"segmentation show {key.path[-1]} " in node.description
+        assert ("**When it fails**" in node.description) == (key.path[-1] != "quarantine")
         assert node.owners, key
         assert {"duckdb", "parquet"} <= set(node.kinds)
         assert node.code_version
@@ -67,6 +72,33 @@ def test_every_asset_tells_what_it_is(defs: dg.Definitions):
         [check] = node.check_keys
         assert check.name == "contract"
         assert graph.get(check).blocking
+
+
+def test_a_page_tells_what_the_table_reads_and_who_reads_it(defs: dg.Definitions):
+    graph = defs.resolve_asset_graph()
+    for key in graph.get_all_asset_keys() - {dg.AssetKey(REPORT)}:
+        node = graph.get(key)
+        reads, _, read_by = node.description.partition("**Read by**")
+        named = [name.path[-1] for name in node.child_keys if graph.get(name).group_name != "extracts"]
+        assert all(f"(/assets/{name})" in read_by for name in named), key
+        if node.group_name != "extracts":
+            assert all(f"(/assets/{name.path[-1]})" in reads for name in node.parent_keys), key
+    states = graph.get(dg.AssetKey("segment_states")).description
+    assert "`stability`" in states
+    assert "`tier`" in states
+    moves = graph.get(dg.AssetKey("segment_moves")).description
+    assert "[score_contributions](/assets/score_contributions) (up to 14 days back)" in moves
+
+
+def test_commands_on_a_page_are_commands(defs: dg.Definitions):
+    graph = defs.resolve_asset_graph()
+    text = "\n".join(graph.get(key).description for key in graph.get_all_asset_keys() if graph.get(key).description)
+    lines = [line.partition("  # ")[0].strip() for line in text.splitlines() if line.startswith("segmentation ")]
+    assert len(lines) > 200
+    for line in lines:
+        _, name, *arguments = shlex.split(line.replace("DAY", "2026-01-01"))
+        command = main.commands[name]
+        command.make_context(name, arguments)  # raises for an option or argument that the command lacks
 
 
 def test_the_report_comes_after_what_it_reads(defs: dg.Definitions):

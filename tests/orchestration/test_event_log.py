@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -187,10 +190,30 @@ def test_a_wiped_log_starts_anew(settings: Settings):
         assert len(instance.event_log_storage.get_logs_for_run("run")) == 1
 
 
-def test_durability_is_sqlites_full(settings: Settings):
-    with (
-        open_instance(settings) as instance,
-        instance.event_log_storage.index_connection() as connection,
-    ):
-        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
-        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+def test_the_index_waits_for_the_disk_and_a_runs_own_log_does_not(settings: Settings):
+    with open_instance(settings) as instance:
+        storage = instance.event_log_storage
+        assert isinstance(storage, KeptOpenEventLogStorage)
+        for connect, level in ((storage.index_connection(), 2), (storage.run_connection("run"), 1)):
+            with connect as connection:
+                assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == level
+                assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_a_killed_process_loses_no_event(settings: Settings):
+    with open_instance(settings):
+        pass
+    code = (
+        "import os, sys, signal\n"
+        "from pathlib import Path\n"
+        "from segmentation_assets.orchestration.instance import open_instance\n"
+        "from segmentation_assets.settings import Settings\n"
+        "with open_instance(Settings(Path(sys.argv[1]), None, None)) as instance:\n"
+        "    for number in range(25):\n"
+        "        instance.report_engine_event(str(number), job_name='job', run_id='killed')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(settings.home)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    with open_instance(settings) as instance:
+        assert len(instance.event_log_storage.get_logs_for_run("killed")) == 25

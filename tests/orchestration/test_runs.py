@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from datetime import date, timedelta
 from typing import Any
@@ -187,7 +188,9 @@ def test_runs_of_one_home_go_one_after_the_other(runner: MakeRunner, settings: S
     outcome = made.run(["seeds"], [MARCH_31], note=note)
     other.join()
     assert outcome.succeeded
-    assert notes == ["waiting: another run works in this home"]
+    assert [note.partition("(")[0] for note in notes] == [
+        f"waiting for another run in this home: process {os.getpid()} "
+    ]
     assert made.run(["seeds"], [MARCH_31], note=note).succeeded
     assert len(notes) == 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from segmentation_assets.access import find_table, load
 from segmentation_assets.chain import CATALOGUE
 from segmentation_assets.cli import main
 from segmentation_assets.orchestration.instance import open_instance
+from segmentation_assets.orchestration.runs import Outcome, Runner
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.settings import find_settings
 from segmentation_assets.warehouse.build import Builder
@@ -99,3 +101,34 @@ def test_an_id_and_a_subscription_are_enough(tmp_path: Path):
     assert segments["arr"].tolist() == [12000.0, 2400.0]
     assert segments["behavioral_cohort"].isna().all()
     assert segments["segment"].notna().all()
+
+
+def started_by_the_ui(home: Path, sources: Path | None, table: str) -> Outcome:
+    """A run of one table that selects no extract, as one started in the UI may."""
+    return Runner(replace(find_settings(home), sources=sources)).run([table], [date(2025, 12, 31)])
+
+
+def test_a_step_lands_what_it_is_made_from_where_nothing_has_landed_yet(tmp_path: Path):
+    """Acme 1,200 + 300, Birch 450.50, Cobalt 3,900, Delta 80 a month: 5,930.50, 71,166 a year."""
+    sources = Path(__file__).parents[2] / "data/examples/minimal/sources.yaml"
+    outcome = started_by_the_ui(tmp_path, sources, "account_revenue")
+    assert outcome.succeeded, outcome.failed
+    assert load("account_revenue", home=tmp_path)["arr"].sum() == 71_166.0
+    with open_instance(find_settings(tmp_path)) as instance:
+        landed = instance.get_latest_materialization_event(dg.AssetKey("billing_subscriptions"))
+    assert landed is not None
+    assert landed.asset_materialization is not None
+    assert landed.asset_materialization.metadata["dagster/row_count"].value == 5
+
+
+def test_a_step_that_cannot_land_what_it_is_made_from_says_why_and_makes_nothing(tmp_path: Path):
+    (failed,) = started_by_the_ui(tmp_path / "bare", None, "account_revenue").failed
+    assert "nothing has landed yet of crm_accounts" in str(failed.reason)
+    assert "no sources: name a mapping" in str(failed.reason)
+    (tmp_path / "accounts.csv").write_text("account_id\nA1\n")
+    (tmp_path / "sources.yaml").write_text(
+        "version: 1\nextracts: {crm_accounts: {path: accounts.csv}, billing_subscriptions: {path: lost.csv}}"
+    )
+    (failed,) = started_by_the_ui(tmp_path / "home", tmp_path / "sources.yaml", "account_revenue").failed
+    assert "billing_subscriptions: lost.csv: no such file" in str(failed.reason)
+    assert not (tmp_path / "home" / "published" / "account_revenue").exists()

@@ -206,6 +206,36 @@ def test_a_group_is_as_it_was_known_then() -> None:
     assert [found[day, "a"]["parent_arr"] for day in (sold - DAY, sold)] == [2400.0, 1200.0]
 
 
+def test_a_groups_retention_is_of_those_who_were_in_it_twelve_months_before() -> None:
+    """b grew from 100 to 300 and was sold to c meanwhile: a kept (120 + 300) / (100 + 100), c its own 50 of 100.
+
+    n came to c since, and counts with c; m, which was c's parent then, is called c today.
+    """
+    sold = AS_OF - 30 * DAY
+    crm = [
+        {"account_id": "a"},
+        {"account_id": "b", "parent_account_id": "a", "known_to": sold},
+        {"account_id": "b", "parent_account_id": "c", "known_from": sold},
+        {"account_id": "c", "parent_account_id": "m", "known_to": sold},
+        {"account_id": "c", "known_from": sold},
+        {"account_id": "m", "known_to": sold},
+        {"account_id": "m", "merged_into_account_id": "c", "known_from": sold},
+        {"account_id": "n", "parent_account_id": "c", "known_from": sold},
+    ]
+    revenue = [
+        live("a", arr=120.0, arr_12m_ago=100.0, arr_at_rate_12m_ago=120.0),
+        live("b", arr=300.0, arr_12m_ago=100.0, arr_at_rate_12m_ago=300.0),
+        live("c", arr=50.0, arr_12m_ago=100.0, arr_at_rate_12m_ago=50.0),
+        live("n", arr=10.0, arr_12m_ago=0.0, arr_at_rate_12m_ago=10.0),
+    ]
+    found = profiles(revenue, crm=crm)
+    assert {account: found[AS_OF, account]["parent_arr"] for account in "abcn"} == {
+        "a": 120.0, "b": 360.0, "c": 360.0, "n": 360.0,
+    }  # fmt: skip
+    kept = {account: found[AS_OF, account]["parent_nrr_12m"] for account in "abcn"}
+    assert kept == pytest.approx({"a": 2.1, "b": 0.5, "c": 0.5, "n": 0.5})
+
+
 def test_a_parent_that_was_merged_is_the_account_it_became() -> None:
     crm = [
         {"account_id": "a", "parent_account_id": "p"},

@@ -28,6 +28,7 @@ from tests.frames import given, spine
 POLICY = load_policy()
 AS_OF = date(2026, 3, 31)
 FREEZE_DAY = date(2025, 12, 31)
+KNOWN_COSTS = {"support_cost_12m": 5_000.0, "csm_cost_12m": 10_000.0, "custom_development_cost_12m": 0.0}
 UNFROZEN = POLICY.value_tier.model_copy(update={"freeze_per_quarter": False})
 
 
@@ -62,6 +63,7 @@ def test_value_by_hand():
             "arr": 100_000.0,
             "nrr_12m": 1.1,
             "cost_to_serve": 15_000.0,
+            **KNOWN_COSTS,
             "seats": 60,
             "employees": 1000,
             "mau_seat_share": 0.5,
@@ -73,6 +75,15 @@ def test_value_by_hand():
     assert found.value == pytest.approx(118_750)
     assert not found.nrr_is_assumed
     assert not found.cost_is_assumed
+
+
+@pytest.mark.parametrize("missing", sorted(KNOWN_COSTS))
+def test_a_part_of_the_cost_that_nobody_tells_counts_zero_and_is_flagged(missing):
+    """15,000 is what the known parts come to; value = 100,000 x 1 - 15,000, and somebody should know of the gap."""
+    account = {"arr": 100_000.0, "nrr_12m": 1.0, "cost_to_serve": 15_000.0, **KNOWN_COSTS}
+    found = one(account | {missing: None})
+    assert (found.cost_used, found.value, found.cost_is_assumed) == (15_000, 85_000, True)
+    assert not one(account).cost_is_assumed
 
 
 @pytest.mark.parametrize(("nrr", "used"), [(0.0, 0.0), (2.0, 2.0), (2.5, 2.0), (0.4, 0.4)])

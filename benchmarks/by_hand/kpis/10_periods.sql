@@ -20,14 +20,18 @@ WHERE currency <> policy('company.reporting_currency') GROUP BY ALL
 UNION ALL SELECT as_of, window_months, policy('company.reporting_currency'), 1, 1 FROM spans;
 CREATE TABLE survivors AS
 SELECT as_of, account_id, surviving_account_id FROM account_hierarchy SEMI JOIN asked USING (as_of);
+-- The next step of the same subscription ends the one before, whether or not its end is known (least ignores nulls).
 CREATE TABLE paid AS
-SELECT a.as_of, coalesce(h.surviving_account_id, b.account_id) AS account_id, b.start_date, b.mrr, b.currency,
-  CASE WHEN b.end_date IS NOT NULL AND greatest(b.end_date, b.end_known_on) <= a.as_of
-       THEN greatest(b.end_date, b.end_known_on) END AS over_on
-FROM billing_subscriptions b
-JOIN asked a ON b.start_date <= a.as_of AND a.as_of >= b.known_from AND a.as_of < b.known_to
-LEFT JOIN survivors h ON h.as_of = a.as_of AND h.account_id = b.account_id
-WHERE b.mrr > 0;
+FROM (
+  SELECT a.as_of, coalesce(h.surviving_account_id, b.account_id) AS account_id, b.start_date, b.mrr, b.currency,
+    least(lead(b.start_date) OVER (PARTITION BY a.as_of, b.subscription_id ORDER BY b.start_date),
+          CASE WHEN b.end_date IS NOT NULL AND greatest(b.end_date, b.end_known_on) <= a.as_of
+               THEN greatest(b.end_date, b.end_known_on) END) AS over_on
+  FROM billing_subscriptions b
+  JOIN asked a ON b.start_date <= a.as_of AND a.as_of >= b.known_from AND a.as_of < b.known_to
+  LEFT JOIN survivors h ON h.as_of = a.as_of AND h.account_id = b.account_id
+)
+WHERE mrr > 0;
 CREATE TABLE points AS
 SELECT p.as_of, s.window_months, s.starts_on, p.account_id, min(start_date) AS first_paid_on,
   coalesce(sum(mrr * rate_then) FILTER (start_date <= starts_on AND (over_on IS NULL OR over_on > starts_on)), 0)

@@ -24,7 +24,6 @@ from segmentation_assets.orchestration.sensors.requests import (
     outcome_of,
     report_lost,
     tags_of,
-    today,
     wait_left,
 )
 from segmentation_assets.policy.model import Policy
@@ -77,7 +76,7 @@ def extract_arrivals(settings: Settings, policy: Policy) -> dg.SensorDefinition:
         if mapping is None:
             return dg.SensorResult(skip_reason=dg.SkipReason("no sources are mapped yet"))
         hashes = FileHashes(store.home / "landing" / "files.json")
-        found = look(read_sources(mapping), today(policy.company), hashes)
+        found = look(read_sources(mapping), policy.company.today(), hashes)
         return _tick(context, found, policy)
 
     return sensor

@@ -14,6 +14,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from datetime import date
+from typing import Any
 
 import dagster as dg
 import ibis
@@ -27,7 +28,6 @@ from segmentation_assets.orchestration.sensors.requests import (
     outcome_of,
     report_lost,
     tags_of,
-    today,
     wait_left,
 )
 from segmentation_assets.policy.model import Policy
@@ -95,7 +95,7 @@ def _tick(context: dg.SensorEvaluationContext, store: Store, policy: Policy) -> 
         return _nothing(f"run {outcome.run_id} is on its way", cursor)
     if request is None and newest == cursor.landed:
         return _nothing("no new billing data", cursor)
-    day = today(policy.company)
+    day = policy.company.today()
     posted = footer(store.file("threshold_ledger")).get("posted")
     if posted is None:
         return _nothing("no side of any threshold is known yet: the first run books them", Cursor(newest))
@@ -134,7 +134,7 @@ def _newest_landing(instance: dg.DagsterInstance) -> int:
 
 def identity(found: pd.DataFrame) -> str:
     """A short word for these crossings, and for no others."""
-    keys = sorted(f"{r.account_id}/{r.threshold}/{r.direction}" for r in found.itertuples())
+    keys = sorted(map("/".join, zip(found["account_id"], found["threshold"], found["direction"], strict=True)))
     return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:12]
 
 
@@ -148,7 +148,7 @@ def pending_crossings(store: Store, policy: Policy, day: date) -> pd.DataFrame:
         ledger = engine.read(CATALOGUE["threshold_ledger"])
         newest = ledger.filter(ledger.is_newest)
         sides = engine.execute(newest.select("account_id", "threshold", "is_above", "arr_seen", "threshold_seen"))
-    found = detect_crossings(
+    found: Any = detect_crossings(
         sides, to_look_at(sides, arr, merged), thresholds_at(policy.tier, cut), policy.tier.exit_band
     )
     return found[found["direction"].notna()]

@@ -48,7 +48,8 @@ def _sensor(
         told = int(context.cursor) if context.cursor else None
         last, alerts = new_alerts(settings, kinds, told)
         if not alerts:
-            return dg.SensorResult(skip_reason=dg.SkipReason("nothing new to tell"), cursor=last and str(last))
+            cursor = None if last is None else str(last)
+            return dg.SensorResult(skip_reason=dg.SkipReason("nothing new to tell"), cursor=cursor)
         text = digest(alerts, policy.orchestration.sensors.digest_lines)
         context.log.info(text)
         return dg.SensorResult(skip_reason=dg.SkipReason(text), cursor=str(last))

@@ -35,6 +35,10 @@ def run_failures(settings: Settings, policy: Policy) -> dg.SensorDefinition:
         record = context.instance.get_run_record_by_id(run.run_id)
         days = days_of_run(run.tags)
         reasons = [f"{event.step_key}: {reason_of(event)}" for event in steps]
+        if not steps:  # it died, or was ended: what the engine said last
+            said = context.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)[-1:]
+            reasons = [entry.user_message or entry.message for entry in said]
+            reasons += [context.failure_event.message or "failed"]
         record_failure(
             store,
             {
@@ -44,9 +48,9 @@ def run_failures(settings: Settings, policy: Policy) -> dg.SensorDefinition:
                 "as_of": ", ".join(map(str, days)) or None,
                 "failed_at": moment((record and record.end_time) or get_current_timestamp()),
                 "tables": ", ".join(str(event.step_key) for event in steps),
-                "reason": "\n".join(reasons) or context.failure_event.message or "failed",
+                "reason": "\n".join(reasons),
             },
         )
-        context.log.error("\n".join(reasons) or context.failure_event.message)
+        context.log.error("\n".join(reasons))
 
     return sensor

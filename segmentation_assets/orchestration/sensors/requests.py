@@ -11,14 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
 from enum import Enum
 
 import dagster as dg
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 from dagster._time import get_current_timestamp
 
-from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.orchestration import SensorPolicy
 from segmentation_assets.warehouse.store import Store
 
@@ -102,11 +100,6 @@ def report_lost(instance: dg.DagsterInstance, store: Store, policy: SensorPolicy
             instance.report_run_failed(run, "the run's process is gone: it was killed, or the machine went down")
             lost.append(run.run_id)
     return lost
-
-
-def today(company: CompanyPolicy) -> date:
-    """The day it is for the company."""
-    return datetime.fromtimestamp(get_current_timestamp(), company.zone).date()
 
 
 def tags_of(request: Request, more: Mapping[str, str] | None = None) -> dict[str, str]:

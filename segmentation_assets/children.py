@@ -1,0 +1,139 @@
+"""Servers on this machine as child processes that end with this one.
+
+Here: starting, watching and ending them, and whether a port is free. Not here: which servers, and their options
+(`orchestration.screens`, `app.serving`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
+
+HOST = "127.0.0.1"
+_GRACE_SECONDS = 15.0
+_LOOK_EVERY_SECONDS = 0.3
+
+
+class PortTaken(OSError):
+    """Something else listens on the port."""
+
+
+class _Ended(Exception):
+    """A signal asked this process to end."""
+
+
+class _ChildEnded(Exception):
+    """One of the children ended by itself."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def check_free(port: int) -> None:
+    """Raises PortTaken where something listens on the port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            raise PortTaken(f"port {port} is taken: say --port with another one") from None
+
+
+def script(name: str) -> str:
+    """A command of the same environment as this process."""
+    return str(Path(sys.executable).with_name(name))
+
+
+class Children:
+    """Child processes for the length of a `with` block.
+
+    The block ends, without an exception, at a signal (Ctrl-C, SIGTERM) or when one of them ends by itself; then all
+    are ended, with what they started themselves. Afterwards `code` is the exit code to give: 0 after a signal, else
+    that child's.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.code = 0
+        self._environment = environment
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._handlers: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> Self:
+        self._handlers = {number: signal.signal(number, _end) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        try:
+            self._end_all()
+        finally:
+            for number, handler in self._handlers.items():
+                signal.signal(number, handler)  # pyright: ignore[reportArgumentType]
+        self.code = error.code if isinstance(error, _ChildEnded) else 0
+        return isinstance(error, _Ended | _ChildEnded)
+
+    def start(self, *command: str, keep_open: Sequence[int] = ()) -> None:
+        """A child in a session of its own: Ctrl-C reaches it once, through this process, which waits for it.
+
+        It also has the open files `keep_open`.
+        """
+        made = subprocess.Popen(  # noqa: S603 - own commands
+            command, env=dict(self._environment), start_new_session=True, pass_fds=keep_open
+        )
+        self._children.append(made)
+
+    def wait(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Wait for something; without anything, for the end of the block."""
+        while not until():
+            for child in self._children:
+                code = child.poll()
+                if code is not None:
+                    raise _ChildEnded(code or 1)
+            time.sleep(_LOOK_EVERY_SECONDS)
+
+    def wait_for_socket(self, path: Path) -> None:
+        """Wait until somebody answers on a socket file."""
+        self.wait(lambda: _answers(socket.AF_UNIX, str(path)))
+
+    def wait_for_port(self, port: int) -> None:
+        """Wait until somebody answers on a port."""
+        self.wait(lambda: _answers(socket.AF_INET, (HOST, port)))
+
+    def _end_all(self) -> None:
+        """Ask, wait, then force; with all that they started themselves."""
+        for child in self._children:
+            child.send_signal(signal.SIGTERM)
+        until = time.monotonic() + _GRACE_SECONDS
+        for child in self._children:
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=max(0.1, until - time.monotonic()))
+            _kill_group(child)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    del frame
+    raise _Ended(signal.Signals(number).name)
+
+
+def _answers(family: socket.AddressFamily, address: str | tuple[str, int]) -> bool:
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(address) == 0
+
+
+def _kill_group(child: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    child.wait()

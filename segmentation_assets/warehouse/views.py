@@ -1,0 +1,96 @@
+"""One DuckDB file with a view per published table, for whatever speaks SQL: `<home>/analytics.duckdb`.
+
+Here: making that file, and making it anew when tables come or contracts change. Not here: the tables, which stay
+Parquet.
+
+The file holds no rows, only views, and is never written in place: a new one is moved over it. So it opens read-only
+at any time, also while a run writes, and whoever has it open keeps no run from publishing. In it a table has all its
+days; `latest.<table>` has the last one. Comments say what tables and columns mean.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import duckdb
+
+from segmentation_assets.warehouse.compiled import Compiled
+from segmentation_assets.warehouse.dictionary import TableEntry
+from segmentation_assets.warehouse.store import Store
+
+FILE = "analytics.duckdb"
+LATEST = "latest"
+_STORAGE = "v1.0.0"
+"""Of DuckDB's file format: old enough for every client that analysts may have."""
+_TYPES = {
+    "text": "VARCHAR", "whole number": "BIGINT", "number": "DOUBLE", "true/false": "BOOLEAN", "date": "DATE",
+    "time (UTC)": "TIMESTAMP",
+}  # fmt: skip
+
+
+def refresh_views(store: Store, entries: Iterable[TableEntry]) -> Path:
+    """Make the file anew if a table has come or a contract has changed; `entries` are those of the catalogue.
+
+    Returns where it is. Raises duckdb.Error for a published file that cannot be read.
+    """
+    published = set(store.tables())
+    shown = [one for one in entries if one.name in published]
+    told = json.dumps([str(store.home), _STORAGE, *(one.to_json() for one in shown)])
+    kept, key = Compiled(store.home / "compiled"), hashlib.sha256(told.encode()).hexdigest()[:16]
+    target = store.home / FILE
+    if not target.exists() or kept.get("analytics", key) is None:
+        statements = [statement for one in shown for statement in _statements(store, one)]
+        _make(target, statements)
+        kept.keep("analytics", key, ";\n".join(statements))
+    return target
+
+
+def _make(target: Path, statements: Iterable[str]) -> None:
+    unfinished = target.with_name(f".{FILE}.{os.getpid()}")
+    unfinished.unlink(missing_ok=True)
+    try:
+        with duckdb.connect(":memory:") as connection:
+            connection.execute(f"ATTACH '{_text(str(unfinished))}' AS made (STORAGE_VERSION '{_STORAGE}')")
+            # One transaction: each by itself would be a write to disk.
+            connection.execute(f"SET parquet_metadata_cache = true; USE made; BEGIN; CREATE SCHEMA {LATEST}")
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute("COMMIT; USE memory; DETACH made")
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _statements(store: Store, entry: TableEntry) -> Iterator[str]:
+    """Both views of a table with its contract's columns: what a file lacks is null, what it has more is out."""
+    folder, partition = store.published / entry.name, entry.partition
+    hive, files, condition = "hive_partitioning = false", folder / "*.parquet", ""
+    if partition:
+        hive = f"hive_partitioning = true, hive_types = {{'{partition}': DATE}}"
+        files = folder / f"{partition}=*" / "*.parquet"
+        last = f"max({_name(partition)})"
+        condition = f" WHERE {_name(partition)} = (SELECT {last} FROM read_parquet('{_text(str(files))}', {hive}))"
+    nulls = ", ".join(f"CAST(NULL AS {_TYPES[c.type]}) AS {_name(c.name)}" for c in entry.columns)
+    source = f"SELECT * FROM read_parquet('{_text(str(files))}', union_by_name = true, {hive})"
+    columns = ", ".join(_name(c.name) for c in entry.columns)
+    whole = f"SELECT {columns} FROM (SELECT {nulls} WHERE false UNION ALL BY NAME {source})"
+    name = _name(entry.name)
+    yield f"CREATE VIEW {LATEST}.{name} AS {whole}{condition}"
+    yield f"CREATE VIEW main.{name} AS {whole}"
+    said = [f"COMMENT ON VIEW main.{name} IS '{_text(entry.description)}'"]
+    for one in entry.columns:
+        words = f"{one.description} ({one.unit})" if one.unit else one.description
+        said.append(f"COMMENT ON COLUMN main.{name}.{_name(one.name)} IS '{_text(words)}'")
+    yield "; ".join(said)
+
+
+def _name(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _text(text: str) -> str:
+    return text.replace("'", "''")

@@ -1,0 +1,102 @@
+"""The explorer in a headless browser, started by the command as people start it, without any other network."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from segmentation_assets import load
+from tests.conftest import RAN_DAYS
+from tests.e2e.test_ui import CHROMIUM, FLAGS, PATIENCE, ROOT
+
+pytestmark = pytest.mark.skipif(
+    not CHROMIUM.exists() and not os.environ.get("CI"), reason="no chromium on this machine"
+)
+
+
+@pytest.fixture(scope="module")
+def address(ran_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "segmentation_assets.cli", "--home", str(ran_home), "app", "--port", str(port)]
+    log = tmp_path_factory.mktemp("app") / "log"
+    with log.open("w") as target:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=target, stderr=subprocess.STDOUT)
+        try:
+            until = time.monotonic() + PATIENCE / 1000
+            while f"http://127.0.0.1:{port}" not in log.read_text():
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < until, log.read_text()
+                time.sleep(0.3)
+            children = psutil.Process(process.pid).children(recursive=True)
+            listening = [
+                each.laddr.ip for child in children for each in child.net_connections() if each.status == "LISTEN"
+            ]
+            assert listening == ["127.0.0.1"]
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            children = psutil.Process(process.pid).children(recursive=True)
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=60)
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert not alive, alive
+    assert process.returncode == 0
+    assert "Traceback" not in log.read_text()
+
+
+@pytest.fixture(params=[(1440, 1000), (390, 844)], ids=["desktop", "phone"])
+def page(request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page that notes where it sends requests and what it complains of; nothing of it resolves but loopback."""
+    width, height = request.param
+    with sync_playwright() as playwright:
+        flags = [*FLAGS, "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=flags)
+        opened = browser.new_page(viewport={"width": width, "height": height})
+        opened.set_default_timeout(PATIENCE)
+        asked: list[str] = []
+        complaints: list[str] = []
+        opened.on("request", lambda sent: asked.append(sent.url))
+        opened.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        opened.on("pageerror", lambda error: complaints.append(str(error)))
+        yield opened
+        browser.close()
+    assert asked
+    assert {urlsplit(url).hostname for url in asked if not url.startswith(("data:", "blob:"))} == {"127.0.0.1"}
+    assert not complaints
+
+
+def test_filter_open_compare(address: str, page: Page, ran_home: Path):
+    expect.set_options(timeout=PATIENCE)
+    segments = load("segments", as_of=RAN_DAYS[-1], home=ran_home)
+    account, name = segments.sort_values("account_id")[["account_id", "account_name"]].iloc[0]
+    page.goto(address)
+    tile = page.get_by_test_id("stMetric").filter(has_text="of " + str(len(segments)))
+    expect(tile.get_by_test_id("stMetricValue")).to_have_text(str(len(segments)))
+    if page.viewport_size and page.viewport_size["width"] < 500:
+        page.get_by_test_id("stExpandSidebarButton").click()
+    page.get_by_role("textbox", name="Search").fill(account)
+    page.get_by_role("textbox", name="Search").press("Enter")
+    expect(tile.get_by_test_id("stMetricValue")).to_have_text("1")
+    if page.viewport_size and page.viewport_size["width"] < 500:
+        page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
+    page.get_by_role("combobox", name="Open an account").click()
+    page.get_by_role("option").first.click()
+    expect(page.locator("h2", has_text=name)).to_be_visible()
+    page.get_by_text("Why this segment").wait_for()
+    page.get_by_text(f"In {segments.set_index('account_id').loc[account, 'segment']} since").first.wait_for()
+    page.get_by_text("Compare two days").click()
+    page.get_by_text("Who moved").wait_for()
+    expect(page.get_by_test_id("stMetricValue").first).to_have_text(str(len(segments)))
+    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0

@@ -1,0 +1,117 @@
+"""`segmentation watch` as a server runs it: a schedule that is due, a daemon that is there once, a clean end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+
+from segmentation_assets.policy.model import load_policy
+from segmentation_assets.run_records import RunRecords
+from segmentation_assets.settings import Settings
+from segmentation_assets.warehouse.store import holder_of
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 240.0  # seconds: the machine may be busy, and a schedule is due at most a minute later
+
+
+def command(home: Path, *arguments: str) -> list[str]:
+    named = ("--sources", str(home / "sample" / "sources.yaml"), "--policy", str(home / "policy.yaml"))
+    return [sys.executable, "-m", "segmentation_assets.cli", "--home", str(home), *arguments, *named]
+
+
+@pytest.fixture
+def home(ran_home: Path, tmp_path: Path) -> Path:
+    """A home whose daily run is due every minute."""
+    copied = tmp_path / "home"
+    shutil.copytree(ran_home, copied)
+    (copied / "policy.yaml").write_text('orchestration: {schedules: {daily: "* * * * *"}}\n')
+    return copied
+
+
+@contextmanager
+def watching(home: Path, end: signal.Signals) -> Iterator[subprocess.Popen[bytes]]:
+    """The command, ended by a signal; everything that it started ends with it."""
+    log = home / "watch.log"
+    with log.open("w") as out:
+        process = subprocess.Popen(command(home, "watch"), cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
+    try:
+        wait_until(lambda: process.poll() is not None or f"watching {home}" in log.read_text(), log)
+        assert process.poll() is None, log.read_text()
+        yield process
+    finally:
+        children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+        process.send_signal(end)
+        code = process.wait(timeout=120)
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert not alive, alive
+    assert code == 0, log.read_text()
+    assert holder_of(Settings(home, None, None).daemon_lock) is None
+
+
+def wait_until(is_so: Callable[[], bool], log: Path) -> None:
+    until = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < until, log.read_text()[-5000:]
+        time.sleep(0.5)
+
+
+def test_a_schedule_that_is_due_runs_and_all_ends_at_a_signal(home: Path):
+    log, records = home / "watch.log", RunRecords(home / "dagster")
+    before = {run.run_id for run in records.runs()}
+    with watching(home, signal.SIGTERM) as process:
+        told = log.read_text()
+        assert "daily                            schedule  on   next " in told
+        assert "weekly                           schedule  on   next Mon " in told
+        listening = [
+            c for p in (process.pid, *(c.pid for c in psutil.Process(process.pid).children(recursive=True)))
+            for c in psutil.Process(p).net_connections() if c.status == psutil.CONN_LISTEN and c.laddr
+        ]  # fmt: skip
+        assert all(c.laddr.ip in ("127.0.0.1", "::1") for c in listening), listening
+        second = subprocess.run(command(home, "watch"), cwd=ROOT, capture_output=True, text=True, check=False)
+        assert second.returncode == 1
+        assert f"already kept current by another process: process {process.pid} (" in second.stderr
+        wait_until(lambda: any(r.run_id not in before and not r.is_unfinished for r in records.runs()), log)
+        status = json.loads(
+            subprocess.run(
+                command(home, "status", "--format", "json"), cwd=ROOT, capture_output=True, text=True, check=True
+            ).stdout
+        )
+        assert status["keeps_current"]["pid"] == process.pid
+        assert status["automation"]["daily"] is True
+    run = next(run for run in reversed(records.runs()) if run.run_id not in before)
+    today = load_policy().company.today()
+    yesterday = {str(today - timedelta(days=n)) for n in (1, 2)}
+    assert (run.job, run.status) == ("usage_and_health", "SUCCESS")
+    assert run.as_of in yesterday  # midnight may have passed
+    assert (home / f"published/health_scores/as_of={run.as_of}/part-0.parquet").exists()
+
+
+def test_a_daemon_whose_parent_was_killed_is_not_joined_by_a_second_one(home: Path):
+    log = home / "watch.log"
+    with log.open("w") as out:
+        process = subprocess.Popen(command(home, "watch"), cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
+    wait_until(lambda: process.poll() is not None or f"watching {home}" in log.read_text(), log)
+    children = psutil.Process(process.pid).children(recursive=True)
+    try:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        refused = subprocess.run(command(home, "watch"), cwd=ROOT, capture_output=True, text=True, check=False)
+    finally:
+        for child in children:
+            child.kill()
+        psutil.wait_procs(children, timeout=30)
+    assert refused.returncode == 1
+    assert f"already kept current by another process: process {process.pid} (" in refused.stderr
+    assert holder_of(Settings(home, None, None).daemon_lock) is None
