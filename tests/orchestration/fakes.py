@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
@@ -59,11 +59,6 @@ class Ranks(Snapshot):
 
     class Config:
         unique = ["as_of", "account_id"]
-
-
-def grid_and_day(day: date) -> Iterable[date]:
-    """The Mondays from the day's anchor on, and the day."""
-    return sorted({*weeks(anchor(day), day), day})
 
 
 def seeds(spine: Table[Spine], company: CompanyPolicy) -> Table[Seeds]:
