@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
@@ -61,11 +61,6 @@ class Ranks(Snapshot):
         unique = ["as_of", "account_id"]
 
 
-def grid_and_day(day: date) -> Iterable[date]:
-    """The Mondays from the day's anchor on, and the day."""
-    return sorted({*weeks(anchor(day), day), day})
-
-
 def seeds(spine: Table[Spine], company: CompanyPolicy) -> Table[Seeds]:
     """Two accounts: seats are the day of the month, and ten more."""
     day = spine.as_of.day()
@@ -93,11 +88,6 @@ def totals(spine: Table[Spine], seasons: Table[Seasons], ranks: Table[Ranks]) ->
     """Seats of all accounts."""
     joined = spine.join(seasons, "as_of").join(ranks, ["as_of", "account_id"])
     return joined.group_by("as_of").aggregate(seats=joined.seats.sum())
-
-
-def grid_and_day(day: date) -> list[date]:
-    """The Mondays from the anchor on, and the day itself."""
-    return sorted({*weeks(anchor(day), day), day})
 
 
 def registry(**replaced: Callable[..., Any]) -> Registry:
