@@ -15,9 +15,10 @@ from typing import Any
 
 import duckdb
 
-from segmentation_assets.access import ALL, AsOf, NotPublished, find_table, open_tables
+from segmentation_assets.access import ALL, Days, NotPublished, find_table, open_tables
 from segmentation_assets.changes import changes
 from segmentation_assets.policy.model import Policy
+from segmentation_assets.policy.segments import AT_RISK, TIERS
 from segmentation_assets.ways_up import ways_up
 
 Row = Mapping[str, Any]
@@ -132,10 +133,11 @@ def explain(
     """
     day = find_table("segments", home).day_of(as_of)
     before = day_before(day, home)
-    tables: dict[str, AsOf] = dict.fromkeys(_REQUIRED, day)
+    tables: dict[str, Days] = dict.fromkeys(_REQUIRED, day)
     tables |= {name: day for name in _OPTIONAL if _is_published(name, day, home)}
-    if before:
-        tables |= {name: [before, day] for name in _COMPARED if name in tables and _is_published(name, before, home)}
+    if before and "score_contributions" in tables and _is_published("score_contributions", before, home):
+        tables["score_contributions"] = (before, day)
+    tables["segments"] = ALL  # what an account was in before
     if _is_published("segment_moves", None, home):
         tables["segment_moves"] = ALL
     with open_tables(tables, home) as connection:
@@ -165,13 +167,14 @@ def explanations(
     """
     found = {name: _by_account(connection, name, day, account_id) for name in tables if name != "segment_moves"}
     moves = _by_account(connection, "segment_moves", None, account_id) if "segment_moves" in tables else {}
+    seen = _seen_moves(connection, day, account_id, policy)
     old = {
         name: _by_account(connection, name, before, account_id) if before and name in tables else {}
         for name in _COMPARED
     }
     for each in sorted(found["segments"]):
         rows = {name: by_account.get(each, []) for name, by_account in found.items()}
-        told = _told(day, rows | {"segment_moves": moves.get(each, [])}, policy)
+        told = _told(day, rows | {"segment_moves": moves.get(each, []), "seen": seen.get(each, [])}, policy)
         yield replace(told, **_changes(before, rows, {name: old[name].get(each, []) for name in old}, policy))
 
 
@@ -251,7 +254,11 @@ def _told(day: date, rows: Mapping[str, list[Row]], policy: Policy) -> Explanati
         ways_up=ways_up({name: each[0] for name, each in rows.items() if each}, policy),
         scores=_scores(rows.get("score_contributions", [])),
         moves=tuple(
-            sorted(_moves(day, rows.get("segment_moves", [])), key=lambda m: m["effective_on"], reverse=True)
+            sorted(
+                _moves(day, rows.get("segment_moves", []), rows.get("seen", [])),
+                key=lambda move: move["effective_on"],
+                reverse=True,
+            )
         ),
         figures=_figures((rows.get("account_profiles") or [{}])[0]),
     )
@@ -409,14 +416,63 @@ def _parts(rows: Sequence[Row]) -> list[Part]:
     ]
 
 
-def _moves(day: date, rows: Sequence[Row]) -> list[Row]:
-    """Moves up to the day, the last one first; one that several days report is told once."""
+_SEEN = """
+SELECT * FROM (
+  SELECT account_id, as_of, segment, coverage_tier, segment_since, tier_since,
+    lag(as_of) OVER days AS old_day, lag(segment) OVER days AS old_segment, lag(coverage_tier) OVER days AS old_tier
+  FROM segments WHERE as_of <= ? AND (? IS NULL OR account_id = ?)
+  WINDOW days AS (PARTITION BY account_id ORDER BY as_of)
+) WHERE old_day IS NOT NULL AND (segment <> old_segment OR coverage_tier <> old_tier)
+"""
+
+
+def _seen_moves(
+    connection: duckdb.DuckDBPyConnection, day: date, account_id: str | None, policy: Policy
+) -> dict[str, list[Row]]:
+    """By account: moves that two published days differ by, whether or not a run saw them happen."""
+    found: dict[str, list[Row]] = {}
+    for account, at, segment, tier, segment_since, tier_since, old_day, old_segment, old_tier in connection.execute(
+        _SEEN, [day, account_id, account_id]
+    ).fetchall():
+        for kind, before, after, since in (
+            ("segment", old_segment, segment, segment_since),
+            ("tier", old_tier, tier, tier_since),
+        ):
+            if before != after:
+                move = {
+                    "effective_on": max(since, old_day), "kind": kind, "moved_from": before, "moved_to": after,
+                    "direction": direction_of(kind, before, after, policy), "move_rule": "seen",
+                    "cause_text": f"seen between {old_day} and {at}; no run recorded why", "between": (old_day, at),
+                }  # fmt: skip
+                found.setdefault(account, []).append(move)
+    return found
+
+
+def direction_of(kind: str, before: str, after: str, policy: Policy) -> str:
+    """up, down, into_risk or out_of_risk, as `segment_moves` calls them. `kind` is segment or tier."""
+    if kind == "segment" and AT_RISK in (before, after):
+        return "into_risk" if after == AT_RISK else "out_of_risk"
+    order: Sequence[str] = policy.segment_moves.segment_order if kind == "segment" else TIERS
+    return "up" if order.index(after) < order.index(before) else "down"
+
+
+def _moves(day: date, rows: Sequence[Row], seen: Sequence[Row]) -> list[Row]:
+    """Moves up to the day, the last one first; one that several days report is told once.
+
+    A move that is only `seen` is left out where one between the same days was recorded with its cause.
+    """
     kept = ("effective_on", "kind", "moved_from", "moved_to", "direction", "move_rule", "cause_text")
     found = {
         (row["kind"], row["effective_on"], row["moved_to"]): {name: row.get(name) for name in kept}
         for row in sorted(rows, key=lambda row: row["as_of"])
         if row["as_of"] <= day
     }
+    for move in seen:
+        after, until = move["between"]
+        recorded = any(k == move["kind"] and after < on <= until for k, on, _ in found)
+        if not recorded:
+            key = (move["kind"], move["effective_on"], move["moved_to"])
+            found[key] = {name: move[name] for name in kept}
     return sorted(found.values(), key=lambda move: move["effective_on"], reverse=True)
 
 

@@ -38,7 +38,7 @@ def lines(
         color=_colour(alt, colours),
         detail="name:N",
     )
-    layers = [base.mark_line(strokeWidth=2.2, interpolate="monotone")]
+    layers = [base.mark_line(strokeWidth=2.2)]
     if len(rows) <= _POINTS_TO:
         layers.append(base.mark_point(filled=True, size=26, opacity=1))
     if len(colours) > 1:

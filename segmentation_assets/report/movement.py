@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from segmentation_assets.explanation import direction_of
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.report import charts
 from segmentation_assets.report.evidence import Evidence, Row
@@ -220,7 +221,7 @@ def moves(evidence: Evidence) -> list[list[Any]]:
                 continue
             recorded = causes.get((row["account_id"], kind, after), {})
             why = recorded.get("cause_text") or _differences(row, kind, evidence)
-            direction = recorded.get("direction") or _direction(evidence, kind, before, after)
+            direction = recorded.get("direction") or direction_of(kind, before, after, evidence.policy)
             found.append([row["account_id"], row["account_name"] or row["account_id"], kind, before, after,
                           direction.replace("_", " "), since.isoformat(), round(row["arr"]), why])  # fmt: skip
     return found
@@ -258,10 +259,3 @@ def _differences(row: Row, kind: str, evidence: Evidence) -> str:
     if row[column[0]] == row[column[1]]:
         told.insert(0, f"was its candidate on {day(evidence.previous)} already, and has held")
     return "; ".join(told) or "its figures changed and changed back in between"
-
-
-def _direction(evidence: Evidence, kind: str, before: str, after: str) -> str:
-    order: list[str] = list(evidence.policy.segment_moves.segment_order) if kind == "segment" else list(TIERS)
-    if kind == "segment" and "At-Risk" in (before, after):
-        return "into risk" if after == "At-Risk" else "out of risk"
-    return "up" if order.index(after) < order.index(before) else "down"

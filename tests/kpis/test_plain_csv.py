@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from segmentation_assets.chain import CATALOGUE
 from segmentation_assets.extracts.sources import SourcesError, read_sources
 from tests.extracts.home import Home
-from tests.kpis.world import kpis, one
+from tests.kpis.world import POLICY, kpis, one
 
 T0, T1 = date(2024, 12, 31), date(2025, 12, 31)
 PLAIN = {
@@ -51,7 +51,7 @@ def landed(home: Home, content: str, **billing: Any) -> dict[str, list[dict[str,
 
 
 def company(extracts: dict[str, list[dict[str, Any]]], day: date = T1) -> pd.DataFrame:
-    return kpis(["company_kpis"], [day], **extracts)["company_kpis"]
+    return kpis(["company_kpis"], [day], POLICY, **extracts)["company_kpis"]
 
 
 day = st.dates(date(2023, 1, 1), date(2026, 1, 31))

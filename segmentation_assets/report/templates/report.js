@@ -264,7 +264,7 @@
 
   // Parts of a score, each from where the one before ended, down to the score itself.
   const waterfall = ([name, total, parts]) => {
-    const W = 640, row = 22, left = 150, right = 70, H = (parts.length + 1) * row + 8;
+    const W = Math.max(280, Math.min(640, innerWidth - 64)), row = 22, left = W < 480 ? 110 : 150, right = 60, H = (parts.length + 1) * row + 8;
     let level = 0, low = 0, high = 0;
     const steps = parts.map(([part, , , points]) => { const from = level; level += points; low = Math.min(low, level); high = Math.max(high, level); return [part, from, level, points]; });
     const x = (v) => left + (W - left - right) * (v - low) / ((high - low) || 1);
@@ -336,7 +336,7 @@
       section("Scores taken apart", told.scores.length ? h("div", { class: "filters" }, h("label", {}, "Score ", chosen)) : null, fall),
       section("Over time", h("div", { class: "small" }, series("ARR", days, past.arr || [], money, "c1"), series("Active users, 28 d", days, past.users || [], (v) => number(v), "c2"), series("Active share of seats", days, past.seat_share || [], (v) => share(v, 0), "c3"), series("Health", days, past.health || [], (v) => number(v, 1), "c7"))),
       h("div", { class: "columns" },
-        h("div", {}, section("Among peers", told.peers ? [h("p", { class: "muted" }, `${told.peers.accounts} accounts: ${label(told.peers.group)}`), simple("Peers", ["Figure", "This account", "Median of peers"], PEERS.map(([key, name, form, own]) => [name, form(account[own]), form(told.peers.medians[key])]), [1, 2])] : h("p", { class: "muted" }, "expansion_scores, which know the peers, have not been made for this day."))),
+        h("div", {}, section("Among peers", told.peers ? [h("p", { class: "muted" }, `${told.peers.accounts} accounts: ${label(told.peers.group)}`), simple("Peers", ["Figure", "Account", "Peers, median"], PEERS.map(([key, name, form, own]) => [name, form(account[own]), form(told.peers.medians[key])]), [1, 2])] : h("p", { class: "muted" }, "expansion_scores, which know the peers, have not been made for this day."))),
         h("div", {}, section("Moves", told.moves.length ? simple("Moves", ["On", "What", "From", "To", "Why"], told.moves.map(([on, kind, from, to, , why]) => [day(on), label(kind), from, to, why])) : h("p", { class: "muted" }, "No move was recorded in the weeks that were run.")))),
       section("What follows", h("dl", { class: "facts" }, Object.entries(told.treatment).map(([name, value]) => h("div", {}, h("dt", {}, label(name)), h("dd", { style: "font-size:1rem;font-weight:500" }, plain(name, value)))))),
       section("Raw figures", h("div", { class: "figures" }, Object.entries(told.figures).map(([topic, values]) => h("div", { class: "card" }, h("h3", {}, label(topic)), h("dl", {}, Object.entries(values).flatMap(([name, value]) => [h("dt", {}, label(name)), h("dd", {}, plain(name, value))])))))));
