@@ -13,7 +13,7 @@ from segmentation_assets.extracts.sources import read_sources
 from segmentation_assets.orchestration.runs import Runner
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.settings import find_settings
-from segmentation_assets.warehouse.build import Builder, code_version_under
+from segmentation_assets.warehouse.build import Builder
 from segmentation_assets.warehouse.engine import Engine, open_connection
 from segmentation_assets.warehouse.store import Store
 
@@ -41,8 +41,6 @@ def _with_dagster(job: Job) -> Measured:
 def _without(job: Job) -> Measured:
     store = Store(job.home)
     sources, policy = read_sources(job.sources), load_policy()
-    for spec in CATALOGUE:  # hashes of the code: start-up, as where Dagster's definitions are made
-        code_version_under(spec, policy)
     seconds: dict[str, float] = {}
     with open_connection(store, job.memory_limit) as connection:
         started, cpu = time.perf_counter(), time.process_time()

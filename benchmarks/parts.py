@@ -25,6 +25,7 @@ PARTS: Mapping[str, str] = {
     "demo": "benchmarks.demo",
     "assignments": "benchmarks.assignments",
     "report": "benchmarks.report",
+    "billing": "benchmarks.billing",
     "usage_days": "benchmarks.usage_days",
     "chain": "benchmarks.against_sql",
     "kpis": "benchmarks.kpis",

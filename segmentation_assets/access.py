@@ -24,12 +24,10 @@ if TYPE_CHECKING:
 
 ALL = "all"
 RANGE = ".."
+Days = date | str | tuple[date, ...] | None
+"""A day, a date or text; a range with both ends, `2026-01-01..2026-03-31`; several; "all"; None: the latest."""
 _LAST_COLUMNS = ("known_from", "known_to", "dropped_on", "policy_hash")  # seldom of interest: shown last
 _ORDER_BY = 4
-
-
-AsOf = date | str | tuple[date | str, date | str] | list[date] | None
-"""A day, several (a list), None for the latest, `all`, or a range: a pair, or `2026-01-01..2026-01-31`"""
 
 
 class NotPublished(LookupError):
@@ -57,25 +55,23 @@ class Published:
         """The days published, ascending."""
         return sorted(day for day in self.files if day is not None)
 
-    def of(self, as_of: AsOf) -> list[Path]:
-        """The files that `as_of` means. Raises NotPublished."""
+    def of(self, as_of: Days) -> list[Path]:
+        """The files of one day, of several, of a range, of the latest one (None) or of all. Raises NotPublished."""
         if self.partition is None:
             if as_of not in (None, ALL):
                 raise NotPublished(f"{self.table} has no days: leave as_of away")
             return self.files[None]
         if as_of == ALL:
             return [path for day in self.days for path in self.files[day]]
-        if isinstance(as_of, list):
-            return [path for day in as_of for path in self.files[self.day_of(day)]]
         if isinstance(as_of, str) and RANGE in as_of:
             first, _, last = as_of.partition(RANGE)
             return self._between(first.strip(), last.strip())
         if isinstance(as_of, tuple):
-            return self._between(*as_of)
+            return [path for day in as_of for path in self.files[self.day_of(day)]]
         return self.files[self.day_of(as_of)]
 
-    def _between(self, first: date | str, last: date | str) -> list[Path]:
-        low, high = (day if isinstance(day, date) else _day(day) for day in (first, last))
+    def _between(self, first: str, last: str) -> list[Path]:
+        low, high = _day(first), _day(last)
         if high < low:
             raise NotPublished(f"{first}{RANGE}{last}: the last day is before the first")
         found = [path for day in self.days if low <= day <= high for path in self.files[day]]
@@ -130,14 +126,14 @@ def _no_table(table: str, store: Store) -> str:
 
 
 @contextmanager
-def open_table(table: str, as_of: AsOf = None, home: Path | str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_table(table: str, as_of: Days = None, home: Path | str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with one view, named like the table, that can read that view's files and nothing else."""
     with open_tables({table: as_of}, home) as connection:
         yield connection
 
 
 @contextmanager
-def open_tables(tables: Mapping[str, AsOf], home: Path | str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_tables(tables: Mapping[str, Days], home: Path | str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with a view per table, of its day or days, that can read their files and nothing else.
 
     Raises NotPublished.
@@ -240,7 +236,7 @@ def last_day_covered(home: Path | str | None = None, today: date | None = None) 
 
 def load(
     table: str,
-    as_of: AsOf = None,
+    as_of: Days = None,
     home: Path | str | None = None,
     *,
     columns: Sequence[str] | None = None,
@@ -248,9 +244,9 @@ def load(
 ) -> pd.DataFrame:
     """A published table as a pandas frame: the latest day, the given one, a range, or every day with `as_of="all"`.
 
-    A range is two days, both included: `("2026-01-01", "2026-03-31")`; of it, the days that have been made come.
-    `columns` (in that order) and `where` (SQL, such as `"arr > 50000"`) leave the rest unread. Integers and flags are
-    pandas' nullable kinds, days are dates without a time. `home` is the folder that was run in, by default
+    A range is `"2026-01-01..2026-03-31"`, both ends included; of it, the days that have been made come. `columns` (in
+    that order) and `where` (SQL, such as `"arr > 50000"`) leave the rest unread. Integers and flags are pandas'
+    nullable kinds, days are dates without a time. `home` is the folder that was run in, by default
     SEGMENTATION_HOME or `data/`. Raises NotPublished, WrongFilter.
     """
     with open_table(table, as_of, home) as connection:

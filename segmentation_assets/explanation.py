@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from segmentation_assets.access import ALL, AsOf, NotPublished, find_table, open_tables
+from segmentation_assets.access import ALL, Days, NotPublished, find_table, open_tables
 from segmentation_assets.changes import changes
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.policy.segments import AT_RISK, TIERS
@@ -133,10 +133,10 @@ def explain(
     """
     day = find_table("segments", home).day_of(as_of)
     before = day_before(day, home)
-    tables: dict[str, AsOf] = dict.fromkeys(_REQUIRED, day)
+    tables: dict[str, Days] = dict.fromkeys(_REQUIRED, day)
     tables |= {name: day for name in _OPTIONAL if _is_published(name, day, home)}
     if before and "score_contributions" in tables and _is_published("score_contributions", before, home):
-        tables["score_contributions"] = [before, day]
+        tables["score_contributions"] = (before, day)
     tables["segments"] = ALL  # what an account was in before
     if _is_published("segment_moves", None, home):
         tables["segment_moves"] = ALL

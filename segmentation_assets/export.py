@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from segmentation_assets.access import AsOf, find_table, open_tables, query
+from segmentation_assets.access import Days, find_table, open_tables, query
 from segmentation_assets.terminal.dictionary import HEADER, rows_of
 from segmentation_assets.terminal.formats import write_csv
 from segmentation_assets.warehouse.dictionary import TableEntry
@@ -63,7 +63,7 @@ class _Counted:
 def export(
     tables: Sequence[str],
     to: Path,
-    as_of: AsOf = None,
+    as_of: Days = None,
     home: Path | str | None = None,
     entries: Mapping[str, TableEntry] | None = None,
     progress: Progress | None = None,

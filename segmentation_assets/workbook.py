@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -155,9 +156,9 @@ class _Cells:
                 self._write_text(row, column, str(value))
             else:
                 target.write_number(row, column, value, self.whole)
-        elif isinstance(value, float):
+        elif isinstance(value, float | Decimal):
             if math.isfinite(value):  # Excel has no other numbers: left empty, as null is
-                target.write_number(row, column, value, self.numbers[column])
+                target.write_number(row, column, float(value), self.numbers[column])
         elif isinstance(value, date) and (value.date() if isinstance(value, datetime) else value) >= _FIRST_DAY:
             if isinstance(value, datetime):
                 target.write_datetime(row, column, value.replace(tzinfo=None), self.moment)

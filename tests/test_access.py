@@ -172,3 +172,30 @@ def test_the_last_drop_where_there_is_no_usage(tmp_path: Path):
 def test_days_are_sorted(home: Path):
     assert find_table("kpis", home).days == [date(2026, 3, 30), date(2026, 3, 31)]
     assert find_table("accounts", home).days == []
+
+
+def test_a_range_of_days_has_those_that_were_made(home: Path):
+    assert set(load("kpis", "2026-03-31..2026-04-30", home)["as_of"].astype(str)) == {"2026-03-31"}
+
+
+@pytest.mark.parametrize(
+    ("as_of", "reason"),
+    [
+        ("2025-01-01..2025-02-01", "kpis has no day from 2025-01-01 to 2025-02-01; it has 2 days"),
+        ("2026-03-31..2026-03-30", "the last day is before the first"),
+        ("2026-03-31..soon", "'soon' is no date"),
+    ],
+)
+def test_ranges_that_are_none(home: Path, as_of, reason: str):
+    with pytest.raises(NotPublished, match=reason):
+        load("kpis", as_of, home)
+
+
+def test_columns_and_a_condition(home: Path):
+    frame = load("kpis", home=home, columns=["n", "tier"], where="tier = 'a'")
+    assert list(frame.columns) == ["n", "tier"]
+    assert frame["n"].tolist() == [3]
+    with pytest.raises(WrongFilter, match="kpis has no column nope"):
+        load("kpis", home=home, columns=["nope"])
+    with pytest.raises(WrongFilter):
+        load("kpis", home=home, where="tier = 'a'; DROP TABLE kpis")

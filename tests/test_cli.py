@@ -518,3 +518,28 @@ def test_the_whole_demonstration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert result.exit_code == 0, result.stderr
     assert "2026-03-31: accounts · ARR in thousands" in result.stdout
     assert "explain A0" in result.stdout
+
+
+# -- what is fresh
+
+
+def test_status_checks_what_people_read(ran_home: Path, tmp_path: Path):
+    before = {path: path.stat().st_mtime_ns for path in ran_home.rglob("*") if path.is_file()}
+    late = call("status", "--check", "--format", "json", home=ran_home)
+    told = json.loads(late.stdout)
+    assert late.exit_code == 1
+    assert (told["is_fine"], told["keeps_current"], told["last_run"]["status"]) == (False, None, "SUCCESS")
+    tables = {table["table"]: table for table in told["tables"]}
+    assert (tables["segments"]["state"], tables["segments"]["latest"]) == ("late", str(RAN_DAYS[-1]))
+    assert (tables["churn_risk"]["state"], tables["billing_subscriptions"]["state"]) == ("fresh", "fresh")
+    refused = tables["billing_invoices"]
+    assert refused["rows_read"] > refused["rows_quarantined"] > 0
+    patient = tmp_path / "policy.yaml"
+    patient.write_text(
+        "orchestration: {freshness: {daily_fail_hours: 1000000, weekly_fail_hours: 1000000}}\n", encoding="utf-8"
+    )
+    fine = call("status", "--check", "--policy", patient, home=ran_home)
+    assert fine.exit_code == 0, fine.output
+    assert "segments" in fine.stdout
+    assert call("status", home=ran_home).exit_code == 0  # only told
+    assert {path: path.stat().st_mtime_ns for path in ran_home.rglob("*") if path.is_file()} == before

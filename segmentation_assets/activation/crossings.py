@@ -130,7 +130,7 @@ def detect_crossings(
     for name, bound in thresholds.items():
         known = sides.loc[sides["threshold"] == name, ["account_id", "is_above", "arr_seen", "threshold_seen"]]
         rows = accounts.merge(known, on="account_id", how="left")
-        before = rows["arr_seen"].fillna(0.0).to_numpy(dtype=float)
+        before = rows["arr_seen"].astype(float).fillna(0.0).to_numpy()
         stood = rows["is_above"].eq(True).to_numpy(dtype=bool)
         seen = rows["threshold_seen"].to_numpy(dtype=float)
         keeps = np.full(len(rows), name == STRATEGIC) | (seen == bound)

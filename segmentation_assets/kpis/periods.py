@@ -133,16 +133,13 @@ def two_points(started: ir.Table, spine: ir.Table, day: str, fx_rates: ir.Table,
     Key: as_of, account_id. `start` and `end` are at the exchange rates of `day`, `end_current` at those of as_of;
     null where the currency has no rate. Adds `starts_on` (the day) and `first_paid_on`.
     """
-    steps = revenue_steps(priced(started, spine, fx_rates, company, then=day), company)
-    rows = steps.join(spine.select("as_of", starts_on=day), "as_of")
-    then, now = holds_on(rows, rows.starts_on), holds_on(rows, rows.as_of)
-    amounts = rows.group_by(*_KEY, "starts_on").aggregate(
-        first_paid_on=rows.day.min(),
-        steps_then=then.sum(),
-        steps_now=now.sum(),
-        start=rows.amount_at_rate_then.max(where=then),
-        end=rows.amount_at_rate_then.max(where=now),
-        end_current=rows.amount.max(where=now),
+    with_amounts = priced(started, spine, fx_rates, company, then=day)
+    days = spine.select("as_of", starts_on=day)
+    # Steps find what a grace bridges; without one the subscriptions in force on a day are all there is to add.
+    amounts = (
+        _by_steps(revenue_steps(with_amounts, company), days)
+        if company.renewal_grace_days
+        else _by_subscriptions(with_amounts, days)
     )
     paying = amounts.filter((amounts.steps_then > 0) | (amounts.steps_now > 0))
     return paying.select(
@@ -152,6 +149,43 @@ def two_points(started: ir.Table, spine: ir.Table, day: str, fx_rates: ir.Table,
         start=ibis.ifelse(paying.steps_then > 0, paying.start, 0.0),
         end=ibis.ifelse(paying.steps_now > 0, paying.end, 0.0),
         end_current=ibis.ifelse(paying.steps_now > 0, paying.end_current, 0.0),
+    )
+
+
+def _by_steps(steps: ir.Table, days: ir.Table) -> ir.Table:
+    rows = steps.join(days, "as_of")
+    then, now = holds_on(rows, rows.starts_on), holds_on(rows, rows.as_of)
+    return rows.group_by(*_KEY, "starts_on").aggregate(
+        first_paid_on=rows.day.min(),
+        steps_then=then.sum(),
+        steps_now=now.sum(),
+        start=rows.amount_at_rate_then.max(where=then),
+        end=rows.amount_at_rate_then.max(where=now),
+        end_current=rows.amount.max(where=now),
+    )
+
+
+def _by_subscriptions(with_amounts: ir.Table, days: ir.Table) -> ir.Table:
+    """As `_by_steps`; a subscription that ended on the day it began was never in force."""
+    paid = with_amounts.filter(
+        (with_amounts.mrr > 0) & (with_amounts.ends_on.isnull() | (with_amounts.ends_on > with_amounts.start_date))
+    )
+    rows = paid.join(days, "as_of")
+    now = rows.ends_on.isnull()
+    then = (rows.start_date <= rows.starts_on) & (now | (rows.ends_on > rows.starts_on))
+
+    def total(amount: ir.FloatingValue, where: ir.BooleanValue) -> ir.FloatingValue:
+        """The sum; null where the currency of a part has no rate."""
+        unpriced = (where & amount.isnull()).sum() > 0
+        return ibis.ifelse(unpriced, ibis.null("float64"), amount.sum(where=where))
+
+    return rows.group_by(*_KEY, "starts_on").aggregate(
+        first_paid_on=rows.start_date.min(),
+        steps_then=then.sum(),
+        steps_now=now.sum(),
+        start=total(rows.amount_at_rate_then, then),
+        end=total(rows.amount_at_rate_then, now),
+        end_current=total(rows.amount, now),
     )
 
 

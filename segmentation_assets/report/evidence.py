@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from segmentation_assets.access import ALL, AsOf, NotPublished, find_table, open_tables
+from segmentation_assets.access import ALL, Days, NotPublished, find_table, open_tables
 from segmentation_assets.explanation import day_before
 from segmentation_assets.policy.model import Policy
 
@@ -76,7 +76,7 @@ def open_evidence(home: Path, as_of: date | str | None, policy: Policy) -> Itera
     """The evidence of one day, by default the latest that has segments. Raises NotPublished without segments."""
     day = find_table("segments", home).day_of(as_of)
     missing = {name: why for name in READ if (why := _why_missing(name, day, home))}
-    tables: dict[str, AsOf] = {name: day for name in OF_THE_DAY if name not in missing}
+    tables: dict[str, Days] = {name: day for name in OF_THE_DAY if name not in missing}
     tables |= {name: ALL for name in OVER_TIME if name not in missing}
     with open_tables(tables, home) as connection:
         yield Evidence(day, connection, policy, missing, day_before(day, home))

@@ -20,12 +20,12 @@ _RUNS_SHOWN = 5
 
 def print_status(console: Console, status: Status, shows_all: bool) -> None:
     """The whole status; of fresh tables only how many they are, unless `shows_all`."""
-    console.print(f"{status.home}   last complete day {status.last_complete_day}", markup=False)
+    console.print(f"{status.home}   last complete day {status.last_complete_day}", markup=False, soft_wrap=True)
     _print_stages(console, status)
     shown = [table for table in status.tables if shows_all or table.state != FRESH]
     if shown:
         console.print()
-        _print_tables(console, shown)
+        _print_tables(console, status, shown)
     _print_quarantine(console, status)
     console.print()
     _print_runs(console, status)
@@ -47,10 +47,12 @@ def _print_stages(console: Console, status: Status) -> None:
     console.print(stages)
 
 
-def _print_tables(console: Console, tables: list[TableStatus]) -> None:
+def _print_tables(console: Console, status: Status, tables: list[TableStatus]) -> None:
     found = Table("table", "latest day", "state", "why", "made", box=None, pad_edge=False)
     for table in tables:
         why = table.reason or ", ".join(cause for cause in table.causes if cause != table.state)
+        if table.state == LATE and table.latest:
+            why = f"{(status.last_complete_day - table.latest).days} days behind"
         state = f"[{_COLOURS[table.state]}]{table.state}[/]"
         found.add_row(table.table, str(table.latest or ""), state, escape(why), _moment(table.made_at))
     console.print(found)
@@ -92,7 +94,8 @@ def _print_runs(console: Console, status: Status) -> None:
         on, off = (
             [name for name, is_on in sorted(status.switches.items()) if is_on is state] for state in (True, False)
         )
-        console.print(f"on: {', '.join(on) or 'nothing'}" + (f"; off: {', '.join(off)}" if off else ""))
+        text = f"on: {', '.join(on) or 'nothing'}" + (f"; off: {', '.join(off)}" if off else "")
+        console.print(text, markup=False, soft_wrap=True)
 
 
 def _moment(moment: datetime | None) -> str:

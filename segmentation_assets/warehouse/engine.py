@@ -29,6 +29,7 @@ _SETTINGS = (
     "SET preserve_insertion_order = false",
     "SET partitioned_write_max_open_files = 100000",
     "SET TimeZone = 'UTC'",
+    "SET enable_progress_bar = false",  # it would print into what a command writes to stdout
 )
 _NO_DAY = "__HIVE_DEFAULT_PARTITION__"
 
