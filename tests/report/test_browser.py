@@ -69,7 +69,8 @@ def _rename(file: Path) -> None:
         connection.execute(
             "COPY (SELECT r.* REPLACE (coalesce(new_name, account_name) AS account_name) "
             f"FROM (SELECT * FROM '{file}') r LEFT JOIN (SELECT account_id, "
-            f"row_number() OVER (ORDER BY account_id) AS rank FROM '{file}') k USING (account_id) LEFT JOIN names USING (rank)) TO '{beside}' (FORMAT parquet)"
+            f"row_number() OVER (ORDER BY account_id) AS rank FROM '{file}') k "
+            f"USING (account_id) LEFT JOIN names USING (rank)) TO '{beside}' (FORMAT parquet)"
         )
     beside.replace(file)
 
