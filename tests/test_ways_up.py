@@ -88,8 +88,8 @@ def test_no_value_tier_above_the_last_cut():
 def test_a_segment_names_what_its_row_lacks():
     assert (
         "Lacking: size class enterprise (is smb); behavioral cohort Power User (is Steady State: "
-        "behavioral score 54: 21 short of 75, seat activity 50%: 10% short of 60%); value tier Platinum or Gold (is Bronze); "
-        "needs profile Platform (is Basic need)."
+        "behavioral score 54: 21 short of 75, seat activity 50%: 10% short of 60%); "
+        "value tier Platinum or Gold (is Bronze); needs profile Platform (is Basic need)."
     ) in told()
     assert "Strategic is the highest segment." in told(segment="Strategic")
 

@@ -18,6 +18,7 @@ import dagster as dg
 
 from segmentation_assets.orchestration.partitions import look_back_mapping
 from segmentation_assets.policy.model import Policy
+from segmentation_assets.report.evidence import READ
 from segmentation_assets.warehouse.contracts import Contract, column_docs, key_of, schema_of
 from segmentation_assets.warehouse.registry import Input, Registry, TableSpec
 
@@ -72,6 +73,7 @@ def _numbers(spec: TableSpec, policy: Policy) -> str:
 
 def _read_by(spec: TableSpec, registry: Registry) -> str:
     named = [_link(other.name) for other in registry if any(given.name == spec.name for given in other.inputs)]
+    named += [_link("report")] if spec.name in READ and "segments" in registry else []
     return f"**Read by** {', '.join(named) or 'people and other systems: no table is made from it'}."
 
 

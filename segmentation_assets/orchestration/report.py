@@ -15,6 +15,7 @@ from segmentation_assets.access import NotPublished
 from segmentation_assets.orchestration.partitions import days_of_run
 from segmentation_assets.orchestration.resources import WarehouseResource
 from segmentation_assets.policy.model import Policy, load_policy
+from segmentation_assets.report.evidence import READ
 from segmentation_assets.warehouse.registry import Registry
 
 REPORT = "report"
@@ -27,7 +28,6 @@ account, data quality. A run of several days reports on the last one; a run that
 
 def report_asset(registry: Registry, policy: Policy, pool: str) -> dg.AssetsDefinition:
     """The asset that writes the report, after all the tables that it reads."""
-    from segmentation_assets.report.evidence import READ  # noqa: PLC0415 - no more than names
 
     @dg.asset(
         name=REPORT,

@@ -68,7 +68,8 @@ def _rename(file: Path) -> None:
         beside = file.with_suffix(".new")
         connection.execute(
             "COPY (SELECT r.* REPLACE (coalesce(new_name, account_name) AS account_name) "
-            f"FROM (SELECT * FROM '{file}') r LEFT JOIN (SELECT account_id, row_number() OVER (ORDER BY account_id) AS rank FROM '{file}') k "
+            f"FROM (SELECT * FROM '{file}') r LEFT JOIN (SELECT account_id, "
+            f"row_number() OVER (ORDER BY account_id) AS rank FROM '{file}') k "
             f"USING (account_id) LEFT JOIN names USING (rank)) TO '{beside}' (FORMAT parquet)"
         )
     beside.replace(file)
