@@ -21,7 +21,6 @@ from benchmarks.figures import Findings, Scale
 PARTS: Mapping[str, str] = {
     "location": "benchmarks.location",
     "dagster": "benchmarks.dagster_cost",
-    "usage-days": "benchmarks.usage_days",
     "demo": "benchmarks.demo",
     "assignments": "benchmarks.assignments",
     "report": "benchmarks.report",
