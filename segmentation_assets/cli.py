@@ -473,11 +473,11 @@ def export(home: Path, tables: tuple[str, ...], as_of: str | None, to: Path, pol
     """
     settings = _settings(home, policy=policy)
     from segmentation_assets.catalogue import read_catalogue
-    from segmentation_assets.export import WrongTarget
-    from segmentation_assets.export import export as write
+    from segmentation_assets.exports.workbook import CannotHold
+    from segmentation_assets.exports.writing import WrongTarget
+    from segmentation_assets.exports.writing import export as write
     from segmentation_assets.policy.model import load_policy
     from segmentation_assets.terminal.progress import reporting
-    from segmentation_assets.workbook import CannotHold
 
     with _reasons(), reporting(_err()) as report:
         try:
@@ -519,8 +519,8 @@ def views(home: Path, policy: Path | None) -> None:
 def explain(home: Path, account: str, as_of: str | None, policy: Path | None, form: str) -> None:
     """Say why ACCOUNT (its id or name) has its segment and tier, down to raw figures."""
     settings = _settings(home, policy=policy, needs_sources=False)
-    from segmentation_assets.explanation import UnknownAccount
-    from segmentation_assets.explanation import explain as gather
+    from segmentation_assets.explanations.gathering import UnknownAccount
+    from segmentation_assets.explanations.gathering import explain as gather
     from segmentation_assets.policy.model import load_policy
     from segmentation_assets.terminal.explain import print_explanation
 
@@ -703,7 +703,7 @@ def status(home: Path, sources: Path | None, policy: Path | None, shows_all: boo
     from segmentation_assets.chain import CATALOGUE
     from segmentation_assets.extracts.sources import SourcesError
     from segmentation_assets.policy.model import load_policy
-    from segmentation_assets.status import as_plain, status_of
+    from segmentation_assets.state.status import as_plain, status_of
     from segmentation_assets.terminal.status import print_status
 
     with _reasons():

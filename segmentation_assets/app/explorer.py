@@ -1,7 +1,7 @@
 """The explorer's page, run by Streamlit: filter accounts, open one, compare two days.
 
 Here: widgets and layout. Not here: choosing and comparing rows (`filters`, `comparison`), sentences about an account
-(`explanation`), text of the data (`plain_text`: every other element here shows the page's own words, numbers, or
+(`explanations`), text of the data (`plain_text`: every other element here shows the page's own words, numbers, or
 cells of a frame).
 """
 
@@ -20,7 +20,7 @@ from segmentation_assets.access import NotPublished, find_table, load
 from segmentation_assets.app.comparison import COMPANY, kpi_change, mix_change, who_moved
 from segmentation_assets.app.filters import Filters
 from segmentation_assets.app.plain_text import say
-from segmentation_assets.explanation import Explanation, Score, UnknownAccount, explain
+from segmentation_assets.explanations.gathering import Explanation, Score, UnknownAccount, explain
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.policy.segments import AT_RISK, MICRO_SEGMENTS, SEGMENTS, TIERS
 from segmentation_assets.settings import Settings, find_settings

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from segmentation_assets.cadence import CUT_TABLES, DAILY_TABLES, REVIEW_TABLES
+from segmentation_assets.state.cadence import CUT_TABLES, DAILY_TABLES, REVIEW_TABLES
 from segmentation_assets.warehouse.registry import Registry
 
 FULL_CHAIN = "full_chain"

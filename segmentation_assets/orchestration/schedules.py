@@ -18,9 +18,9 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from segmentation_assets.cadence import CUT_TABLES, DAILY_TABLES, REVIEW_TABLES, age_limits
 from segmentation_assets.orchestration.jobs import DAILY, FULL_CHAIN, QUARTERLY, names_behind
 from segmentation_assets.policy.model import Policy
+from segmentation_assets.state.cadence import CUT_TABLES, DAILY_TABLES, REVIEW_TABLES, age_limits
 from segmentation_assets.warehouse.registry import Registry
 
 CADENCE_TAG = "segmentation/cadence"

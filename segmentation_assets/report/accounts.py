@@ -1,7 +1,7 @@
 """Accounts: the list that the page searches, and all that an account's own page shows.
 
 Here: gathering it, set-based, for all accounts at once, as plain values that become JSON. Not here: the sentences
-(`explanation`), how the page draws it (`report.js`), or how it is packed (`document`).
+(`explanations`), how the page draws it (`report.js`), or how it is packed (`document`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from segmentation_assets.explanation import TABLES, Explanation, explanations
+from segmentation_assets.explanations.gathering import TABLES, Explanation, explanations
 from segmentation_assets.report.actions import Action, next_action
 from segmentation_assets.report.evidence import Evidence, Row
 

@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from segmentation_assets.access import ALL, Days, NotPublished, find_table, open_tables
-from segmentation_assets.explanation import day_before
+from segmentation_assets.explanations.gathering import day_before
 from segmentation_assets.policy.model import Policy
 
 Row = Mapping[str, Any]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from segmentation_assets.explanation import direction_of
+from segmentation_assets.explanations.gathering import direction_of
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.report import charts
 from segmentation_assets.report.evidence import Evidence, Row

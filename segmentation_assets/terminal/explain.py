@@ -1,6 +1,6 @@
 """The reasons behind a segment, as sentences and tables.
 
-Here: showing an `Explanation`. Not here: gathering it (`explanation`).
+Here: showing an `Explanation`. Not here: gathering it (`explanations`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from segmentation_assets.explanation import Condition, Explanation, Score
+from segmentation_assets.explanations.gathering import Condition, Explanation, Score
 from segmentation_assets.terminal.formats import print_table, shown
 
 _MARKS = {True: "yes", False: "no", None: "unknown"}

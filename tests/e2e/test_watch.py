@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 from segmentation_assets.policy.model import load_policy
-from segmentation_assets.run_records import RunRecords
 from segmentation_assets.settings import Settings
+from segmentation_assets.state.run_records import RunRecords
 from segmentation_assets.warehouse.store import holder_of
 
 ROOT = Path(__file__).parents[2]

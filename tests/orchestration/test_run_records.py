@@ -19,9 +19,9 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from segmentation_assets.orchestration.automation import automations
 from segmentation_assets.orchestration.instance import open_instance
 from segmentation_assets.policy.model import load_policy
-from segmentation_assets.run_records import RunRecords
 from segmentation_assets.settings import Settings
-from segmentation_assets.status import FAILED, FRESH, LATE, MISSING, STALE, status_of
+from segmentation_assets.state.run_records import RunRecords
+from segmentation_assets.state.status import FAILED, FRESH, LATE, MISSING, STALE, status_of
 from segmentation_assets.warehouse.registry import Registry
 from tests.orchestration import fakes
 from tests.orchestration.conftest import MakeRunner

@@ -248,7 +248,7 @@ def test_an_account_is_found_by_keyboard_alone(browser: Browser, report: Path):
 
 
 def test_an_account_tells_what_explain_tells(browser: Browser, report: Path, home: Path):
-    from segmentation_assets.explanation import explain  # noqa: PLC0415
+    from segmentation_assets.explanations.gathering import explain  # noqa: PLC0415
 
     account = duckdb.execute(f"SELECT min(account_id) FROM '{home}/published/segments/*/*.parquet'").fetchall()[0][0]
     told = explain(account, home=home, policy=load_policy())

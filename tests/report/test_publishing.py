@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from segmentation_assets.access import NotPublished
 from segmentation_assets.cli import main
-from segmentation_assets.explanation import explain
+from segmentation_assets.explanations.gathering import explain
 from segmentation_assets.policy.model import Policy, load_policy
 from segmentation_assets.report.accounts import history_days
 from segmentation_assets.report.document import chunks, packed

@@ -14,10 +14,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from segmentation_assets.cadence import age_limits
 from segmentation_assets.policy.model import Policy
-from segmentation_assets.run_records import Failure, Made, Run, RunRecords
 from segmentation_assets.settings import Settings
+from segmentation_assets.state.cadence import age_limits
+from segmentation_assets.state.run_records import Failure, Made, Run, RunRecords
 from segmentation_assets.warehouse.build import Fingerprints
 from segmentation_assets.warehouse.registry import Registry, TableSpec
 from segmentation_assets.warehouse.store import Holder, Store, footer, holder_of

@@ -1,7 +1,7 @@
 """Rows as an Excel workbook that is safe to open and pleasant to work in.
 
 Here: sheets, cell types, number formats, what Excel cannot hold. Not here: which rows, or where the file goes
-(`export`).
+(`writing`).
 
 Every text is written as text, never as a formula, and one that looks like a formula stays text when it is edited.
 Rows are streamed to disk, so memory does not grow with them.

@@ -14,13 +14,13 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segmentation_assets import workbook
 from segmentation_assets.access import NotPublished
 from segmentation_assets.cli import main
-from segmentation_assets.export import WrongTarget, export
+from segmentation_assets.exports import workbook
+from segmentation_assets.exports.workbook import CannotHold, Sheet, write_workbook
+from segmentation_assets.exports.writing import WrongTarget, export
 from segmentation_assets.terminal.formats import FORMULA
 from segmentation_assets.warehouse.dictionary import ColumnEntry, TableEntry
-from segmentation_assets.workbook import CannotHold, Sheet, write_workbook
 from tests.test_access import publish
 
 ROWS = """

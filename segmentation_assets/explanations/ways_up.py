@@ -1,6 +1,6 @@
 """What would move an account up: the nearest thresholds of the policy, and how far away they are.
 
-Here: sentences from the published row of an account and the policy. Not here: reading the rows (`explanation`), or
+Here: sentences from the published row of an account and the policy. Not here: reading the rows (`explanations`), or
 deciding tiers and segments (`segments`): a sentence names a rule and what is lacking, it never foretells a move.
 """
 

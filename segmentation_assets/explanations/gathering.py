@@ -16,10 +16,10 @@ from typing import Any
 import duckdb
 
 from segmentation_assets.access import ALL, Days, NotPublished, find_table, open_tables
-from segmentation_assets.changes import changes
+from segmentation_assets.explanations.changes import changes
+from segmentation_assets.explanations.ways_up import ways_up
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.policy.segments import AT_RISK, TIERS
-from segmentation_assets.ways_up import ways_up
 
 Row = Mapping[str, Any]
 

@@ -16,10 +16,10 @@ from typing import Any
 import duckdb
 
 from segmentation_assets.access import Days, find_table, open_tables, query
+from segmentation_assets.exports.workbook import Sheet, write_workbook
 from segmentation_assets.terminal.dictionary import HEADER, rows_of
 from segmentation_assets.terminal.formats import write_csv
 from segmentation_assets.warehouse.dictionary import TableEntry
-from segmentation_assets.workbook import Sheet, write_workbook
 
 DICTIONARY = "dictionary"
 _BATCH = 10_000

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from segmentation_assets.explanations.ways_up import ways_up
 from segmentation_assets.policy.model import load_policy
-from segmentation_assets.ways_up import ways_up
 
 POLICY = load_policy()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from segmentation_assets.changes import changes
+from segmentation_assets.explanations.changes import changes
 from tests.report.worlds import segment
 
 SINCE = date(2026, 2, 28)

@@ -1,7 +1,7 @@
 """What changed about an account between two snapshots, in sentences.
 
 Here: comparing two rows of `segments`, and the parts of scores behind the differences. Not here: reading the rows
-(`explanation`), or the causes of a move, which `segment_moves` holds.
+(`explanations`), or the causes of a move, which `segment_moves` holds.
 """
 
 from __future__ import annotations
