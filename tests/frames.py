@@ -38,3 +38,12 @@ def spine(*days: date) -> ir.Table:
     """The spine of a run over these days."""
     frame = spine_frame(days)
     return ibis.memtable(pa.Table.from_pandas(frame, schema=ibis_schema(Spine).to_pyarrow(), preserve_index=False))
+
+
+def records(found: ir.Table) -> list[dict[str, Any]]:
+    """Rows as pandas gives them, but None where a text is null: pandas 3 has NaN there, pandas 2 None."""
+    frame = found.execute()
+    texts = {
+        n: frame[n].astype(object).where(frame[n].notna(), None) for n, t in found.schema().items() if t.is_string()
+    }
+    return frame.assign(**texts).to_dict("records")

@@ -186,7 +186,8 @@ def _weighted_mean(valued: ir.Table, parts: Sequence[Part], weights: ir.Value) -
 
 
 def _present_weight(points: Iterable[tuple[ir.Value, float | None]]) -> ir.Value:
-    shares = [ibis.ifelse(value.notnull(), float(weight or 0), 0.0) for value, weight in points]
+    # A product with a float, not a choice between two: DuckDB 1 takes those for decimals, whose sums overflow.
+    shares = [value.notnull().cast("float64") * float(weight or 0) for value, weight in points]
     return reduce(add, shares).nullif(0.0)
 
 

@@ -38,6 +38,7 @@ VALIDITY = ("known_from", "known_to")
 _STAMP = "policy_hash"
 _IBIS_TYPES: Mapping[str, dt.DataType] = {
     "str": dt.string,
+    "string[pyarrow]": dt.string,  # what pandera makes of `str` under pandas 3
     "float64": dt.float64,
     "Int64": dt.int64,
     "boolean": dt.boolean,

@@ -14,7 +14,7 @@ from segmentation_assets.scores.needs import NeedsScores
 from segmentation_assets.scores.value import ValueScores
 from segmentation_assets.segments.candidates import segment_candidates
 from segmentation_assets.segments.cuts import TierCuts
-from tests.frames import given, spine
+from tests.frames import given, records, spine
 
 POLICY = load_policy()
 DAY = date(2026, 5, 6)
@@ -47,7 +47,7 @@ def candidates(*accounts: dict, day: date = DAY, others: date | None = None) -> 
         spine(day), **tables, tier_cuts=cuts, policy=POLICY.segment_matrix, composite=POLICY.composite,
         tier=POLICY.tier, stability=POLICY.stability,
     )  # fmt: skip
-    return found.order_by("account_id").execute().to_dict("records")
+    return records(found.order_by("account_id"))
 
 
 def candidate(**columns) -> dict:

@@ -36,7 +36,7 @@ def decide(cells: list[Cell]) -> list[dict]:
         is_barely_used=matrix.is_barely_used(rows, POLICY.segment_matrix),
     )
     found = matrix.with_candidate(rows, POLICY.segment_matrix, POLICY.composite.weights)
-    return found.order_by("place").execute().to_dict("records")
+    return records(found.order_by("place"))
 
 
 def test_there_are_240_cells():

@@ -7,7 +7,7 @@ from segmentation_assets.scores.contributions import ScoreContributions
 from segmentation_assets.segments.candidates import SegmentCandidates
 from segmentation_assets.segments.grid import SegmentGrid, SegmentStates, anchors_of
 from segmentation_assets.segments.moves import days_compared, days_of_inputs, previous_monday, segment_moves, with_eve
-from tests.frames import given, spine
+from tests.frames import given, records, spine
 
 POLICY = load_policy()
 MONDAY = date(2026, 5, 11)
@@ -54,7 +54,7 @@ def moves(
         POLICY.stability,
         POLICY.segment_moves,
     )
-    return found.order_by("kind").execute().to_dict("records")
+    return records(found.order_by("kind"))
 
 
 def segment_now(name: str, rule: str, since: date = MONDAY) -> dict:

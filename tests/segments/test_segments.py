@@ -16,7 +16,7 @@ from segmentation_assets.scores.health import HealthScores
 from segmentation_assets.segments.candidates import SegmentCandidates
 from segmentation_assets.segments.grid import SegmentStates
 from segmentation_assets.segments.segments import Segments, segment_mix, segments
-from tests.frames import given, spine
+from tests.frames import given, records, spine
 
 POLICY = load_policy()
 DAY = date(2026, 5, 6)
@@ -52,7 +52,7 @@ def segments_of(*accounts: dict) -> list[dict]:
         ]
         tables[name] = given(contract, rows)
     found = segments(spine(DAY), **tables, treatment=POLICY.treatment, micro=POLICY.micro_segment)
-    return found.order_by("account_id").execute().to_dict("records")
+    return records(found.order_by("account_id"))
 
 
 def test_what_follows_from_the_segment():
