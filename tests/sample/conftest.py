@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -46,3 +47,19 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
     made = opened(generate(folder, accounts=300, days=400, users_per_account=10, seed=11, end=END))
     yield made
     made.connection.close()
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+
+
+def spearman(left: np.ndarray, right: np.ndarray) -> float:
+    """Rank correlation, ties at their mean rank."""
+    return float(np.corrcoef(_ranks(left), _ranks(right))[0, 1])
+
+
+def auc(score: np.ndarray, happened: np.ndarray) -> float:
+    """Chance that one to whom it happened has the higher score; a tie counts one half."""
+    ranks, hits = _ranks(score), happened.sum()
+    return float((ranks[happened].sum() - hits * (hits + 1) / 2) / (hits * (~happened).sum()))

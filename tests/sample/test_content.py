@@ -1,9 +1,8 @@
 """The rows: sound but for the few broken ones, like a real company, and tied to the planted truth."""
 
-import numpy as np
 import pytest
 
-from tests.sample.conftest import Sample
+from tests.sample.conftest import Sample, auc, spearman
 
 NOT_OF_ACCOUNTS = {"crm_accounts", "csm_roster", "fx_rates", "gtm_spend", "leads", "product_features"}
 KEYS = {
@@ -37,20 +36,6 @@ ACTIVITY = f"""WITH seats AS (SELECT account_id, sum(seats) AS seats, sum(arr) A
   USING (user_id) WHERE NOT is_service_user AND usage_date > {{end}} - 28 GROUP BY 1)
  SELECT account_id, s.seats, s.arr, coalesce(users, 0) / s.seats AS activity, health, planted_tier
  FROM seats s LEFT JOIN active USING (account_id) JOIN truth_accounts t USING (account_id)"""
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-
-
-def _spearman(left: np.ndarray, right: np.ndarray) -> float:
-    return float(np.corrcoef(_ranks(left), _ranks(right))[0, 1])
-
-
-def _auc(score: np.ndarray, happened: np.ndarray) -> float:
-    ranks, hits = _ranks(score), happened.sum()
-    return float((ranks[happened].sum() - hits * (hits + 1) / 2) / (hits * (~happened).sum()))
 
 
 @pytest.mark.parametrize("name", KEYS)
@@ -176,7 +161,7 @@ def test_weekends_and_december_are_quiet(sample: Sample):
 
 def test_health_shows_in_seat_activity(sample: Sample):
     frame = sample.frame(ACTIVITY)
-    assert _spearman(frame["health"].to_numpy(), frame["activity"].to_numpy()) > 0.5
+    assert spearman(frame["health"].to_numpy(), frame["activity"].to_numpy()) > 0.5
     assert 0.40 < frame["activity"].mean() < 0.65
     assert 0.2 < (frame["activity"] >= 0.6).mean() < 0.55
     sizeable = frame[frame["seats"] >= 5]["activity"]
@@ -189,8 +174,8 @@ def test_the_planted_hazard_tells_who_churns(sample: Sample):
     months = sample.frame("SELECT * FROM truth_months WHERE churned_in_90d IS NOT NULL")
     churned = months["churned_in_90d"].to_numpy(dtype=bool)
     hazard = months["churn_hazard_90d"].to_numpy()
-    assert _auc(hazard, churned) > 0.7
-    assert _auc(1 - months["health"].to_numpy(), churned) > 0.6
+    assert auc(hazard, churned) > 0.7
+    assert auc(1 - months["health"].to_numpy(), churned) > 0.6
     assert hazard.mean() == pytest.approx(churned.mean(), rel=0.35)
     assert 0.015 < churned.mean() < 0.05
 
@@ -200,9 +185,9 @@ def test_health_shows_in_mood_and_growth_in_expansion(sample: Sample):
         "SELECT avg(health) AS health, avg(sentiment) AS mood FROM support_tickets JOIN truth_accounts"
         " USING (account_id) GROUP BY account_id HAVING count(sentiment) >= 5"
     )
-    assert _spearman(mood["health"].to_numpy(), mood["mood"].to_numpy()) > 0.2
+    assert spearman(mood["health"].to_numpy(), mood["mood"].to_numpy()) > 0.2
     months = sample.frame("SELECT * FROM truth_months WHERE expanded_in_90d IS NOT NULL")
-    assert _auc(months["growth"].to_numpy(), months["expanded_in_90d"].to_numpy(dtype=bool)) > 0.55
+    assert auc(months["growth"].to_numpy(), months["expanded_in_90d"].to_numpy(dtype=bool)) > 0.55
 
 
 def test_retention_is_that_of_a_sound_company(sample: Sample):
