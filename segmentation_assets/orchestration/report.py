@@ -51,23 +51,19 @@ def report_asset(registry: Registry, policy: Policy, pool: str) -> dg.AssetsDefi
 
 
 def write_report_of_run(warehouse: WarehouseResource, run_id: str, as_of: Any) -> dict[str, Any]:
-    """Write the report unless the newest one was made from the same; the facts that Dagster shows.
+    """Write the report unless there is one of the day that was made from the same; the facts that Dagster shows.
 
     Raises NotPublished without segments.
     """
     from segmentation_assets.report.publishing import (  # noqa: PLC0415 - templates and JSON: where it is used
-        LATEST,
-        fingerprint,
-        is_current,
+        current_report,
         publish_report,
-        reports_folder,
     )
 
     started = time.perf_counter()
     home, policy = Path(warehouse.home), load_policy(Path(warehouse.policy) if warehouse.policy else None)
-    if is_current(home, fingerprint(home, policy, as_of)):
-        latest = reports_folder(home) / LATEST
-        return {"days made": 0, "days kept": 1, "rows": 0, "file": dg.MetadataValue.path(str(latest)),
+    if kept := current_report(home, policy, as_of):
+        return {"days made": 0, "days kept": 1, "rows": 0, "file": dg.MetadataValue.path(str(kept)),
                 "seconds": round(time.perf_counter() - started, 3)}  # fmt: skip
     made = publish_report(home, policy, as_of, run_id)
     return {

@@ -24,6 +24,7 @@ from segmentation_assets.report.evidence import READ, open_evidence
 
 LATEST = "latest.html"
 _RUN = 8
+_DAY = len("2026-01-31")
 _HEAD = 2_000  # characters: the document's first lines, where its fingerprint stands
 
 
@@ -62,13 +63,17 @@ def fingerprint(home: Path, policy: Policy, as_of: date | str | None) -> str:
     return digest.hexdigest()[:16]
 
 
-def is_current(home: Path, made_from: str) -> bool:
-    """Whether the newest report of the home was made from just this (a `fingerprint`)."""
-    try:
-        with (reports_folder(home) / LATEST).open(encoding="utf-8") as file:
-            return f'name="made-from" content="{made_from}"' in file.read(_HEAD)
-    except FileNotFoundError:
-        return False
+def current_report(home: Path, policy: Policy, as_of: date | str | None) -> Path | None:
+    """The report of a day that was made from just what stands now (`fingerprint`); None: there is none.
+
+    Raises NotPublished without segments.
+    """
+    day, made_from = find_table("segments", home).day_of(as_of), fingerprint(home, policy, as_of)
+    for file in reports_folder(home).glob(f"{day}-*.html"):
+        with file.open(encoding="utf-8") as opened:
+            if f'name="made-from" content="{made_from}"' in opened.read(_HEAD):
+                return file
+    return None
 
 
 def reports_folder(home: Path) -> Path:
@@ -80,16 +85,17 @@ def publish_report(
     home: Path, policy: Policy, as_of: date | str | None = None, run: str | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> WrittenReport:  # fmt: skip
-    """Write the report of a run into the home's folder, and as `latest.html`; remove the oldest beyond the policy's.
+    """Write the report of a run into the home's folder; remove the oldest beyond the policy's.
 
-    Raises NotPublished where segments have not been made for the day.
+    `latest.html` is of the newest day: a report of a day before it leaves that alone. Raises NotPublished where segments have not been made for the day.
     """
     run = (run or secrets.token_hex(_RUN // 2))[:_RUN]
     folder = reports_folder(home)
     made = _write(home, policy, as_of, lambda day: folder / f"{day}-{run}.html", run, progress)
-    latest = _beside(folder / LATEST)
-    shutil.copyfile(made.file, latest)
-    latest.replace(folder / LATEST)
+    if made.as_of == max(date.fromisoformat(file.name[:_DAY]) for file in folder.glob("*-*-*-*.html")):
+        latest = _beside(folder / LATEST)
+        shutil.copyfile(made.file, latest)
+        latest.replace(folder / LATEST)
     _prune(folder, policy.report.kept)
     return made
 

@@ -21,7 +21,7 @@ from segmentation_assets.report.accounts import history_days
 from segmentation_assets.report.document import chunks, packed
 from segmentation_assets.report.evidence import open_evidence
 from segmentation_assets.report.executive import executive_page
-from segmentation_assets.report.publishing import fingerprint, is_current, publish_report, reports_folder
+from segmentation_assets.report.publishing import current_report, fingerprint, publish_report, reports_folder
 from tests.conftest import RAN_DAYS
 from tests.report.worlds import DAY, evidence, segment
 
@@ -45,25 +45,28 @@ def test_the_run_of_the_chain_wrote_a_report(ran_home: Path):
     assert f"as of {RAN_DAYS[-1].day} {RAN_DAYS[-1]:%b %Y}" in (reports_folder(ran_home) / "latest.html").read_text()
 
 
-def test_latest_is_the_newest_and_old_ones_go(home: Path, policy: Policy):
-    few = policy.model_copy(update={"report": policy.report.model_copy(update={"kept": 2})})
-    before = {path.name for path in reports_folder(home).iterdir()}
+def test_latest_is_of_the_newest_day_and_old_ones_go(home: Path, policy: Policy):
+    few = policy.model_copy(update={"report": policy.report.model_copy(update={"kept": 3})})
+    latest = reports_folder(home) / "latest.html"
     for at, path in enumerate(sorted(reports_folder(home).glob("2*.html"))):
         os.utime(path, (at, at))  # the runs of before are older
-    first, second = (publish_report(home, few, RAN_DAYS[0], run=run) for run in ("first", "second"))
-    names = {path.name for path in reports_folder(home).iterdir()}
-    assert names == {"latest.html", f"{RAN_DAYS[0]}-first.html", f"{RAN_DAYS[0]}-second.html"} != before
-    assert (reports_folder(home) / "latest.html").read_bytes() == second.file.read_bytes() != first.file.read_bytes()
-    assert second.missing == ()
+    first, second = (publish_report(home, few, RAN_DAYS[-1], run=run) for run in ("first", "second"))
+    assert latest.read_bytes() == second.file.read_bytes() != first.file.read_bytes()
+    older = publish_report(home, few, RAN_DAYS[0], run="older")
+    assert {path.name for path in reports_folder(home).iterdir()} == {
+        "latest.html", f"{RAN_DAYS[0]}-older.html", f"{RAN_DAYS[-1]}-first.html", f"{RAN_DAYS[-1]}-second.html",
+    }  # fmt: skip
+    assert latest.read_bytes() == second.file.read_bytes()
+    assert (second.missing, older.missing) == ((), ())
 
 
 def test_a_report_is_current_until_what_it_is_made_from_changes(home: Path, policy: Policy):
-    publish_report(home, policy, None)
-    made_from = fingerprint(home, policy, None)
-    assert is_current(home, made_from)
+    made = publish_report(home, policy, None)
+    assert current_report(home, policy, None) == made.file
+    assert current_report(home, policy, RAN_DAYS[1]) is None  # of another day
     changed = home / "published" / "segments" / f"as_of={RAN_DAYS[-1]}" / "part-0.parquet"
     os.utime(changed, ns=(1, 1))
-    assert not is_current(home, fingerprint(home, policy, None))
+    assert current_report(home, policy, None) is None
     other = policy.model_copy(update={"report": policy.report.model_copy(update={"kept": 9})})
     assert fingerprint(home, other, None) != fingerprint(home, policy, None)
 
