@@ -87,7 +87,9 @@ def publish_report(
 ) -> WrittenReport:  # fmt: skip
     """Write the report of a run into the home's folder; remove the oldest beyond the policy's.
 
-    `latest.html` is of the newest day: a report of a day before it leaves that alone. Raises NotPublished where segments have not been made for the day.
+    `latest.html` is of the newest day: a report of a day before it leaves that alone.
+
+    Raises NotPublished where segments have not been made for the day.
     """
     run = (run or secrets.token_hex(_RUN // 2))[:_RUN]
     folder = reports_folder(home)
