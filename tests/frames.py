@@ -8,6 +8,7 @@ from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+import pandas as pd
 import pyarrow as pa
 
 from segmentation_assets.warehouse.as_of import Spine, spine_frame
@@ -40,10 +41,9 @@ def spine(*days: date) -> ir.Table:
     return ibis.memtable(pa.Table.from_pandas(frame, schema=ibis_schema(Spine).to_pyarrow(), preserve_index=False))
 
 
-def records(found: ir.Table) -> list[dict[str, Any]]:
+def records(found: ir.Table | pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as pandas gives them, but None where a text is null: pandas 3 has NaN there, pandas 2 None."""
-    frame = found.execute()
-    texts = {
-        n: frame[n].astype(object).where(frame[n].notna(), None) for n, t in found.schema().items() if t.is_string()
-    }
+    frame = found if isinstance(found, pd.DataFrame) else found.execute()
+    words = [name for name in frame if pd.api.types.is_string_dtype(frame[name])]
+    texts = {name: frame[name].astype(object).where(frame[name].notna(), None) for name in words}
     return frame.assign(**texts).to_dict("records")

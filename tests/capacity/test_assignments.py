@@ -25,12 +25,12 @@ def frames(demanded: list[dict], people: list[dict], days: tuple[date, ...] = (D
 def assigned(
     demanded: list[dict], people: list[dict], policy: AssignmentPolicy = POLICY.assignment
 ) -> dict[str, dict]:
-    rows = csm_assignments(**frames(demanded, people), policy=policy).to_dict("records")
+    rows = records(csm_assignments(**frames(demanded, people), policy=policy))
     return {row["account_id"]: row for row in rows}
 
 
 def run(demanded: list[dict], people: list[dict]) -> dict[str, Any]:
-    (row,) = csm_assignment_runs(**frames(demanded, people), policy=POLICY.assignment).to_dict("records")
+    (row,) = records(csm_assignment_runs(**frames(demanded, people), policy=POLICY.assignment))
     return row
 
 
