@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from segmentation_assets.access import NotPublished, find_table, open_tables
+from segmentation_assets.explanations.gathering import day_before
+from segmentation_assets.policy.segments import AT_RISK
 from segmentation_assets.settings import find_home
 from segmentation_assets.terminal.formats import print_table
 
@@ -27,10 +29,13 @@ def print_summary(console: Console, home: Path, as_of: date) -> None:
     """Segments × tiers, and the moves of the week that ends with `as_of`. Raises NotPublished without segments."""
     tables: dict[str, date | str | None] = {"segments": as_of}
     tables |= {name: as_of for name in _BESIDE if _has(home, name, as_of)}
+    before = day_before(as_of, home)
     with open_tables(tables, home) as connection:
         _print_matrix(console, connection, as_of)
         if "segment_moves" in tables:
             _print_moves(console, connection)
+        if before:
+            _print_since(console, home, before, as_of)
         if "tier_kpis" in tables:
             _print_kpis(console, connection)
         if "capacity_plan" in tables:
@@ -89,6 +94,22 @@ def _print_moves(console: Console, connection: duckdb.DuckDBPyConnection) -> Non
     console.print(f"Moves since the last Monday: {listed}")
     for account, kind, before, after, _, _, why in rows[:_MOST_MOVES]:
         console.print(f"  {account} {kind} {before} → {after}: {escape(why)}", highlight=False)
+
+
+def _print_since(console: Console, home: Path, before: date, as_of: date) -> None:
+    """What changed since the last day that was asked for before: a week without moves is no month without."""
+    with open_tables({"segments": (before, as_of)}, home) as connection:
+        rows = connection.execute(
+            "SELECT account_id, b.segment, n.segment, n.arr, b.coverage_tier, n.coverage_tier "
+            "FROM segments b JOIN segments n USING (account_id) WHERE b.as_of = ? AND n.as_of = ? "
+            "ORDER BY (n.segment = ?) DESC, n.arr DESC, account_id",
+            [before, as_of, AT_RISK],
+        ).fetchall()
+    moved = [row for row in rows if row[1] != row[2]]
+    tiers = sum(row[4] != row[5] for row in rows)
+    console.print(f"Since {before}: {len(moved)} accounts changed segment, {tiers} changed tier")
+    for account, was, now, arr, *_ in moved[:_MOST_MOVES]:
+        console.print(f"  {account} segment {was} → {now}, ARR {arr:,.0f}", highlight=False)
 
 
 def _print_kpis(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
