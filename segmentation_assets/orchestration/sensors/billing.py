@@ -1,4 +1,4 @@
-"""The billing threshold sensor: new billing data, who crossed a threshold, one run.
+"""The billing threshold sensor: new billing data or a new day, who crossed a threshold, one run.
 
 Here: whether a run is needed, and asking for it. Not here: what a crossing is, or the record of them
 (`activation.crossings`).
@@ -6,6 +6,9 @@ Here: whether a run is needed, and asking for it. Not here: what a crossing is, 
 The sensor decides nothing that lasts: it looks whether the ledger would book a crossing, and if so asks for one run,
 in which the ledger finds and books what there is by itself. So a sensor that is killed, asked twice or switched off
 can make no crossing appear twice or get lost; the next run books what is due, whoever asked for it.
+
+It looks when billing data has landed, and once at the start of a day: a price that was agreed ahead comes into force
+without any file.
 """
 
 from __future__ import annotations
@@ -48,10 +51,12 @@ CROSSINGS_TAG = "segmentation/crossings"
 
 @dataclass(frozen=True)
 class Cursor:
-    """`landed`: storage id of the newest landing looked at. `request` is open, for the landing `asked_for`."""
+    """`landed`: storage id of the newest landing looked at; `day`: when. `request` is open, for the landing
+    `asked_for`."""
 
     landed: int = 0
     asked_for: int = 0
+    day: str = ""
     occasion: str = ""
     attempt: int = 0
 
@@ -78,7 +83,7 @@ def billing_thresholds(settings: Settings, policy: Policy) -> dg.SensorDefinitio
         job_name=BILLING_RERUN,
         minimum_interval_seconds=policy.orchestration.sensors.billing_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="When new billing data moves an account's ARR across a threshold, reruns what hangs on it.",
+        description="When billing data or a new day moves ARR across a threshold, reruns what hangs on it.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         report_lost(context.instance, store, policy.orchestration.sensors)
@@ -93,18 +98,21 @@ def _tick(context: dg.SensorEvaluationContext, store: Store, policy: Policy) -> 
     outcome = outcome_of(context.instance, request) if request else None
     if outcome and outcome.fate is Fate.PENDING:
         return _nothing(f"run {outcome.run_id} is on its way", cursor)
-    if request is None and newest == cursor.landed:
-        return _nothing("no new billing data", cursor)
     day = policy.company.today()
+    if request is None and newest == cursor.landed and cursor.day == str(day):
+        return _nothing("no new billing data", cursor)
+    looked = Cursor(newest, day=str(day))
     posted = footer(store.file("threshold_ledger")).get("posted")
     if posted is None:
-        return _nothing("no side of any threshold is known yet: the first run books them", Cursor(newest))
+        return _nothing(
+            "no side of any threshold is known yet: the first run books them", Cursor(newest, day=str(day))
+        )
     if posted > str(day):
         return _nothing(f"the ledger stands at {posted}, the clock of this machine at {day}: waiting", cursor)
     found = pending_crossings(store, policy, day)
-    is_newer = newest != cursor.asked_for
+    is_newer = newest != cursor.asked_for or cursor.day != str(day)
     if len(found) and is_newer:
-        return _ask(Request(f"{identity(found)}-{newest}"), newest, found, day)
+        return _ask(Request(f"{identity(found)}-{newest}-{day}"), newest, found, day)
     if request and outcome and outcome.fate is not Fate.DONE:
         # It may have booked the crossings and failed further down: what follows from them is still to be made.
         left = wait_left(outcome, request, policy.orchestration.sensors)
@@ -112,14 +120,14 @@ def _tick(context: dg.SensorEvaluationContext, store: Store, policy: Policy) -> 
             return _nothing(f"run {outcome.run_id or request.key} failed: asking again in {left:.0f} s", cursor)
         return _ask(request.again(), cursor.asked_for, found, day)
     why = f"the run found nothing to book for {len(found)} crossings" if len(found) else "all crossings are booked"
-    return _nothing(why, Cursor(newest))
+    return _nothing(why, looked)
 
 
 def _ask(request: Request, asked_for: int, found: pd.DataFrame, day: date) -> dg.SensorResult:
     run = dg.RunRequest(
         run_key=request.key, partition_key=str(day), tags=tags_of(request, {CROSSINGS_TAG: str(len(found))})
     )
-    asked = Cursor(asked_for, asked_for, request.occasion, request.attempt)
+    asked = Cursor(asked_for, asked_for, str(day), request.occasion, request.attempt)
     return dg.SensorResult(run_requests=[run], cursor=str(asked))
 
 
