@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -151,9 +151,9 @@ class Policy(Section):
             raise ValueError(f"behavioral.cohorts: {', '.join(unranked)} has no rank in segment_matrix.cohorts")
         return self
 
-    @cached_property
+    @property
     def sections(self) -> Mapping[type[Section], Section]:
-        """The sections by their class: what tables declare as parameters."""
+        """The sections by their class, as tables declare them. Not kept: a changed copy would have the old ones."""
         return {type(value): value for _, value in self if isinstance(value, Section)}
 
     @property
