@@ -35,6 +35,8 @@ _COLUMNS_A_ROUND = 3
 """New candidates per class and round."""
 _ROUNDS_STOP = 10
 """Candidates suffice once they alone are so many times nearer to the bound than the search must come."""
+_DECIMALS = 6
+"""Reduced costs that differ by less are the same."""
 _SPREAD = 7919
 """A prime: alike classes start from different CSMs, where these cost the same."""
 
@@ -274,7 +276,9 @@ def _opened(problem: Problem, relaxed: _Relaxed, policy: AssignmentPolicy) -> tu
     whole = np.floor(relaxed.numbers + _EPSILON).astype(np.int64)
     is_split = np.bincount(row, weights=whole, minlength=classes) < problem.number
     cheap = np.zeros(len(row), dtype=bool)
-    cheap[np.argsort(relaxed.reduced, kind="stable")[: policy.exact_pairs]] = True
+    # Most pairs that the relaxation uses tie at no reduced cost: the smallest accounts even out best.
+    reduced = np.round(np.maximum(relaxed.reduced, 0.0), _DECIMALS)
+    cheap[np.lexsort((problem.hours[row], reduced))[: policy.exact_pairs]] = True
     is_open = is_split | (np.bincount(row[cheap], minlength=classes) > 1)
     released = (is_split[row] | cheap) & is_open[row]
     kept = np.zeros(problem.cost.shape, dtype=np.int64)
