@@ -1,6 +1,7 @@
 """Dagster's event log on SQLite, with its databases kept open between events.
 
-Here: how events reach Dagster's own files. Not here: which events there are, or any other storage.
+Here: how events reach Dagster's own files. Not here: which events there are, connections (`databases`), or any other
+storage (`storages`).
 
 Stock Dagster builds a SQLAlchemy engine, a connection and a schema check for every event that it stores. The files
 and their tables are the same here, so either class reads what the other wrote. It overrides private methods of
@@ -16,40 +17,33 @@ published is said by the Parquet files themselves.
 from __future__ import annotations
 
 import os
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as db
 from dagster import Field, StringSource
 from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata, SqlEventLogStorageTable
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.exc import OperationalError
 
-_MOST_OPEN = 8
-"""Databases kept open at most: the index, the run that writes, and a few that the UI looks at."""
+from segmentation_assets.orchestration.databases import Databases, is_made, make, open_engine
 
 
 class KeptOpenEventLogStorage(SqliteEventLogStorage):
     """SQLite event log that keeps its connections, and stores a batch of events in one transaction per file."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        self._engines: OrderedDict[str, Engine] = OrderedDict()
-        self._owner = os.getpid()
+        self._databases = Databases(self._opened)
         self._tables: set[str] = set()
         self._has_index_columns = False
-        self._within: dict[str, Connection] = {}
         super().__init__(base_dir, inst_data)
-        self._db_lock = threading.RLock()
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
@@ -66,47 +60,30 @@ class KeptOpenEventLogStorage(SqliteEventLogStorage):
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
-        """A transaction; one within another of the same file is part of it: what belongs together is one commit."""
-        with self._db_lock:
-            if shard in self._within:
-                yield self._within[shard]
-                return
-            with self._engine(shard).connect() as connection, connection.begin():
-                self._within[shard] = connection
-                try:
-                    yield connection
-                finally:
-                    del self._within[shard]
-
-    def _engine(self, shard: str) -> Engine:
-        if self._owner != os.getpid():  # SQLite connections must not be carried over a fork
-            self._engines, self._owner = OrderedDict(), os.getpid()
-        if shard not in self._engines:
-            self._engines[shard] = self._opened(shard)
-        self._engines.move_to_end(shard)
-        while len(self._engines) > _MOST_OPEN:
-            self._engines.popitem(last=False)[1].dispose()
-        return self._engines[shard]
+        with self._databases.transaction(shard) as connection:
+            yield connection
 
     def _opened(self, shard: str) -> Engine:
-        engine = db.create_engine(
-            self.conn_string_for_shard(shard),
-            poolclass=StaticPool,
-            # `_db_lock` lets one thread at a time use a connection.
-            connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
-        )
         level = "FULL" if shard == INDEX_SHARD_NAME else "NORMAL"
-        db.event.listen(engine, "connect", lambda raw, _: raw.execute(f"PRAGMA synchronous = {level}"))
+        engine = open_engine(self.conn_string_for_shard(shard), level)
         if shard not in self._initialized_dbs:
             self._initdb(engine)
             self._initialized_dbs.add(shard)
         return engine
 
+    def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:  # noqa: FBT001, FBT002 - Dagster's own
+        """Make the tables of a new run's log, in one transaction; an index is made by stock Dagster, once per home."""
+        if for_index_shard:
+            super()._initdb(engine, for_index_shard)
+        elif not is_made(engine):
+            try:
+                make(engine, SqlEventLogStorageMetadata, sqlite_event_log.__file__)
+            except OperationalError:  # another process makes it just now: stock Dagster waits and looks again
+                super()._initdb(engine)
+
     def close(self) -> None:
         """Close all connections; the next event opens what it needs."""
-        with self._db_lock:
-            while self._engines:
-                self._engines.popitem()[1].dispose()
+        self._databases.close()
 
     def dispose(self) -> None:
         """Dagster's end of the storage's life."""

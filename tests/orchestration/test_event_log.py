@@ -136,7 +136,7 @@ def test_few_databases_stay_open(settings: Settings):
         assert isinstance(storage, KeptOpenEventLogStorage)
         for number in range(20):
             instance.report_engine_event("hello", job_name="job", run_id=f"run{number}")
-        assert len(storage._engines) <= 8
+        assert len(storage._databases.names) <= 8
         assert [len(storage.get_logs_for_run(f"run{n}")) for n in range(20)] == [1] * 20
 
 
@@ -160,11 +160,11 @@ def test_a_forked_process_opens_its_own(settings: Settings):
         storage = instance.event_log_storage
         assert isinstance(storage, KeptOpenEventLogStorage)
         instance.report_engine_event("hello", job_name="job", run_id="run")
-        before = dict(storage._engines)
+        before = dict(storage._databases._engines)
         assert before
-        storage._owner = os.getpid() + 1  # as a child finds it
+        storage._databases._owner = os.getpid() + 1  # as a child finds it
         with storage.run_connection("run"):
-            assert storage._engines["run"] is not before["run"]
+            assert storage._databases._engines["run"] is not before["run"]
 
 
 def delete_and_fail(connection: Connection) -> None:

@@ -1,0 +1,124 @@
+"""SQLite databases of the Dagster instance, kept open between one use and the next.
+
+Here: connections, and what stands in for Dagster's look at its migrations. Not here: what is stored (`event_log`,
+`storages`).
+
+Stock Dagster opens, configures and closes a connection for nearly every read and write, and closing the last one
+makes SQLite fold its write-ahead log into the file, with several waits for the disk. Whenever it opens an instance
+and starts a run's log it also loads all its migrations, 90 modules for each file, to learn whether a database has
+been made: the version that is written in the database says that too.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import sqlalchemy as db
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from dagster._core.storage.sql import get_alembic_config
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.pool import StaticPool
+
+_MOST_OPEN = 8
+"""Databases of one storage kept open at most: the index, the run that writes, a few that the UI looks at."""
+
+
+class Databases:
+    """The databases of one storage by name: one connection each, for one thread at a time."""
+
+    def __init__(self, opened: Callable[[str], Engine]) -> None:
+        """`opened` makes the engine of a database; see `open_engine`."""
+        self.lock = threading.RLock()
+        self._opened = opened
+        self._engines: OrderedDict[str, Engine] = OrderedDict()
+        self._within: dict[str, Connection] = {}
+        self._owner = os.getpid()
+
+    @property
+    def names(self) -> list[str]:
+        """Those that are open, the one used last at the end."""
+        return list(self._engines)
+
+    @contextmanager
+    def transaction(self, name: str) -> Iterator[Connection]:
+        """A transaction; one within another of the same database is part of it: what belongs together is one commit."""
+        with self.lock:
+            if name in self._within:
+                yield self._within[name]
+                return
+            with self._engine(name).connect() as connection, connection.begin():
+                self._within[name] = connection
+                try:
+                    yield connection
+                finally:
+                    del self._within[name]
+
+    def _engine(self, name: str) -> Engine:
+        if self._owner != os.getpid():  # SQLite connections must not be carried over a fork
+            self._engines, self._owner = OrderedDict(), os.getpid()
+        if name not in self._engines:
+            self._engines[name] = self._opened(name)
+        self._engines.move_to_end(name)
+        while len(self._engines) > _MOST_OPEN:
+            self._engines.popitem(last=False)[1].dispose()
+        return self._engines[name]
+
+    def close(self) -> None:
+        """Close all connections; the next use opens what it needs."""
+        with self.lock:
+            while self._engines:
+                self._engines.popitem()[1].dispose()
+
+
+def open_engine(place: str, synchronous: str) -> Engine:
+    """One connection that any thread may use, one at a time; `synchronous` is SQLite's pragma."""
+    engine = db.create_engine(
+        place,
+        poolclass=StaticPool,
+        connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+    )
+    db.event.listen(engine, "connect", lambda raw, _: raw.execute(f"PRAGMA synchronous = {synchronous}"))
+    return engine
+
+
+def is_made(engine: Engine) -> bool:
+    """Whether Dagster has made its tables in a database: the version of its schema is the last that it writes."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision() is not None
+
+
+def is_made_at(place: str, file: Path) -> bool:
+    """`is_made` of a file that may not be there; it is not made then."""
+    if not file.exists():
+        return False
+    engine = open_engine(place, "FULL")
+    try:
+        return is_made(engine)
+    finally:
+        engine.dispose()
+
+
+def make(engine: Engine, tables: db.MetaData, package: str) -> None:
+    """Make `tables` in an empty database as Dagster does, in one transaction, with the schema's newest version.
+
+    `package` is the file of the storage whose migrations they are. Raises OperationalError where they are there.
+    """
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # Python's driver begins none for a table that is made
+        tables.create_all(connection, checkfirst=False)
+        MigrationContext.configure(connection).stamp(_migrations(package), "head")
+        connection.commit()
+
+
+@cache
+def _migrations(package: str) -> ScriptDirectory:
+    return ScriptDirectory.from_config(get_alembic_config(package))
