@@ -31,6 +31,10 @@ _MOST_OPEN = 8
 """Databases of one storage kept open at most: the index, the run that writes, a few that the UI looks at."""
 
 
+Write = Callable[[Connection], None]
+"""Writes something within a transaction."""
+
+
 class Databases:
     """The databases of one storage by name: one connection each, for one thread at a time."""
 
@@ -40,6 +44,7 @@ class Databases:
         self._opened = opened
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         self._within: dict[str, Connection] = {}
+        self._held: dict[str, list[Write]] = {}
         self._owner = os.getpid()
 
     @property
@@ -54,16 +59,28 @@ class Databases:
             if name in self._within:
                 yield self._within[name]
                 return
-            with self._engine(name).connect() as connection, connection.begin():
+            with self._engine(name).connect() as connection:
                 self._within[name] = connection
+                held = tuple(self._held.get(name, ()))
                 try:
-                    yield connection
+                    with connection.begin():
+                        for write in held:
+                            write(connection)
+                        yield connection
                 finally:
                     del self._within[name]
+                if held:  # they stay where the transaction failed
+                    del self._held[name][: len(held)]
+
+    def hold(self, name: str, write: Write) -> None:
+        """Write at the beginning of the database's next transaction, whoever begins it, or else when it is closed."""
+        with self.lock:
+            self._held.setdefault(name, []).append(write)
 
     def _engine(self, name: str) -> Engine:
         if self._owner != os.getpid():  # SQLite connections must not be carried over a fork
             self._engines, self._owner = OrderedDict(), os.getpid()
+            self._held.clear()  # the parent writes them
         if name not in self._engines:
             self._engines[name] = self._opened(name)
         self._engines.move_to_end(name)
@@ -74,6 +91,9 @@ class Databases:
     def close(self) -> None:
         """Close all connections; the next use opens what it needs."""
         with self.lock:
+            for name in [name for name, held in self._held.items() if held]:
+                with self.transaction(name):
+                    pass
             while self._engines:
                 self._engines.popitem()[1].dispose()
 

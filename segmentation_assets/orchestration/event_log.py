@@ -18,12 +18,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dagster import Field, StringSource
-from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS
+from dagster._core.events import (
+    ASSET_CHECK_EVENTS,
+    ASSET_EVENTS,
+    EVENT_TYPE_TO_PIPELINE_RUN_STATUS,
+    DagsterEventType,
+)
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata, SqlEventLogStorageTable
@@ -34,6 +40,13 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
 from segmentation_assets.orchestration.databases import Databases, is_made, make, open_engine
+
+
+_INSERT = SqlEventLogStorageTable.insert()
+_MIRRORED = frozenset({*ASSET_EVENTS, *ASSET_CHECK_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS})
+"""What the index has as well as the run's own log."""
+_FOLLOWED = frozenset({DagsterEventType.STEP_OUTPUT, DagsterEventType.STEP_SUCCESS})
+"""What Dagster says in one breath with what it says next, no work being between: both are one commit of the log."""
 
 
 class KeptOpenEventLogStorage(SqliteEventLogStorage):
@@ -107,33 +120,35 @@ class KeptOpenEventLogStorage(SqliteEventLogStorage):
         return self._has_index_columns
 
     def store_event(self, event: EventLogEntry) -> None:
-        """As stock Dagster does, with one commit for all that the index learns of an event."""
-        is_mirrored = event.is_dagster_event and event.dagster_event_type in ASSET_EVENTS | ASSET_CHECK_EVENTS
-        with self.index_connection() if is_mirrored else nullcontext():
-            super().store_event(event)
+        """Store an event as stock Dagster does, with one commit for all that a database learns of it."""
+        if event.dagster_event_type in _FOLLOWED:
+            self._databases.hold(event.run_id, partial(self._insert, [self._event_to_row(event)]))
+        else:
+            self.store_event_batch([event])
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store events of one run (Dagster batches one per partition) as `store_event` would, one by one."""
         if len({event.run_id for event in events}) != 1:
             super().store_event_batch(events)
             return
-        insert = SqlEventLogStorageTable.insert()
         rows = [self._event_to_row(event) for event in events]
         with self.run_connection(events[0].run_id) as connection:
-            connection.execute(insert, rows)
-        mirrored = [
-            (event, row)
-            for event, row in zip(events, rows, strict=True)
-            if event.is_dagster_event and event.dagster_event_type in ASSET_EVENTS | ASSET_CHECK_EVENTS
-        ]
+            self._insert(rows, connection)
+        mirrored = [(e, row) for e, row in zip(events, rows, strict=True) if e.dagster_event_type in _MIRRORED]
+        if not mirrored:
+            return
         with self.index_connection() as connection:
-            keys = [connection.execute(insert, row).inserted_primary_key for _, row in mirrored]
+            keys = [connection.execute(_INSERT, row).inserted_primary_key for _, row in mirrored]
             ids = [key[0] for key in keys if key is not None]
             stored = [(event, i) for (event, _), i in zip(mirrored, ids, strict=True)]
-            self._store_asset_events(connection, [s for s in stored if _is_asset_event(s[0])])
+            self._store_asset_events(connection, [s for s in stored if s[0].dagster_event_type in ASSET_EVENTS])
             for event, event_id in stored:
-                if not _is_asset_event(event):
+                if event.dagster_event_type in ASSET_CHECK_EVENTS:
                     self.store_asset_check_event(event, event_id)
+
+    @staticmethod
+    def _insert(rows: Sequence[Mapping[str, Any]], connection: Connection) -> None:
+        connection.execute(_INSERT, rows)
 
     def _store_asset_events(self, connection: Connection, stored: Sequence[tuple[EventLogEntry, int]]) -> None:
         self._store_asset_event_tags(connection, [event for event, _ in stored], [i for _, i in stored])
@@ -144,6 +159,3 @@ class KeptOpenEventLogStorage(SqliteEventLogStorage):
         for event, event_id in last.values():
             self._store_asset_event(connection, event, event_id)
 
-
-def _is_asset_event(event: EventLogEntry) -> bool:
-    return event.dagster_event_type in ASSET_EVENTS
