@@ -15,7 +15,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -53,8 +53,12 @@ class Databases:
         return list(self._engines)
 
     @contextmanager
-    def transaction(self, name: str) -> Iterator[Connection]:
-        """A transaction; one within another of the same database is part of it: what belongs together is one commit."""
+    def transaction(self, name: str, *, waits: bool = True) -> Iterator[Connection]:
+        """A transaction; one within another of the same database is part of it: what belongs together is one commit.
+
+        Where it need not wait for the disk, a power failure may lose it, as long as none that waits has followed; a
+        killed process loses neither.
+        """
         with self.lock:
             if name in self._within:
                 yield self._within[name]
@@ -63,7 +67,7 @@ class Databases:
                 self._within[name] = connection
                 held = tuple(self._held.get(name, ()))
                 try:
-                    with connection.begin():
+                    with nullcontext() if waits else _unwaiting(connection), connection.begin():
                         for write in held:
                             write(connection)
                         yield connection
@@ -96,6 +100,20 @@ class Databases:
                     pass
             while self._engines:
                 self._engines.popitem()[1].dispose()
+
+
+@contextmanager
+def _unwaiting(connection: Connection) -> Iterator[None]:
+    raw = connection.connection.dbapi_connection
+    if raw is None:
+        raise RuntimeError("the connection is closed")
+    cursor = raw.cursor()
+    level = cursor.execute("PRAGMA synchronous").fetchone()[0]
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    try:
+        yield
+    finally:
+        cursor.execute(f"PRAGMA synchronous = {level}")
 
 
 def open_engine(place: str, synchronous: str) -> Engine:

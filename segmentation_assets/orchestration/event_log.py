@@ -9,9 +9,10 @@ dagster 1.13; `tests/orchestration/test_event_log.py` holds both against each ot
 
 How durable: the index, which sensors and asset pages read and whose ids are their cursors, waits for the disk at
 every commit (`synchronous = FULL`), as in stock Dagster, and so do runs, cursors and ticks, which are other files. A
-run's own log, which people read, does not wait (`NORMAL`): with SQLite's write-ahead log a process that is killed
-loses nothing, and a power failure may lose the run's last lines, never more and never a whole file. What was
-published is said by the Parquet files themselves.
+run's own log, which people read, does not wait (`NORMAL`), nor does the index for the verdict of a check, which
+follows the table that it is of and is no sensor's cursor: with SQLite's write-ahead log a process that is killed
+loses nothing, and a power failure may lose the run's last lines and the last check, never more and never a whole
+file. What was published is said by the Parquet files themselves.
 """
 
 from __future__ import annotations
@@ -32,10 +33,15 @@ from dagster._core.events import (
 )
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata, SqlEventLogStorageTable
+from dagster._core.storage.event_log.schema import (
+    AssetKeyTable,
+    SqlEventLogStorageMetadata,
+    SqlEventLogStorageTable,
+)
 from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._serdes import ConfigurableClassData
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
@@ -137,7 +143,8 @@ class KeptOpenEventLogStorage(SqliteEventLogStorage):
         mirrored = [(e, row) for e, row in zip(events, rows, strict=True) if e.dagster_event_type in _MIRRORED]
         if not mirrored:
             return
-        with self.index_connection() as connection:
+        waits = any(event.dagster_event_type not in ASSET_CHECK_EVENTS for event, _ in mirrored)
+        with self._databases.transaction(INDEX_SHARD_NAME, waits=waits) as connection:
             keys = [connection.execute(_INSERT, row).inserted_primary_key for _, row in mirrored]
             ids = [key[0] for key in keys if key is not None]
             stored = [(event, i) for (event, _), i in zip(mirrored, ids, strict=True)]
@@ -149,6 +156,14 @@ class KeptOpenEventLogStorage(SqliteEventLogStorage):
     @staticmethod
     def _insert(rows: Sequence[Mapping[str, Any]], connection: Connection) -> None:
         connection.execute(_INSERT, rows)
+
+    def _store_asset_event(self, conn: Connection, event: EventLogEntry, event_id: int) -> None:
+        """As stock Dagster does, in one statement: there it is an insert, an error and an update."""
+        values = self._get_asset_entry_values(event, event_id, self._has_asset_key_index_cols_on_connection(conn))
+        key = event.get_dagster_event().asset_key
+        if values and key:
+            row = insert(AssetKeyTable).values(asset_key=key.to_string(), **values)
+            conn.execute(row.on_conflict_do_update(index_elements=[AssetKeyTable.c.asset_key], set_=values))
 
     def _store_asset_events(self, connection: Connection, stored: Sequence[tuple[EventLogEntry, int]]) -> None:
         self._store_asset_event_tags(connection, [event for event, _ in stored], [i for _, i in stored])

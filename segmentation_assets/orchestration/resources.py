@@ -132,7 +132,7 @@ class WarehouseResource(DuckDBResource):
             yield self
             if self._session is not None:
                 entries = dictionary(self._session.builder.registry, section_names())
-                refresh_views(store, entries)
+                refresh_views(store, entries, connection)
 
     def _patience(self) -> float:
         if self.wait_seconds is not None:

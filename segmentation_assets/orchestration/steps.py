@@ -28,9 +28,8 @@ from segmentation_assets.orchestration.partitions import days_of_run, partitions
 from segmentation_assets.orchestration.plots import plot_metadata
 from segmentation_assets.orchestration.resources import Session
 from segmentation_assets.warehouse.build import Builder, Built, ContractBroken
-from segmentation_assets.warehouse.engine import quoted
 from segmentation_assets.warehouse.registry import TableSpec
-from segmentation_assets.warehouse.store import rows_in
+from segmentation_assets.warehouse.store import first_rows, rows_in
 
 CHECK = "contract"
 _PREVIEW_ROWS = 5
@@ -183,13 +182,8 @@ def _rows(builder: Builder, spec: TableSpec, built: Built, day: date | None) -> 
 
 def preview(builder: Builder, spec: TableSpec, day: date | None) -> str:
     """The first rows of a published table (of one day, where it has days) as markdown."""
-    folder = builder.store.file(spec.name, spec.partition if day else None, day).parent
-    files = ", ".join(f"'{quoted(str(path))}'" for path in sorted(folder.glob("*.parquet")))
-    if not files:
-        return "nothing published"
-    source = f"read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
-    result = builder.engine.connection.execute(f"SELECT * FROM {source} LIMIT {_PREVIEW_ROWS}")
-    return markdown_table([column[0] for column in result.description or ()], result.fetchall())
+    file = builder.store.file(spec.name, spec.partition if day else None, day)
+    return markdown_table(*first_rows(file, _PREVIEW_ROWS)) if file.exists() else "nothing published"
 
 
 def _reason(spec: TableSpec, broken: ContractBroken) -> str:

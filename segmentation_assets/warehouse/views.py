@@ -32,10 +32,13 @@ _TYPES = {
 }  # fmt: skip
 
 
-def refresh_views(store: Store, entries: Iterable[TableEntry]) -> Path:
+def refresh_views(
+    store: Store, entries: Iterable[TableEntry], connection: duckdb.DuckDBPyConnection | None = None
+) -> Path:
     """Make the file anew if a table has come or a contract has changed; `entries` are those of the catalogue.
 
-    Returns where it is. Raises duckdb.Error for a published file that cannot be read.
+    Whoever has a connection anyway gives it, and finds it as it was. Returns where the file is. Raises duckdb.Error
+    for a published file that cannot be read.
     """
     published = set(store.tables())
     shown = [one for one in entries if one.name in published]
@@ -44,22 +47,28 @@ def refresh_views(store: Store, entries: Iterable[TableEntry]) -> Path:
     target = store.home / FILE
     if not target.exists() or kept.get("analytics", key) is None:
         statements = [statement for one in shown for statement in _statements(store, one)]
-        _make(target, statements)
+        with connection.cursor() if connection else duckdb.connect(":memory:") as session:
+            _make(session, target, statements)
         kept.keep("analytics", key, ";\n".join(statements))
     return target
 
 
-def _make(target: Path, statements: Iterable[str]) -> None:
+def _make(session: duckdb.DuckDBPyConnection, target: Path, statements: Iterable[str]) -> None:
     unfinished = target.with_name(f".{FILE}.{os.getpid()}")
     unfinished.unlink(missing_ok=True)
     try:
-        with duckdb.connect(":memory:") as connection:
-            connection.execute(f"ATTACH '{_text(str(unfinished))}' AS made (STORAGE_VERSION '{_STORAGE}')")
+        session.execute(f"ATTACH '{_text(str(unfinished))}' AS made (STORAGE_VERSION '{_STORAGE}')")
+        try:
             # One transaction: each by itself would be a write to disk.
-            connection.execute(f"SET parquet_metadata_cache = true; USE made; BEGIN; CREATE SCHEMA {LATEST}")
+            session.execute(f"USE made; BEGIN; CREATE SCHEMA {LATEST}")
             for statement in statements:
-                connection.execute(statement)
-            connection.execute("COMMIT; USE memory; DETACH made")
+                session.execute(statement)
+            session.execute("COMMIT")
+        except duckdb.Error:
+            session.execute("ROLLBACK")
+            raise
+        finally:
+            session.execute("USE memory; DETACH made")
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
