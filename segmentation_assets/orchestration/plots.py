@@ -9,16 +9,20 @@ its place. The images are SVG: a tenth of the same as PNG, and each run keeps th
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from segmentation_assets.report import plots, theme
 from segmentation_assets.warehouse.build import Builder
+from segmentation_assets.warehouse.compiled import Compiled
 from segmentation_assets.warehouse.engine import quoted
+from segmentation_assets.warehouse.fingerprints import code_version
 from segmentation_assets.warehouse.registry import TableSpec
 
 if TYPE_CHECKING:
@@ -54,26 +58,51 @@ PLOTS: Mapping[str, Plot] = {
 def plot_metadata(
     context: dg.AssetExecutionContext, builder: Builder, spec: TableSpec, day: date | None
 ) -> dict[str, Any]:
-    """The plot of a table that has one, as metadata; for other tables, or without a day, nothing."""
+    """The plot of a table that has one, as metadata; for other tables, or without a day, nothing.
+
+    It is drawn where its rows or its code have changed; else the last drawing stands, so a run that made nothing
+    shows on the table's page what the one before showed.
+    """
     found = PLOTS.get(spec.name)
     if found is None or day is None:
         return {}
-    try:
-        image = theme.svg(found.draw(_rows(builder, spec, day, found.days)))
-        text = f"![{spec.name} on {day}](data:image/svg+xml;base64,{base64.b64encode(image.encode()).decode()})"
-    except plots.NothingToDraw as nothing:
-        text = str(nothing)
-    except Exception as error:  # a plot reads what the contract has passed: whatever fails here, the data stands
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        context.log.warning(f"{spec.name}: published, but its plot could not be drawn: {reason}")
-        text = "The plot could not be drawn; the run's log says why. The table is published."
+    days = [each for each in builder.store.days(spec.name, "as_of") if each <= day][-found.days :]
+    kept, key = Compiled(builder.compiled.folder, ".plot"), _made_from(builder, spec, days, found)
+    text = kept.get(spec.name, key)
+    if text is None:
+        text = _drawn(context, builder, spec, days, found)
+        if text is None:
+            text = "The plot could not be drawn; the run's log says why. The table is published."
+        else:
+            kept.keep(spec.name, key, text)
     return {PLOT: dg.MarkdownMetadataValue(text)}
 
 
-def _rows(builder: Builder, spec: TableSpec, day: date, days: int) -> pd.DataFrame:
-    """What is published of the last `days` days up to `day`, as `load` would give it."""
-    known = [each for each in builder.store.days(spec.name, "as_of") if each <= day][-days:]
-    files = ", ".join(f"'{quoted(str(builder.store.file(spec.name, 'as_of', each)))}'" for each in known)
+def _made_from(builder: Builder, spec: TableSpec, days: Sequence[date], plot: Plot) -> str:
+    """A hash of all that the plot follows from: the published rows, the code that draws, the libraries it uses."""
+    rows = [f"{day}={builder.published(spec, day)}" for day in days]
+    libraries = [f"{name} {version(name)}" for name in ("altair", "vl-convert-python")]
+    return hashlib.sha256("\n".join([*rows, code_version(plot.draw), *libraries]).encode()).hexdigest()[:16]
+
+
+def _drawn(
+    context: dg.AssetExecutionContext, builder: Builder, spec: TableSpec, days: Sequence[date], plot: Plot
+) -> str | None:
+    """The image as markdown, or in words why there is none; None where drawing failed, which is a warning."""
+    try:
+        image = theme.svg(plot.draw(_rows(builder, spec, days)))
+    except plots.NothingToDraw as nothing:
+        return str(nothing)
+    except Exception as error:  # a plot reads what the contract has passed: whatever fails here, the data stands
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        context.log.warning(f"{spec.name}: published, but its plot could not be drawn: {reason}")
+        return None
+    return f"![{spec.name} on {days[-1]}](data:image/svg+xml;base64,{base64.b64encode(image.encode()).decode()})"
+
+
+def _rows(builder: Builder, spec: TableSpec, days: Sequence[date]) -> pd.DataFrame:
+    """What is published of `days`, as `load` would give it."""
+    files = ", ".join(f"'{quoted(str(builder.store.file(spec.name, 'as_of', day)))}'" for day in days)
     source = (
         f"read_parquet([{files}], union_by_name = true, hive_partitioning = true, hive_types = {{'as_of': DATE}})"
     )
