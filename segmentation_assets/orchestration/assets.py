@@ -86,6 +86,8 @@ class Catalogue:
 
     def _dep(self, spec: TableSpec, given: Input) -> dg.AssetDep:
         source = self.registry[given.name]
+        if spec.partition != "as_of" and source.partition == "as_of":
+            return dg.AssetDep(given.name, partition_mapping=dg.LastPartitionMapping())
         if given.reads is None or spec.partition != "as_of" or source.partition != "as_of":
             return dg.AssetDep(given.name)
         return dg.AssetDep(given.name, partition_mapping=look_back_mapping(given.reads, self.policy))

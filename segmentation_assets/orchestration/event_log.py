@@ -24,7 +24,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dagster import Field, StringSource
+import sqlalchemy as db
+from dagster import AssetKey, AssetRecordsFilter, EventLogRecord, EventRecordsResult, Field, StringSource
 from dagster._core.events import (
     ASSET_CHECK_EVENTS,
     ASSET_EVENTS,
@@ -32,6 +33,7 @@ from dagster._core.events import (
     DagsterEventType,
 )
 from dagster._core.events.log import EventLogEntry
+from dagster._core.event_api import EventLogCursor
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import (
     AssetKeyTable,
@@ -62,6 +64,9 @@ class KeptOpenEventLogStorage(SqliteEventLogStorage):
         self._databases = Databases(self._opened)
         self._tables: set[str] = set()
         self._has_index_columns = False
+        self._can_read_status = False
+        self._records: dict[AssetKey, tuple[str, EventLogRecord]] = {}
+        """The last materialization of an asset as the index has it, and what that text says."""
         super().__init__(base_dir, inst_data)
 
     @classmethod
@@ -125,6 +130,58 @@ class KeptOpenEventLogStorage(SqliteEventLogStorage):
             self._has_index_columns = super()._has_asset_key_index_cols_on_connection(conn)
         return self._has_index_columns
 
+    def can_read_asset_status_cache(self) -> bool:
+        """Whether the index has the column; one that was there once stays."""
+        self._can_read_status = self._can_read_status or super().can_read_asset_status_cache()
+        return self._can_read_status
+
+    def _get_latest_materialization_records(
+        self, raw_asset_rows: Sequence[Mapping[str, Any]]
+    ) -> Mapping[AssetKey, EventLogRecord | None]:
+        """As stock Dagster does. Each step asks for all that it reads: a text is read once, not at each of them."""
+        known: dict[AssetKey, EventLogRecord | None] = {}
+        others = []
+        for row in raw_asset_rows:
+            key, text = AssetKey.from_db_string(row["asset_key"]), row["last_materialization"]
+            if key and key in self._records and self._records[key][0] == text and not row["asset_details"]:
+                known[key] = self._records[key][1]
+            else:
+                others.append(row)
+        if not others:
+            return known
+        found = super()._get_latest_materialization_records(others)
+        texts = {AssetKey.from_db_string(row["asset_key"]): row["last_materialization"] for row in others}
+        self._records |= {key: (texts[key], record) for key, record in found.items() if record and texts[key]}
+        return {**known, **found}
+
+    def fetch_materializations(
+        self,
+        records_filter: AssetKey | AssetRecordsFilter,
+        limit: int,
+        cursor: str | None = None,
+        ascending: bool = False,  # noqa: FBT001, FBT002 - Dagster's own
+    ) -> EventRecordsResult:
+        """As stock Dagster does; a check asks for what has just been stored: that is known, if it is the newest yet."""
+        record = self._just_stored(records_filter) if limit == 1 and not cursor and not ascending else None
+        if record is None:
+            return super().fetch_materializations(records_filter, limit, cursor, ascending)
+        return EventRecordsResult([record], EventLogCursor.from_storage_id(record.storage_id).to_string(), True)
+
+    def _just_stored(self, wanted: AssetKey | AssetRecordsFilter) -> EventLogRecord | None:
+        if not isinstance(wanted, AssetRecordsFilter) or wanted.asset_key not in self._records:
+            return None
+        record = self._records[wanted.asset_key][1]
+        if wanted != AssetRecordsFilter(wanted.asset_key, [record.partition_key] if record.partition_key else None):
+            return None
+        columns = SqlEventLogStorageTable.c
+        newest = db.select(db.func.max(columns.id)).where(
+            columns.asset_key == wanted.asset_key.to_string(),
+            columns.partition == record.partition_key,
+            columns.dagster_event_type == DagsterEventType.ASSET_MATERIALIZATION.value,
+        )
+        with self.index_connection() as connection:
+            return record if connection.scalar(newest) == record.storage_id else None
+
     def store_event(self, event: EventLogEntry) -> None:
         """Store an event as stock Dagster does, with one commit for all that a database learns of it."""
         if event.dagster_event_type in _FOLLOWED:
@@ -164,6 +221,8 @@ class KeptOpenEventLogStorage(SqliteEventLogStorage):
         if values and key:
             row = insert(AssetKeyTable).values(asset_key=key.to_string(), **values)
             conn.execute(row.on_conflict_do_update(index_elements=[AssetKeyTable.c.asset_key], set_=values))
+            if "last_materialization" in values:
+                self._records[key] = values["last_materialization"], EventLogRecord(event_id, event)
 
     def _store_asset_events(self, connection: Connection, stored: Sequence[tuple[EventLogEntry, int]]) -> None:
         self._store_asset_event_tags(connection, [event for event, _ in stored], [i for _, i in stored])

@@ -16,7 +16,7 @@ from segmentation_assets.orchestration.partitions import days_of_run
 from segmentation_assets.orchestration.resources import WarehouseResource
 from segmentation_assets.policy.model import Policy, load_policy
 from segmentation_assets.report.evidence import READ
-from segmentation_assets.warehouse.registry import Registry
+from segmentation_assets.warehouse.registry import Registry, TableSpec
 
 REPORT = "report"
 _DESCRIPTION = """What people look at: one self-contained HTML file in `reports/` of the home, and `latest.html`.
@@ -33,7 +33,7 @@ def report_asset(registry: Registry, policy: Policy, pool: str) -> dg.AssetsDefi
         name=REPORT,
         group_name=REPORT,
         description=_DESCRIPTION,
-        deps=[name for name in READ if name in registry],
+        deps=[_dep(registry[name]) for name in READ if name in registry],
         owners=list(policy.orchestration.owners.get(REPORT, ())),
         kinds={"html"},
         tags={"stage": REPORT},
@@ -48,6 +48,11 @@ def report_asset(registry: Registry, policy: Policy, pool: str) -> dg.AssetsDefi
         return dg.MaterializeResult(metadata=facts)
 
     return step
+
+
+def _dep(source: TableSpec) -> dg.AssetDep:
+    """The report is of one day: without a mapping it would hang on every day that there ever was, each looked up."""
+    return dg.AssetDep(source.name, partition_mapping=dg.LastPartitionMapping() if source.partition == "as_of" else None)
 
 
 def write_report_of_run(warehouse: WarehouseResource, run_id: str, as_of: Any) -> dict[str, Any]:
