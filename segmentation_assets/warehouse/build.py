@@ -31,7 +31,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from segmentation_assets.policy.model import Policy
-from segmentation_assets.warehouse.as_of import Spine, days_read, spine_frame
+from segmentation_assets.warehouse.as_of import LookBack, Spine, days_read, spine_frame
 from segmentation_assets.warehouse.compiled import Compiled
 from segmentation_assets.warehouse.contracts import ibis_schema
 from segmentation_assets.warehouse.enforcement import Verdict, enforce, summary
@@ -39,7 +39,7 @@ from segmentation_assets.warehouse.engine import STAGED, Engine
 from segmentation_assets.warehouse.fingerprints import code_version
 from segmentation_assets.warehouse.footers import Footer, read_footers
 from segmentation_assets.warehouse.ledgers import Posting
-from segmentation_assets.warehouse.registry import BOOKED, POSTING, SPINE, Registry, TableSpec, call
+from segmentation_assets.warehouse.registry import BOOKED, POSTING, SPINE, Input, Registry, TableSpec, call
 from segmentation_assets.warehouse.store import Store, footer, rows_in, stamp
 
 ABSENT = "absent"
@@ -96,6 +96,7 @@ class Fingerprints:
         self.sections = policy.sections
         self._remember = remember
         self._expected: dict[tuple[str, date | None], Fingerprint | str] = {}
+        self._read: dict[tuple[LookBack | None, date], Sequence[date]] = {}
         self._footers: dict[Path, Mapping[str, Any]] = {}
         self._by_day: dict[str, dict[date, Footer]] = {}
 
@@ -111,8 +112,15 @@ class Fingerprints:
                 needs[spec.name] = set(sorted(needs[spec.name])[-1:])
             for given in spec.inputs:
                 for day in needs[spec.name]:
-                    needs[given.name] |= set(days_read(given.reads, day, self.sections))
+                    needs[given.name].update(self.days_read(given, day))
         return {spec.name: self._existing(spec, needs[spec.name]) for spec in order}
+
+    def days_read(self, given: Input, day: date) -> Sequence[date]:
+        """The days of an input that one `as_of` reads; worked out once, as every table above asks again."""
+        asked = given.reads, day
+        if asked not in self._read:
+            self._read[asked] = tuple(days_read(given.reads, day, self.sections))
+        return self._read[asked]
 
     def _existing(self, spec: TableSpec, days: Iterable[date]) -> list[date]:
         if spec.partition != "usage_date":
@@ -149,7 +157,7 @@ class Fingerprints:
         policies = {f"{s.__name__}={self.sections[s].digest}" for s in spec.sections.values()}
         for given in spec.inputs:
             source = self.registry[given.name]
-            for read in [day] if day is None else self._existing(source, days_read(given.reads, day, self.sections)):
+            for read in [day] if day is None else self._existing(source, self.days_read(given, day)):
                 found = self._fingerprint(source, read)
                 if isinstance(found, str):
                     data.append(f"{given.name}@{read}={found}")
@@ -332,7 +340,7 @@ class Builder(Fingerprints):
         given: dict[str, Any] = {SPINE: days_frame if spec.spine_is_frame else self.engine.frame(days_frame, Spine)}
         for item in spec.inputs:
             source = self.registry[item.name]
-            wanted = {r for d in dated for r in days_read(item.reads, d, self.sections)}
+            wanted = {read for day in dated for read in self.days_read(item, day)}
             existing = self._existing(source, wanted) if dated else None
             # What is read here is up to date, so all of its files are of today's contract.
             read = self.engine.read(
@@ -400,7 +408,7 @@ class Builder(Fingerprints):
         total = 0
         for item in spec.inputs:
             source = self.registry[item.name]
-            dated = self._existing(source, days_read(item.reads, day, self.sections)) if source.partition else [None]
+            dated = self._existing(source, self.days_read(item, day)) if source.partition else [None]
             total += sum(self._size(self.store.file(source.name, source.partition, d)) for d in dated)
         return total
 

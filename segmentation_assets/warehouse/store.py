@@ -81,8 +81,8 @@ class Store:
 
     def file(self, table: str, partition: str | None = None, day: date | None = None) -> Path:
         """Where a table's file, or its file of one day, stands or will stand."""
-        folder = self.published / table
-        return folder / FILE if partition is None else folder / f"{partition}={day}" / FILE
+        parts = (table, FILE) if partition is None else (table, f"{partition}={day}", FILE)
+        return Path(self.home, "published", *parts)  # asked for thousands of times: one path, not one per folder
 
     def days(self, table: str, partition: str) -> list[date]:
         """The days published, ascending."""
