@@ -26,6 +26,7 @@ from typing import Any
 
 import sqlalchemy as db
 from dagster import AssetKey, AssetRecordsFilter, EventLogRecord, EventRecordsResult, Field, StringSource
+from dagster._core.event_api import EventLogCursor
 from dagster._core.events import (
     ASSET_CHECK_EVENTS,
     ASSET_EVENTS,
@@ -33,7 +34,6 @@ from dagster._core.events import (
     DagsterEventType,
 )
 from dagster._core.events.log import EventLogEntry
-from dagster._core.event_api import EventLogCursor
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import (
     AssetKeyTable,
@@ -48,7 +48,6 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
 from segmentation_assets.orchestration.databases import Databases, is_made, make, open_engine
-
 
 _INSERT = SqlEventLogStorageTable.insert()
 _MIRRORED = frozenset({*ASSET_EVENTS, *ASSET_CHECK_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS})
@@ -95,7 +94,7 @@ class KeptOpenEventLogStorage(SqliteEventLogStorage):
             self._initialized_dbs.add(shard)
         return engine
 
-    def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:  # noqa: FBT001, FBT002 - Dagster's own
+    def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:
         """Make the tables of a new run's log, in one transaction; an index is made by stock Dagster, once per home."""
         if for_index_shard:
             super()._initdb(engine, for_index_shard)
@@ -159,7 +158,7 @@ class KeptOpenEventLogStorage(SqliteEventLogStorage):
         records_filter: AssetKey | AssetRecordsFilter,
         limit: int,
         cursor: str | None = None,
-        ascending: bool = False,  # noqa: FBT001, FBT002 - Dagster's own
+        ascending: bool = False,
     ) -> EventRecordsResult:
         """As stock Dagster does; a check asks for what has just been stored: that is known, if it is the newest yet."""
         record = self._just_stored(records_filter) if limit == 1 and not cursor and not ascending else None
@@ -232,4 +231,3 @@ class KeptOpenEventLogStorage(SqliteEventLogStorage):
         }
         for event, event_id in last.values():
             self._store_asset_event(connection, event, event_id)
-

@@ -52,7 +52,9 @@ def report_asset(registry: Registry, policy: Policy, pool: str) -> dg.AssetsDefi
 
 def _dep(source: TableSpec) -> dg.AssetDep:
     """The report is of one day: without a mapping it would hang on every day that there ever was, each looked up."""
-    return dg.AssetDep(source.name, partition_mapping=dg.LastPartitionMapping() if source.partition == "as_of" else None)
+    return dg.AssetDep(
+        source.name, partition_mapping=dg.LastPartitionMapping() if source.partition == "as_of" else None
+    )
 
 
 def write_report_of_run(warehouse: WarehouseResource, run_id: str, as_of: Any) -> dict[str, Any]:

@@ -110,6 +110,15 @@ def test_the_report_comes_after_what_it_reads(defs: dg.Definitions):
     assert node.partitions_def is None
 
 
+def test_what_has_no_days_hangs_on_the_last_day_of_what_it_reads(defs: dg.Definitions):
+    graph = defs.resolve_asset_graph()
+    for name in (REPORT, "threshold_ledger"):
+        node = graph.get(dg.AssetKey(name))
+        dated = {key for key in node.parent_keys if graph.get(key).partitions_def}
+        assert dated
+        assert node.partition_mappings == dict.fromkeys(dated, dg.LastPartitionMapping())
+
+
 def test_a_code_reference_points_at_the_function(defs: dg.Definitions):
     node = defs.resolve_asset_graph().get(dg.AssetKey("segments"))
     [reference] = node.metadata["dagster/code_references"].code_references

@@ -9,13 +9,17 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster import DagsterEventType
+from dagster._core.events import DagsterEvent
+from dagster._core.events.log import EventLogEntry
+from dagster._core.execution.plan.objects import StepSuccessData
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 
@@ -42,9 +46,13 @@ def stock_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
         file.write_text(shipped)
 
 
-def index_of(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
-    with sqlite3.connect(settings.dagster_home / "history" / "runs" / "index.db") as connection:
+def rows_of(file: Path, sql: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(file)) as connection:
         return connection.execute(sql).fetchall()
+
+
+def index_of(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
+    return rows_of(settings.dagster_home / "history" / "runs" / "index.db", sql)
 
 
 def what_is_stored(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
@@ -65,9 +73,15 @@ def what_is_stored(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
         ),
         "checks": index_of(
             settings,
-            "SELECT asset_key, check_name, partition, execution_status FROM asset_check_executions "
+            "SELECT c.asset_key, c.check_name, c.partition, c.execution_status, e.dagster_event_type, e.partition "
+            "FROM asset_check_executions c LEFT JOIN event_logs e ON e.id = c.materialization_event_storage_id "
             "ORDER BY 1, 2, 3, 4",
         ),
+        "log of the run": [
+            row
+            for file in sorted((settings.dagster_home / "history" / "runs").glob("*-*.db"))
+            for row in rows_of(file, "SELECT dagster_event_type, step_key, partition FROM event_logs ORDER BY id")
+        ],
     }
 
 
@@ -76,10 +90,39 @@ def test_the_shipped_instance_uses_it(settings: Settings):
         assert isinstance(instance.event_log_storage, KeptOpenEventLogStorage)
 
 
+def test_a_runs_log_is_made_as_stock_dagster_makes_it(settings: Settings):
+    with open_instance(settings) as instance:
+        instance.report_engine_event("hello", job_name="job", run_id="kept")
+    with stock_instance(settings) as instance:
+        instance.report_engine_event("hello", job_name="job", run_id="stock")
+    kept, stock = (
+        rows_of(
+            settings.dagster_home / "history" / "runs" / f"{run}.db",
+            "SELECT type, name, tbl_name, sql, (SELECT version_num FROM alembic_version) FROM sqlite_master "
+            "ORDER BY 1, 2",
+        )
+        for run in ("kept", "stock")
+    )
+    assert kept == stock
+    assert len(kept) > 10
+
+
+def test_a_log_that_another_process_makes_at_the_same_time(settings: Settings):
+    with open_instance(settings) as instance:
+        storage = instance.event_log_storage
+        assert isinstance(storage, KeptOpenEventLogStorage)
+        file = Path(storage.path_for_shard("run"))
+        with sqlite3.connect(file) as other:  # it has begun, and has not written its version yet
+            other.execute("CREATE TABLE secondary_indexes (id INTEGER PRIMARY KEY)")
+        instance.report_engine_event("hello", job_name="job", run_id="run")
+        assert len(storage.get_logs_for_run("run")) == 1
+
+
+@pytest.mark.parametrize("days", [DAYS, DAYS[:1]])
 def test_batches_and_kept_connections_store_what_dagster_stores(
-    runner: MakeRunner, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    days: list[date], runner: MakeRunner, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    assert runner().run(TABLES, DAYS).succeeded
+    assert runner().run(TABLES, days).succeeded
     kept = what_is_stored(settings)
     settings.home.rename(tmp_path / "kept")
 
@@ -88,9 +131,9 @@ def test_batches_and_kept_connections_store_what_dagster_stores(
     stock = tmp_path / "stock.yaml"
     stock.write_text(shipped)
     monkeypatch.setattr("segmentation_assets.orchestration.instance._SHIPPED", stock)
-    assert runner().run(TABLES, DAYS).succeeded
+    assert runner().run(TABLES, days).succeeded
     assert kept == what_is_stored(settings)
-    assert len(kept["events"]) > 2 * len(TABLES) * len(DAYS)
+    assert len(kept["events"]) > 2 * len(TABLES) * len(days)
 
 
 def test_stock_dagster_reads_what_it_wrote(runner: MakeRunner, settings: Settings):
@@ -217,3 +260,76 @@ def test_a_killed_process_loses_no_event(settings: Settings):
     assert killed.returncode == -signal.SIGKILL
     with open_instance(settings) as instance:
         assert len(instance.event_log_storage.get_logs_for_run("killed")) == 25
+
+
+def step_success(run_id: str) -> EventLogEntry:
+    """An event that is held back until the next one."""
+    event = DagsterEvent(
+        DagsterEventType.STEP_SUCCESS.value, "job", step_key="step", event_specific_data=StepSuccessData(1.0)
+    )
+    return EventLogEntry(None, "INFO", "", run_id, 0.0, "step", "job", event)
+
+
+def test_what_is_held_back_is_written_with_what_follows_seen_by_who_asks_and_not_lost(settings: Settings):
+    def stored(run_id: str) -> int:
+        file = settings.dagster_home / "history" / "runs" / f"{run_id}.db"
+        return rows_of(file, "SELECT count(*) FROM event_logs")[0][0]
+
+    with open_instance(settings) as instance:
+        storage = instance.event_log_storage
+        for run_id in ("followed", "asked", "failed", "closed"):
+            instance.report_engine_event("hello", job_name="job", run_id=run_id)
+            storage.store_event(step_success(run_id))
+            assert stored(run_id) == 1
+        instance.report_engine_event("again", job_name="job", run_id="followed")
+        assert stored("followed") == 3
+        types = [entry.dagster_event_type for entry in storage.get_logs_for_run("followed")]
+        assert types[1] == DagsterEventType.STEP_SUCCESS
+        assert len(storage.get_logs_for_run("asked")) == 2
+        with pytest.raises(OperationalError), storage.run_connection("failed") as connection:
+            delete_and_fail(connection)
+        assert len(storage.get_logs_for_run("failed")) == 2
+    assert stored("closed") == 2
+
+
+def test_only_the_verdict_of_a_check_does_not_wait_for_the_disk(settings: Settings):
+    with open_instance(settings) as instance:
+        storage = instance.event_log_storage
+        assert isinstance(storage, KeptOpenEventLogStorage)
+
+        def level(*, waits: bool) -> int:
+            with storage._databases.transaction("index", waits=waits) as connection:
+                return connection.exec_driver_sql("PRAGMA synchronous").scalar()
+
+        assert [level(waits=True), level(waits=False), level(waits=True)] == [2, 1, 2]
+
+
+def test_the_last_materialization_is_the_one_that_stands(runner: MakeRunner, settings: Settings):
+    key = dg.AssetKey("seeds")
+    runs = [runner().run(["seeds"], DAYS[:1]).run_id for _ in range(2)]
+    with open_instance(settings) as instance, stock_instance(settings) as stock:
+        for _ in range(2):  # read, and remembered
+            [record] = instance.get_asset_records([key])
+            assert record == stock.get_asset_records([key])[0]
+            assert record.asset_entry.last_run_id == runs[1]
+        stock.report_runless_asset_event(dg.AssetMaterialization(key, partition=DAYS[0].isoformat()))
+        [record] = instance.get_asset_records([key])
+        assert record.asset_entry.last_materialization_record == stock.fetch_materializations(key, 1).records[0]
+        instance.wipe_assets([key])
+        assert instance.get_asset_records([key]) == stock.get_asset_records([key])
+        assert not instance.fetch_materializations(key, 1).records
+
+
+def test_what_was_just_stored_is_not_what_another_process_stored_since(settings: Settings):
+    key, day = dg.AssetKey("seeds"), "2026-03-01"
+    wanted = dg.AssetRecordsFilter(key, [day])
+    with open_instance(settings) as instance, stock_instance(settings) as stock:
+        for number in range(2):
+            for each in (instance, stock):
+                each.report_runless_asset_event(dg.AssetMaterialization(key, partition=day, metadata={"n": number}))
+                found, expected = (i.fetch_materializations(wanted, limit=1) for i in (instance, stock))
+                assert found.records[0].storage_id == expected.records[0].storage_id
+                assert found.records[0].asset_materialization == expected.records[0].asset_materialization
+                assert (found.cursor, found.has_more) == (expected.cursor, expected.has_more)
+        other_day = dg.AssetRecordsFilter(key, ["2026-03-02"])
+        assert not instance.fetch_materializations(other_day, limit=1).records

@@ -8,6 +8,7 @@ from typing import Any
 
 import altair as alt
 import dagster as dg
+import ibis
 import pandas as pd
 import pytest
 
@@ -15,9 +16,14 @@ from segmentation_assets import load
 from segmentation_assets.orchestration import plots
 from segmentation_assets.orchestration.instance import open_instance
 from segmentation_assets.orchestration.plots import PLOT, Plot
+from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.report.plots import NothingToDraw
 from segmentation_assets.settings import Settings
+from segmentation_assets.warehouse.as_of import Spine
+from segmentation_assets.warehouse.registry import Table
+from tests.orchestration import fakes
 from tests.orchestration.conftest import MakeRunner
+from tests.orchestration.fakes import Seeds
 
 DAYS = [date(2026, 3, 30), date(2026, 3, 31)]
 
@@ -31,11 +37,15 @@ def _run(
     outcome = runner().run(["seeds", "seasons", "ranks", "totals"], DAYS, note=warnings.append)
     assert outcome.succeeded
     assert len(load("totals", as_of="all", home=settings.home)) == len(DAYS)
+    return _shown(settings), warnings
+
+
+def _shown(settings: Settings) -> str:
     with open_instance(settings) as instance:
         event = instance.get_latest_materialization_event(dg.AssetKey("totals"))
     assert event is not None
     assert event.asset_materialization is not None
-    return str(event.asset_materialization.metadata[PLOT].value), warnings
+    return str(event.asset_materialization.metadata[PLOT].value)
 
 
 def test_the_image_is_of_the_last_day(monkeypatch: pytest.MonkeyPatch, settings: Settings, runner: MakeRunner):
@@ -70,3 +80,55 @@ def test_a_plot_that_fails_is_a_warning(monkeypatch: pytest.MonkeyPatch, setting
     assert [w for w in warnings if "plot" in w] == [
         "totals: published, but its plot could not be drawn: KeyError: 'no such column'"
     ]
+
+
+def test_a_run_that_made_nothing_shows_the_last_plot_without_drawing_it(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, runner: MakeRunner
+):
+    drawn: list[int] = []
+
+    def draw(rows: pd.DataFrame) -> Any:
+        drawn.append(int(rows["seats"].sum()))
+        return alt.Chart(rows[["seats"]]).mark_point().encode(x="seats:Q")
+
+    first, _ = _run(monkeypatch, settings, runner, Plot(draw))
+    again, _ = _run(monkeypatch, settings, runner, Plot(draw))
+    assert first == again
+    assert len(drawn) == 1
+    settings.home.joinpath("compiled").rename(settings.home / "gone")  # a memory: without it, it is drawn anew
+    lost, _ = _run(monkeypatch, settings, runner, Plot(draw))
+    assert lost == first
+    assert drawn == drawn[:1] * 2
+
+
+def test_a_plot_is_drawn_anew_where_its_rows_or_its_code_changed(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, runner: MakeRunner
+):
+    def draw(rows: pd.DataFrame) -> Any:
+        raise NothingToDraw(f"{int(rows['seats'].sum())} seats.")
+
+    def draw_otherwise(rows: pd.DataFrame) -> Any:
+        raise NothingToDraw(f"Seats: {int(rows['seats'].sum())}.")
+
+    before, _ = _run(monkeypatch, settings, runner, Plot(draw))
+    otherwise, _ = _run(monkeypatch, settings, runner, Plot(draw_otherwise))
+    assert otherwise == f"Seats: {before.split()[0]}."
+
+    def seeds(spine: Table[Spine], company: CompanyPolicy) -> Table[Seeds]:
+        return fakes.seeds(spine, company).mutate(seats=ibis._.seats + 1)
+
+    assert runner(seeds=seeds).run(["seeds", "seasons", "ranks", "totals"], DAYS).succeeded
+    after = _shown(settings)
+    assert int(after.split()[1].rstrip(".")) > int(before.split()[0])
+
+
+def test_a_plot_that_failed_is_tried_again(monkeypatch: pytest.MonkeyPatch, settings: Settings, runner: MakeRunner):
+    fails = [True]
+
+    def draw(rows: pd.DataFrame) -> Any:
+        if fails.pop() if fails else False:
+            raise KeyError("not yet")
+        raise NothingToDraw("Nothing.")
+
+    assert "could not be drawn" in _run(monkeypatch, settings, runner, Plot(draw))[0]
+    assert _run(monkeypatch, settings, runner, Plot(draw)) == ("Nothing.", [])

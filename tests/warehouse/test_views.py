@@ -64,6 +64,25 @@ def test_it_follows_days_at_once_and_tables_when_refreshed(home: Path):
     assert ask(home, "SELECT count(*) FROM latest.kpis") == [(1,)]
 
 
+def test_a_connection_that_is_given_is_found_as_it_was(home: Path):
+    def databases(connection: duckdb.DuckDBPyConnection) -> set[str]:
+        return {row[0] for row in connection.execute("SELECT database_name FROM duckdb_databases()").fetchall()}
+
+    with duckdb.connect(":memory:") as connection:
+        connection.execute("CREATE TABLE mine AS SELECT 1 AS n")
+        before = databases(connection)
+        refresh_views(Store(home), [KPIS], connection)
+        assert connection.execute("SELECT n FROM mine").fetchall() == [(1,)]
+        (home / "published" / "accounts").mkdir()
+        (home / "published" / "accounts" / "part-0.parquet").write_text("no Parquet")
+        with pytest.raises(duckdb.Error):
+            refresh_views(Store(home), [KPIS, ACCOUNTS], connection)
+        assert databases(connection) == before
+        assert connection.execute("SELECT n FROM mine").fetchall() == [(1,)]
+    assert ask(home, "SELECT n FROM latest.kpis") == [(2,)]
+    assert not list(home.glob(".analytics*"))
+
+
 def test_who_has_it_open_keeps_nobody_from_making_it_anew(home: Path):
     refresh_views(Store(home), [KPIS])
     reader = (
