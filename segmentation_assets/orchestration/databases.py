@@ -19,11 +19,11 @@ from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 
-import sqlalchemy as db
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from dagster._core.storage.sql import get_alembic_config
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from sqlalchemy import MetaData, create_engine, event
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import StaticPool
 
@@ -118,12 +118,12 @@ def _unwaiting(connection: Connection) -> Iterator[None]:
 
 def open_engine(place: str, synchronous: str) -> Engine:
     """One connection that any thread may use, one at a time; `synchronous` is SQLite's pragma."""
-    engine = db.create_engine(
+    engine = create_engine(
         place,
         poolclass=StaticPool,
         connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
     )
-    db.event.listen(engine, "connect", lambda raw, _: raw.execute(f"PRAGMA synchronous = {synchronous}"))
+    event.listen(engine, "connect", lambda raw, _: raw.execute(f"PRAGMA synchronous = {synchronous}"))
     return engine
 
 
@@ -144,7 +144,7 @@ def is_made_at(place: str, file: Path) -> bool:
         engine.dispose()
 
 
-def make(engine: Engine, tables: db.MetaData, package: str) -> None:
+def make(engine: Engine, tables: MetaData, package: str) -> None:
     """Make `tables` in an empty database as Dagster does, in one transaction, with the schema's newest version.
 
     `package` is the file of the storage whose migrations they are. Raises OperationalError where they are there.

@@ -95,7 +95,7 @@ class KeptOpenEventLogStorage(SqliteEventLogStorage):
         return engine
 
     def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:
-        """Make the tables of a new run's log, in one transaction; an index is made by stock Dagster, once per home."""
+        """Make the tables of a new run's log in one transaction; an index is made by stock Dagster, once per home."""
         if for_index_shard:
             super()._initdb(engine, for_index_shard)
         elif not is_made(engine):
@@ -160,7 +160,7 @@ class KeptOpenEventLogStorage(SqliteEventLogStorage):
         cursor: str | None = None,
         ascending: bool = False,
     ) -> EventRecordsResult:
-        """As stock Dagster does; a check asks for what has just been stored: that is known, if it is the newest yet."""
+        """As stock Dagster does; a check asks for what was just stored: that is known, if it is the newest yet."""
         record = self._just_stored(records_filter) if limit == 1 and not cursor and not ascending else None
         if record is None:
             return super().fetch_materializations(records_filter, limit, cursor, ascending)

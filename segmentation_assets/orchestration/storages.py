@@ -26,7 +26,7 @@ _RUNS, _SCHEDULES = "runs", "schedules"
 
 
 class KeptOpenRunStorage(SqliteRunStorage):
-    """Runs on SQLite, with one connection that stays. It waits for the disk at every commit, as stock Dagster does."""
+    """Runs on SQLite, with one connection that stays; it waits for the disk at every commit, as in stock Dagster."""
 
     def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._databases = Databases(lambda place: open_engine(place, "FULL"))
