@@ -40,8 +40,11 @@ def test_a_home_without_an_instance_gets_one_as_stock_dagster_makes_it(
     monkeypatch.delenv("SEGMENTATION_HOME", raising=False)
     fresh = find_settings(tmp_path_factory.mktemp("fresh"))
     with open_instance(fresh) as instance:
-        assert instance.run_storage.alembic_version() == (instance.run_storage.alembic_version()[1],) * 2
-        assert instance.schedule_storage.alembic_version()[0] is not None
+        for storage in (instance.run_storage, instance.schedule_storage):
+            assert storage is not None
+            versions = storage.alembic_version()
+            assert versions is not None
+            assert versions[0] == versions[1] is not None
         assert instance.get_runs() == []
 
 
