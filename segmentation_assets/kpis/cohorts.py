@@ -15,13 +15,13 @@ import ibis.expr.types as ir
 from segmentation_assets.extracts.contracts import BillingSubscriptions, FxRates
 from segmentation_assets.kpis.calendar import each
 from segmentation_assets.kpis.identities import agrees, at_most
-from segmentation_assets.kpis.points import mrr_on, paid_spans, rates_on
+from segmentation_assets.kpis.points import mrr_in_states, paid_spans, rates_on
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.insights import CohortPolicy
 from segmentation_assets.policy.kpis import RetentionPolicy
-from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account
+from segmentation_assets.profiles.known import AccountHierarchy, survivors
 from segmentation_assets.profiles.revenue import AccountRevenue, annual
-from segmentation_assets.profiles.usage import AccountUsage
+from segmentation_assets.profiles.usage import AccountUsage, _raw_accounts
 from segmentation_assets.warehouse.as_of import FromPolicy, Spine, freeze_day
 from segmentation_assets.warehouse.contracts import Day, Flag, Integer, Snapshot, column, row_rule
 from segmentation_assets.warehouse.registry import Table, table
@@ -119,11 +119,10 @@ def cohort_retention(
     """
     accounts = _cohort_accounts(account_revenue, spine)
     points = _points(accounts, policy)
-    days = accounts.select("as_of", day="signup_end").union(points.select("as_of", day="observed_on"))
     seen, spans = paid_spans(spine, billing_subscriptions, account_hierarchy, company)
-    paid = by_surviving_account(mrr_on(days, seen, spans, "account_id", "currency"), account_hierarchy)
+    paid = _paid(accounts, points, seen, spans, survivors(account_hierarchy))
     rates = rates_on(accounts.select("as_of", day="signup_end"), fx_rates, company).rename(signup_end="day")
-    members, arr = _members(accounts, paid, rates)
+    members, arr = _members(paid, rates)
     rows = points.join(_starts(members, retention.low_n), ["as_of", "signup"])
     for figures in (_observed(members, arr), _usage(members, points, account_usage)):
         rows = rows.left_join(figures, list(_POINT)).drop("as_of_right", "signup_right", "age_quarters_right")
@@ -163,19 +162,30 @@ def _points(accounts: ir.Table, policy: CohortPolicy) -> ir.Table:
     return rows.select(*_POINT, observed_on=_end(quarter), is_kept=quarter > rows.last - policy.usage_quarters)
 
 
-def _members(accounts: ir.Table, paid: ir.Table, rates: ir.Table) -> tuple[ir.Table, ir.Table]:
-    """Accounts that paid at the end of their signup quarter, with `start`; and `arr` of accounts on days since then.
+def _paid(accounts: ir.Table, points: ir.Table, seen: ir.Table, spans: ir.Table, merged: ir.Table) -> ir.Table:
+    """What `accounts`, and those merged into them, pay at the end of each `quarter` since signup, by `currency`."""
+    ends = points.select("as_of", day="observed_on").distinct()
+    days = ends.join(seen, "as_of").select("state", "day").distinct()
+    sums = mrr_in_states(days, spans, "account_id", "currency").rename(raw_account_id="account_id")
+    raw = _raw_accounts(accounts, merged).join(seen, "as_of")
+    sums = sums.mutate(quarter=_quarter(sums.day))
+    since = [raw.signup <= sums.quarter, raw.last >= sums.quarter]
+    rows = raw.join(sums, ["state", "raw_account_id", *since])
+    return rows.select(*_KEY, "signup", "signup_end", "quarter", "currency", "mrr")
 
-    At the exchange rate of the end of the signup quarter. Keys: as_of, account_id; the second also `day`.
+
+def _members(paid: ir.Table, rates: ir.Table) -> tuple[ir.Table, ir.Table]:
+    """Accounts that paid at the end of their signup quarter, with `start`; and `arr` at the ends of quarters since then.
+
+    At the exchange rate of the end of the signup quarter. Keys: as_of, account_id; the second also `quarter`.
     """
-    rows = paid.view().join(accounts.drop("last").view(), _KEY)
-    rows = rows.filter(rows.day >= rows.signup_end).left_join(rates, ["as_of", "signup_end", "currency"])
-    sums = rows.group_by(*_KEY, "signup", "signup_end", "day").aggregate(
-        mrr=(rows.mrr * rows.rate).sum(), has_rates=rows.rate.notnull().all()
+    rows = paid.left_join(rates, ["as_of", "signup_end", "currency"])
+    sums = rows.group_by(*_KEY, "quarter").aggregate(
+        mrr=(rows.mrr * rows.rate).sum(), has_rates=rows.rate.notnull().all(), signup=rows.signup.max()
     )
     arr = sums.mutate(arr=ibis.ifelse(sums.has_rates, annual(sums.mrr), 0.0))
-    members = arr.filter((arr.day == arr.signup_end) & (arr.arr > 0))
-    return members.select(*_KEY, "signup", start="arr"), arr.select(*_KEY, "day", "arr")
+    members = arr.filter((arr.quarter == arr.signup) & (arr.arr > 0))
+    return members.select(*_KEY, "signup", start="arr"), arr.select(*_KEY, "quarter", "arr")
 
 
 def _starts(members: ir.Table, low_n: int) -> ir.Table:
@@ -188,7 +198,7 @@ def _starts(members: ir.Table, low_n: int) -> ir.Table:
 def _observed(members: ir.Table, arr: ir.Table) -> ir.Table:
     """What each cohort pays at each quarter end; accounts that left are not in it. Key: as_of, signup, age_quarters."""
     rows = arr.join(members, _KEY)
-    rows = rows.mutate(age_quarters=_quarter(rows.day) - rows.signup)
+    rows = rows.mutate(age_quarters=rows.quarter - rows.signup)
     return rows.group_by(*_POINT).aggregate(
         arr=rows.arr.sum().round(_CENTS),
         retained_arr=ibis.least(rows.start, rows.arr).sum().round(_CENTS),

@@ -55,17 +55,15 @@ def mrr_on(points: ir.Table, seen: ir.Table, spans: ir.Table, *by: str) -> ir.Ta
     Key: as_of, day and `by`. Points without revenue have no row.
     """
     at = points.distinct().join(seen, "as_of")
-    days = at.select("state", "day").distinct()
-    rows = days.join(
-        spans,
-        [
-            "state",
-            days.day >= spans.start_date,
-            spans.over_on.isnull() | (days.day < spans.over_on),
-        ],
-    )
-    sums = rows.group_by("state", "day", *by).aggregate(mrr=rows.mrr.sum())
+    sums = mrr_in_states(at.select("state", "day").distinct(), spans, *by)
     return at.join(sums, ["state", "day"]).select(*_POINT, *by, "mrr")
+
+
+def mrr_in_states(days: ir.Table, spans: ir.Table, *by: str) -> ir.Table:
+    """As `mrr_on`, of `days` (state, day), for whoever brings as_of in later. Key: state, day and `by`."""
+    is_begun, is_over = days.day >= spans.start_date, days.day >= spans.over_on
+    rows = days.join(spans, ["state", is_begun, spans.over_on.isnull() | ~is_over])
+    return rows.group_by("state", "day", *by).aggregate(mrr=rows.mrr.sum())
 
 
 def first_paid(seen: ir.Table, spans: ir.Table, hierarchy: ir.Table) -> ir.Table:
