@@ -175,7 +175,7 @@ def _paid(accounts: ir.Table, points: ir.Table, seen: ir.Table, spans: ir.Table,
 
 
 def _members(paid: ir.Table, rates: ir.Table) -> tuple[ir.Table, ir.Table]:
-    """Accounts that paid at the end of their signup quarter, with `start`; and `arr` at the ends of quarters since then.
+    """Accounts that paid at the end of their signup quarter, with `start`; and `arr` at quarter ends since then.
 
     At the exchange rate of the end of the signup quarter. Keys: as_of, account_id; the second also `quarter`.
     """
@@ -196,7 +196,7 @@ def _starts(members: ir.Table, low_n: int) -> ir.Table:
 
 
 def _observed(members: ir.Table, arr: ir.Table) -> ir.Table:
-    """What each cohort pays at each quarter end; accounts that left are not in it. Key: as_of, signup, age_quarters."""
+    """What is left of each cohort at each quarter end. Key: as_of, signup, age_quarters."""
     rows = arr.join(members, _KEY)
     rows = rows.mutate(age_quarters=rows.quarter - rows.signup)
     return rows.group_by(*_POINT).aggregate(

@@ -88,14 +88,16 @@ def _revenue(
     spine: ir.Table, subscriptions: ir.Table, fx_rates: ir.Table, hierarchy: ir.Table, company: CompanyPolicy
 ) -> ir.Table:
     """Revenue of the last three months and of the three before; `first_month` is that of the earliest one."""
-    ends = each(spine.select("as_of", "day_3m_ago"), "back", range(2 * QUARTER_MONTHS))
-    month_end = ibis.cases(*((ends.back == back, months_before(ends.as_of, back)) for back in range(2 * QUARTER_MONTHS)))
+    backs = range(2 * QUARTER_MONTHS)
+    ends = each(spine.select("as_of"), "back", backs)
+    month_end = ibis.cases(*((ends.back == back, months_before(ends.as_of, back)) for back in backs))
     ends = ends.mutate(day=month_end)
     seen, spans = paid_spans(spine, subscriptions, hierarchy, company)
     paid = mrr_on(ends.select("as_of", "day"), seen, spans, "currency").rename(paid_at="as_of", paid_on="day")
     rows = ends.left_join(paid, [ends.as_of == paid.paid_at, ends.day == paid.paid_on])
     rates = rates_on(spine.select("as_of", day="day_3m_ago"), fx_rates, company).drop("day")
-    rows = rows.left_join(rates.rename(rated_at="as_of", rated="currency"), [("as_of", "rated_at"), ("currency", "rated")])
+    rates = rates.rename(rated_at="as_of", rated="currency")
+    rows = rows.left_join(rates, [("as_of", "rated_at"), ("currency", "rated")])
     mrr, back = rows.mrr * rows.rate, rows.back
 
     def total(where: ir.BooleanValue) -> ir.FloatingValue:

@@ -67,7 +67,7 @@ def mrr_in_states(days: ir.Table, spans: ir.Table, *by: str) -> ir.Table:
 
 
 def first_paid(seen: ir.Table, spans: ir.Table, hierarchy: ir.Table) -> ir.Table:
-    """(as_of, account_id) -> `first_paid_on`, of accounts that carry on; after as_of where nothing was paid by then."""
+    """(as_of, account_id) -> `first_paid_on` of accounts that carry on; after as_of where none paid by then."""
     firsts = spans.group_by("state", "account_id").aggregate(first_paid_on=spans.start_date.min())
     rows = by_surviving_account(seen.join(firsts, "state").drop("state"), hierarchy)
     return rows.group_by("as_of", "account_id").aggregate(first_paid_on=rows.first_paid_on.min())
@@ -81,6 +81,7 @@ def rates_on(points: ir.Table, fx_rates: ir.Table, company: CompanyPolicy) -> ir
     at = points.distinct()
     rows = known(fx_rates, at, "day")
     newest = rows.rate.argmax(rows.valid_from, where=rows.valid_from <= rows.day)
-    rates = rows.group_by(*_POINT, "currency").aggregate(rate=ibis.coalesce(newest, rows.rate.argmin(rows.valid_from)))
+    first = rows.rate.argmin(rows.valid_from)
+    rates = rows.group_by(*_POINT, "currency").aggregate(rate=ibis.coalesce(newest, first))
     own = at.mutate(currency=ibis.literal(company.reporting_currency), rate=ibis.literal(1.0))
     return rates.filter(rates.currency != company.reporting_currency).union(own.select(rates.columns))

@@ -132,7 +132,8 @@ def _by_stretch(entries: ir.Table, spine: ir.Table, months: Sequence[int]) -> ir
     ahead = days.join(bounds, days.worked_on <= bounds.bound)
     stretches = ahead.group_by(day="worked_on").aggregate(ends_on=ahead.bound.min())
     rows = entries.join(stretches, entries.worked_on == stretches.day)
-    return rows.group_by("account_id", "csm_id", *HISTORY_COLUMNS, worked_on="ends_on").aggregate(hours=rows.hours.sum())
+    key = ("account_id", "csm_id", *HISTORY_COLUMNS)
+    return rows.group_by(*key, worked_on="ends_on").aggregate(hours=rows.hours.sum())
 
 
 def _hours(
