@@ -88,8 +88,8 @@ def feature_adoption(
     windowed = accounts.select(*_KEY).join(_windows(usage_last_days, usage), "as_of")
     raw = _raw_accounts(windowed, survivors(account_hierarchy))
     use = _use(product_usage, raw, product_users)
-    offered = _offered(accounts.join(windowed, _KEY)[accounts.columns], use, known(product_features, spine))
-    cells = _cells(offered, use)
+    seen = accounts.join(windowed, _KEY)[accounts.columns]
+    cells = _cells(seen, use, _features(use, known(product_features, spine)))
     return _compared(cells, policy, retention.low_n)
 
 
@@ -108,27 +108,40 @@ def _use(product_usage: ir.Table, raw: ir.Table, product_users: ir.Table) -> ir.
     return counted.group_by(*_KEY, "feature").aggregate(users=counted.count(), events=counted.events.sum())
 
 
-def _offered(accounts: ir.Table, use: ir.Table, catalogue: ir.Table) -> ir.Table:
-    """Every account with every feature of the products it pays for; a feature of no product belongs to all."""
+def _features(use: ir.Table, catalogue: ir.Table) -> ir.Table:
+    """Features of the catalogue and of usage. Key: as_of, feature; without a `product` a feature belongs to all."""
     listed = catalogue.select("as_of", "feature", "product", "level")
     used = use.select("as_of", "feature").distinct().anti_join(listed, ["as_of", "feature"])
     unlisted = used.mutate(product=ibis.null("string"), level=ibis.null("string"))
-    features = listed.union(unlisted.select(listed.columns))
-    rows = accounts.join(features, "as_of")
+    return listed.union(unlisted.select(listed.columns))
+
+
+def _paid(rows: ir.Table) -> ir.Table:
+    """The `rows` whose account pays for the `product`."""
     products = ibis.literal(", ") + rows.product_list.fill_null("") + ", "
     is_paid = rows["product"].isnull() | products.contains(ibis.literal(", ") + rows["product"] + ", ")
-    return rows.filter(is_paid).drop("product_list")
+    return rows.filter(is_paid)
 
 
-def _cells(offered: ir.Table, use: ir.Table) -> ir.Table:
-    """Sums by segment, behavioral cohort and feature."""
-    rows = offered.left_join(use, [*_KEY, "feature"])
-    return rows.group_by(*_CELL, "product", "level").aggregate(
-        accounts=rows.count(),
-        accounts_using=rows.users.count(),
-        users=rows.users.sum().fill_null(0),
-        events=rows.events.sum().fill_null(0),
+def _cells(accounts: ir.Table, use: ir.Table, features: ir.Table) -> ir.Table:
+    """Sums by segment, behavioral cohort and feature. Accounts are counted by product: features are many more."""
+    cell = ("as_of", "segment", "behavioral_cohort")
+    paying = _paid(accounts.view().join(features.select("as_of", "product").distinct(), "as_of"))
+    counts = paying.group_by(*cell, paid_for=paying["product"]).aggregate(accounts=paying.count())
+    rows = _paid(use.view().join(accounts.view(), _KEY).join(features.view(), ["as_of", "feature"]))
+    used = rows.group_by(*_CELL).aggregate(
+        accounts_using=rows.count(), cell_users=rows.users.sum(), cell_events=rows.events.sum()
     )
+    offered = features.view()
+    cells = offered.join(counts, [offered.as_of == counts.as_of, offered["product"].identical_to(counts.paid_for)])
+    cells = cells.select("as_of", "segment", "behavioral_cohort", "feature", "product", "level", "accounts")
+    cells = cells.left_join(used, list(_CELL))
+    return cells.select(
+        *_CELL, "product", "level", "accounts",
+        accounts_using=cells.accounts_using.fill_null(0),
+        users=cells.cell_users.fill_null(0),
+        events=cells.cell_events.fill_null(0),
+    )  # fmt: skip
 
 
 def _compared(cells: ir.Table, policy: AdoptionPolicy, low_n: int) -> ir.Table:

@@ -15,17 +15,19 @@ import ibis.expr.types as ir
 from segmentation_assets.extracts.contracts import BillingSubscriptions, FxRates
 from segmentation_assets.kpis.calendar import each
 from segmentation_assets.kpis.identities import agrees, at_most
+from segmentation_assets.kpis.points import mrr_in_states, paid_spans, rates_on
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.insights import CohortPolicy
 from segmentation_assets.policy.kpis import RetentionPolicy
-from segmentation_assets.profiles.known import AccountHierarchy, known
-from segmentation_assets.profiles.revenue import AccountRevenue, annual, revenue_steps, started_subscriptions
-from segmentation_assets.profiles.usage import AccountUsage
+from segmentation_assets.profiles.known import AccountHierarchy, survivors
+from segmentation_assets.profiles.revenue import AccountRevenue, annual
+from segmentation_assets.profiles.usage import AccountUsage, _raw_accounts
 from segmentation_assets.warehouse.as_of import FromPolicy, Spine, freeze_day
 from segmentation_assets.warehouse.contracts import Day, Flag, Integer, Snapshot, column, row_rule
 from segmentation_assets.warehouse.registry import Table, table
 
 _KEY = ("as_of", "account_id")
+_POINT = ("as_of", "signup", "age_quarters")
 _ARR = "currency per year"
 _CENTS = 2
 _QUARTERS_PER_YEAR = 4
@@ -116,11 +118,15 @@ def cohort_retention(
     quarters over by as_of are told. Usage is told for the policy's last quarter ends.
     """
     accounts = _cohort_accounts(account_revenue, spine)
-    started = started_subscriptions(spine, billing_subscriptions, account_hierarchy)
-    steps = revenue_steps(_priced_at_start(started, accounts, fx_rates, company), company)
-    rows = _observed(accounts, steps, policy)
-    rows = _with_usage(rows, account_usage, policy)
-    return _columns(rows, retention.low_n)
+    points = _points(accounts, policy)
+    seen, spans = paid_spans(spine, billing_subscriptions, account_hierarchy, company)
+    paid = _paid(accounts, points, seen, spans, survivors(account_hierarchy))
+    rates = rates_on(accounts.select("as_of", day="signup_end"), fx_rates, company).rename(signup_end="day")
+    members, arr = _members(paid, rates)
+    rows = points.join(_starts(members, retention.low_n), ["as_of", "signup"])
+    for figures in (_observed(members, arr), _usage(members, points, account_usage)):
+        rows = rows.left_join(figures, list(_POINT)).drop("as_of_right", "signup_right", "age_quarters_right")
+    return _columns(rows)
 
 
 def _quarter(day: ir.DateValue) -> ir.IntegerValue:
@@ -147,79 +153,90 @@ def _cohort_accounts(revenue: ir.Table, spine: ir.Table) -> ir.Table:
     return rows.mutate(signup_end=_end(rows.signup)).drop("first_paid_on")
 
 
-def _priced_at_start(started: ir.Table, accounts: ir.Table, fx_rates: ir.Table, company: CompanyPolicy) -> ir.Table:
-    """Subscriptions with their amount at the exchange rate of the end of the account's signup quarter."""
-    days = accounts.select("as_of", "signup_end").distinct()
-    known_rates = known(fx_rates, days, "signup_end")
-    rates = known_rates.group_by("as_of", "signup_end", "currency").aggregate(
-        rate=ibis.coalesce(
-            known_rates.rate.argmax(known_rates.valid_from, where=known_rates.valid_from <= known_rates.signup_end),
-            known_rates.rate.argmin(known_rates.valid_from),
-        )
+def _points(accounts: ir.Table, policy: CohortPolicy) -> ir.Table:
+    """What is told of each cohort. Key: as_of, signup, age_quarters; `is_kept`: usage of that day is looked up."""
+    cohorts = accounts.select("as_of", "signup", "last").distinct()
+    rows = each(cohorts, "age_quarters", range(policy.max_age_quarters + 1))
+    rows = rows.filter(rows.signup + rows.age_quarters <= rows.last)
+    quarter = rows.signup + rows.age_quarters
+    return rows.select(*_POINT, observed_on=_end(quarter), is_kept=quarter > rows.last - policy.usage_quarters)
+
+
+def _paid(accounts: ir.Table, points: ir.Table, seen: ir.Table, spans: ir.Table, merged: ir.Table) -> ir.Table:
+    """What `accounts`, and those merged into them, pay at the end of each `quarter` since signup, by `currency`."""
+    ends = points.select("as_of", day="observed_on").distinct()
+    days = ends.join(seen, "as_of").select("state", "day").distinct()
+    sums = mrr_in_states(days, spans, "account_id", "currency").rename(raw_account_id="account_id")
+    raw = _raw_accounts(accounts, merged).join(seen, "as_of")
+    sums = sums.mutate(quarter=_quarter(sums.day))
+    since = [raw.signup <= sums.quarter, raw.last >= sums.quarter]
+    rows = raw.join(sums, ["state", "raw_account_id", *since])
+    return rows.select(*_KEY, "signup", "signup_end", "quarter", "currency", "mrr")
+
+
+def _members(paid: ir.Table, rates: ir.Table) -> tuple[ir.Table, ir.Table]:
+    """Accounts that paid at the end of their signup quarter, with `start`; and `arr` at quarter ends since then.
+
+    At the exchange rate of the end of the signup quarter. Keys: as_of, account_id; the second also `quarter`.
+    """
+    rows = paid.left_join(rates, ["as_of", "signup_end", "currency"])
+    sums = rows.group_by(*_KEY, "quarter").aggregate(
+        mrr=(rows.mrr * rows.rate).sum(), has_rates=rows.rate.notnull().all(), signup=rows.signup.max()
     )
-    rows = started.filter(started.mrr > 0).join(accounts.select(*_KEY, "signup_end"), _KEY)
-    rows = rows.left_join(rates, ["as_of", "signup_end", "currency"])
-    amount = rows.mrr * ibis.ifelse(rows.currency == company.reporting_currency, 1.0, rows.rate)
-    return rows.select(*_KEY, "start_date", "ends_on", "mrr", amount=amount, amount_at_rate_then=amount)
+    arr = sums.mutate(arr=ibis.ifelse(sums.has_rates, annual(sums.mrr), 0.0))
+    members = arr.filter((arr.quarter == arr.signup) & (arr.arr > 0))
+    return members.select(*_KEY, "signup", start="arr"), arr.select(*_KEY, "quarter", "arr")
 
 
-def _observed(accounts: ir.Table, steps: ir.Table, policy: CohortPolicy) -> ir.Table:
-    """Each account of a cohort at each quarter end since: `start` and `end`, its ARR then and there."""
-    ages = range(policy.max_age_quarters + 1)
-    points = each(accounts, "age_quarters", ages)
-    points = points.filter(points.signup + points.age_quarters <= points.last)
-    points = points.mutate(observed_on=_end(points.signup + points.age_quarters))
-    held = steps.select("day", "until", "amount", held_of="as_of", held_by="account_id")
-    rows = points.left_join(
-        held,
-        [
-            points.as_of == held.held_of,
-            points.account_id == held.held_by,
-            held.day <= points.observed_on,
-            held.until.isnull() | (held.until > points.observed_on),
-        ],
+def _starts(members: ir.Table, low_n: int) -> ir.Table:
+    """Size of each cohort. Key: as_of, signup."""
+    return members.group_by("as_of", "signup").aggregate(
+        accounts=members.count(), start_arr=members.start.sum().round(_CENTS), low_n=members.count() < low_n
     )
-    end = annual(rows.amount.fill_null(0.0))
-    rows = rows.select(*points.columns, end=end)
-    start = ibis.ifelse(rows.age_quarters == 0, rows.end, 0.0).max().over(ibis.window(group_by=_KEY))
-    rows = rows.mutate(start=start)
-    return rows.filter(rows.start > 0)
 
 
-def _with_usage(rows: ir.Table, account_usage: ir.Table, policy: CohortPolicy) -> ir.Table:
-    """Adds usage of the account at the quarter end, and whether it was looked up."""
-    usage = account_usage.select(
-        "is_active_account", "mau_seat_share", used_on="as_of", used_by="account_id", usage_through="usage_through"
+def _observed(members: ir.Table, arr: ir.Table) -> ir.Table:
+    """What is left of each cohort at each quarter end. Key: as_of, signup, age_quarters."""
+    rows = arr.join(members, _KEY)
+    rows = rows.mutate(age_quarters=rows.quarter - rows.signup)
+    return rows.group_by(*_POINT).aggregate(
+        arr=rows.arr.sum().round(_CENTS),
+        retained_arr=ibis.least(rows.start, rows.arr).sum().round(_CENTS),
+        expansion_arr=ibis.greatest(rows.arr - rows.start, 0.0).sum().round(_CENTS),
+        retained_accounts=(rows.arr > 0).sum(),
+        expanded_accounts=(rows.arr > rows.start).sum(),
     )
-    is_kept = rows.signup + rows.age_quarters > rows.last - policy.usage_quarters
-    rows = rows.mutate(is_kept=is_kept)
-    return rows.left_join(usage, [rows.is_kept, rows.observed_on == usage.used_on, rows.account_id == usage.used_by])
 
 
-def _columns(rows: ir.Table, low_n: int) -> ir.Table:
-    is_used = rows.used_by.notnull()
-    sums = rows.group_by("as_of", "signup", "age_quarters", "observed_on", "is_kept").aggregate(
-        accounts=rows.count(),
-        start_arr=rows.start.sum().round(_CENTS),
-        arr=rows.end.sum().round(_CENTS),
-        retained_arr=ibis.least(rows.start, rows.end).sum().round(_CENTS),
-        expansion_arr=ibis.greatest(rows.end - rows.start, 0.0).sum().round(_CENTS),
-        retained_accounts=(rows.end > 0).sum(),
-        expanded_accounts=(rows.end > rows.start).sum(),
-        used=is_used.sum(),
-        active=(rows.is_active_account & is_used).sum(),
-        seat_activity=rows.mau_seat_share.mean(),
+def _usage(members: ir.Table, points: ir.Table, account_usage: ir.Table) -> ir.Table:
+    """Usage of the cohorts at the quarter ends that are looked up. Key: as_of, signup, age_quarters."""
+    days = points.filter(points.is_kept).select("as_of", "observed_on").distinct()
+    usage = account_usage.select("account_id", "is_active_account", "mau_seat_share", used_on="as_of")
+    used = days.join(usage, days.observed_on == usage.used_on).drop("used_on")
+    rows = used.view().join(members.view(), _KEY)
+    rows = rows.mutate(age_quarters=_quarter(rows.observed_on) - rows.signup).filter(ibis._.age_quarters >= 0)
+    return rows.group_by(*_POINT).aggregate(
+        used=rows.count(), active=rows.is_active_account.sum(), seat_activity=rows.mau_seat_share.mean()
+    )
+
+
+_COUNTS = ("retained_accounts", "expanded_accounts", "used", "active")
+_SUMS = ("arr", "retained_arr", "expansion_arr")
+
+
+def _columns(rows: ir.Table) -> ir.Table:
+    sums = rows.mutate(
+        **{name: rows[name].fill_null(0) for name in _COUNTS}, **{name: rows[name].fill_null(0.0) for name in _SUMS}
     )
     reason = ibis.cases((~sums.is_kept, "not_kept"), (sums.used == 0, "no_usage"))
     return sums.select(
         "as_of", "age_quarters", "observed_on", "accounts", "start_arr", "arr", "retained_arr", "expansion_arr",
-        "retained_accounts", "expanded_accounts", "seat_activity",
+        "retained_accounts", "expanded_accounts", "seat_activity", "low_n",
         signup_quarter=_start(sums.signup),
         nrr=sums.arr / sums.start_arr,
         grr=sums.retained_arr / sums.start_arr,
         logo_retention=sums.retained_accounts / sums.accounts,
         expansion_rate=sums.expanded_accounts / sums.accounts,
-        low_n=sums.accounts < low_n,
         usage_accounts=sums.used.nullif(0),
         active_share=sums.active / sums.used.nullif(0),
         usage_reason=reason,

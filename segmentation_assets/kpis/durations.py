@@ -207,8 +207,10 @@ def _survival(durations: ir.Table) -> ir.Table:
     days = durations.group_by(*_CURVE, "days").aggregate(
         happened=durations.accounts.sum(where=durations.has_happened).fill_null(0), gone=durations.accounts.sum()
     )
-    later = ibis.window(group_by=_CURVE, order_by=days.days.desc(), preceding=None, following=0)
-    days = days.mutate(at_risk=days.gone.sum().over(later))
+    so_far = ibis.window(group_by=_CURVE, order_by=days.days, preceding=None, following=0)
+    whole = ibis.window(group_by=_CURVE, order_by=days.days, preceding=None, following=None)
+    # One order of days for all sums: sorting is most of the work.
+    days = days.mutate(at_risk=days.gone.sum().over(whole) - days.gone.sum().over(so_far) + days.gone)
     left = (days.at_risk - days.happened).nullif(0)
     days = days.mutate(
         log_step=(left / days.at_risk).ln(),

@@ -11,16 +11,11 @@ import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import BillingSubscriptions, FxRates, GtmSpend
 from segmentation_assets.kpis.calendar import each, months_before
+from segmentation_assets.kpis.points import mrr_on, paid_spans, rates_on
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.kpis import QUARTER_MONTHS
 from segmentation_assets.profiles.known import AccountHierarchy, known
-from segmentation_assets.profiles.revenue import (
-    exchange_rates,
-    holds_on,
-    priced,
-    revenue_steps,
-    started_subscriptions,
-)
+from segmentation_assets.profiles.revenue import exchange_rates
 from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Snapshot, column
 from segmentation_assets.warehouse.registry import Table, table
@@ -93,20 +88,22 @@ def _revenue(
     spine: ir.Table, subscriptions: ir.Table, fx_rates: ir.Table, hierarchy: ir.Table, company: CompanyPolicy
 ) -> ir.Table:
     """Revenue of the last three months and of the three before; `first_month` is that of the earliest one."""
-    started = started_subscriptions(spine, subscriptions, hierarchy)
-    steps = revenue_steps(priced(started, spine, fx_rates, company, then="day_3m_ago"), company)
     backs = range(2 * QUARTER_MONTHS)
     ends = each(spine.select("as_of"), "back", backs)
     month_end = ibis.cases(*((ends.back == back, months_before(ends.as_of, back)) for back in backs))
-    ends = ends.mutate(month_end=month_end)
-    states = steps.rename(state_of="as_of")
-    held = ends.left_join(states, [ends.as_of == states.state_of, holds_on(states, ends.month_end)])
-    mrr, back = held.amount_at_rate_then, held.back
+    ends = ends.mutate(day=month_end)
+    seen, spans = paid_spans(spine, subscriptions, hierarchy, company)
+    paid = mrr_on(ends.select("as_of", "day"), seen, spans, "currency").rename(paid_at="as_of", paid_on="day")
+    rows = ends.left_join(paid, [ends.as_of == paid.paid_at, ends.day == paid.paid_on])
+    rates = rates_on(spine.select("as_of", day="day_3m_ago"), fx_rates, company).drop("day")
+    rates = rates.rename(rated_at="as_of", rated="currency")
+    rows = rows.left_join(rates, [("as_of", "rated_at"), ("currency", "rated")])
+    mrr, back = rows.mrr * rows.rate, rows.back
 
     def total(where: ir.BooleanValue) -> ir.FloatingValue:
         return mrr.sum(where=where).fill_null(0.0).round(_CENTS)
 
-    return held.group_by("as_of").aggregate(
+    return rows.group_by("as_of").aggregate(
         revenue_3m=total(back < QUARTER_MONTHS),
         revenue_prior_3m=total(back >= QUARTER_MONTHS),
         first_month=total(back == 2 * QUARTER_MONTHS - 1),

@@ -14,7 +14,7 @@ from segmentation_assets.kpis.identities import closes
 from segmentation_assets.kpis.periods import MOVEMENTS, moved, two_points
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.profiles.known import AccountHierarchy
-from segmentation_assets.profiles.revenue import started_subscriptions, whole_cents
+from segmentation_assets.profiles.revenue import whole_cents
 from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Day, Snapshot, column, row_rule
 from segmentation_assets.warehouse.registry import Table, table
@@ -68,9 +68,9 @@ def revenue_movements(
     last one. Read a month at its last day; other days show the month to date. Months do not add up to a year's
     retention: see account_periods.
     """
-    days = spine.mutate(last_month_end=(spine.month_start - ibis.interval(days=1)).cast("timestamp").cast("date"))
-    started = started_subscriptions(spine, billing_subscriptions, account_hierarchy)
-    rows = two_points(started, days, "last_month_end", fx_rates, company)
+    last_month_end = (spine.month_start - ibis.interval(days=1)).cast("timestamp").cast("date")
+    periods = spine.select("as_of", starts_on=last_month_end)
+    rows = two_points(periods, billing_subscriptions, fx_rates, account_hierarchy, company)
     rounded = rows.mutate(**{n: whole_cents(rows[n]) for n in ("start", "end", "end_current")})
     rows = moved(rounded.filter((rounded.start > 0) | (rounded.end > 0)), "mrr")
     rows = rows.drop("end_mrr", "starts_on", "first_paid_on").rename(end_mrr="end_current_mrr")

@@ -6,18 +6,19 @@ calendar month (`movements`), or migration between tiers (`migration`).
 
 from __future__ import annotations
 
-from functools import reduce
-
 import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import BillingSubscriptions, FxRates
+from segmentation_assets.kpis.calendar import windows
 from segmentation_assets.kpis.identities import at_most, closes
+from segmentation_assets.kpis.points import first_paid, mrr_on, paid_spans, rates_on
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.kpis import RetentionPolicy
 from segmentation_assets.policy.segments import SEGMENTS, TIERS
-from segmentation_assets.profiles.known import AccountHierarchy
-from segmentation_assets.profiles.revenue import annual, holds_on, priced, revenue_steps, started_subscriptions
+from segmentation_assets.profiles.facts import only_if
+from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account
+from segmentation_assets.profiles.revenue import annual
 from segmentation_assets.segments.segments import Segments
 from segmentation_assets.warehouse.as_of import FromPolicy, Spine, months_ago
 from segmentation_assets.warehouse.contracts import Day, Integer, Snapshot, column, row_rule
@@ -111,14 +112,8 @@ def account_periods(
     Tier and segment are those published for the two days. Subscriptions of merged accounts count for the survivor at
     both ends, so a merger is no churn.
     """
-    started = started_subscriptions(spine, billing_subscriptions, account_hierarchy)
-    windows = [
-        two_points(started, spine, f"day_{months}m_ago", fx_rates, company).mutate(
-            window_months=ibis.literal(months, "int64")
-        )
-        for months in policy.windows_months
-    ]
-    rows = reduce(lambda one, other: one.union(other), windows)
+    periods = windows(spine, policy.windows_months)
+    rows = two_points(periods, billing_subscriptions, fx_rates, account_hierarchy, company)
     amounts = {n: annual(rows[n]) for n in ("start", "end", "end_current")}
     rows = rows.mutate(**amounts)
     rows = moved(rows.filter((rows.start > 0) | (rows.end > 0)), "arr").rename(end_arr_current="end_current_arr")
@@ -127,66 +122,38 @@ def account_periods(
     return _with_parents(rows, account_hierarchy)
 
 
-def two_points(started: ir.Table, spine: ir.Table, day: str, fx_rates: ir.Table, company: CompanyPolicy) -> ir.Table:
-    """MRR of `started_subscriptions` at the spine's column `day` and at as_of, of accounts that pay at either.
+def two_points(
+    periods: ir.Table, subscriptions: ir.Table, fx_rates: ir.Table, hierarchy: ir.Table, company: CompanyPolicy
+) -> ir.Table:
+    """MRR at the two ends of `periods` (as_of, starts_on, ...), of accounts that pay at either.
 
-    Key: as_of, account_id. `start` and `end` are at the exchange rates of `day`, `end_current` at those of as_of;
-    null where the currency has no rate. Adds `starts_on` (the day) and `first_paid_on`.
+    Key: that of `periods`, and account_id. `start` and `end` are at the exchange rates of `starts_on`, `end_current`
+    at those of as_of; null where a currency has no rate. Adds `first_paid_on`.
     """
-    with_amounts = priced(started, spine, fx_rates, company, then=day)
-    days = spine.select("as_of", starts_on=day)
-    # Steps find what a grace bridges; without one the subscriptions in force on a day are all there is to add.
-    amounts = (
-        _by_steps(revenue_steps(with_amounts, company), days)
-        if company.renewal_grace_days
-        else _by_subscriptions(with_amounts, days)
+    ends = periods.mutate(day=periods.as_of, is_end=ibis.literal(True))
+    ends = periods.mutate(day=periods.starts_on, is_end=ibis.literal(False)).union(ends)
+    points = ends.select("as_of", "day")
+    seen, spans = paid_spans(periods.select("as_of").distinct(), subscriptions, hierarchy, company)
+    rates = rates_on(points, fx_rates, company)
+    paid = by_surviving_account(mrr_on(points, seen, spans, "account_id", "currency"), hierarchy)
+    rows = paid.join(ends, ["as_of", "day"])
+    rows = rows.left_join(
+        rates.select("as_of", "currency", starts_on="day", rate_then="rate"), ["as_of", "currency", "starts_on"]
+    ).drop("as_of_right", "currency_right", "starts_on_right")
+    rows = rows.left_join(rates.rename(rate_now="rate"), ["as_of", "currency", "day"])
+
+    def total(rate: ir.FloatingValue, where: ir.BooleanValue) -> ir.FloatingValue:
+        """The sum, 0 for none; null where the currency of a part has no rate."""
+        is_unpriced = (where & rate.isnull()).any()
+        return only_if(~is_unpriced, (rows.mrr * rate).sum(where=where).fill_null(0.0))
+
+    amounts = rows.group_by(*periods.columns, "account_id").aggregate(
+        start=total(rows.rate_then, ~rows.is_end),
+        end=total(rows.rate_then, rows.is_end),
+        end_current=total(rows.rate_now, rows.is_end),
     )
-    paying = amounts.filter((amounts.steps_then > 0) | (amounts.steps_now > 0))
-    return paying.select(
-        *_KEY,
-        "starts_on",
-        "first_paid_on",
-        start=ibis.ifelse(paying.steps_then > 0, paying.start, 0.0),
-        end=ibis.ifelse(paying.steps_now > 0, paying.end, 0.0),
-        end_current=ibis.ifelse(paying.steps_now > 0, paying.end_current, 0.0),
-    )
-
-
-def _by_steps(steps: ir.Table, days: ir.Table) -> ir.Table:
-    rows = steps.join(days, "as_of")
-    then, now = holds_on(rows, rows.starts_on), holds_on(rows, rows.as_of)
-    return rows.group_by(*_KEY, "starts_on").aggregate(
-        first_paid_on=rows.day.min(),
-        steps_then=then.sum(),
-        steps_now=now.sum(),
-        start=rows.amount_at_rate_then.max(where=then),
-        end=rows.amount_at_rate_then.max(where=now),
-        end_current=rows.amount.max(where=now),
-    )
-
-
-def _by_subscriptions(with_amounts: ir.Table, days: ir.Table) -> ir.Table:
-    """As `_by_steps`; a subscription that ended on the day it began was never in force."""
-    paid = with_amounts.filter(
-        (with_amounts.mrr > 0) & (with_amounts.ends_on.isnull() | (with_amounts.ends_on > with_amounts.start_date))
-    )
-    rows = paid.join(days, "as_of")
-    now = rows.ends_on.isnull()
-    then = (rows.start_date <= rows.starts_on) & (now | (rows.ends_on > rows.starts_on))
-
-    def total(amount: ir.FloatingValue, where: ir.BooleanValue) -> ir.FloatingValue:
-        """The sum; null where the currency of a part has no rate."""
-        unpriced = (where & amount.isnull()).sum() > 0
-        return ibis.ifelse(unpriced, ibis.null("float64"), amount.sum(where=where))
-
-    return rows.group_by(*_KEY, "starts_on").aggregate(
-        first_paid_on=rows.start_date.min(),
-        steps_then=then.sum(),
-        steps_now=now.sum(),
-        start=total(rows.amount_at_rate_then, then),
-        end=total(rows.amount_at_rate_then, now),
-        end_current=total(rows.amount, now),
-    )
+    firsts = first_paid(seen, spans, hierarchy)
+    return amounts.join(firsts, list(_KEY))
 
 
 def moved(rows: ir.Table, unit: str) -> ir.Table:

@@ -6,26 +6,30 @@ cost (`profiles.costs`), the KPIs made of them (`retention`), or how many CSMs a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import (
+    HISTORY_COLUMNS,
     CsmRoster,
     CsmTimeEntries,
     SelfServiceSessions,
     SupportTickets,
 )
-from segmentation_assets.kpis.calendar import windows
+from segmentation_assets.kpis.calendar import each, windows
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.kpis import ProductivityPolicy, RetentionPolicy
 from segmentation_assets.profiles.company_day import company_day
-from segmentation_assets.profiles.facts import accounts_of, facts, first_fact, zero_if_present
+from segmentation_assets.profiles.facts import accounts_of, facts, first_fact, with_figures, zero_if_present
 from segmentation_assets.profiles.known import AccountHierarchy, known, survivors
 from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Day, Integer, Snapshot, column
 from segmentation_assets.warehouse.registry import Table, table
 
-_KEY = ("as_of", "account_id", "window_months")
+_ACCOUNT = ("as_of", "account_id")
+_KEY = (*_ACCOUNT, "window_months")
 _DAYS_PER_WEEK = 7
 
 
@@ -73,46 +77,90 @@ def account_workloads(
     hours (roster hours x productive share x (1 - admin share)) are shared out over the accounts in proportion to the
     hours logged on them.
     """
-    periods, merged = windows(spine, policy.windows_months), survivors(account_hierarchy)
+    months, merged = policy.windows_months, survivors(account_hierarchy)
     tickets = support_tickets.mutate(opened_on=company_day(support_tickets.opened_at, company))
     logged = csm_time_entries.filter(csm_time_entries.account_id.notnull())
-    opened = _within(tickets, "opened_on", merged, periods)
-    used = _within(self_service_sessions, "used_on", merged, periods)
-    rows = accounts_of(merged).join(periods, "as_of")
+    opened = _within(tickets, "opened_on", merged, spine, months)
+    used = _within(self_service_sessions, "used_on", merged, spine, months)
+    rows = accounts_of(merged)
     for figures in (
-        opened.group_by(*_KEY).aggregate(tickets=opened.count()),
-        used.group_by(*_KEY).aggregate(self_service_sessions=used.sessions.sum()),
-        _hours(logged, csm_roster, merged, periods, productivity),
+        opened.group_by(*_ACCOUNT).aggregate(**_sums("tickets", opened, ibis.literal(1), months)),
+        used.group_by(*_ACCOUNT).aggregate(**_sums("self_service_sessions", used, used.sessions, months)),
+        _hours(_by_stretch(logged, spine, months), csm_roster, merged, spine, months, productivity),
     ):
-        rows = rows.left_join(figures, list(_KEY)).drop(*(f"{name}_right" for name in _KEY))
+        rows = with_figures(rows, figures)
+    rows = _by_window(rows, months).join(windows(spine, months), ["as_of", "window_months"])
     rows = zero_if_present(rows, first_fact(tickets, "opened_on"), ("tickets",))
     rows = zero_if_present(rows, first_fact(self_service_sessions, "used_on"), ("self_service_sessions",))
     return zero_if_present(rows, first_fact(logged, "worked_on"), _HOURS)
 
 
 _HOURS = ("csm_hours", "rostered_csm_hours", "productive_hours")
+_FIGURES = ("tickets", "self_service_sessions", *_HOURS)
 
 
-def _within(extract: ir.Table, dated: str, merged: ir.Table, periods: ir.Table) -> ir.Table:
-    rows = facts(extract, dated, merged, periods, "window_months", "starts_on")
-    return rows.filter(rows[dated] > rows.starts_on)
+def _within(extract: ir.Table, dated: str, merged: ir.Table, spine: ir.Table, months: Sequence[int]) -> ir.Table:
+    """Rows of an extract in the longest window; `in_<months>` says whether a row is in each of them."""
+    starts = [f"day_{m}m_ago" for m in months]
+    rows = facts(extract, dated, merged, spine, *starts)
+    rows = rows.filter(rows[dated] > rows[f"day_{max(months)}m_ago"])
+    return rows.mutate(**{f"in_{m}": rows[dated] > rows[f"day_{m}m_ago"] for m in months})
+
+
+def _sums(name: str, rows: ir.Table, value: ir.NumericValue, months: Sequence[int]) -> dict[str, ir.NumericValue]:
+    """`<name>_<months>`: the sum in each window, null for none. All windows end at as_of: one pass does for all."""
+    return {f"{name}_{m}": ibis.ifelse(rows[f"in_{m}"], value, ibis.null(value.type())).sum() for m in months}
+
+
+def _by_window(rows: ir.Table, months: Sequence[int]) -> ir.Table:
+    """Each row once per window, with the columns of that window."""
+    rows = each(rows, "window_months", months)
+    picked = {
+        name: ibis.cases(*((rows.window_months == m, rows[f"{name}_{m}"]) for m in months)) for name in _FIGURES
+    }
+    return rows.select(*_KEY, **picked)
+
+
+def _by_stretch(entries: ir.Table, spine: ir.Table, months: Sequence[int]) -> ir.Table:
+    """Entries added up between the days on which windows start and end, dated the last day of their stretch.
+
+    That day is in just the windows that its entries are in, and entries are many.
+    """
+    periods = windows(spine, months)
+    bounds = periods.select(bound="starts_on").union(periods.select(bound="as_of")).distinct()
+    days = entries.select("worked_on").distinct()
+    ahead = days.join(bounds, days.worked_on <= bounds.bound)
+    stretches = ahead.group_by(day="worked_on").aggregate(ends_on=ahead.bound.min())
+    rows = entries.join(stretches, entries.worked_on == stretches.day)
+    key = ("account_id", "csm_id", *HISTORY_COLUMNS)
+    return rows.group_by(*key, worked_on="ends_on").aggregate(hours=rows.hours.sum())
 
 
 def _hours(
-    entries: ir.Table, roster: ir.Table, merged: ir.Table, periods: ir.Table, policy: ProductivityPolicy
+    entries: ir.Table,
+    roster: ir.Table,
+    merged: ir.Table,
+    spine: ir.Table,
+    months: Sequence[int],
+    policy: ProductivityPolicy,
 ) -> ir.Table:
-    """Hours by account, with the productive hours of the CSMs in proportion."""
-    rows = _within(entries, "worked_on", merged, periods)
-    logged = rows.group_by(*_KEY, "csm_id").aggregate(hours=rows.hours.sum())
-    total = logged.hours.sum().over(ibis.window(group_by=["as_of", "window_months", "csm_id"]))
-    shared = logged.mutate(share=logged.hours / total.nullif(0.0))
-    available = csm_productive_hours(roster, periods, policy)
-    joined = shared.left_join(available, ["as_of", "window_months", "csm_id"])
-    return joined.group_by(*_KEY).aggregate(
-        csm_hours=joined.hours.sum(),
-        rostered_csm_hours=joined.hours.sum(where=joined.hours_available.notnull()),
-        productive_hours=(joined.hours_available * joined.share).sum(),
+    """Hours by account and window, with the productive hours of the CSMs in proportion. Key: as_of, account_id."""
+    rows = _within(entries, "worked_on", merged, spine, months)
+    logged = rows.group_by(*_ACCOUNT, "csm_id").aggregate(**_sums("hours", rows, rows.hours, months))
+    long = csm_productive_hours(roster, windows(spine, months), policy)
+    available = long.group_by("as_of", "csm_id").aggregate(
+        **{f"available_{m}": long.hours_available.max(where=long.window_months == m) for m in months}
     )
+    joined = logged.left_join(available, ["as_of", "csm_id"]).drop("as_of_right", "csm_id_right")
+    everywhere = ibis.window(group_by=["as_of", "csm_id"])
+    joined = joined.mutate(**{f"total_{m}": joined[f"hours_{m}"].sum().over(everywhere).nullif(0.0) for m in months})
+    sums = {}
+    for m in months:
+        hours, hours_available = joined[f"hours_{m}"], joined[f"available_{m}"]
+        sums[f"csm_hours_{m}"] = hours.sum()
+        sums[f"rostered_csm_hours_{m}"] = hours.sum(where=hours_available.notnull())
+        sums[f"productive_hours_{m}"] = (hours_available * (hours / joined[f"total_{m}"])).sum()
+    return joined.group_by(*_ACCOUNT).aggregate(**sums)
 
 
 def csm_productive_hours(roster: ir.Table, periods: ir.Table, policy: ProductivityPolicy) -> ir.Table:

@@ -74,6 +74,17 @@ def known(extract: ir.Table, spine: ir.Table, *days: str) -> ir.Table:
     return at.join(extract, in_force).drop(*HISTORY_COLUMNS)
 
 
+def states(extract: ir.Table, spine: ir.Table) -> ir.Table:
+    """(as_of, state): the last day on or before `as_of` on which what is known of an extract changed.
+
+    At `state` the same rows are known as at `as_of`: what a table makes of them alone can be made once for all days
+    that share one. No row for days before anything was known.
+    """
+    changed = extract.select(state="known_from").union(extract.select(state="known_to")).distinct()
+    rows = spine.select("as_of").join(changed, ibis._.as_of >= changed.state)
+    return rows.group_by("as_of").aggregate(state=rows.state.max())
+
+
 def survivors(hierarchy: Table[AccountHierarchy]) -> ir.Table:
     """(as_of, account_id, surviving_account_id) of every account known at as_of."""
     return hierarchy.select(*_KEY, "surviving_account_id")

@@ -291,6 +291,27 @@ def subscriptions_in_force(started: ir.Table, company: CompanyPolicy) -> ir.Tabl
     )
 
 
+def bridged_subscriptions(started: ir.Table, company: CompanyPolicy) -> ir.Table:
+    """`started_subscriptions` that are paid for; those that ended last before a gap last through what bridges it.
+
+    That is the grace, or up to the late renewal within it: as the steps of `revenue_steps` do.
+    """
+    paid = started.filter(started.mrr > 0)
+    if not company.renewal_grace_days:
+        return paid
+    levels = _levels(paid, (), company.renewal_grace_days)
+    ends_next = levels.level_of_subscriptions + levels.next_subscriptions == 0
+    gaps = levels.filter((levels.level_of_subscriptions > 0) & ends_next).select(
+        gap_at="as_of", gap_of="account_id", gap_from="next_day", bridged="until"
+    )
+    rows = paid.left_join(
+        gaps, [paid.as_of == gaps.gap_at, paid.account_id == gaps.gap_of, paid.ends_on == gaps.gap_from]
+    )
+    return rows.select(
+        **{n: ibis.coalesce(rows.bridged, rows.ends_on) if n == "ends_on" else rows[n] for n in paid.columns}
+    )
+
+
 def _ever_started(started: ir.Table) -> ir.Table:
     return started.group_by(*_KEY).aggregate(first_paid_on=started.start_date.min(where=started.mrr > 0))
 

@@ -20,12 +20,14 @@ COPY (
   ), observed AS (
     SELECT a.*, age, quarter_begins(signup + age + 1) - 1 AS observed_on
     FROM accounts a, range(policy('cohorts.max_age_quarters') + 1) r(age) WHERE signup + age <= last_q
+  ), priced AS (
+    SELECT as_of, account_id, start_date, over_on, mrr * rate AS amount
+    FROM paid JOIN accounts USING (as_of, account_id) JOIN cohort_rates USING (as_of, signup_end, currency)
   ), amounts AS (
-    SELECT o.*, cents(round(coalesce(sum(mrr * rate), 0), 9) * 12) AS arr_then
+    SELECT o.*, cents(round(coalesce(sum(amount), 0), 9) * 12) AS arr_then
     FROM observed o
-    LEFT JOIN (paid JOIN cohort_rates USING (as_of, currency)) p
-      ON p.as_of = o.as_of AND p.account_id = o.account_id AND p.signup_end = o.signup_end
-        AND start_date <= observed_on AND (over_on IS NULL OR over_on > observed_on)
+    LEFT JOIN priced p ON p.as_of = o.as_of AND p.account_id = o.account_id
+      AND start_date <= observed_on AND (over_on IS NULL OR over_on > observed_on)
     GROUP BY ALL
   ), with_start AS (
     SELECT *, first(arr_then ORDER BY age) OVER (PARTITION BY as_of, account_id) AS start_,
@@ -50,6 +52,11 @@ COPY (
 ) TO 'published/cohort_retention' (FORMAT parquet, PARTITION_BY (as_of));
 
 -- table: feature_adoption
+-- As constants the bounds leave all other days' files unread.
+SET VARIABLE used_after = (
+  SELECT min(usage_through) - policy('usage.window_days') FROM usage_last_days SEMI JOIN asked USING (as_of)
+  WHERE usage_lag_days <= policy('usage.max_lag_days'));
+SET VARIABLE used_up_to = (SELECT max(usage_through) FROM usage_last_days SEMI JOIN asked USING (as_of));
 COPY (
   WITH accounts AS (
     SELECT as_of, account_id, segment, behavioral_cohort, ', ' || coalesce(product_list, '') || ', ' AS products,
@@ -66,6 +73,7 @@ COPY (
     SELECT n.as_of, n.account_id, user_id, feature, sum(event_count) AS events
     FROM product_usage u JOIN named n ON u.account_id = n.raw AND usage_date <= usage_through
       AND usage_date > usage_through - policy('usage.window_days')
+    WHERE usage_date > getvariable('used_after') AND usage_date <= getvariable('used_up_to')
     GROUP BY ALL HAVING sum(event_count) > 0
   ), used AS (
     SELECT b.as_of, b.account_id, feature, count(*) AS users, sum(events) AS events
