@@ -66,7 +66,11 @@ class CsmAssignmentRuns(Snapshot):
     could_stay_accounts: Integer = column("Accounts whose CSM fits and stays.", ge=0)
     continuity: float = column("Kept accounts / accounts that could stay.", unit="share", nullable=True, ge=0, le=1)
     objective: float = column("Price of the assignment.", unit="hours", ge=0)
-    bound: float = column("No assignment has a lower price.", unit="hours", ge=0)
+    bound: float = column(
+        "No assignment has a lower price: that of the linear program over all accounts and CSMs; where the problem is "
+        "small enough to decide at once, the integer program's own.",
+        unit="hours", ge=0,
+    )  # fmt: skip
     gap: float = column(
         "(objective - bound) / bound; 0 where they are equal, null where only the bound is 0.",
         unit="ratio", nullable=True, ge=0,
@@ -121,7 +125,8 @@ def csm_assignment_runs(
 ) -> Frame[CsmAssignmentRuns]:
     """How good is the assignment, what binds it, and what would free that?
 
-    One row per as_of. The gap is against a bound that holds for every assignment; continuity is of the accounts whose
+    One row per as_of. The gap is against a bound that holds for every assignment, even of parts of accounts where the
+    company is large (whole accounts may then cost more, however they are placed); continuity is of the accounts whose
     CSM fits and stays. A constraint binds where people as pools could do with fewer hours too little without it.
     """
     rows = []
