@@ -67,7 +67,7 @@ class CsmAssignmentRuns(Snapshot):
     continuity: float = column("Kept accounts / accounts that could stay.", unit="share", nullable=True, ge=0, le=1)
     objective: float = column("Price of the assignment.", unit="hours", ge=0)
     bound: float = column(
-        "No assignment has a lower price: that of the linear program over all accounts and CSMs; where the problem is "
+        "No assignment has a lower price: that of the linear program over all pairs; where the problem is "
         "small enough to decide at once, the integer program's own.",
         unit="hours", ge=0,
     )  # fmt: skip
