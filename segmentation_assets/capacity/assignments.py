@@ -156,14 +156,18 @@ def _solve(accounts: tuple[Account, ...], csms: tuple[Csm, ...], policy_json: st
     found = assign(accounts, csms, policy)
     unfit = [account for account in accounts if not found.fits[account.account_id]]
     blocked = tuple((account.account_id, name) for account, name in blocking_skills(unfit, csms, policy))
-    return _Day(accounts, csms, found, blocked, binding_constraints(_as_pools_see(accounts, found), csms, policy))
+    pooled = _as_pools_see(accounts, csms, found, policy)
+    return _Day(accounts, csms, found, blocked, binding_constraints(pooled, csms, policy))
 
 
-def _as_pools_see(accounts: Sequence[Account], found: Assignment) -> list[Account]:
-    """Accounts whose CSM keeps them in spite of region or industry bind neither."""
+def _as_pools_see(
+    accounts: Sequence[Account], csms: Sequence[Csm], found: Assignment, policy: AssignmentPolicy
+) -> list[Account]:
+    """Accounts whose CSM keeps them in spite of region or industry bind neither; nor do those that only had no room."""
+    fits_own_only = {a.account_id for a, _ in blocking_skills(accounts, csms, policy)} & found.could_stay
     return [
         replace(a, region=None, industry=None)
-        if a.csm_id is not None and found.csm_of[a.account_id] == a.csm_id
+        if a.csm_id is not None and (found.csm_of[a.account_id] == a.csm_id or a.account_id in fits_own_only)
         else a
         for a in accounts
     ]
