@@ -163,7 +163,7 @@ def _solve(accounts: tuple[Account, ...], csms: tuple[Csm, ...], policy_json: st
 def _as_pools_see(
     accounts: Sequence[Account], csms: Sequence[Csm], found: Assignment, policy: AssignmentPolicy
 ) -> list[Account]:
-    """Accounts whose CSM keeps them in spite of region or industry bind neither; nor do those that only had no room."""
+    """Accounts whose CSM keeps them in spite of region or industry bind neither, nor do those that only lack room."""
     fits_own_only = {a.account_id for a, _ in blocking_skills(accounts, csms, policy)} & found.could_stay
     return [
         replace(a, region=None, industry=None)
