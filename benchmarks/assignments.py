@@ -18,7 +18,11 @@ from segmentation_assets.capacity.optimiser import Account, Csm, assign
 from segmentation_assets.policy.model import load_policy
 
 ACCOUNTS, CSMS = 50_000, 200
+SEEDS = (2, 5, 7)
+"""Companies measured: whole accounts of some cost much more than parts of them would, of others hardly more."""
 MOST_SECONDS = 30.0
+MOST_GAP = 2.0
+LEAST_KEPT = 95.0
 _TIERS = ("Strategic", "Growth", "Core", "Long-Tail")
 _MIX = (0.01, 0.07, 0.22, 0.70)
 _REGIONS = ("north_america", "emea", "apac")
@@ -92,26 +96,37 @@ def _portfolios(
 
 
 def measure(scale: Scale, folder: Path, tell: Callable[[str], None]) -> Findings:
-    """Assign a made-up company under the default policy: how long, how near the bound, and who could stay and did."""
+    """Assign made-up companies under the default policy: how long, how near the bound, and who could stay and did.
+
+    The gap is to the linear program over all pairs of accounts and CSMs. A tenth of a company (the quick check) has
+    fewer CSMs among whom to even out what whole accounts leave: no limit on its gap.
+    """
     del folder
     accounts, csms = (ACCOUNTS // 10, CSMS // 10) if scale.quick else (ACCOUNTS, CSMS)
-    rows, people = company(accounts, csms)
-    tell(f"{accounts:,} accounts to {csms} CSMs")
-    started = time.perf_counter()
-    found = assign(rows, people, load_policy().assignment)
-    seconds = time.perf_counter() - started
+    figures, details = [Figure("accounts", accounts), Figure("CSMs", csms)], []
+    for seed in SEEDS[:1] if scale.quick else SEEDS:
+        tell(f"{accounts:,} accounts to {csms} CSMs, company {seed}")
+        found, detail = _measured(*company(accounts, csms, seed), f"company {seed}", scale)
+        figures += found
+        details.append(detail)
+    return Findings(figures, details)
+
+
+def _measured(rows: list[Account], people: list[Csm], name: str, scale: Scale) -> tuple[list[Figure], str]:
+    policy = load_policy().assignment
+    started, cpu = time.perf_counter(), time.process_time()
+    found = assign(rows, people, policy)
+    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     kept = sum(found.csm_of[a.account_id] == a.csm_id for a in rows if a.account_id in found.could_stay)
     overload = sum(load.overload_hours for load in found.loads.values())
     fullest = max(load.load_share for load in found.loads.values())
-    unassigned = sum(c is None for c in found.csm_of.values())
-    return Findings(
-        [
-            Figure("accounts", accounts),
-            Figure("CSMs", csms),
-            Figure("assigned in", seconds, "s", at_most=MOST_SECONDS),
-            Figure("above the bound", 100 * found.gap if found.gap is not None else float("nan"), "%"),
-            Figure("kept of those who could stay", 100 * kept / max(len(found.could_stay), 1), "%"),
-            Figure("unassigned", unassigned),
-        ],
-        [f"overload {overload:,.0f} h a month; the fullest CSM at {100 * fullest:.0f} % of the hours"],
-    )
+    gap = 100 * found.gap if found.gap is not None else float("nan")
+    return [
+        Figure(f"{name}: assigned in", seconds, "s", at_most=MOST_SECONDS),
+        Figure(f"{name}: above the bound", gap, "%", at_most=scale.at_full(MOST_GAP)),
+        Figure(f"{name}: kept of those who could stay", 100 * kept / max(len(found.could_stay), 1), "%",
+               at_least=LEAST_KEPT),
+        Figure(f"{name}: unassigned", sum(c is None for c in found.csm_of.values())),
+    ], (
+        f"{name}: {cpu:.1f} s of CPU; overload {overload:,.1f} h a month; the fullest CSM at {100 * fullest:.0f} %"
+    )  # fmt: skip

@@ -66,7 +66,11 @@ class CsmAssignmentRuns(Snapshot):
     could_stay_accounts: Integer = column("Accounts whose CSM fits and stays.", ge=0)
     continuity: float = column("Kept accounts / accounts that could stay.", unit="share", nullable=True, ge=0, le=1)
     objective: float = column("Price of the assignment.", unit="hours", ge=0)
-    bound: float = column("No assignment has a lower price.", unit="hours", ge=0)
+    bound: float = column(
+        "No assignment has a lower price: that of the linear program over all pairs; where the problem is "
+        "small enough to decide at once, the integer program's own.",
+        unit="hours", ge=0,
+    )  # fmt: skip
     gap: float = column(
         "(objective - bound) / bound; 0 where they are equal, null where only the bound is 0.",
         unit="ratio", nullable=True, ge=0,
@@ -121,7 +125,8 @@ def csm_assignment_runs(
 ) -> Frame[CsmAssignmentRuns]:
     """How good is the assignment, what binds it, and what would free that?
 
-    One row per as_of. The gap is against a bound that holds for every assignment; continuity is of the accounts whose
+    One row per as_of. The gap is against a bound that holds for every assignment, even of parts of accounts where the
+    company is large (whole accounts may then cost more, however they are placed); continuity is of the accounts whose
     CSM fits and stays. A constraint binds where people as pools could do with fewer hours too little without it.
     """
     rows = []
@@ -151,14 +156,18 @@ def _solve(accounts: tuple[Account, ...], csms: tuple[Csm, ...], policy_json: st
     found = assign(accounts, csms, policy)
     unfit = [account for account in accounts if not found.fits[account.account_id]]
     blocked = tuple((account.account_id, name) for account, name in blocking_skills(unfit, csms, policy))
-    return _Day(accounts, csms, found, blocked, binding_constraints(_as_pools_see(accounts, found), csms, policy))
+    pooled = _as_pools_see(accounts, csms, found, policy)
+    return _Day(accounts, csms, found, blocked, binding_constraints(pooled, csms, policy))
 
 
-def _as_pools_see(accounts: Sequence[Account], found: Assignment) -> list[Account]:
-    """Accounts whose CSM keeps them in spite of region or industry bind neither."""
+def _as_pools_see(
+    accounts: Sequence[Account], csms: Sequence[Csm], found: Assignment, policy: AssignmentPolicy
+) -> list[Account]:
+    """Accounts whose CSM keeps them in spite of region or industry bind neither, nor do those that only lack room."""
+    fits_own_only = {a.account_id for a, _ in blocking_skills(accounts, csms, policy)} & found.could_stay
     return [
         replace(a, region=None, industry=None)
-        if a.csm_id is not None and found.csm_of[a.account_id] == a.csm_id
+        if a.csm_id is not None and (found.csm_of[a.account_id] == a.csm_id or a.account_id in fits_own_only)
         else a
         for a in accounts
     ]

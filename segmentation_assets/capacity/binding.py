@@ -5,7 +5,8 @@ the assignment itself (`optimiser`).
 
 Accounts of a kind and CSMs of a kind are pools, and continuity is left out: what pools cannot do, no assignment can.
 The shortfall is in hours a month: hours above the pools' hours, portfolio above their ratio at the hours of an FTE,
-and all of accounts that nobody fits. A constraint binds if leaving it out alone lowers the shortfall.
+and all of accounts that nobody fits. A constraint binds if leaving it out alone lowers the shortfall, or the part of
+it that nobody fits: a region without people binds also where all people are short of hours.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from segmentation_assets.policy.capacity import AssignmentPolicy
 
 SKILLS = ("level", "region", "industry")
 LIMITS = ("hours", "ratio")
+_TINY = 1e-6
 _NOBODY_WEIGHT = 1000.0
 """Overload is better than nobody, whatever its size."""
 
@@ -47,8 +49,12 @@ class _Shortfall:
     @property
     def total(self) -> float:
         """In hours a month."""
-        hours = self.over_hours.sum() + self.unfit_hours.sum()
-        return float(hours + self.fte_hours * (self.over_fte.sum() + self.unfit_portfolio.sum()))
+        return self.unfit + float(self.over_hours.sum() + self.fte_hours * self.over_fte.sum())
+
+    @property
+    def unfit(self) -> float:
+        """What nobody fits, in hours a month."""
+        return float(self.unfit_hours.sum() + self.fte_hours * self.unfit_portfolio.sum())
 
 
 def binding_constraints(
@@ -72,11 +78,12 @@ def binding_constraints(
         return ()
     found = []
     for name in (*SKILLS, *LIMITS):
-        relief = full.total - people.shortfall(accounts, policy, frozenset({name})).total
+        without = people.shortfall(accounts, policy, frozenset({name}))
+        relief = _relief(full, without)
         if relief > least:
-            found.append(Binding(name, relief, *_words(name, relief, full, accounts, people, policy)))
-    if not found:
-        relief = full.total - people.shortfall(accounts, policy, frozenset(SKILLS)).total
+            found.append(Binding(name, relief, *_words(name, full, without, accounts, people, policy)))
+    if not found or (full.unfit > least and all(binding.constraint in LIMITS for binding in found)):
+        relief = _relief(full, people.shortfall(accounts, policy, frozenset(SKILLS)))
         found.append(
             Binding(
                 "+".join(SKILLS), relief, f"no single one, together {relief:.1f} h a month",
@@ -84,6 +91,11 @@ def binding_constraints(
             )
         )  # fmt: skip
     return tuple(sorted(found, key=lambda binding: -round(binding.relief_hours, 6)))
+
+
+def _relief(full: _Shortfall, without: _Shortfall) -> float:
+    """What leaving something out saves: of the shortfall, or of the part of it that nobody fits."""
+    return max(full.total - without.total, full.unfit - without.unfit)
 
 
 def blocking_skills(
@@ -171,11 +183,17 @@ class _Pools:
 
 
 def _words(
-    name: str, relief: float, full: _Shortfall, accounts: Sequence[Account], pools: _Pools, policy: AssignmentPolicy
+    name: str,
+    full: _Shortfall,
+    without: _Shortfall,
+    accounts: Sequence[Account],
+    pools: _Pools,
+    policy: AssignmentPolicy,
 ) -> tuple[str, str]:
     """What binds, and what would free it."""
     if name == "hours":
-        demanded, has = sum(a.hours for a in accounts), sum(c.hours for c in pools.people)
+        demanded = sum(a.hours for a in accounts) - float(full.unfit_hours.sum())
+        has = sum(c.hours for c in pools.people)
         lacking = float(full.over_hours.sum())
         fte = f" ({lacking / full.fte_hours:.2f} FTE)" if full.fte_hours > 0 else ""
         return (
@@ -183,12 +201,17 @@ def _words(
             f"{lacking:.1f} h a month more{fte}: {_where(full.over_hours, pools, 'h a month')}",
         )
     if name == "ratio":
-        needed, has = sum(a.portfolio_share for a in accounts), sum(c.fte for c in pools.people)
+        needed = sum(a.portfolio_share for a in accounts) - float(full.unfit_portfolio.sum())
+        has = sum(c.fte for c in pools.people)
         return (
             f"{full.over_fte.sum():.2f} FTE too few ({needed:.2f} by ratio, {has:.2f} there)",
             f"{full.over_fte.sum():.2f} FTE more: {_where(full.over_fte, pools, 'FTE')}",
         )
-    text = f"without it {relief:.1f} h a month of {full.total:.1f} short would be covered"
+    relief = _relief(full, without)
+    if relief > full.total - without.total + _TINY:
+        text = f"because of it nobody fits {relief:.1f} h a month of {full.total:.1f} short"
+    else:
+        text = f"without it {relief:.1f} h a month of {full.total:.1f} short would be covered"
     unfit = _unfit(full, accounts)
     people = {
         "level": "CSMs of the level asked for (" + "; ".join(

@@ -10,8 +10,10 @@ ratio) and accounts without a CSM, each at the policy's price. Nobody gets more 
 
 Accounts that are alike in all that counts are one class with a number: whole numbers of a class go to a CSM. A small
 problem is solved at once. A large one: the linear relaxation over a few candidates per class, further candidates
-where their reduced cost says they would pay, whole parts of its solution fixed, and one small integer program for
-what is left. The bound is the Lagrangian one at the relaxation's prices over ALL pairs, not the candidates alone.
+where their reduced cost says they would pay, and one integer program over the pairs whose reduced cost is least for
+the overload that they could relieve; classes with one such pair stay where the relaxation has them. The bound is the
+Lagrangian one at the relaxation's prices over ALL pairs, not the candidates alone: it is that of the full linear
+program once no further candidate pays, and at most `max_gap` / 10 below it before.
 """
 
 from __future__ import annotations
@@ -248,18 +250,15 @@ def _solve(problem: Problem, policy: AssignmentPolicy) -> tuple[dict[tuple[int, 
         return _integers(problem, row, column, problem.number, {}, policy)
     relaxed = _relaxed(problem, policy)
     row, column, kept = _opened(problem, relaxed, policy)
-    fixed = {(int(k), int(c)): int(n) for (k, c), n in zip(np.argwhere(kept), kept[kept > 0], strict=True)}
-    left = problem.number - kept.sum(axis=1)
-    counts, _ = _integers(problem, row, column, left, fixed, policy)
+    fixed = {(int(k), int(c)): int(kept[k, c]) for k, c in np.argwhere(kept)}
+    counts, _ = _integers(problem, row, column, problem.number - kept.sum(axis=1), fixed, policy)
     return counts, relaxed.bound
 
 
 @dataclass(frozen=True)
 class _Relaxed:
-    """A solution of the linear relaxation: pairs, their numbers, their reduced costs, and the bound."""
+    """A solution of the linear relaxation: numbers and reduced costs (classes x CSMs), and the bound."""
 
-    row: Ints
-    column: Ints
     numbers: Floats
     reduced: Floats
     bound: float
@@ -268,24 +267,22 @@ class _Relaxed:
 def _opened(problem: Problem, relaxed: _Relaxed, policy: AssignmentPolicy) -> tuple[Ints, Ints, Ints]:
     """The pairs that the integer program decides on, and what stays fixed of the relaxation (classes x CSMs).
 
-    Open are classes that the relaxation splits, and of the others some accounts that could go elsewhere at little
-    cost: they even out what the lumps leave.
+    Open are the pairs that the relaxation uses, and those that would cost least above it for the overload that one of
+    their accounts could relieve: whole accounts leave some CSMs over and others under, and only such a move evens
+    that out. A class with one open pair has nothing to decide.
     """
-    row, column = relaxed.row, relaxed.column
-    classes = len(problem.number)
+    worth = problem.hour_price * problem.hours + problem.fte_price * problem.shares
+    dear = np.maximum(relaxed.reduced, 0.0) / np.maximum(worth, _EPSILON)[:, None]
+    row, column = np.nonzero(np.isfinite(problem.cost))
+    # Rounded, or the solver's last digits would order the many that tie; of these the smallest even out best.
+    order = np.lexsort((problem.hours[row], np.round(dear[row, column], _DECIMALS)))[: policy.exact_pairs]
+    is_open = relaxed.numbers > _EPSILON
+    is_open[row[order], column[order]] = True
     whole = np.floor(relaxed.numbers + _EPSILON).astype(np.int64)
-    is_split = np.bincount(row, weights=whole, minlength=classes) < problem.number
-    cheap = np.zeros(len(row), dtype=bool)
-    # Most pairs that the relaxation uses tie at no reduced cost: the smallest accounts even out best.
-    reduced = np.round(np.maximum(relaxed.reduced, 0.0), _DECIMALS)
-    cheap[np.lexsort((problem.hours[row], reduced))[: policy.exact_pairs]] = True
-    is_open = is_split | (np.bincount(row[cheap], minlength=classes) > 1)
-    released = (is_split[row] | cheap) & is_open[row]
-    kept = np.zeros(problem.cost.shape, dtype=np.int64)
-    kept[row, column] = np.where(released, np.maximum(whole - policy.released, 0), whole)
+    kept = np.where(is_open.sum(axis=1, keepdims=True) == 1, whole, 0)
     left = problem.number - kept.sum(axis=1)
-    decided = (left[row] > 0) & (cheap | is_split[row] | (whole > 0))
-    return row[decided], column[decided], kept
+    row, column = np.nonzero(is_open & (left > 0)[:, None])
+    return row, column, kept
 
 
 def _relaxed(problem: Problem, policy: AssignmentPolicy) -> _Relaxed:
@@ -294,13 +291,15 @@ def _relaxed(problem: Problem, policy: AssignmentPolicy) -> _Relaxed:
     bound = -np.inf
     for last in range(policy.max_rounds, 0, -1):
         row, column = np.nonzero(considered)
-        value, numbers, prices = _linear(problem, row, column)
+        value, solved, prices = _linear(problem, row, column)
         reduced = problem.cost + np.outer(problem.hours, prices.hours) + np.outer(problem.shares, prices.fte)
         bound = max(bound, _lagrangian(problem, reduced, prices))
         if last == 1 or value - bound <= policy.max_gap / _ROUNDS_STOP * abs(bound) + _EPSILON:
             break
         considered |= _paying(reduced, considered, prices.account)
-    return _Relaxed(row, column, numbers, reduced[row, column] - prices.account[row], bound)
+    numbers = np.zeros(problem.cost.shape)
+    numbers[row, column] = solved
+    return _Relaxed(numbers, reduced - prices.account[:, None], bound)
 
 
 @dataclass(frozen=True)

@@ -111,9 +111,8 @@ class AssignmentPolicy(Section):
     candidates: Annotated[int, Field(ge=1)]
     """CSMs first considered per account, the current one among them; others come in where they would pay."""
     exact_pairs: Annotated[int, Field(ge=0)]
-    """So many pairs of alike accounts and CSMs one integer program decides on: all of a small problem."""
-    released: Annotated[int, Field(ge=0)]
-    """In a large problem, accounts per such pair that may still go elsewhere once the relaxation has placed them."""
+    """So many pairs of alike accounts and CSMs one integer program decides on: all of a small problem, of a large one
+    those that could relieve overload at the least cost beside the pairs that its relaxation uses."""
     max_gap: Share
     """The search stops at this distance from the bound."""
     max_rounds: Annotated[int, Field(ge=1)]

@@ -100,6 +100,14 @@ def test_no_room_is_told_from_no_fit():
     assert row["binding_constraints"] == "hours: 7.5 h a month too few (12.5 demanded, 5.0 there)"
 
 
+def test_a_region_does_not_bind_where_its_accounts_could_stay_and_only_lack_room():
+    # Nobody is in apac, but c0 has the accounts and may keep them: 7.5 h of 10 h, half more than c0's 5 h.
+    rows = demand(*[{"coverage_tier": "Growth", "region": "apac", "csm_id": "c0"}] * 4)
+    people = supply({"available_hours": 5.0, "region": "emea"})
+    assert sorted(row["constraint"] or "" for row in assigned(rows, people).values()) == ["", "", "", "capacity"]
+    assert run(rows, people)["binding_constraints"] == "hours: 5.0 h a month too few (10.0 demanded, 5.0 there)"
+
+
 def test_an_empty_roster_and_an_empty_company():
     rows = assigned(demand({"csm_id": "c0"}, {}), [])
     assert {row["constraint"] for row in rows.values()} == {"roster"}

@@ -61,6 +61,26 @@ def test_a_region_without_anybody():
     assert found[0].frees == "CSMs for the region, up to 0.10 FTE; nobody now for Growth in apac (5.0 h a month)"
 
 
+def test_a_region_without_anybody_binds_also_where_all_are_short_of_hours():
+    # Emea's 15 h on 10 h are 5 h too few. Apac's 5 h fit nobody; without regions they would only be overload in emea.
+    rows = accounts(6, region="emea") + accounts(2, region="apac")
+    found = {b.constraint: b for b in binding_constraints(rows, [Csm("c", 10.0, 0.5, "senior", "emea")], POLICY)}
+    assert set(found) == {"region", "hours"}
+    assert found["region"].relief_hours == pytest.approx(5.0)
+    assert found["region"].text == "because of it nobody fits 5.0 h a month of 10.0 short"
+    assert found["region"].frees.endswith("up to 0.25 FTE; nobody now for Growth in apac (5.0 h a month)")
+    # Of the 20 h demanded, the 15 h that fit somebody are short of 10.
+    assert found["hours"].text == "5.0 h a month too few (15.0 demanded, 10.0 there)"
+
+
+def test_two_skills_that_bind_only_together_are_named_beside_hours():
+    rows = accounts(6, region="emea") + accounts(1, "Strategic", 8.0, region="apac")
+    found = binding_constraints(rows, [Csm("c", 10.0, 0.5, "associate", "emea")], POLICY)
+    assert [(b.constraint, round(b.relief_hours, 6)) for b in found] == [
+        ("level+region+industry", 8.0), ("hours", 5.0),
+    ]  # fmt: skip
+
+
 def test_an_industry_that_nobody_knows():
     people = [Csm("c", 50.0, 1.0, industries=frozenset({"retail"}))]
     assert [b.constraint for b in binding_constraints(accounts(2, industry="media"), people, SKILLED)] == ["industry"]
