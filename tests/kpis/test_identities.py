@@ -26,11 +26,10 @@ DAY = RAN_DAYS[1]
 Lie = Callable[[ir.Table], ir.Table]
 
 
-@pytest.fixture(scope="module")
-def home(ran_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    copied = tmp_path_factory.mktemp("identities") / "home"
-    shutil.copytree(ran_home, copied)
-    return copied
+@pytest.fixture
+def home(ran_home: Path, tmp_path: Path) -> Path:
+    """A copy for each test: lies have one source, and a home keeps the queries that it made of one."""
+    return Path(shutil.copytree(ran_home, tmp_path / "home"))
 
 
 def lying(name: str, lie: Lie, monkeypatch: pytest.MonkeyPatch) -> None:
