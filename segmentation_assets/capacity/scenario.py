@@ -197,7 +197,9 @@ def _finite(value: Any) -> Any:
         return {k: _finite(v) for k, v in value.items()}
     if isinstance(value, list):
         return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float):
+        return float(f"{value:.12g}") if math.isfinite(value) else None  # 1.205, not 1.2049999999999998
+    return value
 
 
 def read_scenario(path: Path) -> Scenario:

@@ -93,7 +93,13 @@ def test_company_row_sums_the_tiers(case: Audit) -> None:
 
 
 def test_json_has_no_infinity(case: Audit) -> None:
-    assert "inf" not in repr(case.to_dict()).lower().replace("'", "")
+    told = case.to_dict()
+    assert "inf" not in repr(told).lower().replace("'", "")
+    company = told["tiers"][-1]
+    assert company["nrr_before"] == {"low": 1.035, "high": None}
+    assert company["nrr_after"] == {"low": 1.205, "high": 1.205}  # written as people would
+    assert company["arr_after"] == {"low": 24_100_000.0, "high": 24_100_000.0}
+    assert company["grr_after"] == {"low": 0.9275, "high": 0.97}  # 0.6 to 1.45 of 20M lost
 
 
 def minimal(**changes: object) -> dict[str, object]:
