@@ -667,7 +667,7 @@ def dictionary(home: Path, table: str | None, form: str, policy: Path | None) ->
 
 
 @main.command()
-@click.argument("file", type=_FILE)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @_policy_option
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @click.pass_obj

@@ -42,31 +42,33 @@ class CapacityPlan(Snapshot):
     add up over tiers to the company's.
     """
 
+    # What people look for first; what it is made from follows
     coverage_tier: str = column("Coverage tier.", isin=TIERS)
     accounts: Integer = column("Live accounts.", ge=0)
-    override_accounts: Integer = column("Of them, under high touch by an override.", ge=0)
     arr: float = column("Their ARR.", unit="currency per year", ge=0)
+    fte_by_ratio: float = column("Accounts / target; null: no target.", unit="people", nullable=True, ge=0)
+    fte_by_hours: float = column("Demanded hours / customer hours of one FTE.", unit="people", ge=0)
+    required_fte: float = column("The larger of the two.", unit="people", ge=0)
+    available_fte: float = column("Available hours / customer hours of one FTE.", unit="people", ge=0)
+    gap_fte: float = column("Available - required FTE; negative: too few.", unit="people")
+    planned_utilisation: float = column("Demanded / available hours.", unit="ratio", nullable=True, ge=0)
+    advice: str = column("What to do, with its arithmetic.")
+    override_accounts: Integer = column("Of them, under high touch by an override.", ge=0)
     accounts_per_csm_target: float = column(
         "Accounts one CSM should look after; null: the policy gives none.", unit="accounts", nullable=True, gt=0
     )
     accounts_per_csm: float = column(
         "Accounts / available FTE; null without people.", unit="accounts", nullable=True, ge=0
     )
-    fte_by_ratio: float = column("Accounts / target; null: no target.", unit="people", nullable=True, ge=0)
     fte_by_ratio_least: float = column("Accounts / the highest sound ratio.", unit="people", nullable=True, ge=0)
     fte_by_ratio_most: float = column("Accounts / the lowest sound ratio.", unit="people", nullable=True, ge=0)
     demanded_hours: float = column("Hours the accounts are entitled to.", unit="hours per month", ge=0)
-    fte_by_hours: float = column("Demanded hours / customer hours of one FTE.", unit="people", ge=0)
-    required_fte: float = column("The larger of the two.", unit="people", ge=0)
     required_by: str = column("Which of the two it is.", isin=["ratio", "hours"])
     contracted_fte: float = column(
         "CSMs by contracted hours, over the planning period, for their part in the tier.", unit="people", ge=0
     )
     available_hours: float = column("Their customer hours.", unit="hours per month", ge=0)
-    available_fte: float = column("Available hours / customer hours of one FTE.", unit="people", ge=0)
-    gap_fte: float = column("Available - required FTE; negative: too few.", unit="people")
     gap_hours: float = column("Available - demanded hours.", unit="hours per month")
-    planned_utilisation: float = column("Demanded / available hours.", unit="ratio", nullable=True, ge=0)
     actual_utilisation: float = column(
         "Customer hours logged in the three months to as_of / customer hours contracted then (policy's admin share).",
         unit="ratio", nullable=True, ge=0,
@@ -82,7 +84,6 @@ class CapacityPlan(Snapshot):
     hiring_cost: float = column(
         "Hired FTE x the company's mean cost of one.", unit="currency per year", nullable=True, ge=0
     )
-    advice: str = column("What to do, with its arithmetic.")
     planned_hours: float = column(
         "Hours of the tier after the redeployment, before hiring.", unit="hours per month", ge=0
     )
@@ -277,7 +278,8 @@ def _against_flat(rows: ir.Table) -> ir.Table:
         "flat: " + rows.accounts.cast("string") + " accounts get " + _text(rows.flat_hours) + " h a month of "
         + _text(rows.demanded_hours) + " h demanded (" + _percent(rows.flat_covered_share) + " covered), tiered: "
         + _text(rows.planned_hours) + " h (" + _percent(rows.covered_share) + "); ARR that gets its care: "
-        + _whole(rows.covered_arr) + " - " + _whole(rows.flat_covered_arr) + " = " + _whole(rows.gain_over_flat)
+        + _thousands(rows.covered_arr) + " - " + _thousands(rows.flat_covered_arr) + " = "
+        + _thousands(rows.gain_over_flat)
     )  # fmt: skip
     return rows.mutate(comparison=comparison).drop("cost_per_hour")
 
@@ -294,8 +296,8 @@ def _text(value: ir.Value) -> ir.StringValue:
     return value.round(2).cast("string").re_replace(r"\.0$", "")
 
 
-def _whole(value: ir.Value) -> ir.StringValue:
-    return value.round(0).cast("int64").cast("string")
+def _thousands(amount: ir.Value) -> ir.StringValue:
+    return (amount / 1000).round(0).cast("int64").cast("string") + "K"
 
 
 def _percent(share: ir.Value) -> ir.StringValue:

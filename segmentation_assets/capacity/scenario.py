@@ -16,21 +16,31 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Strict, Tag, ValidationError, model_validator
 
 from segmentation_assets.policy.capacity import CoveragePolicy, ScenarioPolicy
+from segmentation_assets.policy.lines import Lines, explained, place_of, read_with_lines
 
 When = Literal["before", "after"]
 Verdict = Literal["supported", "not supported", "not checkable", "implied"]
 FIGURES = (
-    "accounts", "arr", "csms", "accounts_per_csm", "nrr", "grr", "expansion", "expansion_increment",
-    "expansion_growth", "arr_growth", "arr_after",
+    "accounts", "arr", "csms", "accounts_share", "arr_share", "accounts_per_csm", "nrr", "grr", "expansion",
+    "expansion_increment", "expansion_growth", "arr_growth", "arr_after",
 )  # fmt: skip
-_RATIOS = {"nrr", "grr", "expansion_growth", "arr_growth", "cost_to_serve_change"}
+_OF_A_TIME = {"nrr", "grr", "expansion"}
+"""Figures that mean nothing without before or after."""
+_RATIOS = {
+    "nrr", "grr", "expansion_growth", "arr_growth", "cost_to_serve_change", "churn_and_contraction", "accounts_share",
+    "arr_share",
+}  # fmt: skip
+_LOWEST = {"expansion_growth": -1.0, "arr_growth": -1.0, "expansion_increment": -math.inf}
+"""What a figure can be at least; the others 0."""
+_HIGHEST = {"grr": 1.0, "accounts_share": 1.0, "arr_share": 1.0, "nrr": 10.0}
+"""What a figure can be at most; an NRR above is percent that was not written as a ratio."""
 _ROUNDING = 1e-9
 """Of floating point: a share of zero is zero, and 1 - 1 need not be."""
-_PEOPLE = {"accounts", "csms", "fte_freed", "accounts_per_csm"}
+_PEOPLE = {"accounts", "csms", "csms_change", "fte_freed", "accounts_per_csm"}
+_KINDS = {"number", "bounds"}
 
 
 class ScenarioError(ValueError):
@@ -70,11 +80,15 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+Number = Annotated[float, Strict()]
+"""A number that is written as one: `"10"`, `yes` and `1,000` are none."""
+
+
 class Bounds(_Part):
     """A figure of which only a bound is stated."""
 
-    at_least: float | None = None
-    at_most: float | None = None
+    at_least: Number | None = None
+    at_most: Number | None = None
 
     @model_validator(mode="after")
     def _some(self) -> Bounds:
@@ -85,8 +99,12 @@ class Bounds(_Part):
         return self
 
 
-Figure = float | Bounds
-Count = Annotated[float, Field(ge=0)]
+Figure = Annotated[
+    Annotated[Number, Tag("number")] | Annotated[Bounds, Tag("bounds")],
+    Discriminator(lambda value: "bounds" if isinstance(value, dict | Bounds) else "number"),
+]
+Count = Annotated[Number, Field(ge=0)]
+Accounts = Annotated[int, Strict(), Field(ge=0)]
 
 
 class BeforeAfter(_Part):
@@ -100,22 +118,22 @@ class Tier(_Part):
     """One tier of the case. `arr` is at the start of the year, `csms` under the new coverage."""
 
     tier: str
-    accounts: Annotated[int, Field(ge=0)]
+    accounts: Accounts
     arr: Count
     csms: Count
     nrr: BeforeAfter = BeforeAfter()
     expansion: BeforeAfter = BeforeAfter()
     cost_to_serve: BeforeAfter = BeforeAfter()
-    cost_to_serve_change: float | None = None
+    cost_to_serve_change: Annotated[Number, Field(ge=-1)] | None = None
     fte_freed: Count | None = None
 
 
 class Totals(_Part):
     """What the case says of the whole company before the change."""
 
-    accounts: Annotated[int, Field(gt=0)]
-    arr: Annotated[float, Field(gt=0)]
-    csms: Annotated[float, Field(gt=0)]
+    accounts: Annotated[int, Strict(), Field(gt=0)]
+    arr: Annotated[Number, Field(gt=0)]
+    csms: Annotated[Number, Field(gt=0)]
 
 
 class Stated(_Part):
@@ -135,18 +153,6 @@ class Scenario(_Part):
     totals: Totals
     tiers: Annotated[list[Tier], Field(min_length=1)]
     stated: list[Stated] = []
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Scenario:
-        names = [t.tier for t in self.tiers]
-        if len(set(names)) != len(names):
-            raise ValueError(f"a tier stands twice: {sorted(n for n in set(names) if names.count(n) > 1)}")
-        for claim in self.stated:
-            if claim.tier is not None and claim.tier not in names:
-                raise ValueError(f"stated {claim.figure}: no tier {claim.tier!r}; tiers are {names}")
-            if claim.figure in {"nrr", "grr", "expansion"} and claim.when is None:
-                raise ValueError(f"stated {claim.figure}: say `when: before` or `when: after`")
-        return self
 
 
 @dataclass(frozen=True)
@@ -191,22 +197,73 @@ def _finite(value: Any) -> Any:
         return {k: _finite(v) for k, v in value.items()}
     if isinstance(value, list):
         return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float):
+        return float(f"{value:.12g}") if math.isfinite(value) else None  # 1.205, not 1.2049999999999998
+    return value
 
 
 def read_scenario(path: Path) -> Scenario:
-    """Raises ScenarioError for a missing file, broken YAML, or a part that is missing, unknown or out of range."""
+    """Raises ScenarioError, one line per problem with file and line number.
+
+    For a missing file, broken YAML, a part that is missing, unknown, no number or out of range, and for claims about
+    tiers that are not there.
+    """
+    data, lines = read_with_lines(path, "name, totals, tiers and stated", ScenarioError)
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise ScenarioError(f"{path}: no such file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"{path}: not readable as YAML: {error}") from None
-    try:
-        return Scenario.model_validate(data)
+        scenario = Scenario.model_validate(data)
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()]
-        raise ScenarioError("\n".join(f"{path}: {p}" for p in problems)) from None
+        raise ScenarioError("\n".join(_hinted(line) for line in explained(error, lines, str(path)))) from None
+    problems = [_told(lines, at, problem) for at, problem in _misfits(scenario)]
+    if problems:
+        raise ScenarioError("\n".join(problems))
+    return scenario
+
+
+def _hinted(line: str) -> str:
+    """A complaint in the file's own words: without the name of the kind of figure, and with what to write instead."""
+    place, path, problem = line.split(": ", 2)
+    path = ".".join(part for part in path.split(".") if part not in _KINDS)
+    is_number = problem.startswith(("Input should be a valid number", "Input should be a valid integer"))
+    hint = "; write a plain number such as 1200000 or 1.15" if is_number else ""
+    return f"{place}: {path}: {problem}{hint}"
+
+
+def _told(lines: Lines, at: tuple[str, ...], problem: str) -> str:
+    return f"{place_of(at, lines)}: {'.'.join(at)}: {problem}"
+
+
+def _misfits(scenario: Scenario) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Where parts that are sound by themselves do not fit together, as (path, problem)."""
+    names = [t.tier for t in scenario.tiers]
+    for i, tier in enumerate(scenario.tiers):
+        if tier.tier in names[:i]:
+            yield ("tiers", str(i), "tier"), f"the tier stands twice, found {tier.tier!r}; give each tier one entry"
+        for figure in ("nrr", "expansion", "cost_to_serve"):
+            for when in ("before", "after"):
+                value = getattr(getattr(tier, figure), when)
+                yield from _out_of_range(("tiers", str(i), figure, when), figure, value)
+    for i, claim in enumerate(scenario.stated):
+        at = ("stated", str(i))
+        if claim.tier is not None and claim.tier not in names:
+            yield (*at, "tier"), f"no tier {claim.tier!r}; the tiers are {', '.join(names)}"
+        if claim.figure in _OF_A_TIME and claim.when is None:
+            yield at, f"{claim.figure} needs `when: before` or `when: after`"
+        if claim.figure.endswith("_share") and claim.tier is None:
+            yield at, f"{claim.figure} needs a `tier`; the tiers are {', '.join(names)}"
+        yield from _out_of_range((*at, "value"), claim.figure, claim.value)
+
+
+def _out_of_range(at: tuple[str, ...], figure: str, value: Figure | None) -> Iterator[tuple[tuple[str, ...], str]]:
+    found = interval(value)
+    if found is None:
+        return
+    ends = [x for x in (found.low, found.high) if math.isfinite(x)]
+    low, high = _LOWEST.get(figure, 0.0), _HIGHEST.get(figure, math.inf)
+    if min(ends) < low:
+        yield at, f"{figure} is never below {low:g}, found {min(ends):g}"
+    if max(ends) > high:
+        ratio = "; write a ratio such as 1.10 for 110 %" if figure in _RATIOS else ""
+        yield at, f"{figure} is never above {high:g}, found {max(ends):g}{ratio}"
 
 
 def audit(scenario: Scenario, coverage: CoveragePolicy, policy: ScenarioPolicy) -> Audit:
@@ -224,6 +281,10 @@ def interval(figure: Figure | None) -> Interval | None:
         low = -math.inf if figure.at_least is None else figure.at_least
         return Interval(low, math.inf if figure.at_most is None else figure.at_most)
     return Interval(figure, figure)
+
+
+Claims = dict[tuple[str, When | None, str | None], Interval | None]
+"""Stated figures by (figure, when, tier)."""
 
 
 class _Case:
@@ -273,72 +334,111 @@ class _Case:
             return None, "expansion before or after is not stated"
         return after - before, f"{shown('expansion', after)} - {shown('expansion', before)}"
 
-    def expansion_growth(self) -> tuple[Interval | None, str]:
+    def expansion_growth(self, tier: Tier | None) -> tuple[Interval | None, str]:
         """Expansion after over before, less 1."""
-        after, before = self.expansion("after")[0], self.expansion("before")[0]
+        after, before = self.expansion("after", tier)[0], self.expansion("before", tier)[0]
         if after is None or before is None or before.low <= 0:
             return None, "expansion before is not stated or 0"
-        value = Interval(after.low / before.high - 1, after.high / before.low - 1)
-        return value, f"{shown('expansion', after)} / {shown('expansion', before)} - 1"
+        return _growth(before, after), f"{shown('expansion', after)} / {shown('expansion', before)} - 1"
 
-    def growth(self) -> tuple[Interval | None, str]:
-        """ARR growth of existing customers in the first year."""
-        nrr, _ = self.nrr("after")
+    def growth(self, when: When, tier: Tier | None) -> tuple[Interval | None, str]:
+        """ARR growth of existing customers in a year."""
+        nrr, _ = self.nrr(when, tier)
         if nrr is None:
-            return None, "NRR after is not stated for every tier"
-        return nrr - Interval(1.0, 1.0), f"NRR after {shown('nrr', nrr)} - 1, existing customers only"
+            return None, f"NRR {when} is not stated" + ("" if tier else " for every tier")
+        return nrr - Interval(1.0, 1.0), f"NRR {when} {shown('nrr', nrr)} - 1, existing customers only"
 
     def loss(self, tier: Tier, when: When) -> Interval | None:
-        """Churn and contraction over start ARR that NRR and expansion together imply."""
+        """Churn and contraction over start ARR that NRR and expansion together imply, if they can both hold.
+
+        Whatever was expanded without being stated was lost as well: then only the least is known.
+        """
         nrr, expansion = interval(getattr(tier.nrr, when)), interval(getattr(tier.expansion, when))
-        if nrr is None or expansion is None or not tier.arr:
+        if nrr is None or not tier.arr:
             return None
-        return expansion.times(1 / tier.arr) - nrr + Interval(1.0, 1.0)
+        if expansion is None:
+            return Interval(min(max(1 - nrr.high, 0.0), 1.0), 1.0)
+        found = expansion.times(1 / tier.arr) - nrr + Interval(1.0, 1.0)
+        return Interval(min(max(found.low, 0.0), 1.0), min(max(found.high, 0.0), 1.0))
+
+    def losses(self, when: When, tier: Tier | None = None) -> Interval | None:
+        """The same of the company, weighted by start ARR; null where a tier with ARR states no NRR."""
+        tiers = [t for t in ([tier] if tier else self.s.tiers) if t.arr]
+        total = Interval(0.0, 0.0)
+        for t in tiers:
+            loss = self.loss(t, when)
+            if loss is None:
+                return None
+            total += loss.times(t.arr)
+        base = sum(t.arr for t in tiers)
+        return total.times(1 / base) if base else None
 
     def grr(self, when: When, tier: Tier | None) -> tuple[Interval | None, str]:
         """1 less the implied loss; for the company weighted by start ARR."""
-        tiers = [tier] if tier else self.s.tiers
-        losses = [(t, self.loss(t, when)) for t in tiers]
-        if any(v is None for _, v in losses):
-            return None, "a tier states no NRR or no expansion"
-        total = sum((v.times(t.arr) for t, v in losses if v is not None), Interval(0.0, 0.0))
-        base = sum(t.arr for t in tiers)
-        return Interval(1.0, 1.0) - total.times(1 / base), "1 - (expansion / ARR - NRR + 1)"
+        loss = self.losses(when, tier)
+        if loss is None:
+            return None, f"NRR {when} is not stated" + ("" if tier else " for every tier")
+        return Interval(1.0, 1.0) - loss, "1 - churn and contraction" + self._silent(when, tier)
 
-    def arr_after(self) -> tuple[Interval | None, str]:
+    def _silent(self, when: When, tier: Tier | None = None) -> str:
+        """Says whose losses are only known to be at least something."""
+        tiers = [tier] if tier else self.s.tiers
+        silent = [t.tier for t in tiers if t.arr and getattr(t.expansion, when) is None]
+        return f" ({', '.join(silent)}: no expansion stated, so anything between 1 - NRR and all)" if silent else ""
+
+    def arr_after(self, tier: Tier | None) -> tuple[Interval | None, str]:
         """ARR of existing customers after a year."""
-        nrr, _ = self.nrr("after")
+        nrr, _ = self.nrr("after", tier)
         if nrr is None:
-            return None, "NRR after is not stated for every tier"
-        return nrr.times(self.arr), f"{money(self.arr)} x {shown('nrr', nrr)}"
+            return None, "NRR after is not stated" + ("" if tier else " for every tier")
+        arr = tier.arr if tier else self.arr
+        return nrr.times(arr), f"{money(arr)} x {shown('nrr', nrr)}"
+
+    def size(self, figure: str, when: When | None, tier: Tier | None) -> tuple[Interval | None, str]:
+        """Accounts, ARR, CSMs: the sum of the tiers, but for CSMs before, which only the totals know."""
+        if figure == "csms" and when == "before":
+            return (None, "no tier states its CSMs before") if tier else (_point(self.s.totals.csms), "as in totals")
+        tiers = [tier] if tier else self.s.tiers
+        value = sum(getattr(t, figure) for t in tiers)
+        return _point(value), " + ".join(shown(figure, _point(getattr(t, figure))) for t in tiers)
+
+    def share(self, figure: str, tier: Tier) -> tuple[Interval | None, str]:
+        """A tier's part of all accounts, or of all ARR."""
+        own, total = getattr(tier, figure), getattr(self, figure)
+        text = f"{shown(figure, _point(own))} / {shown(figure, _point(total))}"
+        return (_point(own / total), text) if total else (None, f"no {figure}")
+
+    def accounts_per_csm(self, when: When | None, tier: Tier | None) -> tuple[Interval | None, str]:
+        """Before by the totals, after by the tiers."""
+        if when == "before" and tier:
+            return None, "no tier states its CSMs before"
+        sized = self.s.totals if when == "before" else tier or self
+        accounts, csms = sized.accounts, sized.csms
+        return (_point(accounts / csms), f"{accounts:,} / {csms:g}") if csms else (None, "no CSM")
 
     def compute(self, claim: Stated) -> tuple[Interval | None, str]:
         """What the parts give for a claimed figure, and how."""
-        tier = next((t for t in self.s.tiers if t.tier == claim.tier), None)
+        tier, figure = self.tier_of(claim), claim.figure
         when: When = claim.when or "after"
-        sizes: dict[str, float] = {
-            "accounts": tier.accounts if tier else self.accounts,
-            "arr": tier.arr if tier else self.arr,
-            "csms": tier.csms if tier else self.csms,
-        }
-        if claim.figure in sizes:
-            value = sizes[claim.figure]
-            terms = [tier] if tier else self.s.tiers
-            shown_terms = " + ".join(shown(claim.figure, _point(getattr(t, claim.figure))) for t in terms)
-            return _point(value), shown_terms
-        if claim.figure == "accounts_per_csm":
-            accounts, csms = (tier.accounts, tier.csms) if tier else (self.accounts, self.csms)
-            return (_point(accounts / csms), f"{accounts:,} / {csms:g}") if csms else (None, "no CSM")
+        if figure.endswith("_share") and tier:
+            return self.share(figure.removesuffix("_share"), tier)
+        if figure == "arr" and claim.when == "after":
+            return self.arr_after(tier)
         computed: dict[str, Callable[[], tuple[Interval | None, str]]] = {
+            "accounts_per_csm": lambda: self.accounts_per_csm(claim.when, tier),
             "nrr": lambda: self.nrr(when, tier),
             "grr": lambda: self.grr(when, tier),
             "expansion": lambda: self.expansion(when, tier),
             "expansion_increment": lambda: self.increment(tier),
-            "expansion_growth": self.expansion_growth,
-            "arr_growth": self.growth,
-            "arr_after": self.arr_after,
+            "expansion_growth": lambda: self.expansion_growth(tier),
+            "arr_growth": lambda: self.growth(when, tier),
+            "arr_after": lambda: self.arr_after(tier),
         }
-        return computed[claim.figure]()
+        return computed[figure]() if figure in computed else self.size(figure, claim.when, tier)
+
+    def tier_of(self, claim: Stated) -> Tier | None:
+        """The tier that a claim is about; null: the company."""
+        return next((t for t in self.s.tiers if t.tier == claim.tier), None)
 
     # -- the audit
 
@@ -352,8 +452,8 @@ class _Case:
         return Line(figure, scope, when, stated, computed, "supported" if holds else "not supported", arithmetic)
 
     def totals(self) -> Iterator[Line]:
-        """The company's totals against the sum of the tiers."""
-        for figure in ("accounts", "arr", "csms"):
+        """The company's totals against the sum of the tiers. CSMs are those of before here, and of after there."""
+        for figure in ("accounts", "arr"):
             terms = " + ".join(shown(figure, _point(getattr(t, figure))) for t in self.s.tiers)
             yield self.line(
                 figure,
@@ -377,47 +477,80 @@ class _Case:
 
     def remedy(self, claim: Stated, stated: Interval) -> str:
         """What the stated figure would ask of the parts."""
+        tier, when = self.tier_of(claim), claim.when or "after"
         if claim.figure == "arr_growth":
-            growth = self.growth()[0]
-            assert growth is not None
-            missing = (stated.low - growth.high) * self.arr
-            return (
-                f"; the rest would be {money(missing)} ARR from new customers, none is stated" if missing > 0 else ""
-            )
-        if claim.figure == "nrr" and claim.tier is None:
-            open_tiers = [t for t in self.s.tiers if not _is_point(getattr(t.nrr, claim.when or "after"))]
-            if len(open_tiers) == 1 and open_tiers[0].arr:
-                t, when = open_tiers[0], claim.when or "after"
-                others = sum(x.arr * getattr(x.nrr, when) for x in self.s.tiers if x is not t)
-                needed = (stated.low * self.arr - others) / t.arr
-                return (
-                    f"; it would need {t.tier} at {needed:.1%}, where {shown('nrr', interval(getattr(t.nrr, when)))}"
-                )
-        if claim.figure == "expansion" and claim.tier is None:
-            computed = self.expansion(claim.when or "after")[0]
-            silent = [t.tier for t in self.s.tiers if getattr(t.expansion, claim.when or "after") is None]
-            if computed and silent and stated.low > computed.high:
-                return f"; {money(stated.low - computed.high)} would have to come from {', '.join(silent)}"
+            growth = self.growth(when, tier)[0]
+            missing = 0.0 if growth is None else (stated.low - growth.high) * (tier.arr if tier else self.arr)
+            new = f"; the rest would be {money(missing)} ARR from new customers, none is stated"
+            return new if missing > 0 else ""
+        if claim.figure == "nrr" and tier is None:
+            return self._needed(when, stated)
+        if claim.figure == "expansion" and tier is None:
+            computed = self.expansion(when)[0]
+            silent = [t for t in self.s.tiers if getattr(t.expansion, when) is None]
+            missing = stated.low - computed.high if computed else 0.0
+            if silent and missing > 0:
+                names, arr = ", ".join(t.tier for t in silent), sum(t.arr for t in silent)
+                more = f", which is {missing / arr:.0%} of the ARR there" if arr else ""
+                return f"; {money(missing)} would have to come from {names}{more}"
         return ""
+
+    def _needed(self, when: When, stated: Interval) -> str:
+        """The NRR of the one tier whose NRR is open that would make the company's the stated one."""
+        open_tiers = [t for t in self.s.tiers if t.arr and not _is_point(getattr(t.nrr, when))]
+        computed = self.nrr(when)[0]
+        if len(open_tiers) != 1 or computed is None:
+            return ""
+        (t,) = open_tiers
+        others = sum(x.arr * getattr(x.nrr, when) for x in self.s.tiers if x.arr and x is not t)
+        nearest = stated.low if stated.low > computed.high else stated.high
+        needed = (nearest * self.arr - others) / t.arr
+        return f"; it would need {t.tier} at {needed:.1%}, where {shown('nrr', interval(getattr(t.nrr, when)))}"
 
     def conflicts(self) -> Iterator[Line]:
         """Pairs of stated figures that cannot both hold, whatever the tiers do."""
-        claims = {(c.figure, c.when, c.tier): interval(c.value) for c in self.s.stated}
+        claims: Claims = {(c.figure, c.when, c.tier): interval(c.value) for c in self.s.stated}
         before, after = claims.get(("expansion", "before", None)), claims.get(("expansion", "after", None))
         rise, growth = claims.get(("expansion_growth", None, None)), claims.get(("arr_growth", None, None))
         if before and after and rise and before.low > 0:
-            ratio = Interval(after.low / before.high - 1, after.high / before.low - 1)
-            text = f"stated after {money(after.low)} / stated before {money(before.low)} - 1"
-            yield self.line("expansion_growth", "stated figures", "", rise, ratio, text)
+            text = f"stated after {shown('arr', after)} / stated before {shown('arr', before)} - 1"
+            yield self.line("expansion_growth", "stated figures", "", rise, _growth(before, after), text)
         increments = [v for (f, _, tier), v in claims.items() if f == "expansion_increment" and tier and v]
         if before and after and increments:
             total = sum(increments, Interval(0.0, 0.0))
-            text = f"stated increments {' + '.join(money(v.low) for v in increments)}, against stated after - before"
+            text = (
+                f"stated increments {' + '.join(shown('arr', v) for v in increments)}, against stated after - before"
+            )
             yield self.line("expansion_increment", "stated figures", "", after - before, total, text)
         if after and growth and self.arr:
             most = Interval(-math.inf, after.high / self.arr)
-            text = f"all stated expansion {money(after.high)} / {money(self.arr)}, if nothing at all were lost"
+            text = f"all stated expansion {shown('arr', after)} / {money(self.arr)}, if nothing at all were lost"
             yield self.line("arr_growth", "stated figures", "", growth, most, text)
+        yield from self._stated_losses(claims)
+        yield from self._stated_shares(claims)
+
+    def _stated_losses(self, claims: Claims) -> Iterator[Line]:
+        """What the company's stated NRR and expansion say was lost, against what the tiers leave room for."""
+        times: tuple[When, When] = ("before", "after")
+        for when in times:
+            nrr, expansion = claims.get(("nrr", when, None)), claims.get(("expansion", when, None))
+            losses = self.losses(when)
+            if nrr and expansion and losses and self.arr:
+                lost = expansion.times(1 / self.arr) - nrr + Interval(1.0, 1.0)
+                text = (
+                    f"stated expansion {shown('arr', expansion)} / {money(self.arr)} - stated NRR "
+                    f"{shown('nrr', nrr)} + 1, against what NRR and expansion of the tiers leave{self._silent(when)}"
+                )
+                yield self.line("churn_and_contraction", "stated figures", when, lost, losses, text)
+
+    def _stated_shares(self, claims: Claims) -> Iterator[Line]:
+        """Shares of all tiers are the whole; those of some are at most that."""
+        for figure in ("accounts_share", "arr_share"):
+            shares = {tier: v for (f, _, tier), v in claims.items() if f == figure and v}
+            if len(shares) > 1 or len(shares) == len(self.s.tiers):
+                whole = Interval(1.0 if len(shares) == len(self.s.tiers) else 0.0, 1.0)
+                text = f"{' + '.join(shown(figure, v) for v in shares.values())} of {', '.join(map(str, shares))}"
+                yield self.line(figure, "stated figures", "", sum(shares.values(), Interval(0.0, 0.0)), whole, text)
 
     def people(self) -> Iterator[Line]:
         """Headcount that the ratios ask for, and people said to be freed."""
@@ -429,39 +562,60 @@ class _Case:
                 text = (
                     f"{t.accounts:,} accounts / {flat:g} per CSM spread evenly = {had:.2f} FTE spent on them before"
                 )
-                yield self.line("fte_freed", t.tier, "after", _point(t.fte_freed), Interval(0.0, had - t.csms), text)
+                freed = Interval(0.0, max(had - t.csms, 0.0))
+                yield self.line("fte_freed", t.tier, "after", _point(t.fte_freed), freed, text)
             ratio = self.coverage.ratios.get(t.tier)
             if ratio is not None and ratio.accounts_per_csm:
                 need += t.accounts / ratio.accounts_per_csm
                 least += t.accounts / (ratio.high or ratio.accounts_per_csm)
                 terms.append(f"{t.accounts:,}/{ratio.accounts_per_csm:g}")
         if terms:
-            text = f"{' + '.join(terms)} by the policy's ratios = {need:.2f} FTE; {least:.2f} at their loosest"
+            unknown = [t.tier for t in self.s.tiers if t.tier not in self.coverage.ratios and t.accounts]
+            besides = f"; besides {', '.join(unknown)}, for which the policy has no ratio" if unknown else ""
+            text = (
+                f"{' + '.join(terms)} by the policy's ratios = {need:.2f} FTE; {least:.2f} at their loosest{besides}"
+            )
             yield self.line("csms", "company by ratio", "after", _point(self.csms), Interval(least, math.inf), text)
 
     def implied(self) -> Iterator[Line]:
-        """What NRR and expansion together imply of losses, tier by tier; and claims with no base."""
+        """What NRR and expansion together imply of losses, tier by tier and in all; claims with no base."""
+        before = self.s.totals.csms
+        text = f"{self.size('csms', 'after', None)[1]} under the new coverage - {before:g} before"
+        yield Line("csms_change", "company", "after", None, _point(self.csms - before), "implied", text)
+        times: tuple[When, When] = ("before", "after")
         for t in self.s.tiers:
-            for when in ("before", "after"):
-                loss = self.loss(t, when)
-                if loss is None:
-                    yield from self._bounded_loss(t, when)
-                elif loss.high < -self.tolerance:
-                    expansion = interval(getattr(t.expansion, when)) or _point(0.0)
-                    most = Interval(-math.inf, 1 + expansion.high / t.arr)
-                    text = "1 + expansion / ARR: no loss at all, and still the two stated figures cannot both hold"
-                    yield Line("nrr", t.tier, when, interval(getattr(t.nrr, when)), most, "not supported", text)
-                else:
-                    text = "expansion / ARR - NRR + 1; GRR is 1 less this, a month " + _monthly(loss)
-                    yield Line("churn_and_contraction", t.tier, when, None, loss, "implied", text)
+            for when in times:
+                yield from self._implied_loss(t, when)
             yield from self._cost(t)
+        for when in times:
+            losses = self.losses(when)
+            if losses is not None and losses.high - losses.low < 1:
+                text = (
+                    f"the tiers', weighted by ARR{self._silent(when)}; GRR is 1 less this, a month {_monthly(losses)}"
+                )
+                yield Line("churn_and_contraction", "company", when, None, losses, "implied", text)
 
-    def _bounded_loss(self, t: Tier, when: When) -> Iterator[Line]:
-        nrr = interval(getattr(t.nrr, when))
-        if nrr is not None and nrr.high < 1:
-            least = Interval(1 - nrr.high, math.inf)
-            text = "1 - NRR; more by whatever was expanded, which is not stated; at least a month " + _monthly(least)
-            yield Line("churn_and_contraction", t.tier, when, None, least, "implied", text)
+    def _implied_loss(self, t: Tier, when: When) -> Iterator[Line]:
+        loss = self.loss(t, when)
+        nrr, expansion = interval(getattr(t.nrr, when)), interval(getattr(t.expansion, when))
+        if loss is None or nrr is None:
+            return
+        if expansion is None:
+            if nrr.high < 1:
+                least = Interval(1 - nrr.high, math.inf)
+                text = "1 - NRR; more by whatever was expanded, which is not stated; at least a month "
+                yield Line("churn_and_contraction", t.tier, when, None, least, "implied", text + _monthly(least))
+            return
+        shares = expansion.times(1 / t.arr)
+        possible = Interval(shares.low, 1 + shares.high)
+        if not possible.meets(nrr, self.tolerance):
+            text = "between expansion / ARR, if all else were lost, and 1 + expansion / ARR, if nothing were: "
+            text += "the two stated figures cannot both hold"
+            yield Line("nrr", t.tier, when, nrr, possible, "not supported", text)
+            return
+        text = "expansion / ARR - NRR + 1; GRR is 1 less this, a month " + _monthly(loss)
+        nothing = "; not one account leaves or shrinks in a year" if loss.high <= _ROUNDING else ""
+        yield Line("churn_and_contraction", t.tier, when, None, loss, "implied", text + nothing)
 
     def _cost(self, t: Tier) -> Iterator[Line]:
         if t.cost_to_serve_change is None:
@@ -471,10 +625,8 @@ class _Case:
         if before is None or after is None or before.low <= 0:
             yield self.line("cost_to_serve_change", t.tier, "after", stated, None, "no cost to serve is stated")
             return
-        change = Interval(after.low / before.high - 1, after.high / before.low - 1)
-        yield self.line(
-            "cost_to_serve_change", t.tier, "after", stated, change, f"{after.low:,.0f} / {before.low:,.0f} - 1"
-        )
+        text = f"{shown('arr', after)} / {shown('arr', before)} - 1"
+        yield self.line("cost_to_serve_change", t.tier, "after", stated, _growth(before, after), text)
 
     def rows(self) -> list[dict[str, Any]]:
         """Per tier and for the company: sizes, NRR, expansion, implied GRR, ARR after a year, FTE by ratio."""
@@ -506,6 +658,11 @@ def _point(value: float) -> Interval:
     return Interval(float(value), float(value))
 
 
+def _growth(before: Interval, after: Interval) -> Interval:
+    """After over before, less 1; before is above 0."""
+    return Interval(after.low / before.high - 1, after.high / before.low - 1)
+
+
 def _is_point(figure: Figure | None) -> bool:
     return isinstance(figure, int | float)
 
@@ -530,7 +687,7 @@ def shown(figure: str, value: Interval | None) -> str:
         return "unknown"
 
     def one(x: float) -> str:
-        if figure in _RATIOS or figure == "churn_and_contraction":
+        if figure in _RATIOS:
             return f"{x:.1%}"
         return f"{x:,.2f}".rstrip("0").rstrip(".") if figure in _PEOPLE else money(x)
 

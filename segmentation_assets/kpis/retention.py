@@ -65,7 +65,20 @@ class Kpis(Snapshot):
     end, whose new account. Ratios are fractions, at the exchange rates of the period's start.
     """
 
+    # What people look for first
     window_months: Integer = column("Length of the period.", unit="months", ge=1)
+    accounts: Integer = column("Live accounts at as_of.", ge=0)
+    arr: float = column("Their ARR at the rates of as_of.", unit=_ARR, ge=0)
+    nrr: float = column("Net revenue retention: cohort_end_arr / start_arr.", unit="ratio", nullable=True, ge=0)
+    nrr_target: float = column("At least this.", unit="ratio", nullable=True)
+    nrr_status: str = column("met, missed, no_target or unknown.", isin=STATUSES)
+    grr: float = column("Gross revenue retention: retained_arr / start_arr.", unit="ratio", nullable=True, ge=0)
+    grr_target: float = column("At least this.", unit="ratio", nullable=True)
+    grr_status: str = column("met, missed, no_target or unknown.", isin=STATUSES)
+    logo_retention: float = column("retained_accounts / start_accounts.", unit="share", nullable=True, ge=0, le=1)
+    expansion_rate: float = column(
+        "expanded_accounts / start_accounts, lost ones included.", unit="share", nullable=True, ge=0, le=1
+    )
     starts_on: Day = column("t0: the period compares the end of this day with the end of as_of.")
     reason: str = column(
         "Why there is no retention: no_history (billing starts after t0), no_accounts_at_start; null: there is.",
@@ -73,8 +86,6 @@ class Kpis(Snapshot):
         isin=REASONS,
     )
     # Size at as_of
-    accounts: Integer = column("Live accounts at as_of.", ge=0)
-    arr: float = column("Their ARR at the rates of as_of.", unit=_ARR, ge=0)
     arr_share: float = column("Of the company's ARR; null: it has none.", unit="share", nullable=True, ge=0, le=1)
     # The closed cohort
     start_accounts: Integer = column("Accounts with ARR at t0: the cohort.", ge=0)
@@ -87,11 +98,8 @@ class Kpis(Snapshot):
     churned_accounts: Integer = column("Accounts of the cohort without ARR at as_of.", ge=0)
     new_accounts: Integer = column("Accounts that first paid in the period and still do.", ge=0)
     reactivated_accounts: Integer = column("Accounts back after a time without ARR.", ge=0)
-    nrr: float = column("Net revenue retention: cohort_end_arr / start_arr.", unit="ratio", nullable=True, ge=0)
     nrr_low_n: Flag = column("Fewer accounts than `retention.low_n` at t0.")
-    nrr_target: float = column("At least this.", unit="ratio", nullable=True)
     nrr_target_high: float = column("Upper end of the aim.", unit="ratio", nullable=True)
-    nrr_status: str = column("met, missed, no_target or unknown.", isin=STATUSES)
     nrr_benchmark_low: float = column(
         "Median of whole companies over a year, lower end.", unit="ratio", nullable=True
     )
@@ -99,15 +107,8 @@ class Kpis(Snapshot):
     nrr_position: str = column(
         "Where NRR stands among whole companies; null: unknown, or not a year.", nullable=True, isin=POSITIONS
     )
-    grr: float = column("Gross revenue retention: retained_arr / start_arr.", unit="ratio", nullable=True, ge=0)
     grr_low_n: Flag = column("Fewer accounts than `retention.low_n` at t0.")
-    grr_target: float = column("At least this.", unit="ratio", nullable=True)
-    grr_status: str = column("met, missed, no_target or unknown.", isin=STATUSES)
-    logo_retention: float = column("retained_accounts / start_accounts.", unit="share", nullable=True, ge=0, le=1)
     logo_retention_low_n: Flag = column("Fewer accounts than `retention.low_n` at t0.")
-    expansion_rate: float = column(
-        "expanded_accounts / start_accounts, lost ones included.", unit="share", nullable=True, ge=0, le=1
-    )
     expansion_rate_low_n: Flag = column("Fewer accounts than `retention.low_n` at t0.")
     # The bridge
     new_arr: float = column("ARR of new accounts.", unit=_ARR, ge=0)
@@ -131,7 +132,7 @@ class Kpis(Snapshot):
     expansion_share_benchmark_low: float = column("Median of whole companies.", unit="share", nullable=True)
     expansion_share_benchmark_high: float = column("From here on among the top.", unit="share", nullable=True)
     arr_growth: float = column(
-        "ARR at as_of / ARR at t0 - 1, both at the rates of t0, new accounts included.",
+        "ARR at as_of / ARR at t0 - 1, both at the rates of t0, new (of a group, also migrated) accounts included.",
         unit="ratio",
         nullable=True,
         ge=-1,
@@ -201,6 +202,13 @@ class Kpis(Snapshot):
     def cohort_is_closed(cls, t: ir.Table) -> ir.BooleanValue:
         """What the cohort ends at is its start, grown and shrunk: nothing new or reactivated is in it."""
         return closes(t.cohort_end_arr, t.start_arr + t.expansion_arr - t.contraction_arr - t.churned_arr)
+
+    @row_rule
+    def retention_is_its_amounts(cls, t: ir.Table) -> ir.BooleanValue:
+        """NRR and GRR are what the cohort ends at and retains, over its start; unknown without a start."""
+        known = (t.start_arr > 0) == t.nrr.notnull()
+        net = t.nrr.isnull() | closes(t.nrr * t.start_arr, t.cohort_end_arr)
+        return known & net & (t.grr.isnull() | closes(t.grr * t.start_arr, t.retained_arr))
 
     @row_rule
     def gross_is_at_most_net(cls, t: ir.Table) -> ir.BooleanValue:

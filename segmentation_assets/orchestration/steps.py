@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 
 from segmentation_assets.extracts.contracts import EXTRACTS
 from segmentation_assets.extracts.judging import parents_of
@@ -187,14 +188,22 @@ def preview(builder: Builder, spec: TableSpec, day: date | None) -> str:
 
 
 def _reason(spec: TableSpec, broken: ContractBroken) -> str:
-    """Which rules broke, and an example: its key and the columns that the rules are about."""
+    """Which rules broke, and an example: its key and the columns that the rules are about, as an identity's terms."""
     verdict = broken.verdict
     told = "; ".join(f"{rule}: {count:,} of {verdict.rows:,} rows" for rule, count in verdict.broken.items())
-    about = [*spec.key, *(rule.partition(":")[0] for rule in verdict.broken)]
     row = verdict.sample[0] if verdict.sample else {}
-    example = ", ".join(f"{name} {row[name]}" for name in dict.fromkeys(about) if name in row)
+    about = dict.fromkeys([*spec.key, *verdict.columns])
+    example = ", ".join(f"{name} {_shown(row[name])}" for name in about if name in row)
     shown = f"; e.g. {example}" if example else ""
     return f"{spec.name} breaks its contract, nothing of it was published: {told}{shown}"
+
+
+def _shown(value: Any) -> str:
+    if pd.isna(value):
+        return "null"
+    if isinstance(value, float):
+        return f"{value:.12g}"  # to the last digit that is not the noise of binary sums
+    return str(value.date() if isinstance(value, datetime) else value)
 
 
 def _failed_check(spec: TableSpec, broken: ContractBroken, reason: str) -> dg.AssetCheckResult:

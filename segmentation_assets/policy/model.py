@@ -7,12 +7,11 @@ holds (`company`, `profiles`, `scores`, ... beside this file) or the numbers (`d
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
 from pydantic import ValidationError, model_validator
 
 from segmentation_assets.policy.activation import AlertPolicy
@@ -44,6 +43,7 @@ from segmentation_assets.policy.kpis import (
     SurvivalPolicy,
     TargetPolicy,
 )
+from segmentation_assets.policy.lines import explained, read_with_lines
 from segmentation_assets.policy.orchestration import OrchestrationPolicy
 from segmentation_assets.policy.profiles import LifecyclePolicy, UsagePolicy
 from segmentation_assets.policy.report import NextActionPolicy, ReportPolicy
@@ -81,7 +81,6 @@ from segmentation_assets.policy.value import (
 )
 
 DEFAULT_FILE = Path(__file__).with_name("default.yaml")
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where libyaml is there
 
 
 class PolicyError(ValueError):
@@ -188,55 +187,14 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 @lru_cache(maxsize=8)
 def _load(path: Path | None, *stamps: tuple[int, int, int] | None) -> Policy:
     del stamps
-    base, lines = _read(DEFAULT_FILE)
+    base, lines = read_with_lines(DEFAULT_FILE, "sections", PolicyError)
     if path is not None:
-        over, over_lines = _read(path)
+        over, over_lines = read_with_lines(path, "sections", PolicyError)
         base, lines = _merge(base, over), {**lines, **over_lines}
     try:
         return Policy.model_validate(base)
     except ValidationError as error:
-        raise PolicyError("\n".join(_explain(error, lines))) from None
-
-
-def _explain(error: ValidationError, lines: Mapping[tuple[str, ...], str]) -> Iterator[str]:
-    for item in error.errors():
-        path = tuple(str(part) for part in item["loc"])
-        place = next((lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in lines), "policy")
-        problem = {"extra_forbidden": "unknown key", "missing": "key is missing"}.get(item["type"], item["msg"])
-        found = "" if isinstance(item["input"], dict | Section) else f", found {item['input']!r}"
-        yield f"{place}: {'.'.join(path)}: {problem.removeprefix('Value error, ')}{found}"
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], str]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        node = yaml.compose(text, Loader=_LOADER)
-        value = yaml.load(text, Loader=_LOADER)  # noqa: S506 - both are safe loaders
-    except FileNotFoundError:
-        raise PolicyError(f"{path}: no such file; leave the option away to use the default policy") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PolicyError(f"{path}: not readable as YAML: {error}") from None
-    if not isinstance(value, dict):
-        raise PolicyError(f"{path}:1: expected a mapping of sections, found {type(value).__name__}")
-    lines: dict[tuple[str, ...], str] = {(): f"{path}:1"}
-    _index(node, (), path, lines)
-    return value, lines
-
-
-def _index(node: Any, at: tuple[str, ...], file: Path, lines: dict[tuple[str, ...], str]) -> None:
-    if isinstance(node, yaml.MappingNode):
-        seen = set()
-        for key, value in node.value:
-            place = f"{file}:{key.start_mark.line + 1}"
-            if key.value in seen:
-                raise PolicyError(f"{place}: {'.'.join((*at, key.value))}: the key stands twice")
-            seen.add(key.value)
-            lines[(*at, key.value)] = place
-            _index(value, (*at, key.value), file, lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for i, value in enumerate(node.value):
-            lines[(*at, str(i))] = f"{file}:{value.start_mark.line + 1}"
-            _index(value, (*at, str(i)), file, lines)
+        raise PolicyError("\n".join(explained(error, lines, "policy"))) from None
 
 
 def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def shown(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        digits = 0 if abs(value) >= 1000 else 2 if abs(value) >= 1 else 4
+        digits = 0 if abs(value) >= 1000 else 2 if abs(value) >= 10 else 4  # a ratio of 1.0042 is not 1
         text = f"{value:,.{digits}f}"
         return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
     return value.isoformat(sep=" ") if isinstance(value, datetime) else str(value)

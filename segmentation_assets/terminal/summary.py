@@ -21,7 +21,7 @@ from segmentation_assets.settings import find_home
 from segmentation_assets.terminal.formats import print_table
 
 _MOST_MOVES = 5
-_BESIDE = ("segment_moves", "tier_kpis", "capacity_plan")
+_BESIDE = ("segment_moves", "tier_kpis", "company_kpis", "capacity_plan")
 _MARKS = {"met": " ✓", "missed": " ✗"}
 
 
@@ -37,7 +37,7 @@ def print_summary(console: Console, home: Path, as_of: date) -> None:
         if before:
             _print_since(console, home, before, as_of)
         if "tier_kpis" in tables:
-            _print_kpis(console, connection)
+            _print_kpis(console, connection, "company_kpis" in tables)
         if "capacity_plan" in tables:
             _print_capacity(console, connection)
         _print_where(console, home, connection)
@@ -112,20 +112,30 @@ def _print_since(console: Console, home: Path, before: date, as_of: date) -> Non
         console.print(f"  {account} segment {was} → {now}, ARR {arr:,.0f}", highlight=False)
 
 
-def _print_kpis(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
+_FIGURES = (
+    "start_accounts, start_arr, nrr, nrr_target, nrr_status, grr, grr_target, grr_status, logo_retention, "
+    "expansion_rate, cost_share_of_arr, nrr_low_n"
+)
+
+
+def _print_kpis(console: Console, connection: duckdb.DuckDBPyConnection, has_company: bool) -> None:
     months, start = connection.execute("SELECT max(window_months), min(starts_on) FROM tier_kpis").fetchall()[0]
     rows = connection.execute(
-        "SELECT coverage_tier, start_accounts, start_arr, nrr, nrr_target, nrr_status, grr, grr_target, grr_status, "
-        "logo_retention, expansion_rate, cost_share_of_arr, nrr_low_n FROM tier_kpis WHERE window_months = ? "
+        f"SELECT coverage_tier, {_FIGURES} FROM tier_kpis WHERE window_months = ? "
         "AND start_accounts > 0 ORDER BY start_arr / start_accounts DESC",
         [months],
     ).fetchall()
+    if has_company:
+        rows += connection.execute(
+            f"SELECT 'all', {_FIGURES} FROM company_kpis WHERE window_months = ? AND start_accounts > 0",
+            [months],
+        ).fetchall()
     if not rows:
         console.print(f"\nNo tier had accounts {months} months ago: retention is not known yet.")
         return
     body = [
         [
-            tier + (" (few)" if few else ""), f"{accounts:,} · {arr / 1000:,.0f}",
+            tier + (" (few accounts)" if few else ""), f"{accounts:,} · {arr / 1000:,.0f}",
             _share(nrr) + _aim(nrr_target, nrr_status), _share(grr) + _aim(grr_target, grr_status),
             _share(logos), _share(expanded), _share(cost),
         ]
@@ -139,9 +149,24 @@ def _print_kpis(console: Console, connection: duckdb.DuckDBPyConnection) -> None
         "GRR (target)",
         "logos kept",
         "expanded",
-        "cost/ARR",
+        "cost/ARR now",
     ]
-    print_table(console, header, body, title=f"{months} months from {start}, by the tier at the start")
+    title = f"{months} months from {start}, by the tier at the start: accounts · ARR in thousands then"
+    print_table(console, header, body, title=title)
+    if has_company:
+        _print_position(console, connection, months)
+
+
+def _print_position(console: Console, connection: duckdb.DuckDBPyConnection, months: int) -> None:
+    """Where the company's NRR stands among others."""
+    found = connection.execute(
+        "SELECT nrr, nrr_benchmark_low, nrr_benchmark_high, nrr_position FROM company_kpis WHERE window_months = ? "
+        "AND nrr_position IS NOT NULL",
+        [months],
+    ).fetchall()
+    for nrr, low, high, position in found:
+        text = f"  NRR of all, {nrr:.1%}: {position.replace('_', ' ')}"
+        console.print(f"{text} (the median of companies is {low:.0%} to {high:.0%})", highlight=False)
 
 
 def _share(value: float | None) -> str:
@@ -157,13 +182,18 @@ def _print_capacity(console: Console, connection: duckdb.DuckDBPyConnection) -> 
         "SELECT coverage_tier, accounts, fte_by_ratio, fte_by_hours, available_fte, gap_fte, planned_utilisation, "
         "advice FROM capacity_plan ORDER BY arr / greatest(accounts, 1) DESC"
     ).fetchall()
+    rows += connection.execute(
+        "SELECT 'all', sum(accounts), sum(fte_by_ratio), sum(fte_by_hours), sum(available_fte), sum(gap_fte), "
+        "sum(demanded_hours) / nullif(sum(available_hours), 0), null FROM capacity_plan"
+    ).fetchall()
     body = [
         [tier, f"{accounts:,}", *(_people(x) for x in figures[:4]), _share(figures[4])]
         for tier, accounts, *figures, _ in rows
     ]
     header = ["tier", "accounts", "FTE by ratio", "by hours", "there", "gap", "utilisation"]
-    print_table(console, header, body, title="Customer success capacity")
-    for tier, *_, advice in rows:
+    title = "Customer success capacity: people of a full week (gap = there - needed)"
+    print_table(console, header, body, title=title)
+    for tier, *_, advice in rows[:-1]:
         console.print(f"  {tier}: {escape(advice)}", highlight=False)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
 from segmentation_assets.warehouse.contracts import Contract, ibis_schema, key_of, schema_of
@@ -44,11 +45,12 @@ class Rule:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What enforcement found: rows read, how many broke each rule, and a few broken rows."""
+    """What enforcement found: rows read, how many broke each rule, a few broken rows, the columns to look at."""
 
     rows: int
     broken: Mapping[str, int] = field(default_factory=dict)
     sample: tuple[Mapping[str, Any], ...] = ()
+    columns: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -120,9 +122,16 @@ def enforce(contract: type[Contract], table: ir.Table, execute: Callable[[ir.Exp
         broken[f"key ({', '.join(key)}): unique"] = int(row["rows"] - row["keys"])
     if not broken:
         return Verdict(int(row["rows"]))
-    bad = [~rule.holds for rule in found if rule.name in broken]
-    sample = execute(table.filter(ibis.or_(*bad)).limit(5)) if bad else execute(_repeated(table, key))
-    return Verdict(int(row["rows"]), broken, tuple(sample.to_dict("records")))
+    bad = [rule for rule in found if rule.name in broken]
+    rows = table.filter(ibis.or_(*(~rule.holds for rule in bad))).limit(5) if bad else _repeated(table, key)
+    about = set[str]().union(*map(_columns, bad))
+    columns = tuple(name for name in ibis_schema(contract) if name in about)
+    return Verdict(int(row["rows"]), broken, tuple(execute(rows).to_dict("records")), columns)
+
+
+def _columns(rule: Rule) -> set[str]:
+    """What a rule looks at: its column, or those that a row rule compares."""
+    return {rule.column} if rule.column else {found.name for found in rule.holds.op().find(ops.Field)}
 
 
 def _with_key_count(table: ir.Table, counts: ir.Table, key: tuple[str, ...]) -> ir.Table:

@@ -114,7 +114,7 @@ def test_what_tiered_coverage_is_worth_against_flat():
     assert core["flat_wasted_cost"] == pytest.approx(144.9 * 12 * 200_000 / (221 * 12), abs=0.01)
     assert top["comparison"] == (
         "flat: 10 accounts get 22.1 h a month of 80 h demanded (28 % covered), tiered: 110.5 h (100 %); "
-        "ARR that gets its care: 1000000 - 276250 = 723750"
+        "ARR that gets its care: 1000K - 276K = 724K"
     )
 
 

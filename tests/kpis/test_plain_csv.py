@@ -46,6 +46,10 @@ def landed(home: Home, content: str, **billing: Any) -> dict[str, list[dict[str,
     """The rows of both extracts, as they are published."""
     home.write("plain.csv", content)
     home.land(crm_accounts=PLAIN["crm_accounts"], billing_subscriptions={**PLAIN["billing_subscriptions"], **billing})
+    return published(home)
+
+
+def published(home: Home) -> dict[str, list[dict[str, Any]]]:
     with home.engine() as engine:
         return {name: engine.backend.to_pyarrow(engine.read(CATALOGUE[name])).to_pylist() for name in PLAIN}
 
@@ -88,6 +92,50 @@ def arr(periods: list[Period], day: date) -> dict[str, float]:
         if start <= day and (end is None or end > day):
             found[customer] = found.get(customer, 0.0) + 12 * monthly
     return found
+
+
+ODD = """Kunde Nr.;Vertrag;gültig von;bis (exkl.);Betrag;Takt
+K-1;1;2024-03-01;2025-06-01;12000;jährlich
+K-1;1b;2025-06-01;;15600;jährlich
+K-2;2;2024-05-15;2025-12-15;300;vierteljährlich
+K-3;3;2024-01-01;2025-02-01;52;wöchentlich
+K-3;3b;2025-08-01;;104;wöchentlich
+K-4;4;2024-01-01;;90;monatlich
+K-4;5;2024-06-01;2025-10-01;60;monatlich
+K-4;6;2025-09-01;;45;monatlich
+K-5;7;2025-04-01;;500;monatlich
+K-6;8;2023-01-01;2024-06-01;70;monatlich
+K-6;9;2025-11-01;;80;monatlich
+"""
+MONTHLY = (
+    "CAST(Betrag AS DOUBLE) * CASE Takt WHEN 'jährlich' THEN 1.0 / 12 WHEN 'vierteljährlich' THEN 1.0 / 3 "
+    "WHEN 'wöchentlich' THEN 52.0 / 12 ELSE 1 END"
+)
+
+
+def test_05_annual_quarterly_and_weekly_amounts_of_somebody_elses_file(tmp_path: Path):
+    """At the two ends, a month: K-1 1000 -> 1300 (touching), K-2 300 / 3 -> 0, K-3 52 x 52 / 12 = 225.33 -> 450.67
+    (after a gap), K-4 90 + 60 -> 90 + 45 (overlapping). K-5 is new, K-6 is back: in neither sum.
+    1885.67 / 1475.33 net; (1000 + 225.33 + 135) / 1475.33 gross."""
+    home = Home(tmp_path)
+    home.write("Verträge 2025.csv", ODD)
+    path = {"path": "Verträge 2025.csv"}
+    home.land(
+        crm_accounts={**path, "distinct": True, "columns": {"account_id": "Kunde Nr."}},
+        billing_subscriptions={
+            **path,
+            "columns": {
+                "account_id": "Kunde Nr.", "subscription_id": "Vertrag", "start_date": "gültig von",
+                "end_date": "bis (exkl.)", "mrr": {"sql": MONTHLY}, "currency": {"constant": "USD"},
+            },
+        },
+    )  # fmt: skip
+    row = one(company(published(home)), window_months=12)
+    week, start = 52 * 52 / 12, 1000 + 100 + 52 * 52 / 12 + 150
+    assert row.nrr == pytest.approx((1300 + 2 * week + 135) / start, rel=1e-9)
+    assert row.grr == pytest.approx((1000 + week + 135) / start, rel=1e-9)
+    assert (row.logo_retention, row.expansion_rate, row.accounts) == (0.75, 0.5, 5)
+    assert (row.contraction_arr, row.churned_arr, row.new_arr, row.reactivated_arr) == (180, 1200, 6000, 960)
 
 
 CUT = """customer,contract,from,to,monthly

@@ -200,6 +200,11 @@ def test_a_company_that_is_not_the_sum_of_its_tiers_is_refused(sound):
             ({"segments_end_arr": 0.01}, {"segments_sum_to_company"}),
             ({"segments_nrr": 1e-6}, {"segments_sum_to_company"}),
             ({"arr": 0.01}, {"bridge_ends_at_arr"}),
+            ({"churned_arr": 0.01}, {"bridge_closes", "cohort_is_closed", "tiers_sum_to_company"}),
+            (
+                {"nrr": 0.01},
+                {"retention_is_its_amounts", "tier_retention_is_company_retention", "segments_sum_to_company"},
+            ),
         ],
     )
 
@@ -213,7 +218,8 @@ def test_a_tier_whose_bridge_does_not_close_is_refused(sound):
             ({"migrated_in_arr": 0.01}, {"bridge_closes"}),
             ({"reactivated_accounts": 1}, {"accounts_close"}),
             ({"churned_accounts": 1}, {"cohort_adds_up"}),
-            ({"grr": 0.2}, {"gross_is_at_most_net"}),
+            ({"grr": 0.2}, {"gross_is_at_most_net", "retention_is_its_amounts"}),
+            ({"nrr": 0.01}, {"retention_is_its_amounts"}),
             ({"reason": "no_history"}, {"reason_where_unknown"}),
         ],
     )

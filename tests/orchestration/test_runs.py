@@ -116,7 +116,7 @@ def test_a_broken_contract_publishes_nothing_and_stops_what_reads_it(runner: Mak
     }  # fmt: skip
     [failed] = outcome.failed
     assert failed.reason is not None
-    told, _, example = failed.reason.partition("; e.g. as_of 2026-03-31 00:00:00, account_id ")
+    told, _, example = failed.reason.partition("; e.g. as_of 2026-03-31, account_id ")
     assert told == (
         "seasons breaks its contract, nothing of it was published: seats: greater_than_or_equal_to 0: 2 of 2 rows"
     )

@@ -101,8 +101,8 @@ def test_an_empty_section_changes_nothing(tmp_path: Path):
         ("costs: 7\n", "mine.yaml:1: costs: Input should be a valid dictionary or instance of CostPolicy, found 7"),
         ("costs:\n", "mine.yaml:1: costs: "),
         ("- a\n- b\n", "mine.yaml:1: expected a mapping of sections, found list"),
-        ("", "mine.yaml:1: expected a mapping of sections, found NoneType"),
-        ("costs: [1\n", "mine.yaml: not readable as YAML"),
+        ("", "mine.yaml:1: expected a mapping of sections, found nothing"),
+        ("costs: [1\n", "mine.yaml:2: not readable as YAML"),
     ],
 )
 def test_problems_name_file_line_and_key(tmp_path: Path, text: str, message: str):

@@ -1,0 +1,79 @@
+"""YAML that people write, read with the line of every key, so that a mistake is named where it stands.
+
+Here: reading a file that way, and a model's complaints in words with their lines. Not here: any model (`model`,
+`capacity.scenario`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where libyaml is there
+_PROBLEMS = {"extra_forbidden": "unknown key", "missing": "key is missing"}
+
+Lines = Mapping[tuple[str, ...], str]
+"""`file:line` of every key and list item, by the path to it; () is the file's first line."""
+
+
+def read_with_lines(path: Path, holds: str, error: type[ValueError]) -> tuple[dict[str, Any], Lines]:
+    """The mapping in a file, and where each part of it stands.
+
+    Raises `error` for a file that is missing, no YAML, or no mapping (of what it `holds`), and for a key that stands
+    twice.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        node = yaml.compose(text, Loader=_LOADER)
+        value = yaml.load(text, Loader=_LOADER)  # noqa: S506 - both are safe loaders
+    except FileNotFoundError:
+        raise error(f"{path}: no such file") from None
+    except yaml.MarkedYAMLError as broken:
+        line = f":{broken.problem_mark.line + 1}" if broken.problem_mark else ""
+        raise error(f"{path}{line}: not readable as YAML: {broken.problem}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as broken:
+        raise error(f"{path}: not readable as YAML: {broken}") from None
+    if not isinstance(value, dict):
+        found = "nothing" if value is None else type(value).__name__
+        raise error(f"{path}:1: expected a mapping of {holds}, found {found}")
+    lines: dict[tuple[str, ...], str] = {(): f"{path}:1"}
+    for place, problem in _index(node, (), path, lines):
+        raise error(f"{place}: {problem}")
+    return value, lines
+
+
+def _index(
+    node: Any, at: tuple[str, ...], file: Path, lines: dict[tuple[str, ...], str]
+) -> Iterator[tuple[str, str]]:
+    """Fills `lines`; yields (place, problem) of keys that stand twice."""
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            place = f"{file}:{key.start_mark.line + 1}"
+            if key.value in seen:
+                yield place, f"{'.'.join((*at, key.value))}: the key stands twice"
+            seen.add(key.value)
+            lines[(*at, key.value)] = place
+            yield from _index(value, (*at, key.value), file, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for i, value in enumerate(node.value):
+            lines[(*at, str(i))] = f"{file}:{value.start_mark.line + 1}"
+            yield from _index(value, (*at, str(i)), file, lines)
+
+
+def explained(error: ValidationError, lines: Lines, unlisted: str) -> Iterator[str]:
+    """One line per complaint of a model: where, which key, what is wrong, what was found; `unlisted`: has no line."""
+    for item in error.errors():
+        path = tuple(str(part) for part in item["loc"])
+        problem = _PROBLEMS.get(item["type"], item["msg"]).removeprefix("Value error, ")
+        found = "" if isinstance(item["input"], dict | BaseModel) else f", found {item['input']!r}"
+        yield f"{place_of(path, lines) or unlisted}: {'.'.join(path)}: {problem}{found}"
+
+
+def place_of(path: tuple[str, ...], lines: Lines) -> str | None:
+    """`file:line` of a path, or of the nearest part above it that the file has."""
+    return next((lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in lines), None)
