@@ -165,7 +165,7 @@ def _larger(*values: float | None) -> float:
 
 
 def _assignment(evidence: Evidence) -> list[str]:
-    row = next(iter(evidence.of_day("csm_assignment_runs")), None)
+    row = evidence.first_of_day("csm_assignment_runs")
     if row is None:
         return []
     told = [

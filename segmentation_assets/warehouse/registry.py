@@ -252,4 +252,4 @@ def call(
     stamp = {POLICY_HASH: policy_hash} if is_stamped else {}
     if isinstance(result, pd.DataFrame):
         return result.assign(**stamp)
-    return conform(spec.contract, result.mutate(**{n: ibis.literal(v) for n, v in stamp.items()}))
+    return conform(spec.contract, result, {n: ibis.literal(v) for n, v in stamp.items()})

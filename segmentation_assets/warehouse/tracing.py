@@ -18,20 +18,20 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast, get_args
 
 import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
-from ibis.common.graph import Graph
+from ibis.common.graph import Node
 
 from segmentation_assets.policy.model import Policy, section_names
 from segmentation_assets.policy.section import Section
 from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.build import code_version_under
-from segmentation_assets.warehouse.compiled import Compiled
+from segmentation_assets.warehouse.compiled import Compiled, seldom_collecting
 from segmentation_assets.warehouse.contracts import VALIDITY, Contract, ibis_schema, key_of
 from segmentation_assets.warehouse.fingerprints import code_version, parts
 from segmentation_assets.warehouse.lineage import SPINE, Lineage, Place, Role, Source, TableLineage
@@ -78,7 +78,8 @@ _NOTHING = Cell({})
 
 def lineage(registry: Registry, policy: Policy, kept: Compiled | None = None) -> Lineage:
     """The lineage of every table, upstream first; what `kept` has of unchanged tables is not derived again."""
-    return Lineage([table_lineage(spec, policy, kept) for spec in registry])
+    with seldom_collecting():
+        return Lineage([table_lineage(spec, policy, kept) for spec in registry])
 
 
 def table_lineage(
@@ -174,10 +175,23 @@ def _named(spec: TableSpec) -> set[str]:
 def trace(spec: TableSpec, expression: ir.Table) -> Rows:
     """Walk a table's expression. Raises TypeError for an operation on relations that nobody told it about."""
     walk = _Walk(_leaves(spec))
-    in_order, _ = cast("tuple[Graph, Any]", Graph.from_bfs(expression.op()).toposort())
-    for node in in_order:
+    for node in _inputs_first(expression.op()):
         walk.visit(node)
     return walk.relations[expression.op()]
+
+
+def _inputs_first(root: Node) -> Iterator[Node]:
+    """Every node of a graph once, after all that it names. Ibis' own sorting turns the graph over first, twice."""
+    seen: set[Node] = set()
+    waiting = [(root, False)]
+    while waiting:
+        node, is_named = waiting.pop()
+        if is_named:
+            yield node
+        elif node not in seen:
+            seen.add(node)
+            waiting.append((node, True))
+            waiting += [(child, False) for child in node.__children__]
 
 
 def _leaves(spec: TableSpec) -> dict[str, Rows]:
@@ -206,12 +220,16 @@ class _Walk:
         """Key columns of the inputs, as they are when copied."""
         self.cells: dict[Any, Cell] = {}
         self.relations: dict[Any, Rows] = {}
+        self.spreading: set[Any] = set()
+        """Values in which an array is unnested."""
 
     def visit(self, node: Any) -> None:
         if isinstance(node, ops.Relation):
             self.relations[node] = self._relation(node)
         elif isinstance(node, ops.Value | ops.SortKey):
             self.cells[node] = self._value(node)
+            if isinstance(node, ops.Unnest) or not self.spreading.isdisjoint(_arguments(node)):
+                self.spreading.add(node)
 
     # -- values
 
@@ -312,7 +330,7 @@ class _Walk:
             if isinstance(value, ops.Field):
                 renamed.setdefault(value.name, []).append(name)
             else:
-                for unnest in value.find(ops.Unnest, filter=ops.Value):
+                for unnest in value.find(ops.Unnest, filter=ops.Value) if value in self.spreading else ():
                     spreads = True
                     if not isinstance(unnest.arg, ops.Array):  # an array written out has the same length in each row
                         unnested.append(_as(self.cells[unnest.arg], "rows"))
