@@ -72,7 +72,7 @@ def coverage_leakage(
     in that time. The difference
     is priced at the cost of the account's own hours, so that it reconciles with `account_costs`.
     """
-    rows = account_demand.semi_join(spine, "as_of").select("as_of", "account_id", "coverage_tier", "csm_id", "arr")
+    rows = account_demand.select("as_of", "account_id", "coverage_tier", "csm_id", "arr").semi_join(spine, "as_of")
     rows = with_figures(
         rows,
         account_costs.select("as_of", "account_id", "csm_hours_12m", "csm_cost_12m"),

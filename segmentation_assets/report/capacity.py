@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.report import charts, palette
 from segmentation_assets.report.evidence import Evidence, Row
-from segmentation_assets.report.figures import exact, money, number, share
+from segmentation_assets.report.figures import exact, money, number, share, words
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def _assignment(evidence: Evidence) -> list[str]:
     ]
     if row["binding_constraints"]:
         told += [f"What binds: {row['binding_constraints']}.", f"What would free it: {row['what_frees_them']}."]
-        told = [text.replace("_", " ") for text in told]
+        told = [words(text) for text in told]
     return told
 
 

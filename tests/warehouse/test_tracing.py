@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ POLICY = load_policy()
 COMPUTED = [spec for spec in CATALOGUE if not spec.is_extract]
 EXPRESSIONS = [spec for spec in COMPUTED if not works_on_frames(spec)]
 FRAMES = [spec for spec in COMPUTED if works_on_frames(spec)]
-POSTING = Posting(RAN_DAYS[-1] + timedelta(days=1), datetime(2026, 4, 3, 7), "another run", "")
+POSTING = Posting(RAN_DAYS[-1] + timedelta(days=1), datetime(2026, 4, 3, 7, tzinfo=UTC).replace(tzinfo=None), "another run", "")
 
 
 class Orders(Snapshot):
