@@ -1,15 +1,21 @@
-"""The real daemon, killed with all that it started, where it hurts: each crossing once, tables as if nothing was."""
+"""The real daemon, killed with all that it started, where it hurts and at random: each crossing once, tables as if
+nothing was, and readers who notice nothing.
+"""
 
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from math import ceil
 from pathlib import Path
+from threading import Event
 
 import pandas as pd
 import psutil
@@ -17,6 +23,7 @@ import pytest
 
 from segmentation_assets.access import load
 from segmentation_assets.orchestration.instance import open_instance, prepare
+from segmentation_assets.orchestration.jobs import BILLING_RERUN
 from segmentation_assets.settings import Settings
 from segmentation_assets.state.run_records import Run, RunRecords
 from segmentation_assets.warehouse.store import Store
@@ -24,10 +31,13 @@ from tests.orchestration.billing import Company, clock_of, opened
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 150.0  # seconds: the machine may be busy
+LOST_SECONDS = 20
+"""Longer than a run takes to begin on a busy machine, or one after the other would be given up."""
 POLICY = """\
-tier: {growth_min_arr: 25000}
+tier: {{growth_min_arr: 25000}}
 orchestration:
-  sensors: {billing_seconds: 1, arrival_seconds: 3600, retry_seconds: 1, retry_most_seconds: 2, lost_seconds: 5}
+  sensors:
+    {{billing_seconds: 1, arrival_seconds: 3600, retry_seconds: 1, retry_most_seconds: 2, lost_seconds: {lost}}}
 """
 DROP = {"a2": 11_000.0, "a3": 26_000.0, "a5": 12_000.0}
 EXPECTED = [
@@ -35,6 +45,17 @@ EXPECTED = [
     ("a3", "growth", 1, "up", 24_000.0, 26_000.0),
     ("a5", "long_tail", 1, "up", 8000.0, 12_000.0),
 ]
+DAY = ({"a2": 11_000.0}, {"a3": 26_000.0}, {"a5": 12_000.0}, {"a6": 30_000.0}, {"a1": 10_500.0})
+"""The drops of a day with many kills. Each is of accounts of its own, so a run that sees two at once books the same;
+all stay below the largest account, whose ARR is the Strategic cut."""
+OF_THE_DAY = [
+    ("a1", "long_tail", 1, "up", 5000.0, 10_500.0),
+    *EXPECTED,
+    ("a6", "growth", 1, "up", 7000.0, 30_000.0),
+    ("a6", "long_tail", 1, "up", 7000.0, 30_000.0),
+]
+KILLS = 20
+TABLES = ("threshold_ledger", "billing_threshold_crossings", "arr_steps", "tier_cuts")
 WRITTEN_BY_RUNS = ["run_id", "posted_at", "detected_at"]
 """What differs between two runs that do the same."""
 
@@ -47,6 +68,15 @@ def start(tmp_path: Path) -> Path:
         instance.get_runs(limit=1)
     shutil.copytree(settings.dagster_home, tmp_path / "bare")
     return opened(tmp_path / "start", tmp_path / "bare")
+
+
+@pytest.fixture
+def company(start: Path, tmp_path: Path) -> Iterator[Company]:
+    """The company whose daemon is killed."""
+    made = Company(tmp_path / "killed", start)
+    made.settings.policy.write_text(POLICY.format(lost=LOST_SECONDS))  # type: ignore[union-attr]
+    yield made
+    made.close()
 
 
 @contextmanager
@@ -80,40 +110,114 @@ def plain(table: str, home: Path) -> pd.DataFrame:
     return frame.sort_values(list(frame.columns), ignore_index=True)
 
 
-def test_a_daemon_killed_before_during_and_after_the_run_changes_nothing(start: Path, tmp_path: Path):
-    calm = Company(tmp_path / "calm", start)
-    with clock_of(calm):
-        calm.bill(**DROP)
-        assert calm.land()
-        assert calm.settle() == 1
-    calm.close()
-
-    company = Company(tmp_path / "killed", start)
-    company.settings.policy.write_text(POLICY)  # type: ignore[union-attr]
-    company.bill(**DROP)
-    assert company.land()
+def calm(home: Path, template: Path, *drops: Mapping[str, float]) -> Company:
+    """The same day with nothing killed."""
+    company = Company(home, template)
+    with clock_of(company):
+        for each in drops:
+            drop(company, each)
+            assert company.settle() == 1
     company.close()
+    return company
+
+
+def drop(company: Company, arr: Mapping[str, float]) -> None:
+    company.bill(**arr)
+    assert company.land()
+
+
+def asked_for(records: RunRecords) -> list[Run]:
+    """The sensor's runs."""
+    return [run for run in records.runs() if run.job == BILLING_RERUN]
+
+
+def assert_same_tables(company: Company, undisturbed: Company) -> None:
+    for table in TABLES:
+        pd.testing.assert_frame_equal(plain(table, company.folder), plain(table, undisturbed.folder), obj=table)
+
+
+def test_a_daemon_killed_before_during_and_after_the_run_changes_nothing(
+    company: Company, start: Path, tmp_path: Path
+):
+    undisturbed = calm(tmp_path / "calm", start, DROP)
+    drop(company, DROP)
     home, log = company.folder, tmp_path / "daemon.log"
     records = RunRecords(home / "dagster")
     steps = Store(home).file("arr_steps", "as_of", company.policy.company.today())
-    before, made = {run.run_id for run in records.runs()}, steps.stat().st_mtime_ns
-
-    def asked() -> list[Run]:
-        return [run for run in records.runs() if run.run_id not in before]
-
+    made = steps.stat().st_mtime_ns
     with daemon(company.settings, log):  # asked for, and not begun
-        wait_until(lambda: bool(asked()), log)
-    [first] = asked()
+        wait_until(lambda: bool(asked_for(records)), log)
+    [first] = asked_for(records)
     assert first.status != "SUCCESS"
     with daemon(company.settings, log):  # in the midst of it
         wait_until(lambda: steps.stat().st_mtime_ns != made, log)
-    assert [run.status for run in asked()] == ["STARTED"]
+    assert [run.status for run in asked_for(records)] == ["STARTED"]
     with daemon(company.settings, log):  # done, and nobody has looked
-        wait_until(lambda: any(run.status == "SUCCESS" for run in asked()), log)
+        wait_until(lambda: any(run.status == "SUCCESS" for run in asked_for(records)), log)
     with daemon(company.settings, log):
         time.sleep(8)
-        wait_until(lambda: all(run.status in ("SUCCESS", "FAILURE") for run in asked()), log)
-    assert sorted(run.status for run in asked()) == ["FAILURE", "SUCCESS"], log.read_text()[-5000:]
+        wait_until(lambda: all(run.status in ("SUCCESS", "FAILURE") for run in asked_for(records)), log)
+    assert sorted(run.status for run in asked_for(records)) == ["FAILURE", "SUCCESS"], log.read_text()[-5000:]
     assert company.crossings() == EXPECTED
-    for table in ("threshold_ledger", "billing_threshold_crossings", "arr_steps", "tier_cuts"):
-        pd.testing.assert_frame_equal(plain(table, home), plain(table, calm.folder), obj=table)
+    assert_same_tables(company, undisturbed)
+
+
+def test_a_daemon_killed_at_twenty_random_moments_of_a_day_changes_nothing(
+    company: Company, start: Path, tmp_path: Path
+):
+    undisturbed = calm(tmp_path / "calm", start, *DAY)
+    assert undisturbed.crossings() == OF_THE_DAY
+    log, moments = tmp_path / "daemon.log", random.Random(20)
+    records = RunRecords(company.folder / "dagster")
+    first, *others = DAY
+    drop(company, first)
+    started = time.monotonic()
+    with daemon(company.settings, log):  # how long a life must be for a run to end in it, on this machine, now
+        wait_until(lambda: [run.status for run in asked_for(records)] == ["SUCCESS"], log)
+    enough = time.monotonic() - started
+    company.settings.policy.write_text(POLICY.format(lost=ceil(enough)))  # type: ignore[union-attr]
+    with reading(company.folder) as reader:
+        for number in range(KILLS):
+            if number % (KILLS // len(others)) == 0:
+                drop(company, others[number // (KILLS // len(others))])
+            with daemon(company.settings, log):
+                time.sleep(enough * moments.uniform(0.3, 1.1))
+        with daemon(company.settings, log):
+            wait_until(lambda: len(company.crossings()) == len(OF_THE_DAY), log)
+            wait_until(lambda: not any(run.is_unfinished for run in asked_for(records)), log)
+    died = [run for run in asked_for(records) if run.status != "SUCCESS"]
+    assert died, "no kill hit a run: this shows nothing"
+    assert reader.reads > KILLS
+    assert company.crossings() == OF_THE_DAY
+    assert_same_tables(company, undisturbed)
+
+
+class Reader:
+    """Somebody who reads whole tables over and over. No table has fewer rows than at the read before."""
+
+    def __init__(self, home: Path) -> None:
+        self.reads, self._home, self._ended = 0, home, Event()
+        self._rows = dict.fromkeys(TABLES, 0)
+
+    def read(self) -> None:
+        while not self._ended.wait(0.05):
+            for name, rows in self._rows.items():
+                self._rows[name] = len(load(name, home=self._home))
+                assert self._rows[name] >= rows, name
+            self.reads += 1
+
+    def end(self) -> None:
+        self._ended.set()
+
+
+@contextmanager
+def reading(home: Path) -> Iterator[Reader]:
+    """Reads until the end; what the reader saw that was wrong is raised then."""
+    reader = Reader(home)
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(reader.read)
+        try:
+            yield reader
+        finally:
+            reader.end()
+        future.result()

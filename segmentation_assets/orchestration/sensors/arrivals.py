@@ -8,8 +8,7 @@ A file that is still being written changes between two looks, so an extract is l
 from __future__ import annotations
 
 import hashlib
-import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 import dagster as dg
 
@@ -18,6 +17,7 @@ from segmentation_assets.extracts.contracts import QUARANTINE
 from segmentation_assets.extracts.delivery import FileHashes
 from segmentation_assets.extracts.sources import read_sources
 from segmentation_assets.orchestration.jobs import LANDING
+from segmentation_assets.orchestration.sensors import requests
 from segmentation_assets.orchestration.sensors.requests import (
     Fate,
     Request,
@@ -34,28 +34,18 @@ NAME = "extract_arrival_sensor"
 
 
 @dataclass(frozen=True)
-class Cursor:
+class Cursor(requests.Cursor):
     """Signatures by extract: as they were at the last look, and as they were when a landing was asked for.
 
-    `names` are the extracts of the open request `occasion`, `serial` counts requests. `refused` are those of the last
+    `names` are the extracts of the open request, `serial` counts requests. `refused` are those of the last
     request, where some of its rows were bad.
     """
 
     seen: dict[str, str] = field(default_factory=dict)
     asked: dict[str, str] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
-    occasion: str = ""
-    attempt: int = 0
     serial: int = 0
     refused: list[str] = field(default_factory=list)
-
-    @property
-    def request(self) -> Request | None:
-        """The open request."""
-        return Request(self.occasion, self.attempt) if self.occasion else None
-
-    def __str__(self) -> str:
-        return json.dumps(asdict(self))
 
 
 def extract_arrivals(settings: Settings, policy: Policy) -> dg.SensorDefinition:
@@ -87,7 +77,7 @@ def _tick(context: dg.SensorEvaluationContext, found: Arrivals, policy: Policy) 
     if context.cursor is None:  # what has been landed as it stands has not arrived now
         cursor = Cursor(asked={name: signatures[name] for name in sorted(found.landed)})
     else:
-        cursor = Cursor(**json.loads(context.cursor))
+        cursor = Cursor.read(context.cursor)
     new = {name for name, signature in signatures.items() if cursor.asked.get(name) != signature}
     settled = {name for name in new if cursor.seen.get(name) == signatures[name]}
     growing = new - settled
@@ -96,10 +86,10 @@ def _tick(context: dg.SensorEvaluationContext, found: Arrivals, policy: Policy) 
     if request := cursor.request:
         outcome = outcome_of(context.instance, request)
         if outcome.fate is Fate.PENDING:
-            return _nothing([f"run {outcome.run_id} lands {', '.join(cursor.names)}", *remarks], cursor)
+            return cursor.result(f"run {outcome.run_id} lands {', '.join(cursor.names)}", *remarks)
         left = wait_left(outcome, request, policy.orchestration.sensors)
         if outcome.fate is Fate.FAILED and left > 0 and not settled:
-            return _nothing([f"run {outcome.run_id} failed: asking again in {left:.0f} s", *remarks], cursor)
+            return cursor.result(f"run {outcome.run_id} failed: asking again in {left:.0f} s", *remarks)
         if outcome.fate is Fate.FAILED:
             settled |= {name for name in cursor.names if name in signatures} - growing
             attempt = request.attempt + 1
@@ -113,7 +103,7 @@ def _tick(context: dg.SensorEvaluationContext, found: Arrivals, policy: Policy) 
         if outcome.fate is not Fate.FAILED or settled:
             cursor = replace(cursor, names=[], occasion="", attempt=0)
     if not settled:
-        return _nothing(remarks or ["no new files"], cursor)
+        return cursor.result(*(remarks or ["no new files"]))
     # What was refused may have been so because of an extract that is good now.
     settled |= {name for name in cursor.refused if name in signatures} - growing
     return _ask(cursor, sorted(settled), attempt)
@@ -131,7 +121,3 @@ def _ask(cursor: Cursor, names: list[str], attempt: int) -> dg.SensorResult:
             replace(cursor, asked=asked, names=names, occasion=request.occasion, attempt=attempt, serial=serial)
         ),
     )
-
-
-def _nothing(told: list[str], cursor: Cursor) -> dg.SensorResult:
-    return dg.SensorResult(skip_reason=dg.SkipReason("\n".join(told)), cursor=str(cursor))

@@ -14,8 +14,7 @@ without any file.
 from __future__ import annotations
 
 import hashlib
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -25,6 +24,7 @@ import pandas as pd
 
 from segmentation_assets.activation.crossings import detect_crossings, thresholds_at, to_look_at
 from segmentation_assets.orchestration.jobs import BILLING_RERUN
+from segmentation_assets.orchestration.sensors import requests
 from segmentation_assets.orchestration.sensors.requests import (
     Fate,
     Request,
@@ -50,28 +50,12 @@ CROSSINGS_TAG = "segmentation/crossings"
 
 
 @dataclass(frozen=True)
-class Cursor:
-    """`landed`: storage id of the newest landing looked at; `day`: when. `request` is open, for the landing
-    `asked_for`."""
+class Cursor(requests.Cursor):
+    """`landed`: storage id of the newest landing looked at; `day`: when. `asked_for`: that of the open request."""
 
     landed: int = 0
     asked_for: int = 0
     day: str = ""
-    occasion: str = ""
-    attempt: int = 0
-
-    @property
-    def request(self) -> Request | None:
-        """The open request."""
-        return Request(self.occasion, self.attempt) if self.occasion else None
-
-    @classmethod
-    def read(cls, text: str | None) -> Cursor:
-        """The cursor as Dagster keeps it."""
-        return cls(**json.loads(text)) if text else cls()
-
-    def __str__(self) -> str:
-        return json.dumps(asdict(self))
 
 
 def billing_thresholds(settings: Settings, policy: Policy) -> dg.SensorDefinition:
@@ -93,22 +77,21 @@ def billing_thresholds(settings: Settings, policy: Policy) -> dg.SensorDefinitio
 
 
 def _tick(context: dg.SensorEvaluationContext, store: Store, policy: Policy) -> dg.SensorResult:
-    cursor, newest = Cursor.read(context.cursor), _newest_landing(context.instance)
+    cursor = Cursor.read(context.cursor) if context.cursor else Cursor()
+    newest = _newest_landing(context.instance)
     request = cursor.request
     outcome = outcome_of(context.instance, request) if request else None
     if outcome and outcome.fate is Fate.PENDING:
-        return _nothing(f"run {outcome.run_id} is on its way", cursor)
+        return cursor.result(f"run {outcome.run_id} is on its way")
     day = policy.company.today()
     if request is None and newest == cursor.landed and cursor.day == str(day):
-        return _nothing("no new billing data", cursor)
-    looked = Cursor(newest, day=str(day))
+        return cursor.result("no new billing data")
+    looked = Cursor(landed=newest, day=str(day))
     posted = footer(store.file("threshold_ledger")).get("posted")
     if posted is None:
-        return _nothing(
-            "no side of any threshold is known yet: the first run books them", Cursor(newest, day=str(day))
-        )
+        return looked.result("no side of any threshold is known yet: the first run books them")
     if posted > str(day):
-        return _nothing(f"the ledger stands at {posted}, the clock of this machine at {day}: waiting", cursor)
+        return cursor.result(f"the ledger stands at {posted}, the clock of this machine at {day}: waiting")
     found = pending_crossings(store, policy, day)
     is_newer = newest != cursor.asked_for or cursor.day != str(day)
     if len(found) and is_newer:
@@ -117,22 +100,18 @@ def _tick(context: dg.SensorEvaluationContext, store: Store, policy: Policy) -> 
         # It may have booked the crossings and failed further down: what follows from them is still to be made.
         left = wait_left(outcome, request, policy.orchestration.sensors)
         if left > 0:
-            return _nothing(f"run {outcome.run_id or request.key} failed: asking again in {left:.0f} s", cursor)
+            return cursor.result(f"run {outcome.run_id or request.key} failed: asking again in {left:.0f} s")
         return _ask(request.again(), cursor.asked_for, found, day)
     why = f"the run found nothing to book for {len(found)} crossings" if len(found) else "all crossings are booked"
-    return _nothing(why, looked)
+    return looked.result(why)
 
 
 def _ask(request: Request, asked_for: int, found: pd.DataFrame, day: date) -> dg.SensorResult:
     run = dg.RunRequest(
         run_key=request.key, partition_key=str(day), tags=tags_of(request, {CROSSINGS_TAG: str(len(found))})
     )
-    asked = Cursor(asked_for, asked_for, str(day), request.occasion, request.attempt)
+    asked = Cursor(request.occasion, request.attempt, asked_for, asked_for, str(day))
     return dg.SensorResult(run_requests=[run], cursor=str(asked))
-
-
-def _nothing(why: str, cursor: Cursor) -> dg.SensorResult:
-    return dg.SensorResult(skip_reason=dg.SkipReason(why), cursor=str(cursor))
 
 
 def _newest_landing(instance: dg.DagsterInstance) -> int:

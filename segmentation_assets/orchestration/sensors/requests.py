@@ -1,6 +1,7 @@
 """Runs that a sensor asked for: what became of them, and when one that failed may be asked for again.
 
-Here: requests and their keys, runs whose process is gone. Not here: what any sensor asks for, and why.
+Here: requests, their keys, the cursor that remembers the open one, runs whose process is gone. Not here: what any
+sensor asks for, and why.
 
 A run key launches once ever, so each attempt has its own. Dagster stores the new cursor and the run's id before it
 submits the run: whatever is killed then, the run is launched, once. It does not promise that the run succeeds; a
@@ -9,9 +10,11 @@ sensor therefore remembers its open request in the cursor and looks what became 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
+from typing import Self
 
 import dagster as dg
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
@@ -22,6 +25,7 @@ from segmentation_assets.warehouse.store import Store
 
 REQUEST_TAG = "segmentation/request"
 """Run tag: the request that a run answers."""
+_UNDER_WAY = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
 _PENDING = (*IN_PROGRESS_RUN_STATUSES, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED)
 
 
@@ -51,6 +55,34 @@ class Request:
     def again(self) -> Request:
         """The next attempt."""
         return replace(self, attempt=self.attempt + 1)
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """What a sensor remembers between ticks, as Dagster keeps it; sensors add what they look at.
+
+    `occasion` and `attempt` are those of the open request.
+    """
+
+    occasion: str = ""
+    attempt: int = 0
+
+    @property
+    def request(self) -> Request | None:
+        """The open request."""
+        return Request(self.occasion, self.attempt) if self.occasion else None
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """The cursor that was written as `text`."""
+        return cls(**json.loads(text))
+
+    def __str__(self) -> str:
+        return json.dumps(asdict(self))
+
+    def result(self, *told: str) -> dg.SensorResult:
+        """Nothing is asked for, and why: a line each."""
+        return dg.SensorResult(skip_reason=dg.SkipReason("\n".join(told)), cursor=str(self))
 
 
 @dataclass(frozen=True)
@@ -92,9 +124,13 @@ def wait_left(outcome: Outcome, request: Request, policy: SensorPolicy) -> float
 
 
 def report_lost(instance: dg.DagsterInstance, store: Store, policy: SensorPolicy) -> list[str]:
-    """Mark runs as failed whose process is gone without a word; they would hold their place in the queue for good."""
+    """Mark runs as failed whose process is gone without a word; they would hold their place in the queue for good.
+
+    Also those that were launched and never began: Dagster itself waits for minutes. One that begins after all ends at
+    once, as Dagster lets no run begin that has failed.
+    """
     lost = []
-    for record in instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+    for record in instance.get_run_records(dg.RunsFilter(statuses=_UNDER_WAY)):
         run, began = record.dagster_run, record.start_time or record.update_timestamp.timestamp()
         if get_current_timestamp() - began > policy.lost_seconds and not store.is_running(run.run_id):
             instance.report_run_failed(run, "the run's process is gone: it was killed, or the machine went down")
