@@ -1,7 +1,7 @@
 """What the column lineage of all tables costs: cold, with nothing kept; after one table has changed; and kept.
 
-Here: CPU seconds in fresh interpreters, beyond start-up and imports, and the imports beside them. Not here: whether it
-is right (`tests/warehouse/test_tracing.py`).
+Here: CPU seconds in fresh interpreters, beyond start-up and imports, and the imports beside them. Not here: whether
+it is right (`tests/warehouse/test_tracing.py`).
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ _OPTIONS = {
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",  # the terminal has them
     "logger.hideWelcomeMessage": "true",
+    "runner.magicEnabled": "false",  # else a string that stands alone in the page's code is shown on the page
     "theme.light.primaryColor": palette.LIGHT[palette.BLUE],
     "theme.dark.primaryColor": palette.DARK[palette.BLUE],
 }

@@ -82,9 +82,7 @@ def feature_adoption(
     second.
     """
     accounts = segments.filter(segments.behavioral_cohort.notnull()).select(*_KEY, "segment", "behavioral_cohort")
-    accounts = accounts.semi_join(spine, "as_of").join(
-        account_revenue.select(*_KEY, "product_list"), _KEY
-    )
+    accounts = accounts.semi_join(spine, "as_of").join(account_revenue.select(*_KEY, "product_list"), _KEY)
     windowed = accounts.select(*_KEY).join(_windows(usage_last_days, usage), "as_of")
     raw = _raw_accounts(windowed, survivors(account_hierarchy))
     use = _use(product_usage, raw, product_users)

@@ -43,7 +43,8 @@ POLICY = load_policy()
 COMPUTED = [spec for spec in CATALOGUE if not spec.is_extract]
 EXPRESSIONS = [spec for spec in COMPUTED if not works_on_frames(spec)]
 FRAMES = [spec for spec in COMPUTED if works_on_frames(spec)]
-POSTING = Posting(RAN_DAYS[-1] + timedelta(days=1), datetime(2026, 4, 3, 7, tzinfo=UTC).replace(tzinfo=None), "another run", "")
+_POSTED_AT = datetime(2026, 4, 3, 7, tzinfo=UTC).replace(tzinfo=None)
+POSTING = Posting(RAN_DAYS[-1] + timedelta(days=1), _POSTED_AT, "another run", "")
 
 
 class Orders(Snapshot):
