@@ -23,6 +23,7 @@ PARTS: Mapping[str, str] = {
     "dagster": "benchmarks.dagster_cost",
     "demo": "benchmarks.demo",
     "assignments": "benchmarks.assignments",
+    "lineage": "benchmarks.lineage",
     "report": "benchmarks.report",
     "billing": "benchmarks.billing",
     "usage_days": "benchmarks.usage_days",

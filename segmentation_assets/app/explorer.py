@@ -23,6 +23,7 @@ from segmentation_assets.app.plain_text import say
 from segmentation_assets.explanations.gathering import Explanation, Score, UnknownAccount, explain
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.policy.segments import AT_RISK, MICRO_SEGMENTS, SEGMENTS, TIERS
+from segmentation_assets.report.figures import label
 from segmentation_assets.settings import Settings, find_settings
 from segmentation_assets.terminal.formats import shown, write_csv
 
@@ -102,7 +103,7 @@ def asked(accounts: pd.DataFrame) -> Filters:
     search = side.text_input("Search", key="search", placeholder="id or name")
     segments = side.multiselect("Segment", SEGMENTS, key="segments")
     tiers = side.multiselect("Coverage tier", TIERS, key="tiers")
-    micro = side.multiselect("Micro-segment", MICRO_SEGMENTS, key="micro_segments")
+    micro = side.multiselect("Micro-segment", MICRO_SEGMENTS, key="micro_segments", format_func=label)
     csms = side.multiselect("CSM", sorted(accounts["csm_id"].dropna().unique()), key="csms")
     low, high = side.columns(2)
     least = low.number_input("ARR from", min_value=0, value=None, step=1000, key="min_arr")
@@ -118,6 +119,7 @@ def asked(accounts: pd.DataFrame) -> Filters:
 def listed(found: Any) -> None:
     """The list; a row selected there is the account opened below."""
     frame = found[list(LISTED)].rename(columns=LISTED).round({"ARR": 0})  # the grid itself cuts off, not rounds
+    frame["micro-segment"] = frame["micro-segment"].map(label, na_action="ignore")
     st.dataframe(
         frame, hide_index=True, height=360, key="list", on_select=lambda: _open(found), selection_mode="single-row",
         column_config={

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from segmentation_assets.children import HOST, Children, check_free
+from segmentation_assets.report import palette
 from segmentation_assets.settings import Settings
 
 _PAGE = Path(__file__).with_name("explorer.py")
@@ -25,8 +26,9 @@ _OPTIONS = {
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",  # the terminal has them
     "logger.hideWelcomeMessage": "true",
-    "theme.light.primaryColor": "#0072b2",
-    "theme.dark.primaryColor": "#56b4e9",
+    "runner.magicEnabled": "false",  # else a string that stands alone in the page's code is shown on the page
+    "theme.light.primaryColor": palette.LIGHT[palette.BLUE],
+    "theme.dark.primaryColor": palette.DARK[palette.BLUE],
 }
 
 

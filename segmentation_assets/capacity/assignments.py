@@ -23,7 +23,7 @@ from segmentation_assets.policy.capacity import AssignmentPolicy
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.contracts import Flag, Integer, Snapshot, column, ibis_schema
-from segmentation_assets.warehouse.registry import POLICY_HASH, Frame, table
+from segmentation_assets.warehouse.registry import POLICY_HASH, ROWS, Frame, table
 
 _CAPACITY = "capacity"
 STATUSES = ("kept", "moved", "new", "unassigned", "automated")
@@ -101,7 +101,30 @@ class _Day:
     binding: tuple[Binding, ...]
 
 
-@table(group="capacity")
+_DECIDED = (
+    *(f"account_demand.{name}" for name in (
+        "account_id", "is_automated", "coverage_tier", "hours_per_month", "portfolio_share", "region", "industry",
+        "csm_id",
+    )),
+    *(f"csm_supply.{name}" for name in (
+        "as_of", "csm_id", "stays", "available_hours", "fte", "level", "region", "industries",
+    )),
+)  # fmt: skip
+"""What the optimiser decides by: every account's CSM depends on every other's."""
+_ROWS = ("spine.as_of", "account_demand.as_of", "account_demand.account_id")
+
+
+@table(
+    group="capacity",
+    made_from={
+        ROWS: _ROWS,
+        "as_of": ("spine.as_of",),
+        **{name: (f"account_demand.{name}",) for name in ("account_id", "coverage_tier", "hours_per_month")},
+        "current_csm_id": ("account_demand.csm_id",),
+        **dict.fromkeys(("csm_id", "status", "is_handover", "constraint"), _DECIDED),
+        "reason": (*_DECIDED, "csm_supply.ends_on"),
+    },
+)
 def csm_assignments(
     spine: Frame[Spine], account_demand: Frame[AccountDemand], csm_supply: Frame[CsmSupply], policy: AssignmentPolicy
 ) -> Frame[CsmAssignments]:
@@ -119,7 +142,24 @@ def csm_assignments(
     return cast("Frame[CsmAssignments]", _frame(rows, CsmAssignments))
 
 
-@table(group="capacity")
+@table(
+    group="capacity",
+    made_from={
+        ROWS: ("spine.as_of",),
+        "as_of": ("spine.as_of",),
+        "accounts": ("account_demand.as_of", "account_demand.is_automated"),
+        "automated_accounts": ("account_demand.as_of", "account_demand.is_automated"),
+        "csms": ("csm_supply.as_of", "csm_supply.stays"),
+        **dict.fromkeys(
+            (
+                "kept_accounts", "moved_accounts", "new_accounts", "unassigned_accounts", "could_stay_accounts",
+                "continuity", "objective", "bound", "gap", "overload_hours", "overload_fte", "most_loaded_csm_id",
+                "most_load_share", "is_feasible", "binding_constraints", "what_frees_them",
+            ),
+            ("account_demand.as_of", *_DECIDED),
+        ),
+    },
+)  # fmt: skip
 def csm_assignment_runs(
     spine: Frame[Spine], account_demand: Frame[AccountDemand], csm_supply: Frame[CsmSupply], policy: AssignmentPolicy
 ) -> Frame[CsmAssignmentRuns]:

@@ -72,9 +72,12 @@ def coverage_leakage(
     in that time. The difference
     is priced at the cost of the account's own hours, so that it reconciles with `account_costs`.
     """
-    rows = account_demand.semi_join(spine, "as_of").select("as_of", "account_id", "coverage_tier", "csm_id", "arr")
-    rows = with_figures(rows, account_costs.select("as_of", "account_id", "csm_hours_12m", "csm_cost_12m"))
-    rows = with_figures(rows, account_revenue.select("as_of", "account_id", "tenure_days"))
+    rows = account_demand.select("as_of", "account_id", "coverage_tier", "csm_id", "arr").semi_join(spine, "as_of")
+    rows = with_figures(
+        rows,
+        account_costs.select("as_of", "account_id", "csm_hours_12m", "csm_cost_12m"),
+        account_revenue.select("as_of", "account_id", "tenure_days"),
+    )
     months = ibis.least(rows.tenure_days / _DAYS_PER_YEAR, 1.0).fill_null(1.0) * _MONTHS
     rows = rows.mutate(
         months_entitled=months,

@@ -111,15 +111,15 @@ def account_demand(
     One row per as_of and live account. Hours are those of the tier's plays, each its hours / the months between; a
     coverage override adds the policy's hours. The portfolio share is 1 / the tier's accounts per CSM.
     """
-    rows = segments.semi_join(spine, "as_of").select(
+    rows = segments.select(
         "as_of",
         "account_id",
         "coverage_tier",
         "arr",
         "region",
         "csm_id",
-        has_override=ibis._.coverage_override.notnull(),
-    )
+        has_override=segments.coverage_override.notnull(),
+    ).semi_join(spine, "as_of")
     rows = with_figures(rows, account_profiles.select("as_of", "account_id", "industry"))
     hours = by_tier(rows, {tier: care.hours_per_month(tier) for tier in TIERS})
     extra = ibis.ifelse(rows.has_override, care.override_hours_per_month, 0.0)

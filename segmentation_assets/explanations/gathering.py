@@ -268,20 +268,30 @@ def _told(day: date, rows: Mapping[str, list[Row]], policy: Policy) -> Explanati
 
 
 def _segment_reasons(segment: Row, candidate: Row, state: Row, policy: Policy) -> list[str]:
-    longer = " or longer" if state.get("segment_move_rule") == _START else ""
-    told = [f"In {segment['segment']} since {segment['segment_since']}{longer}, by rule {segment['rule_id']}."]
-    told.append(_segment_rule(segment["rule_id"], candidate, policy))
+    told = [
+        f"In {segment['segment']} since {_since('segment', segment, state)}, by rule {segment['rule_id']}.",
+        _segment_rule(segment["rule_id"], candidate, policy),
+    ]
     if segment["is_pending"]:
-        held = state.get("candidate_segment_points")
-        so_far = f" (held on {held} so far)" if held else ""
-        told.append(
-            f"By the figures of {candidate['as_of']} alone it would be {segment['candidate_segment']} "
-            f"({segment['candidate_rule_id']}). It moves once that has held on {policy.stability.grid_points} "
-            f"Mondays in a row{so_far}."
-        )
+        wanted = f"{segment['candidate_segment']} ({segment['candidate_rule_id']})"
+        told.append(_pending("segment", wanted, candidate, state, policy))
     if candidate["risk_waits"]:
         told.append(f"Usage is {candidate['usage_lag_days']} days behind, so moves into At-Risk wait.")
     return told
+
+
+def _since(kind: str, segment: Row, state: Row) -> str:
+    """Since when it is in its segment or tier; at the start of the grid nobody knows how long before."""
+    return f"{segment[f'{kind}_since']}{' or longer' if state.get(f'{kind}_move_rule') == _START else ''}"
+
+
+def _pending(kind: str, wanted: str, candidate: Row, state: Row, policy: Policy) -> str:
+    held = state.get(f"candidate_{kind}_points")
+    so_far = f" (held on {held} so far)" if held else ""
+    return (
+        f"By the figures of {candidate['as_of']} alone it would be {wanted}. It moves once that has held on "
+        f"{policy.stability.grid_points} Mondays in a row{so_far}."
+    )
 
 
 def _segment_rule(rule_id: str, candidate: Row, policy: Policy) -> str:
@@ -352,17 +362,13 @@ _SIGNS: Mapping[str, str] = {
 
 
 def _tier_reasons(segment: Row, candidate: Row, state: Row, policy: Policy) -> list[str]:
-    tier, since, rule = segment["coverage_tier"], segment["tier_since"], segment["tier_rule_id"]
-    longer = " or longer" if state.get("tier_move_rule") == _START else ""
-    told = [f"In tier {tier} since {since}{longer}, by rule {rule}."]
-    told.append(_tier_rule(segment["tier_rule_id"], candidate, policy))
+    tier, rule = segment["coverage_tier"], segment["tier_rule_id"]
+    told = [
+        f"In tier {tier} since {_since('tier', segment, state)}, by rule {rule}.",
+        _tier_rule(rule, candidate, policy),
+    ]
     if segment["is_tier_pending"]:
-        held = state.get("candidate_tier_points")
-        so_far = f" (held on {held} so far)" if held else ""
-        told.append(
-            f"By the figures of {candidate['as_of']} alone it would be {segment['candidate_tier']}; it moves once "
-            f"that has held on {policy.stability.grid_points} Mondays in a row{so_far}."
-        )
+        told.append(_pending("tier", segment["candidate_tier"], candidate, state, policy))
     return told
 
 

@@ -18,6 +18,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from segmentation_assets.report.palette import LIGHT, SOFT
 from segmentation_assets.terminal.formats import FORMULA
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _write_sheet(target: Worksheet, sheet: Sheet, rows: Iterator[Sequence[Any]],
         target.set_column(i, i, min(max(width, _NARROWEST), _WIDEST))
     target.freeze_panes(1, 0)
     for i, name in enumerate(sheet.header):
-        target.write_string(0, i, name, formats.of(bold=True, bottom=1, bg_color="#EDEFF2"))
+        target.write_string(0, i, name, formats.of(bold=True, bottom=1, bg_color=LIGHT[SOFT]))
     cells = _Cells(target, sheet, formats)
     last = 0
     for last, row in enumerate(chain(sample, rows), start=1):

@@ -81,10 +81,8 @@ def feature_adoption(
     that the policy names over the whole company: at least one share of the first uses it, at most another of the
     second.
     """
-    accounts = segments.filter(segments.behavioral_cohort.notnull()).semi_join(spine, "as_of")
-    accounts = accounts.select(*_KEY, "segment", "behavioral_cohort").join(
-        account_revenue.select(*_KEY, "product_list"), _KEY
-    )
+    accounts = segments.filter(segments.behavioral_cohort.notnull()).select(*_KEY, "segment", "behavioral_cohort")
+    accounts = accounts.semi_join(spine, "as_of").join(account_revenue.select(*_KEY, "product_list"), _KEY)
     windowed = accounts.select(*_KEY).join(_windows(usage_last_days, usage), "as_of")
     raw = _raw_accounts(windowed, survivors(account_hierarchy))
     use = _use(product_usage, raw, product_users)

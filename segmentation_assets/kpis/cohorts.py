@@ -146,7 +146,7 @@ def _end(quarter: ir.IntegerValue) -> ir.DateValue:
 
 def _cohort_accounts(revenue: ir.Table, spine: ir.Table) -> ir.Table:
     """Accounts whose signup quarter is over: its number, its end, and the last quarter that is over at as_of."""
-    rows = revenue.filter(revenue.first_paid_on.notnull()).semi_join(spine, "as_of").select(*_KEY, "first_paid_on")
+    rows = revenue.filter(revenue.first_paid_on.notnull()).select(*_KEY, "first_paid_on").semi_join(spine, "as_of")
     following = (rows.as_of + _DAY).cast("timestamp").cast("date")
     rows = rows.mutate(signup=_quarter(rows.first_paid_on), last=_quarter(following) - 1)
     rows = rows.filter(rows.signup <= rows.last)

@@ -14,8 +14,10 @@ from segmentation_assets.kpis.intervals import normal_quantile
 from segmentation_assets.kpis.periods import AccountPeriods
 from segmentation_assets.policy.insights import EngagedUsePolicy, TraitPolicy
 from segmentation_assets.policy.kpis import Benchmark, BenchmarkPolicy, RetentionPolicy
+from segmentation_assets.profiles.facts import with_figures
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores.expansion import ExpansionScores
+from segmentation_assets.scores.live import live_accounts
 from segmentation_assets.warehouse.as_of import Spine, months_ago
 from segmentation_assets.warehouse.contracts import Flag, Integer, Snapshot, column, row_rule
 from segmentation_assets.warehouse.registry import Table, table
@@ -139,8 +141,8 @@ def _placed(rows: ir.Table, amount: str, share: float) -> ir.Table:
 
 def _sizes(profiles: ir.Table, expansion: ir.Table, spine: ir.Table, share: float) -> ir.Table:
     """Sums over all live accounts, the top and the bottom of them."""
-    rows = profiles.filter(profiles.is_live).semi_join(spine, "as_of").select(*_KEY, "arr", "csm_hours_12m")
-    rows = rows.left_join(expansion.select(*_KEY, "whitespace"), list(_KEY)).select(*rows.columns, "whitespace")
+    rows = live_accounts(profiles, spine).select(*_KEY, "arr", "csm_hours_12m")
+    rows = with_figures(rows, expansion.select(*_KEY, "whitespace"))
     rows = _placed(rows, "arr", share)
     return rows.group_by("as_of").aggregate(
         accounts=rows.count(),

@@ -5,8 +5,6 @@ Here: `arr_reconciliation`, per account. Not here: recurring revenue itself (`pr
 
 from __future__ import annotations
 
-from functools import reduce
-
 import ibis
 import ibis.expr.types as ir
 
@@ -122,7 +120,7 @@ def arr_reconciliation(
     )
     revenue = account_revenue.join(spine.select("as_of", "day_12m_ago"), "as_of")
     revenue = revenue.select(*_KEY, "arr", "first_paid_on", "churned_on", "day_12m_ago")
-    rows = reduce(with_figures, sources, revenue)
+    rows = with_figures(revenue, *sources)
     invoiced = billing_invoices.select("known_from", "issued_on")
     rows = zero_if_present(rows, first_fact(invoiced, "issued_on"), ("invoiced_12m",))
     rows = zero_if_present(rows, first_fact(opportunities, "closed_on"), ("won_12m",))

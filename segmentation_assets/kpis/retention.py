@@ -455,7 +455,7 @@ def _columns(rows: ir.Table, contract: type[Kpis]) -> ir.Table:
 
 def _joined(rows: ir.Table, figures: ir.Table, *key: str) -> ir.Table:
     """`rows` with the columns of `figures` by `key`; null where it has none."""
-    joined = rows.left_join(figures, list(key))
+    joined = rows.view().left_join(figures.view(), list(key))
     return joined.drop(*(f"{name}_right" for name in key if f"{name}_right" in joined.columns))
 
 

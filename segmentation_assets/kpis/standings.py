@@ -61,14 +61,13 @@ def account_standings(
     from its creation until it is won or lost; one closed after as_of was still open then.
     """
     revenue = account_revenue.join(spine.select("as_of"), "as_of")
-    rows = revenue.filter(revenue.is_live).select(*_KEY, "arr")
-    for figures in (
+    rows = with_figures(
+        revenue.filter(revenue.is_live).select(*_KEY, "arr"),
         segments.select(*_KEY, "coverage_tier", "segment"),
         health_scores.select(*_KEY, "health_score"),
         account_costs.select(*_KEY, "cost_to_serve", "gross_margin"),
         _pipeline(spine, opportunities, survivors(account_hierarchy)),
-    ):
-        rows = with_figures(rows, figures)
+    )
     return rows.mutate(
         coverage_tier=rows.coverage_tier.fill_null(UNASSIGNED), segment=rows.segment.fill_null(UNASSIGNED)
     )

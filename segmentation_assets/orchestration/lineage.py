@@ -50,7 +50,7 @@ def column_lineage(one: TableLineage) -> dg.TableColumnLineage:
 
 def lineage_markdown(one: TableLineage) -> str:
     """Per column what it is made from; below, what decides the rows."""
-    made = "made from" if one.how == "expression" else "made by a function of frames that reads"
+    made = "made from" if one.how == "expression" else f"made by a function of frames that {_tells(one)}"
     rows = [
         (
             f"`{name}`",
@@ -63,6 +63,11 @@ def lineage_markdown(one: TableLineage) -> str:
     decided = f"\n\nIts rows are decided by {_listed(one.rows)}." if one.rows else ""
     policy = f"\n\nPolicy sections: {', '.join(one.policy)}." if one.policy else ""
     return f"{table}{decided}{policy}\n\nBack to raw fields: `segmentation lineage {one.table}.<column>`"
+
+
+def _tells(one: TableLineage) -> str:
+    is_declared = any("declared" in source.roles for sources in one.columns.values() for source in sources)
+    return "declares to make it from" if is_declared else "reads"
 
 
 def _listed(sources: Iterable[Source]) -> str:

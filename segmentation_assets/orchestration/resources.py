@@ -5,7 +5,6 @@ Here: opening and closing what a run's steps share. Not here: settings of the en
 
 from __future__ import annotations
 
-import gc
 import hashlib
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -25,14 +24,12 @@ from segmentation_assets.extracts.sources import Sources, SourcesError, read_sou
 from segmentation_assets.policy.model import Policy, load_policy, section_names
 from segmentation_assets.settings import Settings
 from segmentation_assets.warehouse.build import Builder
+from segmentation_assets.warehouse.compiled import seldom_collecting
 from segmentation_assets.warehouse.dictionary import dictionary
 from segmentation_assets.warehouse.engine import Engine, configure
 from segmentation_assets.warehouse.registry import Registry
 from segmentation_assets.warehouse.store import Busy, Holder, Store
 from segmentation_assets.warehouse.views import refresh_views
-
-_COLLECT_AFTER = (50_000, 20, 100)
-"""Objects made, beyond those gone, before Python looks for cycles; how often then among the older ones."""
 
 
 @dataclass
@@ -126,7 +123,7 @@ class WarehouseResource(DuckDBResource):
             stack.enter_context(store.running(self._run_id or "none"))
             stack.enter_context(self._alone(context, store))
             connection = stack.enter_context(self.get_connection())
-            stack.enter_context(_seldom_collecting())
+            stack.enter_context(seldom_collecting())
             store.sweep()
             self._engine = Engine(connection, store)
             yield self
@@ -164,22 +161,6 @@ class WarehouseResource(DuckDBResource):
 
 def _holder(context: dg.InitResourceContext) -> Holder:
     return Holder.of_this_process(context.run.run_id if context.run else "")
-
-
-@contextmanager
-def _seldom_collecting() -> Generator[None, Any, None]:
-    """Python looks for cycles seldom, and not among what is there already: a sixth of a first run's CPU otherwise.
-
-    Compiling the chain makes millions of small objects beside Dagster's, nearly all of which go without it.
-    """
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(*_COLLECT_AFTER)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 def _warn_waiting(context: dg.InitResourceContext, holder: Holder | None) -> None:

@@ -86,11 +86,13 @@ def account_costs(
     CSM's part where the policy calls it sales.
     """
     merged = survivors(account_hierarchy)
-    rows = accounts_of(merged)
-    rows = with_figures(rows, account_revenue.select("as_of", "account_id", "arr", "tenure_days"))
-    rows = with_figures(rows, account_support.select("as_of", "account_id", "handling_hours_12m"))
-    rows = with_figures(rows, _csm(csm_time_entries, csm_roster, merged, spine, policy))
-    rows = with_figures(rows, _custom_development(custom_development, merged, spine, policy))
+    rows = with_figures(
+        accounts_of(merged),
+        account_revenue.select("as_of", "account_id", "arr", "tenure_days"),
+        account_support.select("as_of", "account_id", "handling_hours_12m"),
+        _csm(csm_time_entries, csm_roster, merged, spine, policy),
+        _custom_development(custom_development, merged, spine, policy),
+    )
     on_accounts = csm_time_entries.filter(csm_time_entries.account_id.notnull())
     rows = zero_if_present(rows, first_fact(on_accounts, "worked_on"), ("csm_hours_12m", "csm_cost_12m"))
     rows = zero_if_present(rows, first_fact(custom_development, "worked_on"), ("custom_development_cost_12m",))

@@ -85,9 +85,12 @@ def account_engagement(
     `digital_first` needs both marketing and interactions on record, as a share of an unknown whole says nothing.
     """
     merged = survivors(account_hierarchy)
-    rows = with_figures(accounts_of(merged), _touches(marketing_engagement, merged, spine, policy))
-    rows = with_figures(rows, _conversations(interactions, merged, spine, policy))
-    rows = with_figures(rows, _answers(surveys, merged, spine, policy))
+    rows = with_figures(
+        accounts_of(merged),
+        _touches(marketing_engagement, merged, spine, policy),
+        _conversations(interactions, merged, spine, policy),
+        _answers(surveys, merged, spine, policy),
+    )
     rows = zero_if_present(
         rows,
         first_fact(marketing_engagement, "engaged_on"),

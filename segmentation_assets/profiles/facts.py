@@ -56,10 +56,17 @@ def settled(value: ir.FloatingValue) -> ir.FloatingValue:
     return value.round(_DECIMALS)
 
 
-def with_figures(accounts: ir.Table, figures: ir.Table) -> ir.Table:
-    """`accounts` with the columns of `figures` (key as_of, account_id); null where an account has none."""
-    joined = accounts.left_join(figures, list(_KEY))
-    return joined.drop(*(name for name in joined.columns if name in {"as_of_right", "account_id_right"}))
+def with_figures(accounts: ir.Table, *figures: ir.Table) -> ir.Table:
+    """`accounts` with the columns of each of `figures` (key as_of, account_id); null where an account has none.
+
+    One chain of joins, one selection: with a selection after each join, Ibis would look through all of them for every
+    join that follows.
+    """
+    joined = accounts.view()
+    for one in figures:
+        joined = joined.left_join(one.view(), list(_KEY))
+    added = [name for one in figures for name in one.columns if name not in _KEY]
+    return joined.select(*accounts.columns, *added)
 
 
 def zero_if_present(rows: ir.Table, present: ir.Table, columns: Sequence[str], by: str = "as_of") -> ir.Table:

@@ -138,8 +138,10 @@ def account_profiles(
         account_usage, account_support, account_engagement, account_outcomes, account_technology, account_signals,
         account_costs,
     )  # fmt: skip
-    rows = reduce(with_figures, (figures.drop("policy_hash") for figures in joined), rows.drop("policy_hash"))
-    rows = with_figures(with_figures(rows, _identity(crm_accounts, account_hierarchy, spine)), groups)
+    identity = _identity(crm_accounts, account_hierarchy, spine)
+    rows = with_figures(
+        rows.drop("policy_hash"), *(figures.drop("policy_hash") for figures in joined), identity, groups
+    )
     present = _dimensions_present(rows)
     counted = [is_present.cast("int64") for is_present in present.values()]
     return rows.mutate(

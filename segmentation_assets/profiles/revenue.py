@@ -124,9 +124,12 @@ def account_revenue(
     """
     started = started_subscriptions(spine, billing_subscriptions, account_hierarchy)
     started = priced(started, spine, fx_rates, company)
-    rows = with_figures(_ever_started(started), _paid_states(revenue_steps(started, company), spine))
-    rows = with_figures(rows, _terms(subscriptions_in_force(started, company)))
-    rows = with_figures(rows, _payment(spine, billing_invoices, fx_rates, account_hierarchy, company))
+    rows = with_figures(
+        _ever_started(started),
+        _paid_states(revenue_steps(started, company), spine),
+        _terms(subscriptions_in_force(started, company)),
+        _payment(spine, billing_invoices, fx_rates, account_hierarchy, company),
+    )
     rows = rows.left_join(_days_with_invoices(spine, billing_invoices), "as_of")
     return _columns(rows.join(spine.select("as_of", "day_12m_ago"), "as_of"))
 
@@ -352,7 +355,7 @@ def _terms(in_force: ir.Table) -> ir.Table:
         oldest_start=ranked.start_date.min(),
         seats=ranked.seats.sum(),
     )
-    return with_figures(with_figures(rows, by_product), by_region)
+    return with_figures(rows, by_product, by_region)
 
 
 def _names(in_force: ir.Table, name: str, count: str) -> ir.Table:

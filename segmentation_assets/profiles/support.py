@@ -99,9 +99,12 @@ def account_support(
     """
     merged = survivors(account_hierarchy)
     tickets = _with_days(support_tickets, company)
-    rows = with_figures(accounts_of(merged), _ticket_figures(tickets, merged, spine, policy))
-    rows = with_figures(rows, _self_service(self_service_sessions, merged, spine, policy))
-    rows = with_figures(rows, account_revenue.select("as_of", "account_id", "seats"))
+    rows = with_figures(
+        accounts_of(merged),
+        _ticket_figures(tickets, merged, spine, policy),
+        _self_service(self_service_sessions, merged, spine, policy),
+        account_revenue.select("as_of", "account_id", "seats"),
+    )
     opened = first_fact(tickets, "opened_on")
     rows = zero_if_present(rows, opened, ("tickets_28d", "tickets_90d", "tickets_12m", "open_escalations"))
     worked = first_fact(tickets.filter(tickets.handling_hours.notnull()), "final_on")

@@ -246,16 +246,15 @@ def account_usage(
     users = _users(usage_days, _spans(raw, periods), product_users, usage)
     use = _feature_use(product_usage, raw, product_users)
     in_force = subscriptions_in_force(started, company)
-    rows = accounts
-    for figures in (
+    rows = with_figures(
+        accounts,
         _account_sums(users, accounts, usage),
         _mean_seats(periods, accounts),
         _departments(users, product_users, account_hierarchy, spine),
         _new_champions(users, usage),
         _feature_sums(use, known(product_features, spine), in_force),
         _paid_features(known(product_features, spine), in_force),
-    ):
-        rows = with_figures(rows, figures)
+    )
     rows = rows.left_join(_days_with_key_features(known(product_features, spine)), "as_of")
     return _net_of_company(_columns(rows, usage))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.report import charts, palette
 from segmentation_assets.report.evidence import Evidence, Row
-from segmentation_assets.report.figures import exact, money, number, share
+from segmentation_assets.report.figures import exact, money, number, share, words
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def _larger(*values: float | None) -> float:
 
 
 def _assignment(evidence: Evidence) -> list[str]:
-    row = next(iter(evidence.of_day("csm_assignment_runs")), None)
+    row = evidence.first_of_day("csm_assignment_runs")
     if row is None:
         return []
     told = [
@@ -175,7 +175,7 @@ def _assignment(evidence: Evidence) -> list[str]:
     ]
     if row["binding_constraints"]:
         told += [f"What binds: {row['binding_constraints']}.", f"What would free it: {row['what_frees_them']}."]
-        told = [text.replace("_", " ") for text in told]
+        told = [words(text) for text in told]
     return told
 
 

@@ -159,7 +159,7 @@ def grow(evidence: Evidence) -> Decision | None:
     whitespace = sum(row["whitespace"] for row in rows)
     lines = [f"{_accounts(len(rows))} show signs of expansion; whitespace (what peers of their size pay, less ARR) "
              f"adds up to {exact(whitespace)}."]  # fmt: skip
-    goal = next(iter(evidence.of_day("goal_gap")), None)
+    goal = evidence.first_of_day("goal_gap")
     if goal and goal["gap"] > 0:
         lines += [
             f"Goal: expansion {exact(goal['expansion_target'])} in twelve months; expected at the present rate "

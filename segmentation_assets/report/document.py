@@ -23,6 +23,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from segmentation_assets.report import figures
+from segmentation_assets.report.palette import style_variables
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _EASY, _HARD = 6, 9
@@ -31,7 +32,7 @@ _MANY = 2_000_000
 
 def render(model: Mapping[str, Any], packs: Mapping[str, Any]) -> str:
     """The whole document. `packs` are data for the script, by the id of the element that carries them."""
-    script, style = _text("report.js"), _text("report.css")
+    script, style = _text("report.js"), style_variables() + _text("report.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
         _environment()

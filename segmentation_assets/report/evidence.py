@@ -70,6 +70,10 @@ class Evidence:
             return []
         return self.rows(f'SELECT * FROM "{table}" WHERE as_of = ? AND ({where}) ORDER BY {order}', self.as_of)
 
+    def first_of_day(self, table: str, where: str = "true") -> Row | None:
+        """The first of `of_day`: the only row of tables that have one a day."""
+        return next(iter(self.of_day(table, where=where)), None)
+
 
 @contextmanager
 def open_evidence(home: Path, as_of: date | str | None, policy: Policy) -> Iterator[Evidence]:

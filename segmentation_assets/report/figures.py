@@ -5,6 +5,7 @@ Here: numbers, money, shares, days and names of columns as words. Not here: wher
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Any
 
@@ -78,6 +79,11 @@ def label(name: Any) -> str:
     words = [_ACRONYMS.get(word, word) for word in str(name).split("_")]
     text = " ".join(words)
     return text[:1].upper() + text[1:]
+
+
+def words(text: str) -> str:
+    """A sentence of a table for people: names in it, such as north_america or emea, as `label` writes them."""
+    return re.sub(r"[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+|\b(?:emea|apac|latam)\b", lambda name: label(name[0]), text)
 
 
 def _signed(text: str, is_negative: bool) -> str:

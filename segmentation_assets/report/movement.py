@@ -115,7 +115,7 @@ def _flows(counts: Mapping[tuple[str, str], Row], rows: list[str], columns: list
 
 
 def _summary(evidence: Evidence) -> list[str]:
-    row = next(iter(evidence.of_day("tier_migration_summary")), None)
+    row = evidence.first_of_day("tier_migration_summary")
     if row is None:
         return []
     told = [
@@ -144,7 +144,7 @@ def _bridge(evidence: Evidence) -> tuple[tuple[str, ...], tuple[tuple[str, tuple
     where = f"window_months = {_YEAR}"
     tiers = {row["coverage_tier"]: row for row in evidence.of_day("tier_kpis", where=where)}
     shown = [(tier, tiers[tier]) for tier in (*TIERS, _UNASSIGNED) if tier in tiers and _has_any(tiers[tier])]
-    company = next(iter(evidence.of_day("company_kpis", where=where)), None)
+    company = evidence.first_of_day("company_kpis", where=where)
     if company:
         shown.append(("Company", company))
     if not shown:
@@ -163,7 +163,7 @@ def _has_any(row: Row) -> bool:
 
 
 def _charts(evidence: Evidence) -> dict[str, str]:
-    row = next(iter(evidence.of_day("company_kpis", where=f"window_months = {_YEAR}")), None)
+    row = evidence.first_of_day("company_kpis", where=f"window_months = {_YEAR}")
     if row is None or not row["end_arr"]:
         return {}
     steps: list[dict[str, Any]] = [_total("Start", row["start_arr"])]

@@ -1,16 +1,60 @@
-"""Colours of the report: Okabe and Ito's set, which stays apart for the common kinds of colour blindness.
+"""Every colour that the product shows, once: the report, images in Dagster, the explorer, workbooks.
 
-Here: which name has which CSS variable, and the placeholders that charts are drawn with before they become those
-variables. The values, one set for light and one for dark, stand in `report.css`. Colour never stands alone: bars,
-lines and marks carry their names.
+Here: the values for light, dark and print, what each is for, and the style sheet's variables made of them. Not here:
+how a chart looks otherwise (`theme`, `charts`).
+
+The colours of groups are Okabe and Ito's set (2008, jfly.uni-koeln.de/color), which stays apart for the common kinds
+of colour blindness; darker on white and lighter on black than there, so that lines and names keep their contrast.
+Colour never stands alone: bars, lines and marks carry their names.
 """
 
 from __future__ import annotations
 
-TIERS = {"Strategic": "c1", "Growth": "c2", "Core": "c3", "Long-Tail": "c4", "unassigned": "c6"}
-SEGMENTS = {"Strategic": "c1", "Growth": "c2", "Efficient": "c5", "At-Risk": "c7", "Long-Tail": "c4"}
+from collections.abc import Mapping
 
-VARIABLES = ("c1", "c2", "c3", "c4", "c5", "c6", "c7", "ink", "muted", "line", "card")
+BLUE, GREEN, AMBER, GREY, SKY, SLATE, VERMILION = "c1", "c2", "c3", "c4", "c5", "c6", "c7"
+INK, MUTED, LINE, CARD, SOFT = "ink", "muted", "line", "card", "soft"
+
+LIGHT: Mapping[str, str] = {
+    "paper": "#f7f7f5", CARD: "#ffffff", INK: "#1a1d21", MUTED: "#5b636d", LINE: "#dcdfe3", SOFT: "#eef0f2",
+    "link": "#005a8f", "focus": "#005a8f", "good": "#006b4a", "bad": "#a63f00", "same": "#5b636d",
+    BLUE: "#0072b2", GREEN: "#009e73", AMBER: "#d18f00", GREY: "#8a939e", SKY: "#56b4e9", SLATE: "#5b636d",
+    VERMILION: "#d55e00",
+}  # fmt: skip
+DARK: Mapping[str, str] = {
+    "paper": "#121417", CARD: "#1a1d21", INK: "#e8eaed", MUTED: "#a3abb5", LINE: "#333941", SOFT: "#23272d",
+    "link": "#7cc4f5", "focus": "#7cc4f5", "good": "#4fd1a5", "bad": "#ff9d5c", "same": "#a3abb5",
+    BLUE: "#4ba3e3", GREEN: "#2fbf93", AMBER: "#e6a817", GREY: "#87919d", SKY: "#8fd0f7", SLATE: "#a3abb5",
+    VERMILION: "#f0823a",
+}  # fmt: skip
+PRINT: Mapping[str, str] = {
+    **LIGHT, "paper": "#ffffff", INK: "#000000", MUTED: "#444444", LINE: "#bbbbbb", SOFT: "#f1f1f1",
+    "link": "#000000",
+}  # fmt: skip
+
+TIERS = {"Strategic": BLUE, "Growth": GREEN, "Core": AMBER, "Long-Tail": GREY, "unassigned": SLATE}
+SEGMENTS = {"Strategic": BLUE, "Growth": GREEN, "Efficient": SKY, "At-Risk": VERMILION, "Long-Tail": GREY}
+STATUSES = {"met": GREEN, "missed": VERMILION, "no target": GREY, "few accounts": SKY}
+GAIN, LOSS, TOTAL = GREEN, VERMILION, BLUE
+
+VARIABLES = (BLUE, GREEN, AMBER, GREY, SKY, SLATE, VERMILION, INK, MUTED, LINE, CARD)
 
 # What a chart is drawn with: a colour that occurs nowhere else, replaced by the variable in the finished SVG.
 PLACEHOLDERS = {name: f"#0102{i:02x}" for i, name in enumerate(VARIABLES, start=1)}
+
+
+def style_variables() -> str:
+    """The colours as CSS variables, for light, dark and print."""
+    dark = ':root[data-theme="dark"]'
+    return "\n".join(
+        (
+            _rule(":root", LIGHT, "light"),
+            _rule(dark, DARK, "dark"),
+            f"@media print {{ {_rule(f':root, {dark}', PRINT, 'light')} }}\n",
+        )
+    )
+
+
+def _rule(selector: str, colours: Mapping[str, str], scheme: str) -> str:
+    values = " ".join(f"--{name}: {value};" for name, value in colours.items())
+    return f"{selector} {{ {values} color-scheme: {scheme}; }}"

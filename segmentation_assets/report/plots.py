@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from segmentation_assets.policy.segments import SEGMENTS, TIERS
-from segmentation_assets.report import theme
+from segmentation_assets.report import palette, theme
 
 if TYPE_CHECKING:
     import altair as alt
@@ -23,7 +23,10 @@ _WIDTH = 460
 _ROW = 26
 _SHORT_WIDTH = 200
 _MOST_DAYS = 12
-_LABEL = {"fontSize": 11, "color": theme.INK}
+_LIGHT = palette.LIGHT
+_SEGMENT_COLOURS = {name: _LIGHT[colour] for name, colour in palette.SEGMENTS.items()}
+_STATUS_COLOURS = {name: _LIGHT[colour] for name, colour in palette.STATUSES.items()}
+_LABEL = {"fontSize": 11, "color": _LIGHT[palette.INK]}
 
 
 class NothingToDraw(ValueError):
@@ -46,7 +49,7 @@ def segment_mix(mix: pd.DataFrame) -> alt.TopLevelMixin:
         SEGMENTS,
         "arr",
         "ARR (accounts · share of ARR)",
-        theme.SEGMENT_COLOURS,
+        _SEGMENT_COLOURS,
         width=_SHORT_WIDTH + 60,
     )
     days = sorted(rows["as_of"].unique())[-_MOST_DAYS:]
@@ -58,11 +61,11 @@ def segment_mix(mix: pd.DataFrame) -> alt.TopLevelMixin:
     )
     past = (
         alt.Chart(series[["day", "segment", "arr_share", "place"]])
-        .mark_bar(stroke=theme.PAPER, strokeWidth=0.5)
+        .mark_bar(stroke=_LIGHT[palette.CARD], strokeWidth=0.5)
         .encode(
             x=alt.X("day:O", title=None, axis=alt.Axis(labelAngle=-45)),
             y=alt.Y("arr_share:Q", title="share of ARR", axis=alt.Axis(format=".0%")),
-            color=_colour("segment", SEGMENTS, theme.SEGMENT_COLOURS),
+            color=_colour("segment", SEGMENTS, _SEGMENT_COLOURS),
             order=alt.Order("place:Q", sort="descending"),
         )
         .properties(width=_SHORT_WIDTH + 40, height=_ROW * len(SEGMENTS))
@@ -93,14 +96,16 @@ def tier_retention(tiers: pd.DataFrame) -> alt.TopLevelMixin:
     if window.empty:
         raise NothingToDraw("No tier had accounts at the start of the window: retention is not known yet.")
     rows: Any = pd.concat([_retention(window, "nrr"), _retention(window, "grr")], ignore_index=True)
-    statuses = tuple(status for status in theme.STATUS_COLOURS if (rows["status"] == status).any())
+    statuses = tuple(status for status in _STATUS_COLOURS if (rows["status"] == status).any())
     start = alt.Y("tier:N", sort=list(TIERS), title=None)
     share = alt.X("value:Q", title=None, axis=alt.Axis(format=".0%"), scale=alt.Scale(domainMin=0))
     drawn = alt.Chart(rows)
     layers = alt.layer(
-        drawn.mark_bar(color=theme.RULE, height=18).encode(x=alt.X("target:Q"), x2="target_high:Q", y=start),
-        drawn.mark_bar(height=10).encode(x=share, y=start, color=_colour("status", statuses, theme.STATUS_COLOURS)),
-        drawn.mark_tick(color=theme.INK, thickness=2, height=18).encode(x="target:Q", y=start),
+        drawn.mark_bar(color=_LIGHT[palette.LINE], height=18).encode(
+            x=alt.X("target:Q"), x2="target_high:Q", y=start
+        ),
+        drawn.mark_bar(height=10).encode(x=share, y=start, color=_colour("status", statuses, _STATUS_COLOURS)),
+        drawn.mark_tick(color=_LIGHT[palette.INK], thickness=2, height=18).encode(x="target:Q", y=start),
         drawn.mark_text(align="left", dx=4, **_LABEL).encode(x=alt.X("right:Q"), y=start, text="label:N"),
     )
     chart = layers.properties(width=_SHORT_WIDTH + 60, height=_ROW * window["coverage_tier"].nunique()).facet(
@@ -153,7 +158,7 @@ def moves_by_direction(moves: pd.DataFrame) -> alt.TopLevelMixin:
     counted["way"] = counted["kind"] + ": " + counted["direction"].str.replace("_", " ")
     counted["label"] = _counted(counted["accounts"]) + " · " + counted["arr"].map(_money)
     counted["worse"] = counted["direction"].isin(["down", "into_risk"]).map({True: "worse", False: "better"})
-    colours = {"better": theme.GAIN, "worse": theme.LOSS}
+    colours = {"better": _LIGHT[palette.GAIN], "worse": _LIGHT[palette.LOSS]}
     order = counted.sort_values("accounts", ascending=False)["way"].tolist()
     chart = _bars(counted, "way", order, "accounts", "accounts", colours, colour_by="worse", whole=True)
     return theme.themed(chart, "Moves since the Monday before", f"{_as_of(moves)}: accounts · ARR")
@@ -195,7 +200,9 @@ def people_needed(plan: pd.DataFrame) -> alt.TopLevelMixin:
             x=alt.X("fte:Q", title="full-time equivalents"),
             y=tier,
             yOffset=what,
-            color=_colour("what", ("needed", "there"), {"needed": theme.ORANGE, "there": theme.BLUE}),
+            color=_colour(
+                "what", ("needed", "there"), {"needed": _LIGHT[palette.AMBER], "there": _LIGHT[palette.BLUE]}
+            ),
         ),
         drawn.mark_text(align="left", dx=4, **_LABEL).encode(x="fte:Q", y=tier, yOffset=what, text="label:N"),
     ).properties(width=_WIDTH, height=2 * _ROW * rows["coverage_tier"].nunique())
@@ -218,7 +225,7 @@ def quality_scores(quality: pd.DataFrame) -> alt.TopLevelMixin:
         + stale.map({True: " · stale", False: ""})
         + known["quarantined_rows"].map(lambda n: f" · {n:,} refused" if n else ""),
     )
-    colours = {"fresh": theme.BLUE} | ({"stale": theme.VERMILION} if stale.any() else {})
+    colours = {"fresh": _LIGHT[palette.BLUE]} | ({"stale": _LIGHT[palette.VERMILION]} if stale.any() else {})
     chart = _bars(known, "extract", known["extract"].tolist(), "quality_score", "score, 0 to 100", colours,
                   colour_by="state", row=17, top=100)  # fmt: skip
     missing = quality[quality["quality_score"].isna()]["extract"].tolist()
@@ -248,7 +255,7 @@ def renewals_ahead(forecast: pd.DataFrame) -> alt.TopLevelMixin:
             x=alt.X("arr:Q", title="ARR due", axis=alt.Axis(format="~s")),
             y=quarter,
             color=_colour("part", ("likely to renew", "at risk"),
-                          {"likely to renew": theme.BLUE, "at risk": theme.VERMILION}),
+                          {"likely to renew": _LIGHT[palette.BLUE], "at risk": _LIGHT[palette.VERMILION]}),
             order=alt.Order("part:N", sort="descending"),
         ),
         alt.Chart(due).mark_text(align="left", dx=4, **_LABEL).encode(x="arr_due:Q", y=quarter, text="label:N"),
@@ -271,7 +278,9 @@ def health_spread(health: pd.DataFrame) -> alt.TopLevelMixin:
     drawn = alt.Chart(rows)
     band = alt.X("band:N", sort=rows["band"].tolist(), title="overall health", axis=alt.Axis(labelAngle=0))
     chart = alt.layer(
-        drawn.mark_bar(color=theme.BLUE).encode(x=band, y=alt.Y("accounts:Q", axis=alt.Axis(tickMinStep=1))),
+        drawn.mark_bar(color=_LIGHT[palette.BLUE]).encode(
+            x=band, y=alt.Y("accounts:Q", axis=alt.Axis(tickMinStep=1))
+        ),
         drawn.mark_text(baseline="bottom", dy=-2, **_LABEL).encode(x=band, y="accounts:Q", text="accounts:Q"),
     ).properties(width=_WIDTH, height=150)
     unknown = len(health) - len(scores)
@@ -321,11 +330,13 @@ def _matrix(alt: Any, cells: Any, rows: tuple[str, Any], columns: tuple[str, Any
         f"{column}:N", sort=list(columns[1]), title=None, axis=alt.Axis(orient="top", labelAngle=0, domain=False)
     )
     return alt.layer(
-        drawn.mark_rect(stroke=theme.PAPER, strokeWidth=2).encode(
+        drawn.mark_rect(stroke=_LIGHT[palette.CARD], strokeWidth=2).encode(
             x=x,
             y=y,
             color=alt.Color(
-                f"{shade}:Q", scale=alt.Scale(range=["#eef3f8", "#6baed6"], domain=[0, most]), legend=None
+                f"{shade}:Q",
+                scale=alt.Scale(range=[_LIGHT[palette.SOFT], _LIGHT[palette.SKY]], domain=[0, most]),
+                legend=None,
             ),
         ),
         drawn.mark_text(**_LABEL).encode(x=x, y=y, text="label:N"),
@@ -346,7 +357,7 @@ def _bridge(steps: list[tuple[str, float]], unit: str) -> Any:
     drawn = alt.Chart(pd.DataFrame([row for row in rows if row["low"] != row["high"] or row["kind"] == "total"]))
     names = [row["step"] for row in rows]
     x = alt.X("step:N", sort=names, title=None, axis=alt.Axis(labelAngle=0))
-    colours = {"total": theme.TOTAL, "gain": theme.GAIN, "loss": theme.LOSS}
+    colours = {"total": _LIGHT[palette.TOTAL], "gain": _LIGHT[palette.GAIN], "loss": _LIGHT[palette.LOSS]}
     return alt.layer(
         drawn.mark_bar(size=34).encode(
             x=x, y=alt.Y("low:Q", title=unit, axis=alt.Axis(format="~s")), y2="high:Q",
@@ -381,7 +392,7 @@ def _retention(window: Any, measure: str) -> pd.DataFrame:
             "value": window[measure],
             "target": window[f"{measure}_target"],
             "target_high": high.fillna(window[f"{measure}_target"]),
-            "status": status.where(status.isin(list(theme.STATUS_COLOURS)), "no target"),
+            "status": status.where(status.isin(list(_STATUS_COLOURS)), "no target"),
         }
     )
     frame["right"] = frame[["value", "target", "target_high"]].max(axis=1)

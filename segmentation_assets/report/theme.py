@@ -1,9 +1,7 @@
-"""How every chart looks: colours, type, marks; and turning a chart into an image.
+"""How every chart that stands alone looks: type, axes, paper; and turning a chart into an image.
 
-Here: what charts share. Not here: any chart (`plots`). Importing this loads neither Altair nor its converter.
-
-The colours are told apart by colour-blind people too (Okabe and Ito 2008, jfly.uni-koeln.de/color), and no chart says
-anything by colour alone.
+Here: what charts share. Not here: any chart (`plots`), colours (`palette`). Importing this loads neither Altair nor
+its converter.
 """
 
 from __future__ import annotations
@@ -12,47 +10,34 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from segmentation_assets.report.palette import CARD, INK, LIGHT, LINE, MUTED
+
 if TYPE_CHECKING:
     import altair as alt
-
-INK = "#1f2933"
-FAINT_INK = "#5f6b7a"
-RULE = "#d5dae1"
-PAPER = "#ffffff"
-BLUE, SKY, GREEN, ORANGE, VERMILION, GREY = "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#d55e00", "#9aa5b1"
-
-SEGMENT_COLOURS = {
-    "Strategic": BLUE,
-    "Growth": GREEN,
-    "Efficient": SKY,
-    "At-Risk": VERMILION,
-    "Long-Tail": GREY,
-}
-STATUS_COLOURS = {"met": GREEN, "missed": VERMILION, "no target": GREY, "few accounts": SKY}
-GAIN, LOSS, TOTAL = GREEN, VERMILION, BLUE
 
 _FONT = "DejaVu Sans, Verdana, sans-serif"
 
 
 def themed(chart: Any, title: str, subtitle: str = "") -> Any:
     """A chart with its title and the common look: a top-level chart, to be drawn or put on a page."""
+    ink, muted, line = LIGHT[INK], LIGHT[MUTED], LIGHT[LINE]
     axis = {
-        "labelColor": FAINT_INK, "titleColor": FAINT_INK, "domainColor": RULE, "tickColor": RULE, "gridColor": RULE,
+        "labelColor": muted, "titleColor": muted, "domainColor": line, "tickColor": line, "gridColor": line,
         "gridOpacity": 0.6, "labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal", "labelLimit": 180,
     }  # fmt: skip
     return (
         chart.properties(
             title={
-                "text": title, "subtitle": subtitle, "anchor": "start", "color": INK, "subtitleColor": FAINT_INK,
+                "text": title, "subtitle": subtitle, "anchor": "start", "color": ink, "subtitleColor": muted,
                 "fontSize": 14, "subtitleFontSize": 11, "offset": 12,
             },
-            background=PAPER,
+            background=LIGHT[CARD],
         )
         .configure(font=_FONT, padding=12)
         .configure_view(stroke=None)
         .configure_axis(**axis)
-        .configure_legend(labelColor=FAINT_INK, titleColor=FAINT_INK, labelFontSize=11, titleFontSize=11)
-        .configure_header(labelColor=INK, labelFontSize=12, labelAnchor="start", title=None)
+        .configure_legend(labelColor=muted, titleColor=muted, labelFontSize=11, titleFontSize=11)
+        .configure_header(labelColor=ink, labelFontSize=12, labelAnchor="start", title=None)
     )  # fmt: skip
 
 

@@ -58,7 +58,7 @@ def tiers_page(evidence: Evidence) -> TiersPage:
     months = evidence.policy.targets.window_months
     where = f"window_months = {int(months)}"
     tiers = {row["coverage_tier"]: row for row in evidence.of_day("tier_kpis", where=where)}
-    company = next(iter(evidence.of_day("company_kpis", where=where)), None)
+    company = evidence.first_of_day("company_kpis", where=where)
     shown = [(tier, tiers[tier]) for tier in TIERS if tier in tiers]
     if company:
         shown.append((COMPANY, company))

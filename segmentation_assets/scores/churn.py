@@ -13,6 +13,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.policy.scores import ChurnPolicy
+from segmentation_assets.profiles.facts import with_figures
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores import parts as score_parts
 from segmentation_assets.scores.behavioral import BehavioralScores
@@ -86,10 +87,8 @@ def contributions(
 
 def risk_inputs(account_profiles: ir.Table, behavioral_scores: ir.Table) -> ir.Table:
     """What the parts read: columns of the profile, and the behavioral cohort."""
-    profiles = account_profiles.select(*KEY, *PROFILE_INPUTS)
     cohorts = behavioral_scores.select(*KEY, "behavioral_cohort")
-    joined = profiles.left_join(cohorts, list(KEY))
-    return joined.drop(*(name for name in joined.columns if name.endswith("_right")))
+    return with_figures(account_profiles.select(*KEY, *PROFILE_INPUTS), cohorts)
 
 
 def parts(policy: ChurnPolicy) -> tuple[Part, ...]:

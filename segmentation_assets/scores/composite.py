@@ -15,6 +15,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.policy.value import CompositePolicy
+from segmentation_assets.profiles.facts import with_figures
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores import parts as score_parts
 from segmentation_assets.scores.behavioral import BehavioralScores
@@ -125,12 +126,9 @@ def dimension_scores(
     needs_scores: ir.Table,
 ) -> ir.Table:
     """The accounts of `live` with their `<dimension>_score` columns, null where there is none."""
-    rows = live.select(*KEY)
     tables = (firmographic_scores, technographic_scores, behavioral_scores, value_scores, needs_scores)
-    for name, scores in zip(DIMENSIONS, tables, strict=True):
-        score = f"{name}_score"
-        rows = rows.left_join(scores.select(*KEY, score), list(KEY)).select(*rows.columns, score)
-    return rows
+    named = zip(DIMENSIONS, tables, strict=True)
+    return with_figures(live.select(*KEY), *(scores.select(*KEY, f"{name}_score") for name, scores in named))
 
 
 def _score(dimension: str) -> Callable[[ir.Table], ir.Value]:

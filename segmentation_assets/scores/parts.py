@@ -134,10 +134,10 @@ def contributions(
     `inputs` is the table that the parts were valued on. `weight` is the share after renormalising (so points =
     weight x value), or with `shared_weights=False` the policy's as it stands; null for adjustments.
     """
-    # The points travel under names that no input has.
-    stored = scores.select(*KEY, **{f"_{p.column}": scores[p.column] for p in parts})
-    rows = inputs.inner_join(stored, list(KEY))
-    total = _present_weight([(rows[f"_{p.column}"], p.weight) for p in parts]) if shared_weights else None
+    stored = scores.select(*KEY, *(part.column for part in parts))
+    raw = inputs.select(*KEY, **{_raw(part): part.raw(inputs) for part in parts})
+    rows = raw.view().inner_join(stored.view(), list(KEY))
+    total = _present_weight([(rows[p.column], p.weight) for p in parts]) if shared_weights else None
     entries = ibis.array([_entry(rows, p, total) for p in parts])
     long = rows.select(*KEY, entry=entries.unnest())
     fields = {name: long.entry[name] for name in CONTRIBUTION_COLUMNS if name not in (*KEY, "score")}
@@ -146,7 +146,7 @@ def contributions(
 
 
 def _entry(rows: ir.Table, part: Part, total: ir.Value | None) -> ir.Value:
-    raw = part.raw(rows)
+    raw = rows[_raw(part)]
     is_number = raw.type().is_numeric()
     weight = ibis.null("float64") if part.weight is None else ibis.literal(float(part.weight))
     return ibis.struct(
@@ -155,9 +155,13 @@ def _entry(rows: ir.Table, part: Part, total: ir.Value | None) -> ir.Value:
             "raw_number": raw.cast("float64") if is_number else ibis.null("float64"),
             "raw_text": ibis.null("string") if is_number else _text(raw),
             "weight": weight if total is None else weight / total,
-            "points": rows[f"_{part.column}"],
+            "points": rows[part.column],
         }
     )
+
+
+def _raw(part: Part) -> str:
+    return f"{part.name}_raw"
 
 
 def _text(raw: ir.Value) -> ir.Value:

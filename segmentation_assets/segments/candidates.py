@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 
 from segmentation_assets.policy.segments import SEGMENTS, SegmentMatrixPolicy, StabilityPolicy, TierPolicy
 from segmentation_assets.policy.value import CompositePolicy
+from segmentation_assets.profiles.facts import with_figures
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores.behavioral import BehavioralScores
 from segmentation_assets.scores.expansion import ExpansionScores
@@ -154,8 +155,7 @@ def _rule_inputs(live: ir.Table, scores: list[tuple[ir.Table, list[str]]], tier_
         "has_strategic_influence",
         "usage_lag_days",
     )
-    for source, names in scores:
-        rows = rows.left_join(source.select(*_KEY, *names), list(_KEY)).select(*rows.columns, *names)
+    rows = with_figures(rows, *(source.select(*_KEY, *names) for source, names in scores))
     cuts = tier_cuts.select("as_of", "strategic_cut", "top_cut")
     return rows.left_join(cuts, "as_of").select(*rows.columns, "strategic_cut", "top_cut")
 

@@ -19,7 +19,7 @@ from segmentation_assets.segments.encoding import CandidateDays, Column, Words, 
 from segmentation_assets.segments.stability import MOVE_RULES, State, start, step
 from segmentation_assets.warehouse.as_of import FromPolicy, Spine, anchor, last_monday, quarter_start, weeks
 from segmentation_assets.warehouse.contracts import Day, Flag, Integer, Snapshot, column, ibis_schema
-from segmentation_assets.warehouse.registry import POLICY_HASH, Frame, table
+from segmentation_assets.warehouse.registry import POLICY_HASH, ROWS, Frame, table
 
 _DAY = timedelta(days=1)
 _WEEK = timedelta(weeks=1)
@@ -97,10 +97,62 @@ def week_so_far(day: date) -> list[date]:
     return [monday + timedelta(days=i) for i in range((day - monday).days + 1)]
 
 
+_SEGMENT_ASKS = ("candidate_segment", "value_tier", "is_worth_saving", "risk_waits", "arr", "strategic_cut")
+_TIER_ASKS = (
+    "arr", "strategic_cut", "top_cut", "strategic_evidence", "has_growth_usage", "growth_evidence",
+    "has_little_to_expand",
+)  # fmt: skip
+_SIDES = ("is_above_long_tail", "is_above_growth", "is_above_strategic")
+_OF_SEGMENT = (
+    "segment",
+    "rule_id",
+    "segment_since",
+    "segment_move_rule",
+    "candidate_segment",
+    "candidate_segment_points",
+)
+_OF_TIER = (
+    "coverage_tier",
+    "tier_rule_id",
+    "tier_since",
+    "tier_move_rule",
+    "candidate_tier",
+    "candidate_tier_points",
+)
+
+
+def _made_from(*, grid: bool) -> dict[str, tuple[str, ...]]:
+    """What the columns of a state are made from: today's candidates, and the grid's state where one starts there.
+
+    Segment and tier are walked side by side and know nothing of each other.
+    """
+
+    def told(names: Iterable[str], before: Iterable[str]) -> tuple[str, ...]:
+        carried = [f"segment_grid.{name}" for name in before] if grid else []
+        return (*(f"segment_candidates.{name}" for name in names), *carried)
+
+    segment = told(("as_of", *_SEGMENT_ASKS), (*_OF_SEGMENT, *_SIDES))
+    return {
+        ROWS: ("spine.as_of", *told(("as_of", "account_id"), ("as_of", "anchor", "account_id"))),
+        "as_of": ("spine.as_of",),
+        "account_id": told(("account_id",), ("account_id",)),
+        **dict.fromkeys(_OF_SEGMENT, segment),
+        "candidate_segment": told(("candidate_segment",), ("candidate_segment",)),
+        "rule_id": (*segment, *told(("candidate_rule_id",), ())),
+        **dict.fromkeys(_OF_TIER, told(("as_of", *_TIER_ASKS), (*_OF_TIER, *_SIDES))),
+        **{side: told(("as_of", "arr"), (side,)) for side in _SIDES},
+        "is_above_strategic": told(("as_of", "arr", "strategic_cut"), ("is_above_strategic",)),
+    }
+
+
 _MONDAYS_WALKED = FromPolicy(StabilityPolicy, lambda p: mondays_walked(p.tier_memory_quarters))
 
 
-@table(group="segments", reads={"segment_candidates": _MONDAYS_WALKED})
+@table(
+    group="segments",
+    reads={"segment_candidates": _MONDAYS_WALKED},
+    made_from={**_made_from(grid=False), "anchor": ("spine.as_of",)},
+)
 def segment_grid(
     spine: Frame[Spine], segment_candidates: Frame[CandidatePoints], tier: TierPolicy, stability: StabilityPolicy
 ) -> Frame[SegmentGrid]:
@@ -130,7 +182,11 @@ def segment_grid(
     return _stacked(parts, SegmentGrid)
 
 
-@table(group="segments", reads={"segment_grid": lambda day: [last_monday(day)], "segment_candidates": week_so_far})
+@table(
+    group="segments",
+    reads={"segment_grid": lambda day: [last_monday(day)], "segment_candidates": week_so_far},
+    made_from=_made_from(grid=True),
+)
 def segment_states(
     spine: Frame[Spine],
     segment_grid: Frame[SegmentGrid],

@@ -20,6 +20,7 @@ from segmentation_assets.policy.segments import (
     Treatment,
     TreatmentPolicy,
 )
+from segmentation_assets.profiles.facts import with_figures
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores.behavioral import BehavioralScores
 from segmentation_assets.scores.churn import ChurnRisk
@@ -158,8 +159,7 @@ def segments(
         (health_scores, ["health_score", "weakest_dimension"]),
         (churn_risk, ["churn_risk"]),
     ]
-    for source, names in sources:
-        rows = rows.left_join(source.select(*_KEY, *names), list(_KEY)).select(*rows.columns, *names)
+    rows = with_figures(rows, *(source.select(*_KEY, *names) for source, names in sources))
     rows = with_micro_segment(rows, micro)
     conflict = _conflict(rows, treatment)
     found = rows.mutate(

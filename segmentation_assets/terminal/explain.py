@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from segmentation_assets.explanations.gathering import Condition, Explanation, Score
+from segmentation_assets.report.figures import share, words
 from segmentation_assets.terminal.formats import print_table, shown
 
 _MARKS = {True: "yes", False: "no", None: "unknown"}
@@ -59,7 +60,13 @@ def _sentences(console: Console, texts: Sequence[str]) -> None:
 def _print_pairs(console: Console, pairs: Any) -> None:
     for name, value in pairs.items():
         if value not in (None, ""):
-            console.print(f"  {name.replace('_', ' ')}: {escape(shown(value))}", highlight=False)
+            console.print(f"  {name.replace('_', ' ')}: {escape(_in_words(name, value))}", highlight=False)
+
+
+def _in_words(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return words(value)
+    return share(value) if name.endswith("_risk") else shown(value)
 
 
 def _print_conditions(console: Console, conditions: Sequence[Condition]) -> None:

@@ -25,7 +25,7 @@ _DEPTH_UP, _DEPTH_DOWN = 3, 1
 _STYLE: Mapping[Kind, str] = {"value": "bold", "computed": "yellow", "influence": "dim"}
 _ARROW: Mapping[Kind, str] = {"value": "-->", "computed": "==>", "influence": "-.->"}
 _LEGEND = (
-    "[bold]bold[/]: its value is made from it; [yellow]yellow[/]: a function of frames reads it; "
+    "[bold]bold[/]: its value is made from it; [yellow]yellow[/]: a function of frames reads it, or declares it; "
     "[dim]dim[/]: it only decides rows (filter, join, group, order)"
 )
 _SPINE_WORDS = "the days that a run computes"
@@ -126,9 +126,10 @@ def _tree(start: Place, steps: Branches, depth: int, mapping: Mapping[str, Extra
             if nexts:
                 branch.add(f"[dim]… {len(nexts)} more (--depth {depth + 1})[/]")
             continue
-        read = [place for place, _, kind in nexts if kind == "computed"]
-        for table, columns in _by_table(read).items():
-            branch.add(f"[yellow]{table}: {', '.join(columns)}[/]  [dim]read by a function of frames[/]")
+        for role, note in (("declared", "declared by"), ("read", "read by")):
+            given = [place for place, roles, kind in nexts if kind == "computed" and role in roles]
+            for table, columns in _by_table(given).items():
+                branch.add(f"[yellow]{table}: {', '.join(columns)}[/]  [dim]{note} a function of frames[/]")
         for place, roles, kind in nexts:
             if kind == "computed":
                 continue

@@ -123,13 +123,13 @@ def column_docs(contract: type[Contract]) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def conform(contract: type[Contract], expr: ir.Table) -> ir.Table:
-    """`expr` with exactly the contract's columns, in its order and types.
+def conform(contract: type[Contract], expr: ir.Table, stamp: Mapping[str, ir.Value] | None = None) -> ir.Table:
+    """`expr` with exactly the contract's columns, in its order and types; `stamp` are columns to set beside its own.
 
     Raises TypeError that names what is missing or too much: a programming error, found before anything runs.
     """
-    want, have = ibis_schema(contract), expr.schema()
-    missing, extra = [n for n in want if n not in have], [n for n in have if n not in want]
+    want, columns = ibis_schema(contract), {name: expr[name] for name in expr.columns} | dict(stamp or {})
+    missing, extra = [n for n in want if n not in columns], [n for n in columns if n not in want]
     if missing or extra:
         raise TypeError(f"{contract.__name__}: columns missing {missing}, not in the contract {extra}")
-    return expr.select(**{n: expr[n] if have[n] == t else expr[n].cast(t) for n, t in want.items()})  # pyright: ignore
+    return expr.select(**{n: v if (v := columns[n]).type() == t else v.cast(t) for n, t in want.items()})

@@ -55,6 +55,10 @@ Partition = Literal["as_of", "usage_date"]
 SPINE = "spine"
 BOOKED, POSTING = "booked", "posting"
 POLICY_HASH = "policy_hash"
+MadeFrom = Mapping[str, Sequence[str]]
+"""What a function of frames declares of its columns: by column texts such as `input.column`, or `booked.column` of a
+ledger's own entries; under ROWS what decides which rows there are. Of other columns, all that it reads counts."""
+ROWS = "*"
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ class TableSpec:
     spine_is_frame: bool = False
     is_ledger: bool = False
     late_days: int = 0
+    made_from: MadeFrom = field(default_factory=dict)
 
     @property
     def is_extract(self) -> bool:
@@ -159,30 +164,34 @@ def table(
     group: str,
     reads: Mapping[str, LookBack] | None = None,
     partition: Partition | None = "as_of",
+    made_from: MadeFrom | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a pure function as a table.
 
-    `reads` says, per input, which other days one `as_of` reads. The function's result is brought to the
+    `reads` says, per input, which other days one `as_of` reads; `made_from`, of a function of frames, which columns
+    its columns are made from: lineage cannot see into it. The function's result is brought to the
     contract's columns and types; Ibis or pandas alike. The function itself is returned, so tests call it.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        CATALOGUE.add(_spec_of(function, group, reads or {}, partition))
+        CATALOGUE.add(replace(_spec_of(function, group, reads or {}, partition), made_from=made_from or {}))
         return function
 
     return register
 
 
-def ledger(*, group: str, late_days: int = 0) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def ledger(
+    *, group: str, late_days: int = 0, made_from: MadeFrom | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a pure function as a ledger, one file without days that every posting replaces as a whole.
 
     Its parameters are `booked: Frame[Own]` (without rows before the first posting), `posting: Posting`, inputs at the
     day of the posting, and policy sections. What it returns has every entry of `booked`, by key, and the new ones.
-    `late_days`: so many days before the newest one posted, a day may still be posted.
+    `late_days`: so many days before the newest one posted, a day may still be posted. `made_from`: see `table`.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        CATALOGUE.add(ledger_spec(function, group, late_days))
+        CATALOGUE.add(replace(ledger_spec(function, group, late_days), made_from=made_from or {}))
         return function
 
     return register
@@ -252,4 +261,4 @@ def call(
     stamp = {POLICY_HASH: policy_hash} if is_stamped else {}
     if isinstance(result, pd.DataFrame):
         return result.assign(**stamp)
-    return conform(spec.contract, result.mutate(**{n: ibis.literal(v) for n, v in stamp.items()}))
+    return conform(spec.contract, result, {n: ibis.literal(v) for n, v in stamp.items()})

@@ -18,24 +18,24 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast, get_args
 
 import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
-from ibis.common.graph import Graph
+from ibis.common.graph import Node
 
 from segmentation_assets.policy.model import Policy, section_names
 from segmentation_assets.policy.section import Section
 from segmentation_assets.warehouse.as_of import Spine
 from segmentation_assets.warehouse.build import code_version_under
-from segmentation_assets.warehouse.compiled import Compiled
+from segmentation_assets.warehouse.compiled import Compiled, seldom_collecting
 from segmentation_assets.warehouse.contracts import VALIDITY, Contract, ibis_schema, key_of
 from segmentation_assets.warehouse.fingerprints import code_version, parts
 from segmentation_assets.warehouse.lineage import SPINE, Lineage, Place, Role, Source, TableLineage
-from segmentation_assets.warehouse.registry import POLICY_HASH, Registry, TableSpec, call
+from segmentation_assets.warehouse.registry import BOOKED, POLICY_HASH, ROWS, Registry, TableSpec, call
 
 _ROLES: tuple[Role, ...] = get_args(Role)
 _BIT: Mapping[Role, int] = {role: 1 << i for i, role in enumerate(_ROLES)}
@@ -78,7 +78,8 @@ _NOTHING = Cell({})
 
 def lineage(registry: Registry, policy: Policy, kept: Compiled | None = None) -> Lineage:
     """The lineage of every table, upstream first; what `kept` has of unchanged tables is not derived again."""
-    return Lineage([table_lineage(spec, policy, kept) for spec in registry])
+    with seldom_collecting():
+        return Lineage([table_lineage(spec, policy, kept) for spec in registry])
 
 
 def table_lineage(
@@ -99,6 +100,7 @@ def table_lineage(
 def _key(spec: TableSpec, policy: Policy) -> str:
     told = [code_version_under(spec, policy), ibis.__version__, code_version(trace), code_version(table_lineage)]
     told += [code_version(given.contract) for given in spec.inputs]
+    told += [f"{name}: {', '.join(sources)}" for name, sources in spec.made_from.items()]
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
 
 
@@ -109,7 +111,8 @@ def _derived(spec: TableSpec, policy: Policy, expression: ir.Table | None) -> Ta
     if spec.is_extract:
         return TableLineage(spec.name, "landed", dict.fromkeys(ibis_schema(spec.contract), ()))
     if works_on_frames(spec):
-        return TableLineage(spec.name, "frame", _of_frames(spec), (), sections, inputs)
+        columns, decided = _of_frames(spec)
+        return TableLineage(spec.name, "frame", columns, decided, sections, inputs)
     rows = trace(spec, expression if expression is not None else unbound(spec, policy.sections))
     columns = {name: _sources({**rows.columns[name].chosen}, rows.columns[name].made) for name in rows.columns}
     return TableLineage(spec.name, "expression", columns, _sources({}, rows.decided), sections, inputs)
@@ -135,22 +138,37 @@ def _sources(chosen: Places, made: Places) -> tuple[Source, ...]:
 # -- functions of frames
 
 
-def _of_frames(spec: TableSpec) -> dict[str, tuple[Source, ...]]:
-    """Every column that the function reads, for every column that it makes: more is not known of a frame.
+def _of_frames(spec: TableSpec) -> tuple[dict[str, tuple[Source, ...]], tuple[Source, ...]]:
+    """What the function declares of a column, else every column that it reads; and what it declares of its rows.
 
     It reads the columns of its parameters' contracts, as the builder brings no others into memory, and of those
-    only the ones whose name stands in its code: the contracts themselves are not counted as such.
+    only the ones whose name stands in its code: the contracts themselves are not counted as such. Raises TypeError
+    for a declaration of columns that are not there.
     """
+    given = {i.name: (i.name, i.contract) for i in spec.inputs}
+    if spec.spine_is_frame:
+        given[SPINE] = (SPINE, Spine)
+    if spec.is_ledger:
+        given[BOOKED] = (spec.name, spec.contract)
+    columns = {f"{name}.{c}": Place(table, c) for name, (table, of) in given.items() for c in ibis_schema(of)}
+    declared = {
+        name: tuple(_declared(spec, name, text, columns) for text in dict.fromkeys(texts))
+        for name, texts in spec.made_from.items()
+    }
+    own = ibis_schema(spec.contract)
+    if unknown := set(declared) - {*own, ROWS}:
+        raise TypeError(f"{spec.name} declares what it has no columns for: {', '.join(sorted(unknown))}")
     named = _named(spec)
-    read = [
-        Source(Place(given.name, name), ("read",))
-        for given in spec.inputs
-        for name in ibis_schema(given.contract)
-        if name in named and name != POLICY_HASH
-    ]
-    if spec.function is not None and spec.spine_is_frame:
-        read += [Source(Place(SPINE, name), ("read",)) for name in ibis_schema(Spine) if name in named]
-    return {name: () if name == POLICY_HASH else tuple(read) for name in ibis_schema(spec.contract)}
+    in_code = [place for place in columns.values() if place.column in named and place.column != POLICY_HASH]
+    read = tuple(Source(place, ("read",)) for place in in_code)
+    found = {name: declared.get(name, () if name == POLICY_HASH else read) for name in own}
+    return found, declared.get(ROWS, ())
+
+
+def _declared(spec: TableSpec, name: str, text: str, columns: Mapping[str, Place]) -> Source:
+    if text not in columns:
+        raise TypeError(f"{spec.name} declares to make {name} from {text}, which it is not given")
+    return Source(columns[text], ("rows" if name == ROWS else "declared",))
 
 
 def _named(spec: TableSpec) -> set[str]:
@@ -174,10 +192,23 @@ def _named(spec: TableSpec) -> set[str]:
 def trace(spec: TableSpec, expression: ir.Table) -> Rows:
     """Walk a table's expression. Raises TypeError for an operation on relations that nobody told it about."""
     walk = _Walk(_leaves(spec))
-    in_order, _ = cast("tuple[Graph, Any]", Graph.from_bfs(expression.op()).toposort())
-    for node in in_order:
+    for node in _inputs_first(expression.op()):
         walk.visit(node)
     return walk.relations[expression.op()]
+
+
+def _inputs_first(root: Node) -> Iterator[Node]:
+    """Every node of a graph once, after all that it names. Ibis' own sorting turns the graph over first, twice."""
+    seen: set[Node] = set()
+    waiting = [(root, False)]
+    while waiting:
+        node, is_named = waiting.pop()
+        if is_named:
+            yield node
+        elif node not in seen:
+            seen.add(node)
+            waiting.append((node, True))
+            waiting += [(child, False) for child in node.__children__]
 
 
 def _leaves(spec: TableSpec) -> dict[str, Rows]:
@@ -206,12 +237,16 @@ class _Walk:
         """Key columns of the inputs, as they are when copied."""
         self.cells: dict[Any, Cell] = {}
         self.relations: dict[Any, Rows] = {}
+        self.spreading: set[Any] = set()
+        """Values in which an array is unnested."""
 
     def visit(self, node: Any) -> None:
         if isinstance(node, ops.Relation):
             self.relations[node] = self._relation(node)
         elif isinstance(node, ops.Value | ops.SortKey):
             self.cells[node] = self._value(node)
+            if isinstance(node, ops.Unnest) or not self.spreading.isdisjoint(_arguments(node)):
+                self.spreading.add(node)
 
     # -- values
 
@@ -312,7 +347,7 @@ class _Walk:
             if isinstance(value, ops.Field):
                 renamed.setdefault(value.name, []).append(name)
             else:
-                for unnest in value.find(ops.Unnest, filter=ops.Value):
+                for unnest in value.find(ops.Unnest, filter=ops.Value) if value in self.spreading else ():
                     spreads = True
                     if not isinstance(unnest.arg, ops.Array):  # an array written out has the same length in each row
                         unnested.append(_as(self.cells[unnest.arg], "rows"))

@@ -85,6 +85,7 @@ def test_filter_open_compare(address: str, page: Page, ran_home: Path):
     page.goto(address)
     tile = page.get_by_test_id("stMetric").filter(has_text="of " + str(len(segments)))
     expect(tile.get_by_test_id("stMetricValue")).to_have_text(str(len(segments)))
+    expect(page.get_by_text("log-odds, not to itself")).to_have_count(0)  # words of the code are none of the page
     if page.viewport_size and page.viewport_size["width"] < 500:
         page.get_by_test_id("stExpandSidebarButton").click()
     page.get_by_role("textbox", name="Search").fill(account)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import signal
@@ -16,6 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.conftest import RAN_DAYS
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = Path("/usr/bin/chromium")
@@ -102,6 +105,19 @@ def test_an_asset_tells_what_it_is(served: tuple[str, Path], page: Page):
     page.get_by_text("Latest materialization").first.wait_for()
     page.get_by_text("revenue-operations").first.wait_for()
     page.get_by_text("in editor").first.wait_for()
+
+
+def test_a_plot_is_drawn_on_the_page_of_its_table(served: tuple[str, Path], page: Page):
+    address, _ = served
+    page.goto(f"{address}/assets/segment_mix")
+    page.get_by_role("row", name="plot").get_by_text("Show Markdown").click()
+    image = page.get_by_role("img", name=f"segment_mix on {RAN_DAYS[-1]}")
+    image.wait_for()
+    page.wait_for_function("image => image.complete", arg=image.element_handle())
+    width, height = image.evaluate("image => [image.naturalWidth, image.naturalHeight]")  # 0, where it is no picture
+    assert width > 200
+    assert height > 100
+    assert "Segment mix" in base64.b64decode((image.get_attribute("src") or "").partition("base64,")[2]).decode()
 
 
 def test_an_asset_can_be_materialized(served: tuple[str, Path], page: Page):

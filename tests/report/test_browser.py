@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from importlib.resources import files
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.report.contents import PAGES
+from segmentation_assets.report.figures import day
 from segmentation_assets.report.publishing import write_report
 from tests.conftest import RAN_DAYS
 
@@ -257,7 +259,8 @@ def test_an_account_tells_what_explain_tells(browser: Browser, report: Path, hom
         page.locator("#account .figures").wait_for()
         shown = re.sub(r"\s+", " ", page.locator("#account").inner_text())
         for sentence in (*told.segment_reasons, *told.tier_reasons, *told.ways_up, *told.changes):
-            assert re.sub(r"\s+", " ", sentence) in shown
+            dated = re.sub(r"\b\d{4}-\d\d-\d\d\b", lambda text: day(date.fromisoformat(text[0])), sentence)
+            assert re.sub(r"\s+", " ", dated) in shown
         options = page.locator("#which-score option").all_inner_texts()
         assert len(options) == len(told.scores)
         page.locator("#which-score").select_option(label="Health score")

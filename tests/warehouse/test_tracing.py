@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,18 @@ from segmentation_assets.warehouse.build import Builder
 from segmentation_assets.warehouse.compiled import Compiled
 from segmentation_assets.warehouse.contracts import Day, Snapshot, column, ibis_schema, key_of
 from segmentation_assets.warehouse.engine import Engine, open_connection
+from segmentation_assets.warehouse.ledgers import Posting
 from segmentation_assets.warehouse.lineage import SPINE, Place, TableLineage
-from segmentation_assets.warehouse.registry import POLICY_HASH, Frame, Table, TableSpec, _spec_of, call
+from segmentation_assets.warehouse.registry import (
+    BOOKED,
+    POLICY_HASH,
+    ROWS,
+    Frame,
+    Table,
+    TableSpec,
+    _spec_of,
+    call,
+)
 from segmentation_assets.warehouse.store import Store
 from segmentation_assets.warehouse.tracing import _sources, lineage, table_lineage, trace, unbound, works_on_frames
 from tests.conftest import RAN_DAYS
@@ -30,7 +42,9 @@ from tests.warehouse.sql_lineage import COUNTED, Reader
 POLICY = load_policy()
 COMPUTED = [spec for spec in CATALOGUE if not spec.is_extract]
 EXPRESSIONS = [spec for spec in COMPUTED if not works_on_frames(spec)]
-FRAMES = [spec for spec in COMPUTED if works_on_frames(spec) and not spec.is_ledger]
+FRAMES = [spec for spec in COMPUTED if works_on_frames(spec)]
+_POSTED_AT = datetime(2026, 4, 3, 7, tzinfo=UTC).replace(tzinfo=None)
+POSTING = Posting(RAN_DAYS[-1] + timedelta(days=1), _POSTED_AT, "another run", "")
 
 
 class Orders(Snapshot):
@@ -276,25 +290,30 @@ def test_what_changes_with_a_column_is_in_its_lineage(table: str, ran: Builder, 
 
 @pytest.mark.parametrize("spec", FRAMES, ids=lambda spec: spec.name)
 def test_what_changes_with_a_column_of_a_frame_is_in_its_lineage(spec: TableSpec, ran: Builder, whole: Any):
-    given = ran._given(spec, [RAN_DAYS[-1]])
+    """Changing an input column changes no column that does not declare it, also of a ledger's own entries."""
+    given = ran._given(spec, RAN_DAYS[-1:] if spec.is_ledger else RAN_DAYS)
+    inputs = {item.name: (item.name, item.contract) for item in spec.inputs}
+    if spec.is_ledger:
+        given |= {BOOKED: ran.engine.execute(ran.engine.read(spec)), "posting": POSTING}
+        inputs[BOOKED] = (spec.name, spec.contract)
 
     def made(tables: dict[str, Any]) -> dict[str, list[str]]:
         frame = call(spec, tables, POLICY.sections, "")
         return {name: sorted(map(str, frame[name])) for name in ibis_schema(spec.contract) if name != POLICY_HASH}
 
     before, tried = made(given), 0
-    for item in spec.inputs:
-        frame: pd.DataFrame = given[item.name]
-        for name in ibis_schema(item.contract):
-            if name in key_of(item.contract) or len(frame[name].map(str).unique()) < 2:
+    for name, (source, contract) in inputs.items():
+        frame: pd.DataFrame = given[name]
+        for column_name in ibis_schema(contract):
+            if column_name in key_of(contract) or len(frame[column_name].map(str).unique()) < 2:
                 continue
-            other = frame.assign(**{name: frame[name].to_numpy()[::-1]})
+            other = frame.assign(**{column_name: frame[column_name].to_numpy()[::-1]})
             tried += 1
-            after = made(given | {item.name: other.astype(frame.dtypes.to_dict())})
-            for column_name, values in after.items():
-                if values != before[column_name]:
-                    assert (item.name, name) in sources(whole.tables[spec.name], column_name)
-    assert tried or frame.empty
+            after = made(given | {name: other.astype(frame.dtypes.to_dict())})
+            changes = {c for c, values in after.items() if values != before[c]}
+            missed = {c for c in changes if (source, column_name) not in sources(whole.tables[spec.name], c)}
+            assert not missed, f"{source}.{column_name} changes {missed}"
+    assert tried
 
 
 def test_lineage_of_every_table_ends_in_raw_fields(whole: Any):
@@ -343,6 +362,35 @@ def test_a_frame_function_reads_the_columns_that_its_code_names():
     assert one.how == "frame"
     assert {str(s.place) for s in one.columns["as_of"]} == {"customers.as_of", "customers.name", "spine.as_of"}
     assert {s.kind for s in one.columns["as_of"]} == {"computed"}
+
+
+def test_a_frame_function_declares_what_its_columns_are_made_from():
+    made_from = {"as_of": ("spine.as_of", "spine.as_of"), ROWS: ("customers.name",)}
+    one = table_lineage(replace(_spec_of(narrow, "test", {}, "as_of"), made_from=made_from), POLICY)
+    told = [(str(s.place), s.roles, s.kind) for s in one.columns["as_of"]]
+    assert told == [("spine.as_of", ("declared",), "computed")]
+    assert [(str(s.place), s.kind) for s in one.rows] == [("customers.name", "influence")]
+
+
+@pytest.mark.parametrize("wrong", [{"as_of": ("customers.nmae",)}, {"nothing": ()}])
+def test_a_declaration_of_what_is_not_there_is_refused(wrong: dict[str, tuple[str, ...]]):
+    with pytest.raises(TypeError, match=r"narrow declares .*(nmae|nothing)"):
+        table_lineage(replace(_spec_of(narrow, "test", {}, "as_of"), made_from=wrong), POLICY)
+
+
+def test_a_ledgers_own_entries_are_a_source_of_it(whole: Any):
+    reached = whole.up("threshold_ledger", "arr_before").reached
+    assert {Place("threshold_ledger", "arr_seen"), Place("billing_subscriptions", "mrr")} <= set(reached)
+    own = {str(s.place) for s in whole.tables["threshold_ledger"].columns["arr_before"]}
+    assert own == {"threshold_ledger.arr_before", "threshold_ledger.arr_seen"}
+
+
+def test_a_segment_is_made_without_the_evidence_of_a_tier(whole: Any):
+    declared = {str(s.place) for s in whole.tables["segment_states"].columns["segment"]}
+    assert "segment_candidates.value_tier" in declared
+    assert not declared & {
+        "segment_candidates.growth_evidence", "segment_candidates.top_cut", "segment_grid.tier_since",
+    }  # fmt: skip
 
 
 def test_lineage_reads_back_and_is_kept_until_the_policy_changes(tmp_path: Path):

@@ -41,8 +41,8 @@
     const [y, m, d] = iso.split("-");
     return `${+d} ${MONTHS[m - 1]} ${y}`;
   };
-  const ACRONYMS = { arr: "ARR", nrr: "NRR", grr: "GRR", csm: "CSM", clv: "CLV", nps: "NPS", csat: "CSAT", mau: "MAU", emea: "EMEA", apac: "APAC", latam: "LATAM", america: "America", "28d": "28 d", "90d": "90 d", "12m": "12 m" };
-  const label = (name) => { const text = String(name).split("_").map((word) => ACRONYMS[word] || word).join(" "); return text.charAt(0).toUpperCase() + text.slice(1); };
+  const ACRONYMS = { arr: "ARR", nrr: "NRR", grr: "GRR", csm: "CSM", clv: "CLV", nps: "NPS", csat: "CSAT", mau: "MAU", emea: "EMEA", apac: "APAC", latam: "LATAM", america: "America", "28d": "28\u00a0d", "90d": "90\u00a0d", "12m": "12\u00a0m" };
+  const label = (name) => { const text = String(name).split("_").map((word) => ACRONYMS[word] || word).join(" ").replace(/\b(north|south) America/g, (found) => found.charAt(0).toUpperCase() + found.slice(1)); return text.charAt(0).toUpperCase() + text.slice(1); };
 
   // -- data: gzip in base64, unpacked when it is first asked for
 
@@ -294,7 +294,8 @@
     if (SHARES.test(name)) return share(value);
     return number(value, Number.isInteger(value) || Math.abs(value) >= 1000 ? 0 : 2);
   };
-  const sentences = (list) => h("ul", { class: "plain" }, list.map((text) => h("li", {}, text)));
+  const sentences = (list) => h("ul", { class: "plain" }, list.map((text) => h("li", {}, text.replace(/\b\d{4}-\d\d-\d\d\b/g, day))));
+  const marked = (text) => text.split("`").map((part, i) => i % 2 ? h("code", {}, part) : part);
   const section = (title, ...children) => [h("h2", { class: "rule" }, title), ...children];
   const simple = (caption, head, rows, numeric = []) => h("div", { class: "wide", role: "region", "aria-label": caption, tabindex: 0 },
     h("table", {}, h("thead", {}, h("tr", {}, head.map((name, i) => h("th", { scope: "col", class: numeric.includes(i) && "n" }, name)))),
@@ -317,7 +318,7 @@
     const told = pack === null ? null : (await unpack("accounts-" + pack))[id];
     title.replaceChildren(h("bdi", {}, account.name));
     const facts = [["Account", account.account_id], ["Segment", [swatch(account.segment), account.segment]], ["Tier", account.tier], ["ARR", h("span", { title: number(account.arr) }, money(account.arr))],
-      ["Health", [number(account.health, 1), account.weakest ? h("small", { class: "muted" }, ` weakest: ${account.weakest}`) : null]], ["Churn risk, 90 d", share(account.churn_risk)], ["Expansion score", number(account.expansion, 1)],
+      ["Health", [number(account.health, 1), account.weakest ? h("small", { class: "muted meaning" }, `weakest: ${account.weakest}`) : null]], ["Churn risk, 90 d", share(account.churn_risk)], ["Expansion score", number(account.expansion, 1)],
       ["Renewal", day(account.renewal_on)], ["Signal", label(account.micro)], ["CSM", h("bdi", {}, account.csm || "\u2013")], ["Account executive", h("bdi", {}, account.account_executive || "\u2013")]];
     const head = [h("p", { class: "crumb" }, h("a", { href: "#/accounts" }, "Accounts")), h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))), actionCard(account)];
     if (!told) return fill(place, head, h("p", { class: "notice" }, "segment_candidates has not been made for this day: the reasons cannot be told."));
@@ -334,7 +335,7 @@
         h("div", {}, section("What would move it up", sentences(told.ways_up)),
           section(data.previous ? `Since ${day(data.previous)}` : "What changed", data.previous ? sentences(told.changes.length ? told.changes : ["Nothing that is told here has changed."]) : h("p", { class: "muted" }, "There is no earlier snapshot to compare with.")))),
       section("Scores taken apart", told.scores.length ? h("div", { class: "filters" }, h("label", {}, "Score ", chosen)) : null, fall),
-      section("Over time", h("div", { class: "small" }, series("ARR", days, past.arr || [], money, "c1"), series("Active users, 28 d", days, past.users || [], (v) => number(v), "c2"), series("Active share of seats", days, past.seat_share || [], (v) => share(v, 0), "c3"), series("Health", days, past.health || [], (v) => number(v, 1), "c7"))),
+      section("Over time", h("div", { class: "small" }, series("ARR", days, past.arr || [], money, "c1"), series("Active users, 28 d", days, past.users || [], (v) => number(v), "c1"), series("Active share of seats", days, past.seat_share || [], (v) => share(v, 0), "c1"), series("Health", days, past.health || [], (v) => number(v, 1), "c1"))),
       h("div", { class: "columns" },
         h("div", {}, section("Among peers", told.peers ? [h("p", { class: "muted" }, `${told.peers.accounts} accounts: ${label(told.peers.group)}`), simple("Peers", ["Figure", "Account", "Peers, median"], PEERS.map(([key, name, form, own]) => [name, form(account[own]), form(told.peers.medians[key])]), [1, 2])] : h("p", { class: "muted" }, "expansion_scores, which know the peers, have not been made for this day."))),
         h("div", {}, section("Moves", told.moves.length ? simple("Moves", ["On", "What", "From", "To", "Why"], told.moves.map(([on, kind, from, to, , why]) => [day(on), label(kind), from, to, why])) : h("p", { class: "muted" }, "No move was recorded in the weeks that were run.")))),
@@ -399,7 +400,7 @@
     }
     return catalogue = { lineage, entries, down };
   };
-  const VALUE = new Set(["copied", "calculated", "aggregated"]), STRONG = new Set([...VALUE, "read"]);
+  const VALUE = new Set(["copied", "calculated", "aggregated"]), STRONG = new Set([...VALUE, "declared", "read"]);
   const isStrong = (edge) => edge.slice(2).some((role) => STRONG.has(role));
   const columnLink = (table, column) => catalogue.entries.has(table) ? h("a", { href: `#/lineage/${encodeURIComponent(`${table}.${column}`)}` }, `${table}.${column}`) : h("span", {}, table === "spine" ? `the run's days (${column})` : `${table}.${column}`);
   const edges = (list, caption) => list.length ? simple(caption, ["Column", "How", "Meaning"], list.map(([table, column, ...roles]) => {
@@ -455,7 +456,7 @@
       refresh();
     }
     const entry = entries.get(name);
-    fill(place, name && !entry ? h("p", { class: "notice" }, `There is no table ${name}.`) : null, entry ? [h("h2", { class: "rule" }, entry.name), h("p", {}, entry.description),
+    fill(place, name && !entry ? h("p", { class: "notice" }, `There is no table ${name}.`) : null, entry ? [h("h2", { class: "rule" }, entry.name), h("p", {}, marked(entry.description)),
       h("p", { class: "muted" }, `${label(entry.group)} \u00b7 key ${entry.key.join(", ")}${entry.inputs.length ? " \u00b7 reads " : ""}`, entry.inputs.map((input, i) => [i ? ", " : "", h("a", { href: "#/dictionary/" + input }, input)])),
       simple("Columns of " + entry.name, ["Column", "Type", "Unit", "May be empty", "Allowed", "Meaning"], entry.columns.map((c) => [columnLinkShort({ table: entry.name, column: c.name }), c.type, c.unit, c.may_be_empty ? "yes" : "no", rule(c), c.description])), h("p", {}, h("a", { href: "#/dictionary" }, "All tables and columns"))] : null);
     $("#dictionary-table").hidden = !!entry;
