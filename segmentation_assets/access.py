@@ -26,6 +26,7 @@ ALL = "all"
 RANGE = ".."
 Days = date | str | tuple[date, ...] | None
 """A day, a date or text; a range with both ends, `2026-01-01..2026-03-31`; several; "all"; None: the latest."""
+_FAILURES = "run_failures"  # the one table that is there only when something went wrong
 _LAST_COLUMNS = ("known_from", "known_to", "dropped_on", "policy_hash")  # seldom of interest: shown last
 _ORDER_BY = 4
 
@@ -121,8 +122,11 @@ def _no_table(table: str, store: Store) -> str:
     there = store.tables()
     if not there:
         return f"nothing is published in {store.home}: run `segmentation demo` or `segmentation run` first"
-    close = difflib.get_close_matches(table, there, n=3) or there
-    return f"no table {table!r} in {store.published}; there is {', '.join(close)}"
+    if table == _FAILURES:
+        return f"{table}: no run has failed in {store.home} while `segmentation ui` or `watch` looked"
+    close = difflib.get_close_matches(table, there, n=3)
+    hint = f"; there is {', '.join(close)}" if close else ""
+    return f"no table {table!r} in {store.published}{hint}. `segmentation dictionary` lists all"
 
 
 @contextmanager

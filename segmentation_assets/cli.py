@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from rich.console import Console
-from rich.markup import escape
 
 from segmentation_assets.settings import DEFAULT, BrokenMemory, Settings, find_home, find_settings
+from segmentation_assets.terminal.escaping import escape
 
 if TYPE_CHECKING:
     from segmentation_assets.orchestration.runs import Outcome, Runner, Step
@@ -320,11 +320,15 @@ def _run(settings: Settings, days: list[date], selection: str, form: str, wait: 
     """Run the selected tables; without days, the extracts first, and the rest for the last day that they cover."""
     console = _err()
     with console.status("loading Dagster and the chain") if console.is_terminal else nullcontext():
+        from segmentation_assets.extracts.sources import read_sources
         from segmentation_assets.orchestration.runs import Runner, SelectionError
 
     try:
         runner = Runner(settings, wait_seconds=wait)
         selected = runner.with_unlanded(runner.select(selection))
+        runner.check_days(days)
+        if settings.sources and runner.extracts_of(selected):
+            read_sources(settings.sources)  # a mapping that cannot be read is told once, before anything runs
         settings.remember()
         extracts = [] if days else runner.extracts_of(selected)
         outcomes = [_execute(runner, extracts, [])] if extracts else []

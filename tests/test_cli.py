@@ -232,6 +232,48 @@ def test_a_header_alone_is_a_warning_before_the_run_and_in_it(tmp_path: Path):
     assert "billing_subscriptions: there are no rows in its source" in ran.stderr
 
 
+def test_a_header_alone_where_rows_stand_is_refused(tmp_path: Path):
+    """An export that was cut off would tell that every customer has left."""
+    write_sources(tmp_path, "account_id\na1\n")
+    days = ["--as-of", "2026-03-31", "--select", "+arr_steps"]
+    assert call("run", *days, home=tmp_path).exit_code == 0
+    before = {path: path.read_bytes() for path in tmp_path.glob("published/**/*.parquet")}
+    subscriptions = tmp_path / "subscriptions.csv"
+    whole = subscriptions.read_text()
+    subscriptions.write_text(whole.partition("\n")[0] + "\n")
+    cut = call("run", *days, home=tmp_path)
+    assert cut.exit_code == 1
+    assert "billing_subscriptions: subscriptions.csv: there are no rows, and 1 stand" in cut.stderr
+    assert {path: path.read_bytes() for path in tmp_path.glob("published/**/*.parquet")} == before
+    subscriptions.write_text(whole)
+    assert call("run", *days, home=tmp_path).exit_code == 0
+
+
+def test_what_cannot_run_is_not_remembered(tmp_path: Path):
+    sources = write_sources(tmp_path, "account_id\na1\n")
+    ahead = call("run", "--sources", sources, "--as-of", "2035-01-01", home=tmp_path)
+    assert ahead.exit_code == 2
+    sources.write_text("version: 1\nextracts: {crm_acounts: {path: accounts.csv}}\n")
+    broken = call("run", "--sources", sources, home=tmp_path)
+    assert (broken.exit_code, broken.stderr.count("crm_acounts")) == (1, 1), broken.stderr
+    assert not (tmp_path / "last_run.json").exists()
+    assert not list(tmp_path.glob("dagster/history/runs/*"))
+
+
+def test_names_with_commands_for_the_terminal_are_shown_not_obeyed(tmp_path: Path):
+    write_sources(tmp_path, 'account_id,account_name\na1,"red \x1b[31m\nnext"\n')
+    assert call("run", "--as-of", "2026-03-31", "--select", "+account_hierarchy", home=tmp_path).exit_code == 0
+    shown = call("show", "crm_accounts", "--columns", "account_name", home=tmp_path).stdout
+    assert "\x1b" not in shown
+    assert "red \N{REPLACEMENT CHARACTER}[31m next" in shown
+
+
+def test_no_failure_so_far_is_no_wrong_name(ran_home: Path):
+    result = call("show", "run_failures", home=ran_home)
+    assert result.exit_code == 1
+    assert "no run has failed" in result.stderr
+
+
 def test_a_second_run_keeps_everything(ran_home: Path):
     before = {path: path.stat().st_mtime_ns for path in ran_home.glob("published/**/*.parquet")}
     result = call("run", "--as-of", RAN_DAYS[1], "--format", "json", home=ran_home)

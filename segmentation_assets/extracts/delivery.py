@@ -178,20 +178,31 @@ class Landing:
             self.engine.connection.execute(f"COPY ({refused}) TO {literal(str(folder / 'x'))} (FORMAT parquet)")
             self.engine.store.publish(folder / "x", aside)
         broken = self.query(
-            "SELECT rule, count(*) AS n, arg_min_null(value, key), min(key) "
+            "SELECT rule, count(*) AS n, arg_min({'v': value, 'k': key, 's': source, 'r': source_row}, "
+            "(source, source_row, key)) AS first "
             f"FROM read_parquet({literal(str(aside))}) GROUP BY rule ORDER BY n DESC, rule LIMIT 5"
         )
         said = "; ".join(
-            f"{rule}: {n} {'row' if n == 1 else 'rows'}, e.g. {key if value is None else f'{value} ({key})'}"
-            for rule, n, value, key in broken
+            f"{rule}: {n} {'row' if n == 1 else 'rows'}, e.g. {_example(first['v'], first['k'])}"
+            f"{_place(first['s'], first['r'])}"
+            for rule, n, first in broken
         )
         allowed = self.policy.max_quarantine_share
         return Refused(
             read,
             quarantined,
             f"{quarantined} of {read} rows ({quarantined / read:.1%}) break the contract, {allowed:.1%} may: {said}. "
-            f"Nothing of it was published; its bad rows are in landing/refused/{spec.name}.parquet",
+            f"Nothing of it was published; its bad rows are in landing/refused/{spec.name}.parquet. Mend them at the "
+            "source, or the mapping: `segmentation check-sources` says what it expects",
         )
+
+
+def _example(value: str | None, key: str | None) -> str | None:
+    return key if value is None else f"{value} ({key})"
+
+
+def _place(source: str | None, row: int | None) -> str:
+    return "" if source is None else f" in {source}" if row is None else f" in {source}, row {row}"
 
 
 def _day(day: date | None) -> str:

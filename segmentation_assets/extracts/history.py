@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from segmentation_assets.extracts.casting import Cast, select_sql
-from segmentation_assets.extracts.contracts import natural_key
+from segmentation_assets.extracts.contracts import REQUIRED, natural_key
 from segmentation_assets.extracts.delivery import (
     IDENTITIES,
     Landed,
     Landing,
+    Refused,
     common_inputs,
     digest,
     duplicate_reasons,
@@ -56,6 +57,7 @@ def land_history(landing: Landing, spec: TableSpec) -> Landed:
         read, good, bad = before["counts"]
         return Landed(spec.name, read, good, bad, len(drops), skipped=True)
     columns, reasons = _read(landing, spec, drops)
+    _refuse_nothing(landing, spec, drops)
     reasons = _judge_duplicates(landing, spec, columns, reasons)
     read = landing.number(f"SELECT count(*) FROM {ROWS}") + _rejects(landing, spec)
     refused = _refused(spec, columns, reasons)
@@ -101,6 +103,26 @@ def _read(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> tuple[lis
 
 def _rejects(landing: Landing, spec: TableSpec) -> int:
     return landing.number(f"SELECT count(*) FROM {REJECTS} WHERE extract = {literal(spec.name)}")
+
+
+def _refuse_nothing(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> None:
+    """A company does not lose all its accounts or subscriptions overnight: such a delivery was cut off.
+
+    Where nothing stood before there is nothing to lose: that is a warning of the landing.
+    """
+    newest, file = drops[-1], landing.engine.store.file(spec.name)
+    stand = rows_in([file]) if file.exists() else 0
+    if spec.name not in REQUIRED or not stand or (newest.day and not landing.sources.whole_drops(spec.name)):
+        return
+    if _rejects(landing, spec) or landing.number(f"SELECT count(*) FROM {ROWS} WHERE {_DROP} = {len(drops) - 1}"):
+        return
+    where = ", ".join(landing.reader.label(file) for file in newest.files) or landing.reader.place(spec.name)
+    raise Refused(
+        0,
+        0,
+        f"{where}: there are no rows, and {stand} stand. Nothing was published; export it again (a company that "
+        "really starts anew takes a new --home)",
+    )
 
 
 def _judge_duplicates(

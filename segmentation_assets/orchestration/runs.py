@@ -134,7 +134,7 @@ class Runner:
         Raises SelectionError, before anything runs, for days without a partition; nothing for a table that fails.
         """
         wanted = sorted(set(days))
-        self._check(wanted)
+        self.check_days(wanted)
         follower, run_id = _Follower(progress, note), make_new_run_id()
         with open_instance(self.settings) as instance:
             instance.add_event_listener(run_id, follower.hear)
@@ -148,7 +148,8 @@ class Runner:
             )
         return follower.outcome(run_id, result.success, names)
 
-    def _check(self, days: Sequence[date]) -> None:
+    def check_days(self, days: Sequence[date]) -> None:
+        """Raises SelectionError for days without a partition."""
         known = self.job.partitions_def
         if known is None:
             raise TypeError(f"{FULL_CHAIN} has no partitions")

@@ -33,7 +33,9 @@ class SensorPolicy(Section):
     retry_most_seconds: Seconds
     """The longest of these waits."""
     lost_seconds: Seconds
-    """A run that was launched, or says it began, longer ago, and that no process works on, is lost."""
+    """A run that says it has been at work for longer, and that no process works on, is lost."""
+    starting_seconds: Seconds
+    """A run that was launched longer ago, and has not begun, is lost: more than a busy machine needs to start one."""
     digest_lines: Annotated[int, Field(ge=1)]
     """Alerts that a digest names; of the rest, it gives the number."""
 

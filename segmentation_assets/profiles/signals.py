@@ -30,7 +30,7 @@ class AccountSignals(Snapshot):
 
     account_id: str = column("The account; merged accounts count with the one they were merged into.")
     signals_180d: Integer = column(
-        "Signals observed in the last `signals.window_days` (180) days.", nullable=True, ge=0
+        "Signals observed in the last `signals.window_days` days, by default 180.", nullable=True, ge=0
     )
     signal_weight_180d: float = column(
         "Sum of their weights (-1 bad to 1 good each); a signal without a weight counts 0.",

@@ -21,7 +21,7 @@ INDEX = (
 )  # fmt: skip
 """Columns of the list, in order."""
 
-_DAYS_PER_MONTH = 30.44
+_DAYS_PER_MONTH = 365.25 / 12
 
 
 def account_index(evidence: Evidence) -> dict[str, Any]:

@@ -136,9 +136,10 @@ def _utc(text: str) -> datetime:
 
 def _reason(event: str) -> str:
     """The innermost cause of a failure event, as the run itself told it."""
-    data = json.loads(event)["dagster_event"]["event_specific_data"]
+    told_by = json.loads(event)["dagster_event"]
+    data = told_by.get("event_specific_data") or {}  # none where somebody else said that the run has failed
     told = (data.get("user_failure_data") or {}).get("description")
     error = data.get("error") or {}
     while error.get("cause"):
         error = error["cause"]
-    return told or str(error.get("message") or "failed").strip()
+    return told or str(error.get("message") or told_by.get("message") or "failed").strip()

@@ -11,9 +11,9 @@ from typing import TextIO
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from segmentation_assets.terminal.escaping import escape
 from segmentation_assets.terminal.formats import write_csv
 from segmentation_assets.warehouse.dictionary import TableEntry, columns_markdown, rules_in_words
 

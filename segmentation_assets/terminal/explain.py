@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 
 from segmentation_assets.explanations.gathering import Condition, Explanation, Score
 from segmentation_assets.report.figures import share, words
+from segmentation_assets.terminal.escaping import escape
 from segmentation_assets.terminal.formats import print_table, shown
 
 _MARKS = {True: "yes", False: "no", None: "unknown"}

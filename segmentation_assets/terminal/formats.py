@@ -23,6 +23,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from segmentation_assets.terminal.escaping import on_one_line
+
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What a spreadsheet may take for a formula at the start of a cell; the last four are the full-width forms."""
 _WIDEST = 44
@@ -98,7 +100,7 @@ def shown(value: Any) -> str:
         digits = 0 if abs(value) >= 1000 else 2 if abs(value) >= 10 else 4  # a ratio of 1.0042 is not 1
         text = f"{value:,.{digits}f}"
         return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
-    return value.isoformat(sep=" ") if isinstance(value, datetime) else str(value)
+    return value.isoformat(sep=" ") if isinstance(value, datetime) else on_one_line(str(value))
 
 
 def print_table(

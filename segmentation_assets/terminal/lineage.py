@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.tree import Tree
 
 from segmentation_assets.catalogue import CatalogueFacts
+from segmentation_assets.terminal.escaping import escape
 from segmentation_assets.warehouse.lineage import KINDS, SPINE, Kind, Place, Role, Source, Step, Trace
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 
 from segmentation_assets.capacity.scenario import Audit, Interval, Line, shown
+from segmentation_assets.terminal.escaping import escape
 from segmentation_assets.terminal.formats import print_table
 
 _MARKS = {"supported": "✓", "not supported": "✗", "not checkable": "?", "implied": "→"}

@@ -9,10 +9,10 @@ from collections import Counter
 from datetime import datetime
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from segmentation_assets.state.status import FAILED, FRESH, LATE, MISSING, STALE, Status, TableStatus
+from segmentation_assets.terminal.escaping import escape
 
 _COLOURS = {FRESH: "green", LATE: "yellow", STALE: "yellow", MISSING: "red", FAILED: "red"}
 _RUNS_SHOWN = 5

@@ -12,12 +12,12 @@ from typing import Any
 
 import duckdb
 from rich.console import Console
-from rich.markup import escape
 
 from segmentation_assets.access import NotPublished, find_table, open_tables
 from segmentation_assets.explanations.gathering import day_before
 from segmentation_assets.policy.segments import AT_RISK
 from segmentation_assets.settings import find_home
+from segmentation_assets.terminal.escaping import escape
 from segmentation_assets.terminal.formats import print_table
 
 _MOST_MOVES = 5

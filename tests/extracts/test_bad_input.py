@@ -57,7 +57,9 @@ def test_above_the_allowed_share_nothing_is_published(home):
     result = home.land()["billing_subscriptions"]
     assert result.failed
     assert "2 of 3 rows (66.7%) break the contract, 10.0% may" in (result.reason or "")
-    assert "mrr: greater_than_or_equal_to 0: 2 rows, e.g. -1 (B0 | 2025-01-01)" in (result.reason or "")
+    assert "mrr: greater_than_or_equal_to 0: 2 rows, e.g. -1 (B0 | 2025-01-01) in subscriptions.csv, row 2" in (
+        result.reason or ""
+    )
     assert home.files() == before
     assert (home.folder / "home/landing/refused/billing_subscriptions.parquet").exists()
 
@@ -66,7 +68,7 @@ def test_a_rule_over_the_row_names_its_key_alone(home):
     home.share = 0.1
     home.write("subscriptions.csv", HEADER + GOOD + GOOD)
     reason = home.land()["billing_subscriptions"].reason or ""
-    assert "duplicate key: 1 row, e.g. S0 | 2025-01-01. Nothing" in reason
+    assert "duplicate key: 1 row, e.g. S0 | 2025-01-01 in subscriptions.csv, row 2. Nothing" in reason
 
 
 def test_exactly_the_allowed_share_passes(home):

@@ -13,6 +13,7 @@ from dagster._core.execution.api import execute_run_iterator
 from segmentation_assets.orchestration.sensors import requests
 from segmentation_assets.orchestration.sensors.requests import report_lost
 from segmentation_assets.policy.model import load_policy
+from segmentation_assets.state.run_records import RunRecords
 from segmentation_assets.warehouse.store import Store
 
 SENSORS = load_policy().orchestration.sensors
@@ -39,15 +40,21 @@ def report_after(
     return report_lost(instance, store, SENSORS)
 
 
-@pytest.mark.parametrize("status", [STARTING, STARTED])
+@pytest.mark.parametrize(
+    ("status", "patience"), [(STARTING, SENSORS.starting_seconds), (STARTED, SENSORS.lost_seconds)]
+)
 def test_a_run_that_no_process_works_on_is_lost(
-    status: dg.DagsterRunStatus, instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    status: dg.DagsterRunStatus,
+    patience: int,
+    instance: dg.DagsterInstance,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     run, store = instance.create_run_for_job(nothing, status=status), Store(tmp_path)
-    assert report_after(SENSORS.lost_seconds - 5, instance, store, monkeypatch) == []
+    assert report_after(patience - 5, instance, store, monkeypatch) == []
     with store.running(run.run_id):
-        assert report_after(SENSORS.lost_seconds + 5, instance, store, monkeypatch) == []
-    assert report_after(SENSORS.lost_seconds + 5, instance, store, monkeypatch) == [run.run_id]
+        assert report_after(patience + 5, instance, store, monkeypatch) == []
+    assert report_after(patience + 5, instance, store, monkeypatch) == [run.run_id]
     [record] = instance.get_run_records()
     assert record.dagster_run.status is FAILURE
 
@@ -57,7 +64,7 @@ def test_a_run_that_waits_or_has_ended_is_not_lost(
     status: dg.DagsterRunStatus, instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     instance.create_run_for_job(nothing, status=status)
-    assert report_after(10 * SENSORS.lost_seconds, instance, Store(tmp_path), monkeypatch) == []
+    assert report_after(10 * SENSORS.starting_seconds, instance, Store(tmp_path), monkeypatch) == []
 
 
 def test_a_run_that_begins_after_it_was_given_up_does_nothing(
@@ -65,10 +72,23 @@ def test_a_run_that_begins_after_it_was_given_up_does_nothing(
 ):
 
     run = instance.create_run_for_job(nothing, status=STARTING)
-    assert report_after(SENSORS.lost_seconds + 5, instance, Store(tmp_path), monkeypatch) == [run.run_id]
+    assert report_after(SENSORS.starting_seconds + 5, instance, Store(tmp_path), monkeypatch) == [run.run_id]
     given_up = instance.get_run_by_id(run.run_id)
     assert given_up is not None
     events = list(execute_run_iterator(InMemoryJob(nothing), given_up, instance))
     assert ["already finished" in str(event.message) for event in events] == [True]
     [record] = instance.get_run_records()
     assert record.dagster_run.status is FAILURE
+
+
+def test_a_lost_run_is_told_with_its_reason(
+    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    lost = instance.create_run_for_job(nothing, status=STARTED)
+    report_after(SENSORS.lost_seconds + 5, instance, Store(tmp_path), monkeypatch)
+    cancelled = instance.create_run_for_job(nothing, status=STARTED)
+    instance.report_run_canceled(cancelled)
+    records = RunRecords(tmp_path)
+    [failure] = [f for f in records.failures(records.runs()) if f.run_id == lost.run_id]
+    assert failure.table is None
+    assert "the run's process is gone" in failure.reason

@@ -126,13 +126,15 @@ def wait_left(outcome: Outcome, request: Request, policy: SensorPolicy) -> float
 def report_lost(instance: dg.DagsterInstance, store: Store, policy: SensorPolicy) -> list[str]:
     """Mark runs as failed whose process is gone without a word; they would hold their place in the queue for good.
 
-    Also those that were launched and never began: Dagster itself waits for minutes. One that begins after all ends at
-    once, as Dagster lets no run begin that has failed.
+    Also those that were launched and never began: Dagster itself looks after them every few minutes. One that begins
+    after all ends at once, as Dagster lets no run begin that has failed.
     """
     lost = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=_UNDER_WAY)):
         run, began = record.dagster_run, record.start_time or record.update_timestamp.timestamp()
-        if get_current_timestamp() - began > policy.lost_seconds and not store.is_running(run.run_id):
+        begins = run.status is dg.DagsterRunStatus.STARTING
+        patience = policy.starting_seconds if begins else policy.lost_seconds
+        if get_current_timestamp() - began > patience and not store.is_running(run.run_id):
             instance.report_run_failed(run, "the run's process is gone: it was killed, or the machine went down")
             lost.append(run.run_id)
     return lost
