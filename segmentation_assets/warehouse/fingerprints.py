@@ -22,7 +22,7 @@ from typing import Any
 _PACKAGE = "segmentation_assets"
 # How a table is registered and run says nothing about what is in it.
 _MACHINERY = frozenset({f"{_PACKAGE}.warehouse.registry"})
-
+_WITH_WORDS = frozenset({ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Call})
 
 Place = tuple[str, str]
 """A module and a name that it defines."""
@@ -44,9 +44,9 @@ def parts(subject: Callable[..., Any] | type) -> set[str]:
     found: dict[Place, str] = {}
     waiting = [(module, name)]
     if name not in _outline(sys.modules[module])[0]:  # defined inside a function
-        tree = _wordless(ast.parse(textwrap.dedent(inspect.getsource(function))))
-        found[module, name] = ast.dump(tree)
-        waiting = list(_named_places([tree], module))
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        found[module, name], further = _told([tree], module)
+        waiting = [*further]
     while waiting:
         place = waiting.pop()
         if place not in found:
@@ -58,29 +58,56 @@ def parts(subject: Callable[..., Any] | type) -> set[str]:
 @cache
 def _definition(module: ModuleType, name: str) -> tuple[str, tuple[Place, ...]]:
     """What defines a name of a module, and the places of what that names in turn."""
-    nodes = _outline(module)[0][name]
-    return ";".join(ast.dump(node) for node in nodes), tuple(_named_places(nodes, module.__name__))
+    return _told(_outline(module)[0][name], module.__name__)
 
 
-def _named_places(nodes: Sequence[ast.AST], module: str) -> set[Place]:
-    places = {_origin(*named) for node in nodes for named in _names(node, module)}
-    return {place for place in places if place and place[0] not in _MACHINERY}
+def _told(nodes: Sequence[ast.AST], module: str) -> tuple[str, tuple[Place, ...]]:
+    """Trees as text, and where what they name is defined."""
+    named: set[Place] = set()
+    text = ";".join(_text(node, module, named) for node in nodes)
+    places = {_origin(*each) for each in named}
+    return text, tuple(place for place in places if place and place[0] not in _MACHINERY)
 
 
-def _names(tree: ast.AST, module: str) -> Iterator[Place]:
-    """(module, name) of all that a tree refers to: names, `module.name`, and imports inside functions."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            yield module, node.id
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            value = getattr(sys.modules.get(module), node.value.id, None)
-            if isinstance(value, ModuleType):
-                yield value.__name__, node.attr
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            for alias in node.names:
-                yield node.module, alias.name
+def _text(node: Any, module: str, named: set[Place]) -> str:
+    """A syntax tree as text without docstrings and without what columns say of themselves.
+
+    Adds to `named` (module, name) of all that it refers to: names, `module.name`, and imports inside functions. One
+    pass for both: a chain's trees have a quarter of a million nodes, and `ast.dump` is slower by half.
+    """
+    kind = node.__class__
+    if kind is list:
+        return f"[{','.join([_text(each, module, named) for each in node])}]"
+    if kind is ast.Name:
+        named.add((module, node.id))
+        return f"Name({node.id})"
+    if kind is ast.Constant or not isinstance(node, ast.AST):
+        return repr(node.value if kind is ast.Constant else node)
+    if kind is ast.Attribute and node.value.__class__ is ast.Name:
+        value = getattr(sys.modules.get(module), node.value.id, None)
+        if isinstance(value, ModuleType):
+            named.add((value.__name__, node.attr))
+    elif kind is ast.ImportFrom and node.module and not node.level:
+        named.update((node.module, alias.name) for alias in node.names)
+    wordy = _wordy(node) if kind in _WITH_WORDS else ""
+    fields = []
+    for name in node._fields:
+        value: Any = getattr(node, name, None)
+        if value.__class__ is list and name == wordy:
+            value = value[1:]
+        if value is not None and name != "ctx":
+            fields.append(f"{name}={_text(value, module, named)}")
+    return f"{kind.__name__}({','.join(fields)})"
 
 
+def _wordy(node: Any) -> str:
+    """The field of a node that begins with words that mean nothing to a program; empty, where none does."""
+    if isinstance(node, ast.Call):
+        return "args" if isinstance(node.func, ast.Name) and node.func.id == "column" else ""
+    return "" if ast.get_docstring(node, clean=False) is None else "body"
+
+
+@cache
 def _origin(module: str, name: str) -> Place | None:
     """Where a name of a module is defined, through imports; None outside the package and for local names."""
     seen = set()
@@ -108,7 +135,7 @@ def _outline(module: ModuleType) -> tuple[dict[str, list[ast.stmt]], dict[str, P
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             imports |= {alias.asname or alias.name: (node.module, alias.name) for alias in node.names}
         for name in _defined(node):
-            definitions.setdefault(name, []).append(_wordless(node))
+            definitions.setdefault(name, []).append(node)
     return definitions, imports
 
 
@@ -128,13 +155,3 @@ def _defined(node: ast.stmt) -> list[str]:
     if isinstance(node, ast.AnnAssign | ast.AugAssign) and isinstance(node.target, ast.Name):
         return [node.target.id]
     return []
-
-
-def _wordless(tree: Any) -> Any:
-    """The tree without docstrings and without what columns say of themselves."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "column":
-            node.args = node.args[1:]
-    return tree
