@@ -14,6 +14,7 @@ import inspect
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -22,6 +23,7 @@ from typing import Any
 _PACKAGE = "segmentation_assets"
 # How a table is registered and run says nothing about what is in it.
 _MACHINERY = frozenset({f"{_PACKAGE}.warehouse.registry"})
+_NAMING = frozenset({ast.Name, ast.Attribute, ast.ImportFrom})
 _WITH_WORDS = frozenset({ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Call})
 
 Place = tuple[str, str]
@@ -34,39 +36,54 @@ def code_version(subject: Callable[..., Any] | type) -> str:
 
     Comments, blank lines, docstrings and the descriptions of columns do not count.
     """
-    return hashlib.sha256("\n".join(sorted(parts(subject))).encode()).hexdigest()[:16]
+    told = sorted(f"{module}.{name}={one.digest}" for (module, name), one in _told_of(subject).items())
+    return _hash("\n".join(told))
 
 
 def parts(subject: Callable[..., Any] | type) -> set[str]:
-    """What `code_version` hashes: one `module.name=syntax tree` per definition that `subject` rests on."""
+    """What `code_version` stands for: one `module.name=syntax tree` per definition that `subject` rests on."""
+    return {f"{module}.{name}={one.text}" for (module, name), one in _told_of(subject).items()}
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a definition says: its trees as text, a hash of that, and where what they name is defined."""
+
+    text: str
+    digest: str
+    places: tuple[Place, ...]
+
+
+def _told_of(subject: Callable[..., Any] | type) -> dict[Place, _Told]:
     function = inspect.unwrap(subject)
     module, name = function.__module__, function.__qualname__
-    found: dict[Place, str] = {}
+    found: dict[Place, _Told] = {}
     waiting = [(module, name)]
     if name not in _outline(sys.modules[module])[0]:  # defined inside a function
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-        found[module, name], further = _told([tree], module)
-        waiting = [*further]
+        found[module, name] = told = _told([ast.parse(textwrap.dedent(inspect.getsource(function)))], module)
+        waiting = [*told.places]
     while waiting:
         place = waiting.pop()
         if place not in found:
-            found[place], further = _definition(import_module(place[0]), place[1])
-            waiting += further
-    return {f"{module}.{name}={text}" for (module, name), text in found.items()}
+            found[place] = told = _definition(import_module(place[0]), place[1])
+            waiting += told.places
+    return found
 
 
 @cache
-def _definition(module: ModuleType, name: str) -> tuple[str, tuple[Place, ...]]:
-    """What defines a name of a module, and the places of what that names in turn."""
+def _definition(module: ModuleType, name: str) -> _Told:
     return _told(_outline(module)[0][name], module.__name__)
 
 
-def _told(nodes: Sequence[ast.AST], module: str) -> tuple[str, tuple[Place, ...]]:
-    """Trees as text, and where what they name is defined."""
+def _told(nodes: Sequence[ast.AST], module: str) -> _Told:
     named: set[Place] = set()
     text = ";".join(_text(node, module, named) for node in nodes)
     places = {_origin(*each) for each in named}
-    return text, tuple(place for place in places if place and place[0] not in _MACHINERY)
+    return _Told(text, _hash(text), tuple(p for p in places if p and p[0] not in _MACHINERY))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _text(node: Any, module: str, named: set[Place]) -> str:
@@ -78,26 +95,32 @@ def _text(node: Any, module: str, named: set[Place]) -> str:
     kind = node.__class__
     if kind is list:
         return f"[{','.join([_text(each, module, named) for each in node])}]"
-    if kind is ast.Name:
-        named.add((module, node.id))
-        return f"Name({node.id})"
-    if kind is ast.Constant or not isinstance(node, ast.AST):
-        return repr(node.value if kind is ast.Constant else node)
-    if kind is ast.Attribute and node.value.__class__ is ast.Name:
-        value = getattr(sys.modules.get(module), node.value.id, None)
-        if isinstance(value, ModuleType):
-            named.add((value.__name__, node.attr))
-    elif kind is ast.ImportFrom and node.module and not node.level:
-        named.update((node.module, alias.name) for alias in node.names)
+    if kind is ast.Constant:
+        return f"Constant(value={node.value!r})"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    if kind in _NAMING:
+        named.update(_names(node, module))
     wordy = _wordy(node) if kind in _WITH_WORDS else ""
     fields = []
     for name in node._fields:
         value: Any = getattr(node, name, None)
-        if value.__class__ is list and name == wordy:
+        if name == wordy:
             value = value[1:]
-        if value is not None and name != "ctx":
+        if value is not None and value != [] and name != "ctx":
             fields.append(f"{name}={_text(value, module, named)}")
     return f"{kind.__name__}({','.join(fields)})"
+
+
+def _names(node: Any, module: str) -> list[Place]:
+    if isinstance(node, ast.Name):
+        return [(module, node.id)]
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        value = getattr(sys.modules.get(module), node.value.id, None)
+        return [(value.__name__, node.attr)] if isinstance(value, ModuleType) else []
+    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        return [(node.module, alias.name) for alias in node.names]
+    return []
 
 
 def _wordy(node: Any) -> str:
