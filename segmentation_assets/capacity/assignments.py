@@ -33,10 +33,10 @@ class CsmAssignments(Snapshot):
     """The CSM proposed for an account. Key: as_of, account_id; one row per live account."""
 
     account_id: str = column("Account.")
+    csm_id: str = column("CSM proposed; null: nobody.", nullable=True)
     coverage_tier: str = column("Coverage tier.", isin=TIERS)
     hours_per_month: float = column("CSM hours it is entitled to.", unit="hours per month", ge=0)
     current_csm_id: str = column("CSM in the CRM.", nullable=True)
-    csm_id: str = column("CSM proposed; null: nobody.", nullable=True)
     status: str = column(
         "kept, moved (from another CSM), new (had none, or one not on the roster), unassigned, or automated.",
         isin=STATUSES,

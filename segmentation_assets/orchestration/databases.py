@@ -14,13 +14,15 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
+from typing import Any, ClassVar
 
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from dagster import Field, StringSource
 from dagster._core.storage.sql import get_alembic_config
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from sqlalchemy import MetaData, create_engine, event
@@ -33,6 +35,23 @@ _MOST_OPEN = 8
 
 Write = Callable[[Connection], None]
 """Writes something within a transaction."""
+
+
+class InDagsterHome:
+    """A storage that is, where its configuration does not say otherwise, where stock Dagster keeps the same files."""
+
+    stock_folder: ClassVar[tuple[str, ...]]
+    """Below DAGSTER_HOME."""
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """`base_dir`, which may be left away."""
+        return {"base_dir": Field(StringSource, is_required=False)}
+
+    @classmethod
+    def folder(cls, config_value: Mapping[str, Any]) -> str:
+        """Raises KeyError where neither the configuration nor DAGSTER_HOME says where the files are."""
+        return config_value.get("base_dir") or str(Path(os.environ["DAGSTER_HOME"], *cls.stock_folder))
 
 
 class Databases:

@@ -17,15 +17,13 @@ file. What was published is said by the Parquet files themselves.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as db
-from dagster import AssetKey, AssetRecordsFilter, EventLogRecord, EventRecordsResult, Field, StringSource
+from dagster import AssetKey, AssetRecordsFilter, EventLogRecord, EventRecordsResult
 from dagster._core.event_api import EventLogCursor
 from dagster._core.events import (
     ASSET_CHECK_EVENTS,
@@ -47,7 +45,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
-from segmentation_assets.orchestration.databases import Databases, is_made, make, open_engine
+from segmentation_assets.orchestration.databases import Databases, InDagsterHome, is_made, make, open_engine
 
 _INSERT = SqlEventLogStorageTable.insert()
 _MIRRORED = frozenset({*ASSET_EVENTS, *ASSET_CHECK_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS})
@@ -56,8 +54,10 @@ _FOLLOWED = frozenset({DagsterEventType.STEP_OUTPUT, DagsterEventType.STEP_SUCCE
 """What Dagster says in one breath with what it says next, no work being between: both are one commit of the log."""
 
 
-class KeptOpenEventLogStorage(SqliteEventLogStorage):
+class KeptOpenEventLogStorage(InDagsterHome, SqliteEventLogStorage):
     """SQLite event log that keeps its connections, and stores a batch of events in one transaction per file."""
+
+    stock_folder = ("history", "runs")
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._databases = Databases(self._opened)
@@ -69,17 +69,11 @@ class KeptOpenEventLogStorage(SqliteEventLogStorage):
         super().__init__(base_dir, inst_data)
 
     @classmethod
-    def config_type(cls) -> dict[str, Any]:
-        """`base_dir`, by default where stock Dagster keeps the same files: `$DAGSTER_HOME/history/runs`."""
-        return {"base_dir": Field(StringSource, is_required=False)}
-
-    @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> KeptOpenEventLogStorage:
         """Raises KeyError where neither the configuration nor DAGSTER_HOME says where the files are."""
-        base_dir = config_value.get("base_dir") or str(Path(os.environ["DAGSTER_HOME"], "history", "runs"))
-        return cls(base_dir, inst_data)
+        return cls(cls.folder(config_value), inst_data)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:

@@ -7,42 +7,37 @@ as well; a database that is not there yet is made by stock Dagster.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dagster import Field, StringSource
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._core.storage.sqlite import create_db_conn_string
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.engine import Connection
 
-from segmentation_assets.orchestration.databases import Databases, is_made_at, open_engine
+from segmentation_assets.orchestration.databases import Databases, InDagsterHome, is_made_at, open_engine
 
 _RUNS, _SCHEDULES = "runs", "schedules"
 
 
-class KeptOpenRunStorage(SqliteRunStorage):
+class KeptOpenRunStorage(InDagsterHome, SqliteRunStorage):
     """Runs on SQLite, with one connection that stays; it waits for the disk at every commit, as in stock Dagster."""
+
+    stock_folder = ("history",)
 
     def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._databases = Databases(lambda place: open_engine(place, "FULL"))
         super().__init__(conn_string, inst_data)
 
     @classmethod
-    def config_type(cls) -> dict[str, Any]:
-        """`base_dir`, by default where stock Dagster keeps the same file: `$DAGSTER_HOME/history`."""
-        return {"base_dir": Field(StringSource, is_required=False)}
-
-    @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> KeptOpenRunStorage:
         """Raises KeyError where neither the configuration nor DAGSTER_HOME says where the file is."""
-        base_dir = config_value.get("base_dir") or str(Path(os.environ["DAGSTER_HOME"], "history"))
+        base_dir = cls.folder(config_value)
         place = _made(base_dir, _RUNS)
         return cls(place, inst_data) if place else cls.from_local(base_dir, inst_data)
 
@@ -57,20 +52,17 @@ class KeptOpenRunStorage(SqliteRunStorage):
         self._databases.close()
 
 
-class QuickScheduleStorage(SqliteScheduleStorage):
+class QuickScheduleStorage(InDagsterHome, SqliteScheduleStorage):
     """Schedules and sensors on SQLite, opened quickly."""
 
-    @classmethod
-    def config_type(cls) -> dict[str, Any]:
-        """`base_dir`, by default where stock Dagster keeps the same file: `$DAGSTER_HOME/schedules`."""
-        return {"base_dir": Field(StringSource, is_required=False)}
+    stock_folder = ("schedules",)
 
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> SqliteScheduleStorage:
         """Raises KeyError where neither the configuration nor DAGSTER_HOME says where the file is."""
-        base_dir = config_value.get("base_dir") or str(Path(os.environ["DAGSTER_HOME"], "schedules"))
+        base_dir = cls.folder(config_value)
         place = _made(base_dir, _SCHEDULES)
         return cls(place, inst_data) if place else cls.from_local(base_dir, inst_data)
 
