@@ -27,9 +27,10 @@ demo: setup  ## make a sample company, run the whole chain on it, say where to l
 test: setup  ## all tests
 	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
-lint: setup  ## ruff and pyright
+lint: setup  ## ruff, import-linter and pyright
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/pyright
 
 bench: setup  ## speed beside its targets, at 10,000 accounts and 10M usage rows (PARTS="demo dagster" for some)

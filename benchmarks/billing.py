@@ -22,9 +22,9 @@ import duckdb
 from benchmarks.figures import AS_OF, Figure, Findings, Scale
 from segmentation_assets.chain import CATALOGUE
 from segmentation_assets.orchestration.jobs import BILLING_RERUN
-from segmentation_assets.orchestration.runs import Runner
 from segmentation_assets.orchestration.sensors.billing import pending_crossings
 from segmentation_assets.policy.model import load_policy
+from segmentation_assets.running.runs import Runner
 from segmentation_assets.sample.generate import generate
 from segmentation_assets.settings import find_settings
 from segmentation_assets.warehouse.store import Store

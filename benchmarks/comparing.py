@@ -12,8 +12,8 @@ from pathlib import Path
 import duckdb
 import ibis.expr.datatypes as dt
 
-from segmentation_assets.warehouse.contracts import ibis_schema
-from segmentation_assets.warehouse.registry import TableSpec
+from segmentation_assets.tables.contracts import ibis_schema
+from segmentation_assets.tables.registry import TableSpec
 
 TOLERANCE = 1e-9
 _LEFT_OUT = ("policy_hash",)

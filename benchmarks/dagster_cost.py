@@ -16,16 +16,16 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.figures import AS_OF, Figure, Findings, Scale
-from segmentation_assets.definitions import build_defs
-from segmentation_assets.orchestration.instance import open_instance
-from segmentation_assets.orchestration.runs import Runner
+from segmentation_assets.orchestration.definitions import build_defs
 from segmentation_assets.policy.model import load_policy
+from segmentation_assets.running.instance import open_instance
+from segmentation_assets.running.runs import Runner
 from segmentation_assets.settings import Settings
-from segmentation_assets.warehouse.as_of import Spine
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Integer, Snapshot, column
+from segmentation_assets.tables.registry import Registry, Table, TableSpec
 from segmentation_assets.warehouse.build import Builder
-from segmentation_assets.warehouse.contracts import Integer, Snapshot, column
 from segmentation_assets.warehouse.engine import Engine, open_connection
-from segmentation_assets.warehouse.registry import Registry, Table, TableSpec
 from segmentation_assets.warehouse.store import Store
 
 ASSETS, MANY_ASSETS, DAYS = 30, 90, 101

@@ -14,8 +14,8 @@ from itertools import product
 
 from benchmarks.measuring import Job, Measured, peak_memory, run_child
 from segmentation_assets.chain import CATALOGUE
-from segmentation_assets.orchestration.runs import Runner
 from segmentation_assets.policy.model import load_policy
+from segmentation_assets.running.runs import Runner
 from segmentation_assets.settings import find_settings
 from segmentation_assets.warehouse.build import Builder
 from segmentation_assets.warehouse.engine import Engine, open_connection

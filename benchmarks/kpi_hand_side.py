@@ -19,7 +19,7 @@ from benchmarks import hand_side
 from benchmarks.kpi_chain_side import START_UP
 from benchmarks.measuring import Job, Measured, peak_memory, run_child
 from segmentation_assets.chain import CATALOGUE
-from segmentation_assets.warehouse.registry import TableSpec
+from segmentation_assets.tables.registry import TableSpec
 
 FOLDER = hand_side.FOLDER / "kpis"
 _GIVEN = "given"

@@ -23,7 +23,7 @@ from pathlib import Path
 from segmentation_assets.chain import CATALOGUE
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.warehouse.compiled import Compiled
-from segmentation_assets.warehouse.tracing import lineage
+from segmentation_assets.lineage.tracing import lineage
 policy, imported = load_policy(), time.process_time()
 home = Path(sys.argv[1])
 home.mkdir(exist_ok=True)
@@ -35,7 +35,7 @@ print(json.dumps({"imports": imported - start, "lineage": time.process_time() - 
 _KEPT = """
 import json, sys, time
 start = time.process_time()
-from segmentation_assets.catalogue import read_catalogue
+from segmentation_assets.reading.catalogue import read_catalogue
 from segmentation_assets.policy.model import load_policy
 policy, imported = load_policy(), time.process_time()
 read_catalogue(policy, sys.argv[1]).lineage

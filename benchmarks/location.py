@@ -20,7 +20,7 @@ import json, sys, time
 t = time.perf_counter(); import dagster; dagster_s = time.perf_counter() - t
 before = set(sys.modules)
 t = time.perf_counter()
-from segmentation_assets.definitions import build_defs
+from segmentation_assets.orchestration.definitions import build_defs
 build_defs().get_repository_def()
 roots = sorted({name.partition(".")[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names))
 print(json.dumps({"dagster": dagster_s, "location": time.perf_counter() - t, "modules": len(sys.modules),

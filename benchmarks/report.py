@@ -17,9 +17,9 @@ import duckdb
 
 from benchmarks.demo import _output
 from benchmarks.figures import Figure, Findings, Scale
-from segmentation_assets.access import NotPublished, find_table
-from segmentation_assets.explanations.gathering import TABLES
 from segmentation_assets.policy.model import load_policy
+from segmentation_assets.reading.access import NotPublished, find_table
+from segmentation_assets.reading.explanations.gathering import TABLES
 from segmentation_assets.report.evidence import READ
 
 SMALL = 400

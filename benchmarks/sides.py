@@ -19,7 +19,7 @@ from benchmarks.measuring import Job, Measured, measure
 from segmentation_assets.chain import CATALOGUE
 from segmentation_assets.policy.model import Policy, load_policy
 from segmentation_assets.policy.profiles import UsagePolicy
-from segmentation_assets.warehouse.as_of import days_read
+from segmentation_assets.tables.as_of import days_read
 
 
 @dataclass(frozen=True)

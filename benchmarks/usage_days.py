@@ -16,8 +16,8 @@ from statistics import median
 import duckdb
 
 from benchmarks.figures import Figure, Findings, Scale
-from segmentation_assets.definitions import build_defs
-from segmentation_assets.orchestration.runs import Runner
+from segmentation_assets.orchestration.definitions import build_defs
+from segmentation_assets.running.runs import Runner
 from segmentation_assets.settings import Settings
 
 SHORT, LONG, MOST_RATIO = 30, 700, 1.2

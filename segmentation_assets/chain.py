@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from segmentation_assets.warehouse.registry import CATALOGUE
+from segmentation_assets.tables.registry import CATALOGUE
 
 # Table modules, one line each (importing is what registers them):
 MODULES = (

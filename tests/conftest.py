@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from segmentation_assets.cli import main
+from segmentation_assets.cli.main import main
 
 RAN_DAYS = (date(2026, 3, 30), date(2026, 3, 31), date(2026, 4, 1))
 """A Monday, the last day of a quarter and the first of the next: the days that the home below was run for."""

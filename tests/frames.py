@@ -11,8 +11,8 @@ import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
 
-from segmentation_assets.warehouse.as_of import Spine, spine_frame
-from segmentation_assets.warehouse.contracts import Contract, ibis_schema
+from segmentation_assets.tables.as_of import Spine, spine_frame
+from segmentation_assets.tables.contracts import Contract, ibis_schema
 
 _KNOWN: Mapping[str, Any] = {
     "known_from": date(1, 1, 1),

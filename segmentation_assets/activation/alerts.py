@@ -14,9 +14,9 @@ import pandas as pd
 from segmentation_assets.activation.crossings import UP, BillingThresholdCrossings
 from segmentation_assets.policy.activation import ALERT_KINDS, INTO_RISK, OUT_OF_RISK, AlertPolicy
 from segmentation_assets.segments.micro_segments import HIGH_TOUCH
-from segmentation_assets.warehouse.contracts import Contract, Dated, Day, Integer, Moment, column
-from segmentation_assets.warehouse.ledgers import Posting, appended
-from segmentation_assets.warehouse.registry import ROWS, Frame, ledger
+from segmentation_assets.tables.contracts import Contract, Dated, Day, Integer, Moment, column
+from segmentation_assets.tables.ledgers import Posting, appended
+from segmentation_assets.tables.registry import ROWS, Frame, ledger
 
 Alert = dict[str, Any]
 

@@ -20,9 +20,9 @@ import pandas as pd
 
 from segmentation_assets.policy.segments import TierPolicy
 from segmentation_assets.segments.tiers import counts_as_above
-from segmentation_assets.warehouse.contracts import Contract, Dated, Day, Flag, Integer, Moment, column
-from segmentation_assets.warehouse.ledgers import Posting, appended
-from segmentation_assets.warehouse.registry import ROWS, Frame, Table, ledger, table
+from segmentation_assets.tables.contracts import Contract, Dated, Day, Flag, Integer, Moment, column
+from segmentation_assets.tables.ledgers import Posting, appended
+from segmentation_assets.tables.registry import ROWS, Frame, Table, ledger, table
 
 THRESHOLDS = ("long_tail", "growth", "strategic")
 """Lowest first: leaving Long-Tail, Growth, the Strategic cut of the quarter."""

@@ -16,16 +16,16 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from segmentation_assets.access import NotPublished, find_table, load
 from segmentation_assets.app.comparison import COMPANY, kpi_change, mix_change, who_moved
 from segmentation_assets.app.filters import Filters
 from segmentation_assets.app.plain_text import say
-from segmentation_assets.explanations.gathering import Explanation, Score, UnknownAccount, explain
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.policy.segments import AT_RISK, MICRO_SEGMENTS, SEGMENTS, TIERS
-from segmentation_assets.report.figures import label
+from segmentation_assets.reading.access import NotPublished, find_table, load
+from segmentation_assets.reading.explanations.gathering import Explanation, Score, UnknownAccount, explain
+from segmentation_assets.reading.figures import label
+from segmentation_assets.reading.rows import shown, write_csv
 from segmentation_assets.settings import Settings, find_settings
-from segmentation_assets.terminal.formats import shown, write_csv
 
 ACCOUNTS, COMPARE = "Accounts", "Compare two days"
 RENEWALS = {"any time": None, "30 days": 30, "60 days": 60, "90 days": 90, "180 days": 180}

@@ -21,9 +21,9 @@ from segmentation_assets.capacity.optimiser import Account, Assignment, Csm, ass
 from segmentation_assets.capacity.staffing import AccountDemand, CsmSupply
 from segmentation_assets.policy.capacity import AssignmentPolicy
 from segmentation_assets.policy.segments import TIERS
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Flag, Integer, Snapshot, column, ibis_schema
-from segmentation_assets.warehouse.registry import POLICY_HASH, ROWS, Frame, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Flag, Integer, Snapshot, column, ibis_schema
+from segmentation_assets.tables.registry import POLICY_HASH, ROWS, Frame, table
 
 _CAPACITY = "capacity"
 STATUSES = ("kept", "moved", "new", "unassigned", "automated")

@@ -15,9 +15,9 @@ from segmentation_assets.policy.service import CostPolicy
 from segmentation_assets.profiles.costs import AccountCosts
 from segmentation_assets.profiles.facts import with_figures
 from segmentation_assets.profiles.revenue import AccountRevenue
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Snapshot, column
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Snapshot, column
+from segmentation_assets.tables.registry import Table, table
 
 _MONTHS = 12
 _DAYS_PER_YEAR = 365

@@ -24,9 +24,9 @@ from segmentation_assets.kpis.workloads import csm_productive_hours
 from segmentation_assets.policy.capacity import CoveragePolicy, StaffingPolicy
 from segmentation_assets.policy.kpis import ProductivityPolicy
 from segmentation_assets.policy.segments import TIERS
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Integer, Snapshot, column
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Integer, Snapshot, column
+from segmentation_assets.tables.registry import Table, table
 
 _KEY = ["as_of", "coverage_tier"]
 _QUARTER_MONTHS = 3

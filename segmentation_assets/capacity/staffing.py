@@ -21,9 +21,9 @@ from segmentation_assets.profiles.facts import facts, first_fact, with_figures
 from segmentation_assets.profiles.known import AccountHierarchy, known, survivors
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.segments.segments import Segments
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Day, Flag, Integer, Snapshot, column, ibis_schema
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, ibis_schema
+from segmentation_assets.tables.registry import Table, table
 
 WEEKS_PER_MONTH = 52 / 12
 _WEEKS_PER_YEAR = 52

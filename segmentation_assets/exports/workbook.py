@@ -18,8 +18,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segmentation_assets.report.palette import LIGHT, SOFT
-from segmentation_assets.terminal.formats import FORMULA
+from segmentation_assets.reading.palette import LIGHT, SOFT
+from segmentation_assets.reading.rows import FORMULA
 
 if TYPE_CHECKING:
     from xlsxwriter.format import Format

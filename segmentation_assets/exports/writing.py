@@ -15,11 +15,10 @@ from typing import Any
 
 import duckdb
 
-from segmentation_assets.access import Days, find_table, open_tables, query
 from segmentation_assets.exports.workbook import Sheet, write_workbook
-from segmentation_assets.terminal.dictionary import HEADER, rows_of
-from segmentation_assets.terminal.formats import write_csv
-from segmentation_assets.warehouse.dictionary import TableEntry
+from segmentation_assets.reading.access import Days, find_table, open_tables, query
+from segmentation_assets.reading.rows import write_csv
+from segmentation_assets.tables.dictionary import HEADER, TableEntry, rows_of
 
 DICTIONARY = "dictionary"
 _BATCH = 10_000

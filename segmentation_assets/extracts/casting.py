@@ -15,7 +15,7 @@ import ibis.expr.datatypes as dt
 
 from segmentation_assets.extracts.reading import FILE, ROW, Raw, SourceError, first_line, identifier, literal
 from segmentation_assets.extracts.sources import Constant, Expression, ExtractSource, Format, close_to
-from segmentation_assets.warehouse.contracts import Contract, ibis_schema, schema_of
+from segmentation_assets.tables.contracts import Contract, ibis_schema, schema_of
 
 RAW = "raw:"
 """Prefix of the column that keeps what was read, where the cast to the contract's type can fail."""

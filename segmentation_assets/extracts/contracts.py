@@ -13,7 +13,7 @@ from typing import Any
 
 import ibis.expr.types as ir
 
-from segmentation_assets.warehouse.contracts import (
+from segmentation_assets.tables.contracts import (
     VALIDITY,
     Contract,
     Day,
@@ -24,7 +24,7 @@ from segmentation_assets.warehouse.contracts import (
     key_of,
     row_rule,
 )
-from segmentation_assets.warehouse.registry import extract_table
+from segmentation_assets.tables.registry import extract_table
 
 HISTORY_COLUMNS = (*VALIDITY, "dropped_on")
 _ID = {"min_value": 1}

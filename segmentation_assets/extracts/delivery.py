@@ -27,10 +27,10 @@ from segmentation_assets.extracts.judging import (
 from segmentation_assets.extracts.reading import Drop, Raw, Reader, SourceError, drops_of, identifier, literal
 from segmentation_assets.extracts.sources import Sources, own_columns
 from segmentation_assets.policy.company import CompanyPolicy, ExtractsPolicy
-from segmentation_assets.warehouse.contracts import ibis_schema
+from segmentation_assets.tables.contracts import ibis_schema
+from segmentation_assets.tables.registry import TableSpec
+from segmentation_assets.warehouse.code_hashes import code_version
 from segmentation_assets.warehouse.engine import Engine
-from segmentation_assets.warehouse.fingerprints import code_version
-from segmentation_assets.warehouse.registry import TableSpec
 from segmentation_assets.warehouse.store import footer, footer_sql
 
 IDENTITIES: Mapping[str, tuple[str, ...]] = {

@@ -36,8 +36,8 @@ from segmentation_assets.extracts.judging import (
 )
 from segmentation_assets.extracts.reading import FILE, REJECTS, ROW, Drop, identifier, literal
 from segmentation_assets.extracts.sources import CENSORED, own_columns
-from segmentation_assets.warehouse.contracts import ibis_schema
-from segmentation_assets.warehouse.registry import TableSpec
+from segmentation_assets.tables.contracts import ibis_schema
+from segmentation_assets.tables.registry import TableSpec
 from segmentation_assets.warehouse.store import footer_sql, rows_in
 
 ROWS, HISTORY, DROPS = "landing_rows", "landing_history", "landing_drops"

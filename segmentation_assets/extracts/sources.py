@@ -251,7 +251,7 @@ def own_columns(extract: str) -> list[str]:
 def _own_columns() -> Mapping[str, list[str]]:
     """By extract. The contracts load here: `read_mapping` does without them, and they take seconds."""
     from segmentation_assets.extracts.contracts import EXTRACTS, HISTORY_COLUMNS  # noqa: PLC0415
-    from segmentation_assets.warehouse.contracts import ibis_schema  # noqa: PLC0415
+    from segmentation_assets.tables.contracts import ibis_schema  # noqa: PLC0415
 
     return {spec.name: [c for c in ibis_schema(spec.contract) if c not in HISTORY_COLUMNS] for spec in EXTRACTS}
 

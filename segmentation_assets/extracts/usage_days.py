@@ -32,8 +32,8 @@ from segmentation_assets.extracts.delivery import (
 from segmentation_assets.extracts.judging import REASON, Judged, Reason, judge, refused_sql, rejected_sql
 from segmentation_assets.extracts.reading import FILE, REJECTS, ROW, Drop, kind_of, literal
 from segmentation_assets.extracts.sources import own_columns
-from segmentation_assets.warehouse.contracts import ibis_schema
-from segmentation_assets.warehouse.registry import TableSpec
+from segmentation_assets.tables.contracts import ibis_schema
+from segmentation_assets.tables.registry import TableSpec
 from segmentation_assets.warehouse.store import footer_sql, rows_in, stamp
 
 NO_DAY = ""

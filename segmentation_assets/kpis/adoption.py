@@ -18,9 +18,9 @@ from segmentation_assets.profiles.known import AccountHierarchy, known, survivor
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.profiles.usage import UsageLastDays, _raw_accounts, _who_count, _windows
 from segmentation_assets.segments.segments import Segments
-from segmentation_assets.warehouse.as_of import FromPolicy, Spine, last
-from segmentation_assets.warehouse.contracts import Flag, Integer, Snapshot, column, row_rule
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import FromPolicy, Spine, last
+from segmentation_assets.tables.contracts import Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.tables.registry import Table, table
 
 _KEY = ("as_of", "account_id")
 _CELL = ("as_of", "segment", "behavioral_cohort", "feature")

@@ -22,9 +22,9 @@ from segmentation_assets.policy.kpis import RetentionPolicy
 from segmentation_assets.profiles.known import AccountHierarchy, survivors
 from segmentation_assets.profiles.revenue import AccountRevenue, annual
 from segmentation_assets.profiles.usage import AccountUsage, _raw_accounts
-from segmentation_assets.warehouse.as_of import FromPolicy, Spine, freeze_day
-from segmentation_assets.warehouse.contracts import Day, Flag, Integer, Snapshot, column, row_rule
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import FromPolicy, Spine, freeze_day
+from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.tables.registry import Table, table
 
 _KEY = ("as_of", "account_id")
 _POINT = ("as_of", "signup", "age_quarters")

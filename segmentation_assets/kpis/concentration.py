@@ -18,9 +18,9 @@ from segmentation_assets.profiles.facts import with_figures
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores.expansion import ExpansionScores
 from segmentation_assets.scores.live import live_accounts
-from segmentation_assets.warehouse.as_of import Spine, months_ago
-from segmentation_assets.warehouse.contracts import Flag, Integer, Snapshot, column, row_rule
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine, months_ago
+from segmentation_assets.tables.contracts import Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.tables.registry import Table, table
 
 LIFT_REASONS = ("no_history", "no_accounts_to_compare", "nobody_expanded")
 _KEY = ("as_of", "account_id")

@@ -16,9 +16,9 @@ from segmentation_assets.policy.insights import CsmPolicy
 from segmentation_assets.policy.kpis import BenchmarkPolicy, RetentionPolicy
 from segmentation_assets.profiles.known import known
 from segmentation_assets.segments.segments import Segments
-from segmentation_assets.warehouse.as_of import Spine, months_ago
-from segmentation_assets.warehouse.contracts import Flag, Integer, Snapshot, column, row_rule
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine, months_ago
+from segmentation_assets.tables.contracts import Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.tables.registry import Table, table
 
 REASONS = ("no_history", "no_accounts_at_start")
 _ARR = "currency per year"

@@ -19,9 +19,9 @@ from segmentation_assets.policy.kpis import QUARTER_MONTHS, MigrationPolicy, Sur
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.segments.segments import Segments
-from segmentation_assets.warehouse.as_of import FromPolicy, Spine, months_ago
-from segmentation_assets.warehouse.contracts import Flag, Integer, Snapshot, column
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import FromPolicy, Spine, months_ago
+from segmentation_assets.tables.contracts import Flag, Integer, Snapshot, column
+from segmentation_assets.tables.registry import Table, table
 
 FIRST_EXPANSION = "first_expansion"
 DOWNGRADE_TO_CHURN = "downgrade_to_churn"

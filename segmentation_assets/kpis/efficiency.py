@@ -16,9 +16,9 @@ from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.kpis import QUARTER_MONTHS
 from segmentation_assets.profiles.known import AccountHierarchy, known
 from segmentation_assets.profiles.revenue import exchange_rates
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Snapshot, column
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Snapshot, column
+from segmentation_assets.tables.registry import Table, table
 
 _QUARTERS_PER_YEAR = 4
 _CENTS = 2

@@ -17,9 +17,9 @@ from segmentation_assets.policy.kpis import RetentionPolicy
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.segments.segments import Segments
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Day, Flag, Integer, Snapshot, column, row_rule
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.tables.registry import Table, table
 
 GROWTH_BASES = ("tier", "company")
 

@@ -17,9 +17,9 @@ from segmentation_assets.policy.insights import GoalPolicy
 from segmentation_assets.policy.kpis import QUARTER_MONTHS
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.profiles.costs import AccountCosts
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Snapshot, column, row_rule
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Snapshot, column, row_rule
+from segmentation_assets.tables.registry import Table, table
 
 STATUSES = ("met", "missed", "unknown")
 REALLOCATIONS = ("not_needed", "closes_the_gap", "closes_part", "none", "unknown")

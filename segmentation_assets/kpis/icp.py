@@ -18,9 +18,9 @@ from segmentation_assets.policy.kpis import RetentionPolicy
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores.firmographic import FirmographicScores
 from segmentation_assets.scores.technographic import TechnographicScores
-from segmentation_assets.warehouse.as_of import Spine, months_ago
-from segmentation_assets.warehouse.contracts import Flag, Integer, Snapshot, column, row_rule
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine, months_ago
+from segmentation_assets.tables.contracts import Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.tables.registry import Table, table
 
 FIRMOGRAPHIC = (
     "size_class", "industry", "business_model", "funding_stage", "country", "region", "primary_use_case", "maturity",

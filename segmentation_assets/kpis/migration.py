@@ -16,9 +16,9 @@ from segmentation_assets.kpis.periods import UNASSIGNED, AccountPeriods
 from segmentation_assets.kpis.retention import TierKpis
 from segmentation_assets.policy.kpis import QUARTER_MONTHS, BenchmarkPolicy, RetentionPolicy
 from segmentation_assets.policy.segments import TIERS
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Day, Flag, Integer, Snapshot, column, row_rule
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.tables.registry import Table, table
 
 NOT_LIVE = "not_live"
 """Where an account without ARR stands: before it is new or back, after it churned."""

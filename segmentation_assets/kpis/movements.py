@@ -15,9 +15,9 @@ from segmentation_assets.kpis.periods import MOVEMENTS, moved, two_points
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.profiles.known import AccountHierarchy
 from segmentation_assets.profiles.revenue import whole_cents
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Day, Snapshot, column, row_rule
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Day, Snapshot, column, row_rule
+from segmentation_assets.tables.registry import Table, table
 
 
 class RevenueMovements(Snapshot):

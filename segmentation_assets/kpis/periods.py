@@ -20,9 +20,9 @@ from segmentation_assets.profiles.facts import only_if
 from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account
 from segmentation_assets.profiles.revenue import annual
 from segmentation_assets.segments.segments import Segments
-from segmentation_assets.warehouse.as_of import FromPolicy, Spine, months_ago
-from segmentation_assets.warehouse.contracts import Day, Integer, Snapshot, column, row_rule
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import FromPolicy, Spine, months_ago
+from segmentation_assets.tables.contracts import Day, Integer, Snapshot, column, row_rule
+from segmentation_assets.tables.registry import Table, table
 
 UNASSIGNED = "unassigned"
 """The tier and the segment of an account that had ARR, but none of its own."""

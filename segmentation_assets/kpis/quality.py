@@ -41,8 +41,8 @@ from segmentation_assets.extracts.contracts import (
 from segmentation_assets.kpis.calendar import each
 from segmentation_assets.policy.insights import DataQualityPolicy
 from segmentation_assets.policy.profiles import UsagePolicy
-from segmentation_assets.warehouse.as_of import FromPolicy, Spine, last
-from segmentation_assets.warehouse.contracts import (
+from segmentation_assets.tables.as_of import FromPolicy, Spine, last
+from segmentation_assets.tables.contracts import (
     Contract,
     Day,
     Flag,
@@ -52,7 +52,7 @@ from segmentation_assets.warehouse.contracts import (
     row_rule,
     schema_of,
 )
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.registry import Table, table
 
 REASONS = ("no_rows", "undated")
 _KEY = ("as_of", "extract")

@@ -20,9 +20,9 @@ from segmentation_assets.policy.insights import ReconciliationPolicy
 from segmentation_assets.profiles.facts import facts, first_fact, with_figures, zero_if_present
 from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known, survivors
 from segmentation_assets.profiles.revenue import AccountRevenue, exchange_rates, started_subscriptions
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Snapshot, column, row_rule
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Snapshot, column, row_rule
+from segmentation_assets.tables.registry import Table, table
 
 INVOICE_KINDS = (
     "agrees", "changed_in_the_year", "not_invoiced", "under_invoiced", "billed_in_advance", "over_invoiced",

@@ -35,8 +35,8 @@ from segmentation_assets.policy.kpis import (
 )
 from segmentation_assets.policy.segments import SEGMENTS, TIERS
 from segmentation_assets.profiles.facts import only_if
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import (
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import (
     Day,
     Flag,
     Integer,
@@ -45,7 +45,7 @@ from segmentation_assets.warehouse.contracts import (
     ibis_schema,
     row_rule,
 )
-from segmentation_assets.warehouse.registry import POLICY_HASH, Table, table
+from segmentation_assets.tables.registry import POLICY_HASH, Table, table
 
 STATUSES = ("met", "missed", "no_target", "unknown")
 POSITIONS = ("below_median", "median", "above_median", "top_quartile", "elite")

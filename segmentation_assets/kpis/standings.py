@@ -17,9 +17,9 @@ from segmentation_assets.profiles.known import AccountHierarchy, survivors
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.scores.health import HealthScores
 from segmentation_assets.segments.segments import Segments
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Snapshot, column
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Snapshot, column
+from segmentation_assets.tables.registry import Table, table
 
 _KEY = ("as_of", "account_id")
 

@@ -24,9 +24,9 @@ from segmentation_assets.policy.kpis import ProductivityPolicy, RetentionPolicy
 from segmentation_assets.profiles.company_day import company_day
 from segmentation_assets.profiles.facts import accounts_of, facts, first_fact, with_figures, zero_if_present
 from segmentation_assets.profiles.known import AccountHierarchy, known, survivors
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Day, Integer, Snapshot, column
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Day, Integer, Snapshot, column
+from segmentation_assets.tables.registry import Table, table
 
 _ACCOUNT = ("as_of", "account_id")
 _KEY = (*_ACCOUNT, "window_months")

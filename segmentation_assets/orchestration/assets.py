@@ -14,13 +14,13 @@ import dagster as dg
 import duckdb
 
 from segmentation_assets.orchestration.descriptions import code_references, column_schema, description
-from segmentation_assets.orchestration.landing import extract_deps, land_extract
+from segmentation_assets.orchestration.extract_steps import extract_deps, land_extract
 from segmentation_assets.orchestration.partitions import look_back_mapping
 from segmentation_assets.orchestration.resources import WarehouseResource
 from segmentation_assets.orchestration.steps import CHECK, bring_up_to_date
 from segmentation_assets.policy.model import Policy
+from segmentation_assets.tables.registry import Input, Registry, TableSpec
 from segmentation_assets.warehouse.build import code_version_under
-from segmentation_assets.warehouse.registry import Input, Registry, TableSpec
 
 POOL = "warehouse"
 _RETRIES = 2

@@ -19,8 +19,8 @@ import dagster as dg
 from segmentation_assets.orchestration.partitions import look_back_mapping
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.report.evidence import READ
-from segmentation_assets.warehouse.contracts import Contract, column_docs, key_of, schema_of
-from segmentation_assets.warehouse.registry import Input, Registry, TableSpec
+from segmentation_assets.tables.contracts import Contract, column_docs, key_of, schema_of
+from segmentation_assets.tables.registry import Input, Registry, TableSpec
 
 _CELL_WIDTH = 60
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from segmentation_assets.warehouse.contracts import Contract, Moment, column, ibis_schema, schema_of
+from segmentation_assets.tables.contracts import Contract, Moment, column, ibis_schema, schema_of
 from segmentation_assets.warehouse.store import Store
 
 TABLE = "run_failures"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from segmentation_assets.state.cadence import CUT_TABLES, DAILY_TABLES, REVIEW_TABLES
-from segmentation_assets.warehouse.registry import Registry
+from segmentation_assets.reading.cadence import CUT_TABLES, DAILY_TABLES, REVIEW_TABLES
+from segmentation_assets.tables.registry import Registry
 
 FULL_CHAIN = "full_chain"
 LANDING = "landing"

@@ -17,7 +17,7 @@ from dagster._core.storage.tags import (
 )
 
 from segmentation_assets.policy.model import Policy
-from segmentation_assets.warehouse.as_of import LookBack, days_read
+from segmentation_assets.tables.as_of import LookBack, days_read
 
 ALSO_TAG = "segmentation/also_as_of"
 """Run tag: days, comma separated, that a run computes besides its partitions (history that is not one range)."""

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from segmentation_assets.report import plots, theme
+from segmentation_assets.tables.registry import TableSpec
 from segmentation_assets.warehouse.build import Builder
+from segmentation_assets.warehouse.code_hashes import code_version
 from segmentation_assets.warehouse.compiled import Compiled
 from segmentation_assets.warehouse.engine import quoted
-from segmentation_assets.warehouse.fingerprints import code_version
-from segmentation_assets.warehouse.registry import TableSpec
 
 if TYPE_CHECKING:
     import pandas as pd

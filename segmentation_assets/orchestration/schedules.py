@@ -20,8 +20,8 @@ import dagster as dg
 
 from segmentation_assets.orchestration.jobs import DAILY, FULL_CHAIN, QUARTERLY, names_behind
 from segmentation_assets.policy.model import Policy
-from segmentation_assets.state.cadence import CUT_TABLES, DAILY_TABLES, REVIEW_TABLES, age_limits
-from segmentation_assets.warehouse.registry import Registry
+from segmentation_assets.reading.cadence import CUT_TABLES, DAILY_TABLES, REVIEW_TABLES, age_limits
+from segmentation_assets.tables.registry import Registry
 
 CADENCE_TAG = "segmentation/cadence"
 

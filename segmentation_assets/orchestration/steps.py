@@ -24,12 +24,12 @@ from segmentation_assets.extracts.landing import land
 from segmentation_assets.extracts.sources import SourcesError
 from segmentation_assets.orchestration.descriptions import markdown_table
 from segmentation_assets.orchestration.events import ROW_COUNT, record_days
-from segmentation_assets.orchestration.lineage import lineage_metadata
+from segmentation_assets.orchestration.lineage_metadata import lineage_metadata
 from segmentation_assets.orchestration.partitions import days_of_run, partitions_of_run
 from segmentation_assets.orchestration.plots import plot_metadata
 from segmentation_assets.orchestration.resources import Session
+from segmentation_assets.tables.registry import TableSpec
 from segmentation_assets.warehouse.build import Builder, Built, ContractBroken
-from segmentation_assets.warehouse.registry import TableSpec
 from segmentation_assets.warehouse.store import first_rows, rows_in
 
 CHECK = "contract"

@@ -19,9 +19,9 @@ from segmentation_assets.profiles.facts import accounts_of, facts, first_fact, s
 from segmentation_assets.profiles.known import AccountHierarchy, survivors
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.profiles.support import AccountSupport
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Snapshot, column
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Snapshot, column
+from segmentation_assets.tables.registry import Table, table
 
 COST_PARTS = ("support_cost_12m", "csm_cost_12m", "custom_development_cost_12m")
 """What cost to serve is the sum of; each is null where the extract behind it tells nothing."""

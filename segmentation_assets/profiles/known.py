@@ -10,9 +10,9 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import HISTORY_COLUMNS, CrmAccounts
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Snapshot, column
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Snapshot, column
+from segmentation_assets.tables.registry import Table, table
 
 _DOUBLINGS = 3
 """Chains are followed 2 ** 3 = 8 deep; an even depth leaves two records merged into each other as they are."""

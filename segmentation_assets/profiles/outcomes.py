@@ -10,9 +10,9 @@ import ibis
 from segmentation_assets.extracts.contracts import SuccessGoals
 from segmentation_assets.profiles.facts import accounts_of, facts, first_fact, with_figures, zero_if_present
 from segmentation_assets.profiles.known import AccountHierarchy, survivors
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Integer, Snapshot, column
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Integer, Snapshot, column
+from segmentation_assets.tables.registry import Table, table
 
 
 class AccountOutcomes(Snapshot):

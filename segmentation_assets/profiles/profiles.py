@@ -25,9 +25,9 @@ from segmentation_assets.profiles.signals import AccountSignals
 from segmentation_assets.profiles.support import AccountSupport
 from segmentation_assets.profiles.technology import AccountTechnology
 from segmentation_assets.profiles.usage import AccountUsage
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Flag, Integer, Snapshot, column, schema_of
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Flag, Integer, Snapshot, column, schema_of
+from segmentation_assets.tables.registry import Table, table
 
 _KEY = ("as_of", "account_id")
 LIFECYCLE_STAGES = ("onboarding", "adopting", "established", "renewing", "churned")

@@ -15,9 +15,9 @@ from segmentation_assets.extracts.contracts import BillingInvoices, BillingSubsc
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.profiles.facts import only_if, with_figures
 from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Day, Flag, Integer, Snapshot, column
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column
+from segmentation_assets.tables.registry import Table, table
 
 _KEY = ("as_of", "account_id")
 _DAYS_PER_MONTH = 365.25 / 12

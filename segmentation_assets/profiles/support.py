@@ -24,9 +24,9 @@ from segmentation_assets.profiles.facts import (
 )
 from segmentation_assets.profiles.known import AccountHierarchy, survivors
 from segmentation_assets.profiles.revenue import AccountRevenue
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Integer, Snapshot, column
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Integer, Snapshot, column
+from segmentation_assets.tables.registry import Table, table
 
 
 class AccountSupport(Snapshot):

@@ -19,9 +19,9 @@ from segmentation_assets.profiles.facts import (
     zero_if_present,
 )
 from segmentation_assets.profiles.known import AccountHierarchy, survivors
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Flag, Integer, Snapshot, column
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Flag, Integer, Snapshot, column
+from segmentation_assets.tables.registry import Table, table
 
 CONSOLIDATIONS = ("consolidating", "expanding", "steady")
 

@@ -24,9 +24,9 @@ from segmentation_assets.profiles.revenue import (
     started_subscriptions,
     subscriptions_in_force,
 )
-from segmentation_assets.warehouse.as_of import FromPolicy, Spine, last
-from segmentation_assets.warehouse.contracts import Contract, Day, Flag, Integer, Snapshot, column
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import FromPolicy, Spine, last
+from segmentation_assets.tables.contracts import Contract, Day, Flag, Integer, Snapshot, column
+from segmentation_assets.tables.registry import Table, table
 
 _KEY = ("as_of", "account_id")
 _SATURDAY = 5  # Monday is 0

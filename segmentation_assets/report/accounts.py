@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from segmentation_assets.explanations.gathering import TABLES, Explanation, explanations
+from segmentation_assets.reading.explanations.gathering import TABLES, Explanation, explanations
 from segmentation_assets.report.actions import Action, next_action
 from segmentation_assets.report.evidence import Evidence, Row
 

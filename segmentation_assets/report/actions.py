@@ -11,7 +11,7 @@ from typing import Any
 
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.policy.report import HEALTH_DIMENSIONS
-from segmentation_assets.report.figures import number
+from segmentation_assets.reading.figures import number
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from segmentation_assets.policy.segments import TIERS
-from segmentation_assets.report import charts, palette
+from segmentation_assets.reading import palette
+from segmentation_assets.reading.figures import exact, money, number, share, words
+from segmentation_assets.report import charts
 from segmentation_assets.report.evidence import Evidence, Row
-from segmentation_assets.report.figures import exact, money, number, share, words
 
 
 @dataclass(frozen=True)

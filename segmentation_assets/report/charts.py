@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from segmentation_assets.report.palette import PLACEHOLDERS
+from segmentation_assets.reading.palette import PLACEHOLDERS
 
 if TYPE_CHECKING:
     import altair as alt

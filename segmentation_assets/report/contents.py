@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from segmentation_assets.catalogue import CatalogueFacts
+from segmentation_assets.reading.catalogue import CatalogueFacts
+from segmentation_assets.reading.figures import day
 from segmentation_assets.report.accounts import account_details, account_index
 from segmentation_assets.report.capacity import capacity_page
 from segmentation_assets.report.document import chunks
 from segmentation_assets.report.evidence import Evidence
 from segmentation_assets.report.executive import executive_page
-from segmentation_assets.report.figures import day
 from segmentation_assets.report.movement import MOVES, movement_page, moves
 from segmentation_assets.report.portfolio import portfolio_page
 from segmentation_assets.report.quality import quality_page

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from segmentation_assets.policy.segments import AT_RISK
+from segmentation_assets.reading.figures import exact, money, number, share
 from segmentation_assets.report.evidence import Evidence, Row
-from segmentation_assets.report.figures import exact, money, number, share
 
 _NAMED = 5
 

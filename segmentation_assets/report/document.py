@@ -22,8 +22,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from segmentation_assets.report import figures
-from segmentation_assets.report.palette import style_variables
+from segmentation_assets.reading import figures
+from segmentation_assets.reading.palette import style_variables
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _EASY, _HARD = 6, 9

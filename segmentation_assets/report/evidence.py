@@ -14,9 +14,9 @@ from typing import Any
 
 import duckdb
 
-from segmentation_assets.access import ALL, Days, NotPublished, find_table, open_tables
-from segmentation_assets.explanations.gathering import day_before
 from segmentation_assets.policy.model import Policy
+from segmentation_assets.reading.access import ALL, Days, NotPublished, find_table, open_tables
+from segmentation_assets.reading.explanations.gathering import day_before
 
 Row = Mapping[str, Any]
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from segmentation_assets.policy.segments import AT_RISK, SEGMENTS
-from segmentation_assets.report import charts, palette
+from segmentation_assets.reading import palette
+from segmentation_assets.reading.figures import change, count_change, day, exact, money, number, points, share
+from segmentation_assets.report import charts
 from segmentation_assets.report.decisions import Decision, decisions
 from segmentation_assets.report.evidence import Evidence, Row
-from segmentation_assets.report.figures import change, count_change, day, exact, money, number, points, share
 
 _YEAR = 12
 

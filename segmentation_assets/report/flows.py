@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from segmentation_assets.report.palette import TIERS
+from segmentation_assets.reading.palette import TIERS
 
 _WIDTH, _HEIGHT, _BAR, _GAP, _LABEL = 620, 300, 14, 10, 150
 _LEAST = 1.5  # a band of one account can still be seen

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from segmentation_assets.explanations.gathering import direction_of
 from segmentation_assets.policy.segments import TIERS
+from segmentation_assets.reading.explanations.gathering import direction_of
+from segmentation_assets.reading.figures import change, day, exact, label, money, number, share
 from segmentation_assets.report import charts
 from segmentation_assets.report.evidence import Evidence, Row
-from segmentation_assets.report.figures import change, day, exact, label, money, number, share
 from segmentation_assets.report.flows import flows_svg
 
 _NOT_LIVE, _UNASSIGNED = "not_live", "unassigned"

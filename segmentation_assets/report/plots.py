@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from segmentation_assets.policy.segments import SEGMENTS, TIERS
-from segmentation_assets.report import palette, theme
+from segmentation_assets.reading import palette
+from segmentation_assets.report import theme
 
 if TYPE_CHECKING:
     import altair as alt

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-from segmentation_assets.access import NotPublished, find_table
-from segmentation_assets.catalogue import read_catalogue
 from segmentation_assets.policy.model import Policy
+from segmentation_assets.reading.access import NotPublished, find_table
+from segmentation_assets.reading.catalogue import read_catalogue
 from segmentation_assets.report.contents import contents
 from segmentation_assets.report.document import render
 from segmentation_assets.report.evidence import READ, open_evidence

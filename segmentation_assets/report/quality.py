@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from segmentation_assets.reading.figures import label, number, share
 from segmentation_assets.report.evidence import Evidence, Row
-from segmentation_assets.report.figures import label, number, share
 
 
 @dataclass(frozen=True)

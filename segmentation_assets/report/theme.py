@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from segmentation_assets.report.palette import CARD, INK, LIGHT, LINE, MUTED
+from segmentation_assets.reading.palette import CARD, INK, LIGHT, LINE, MUTED
 
 if TYPE_CHECKING:
     import altair as alt

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from segmentation_assets.policy.segments import TIERS
-from segmentation_assets.report import charts, palette
+from segmentation_assets.reading import palette
+from segmentation_assets.reading.figures import NONE, day, money, number, share
+from segmentation_assets.report import charts
 from segmentation_assets.report.evidence import Evidence, Row
-from segmentation_assets.report.figures import NONE, day, money, number, share
 
 _MARKS = {"met": "✓ met", "missed": "✗ missed", "no_target": ""}
 COMPANY = "Company"

@@ -16,9 +16,9 @@ from segmentation_assets.scores import parts as score_parts
 from segmentation_assets.scores.live import live_accounts
 from segmentation_assets.scores.parts import KEY, Part, mean_of, on_scale, points, score_column, weigh
 from segmentation_assets.scores.rules import OTHERWISE, first_that_holds, hold
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Snapshot, column
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Snapshot, column
+from segmentation_assets.tables.registry import Table, table
 
 ONBOARDING = "onboarding"
 COHORT_INPUTS = (

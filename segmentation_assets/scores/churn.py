@@ -19,9 +19,9 @@ from segmentation_assets.scores import parts as score_parts
 from segmentation_assets.scores.behavioral import BehavioralScores
 from segmentation_assets.scores.live import live_accounts
 from segmentation_assets.scores.parts import KEY, Part, add_up
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Snapshot, column
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Snapshot, column
+from segmentation_assets.tables.registry import Table, table
 
 PROFILE_INPUTS = ("single_champion", "overdue_days", "sentiment", "days_to_renewal", "signal_weight_180d")
 

@@ -25,9 +25,9 @@ from segmentation_assets.scores.needs import NeedsScores
 from segmentation_assets.scores.parts import KEY, Part, points, score_column, weigh
 from segmentation_assets.scores.technographic import TechnographicScores
 from segmentation_assets.scores.value import ValueScores
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Snapshot, column, ibis_schema
-from segmentation_assets.warehouse.registry import POLICY_HASH, Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Snapshot, column, ibis_schema
+from segmentation_assets.tables.registry import POLICY_HASH, Table, table
 
 DIMENSIONS = ("firmographic", "technographic", "behavioral", "value", "needs")
 

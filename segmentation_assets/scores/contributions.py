@@ -29,9 +29,9 @@ from segmentation_assets.scores import (
     value,
 )
 from segmentation_assets.scores.live import live_accounts
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Snapshot, column
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Snapshot, column
+from segmentation_assets.tables.registry import Table, table
 
 
 class ScoreContributions(Snapshot):

@@ -16,9 +16,9 @@ from segmentation_assets.scores.firmographic import FirmographicScores
 from segmentation_assets.scores.live import live_accounts
 from segmentation_assets.scores.parts import KEY, TOP, Part, mean_of, on_scale, points, score_column, weigh
 from segmentation_assets.scores.ranks import mid_rank
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Integer, Snapshot, column, ibis_schema
-from segmentation_assets.warehouse.registry import POLICY_HASH, Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Integer, Snapshot, column, ibis_schema
+from segmentation_assets.tables.registry import POLICY_HASH, Table, table
 
 ALL = "all"
 

@@ -29,9 +29,9 @@ from segmentation_assets.policy.value import LifetimePolicy
 from segmentation_assets.profiles.known import known
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.scores.firmographic import SIZE_CLASSES, size_class
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Day, Flag, Integer, Snapshot, column
-from segmentation_assets.warehouse.registry import ROWS, Frame, Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column
+from segmentation_assets.tables.registry import ROWS, Frame, Table, table
 
 UNKNOWN_SIZE = "unknown"
 COHORTS = (*SIZE_CLASSES, UNKNOWN_SIZE)

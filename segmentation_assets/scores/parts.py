@@ -28,7 +28,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.policy.scores import Scale, WordPoints
-from segmentation_assets.warehouse.contracts import column
+from segmentation_assets.tables.contracts import column
 
 KEY = ("as_of", "account_id")
 CONTRIBUTION_COLUMNS = (*KEY, "score", "part", "raw_number", "raw_text", "weight", "points")

@@ -21,9 +21,9 @@ from segmentation_assets.scores.lifetime import METHODS, AccountTenures, ClvLife
 from segmentation_assets.scores.live import live_accounts
 from segmentation_assets.scores.parts import KEY, TOP, Part
 from segmentation_assets.scores.ranks import mid_rank
-from segmentation_assets.warehouse.as_of import FromPolicy, Spine, freeze_day
-from segmentation_assets.warehouse.contracts import Day, Flag, Snapshot, column, ibis_schema
-from segmentation_assets.warehouse.registry import POLICY_HASH, Table, table
+from segmentation_assets.tables.as_of import FromPolicy, Spine, freeze_day
+from segmentation_assets.tables.contracts import Day, Flag, Snapshot, column, ibis_schema
+from segmentation_assets.tables.registry import POLICY_HASH, Table, table
 
 _ROUNDING = 1e-9
 """Of a percentile as a float; two different ranks are much further apart."""

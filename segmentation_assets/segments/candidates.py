@@ -22,9 +22,9 @@ from segmentation_assets.scores.needs import NeedsScores
 from segmentation_assets.scores.value import ValueScores
 from segmentation_assets.segments import matrix
 from segmentation_assets.segments.cuts import TierCuts
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Dated, Flag, Integer, Snapshot, column, ibis_schema
-from segmentation_assets.warehouse.registry import POLICY_HASH, Table, table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Dated, Flag, Integer, Snapshot, column, ibis_schema
+from segmentation_assets.tables.registry import POLICY_HASH, Table, table
 
 _KEY = ("as_of", "account_id")
 

@@ -11,9 +11,9 @@ import ibis.expr.types as ir
 from segmentation_assets.policy.segments import TierPolicy
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.scores.ranks import mid_rank
-from segmentation_assets.warehouse.as_of import Spine, freeze_day
-from segmentation_assets.warehouse.contracts import Day, Integer, Snapshot, column
-from segmentation_assets.warehouse.registry import Table, table
+from segmentation_assets.tables.as_of import Spine, freeze_day
+from segmentation_assets.tables.contracts import Day, Integer, Snapshot, column
+from segmentation_assets.tables.registry import Table, table
 
 _ROUNDING = 1e-9
 

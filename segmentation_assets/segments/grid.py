@@ -17,9 +17,9 @@ from segmentation_assets.policy.segments import SEGMENTS, TIERS, StabilityPolicy
 from segmentation_assets.segments.candidates import CandidatePoints
 from segmentation_assets.segments.encoding import CandidateDays, Column, Words, from_frame, to_frame
 from segmentation_assets.segments.stability import MOVE_RULES, State, start, step
-from segmentation_assets.warehouse.as_of import FromPolicy, Spine, anchor, last_monday, quarter_start, weeks
-from segmentation_assets.warehouse.contracts import Day, Flag, Integer, Snapshot, column, ibis_schema
-from segmentation_assets.warehouse.registry import POLICY_HASH, ROWS, Frame, table
+from segmentation_assets.tables.as_of import FromPolicy, Spine, anchor, last_monday, quarter_start, weeks
+from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, ibis_schema
+from segmentation_assets.tables.registry import POLICY_HASH, ROWS, Frame, table
 
 _DAY = timedelta(days=1)
 _WEEK = timedelta(weeks=1)

@@ -19,9 +19,9 @@ from segmentation_assets.scores.contributions import ScoreContributions
 from segmentation_assets.segments.candidates import SegmentCandidates
 from segmentation_assets.segments.grid import SegmentGrid, SegmentStates, week_so_far
 from segmentation_assets.segments.stability import MOVE_RULES
-from segmentation_assets.warehouse.as_of import FromPolicy, Spine, last_monday
-from segmentation_assets.warehouse.contracts import Day, Snapshot, column, ibis_schema
-from segmentation_assets.warehouse.registry import POLICY_HASH, Table, table
+from segmentation_assets.tables.as_of import FromPolicy, Spine, last_monday
+from segmentation_assets.tables.contracts import Day, Snapshot, column, ibis_schema
+from segmentation_assets.tables.registry import POLICY_HASH, Table, table
 
 KINDS = ("segment", "tier")
 DIRECTIONS = ("up", "down", "into_risk", "out_of_risk")

@@ -31,15 +31,15 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from segmentation_assets.policy.model import Policy
-from segmentation_assets.warehouse.as_of import LookBack, Spine, days_read, spine_frame
+from segmentation_assets.tables.as_of import LookBack, Spine, days_read, spine_frame
+from segmentation_assets.tables.contracts import ibis_schema
+from segmentation_assets.tables.enforcement import Verdict, enforce, summary
+from segmentation_assets.tables.ledgers import Posting
+from segmentation_assets.tables.registry import BOOKED, POSTING, SPINE, Input, Registry, TableSpec, call
+from segmentation_assets.warehouse.code_hashes import code_version
 from segmentation_assets.warehouse.compiled import Compiled
-from segmentation_assets.warehouse.contracts import ibis_schema
-from segmentation_assets.warehouse.enforcement import Verdict, enforce, summary
 from segmentation_assets.warehouse.engine import STAGED, Engine
-from segmentation_assets.warehouse.fingerprints import code_version
 from segmentation_assets.warehouse.footers import Footer, read_footers
-from segmentation_assets.warehouse.ledgers import Posting
-from segmentation_assets.warehouse.registry import BOOKED, POSTING, SPINE, Input, Registry, TableSpec, call
 from segmentation_assets.warehouse.store import Store, footer, rows_in, stamp
 
 ABSENT = "absent"

@@ -19,8 +19,8 @@ import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
 
-from segmentation_assets.warehouse.contracts import Contract, ibis_schema
-from segmentation_assets.warehouse.registry import TableSpec
+from segmentation_assets.tables.contracts import Contract, ibis_schema
+from segmentation_assets.tables.registry import TableSpec
 from segmentation_assets.warehouse.store import Store, footer_sql
 
 STAGED = "staged"

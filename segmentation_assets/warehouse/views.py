@@ -18,8 +18,8 @@ from pathlib import Path
 
 import duckdb
 
+from segmentation_assets.tables.dictionary import TableEntry
 from segmentation_assets.warehouse.compiled import Compiled
-from segmentation_assets.warehouse.dictionary import TableEntry
 from segmentation_assets.warehouse.store import Store
 
 FILE = "analytics.duckdb"

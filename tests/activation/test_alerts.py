@@ -17,8 +17,8 @@ from segmentation_assets.orchestration.sensors.digests import RENEWAL, digest, n
 from segmentation_assets.policy.activation import ALERT_KINDS
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.settings import Settings
-from segmentation_assets.warehouse.contracts import ibis_schema
-from segmentation_assets.warehouse.ledgers import Posting
+from segmentation_assets.tables.contracts import ibis_schema
+from segmentation_assets.tables.ledgers import Posting
 from segmentation_assets.warehouse.store import Store
 
 POLICY = load_policy().alerts

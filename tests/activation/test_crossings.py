@@ -19,8 +19,8 @@ from segmentation_assets.activation.crossings import (
     to_look_at,
 )
 from segmentation_assets.policy.model import load_policy
-from segmentation_assets.warehouse.contracts import ibis_schema
-from segmentation_assets.warehouse.ledgers import Posting
+from segmentation_assets.tables.contracts import ibis_schema
+from segmentation_assets.tables.ledgers import Posting
 
 TIER = load_policy().tier
 EMPTY = pd.DataFrame(columns=list(ibis_schema(ThresholdLedger)))

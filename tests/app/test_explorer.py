@@ -16,8 +16,8 @@ from streamlit.testing.v1 import AppTest
 
 from segmentation_assets import load
 from segmentation_assets.app import explorer
-from segmentation_assets.explanations.gathering import explain
 from segmentation_assets.policy.model import load_policy
+from segmentation_assets.reading.explanations.gathering import explain
 from tests.conftest import RAN_DAYS
 
 PAGE = Path(explorer.__file__)

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from segmentation_assets.capacity.scenario import Audit, Scenario, audit, read_scenario
-from segmentation_assets.cli import main
+from segmentation_assets.cli.main import main
 from segmentation_assets.policy.model import load_policy
 
 CASE = Path(__file__).parents[2] / "data" / "scenarios" / "coverage_case.yaml"

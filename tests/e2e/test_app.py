@@ -31,7 +31,16 @@ def address(ran_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "segmentation_assets.cli", "--home", str(ran_home), "app", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "segmentation_assets.cli.main",
+        "--home",
+        str(ran_home),
+        "app",
+        "--port",
+        str(port),
+    ]
     log = tmp_path_factory.mktemp("app") / "log"
     with log.open("w") as target:
         process = subprocess.Popen(command, cwd=ROOT, stdout=target, stderr=subprocess.STDOUT)

@@ -21,11 +21,11 @@ import pandas as pd
 import psutil
 import pytest
 
-from segmentation_assets.access import load
-from segmentation_assets.orchestration.instance import open_instance, prepare
 from segmentation_assets.orchestration.jobs import BILLING_RERUN
+from segmentation_assets.reading.access import load
+from segmentation_assets.running.instance import open_instance, prepare
+from segmentation_assets.running.storage.run_records import Run, RunRecords
 from segmentation_assets.settings import Settings
-from segmentation_assets.state.run_records import Run, RunRecords
 from segmentation_assets.warehouse.store import Store
 from tests.orchestration.billing import Company, clock_of, opened
 

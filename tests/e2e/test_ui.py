@@ -40,7 +40,7 @@ def served(ran_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         port = probe.getsockname()[1]
     # The sample has moved with the home: its own sources.yaml, not the one remembered.
     command = [
-        sys.executable, "-m", "segmentation_assets.cli", "--home", str(home), "ui", "--port", str(port),
+        sys.executable, "-m", "segmentation_assets.cli.main", "--home", str(home), "ui", "--port", str(port),
         "--sources", str(home / "sample" / "sources.yaml"),
     ]  # fmt: skip
     with (home / "ui.log").open("w") as log:

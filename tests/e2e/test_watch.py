@@ -19,8 +19,8 @@ import pytest
 
 from segmentation_assets.orchestration.jobs import DAILY
 from segmentation_assets.policy.model import load_policy
+from segmentation_assets.running.storage.run_records import Run, RunRecords
 from segmentation_assets.settings import Settings
-from segmentation_assets.state.run_records import Run, RunRecords
 from segmentation_assets.warehouse.store import holder_of
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ PATIENCE = 240.0  # seconds: the machine may be busy, and a schedule is due at m
 
 def command(home: Path, *arguments: str) -> list[str]:
     named = ("--sources", str(home / "sample" / "sources.yaml"), "--policy", str(home / "policy.yaml"))
-    return [sys.executable, "-m", "segmentation_assets.cli", "--home", str(home), *arguments, *named]
+    return [sys.executable, "-m", "segmentation_assets.cli.main", "--home", str(home), *arguments, *named]
 
 
 @pytest.fixture

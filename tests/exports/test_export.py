@@ -14,14 +14,14 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segmentation_assets.access import NotPublished
-from segmentation_assets.cli import main
+from segmentation_assets.cli.main import main
 from segmentation_assets.exports import workbook
 from segmentation_assets.exports.workbook import CannotHold, Sheet, write_workbook
 from segmentation_assets.exports.writing import WrongTarget, export
-from segmentation_assets.terminal.formats import FORMULA
-from segmentation_assets.warehouse.dictionary import ColumnEntry, TableEntry
-from tests.test_access import publish
+from segmentation_assets.reading.access import NotPublished
+from segmentation_assets.reading.rows import FORMULA
+from segmentation_assets.tables.dictionary import ColumnEntry, TableEntry
+from tests.reading.test_access import publish
 
 ROWS = """
 SELECT * FROM (VALUES

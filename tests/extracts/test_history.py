@@ -10,7 +10,7 @@ import pytest
 
 from segmentation_assets.chain import CATALOGUE
 from segmentation_assets.extracts.contracts import EXTRACTS
-from segmentation_assets.warehouse.enforcement import enforce
+from segmentation_assets.tables.enforcement import enforce
 from tests.extracts.home import Home
 
 ALWAYS, FOREVER = "0001-01-01", "9999-12-31"

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from segmentation_assets.chain import CATALOGUE
-from segmentation_assets.warehouse.enforcement import enforce
+from segmentation_assets.tables.enforcement import enforce
 from tests.extracts.home import Home
 
 NAMES = ("subscription_id", "start_date", "account_id", "mrr", "currency", "end_date", "seats")

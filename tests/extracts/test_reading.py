@@ -9,8 +9,8 @@ import duckdb
 import pytest
 
 from segmentation_assets.extracts.checking import check_sources
-from segmentation_assets.extracts.dictionary import refreshed
 from segmentation_assets.extracts.landing import land
+from segmentation_assets.extracts.readme import refreshed
 from segmentation_assets.extracts.sources import read_sources
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.warehouse.engine import Engine, open_connection
@@ -130,4 +130,4 @@ def test_the_postgres_example_is_a_valid_mapping():
 
 def test_the_contracts_in_the_readme_are_current():
     text = (DATA / "README.md").read_text(encoding="utf-8")
-    assert refreshed(text) == text, "run: python -m segmentation_assets.extracts.dictionary"
+    assert refreshed(text) == text, "run: python -m segmentation_assets.extracts.readme"

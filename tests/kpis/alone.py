@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from segmentation_assets.chain import CATALOGUE
 from segmentation_assets.policy.model import Policy, load_policy
-from segmentation_assets.warehouse.contracts import ibis_schema
-from segmentation_assets.warehouse.enforcement import enforce
-from segmentation_assets.warehouse.registry import SPINE, call
+from segmentation_assets.tables.contracts import ibis_schema
+from segmentation_assets.tables.enforcement import enforce
+from segmentation_assets.tables.registry import SPINE, call
 from tests.frames import given, spine
 
 POLICY = load_policy()

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from segmentation_assets.kpis.calendar import months_before, windows
-from segmentation_assets.warehouse import as_of
+from segmentation_assets.tables import as_of
 from tests.frames import spine
 
 DAYS = [date(2023, 12, 1) + timedelta(days=i) for i in range(460)]

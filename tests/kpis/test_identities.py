@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from segmentation_assets.chain import CATALOGUE
-from segmentation_assets.cli import main
+from segmentation_assets.cli.main import main
 from tests.conftest import RAN_DAYS
 
 DAY = RAN_DAYS[1]

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from segmentation_assets.policy.segments import TIERS
-from segmentation_assets.warehouse.as_of import months_before
+from segmentation_assets.tables.as_of import months_before
 from tests.kpis import oracle
 from tests.kpis.world import kpis, pays, stands
 

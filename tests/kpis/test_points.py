@@ -18,7 +18,7 @@ from segmentation_assets.extracts.contracts import BillingSubscriptions
 from segmentation_assets.kpis.points import first_paid, mrr_on, paid_spans
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account
-from segmentation_assets.warehouse.as_of import Spine, spine_frame
+from segmentation_assets.tables.as_of import Spine, spine_frame
 from tests.kpis.world import arrow_of
 
 FIRST, DAY = date(2025, 1, 1), timedelta(days=1)

@@ -17,10 +17,10 @@ import pyarrow as pa
 from segmentation_assets.chain import CATALOGUE
 from segmentation_assets.policy.model import Policy, load_policy
 from segmentation_assets.policy.section import Section
-from segmentation_assets.warehouse.as_of import Spine, days_read, spine_frame
-from segmentation_assets.warehouse.contracts import Contract, ibis_schema
-from segmentation_assets.warehouse.enforcement import enforce, rules
-from segmentation_assets.warehouse.registry import SPINE, TableSpec, call
+from segmentation_assets.tables.as_of import Spine, days_read, spine_frame
+from segmentation_assets.tables.contracts import Contract, ibis_schema
+from segmentation_assets.tables.enforcement import enforce, rules
+from segmentation_assets.tables.registry import SPINE, TableSpec, call
 from tests.frames import given
 
 POLICY = load_policy()

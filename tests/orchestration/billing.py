@@ -17,18 +17,18 @@ from typing import Any
 import dagster as dg
 from dagster._core.utils import make_new_run_id
 
-from segmentation_assets.access import NotPublished, load
 from segmentation_assets.chain import CATALOGUE
-from segmentation_assets.definitions import build_defs
-from segmentation_assets.orchestration.instance import open_instance
+from segmentation_assets.orchestration.definitions import build_defs
 from segmentation_assets.orchestration.jobs import BILLING_RERUN, FULL_CHAIN, LANDING
 from segmentation_assets.orchestration.partitions import tags_of_run
 from segmentation_assets.orchestration.sensors import requests
 from segmentation_assets.orchestration.sensors.billing import NAME
 from segmentation_assets.policy.model import Policy, load_policy
+from segmentation_assets.reading.access import NotPublished, load
+from segmentation_assets.running.instance import open_instance
 from segmentation_assets.settings import Settings
+from segmentation_assets.tables.registry import Registry
 from segmentation_assets.warehouse.build import Builder
-from segmentation_assets.warehouse.registry import Registry
 from segmentation_assets.warehouse.store import Store
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from segmentation_assets.definitions import build_defs
-from segmentation_assets.orchestration.instance import open_instance
+from segmentation_assets.orchestration.definitions import build_defs
 from segmentation_assets.orchestration.resources import WarehouseResource
-from segmentation_assets.orchestration.runs import Runner
+from segmentation_assets.running.instance import open_instance
+from segmentation_assets.running.runs import Runner
 from segmentation_assets.settings import Settings, find_settings
 from tests.orchestration import fakes
 

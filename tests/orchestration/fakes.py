@@ -11,9 +11,9 @@ import ibis
 import pandas as pd
 
 from segmentation_assets.policy.company import CompanyPolicy
-from segmentation_assets.warehouse.as_of import LookBack, Spine, anchor, weeks
-from segmentation_assets.warehouse.contracts import Integer, Snapshot, column
-from segmentation_assets.warehouse.registry import Frame, Registry, Table, _spec_of
+from segmentation_assets.tables.as_of import LookBack, Spine, anchor, weeks
+from segmentation_assets.tables.contracts import Integer, Snapshot, column
+from segmentation_assets.tables.registry import Frame, Registry, Table, _spec_of
 
 
 def grid_and_day(day: date) -> list[date]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from segmentation_assets.definitions import build_defs
+from segmentation_assets.orchestration.definitions import build_defs
 from segmentation_assets.settings import find_settings
 from tests.orchestration.billing import registry
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from segmentation_assets.definitions import build_defs
+from segmentation_assets.orchestration.definitions import build_defs
 from segmentation_assets.settings import Settings
 
 SNAPSHOT = Path(__file__).with_name("assets.json")

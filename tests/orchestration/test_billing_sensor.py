@@ -25,15 +25,15 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from segmentation_assets.access import load
 from segmentation_assets.activation.crossings import detect_crossings
-from segmentation_assets.definitions import build_defs
+from segmentation_assets.orchestration.definitions import build_defs
 from segmentation_assets.orchestration.jobs import BILLING_RERUN
 from segmentation_assets.orchestration.sensors import requests
 from segmentation_assets.orchestration.sensors.billing import identity, pending_crossings
 from segmentation_assets.orchestration.sensors.requests import REQUEST_TAG, Fate, Outcome, Request, wait_left
 from segmentation_assets.policy import company as company_policy
 from segmentation_assets.policy.model import load_policy
+from segmentation_assets.reading.access import load
 from segmentation_assets.settings import Settings
 from segmentation_assets.warehouse.store import Store
 from tests.conftest import RAN_DAYS

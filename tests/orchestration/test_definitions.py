@@ -11,9 +11,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from segmentation_assets.cli import main
-from segmentation_assets.definitions import build_defs
-from segmentation_assets.orchestration.report import REPORT
+from segmentation_assets.cli.main import main
+from segmentation_assets.orchestration.definitions import build_defs
+from segmentation_assets.orchestration.report_asset import REPORT
 from segmentation_assets.policy.model import PolicyError
 from segmentation_assets.report.evidence import READ
 from segmentation_assets.settings import Settings
@@ -169,7 +169,9 @@ def test_resources_can_be_overridden():
 
 
 @pytest.mark.parametrize(
-    "how", [("-w", "workspace.yaml"), ("-m", "segmentation_assets.definitions")], ids=["workspace", "module"]
+    "how",
+    [("-w", "workspace.yaml"), ("-m", "segmentation_assets.definitions")],
+    ids=["workspace", "module"],
 )
 def test_both_ways_of_loading_the_location(how: tuple[str, str], tmp_path: Path):
     command = [str(Path(sys.executable).with_name("dagster")), "definitions", "validate", *how]
@@ -183,7 +185,7 @@ def test_both_ways_of_loading_the_location(how: tuple[str, str], tmp_path: Path)
 
 def test_the_location_loads_nothing_heavy():
     code = (
-        "import sys; from segmentation_assets.definitions import build_defs; build_defs(); "
+        "import sys; from segmentation_assets.orchestration.definitions import build_defs; build_defs(); "
         "print('\\n'.join(sorted(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

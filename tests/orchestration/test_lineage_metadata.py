@@ -8,11 +8,11 @@ import dagster as dg
 import pytest
 
 from segmentation_assets.chain import CATALOGUE
-from segmentation_assets.orchestration.instance import open_instance
+from segmentation_assets.lineage.columns import SPINE, Lineage
+from segmentation_assets.lineage.tracing import lineage
 from segmentation_assets.policy.model import load_policy
+from segmentation_assets.running.instance import open_instance
 from segmentation_assets.settings import Settings
-from segmentation_assets.warehouse.lineage import SPINE, Lineage
-from segmentation_assets.warehouse.tracing import lineage
 
 COLUMN_LINEAGE = "dagster/column_lineage"
 

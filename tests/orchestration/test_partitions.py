@@ -18,7 +18,7 @@ from segmentation_assets.orchestration.partitions import (
     tags_of_run,
 )
 from segmentation_assets.policy.model import load_policy
-from segmentation_assets.warehouse.as_of import last, months_ago
+from segmentation_assets.tables.as_of import last, months_ago
 from tests.orchestration.fakes import grid_and_day
 
 DAYS = st.dates(date(2020, 1, 1), date(2030, 12, 31))

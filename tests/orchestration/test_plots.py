@@ -14,13 +14,13 @@ import pytest
 
 from segmentation_assets import load
 from segmentation_assets.orchestration import plots
-from segmentation_assets.orchestration.instance import open_instance
 from segmentation_assets.orchestration.plots import PLOT, Plot
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.report.plots import NothingToDraw
+from segmentation_assets.running.instance import open_instance
 from segmentation_assets.settings import Settings
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.registry import Table
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.registry import Table
 from tests.orchestration import fakes
 from tests.orchestration.conftest import MakeRunner
 from tests.orchestration.fakes import Seeds

@@ -13,7 +13,7 @@ from dagster._core.execution.api import execute_run_iterator
 from segmentation_assets.orchestration.sensors import requests
 from segmentation_assets.orchestration.sensors.requests import report_lost
 from segmentation_assets.policy.model import load_policy
-from segmentation_assets.state.run_records import RunRecords
+from segmentation_assets.running.storage.run_records import RunRecords
 from segmentation_assets.warehouse.store import Store
 
 SENSORS = load_policy().orchestration.sensors

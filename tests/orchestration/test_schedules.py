@@ -12,7 +12,7 @@ import pytest
 from dagster._utils.schedules import schedule_execution_time_iterator
 
 from segmentation_assets.chain import CATALOGUE
-from segmentation_assets.definitions import build_defs
+from segmentation_assets.orchestration.definitions import build_defs
 from segmentation_assets.orchestration.jobs import DAILY, FULL_CHAIN, QUARTERLY
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.settings import Settings

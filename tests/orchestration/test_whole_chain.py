@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from segmentation_assets.access import find_table, load
 from segmentation_assets.chain import CATALOGUE
-from segmentation_assets.cli import main
-from segmentation_assets.orchestration.instance import open_instance
-from segmentation_assets.orchestration.runs import Outcome, Runner
+from segmentation_assets.cli.main import main
 from segmentation_assets.policy.model import load_policy
+from segmentation_assets.reading.access import find_table, load
+from segmentation_assets.running.instance import open_instance
+from segmentation_assets.running.runs import Outcome, Runner
 from segmentation_assets.settings import find_settings
 from segmentation_assets.warehouse.build import Builder
 from segmentation_assets.warehouse.engine import Engine, open_connection

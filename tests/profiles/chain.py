@@ -16,10 +16,10 @@ import pandas as pd
 
 from segmentation_assets.chain import CATALOGUE
 from segmentation_assets.policy.model import Policy, load_policy
-from segmentation_assets.warehouse.as_of import Spine
-from segmentation_assets.warehouse.contracts import Contract, ibis_schema, key_of
-from segmentation_assets.warehouse.enforcement import enforce, rules
-from segmentation_assets.warehouse.registry import call
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Contract, ibis_schema, key_of
+from segmentation_assets.tables.enforcement import enforce, rules
+from segmentation_assets.tables.registry import call
 from tests.frames import given, spine
 
 Rows = Sequence[Mapping[str, Any]]

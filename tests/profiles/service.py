@@ -14,8 +14,8 @@ import pandas as pd
 
 from segmentation_assets.extracts.contracts import CrmAccounts
 from segmentation_assets.policy.model import load_policy
-from segmentation_assets.warehouse.enforcement import enforce
-from segmentation_assets.warehouse.registry import CATALOGUE, call
+from segmentation_assets.tables.enforcement import enforce
+from segmentation_assets.tables.registry import CATALOGUE, call
 from tests.frames import given, spine
 
 Rows = Sequence[Mapping[str, Any]]

@@ -16,7 +16,7 @@ from segmentation_assets.profiles.signals import AccountSignals
 from segmentation_assets.profiles.support import AccountSupport
 from segmentation_assets.profiles.technology import AccountTechnology
 from segmentation_assets.profiles.usage import AccountUsage
-from segmentation_assets.warehouse.contracts import Snapshot, schema_of
+from segmentation_assets.tables.contracts import Snapshot, schema_of
 from tests.profiles.chain import DEFAULT, Rows, changed, computed
 
 AS_OF = date(2026, 3, 31)

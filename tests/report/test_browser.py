@@ -16,8 +16,8 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from segmentation_assets.policy.model import load_policy
+from segmentation_assets.reading.figures import day
 from segmentation_assets.report.contents import PAGES
-from segmentation_assets.report.figures import day
 from segmentation_assets.report.publishing import write_report
 from tests.conftest import RAN_DAYS
 
@@ -250,7 +250,7 @@ def test_an_account_is_found_by_keyboard_alone(browser: Browser, report: Path):
 
 
 def test_an_account_tells_what_explain_tells(browser: Browser, report: Path, home: Path):
-    from segmentation_assets.explanations.gathering import explain  # noqa: PLC0415
+    from segmentation_assets.reading.explanations.gathering import explain  # noqa: PLC0415
 
     account = duckdb.execute(f"SELECT min(account_id) FROM '{home}/published/segments/*/*.parquet'").fetchall()[0][0]
     told = explain(account, home=home, policy=load_policy())

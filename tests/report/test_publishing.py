@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from segmentation_assets.access import NotPublished
-from segmentation_assets.cli import main
-from segmentation_assets.explanations.gathering import explain
+from segmentation_assets.cli.main import main
 from segmentation_assets.policy.model import Policy, load_policy
+from segmentation_assets.reading.access import NotPublished
+from segmentation_assets.reading.explanations.gathering import explain
 from segmentation_assets.report.accounts import history_days
 from segmentation_assets.report.document import chunks, packed
 from segmentation_assets.report.evidence import open_evidence

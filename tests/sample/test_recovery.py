@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from segmentation_assets import load
-from segmentation_assets.cli import main
+from segmentation_assets.cli.main import main
 from tests.sample.conftest import END, Sample, auc, spearman
 
 QUARTER = timedelta(days=90)

@@ -19,8 +19,8 @@ from segmentation_assets.scores.lifetime import AccountTenures, ClvLifetimes
 from segmentation_assets.scores.needs import needs_scores
 from segmentation_assets.scores.technographic import technographic_scores
 from segmentation_assets.scores.value import account_value, value_scores
-from segmentation_assets.warehouse.as_of import freeze_day
-from segmentation_assets.warehouse.contracts import conform
+from segmentation_assets.tables.as_of import freeze_day
+from segmentation_assets.tables.contracts import conform
 from tests.frames import given, spine
 
 POLICY = load_policy()

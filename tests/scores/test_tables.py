@@ -10,8 +10,8 @@ import pytest
 
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.scores import behavioral, churn, firmographic, health, needs, technographic
-from segmentation_assets.warehouse.contracts import conform
-from segmentation_assets.warehouse.enforcement import enforce
+from segmentation_assets.tables.contracts import conform
+from segmentation_assets.tables.enforcement import enforce
 from tests.frames import given, spine
 from tests.scores.profiles import DAY, profiles
 

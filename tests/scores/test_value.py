@@ -20,9 +20,9 @@ from segmentation_assets.scores.value import (
     days_of_cuts,
     value_scores,
 )
-from segmentation_assets.warehouse.as_of import days_read
-from segmentation_assets.warehouse.contracts import conform
-from segmentation_assets.warehouse.registry import CATALOGUE
+from segmentation_assets.tables.as_of import days_read
+from segmentation_assets.tables.contracts import conform
+from segmentation_assets.tables.registry import CATALOGUE
 from tests.frames import given, spine
 
 POLICY = load_policy()

@@ -19,8 +19,8 @@ from segmentation_assets.segments.grid import (
     stretches_before,
     week_so_far,
 )
-from segmentation_assets.warehouse.as_of import anchor, last_monday, spine_frame
-from segmentation_assets.warehouse.contracts import ibis_schema
+from segmentation_assets.tables.as_of import anchor, last_monday, spine_frame
+from segmentation_assets.tables.contracts import ibis_schema
 from tests.segments import naive
 from tests.segments.naive import Day
 

@@ -5,11 +5,11 @@ from datetime import date
 import pandas as pd
 
 from segmentation_assets.policy.model import load_policy
-from segmentation_assets.warehouse.as_of import Spine
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Dated, Snapshot, column
+from segmentation_assets.tables.registry import Frame, Registry, Table, _spec_of
 from segmentation_assets.warehouse.build import Builder
-from segmentation_assets.warehouse.contracts import Dated, Snapshot, column
 from segmentation_assets.warehouse.engine import Engine, open_connection
-from segmentation_assets.warehouse.registry import Frame, Registry, Table, _spec_of
 from segmentation_assets.warehouse.store import Store
 
 DAYS = [date(2026, 5, 4), date(2026, 5, 5)]

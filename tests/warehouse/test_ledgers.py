@@ -10,14 +10,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from segmentation_assets.access import load
 from segmentation_assets.policy.model import load_policy
-from segmentation_assets.warehouse.as_of import Spine
+from segmentation_assets.reading.access import load
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Contract, Day, Integer, Snapshot, column
+from segmentation_assets.tables.ledgers import Posting, appended
+from segmentation_assets.tables.registry import Frame, Registry, Table, _spec_of, ledger_spec
 from segmentation_assets.warehouse.build import Builder, ContractBroken, EntriesLost
-from segmentation_assets.warehouse.contracts import Contract, Day, Integer, Snapshot, column
 from segmentation_assets.warehouse.engine import Engine, open_connection
-from segmentation_assets.warehouse.ledgers import Posting, appended
-from segmentation_assets.warehouse.registry import Frame, Registry, Table, _spec_of, ledger_spec
 from segmentation_assets.warehouse.store import Store
 
 MONDAY = date(2026, 3, 2)

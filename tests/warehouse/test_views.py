@@ -10,12 +10,12 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
-from segmentation_assets.cli import main
-from segmentation_assets.warehouse.dictionary import ColumnEntry, TableEntry
+from segmentation_assets.cli.main import main
+from segmentation_assets.tables.dictionary import ColumnEntry, TableEntry
 from segmentation_assets.warehouse.store import Store
 from segmentation_assets.warehouse.views import FILE, refresh_views
 from tests.conftest import RAN_DAYS
-from tests.test_access import publish
+from tests.reading.test_access import publish
 
 
 def entry(name: str, partition: str | None, **columns: str) -> TableEntry:

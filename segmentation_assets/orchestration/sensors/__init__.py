@@ -13,7 +13,7 @@ from segmentation_assets.orchestration.sensors.digests import declining_usage, s
 from segmentation_assets.orchestration.sensors.failures import run_failures
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.settings import Settings
-from segmentation_assets.warehouse.registry import Registry
+from segmentation_assets.tables.registry import Registry
 
 __all__ = ["sensors"]
 

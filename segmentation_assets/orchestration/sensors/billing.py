@@ -38,9 +38,9 @@ from segmentation_assets.profiles.arr_steps import arr_at_end_of_day, arr_steps
 from segmentation_assets.profiles.known import account_hierarchy
 from segmentation_assets.segments.cuts import tier_cuts
 from segmentation_assets.settings import Settings
-from segmentation_assets.warehouse.as_of import Spine, freeze_day, spine_frame
+from segmentation_assets.tables.as_of import Spine, freeze_day, spine_frame
+from segmentation_assets.tables.registry import Registry
 from segmentation_assets.warehouse.engine import Engine, open_connection
-from segmentation_assets.warehouse.registry import Registry
 from segmentation_assets.warehouse.store import Store, footer
 
 NAME = "billing_threshold_sensor"

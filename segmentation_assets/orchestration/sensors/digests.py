@@ -13,9 +13,9 @@ from typing import Any
 
 import dagster as dg
 
-from segmentation_assets.access import NotPublished, fetched, open_table, query
 from segmentation_assets.policy.activation import ALERT_KINDS
 from segmentation_assets.policy.model import Policy
+from segmentation_assets.reading.access import NotPublished, fetched, open_table, query
 from segmentation_assets.settings import Settings
 
 TABLE = "segment_alerts"

@@ -1,0 +1,216 @@
+"""What a run left behind, on one screen: segments by tier, what moved, where to look.
+
+Here: counting and showing published segments and moves. Not here: any figure that a table of the chain gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from rich.console import Console
+
+from segmentation_assets.cli.printing.grid import print_table
+from segmentation_assets.policy.segments import AT_RISK
+from segmentation_assets.reading.access import NotPublished, find_table, open_tables
+from segmentation_assets.reading.escaping import escape
+from segmentation_assets.reading.explanations.gathering import day_before
+from segmentation_assets.settings import find_home
+
+_MOST_MOVES = 5
+_BESIDE = ("segment_moves", "tier_kpis", "company_kpis", "capacity_plan")
+_MARKS = {"met": " ✓", "missed": " ✗"}
+
+
+def print_summary(console: Console, home: Path, as_of: date) -> None:
+    """Segments × tiers, and the moves of the week that ends with `as_of`. Raises NotPublished without segments."""
+    tables: dict[str, date | str | None] = {"segments": as_of}
+    tables |= {name: as_of for name in _BESIDE if _has(home, name, as_of)}
+    before = day_before(as_of, home)
+    with open_tables(tables, home) as connection:
+        _print_matrix(console, connection, as_of)
+        if "segment_moves" in tables:
+            _print_moves(console, connection)
+        if before:
+            _print_since(console, home, before, as_of)
+        if "tier_kpis" in tables:
+            _print_kpis(console, connection, "company_kpis" in tables)
+        if "capacity_plan" in tables:
+            _print_capacity(console, connection)
+        _print_where(console, home, connection)
+
+
+def _has(home: Path, table: str, as_of: date) -> bool:
+    try:
+        return bool(find_table(table, home).of(as_of))
+    except NotPublished:
+        return False
+
+
+def _print_matrix(console: Console, connection: duckdb.DuckDBPyConnection, as_of: date) -> None:
+    rows = connection.execute(
+        "SELECT segment, coverage_tier, count(*), sum(arr) FROM segments GROUP BY ALL"
+    ).fetchall()
+    cells = {(segment, tier): (count, arr) for segment, tier, count, arr in rows}
+    tiers = _by_size({tier: [r for r in rows if r[1] == tier] for _, tier, *_ in rows})
+    segments = _by_size({segment: [r for r in rows if r[0] == segment] for segment, *_ in rows})
+    body = [
+        [name, *(_cell(cells.get((name, tier))) for tier in tiers), _cell(_sum([r for r in rows if r[0] == name]))]
+        for name in segments
+    ]
+    body.append(["all", *(_cell(_sum([r for r in rows if r[1] == tier])) for tier in tiers), _cell(_sum(rows))])
+    title = f"{as_of}: accounts · ARR in thousands"
+    print_table(console, ["segment \\ tier", *tiers, "all"], body, title=title)
+
+
+def _by_size(rows: dict[str, list[Any]]) -> list[str]:
+    """Names, the most ARR per account first."""
+    return sorted(rows, key=lambda name: -sum(r[3] for r in rows[name]) / sum(r[2] for r in rows[name]))
+
+
+def _sum(rows: Sequence[Any]) -> tuple[int, float]:
+    return sum(r[2] for r in rows), sum(r[3] for r in rows)
+
+
+def _cell(value: tuple[int, float] | None) -> str:
+    return f"{value[0]:,} · {value[1] / 1000:,.0f}" if value else ""
+
+
+def _print_moves(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
+    rows = connection.execute(
+        "SELECT account_id, kind, moved_from, moved_to, direction, arr_after, cause_text FROM segment_moves "
+        "ORDER BY direction = 'into_risk' DESC, arr_after DESC, account_id, kind"
+    ).fetchall()
+    if not rows:
+        console.print("Nobody moved since the last Monday.")
+        return
+    counts: dict[str, int] = {}
+    for *_, direction, _, _ in rows:
+        counts[direction] = counts.get(direction, 0) + 1
+    listed = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(counts.items()))
+    console.print(f"Moves since the last Monday: {listed}")
+    for account, kind, before, after, _, _, why in rows[:_MOST_MOVES]:
+        console.print(f"  {account} {kind} {before} → {after}: {escape(why)}", highlight=False)
+
+
+def _print_since(console: Console, home: Path, before: date, as_of: date) -> None:
+    """What changed since the last day that was asked for before: a week without moves is no month without."""
+    with open_tables({"segments": (before, as_of)}, home) as connection:
+        rows = connection.execute(
+            "SELECT account_id, b.segment, n.segment, n.arr, b.coverage_tier, n.coverage_tier "
+            "FROM segments b JOIN segments n USING (account_id) WHERE b.as_of = ? AND n.as_of = ? "
+            "ORDER BY (n.segment = ?) DESC, n.arr DESC, account_id",
+            [before, as_of, AT_RISK],
+        ).fetchall()
+    moved = [row for row in rows if row[1] != row[2]]
+    tiers = sum(row[4] != row[5] for row in rows)
+    console.print(f"Since {before}: {len(moved)} accounts changed segment, {tiers} changed tier")
+    for account, was, now, arr, *_ in moved[:_MOST_MOVES]:
+        console.print(f"  {account} segment {was} → {now}, ARR {arr:,.0f}", highlight=False)
+
+
+_FIGURES = (
+    "start_accounts, start_arr, nrr, nrr_target, nrr_status, grr, grr_target, grr_status, logo_retention, "
+    "expansion_rate, cost_share_of_arr, nrr_low_n"
+)
+
+
+def _print_kpis(console: Console, connection: duckdb.DuckDBPyConnection, has_company: bool) -> None:
+    months, start = connection.execute("SELECT max(window_months), min(starts_on) FROM tier_kpis").fetchall()[0]
+    rows = connection.execute(
+        f"SELECT coverage_tier, {_FIGURES} FROM tier_kpis WHERE window_months = ? "
+        "AND start_accounts > 0 ORDER BY start_arr / start_accounts DESC",
+        [months],
+    ).fetchall()
+    if has_company:
+        rows += connection.execute(
+            f"SELECT 'all', {_FIGURES} FROM company_kpis WHERE window_months = ? AND start_accounts > 0",
+            [months],
+        ).fetchall()
+    if not rows:
+        console.print(f"\nNo tier had accounts {months} months ago: retention is not known yet.")
+        return
+    body = [
+        [
+            tier + (" (few accounts)" if few else ""), f"{accounts:,} · {arr / 1000:,.0f}",
+            _share(nrr) + _aim(nrr_target, nrr_status), _share(grr) + _aim(grr_target, grr_status),
+            _share(logos), _share(expanded), _share(cost),
+        ]
+        for tier, accounts, arr, nrr, nrr_target, nrr_status, grr, grr_target, grr_status, logos, expanded, cost, few
+        in rows
+    ]  # fmt: skip
+    header = [
+        "tier at the start",
+        "accounts · ARR",
+        "NRR (target)",
+        "GRR (target)",
+        "logos kept",
+        "expanded",
+        "cost/ARR now",
+    ]
+    title = f"{months} months from {start}, by the tier at the start: accounts · ARR in thousands then"
+    print_table(console, header, body, title=title)
+    if has_company:
+        _print_position(console, connection, months)
+
+
+def _print_position(console: Console, connection: duckdb.DuckDBPyConnection, months: int) -> None:
+    """Where the company's NRR stands among others."""
+    found = connection.execute(
+        "SELECT nrr, nrr_benchmark_low, nrr_benchmark_high, nrr_position FROM company_kpis WHERE window_months = ? "
+        "AND nrr_position IS NOT NULL",
+        [months],
+    ).fetchall()
+    for nrr, low, high, position in found:
+        text = f"  NRR of all, {nrr:.1%}: {position.replace('_', ' ')}"
+        console.print(f"{text} (the median of companies is {low:.0%} to {high:.0%})", highlight=False)
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
+
+
+def _aim(target: float | None, status: str) -> str:
+    return "" if target is None else f" ({target:.0%}{_MARKS.get(status, '')})"
+
+
+def _print_capacity(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
+    rows = connection.execute(
+        "SELECT coverage_tier, accounts, fte_by_ratio, fte_by_hours, available_fte, gap_fte, planned_utilisation, "
+        "advice FROM capacity_plan ORDER BY arr / greatest(accounts, 1) DESC"
+    ).fetchall()
+    rows += connection.execute(
+        "SELECT 'all', sum(accounts), sum(fte_by_ratio), sum(fte_by_hours), sum(available_fte), sum(gap_fte), "
+        "sum(demanded_hours) / nullif(sum(available_hours), 0), null FROM capacity_plan"
+    ).fetchall()
+    body = [
+        [tier, f"{accounts:,}", *(_people(x) for x in figures[:4]), _share(figures[4])]
+        for tier, accounts, *figures, _ in rows
+    ]
+    header = ["tier", "accounts", "FTE by ratio", "by hours", "there", "gap", "utilisation"]
+    title = "Customer success capacity: people of a full week (gap = there - needed)"
+    print_table(console, header, body, title=title)
+    for tier, *_, advice in rows[:-1]:
+        console.print(f"  {tier}: {escape(advice)}", highlight=False)
+
+
+def _people(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.1f}"
+
+
+def _print_where(console: Console, home: Path, connection: duckdb.DuckDBPyConnection) -> None:
+    largest = connection.execute("SELECT account_id FROM segments ORDER BY arr DESC, account_id LIMIT 1").fetchone()
+    option = "" if home == find_home() else f"--home {home} "
+    console.print("\nWhere to look", style="bold")
+    if (home / "reports" / "latest.html").exists():
+        console.print(f"  report: {home / 'reports' / 'latest.html'}", highlight=False, soft_wrap=True)
+    console.print(f"  files: {home / 'published'}/<table>/as_of=<day>/part-0.parquet", highlight=False)
+    for command, what in (
+        (f"segmentation {option}ui", "every table, run and check, in a browser"),
+        (f"segmentation {option}explain {largest[0] if largest else 'ACCOUNT'}", "why it is where it is"),
+        (f"segmentation {option}show tier_kpis", "any table; --format csv for a spreadsheet"),
+    ):
+        console.print(f"  {command}   {what}", highlight=False, soft_wrap=True)

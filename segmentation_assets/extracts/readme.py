@@ -1,0 +1,55 @@
+"""The tables of extract contracts that `data/README.md` shows: `python -m segmentation_assets.extracts.readme`.
+
+Not here: the words around the tables, which are written by hand in that file.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from segmentation_assets.extracts.contracts import EXTRACTS, HISTORY_COLUMNS, REQUIRED, natural_key
+from segmentation_assets.tables.contracts import schema_of
+from segmentation_assets.tables.dictionary import ColumnEntry, columns_markdown, entry, rules_in_words
+from segmentation_assets.tables.registry import TableSpec
+
+BEGIN, END = "<!-- contracts: begin -->", "<!-- contracts: end -->"
+
+
+def contract_tables() -> str:
+    """All extracts in landing order, as Markdown."""
+    return "\n\n".join("\n".join(_extract(spec)) for spec in EXTRACTS)
+
+
+def _extract(spec: TableSpec) -> Iterator[str]:
+    needed = "required" if spec.name in REQUIRED else "optional"
+    told = entry(spec, {})
+    yield f"### `{spec.name}` ({needed})"
+    yield ""
+    yield f"{spec.description} Key: {', '.join(f'`{k}`' for k in natural_key(spec.contract))}."
+    yield ""
+    yield columns_markdown(_as_declared(spec, told.columns))
+    if told.row_rules:
+        yield ""
+        yield rules_in_words(told.row_rules)
+
+
+def _as_declared(spec: TableSpec, columns: Sequence[ColumnEntry]) -> list[ColumnEntry]:
+    """The columns that a mapping may fill, in the order of the contract's own lines."""
+    by_name = {column.name: column for column in columns}
+    return [by_name[name] for name in schema_of(spec.contract).columns if name not in HISTORY_COLUMNS]
+
+
+def refreshed(text: str) -> str:
+    """`text` of the README with the tables between the marks made anew.
+
+    Raises ValueError where a mark is missing.
+    """
+    head, tail = text.index(BEGIN) + len(BEGIN), text.index(END)
+    return f"{text[:head]}\n\n{contract_tables()}\n\n{text[tail:]}"
+
+
+if __name__ == "__main__":
+    readme = Path(sys.argv[1] if len(sys.argv) > 1 else "data/README.md")
+    readme.write_text(refreshed(readme.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,98 @@
+"""Rows as CSV, JSON or Parquet, and single values as people read them.
+
+Here: formatting and nothing else. Not here: which rows (`access`), or tables in a terminal (`cli.printing`).
+
+CSV and JSON are exact: numbers as they are stored, dates as ISO text, nulls as nothing. A text that a spreadsheet
+would run as a formula gets a leading apostrophe in CSV, always: a file that is for a machine today is opened by a
+person tomorrow. A number is never touched. Machines that must have such texts as they are read JSON or Parquet.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO
+
+import duckdb
+
+from segmentation_assets.reading.escaping import on_one_line
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What a spreadsheet may take for a formula at the start of a cell; the last four are the full-width forms."""
+_CRLF = "\r\n"
+
+Row = Sequence[Any]
+
+
+def write_csv(header: Sequence[str], rows: Iterable[Row], target: TextIO) -> None:
+    """Rows as CSV with a header line, safe to open in a spreadsheet."""
+    writer = csv.writer(_Lines(target), lineterminator=_CRLF)
+    writer.writerow(header)
+    writer.writerows([_csv_cell(value) for value in row] for row in rows)
+
+
+class _Lines:
+    """Ends lines with a line feed alone, though the writer thinks otherwise: it quotes only what could end a line."""
+
+    def __init__(self, target: TextIO) -> None:
+        self._target = target
+
+    def write(self, line: str) -> int:
+        return self._target.write(line.removesuffix(_CRLF) + "\n")
+
+
+def _csv_cell(value: Any) -> str:
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(FORMULA) else value
+    return "" if value is None else _plain(value)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.isoformat() if isinstance(value, date) else repr(value) if isinstance(value, float) else str(value)
+
+
+def write_json(header: Sequence[str], rows: Iterable[Row], target: TextIO) -> None:
+    """Rows as one JSON array of objects, a row per line. A number that JSON lacks (NaN, infinity) is null."""
+    target.write("[")
+    separator = "\n"
+    for row in rows:
+        record = {name: _json_value(value) for name, value in zip(header, row, strict=True)}
+        target.write(separator + json.dumps(record, ensure_ascii=False))
+        separator = ",\n"
+    target.write("\n]\n")
+
+
+def write_parquet(connection: duckdb.DuckDBPyConnection, sql: str, target: Path | BinaryIO) -> None:
+    """The result of a query as one Parquet file, or as its bytes."""
+    import pyarrow.parquet as pq  # noqa: PLC0415 - a third of a second that the other formats do without
+
+    pq.write_table(connection.sql(sql).to_arrow_table(), target)
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else str(value)
+
+
+def shown(value: Any) -> str:
+    """A value as people read it: thousands separated, few decimals, a dash for what is not known."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        digits = 0 if abs(value) >= 1000 else 2 if abs(value) >= 10 else 4  # a ratio of 1.0042 is not 1
+        text = f"{value:,.{digits}f}"
+        return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+    return value.isoformat(sep=" ") if isinstance(value, datetime) else on_one_line(str(value))

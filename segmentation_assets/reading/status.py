@@ -1,0 +1,242 @@
+"""What of a home is fresh, stale and why, late, failed, refused, waiting to land; and what runs.
+
+Here: putting published files, the policy, sources and run records together, without Dagster. Not here: printing it
+(`terminal.status`), or bringing anything up to date.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+from segmentation_assets.policy.model import Policy
+from segmentation_assets.reading.cadence import age_limits
+from segmentation_assets.reading.run_facts import Failure, Made, Records, Run
+from segmentation_assets.settings import Settings
+from segmentation_assets.tables.registry import Registry, TableSpec
+from segmentation_assets.warehouse.build import Fingerprints
+from segmentation_assets.warehouse.store import Holder, Store, footer, holder_of
+
+FRESH, LATE, STALE, MISSING, FAILED = "fresh", "late", "stale", "missing", "failed"
+NEW_FILES = "new files"
+
+
+@dataclass(frozen=True)
+class TableStatus:
+    """One table, at the latest day that is published of it.
+
+    `state` is the worst that is true: `failed` (in its last run; `reason`), `missing` (nothing published), `stale`
+    (not what would be made now; `causes` says which of code, policy and data has changed, or that new files wait to
+    land), `late` (its day ended longer ago than the policy allows), else `fresh`. `is_read`: the policy limits its
+    age.
+    """
+
+    table: str
+    stage: str
+    latest: date | None
+    state: str
+    causes: tuple[str, ...]
+    reason: str | None
+    is_read: bool
+    made_at: datetime | None
+    run_id: str | None
+    rows_read: int | None
+    rows_quarantined: int | None
+
+    @property
+    def quarantined_share(self) -> float | None:
+        """Of the rows read; null for what is no extract."""
+        if self.rows_read is None or self.rows_quarantined is None:
+            return None
+        return self.rows_quarantined / self.rows_read if self.rows_read else 0.0
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether somebody who relies on this home should know."""
+        return self.state == FAILED or (self.state != FRESH and (self.is_read or NEW_FILES in self.causes))
+
+
+@dataclass(frozen=True)
+class Status:
+    """A home as it stands. `last_complete_day` is what a run of today would be for."""
+
+    home: Path
+    today: date
+    tables: tuple[TableStatus, ...]
+    failed_run: Failure | None
+    last_run: Run | None
+    unfinished_runs: tuple[Run, ...]
+    works: Holder | None
+    keeps_current: Holder | None
+    switches: Mapping[str, bool]
+
+    @property
+    def last_complete_day(self) -> date:
+        """Yesterday, in the company's timezone."""
+        return self.today - timedelta(days=1)
+
+    @property
+    def is_fine(self) -> bool:
+        """Nothing that people read is failed, missing, stale or late, and no file waits to land."""
+        return self.failed_run is None and not any(table.needs_attention for table in self.tables)
+
+
+def status_of(
+    settings: Settings, registry: Registry, policy: Policy, records: Records, now: datetime | None = None
+) -> Status:
+    """The status of a home. Raises SourcesError for a mapping that cannot be read."""
+    runs, store = records.runs(), Store(settings.home)
+    failures = records.failures(runs)
+    looks = _Looks(
+        store,
+        Fingerprints(store, registry, policy),
+        records.made(),
+        _last_failures(failures),
+        _waiting_files(settings, policy),
+        now or datetime.now(UTC),
+    )
+    ended = [run for run in runs if not run.is_unfinished]
+    whole = [failure for failure in failures if failure.table is None]
+    return Status(
+        settings.home,
+        policy.company.today(),
+        tuple(looks.at(spec) for spec in registry),
+        whole[0] if whole and ended and whole[0].run_id == ended[0].run_id else None,
+        ended[0] if ended else None,
+        tuple(run for run in runs if run.is_unfinished),
+        store.holder(),
+        holder_of(settings.daemon_lock),
+        records.switches(),
+    )
+
+
+def _last_failures(failures: Sequence[Failure]) -> dict[str, Failure]:
+    """By table; they come newest first."""
+    found: dict[str, Failure] = {}
+    for failure in failures:
+        if failure.table is not None:
+            found.setdefault(failure.table, failure)
+    return found
+
+
+@dataclass(frozen=True)
+class _Looks:
+    """All that is needed to look at one table."""
+
+    store: Store
+    prints: Fingerprints
+    made: Mapping[str, Made]
+    failures: Mapping[str, Failure]
+    waiting: Mapping[str, int]
+    now: datetime
+
+    def at(self, spec: TableSpec) -> TableStatus:
+        days = self.store.days(spec.name, spec.partition) if spec.partition else []
+        latest = days[-1] if days else None
+        made, failure = self.made.get(spec.name), self._failure(spec)
+        causes = self._causes(spec, latest)
+        limits = age_limits(spec.name, spec.group, self.prints.policy.orchestration.freshness)
+        read, quarantined = self._counts(spec) if spec.is_extract else (None, None)
+        return TableStatus(
+            spec.name,
+            spec.group,
+            latest,
+            FAILED if failure else self._state(causes, latest, limits),
+            causes,
+            failure.reason if failure else None,
+            limits is not None,
+            made.at if made else None,
+            made.run_id if made else None,
+            read,
+            quarantined,
+        )
+
+    def _failure(self, spec: TableSpec) -> Failure | None:
+        """Unless it was made since."""
+        failure, made = self.failures.get(spec.name), self.made.get(spec.name)
+        return failure if failure and not (made and made.at > failure.at) else None
+
+    def _causes(self, spec: TableSpec, latest: date | None) -> tuple[str, ...]:
+        if (spec.partition and latest is None) or not (self.store.published / spec.name).is_dir():
+            return (MISSING,)
+        if spec.is_extract:
+            return (NEW_FILES,) if self.waiting.get(spec.name) else ()
+        return self.prints.causes(spec, latest)
+
+    def _state(self, causes: tuple[str, ...], latest: date | None, limits: tuple[float, float] | None) -> str:
+        if causes == (MISSING,):
+            return MISSING
+        if causes:
+            return STALE
+        if limits is None or latest is None:
+            return FRESH
+        zone = self.prints.policy.company.zone
+        age = self.now - datetime.combine(latest + timedelta(days=1), time(), zone)
+        return LATE if age > timedelta(hours=limits[1]) else FRESH
+
+    def _counts(self, spec: TableSpec) -> tuple[int | None, int | None]:
+        """Rows read and refused when the extract last landed."""
+        if spec.partition is None:
+            counts = footer(self.store.file(spec.name)).get("counts")
+            return (counts[0], counts[2]) if counts else (None, None)
+        try:
+            days = json.loads((self.store.home / "landing" / f"{spec.name}.json").read_text())["days"].values()
+        except FileNotFoundError:
+            return None, None
+        return sum(d["read"] for d in days), sum(d["quarantined"] for d in days)
+
+
+def _waiting_files(settings: Settings, policy: Policy) -> dict[str, int]:
+    """By extract, its files that are new or changed since it last landed; of a database server nothing is known."""
+    from segmentation_assets.extracts.reading import SourceError, drops_of  # noqa: PLC0415 - only where there are any
+    from segmentation_assets.extracts.sources import read_sources  # noqa: PLC0415
+
+    if settings.sources is None:
+        return {}
+    sources = read_sources(settings.sources)
+    try:
+        known: Mapping[str, list[Any]] = json.loads((settings.home / "landing" / "files.json").read_text())
+    except FileNotFoundError:
+        known = {}
+    waiting: Counter[str] = Counter()
+    for name, source in sources.extracts.items():
+        if source.postgres:
+            continue
+        try:
+            drops = drops_of(sources, name)
+        except SourceError:  # landing tells what is wrong with it
+            continue
+        there = [d for d in drops if d.day is None or d.day <= policy.company.today()]
+        waiting[name] = sum(_is_new(file, known) for drop in there for file in drop.with_logs())
+    return waiting
+
+
+def _is_new(file: Path, known: Mapping[str, list[Any]]) -> bool:
+    stat = file.stat()
+    return known.get(str(file), [])[:2] != [stat.st_size, stat.st_mtime_ns]
+
+
+def as_plain(status: Status) -> dict[str, Any]:
+    """The status as JSON knows it."""
+    return {
+        "home": str(status.home),
+        "is_fine": status.is_fine,
+        "last_complete_day": status.last_complete_day,
+        "tables": [dict(_plain(table)) for table in status.tables],
+        "failed_run": vars(status.failed_run) if status.failed_run else None,
+        "last_run": vars(status.last_run) if status.last_run else None,
+        "unfinished_runs": [vars(run) for run in status.unfinished_runs],
+        "works": vars(status.works) if status.works else None,
+        "keeps_current": vars(status.keeps_current) if status.keeps_current else None,
+        "automation": dict(status.switches),
+    }
+
+
+def _plain(table: TableStatus) -> Iterator[tuple[str, Any]]:
+    yield from vars(table).items()
+    yield "quarantined_share", table.quarantined_share

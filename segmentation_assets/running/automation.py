@@ -1,0 +1,67 @@
+"""What runs by itself in a home: its schedules and sensors, whether they are on, and when they act next.
+
+Here: putting together what is defined and what somebody switched. Not here: what they do (`schedules`, sensors), or
+the daemon that runs them (`screens`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import dagster as dg
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import InstigatorStatus
+from dagster._utils.schedules import schedule_execution_time_iterator
+
+from segmentation_assets.orchestration.definitions import build_defs
+from segmentation_assets.running.instance import open_instance
+from segmentation_assets.settings import Settings
+
+_DEFAULT_INTERVAL_SECONDS = 30
+"""Dagster's, for sensors that say none."""
+
+
+@dataclass(frozen=True)
+class Automation:
+    """One schedule or sensor. `acts` is when: the next tick of a schedule, how often a sensor looks."""
+
+    name: str
+    kind: str
+    is_on: bool
+    acts: str
+
+
+def automations(settings: Settings, now: datetime | None = None) -> list[Automation]:
+    """Schedules and sensors by name. Raises PolicyError."""
+    repository = build_defs(settings=settings).get_repository_def()
+    with open_instance(settings) as instance:
+        switched = {
+            (state.instigator_type, state.instigator_name): state.status == InstigatorStatus.RUNNING
+            for state in instance.all_instigator_state()
+            if state.status != InstigatorStatus.DECLARED_IN_CODE
+        }
+    moment = now or datetime.now(UTC)
+    found = [*_schedules(repository, moment), *_sensors(repository)]
+    return [
+        Automation(each.name, each.kind, switched.get((kind, each.name), each.is_on), each.acts)
+        for kind, each in sorted(found, key=lambda item: (item[0].value, item[1].name))
+    ]
+
+
+def _schedules(repository: dg.RepositoryDefinition, moment: datetime) -> Iterator[tuple[InstigatorType, Automation]]:
+    for schedule in repository.schedule_defs:
+        ticks = schedule_execution_time_iterator(
+            moment.timestamp(), schedule.cron_schedule, schedule.execution_timezone or "UTC"
+        )
+        is_on = schedule.default_status == dg.DefaultScheduleStatus.RUNNING
+        text = f"next {next(ticks):%a %Y-%m-%d %H:%M %Z}"
+        yield InstigatorType.SCHEDULE, Automation(schedule.name, "schedule", is_on, text)
+
+
+def _sensors(repository: dg.RepositoryDefinition) -> Iterator[tuple[InstigatorType, Automation]]:
+    for sensor in repository.sensor_defs:
+        is_on = sensor.default_status == dg.DefaultSensorStatus.RUNNING
+        text = f"looks every {sensor.minimum_interval_seconds or _DEFAULT_INTERVAL_SECONDS} s"
+        yield InstigatorType.SENSOR, Automation(sensor.name, "sensor", is_on, text)

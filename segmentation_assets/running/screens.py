@@ -1,0 +1,73 @@
+"""Dagster's code server, web server and daemon on this machine, as child processes that end with this one.
+
+Here: which ones, with or without pages; one daemon per home. Not here: watching and ending them (`children`), what
+they show (`definitions`), or what the daemon does by itself (`schedules`, sensors; `automation` lists them).
+
+Web server and daemon share one code server, over a socket file: each by itself would load the chain again, and the
+daemon once a minute.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from segmentation_assets.running.children import HOST, Children, check_free, script
+from segmentation_assets.running.instance import prepare
+from segmentation_assets.settings import Settings
+from segmentation_assets.warehouse.store import Busy, Holder, locked
+
+LOCATION = "segmentation"
+_WORKSPACE = "load_from:\n  - grpc_server: {{socket: {socket}, location_name: segmentation}}\n"
+_MODULE = "segmentation_assets.definitions"
+
+
+class AlreadyKept(Exception):
+    """Another process already runs the daemon of this home: two would start everything twice."""
+
+    def __init__(self, holder: Holder | None) -> None:
+        super().__init__(f"this home is already kept current by another process: {holder or 'it is just starting'}")
+
+
+def serve(settings: Settings, port: int | None, ready: Callable[[Holder | None], None] | None = None) -> int:
+    """Run code server, daemon and (with a port) web pages until a signal, or until one of them ends by itself.
+
+    Returns that one's exit code, else 0. `ready` is called once all are there, with whoever else runs the daemon of
+    this home: then only the pages are served. Raises PortTaken, or AlreadyKept without pages, before anything starts.
+    """
+    if port is not None:
+        check_free(port)
+    environment = os.environ | settings.environment() | prepare(settings)
+    with ExitStack() as stack:
+        lock, other = None, None
+        try:
+            lock = stack.enter_context(locked(settings.daemon_lock, Holder.of_this_process(""), 0))
+        except Busy as busy:
+            if port is None:
+                raise AlreadyKept(busy.holder) from None
+            other = busy.holder
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="segmentation-")))
+        with Children(environment) as children:
+            # The daemon holds the lock too: it is not free while one lives on whose parent was killed.
+            _start(children, folder, port, lock.fileno() if lock else None)
+            if ready:
+                ready(other)
+            children.wait()
+        return children.code
+
+
+def _start(children: Children, folder: Path, port: int | None, lock: int | None) -> None:
+    workspace, code = folder / "workspace.yaml", folder / "code.socket"
+    workspace.write_text(_WORKSPACE.format(socket=code))
+    location = ("--location-name", LOCATION, "-m", _MODULE, "-d", str(Path(__file__).parents[2]))
+    children.start(script("dagster"), "code-server", "start", "-s", str(code), *location)
+    children.wait_for_socket(code)
+    if port is not None:
+        children.start(script("dagster-webserver"), "-h", HOST, "-p", str(port), "-w", str(workspace))
+    if lock is not None:
+        children.start(script("dagster-daemon"), "run", "-w", str(workspace), keep_open=(lock,))
+    if port is not None:
+        children.wait_for_port(port)

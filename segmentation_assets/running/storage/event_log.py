@@ -1,0 +1,227 @@
+"""Dagster's event log on SQLite, with its databases kept open between events.
+
+Here: how events reach Dagster's own files. Not here: which events there are, connections (`databases`), or any other
+storage (`storages`).
+
+Stock Dagster builds a SQLAlchemy engine, a connection and a schema check for every event that it stores. The files
+and their tables are the same here, so either class reads what the other wrote. It overrides private methods of
+dagster 1.13; `tests/orchestration/test_event_log.py` holds both against each other.
+
+How durable: the index, which sensors and asset pages read and whose ids are their cursors, waits for the disk at
+every commit (`synchronous = FULL`), as in stock Dagster, and so do runs, cursors and ticks, which are other files. A
+run's own log, which people read, does not wait (`NORMAL`), nor does the index for the verdict of a check, which
+follows the table that it is of and is no sensor's cursor: with SQLite's write-ahead log a process that is killed
+loses nothing, and a power failure may lose the run's last lines and the last check, never more and never a whole
+file. What was published is said by the Parquet files themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import sqlalchemy as db
+from dagster import AssetKey, AssetRecordsFilter, EventLogRecord, EventRecordsResult
+from dagster._core.event_api import EventLogCursor
+from dagster._core.events import (
+    ASSET_CHECK_EVENTS,
+    ASSET_EVENTS,
+    EVENT_TYPE_TO_PIPELINE_RUN_STATUS,
+    DagsterEventType,
+)
+from dagster._core.events.log import EventLogEntry
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import (
+    AssetKeyTable,
+    SqlEventLogStorageMetadata,
+    SqlEventLogStorageTable,
+)
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
+from dagster._serdes import ConfigurableClassData
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import OperationalError
+
+from segmentation_assets.running.storage.databases import Databases, InDagsterHome, is_made, make, open_engine
+
+_INSERT = SqlEventLogStorageTable.insert()
+_MIRRORED = frozenset({*ASSET_EVENTS, *ASSET_CHECK_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS})
+"""What the index has as well as the run's own log."""
+_FOLLOWED = frozenset({DagsterEventType.STEP_OUTPUT, DagsterEventType.STEP_SUCCESS})
+"""What Dagster says in one breath with what it says next, no work being between: both are one commit of the log."""
+
+
+class KeptOpenEventLogStorage(InDagsterHome, SqliteEventLogStorage):
+    """SQLite event log that keeps its connections, and stores a batch of events in one transaction per file."""
+
+    stock_folder = ("history", "runs")
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._databases = Databases(self._opened)
+        self._tables: set[str] = set()
+        self._has_index_columns = False
+        self._can_read_status = False
+        self._records: dict[AssetKey, tuple[str, EventLogRecord]] = {}
+        """The last materialization of an asset as the index has it, and what that text says."""
+        super().__init__(base_dir, inst_data)
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> KeptOpenEventLogStorage:
+        """Raises KeyError where neither the configuration nor DAGSTER_HOME says where the files are."""
+        return cls(cls.folder(config_value), inst_data)
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[Connection]:
+        with self._databases.transaction(shard) as connection:
+            yield connection
+
+    def _opened(self, shard: str) -> Engine:
+        level = "FULL" if shard == INDEX_SHARD_NAME else "NORMAL"
+        engine = open_engine(self.conn_string_for_shard(shard), level)
+        if shard not in self._initialized_dbs:
+            self._initdb(engine)
+            self._initialized_dbs.add(shard)
+        return engine
+
+    def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:
+        """Make the tables of a new run's log in one transaction; an index is made by stock Dagster, once per home."""
+        if for_index_shard:
+            super()._initdb(engine, for_index_shard)
+        elif not is_made(engine):
+            try:
+                make(engine, SqlEventLogStorageMetadata, sqlite_event_log.__file__)
+            except OperationalError:  # another process makes it just now: stock Dagster waits and looks again
+                super()._initdb(engine)
+
+    def close(self) -> None:
+        """Close all connections; the next event opens what it needs."""
+        self._databases.close()
+
+    def dispose(self) -> None:
+        """Dagster's end of the storage's life."""
+        self.close()
+        super().dispose()
+
+    def wipe(self) -> None:
+        """Dagster's removal of all events: of the files too, so none may stay open."""
+        self.close()
+        super().wipe()
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the index has this table; a table that was there once stays."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
+
+    def _has_asset_key_index_cols_on_connection(self, conn: Connection) -> bool:
+        if not self._has_index_columns:
+            self._has_index_columns = super()._has_asset_key_index_cols_on_connection(conn)
+        return self._has_index_columns
+
+    def can_read_asset_status_cache(self) -> bool:
+        """Whether the index has the column; one that was there once stays."""
+        self._can_read_status = self._can_read_status or super().can_read_asset_status_cache()
+        return self._can_read_status
+
+    def _get_latest_materialization_records(
+        self, raw_asset_rows: Sequence[Mapping[str, Any]]
+    ) -> Mapping[AssetKey, EventLogRecord | None]:
+        """As stock Dagster does. Each step asks for all that it reads: a text is read once, not at each of them."""
+        known: dict[AssetKey, EventLogRecord | None] = {}
+        others = []
+        for row in raw_asset_rows:
+            key, text = AssetKey.from_db_string(row["asset_key"]), row["last_materialization"]
+            if key and key in self._records and self._records[key][0] == text and not row["asset_details"]:
+                known[key] = self._records[key][1]
+            else:
+                others.append(row)
+        if not others:
+            return known
+        found = super()._get_latest_materialization_records(others)
+        texts = {AssetKey.from_db_string(row["asset_key"]): row["last_materialization"] for row in others}
+        self._records |= {key: (texts[key], record) for key, record in found.items() if record and texts[key]}
+        return {**known, **found}
+
+    def fetch_materializations(
+        self,
+        records_filter: AssetKey | AssetRecordsFilter,
+        limit: int,
+        cursor: str | None = None,
+        ascending: bool = False,
+    ) -> EventRecordsResult:
+        """As stock Dagster does; a check asks for what was just stored: that is known, if it is the newest yet."""
+        record = self._just_stored(records_filter) if limit == 1 and not cursor and not ascending else None
+        if record is None:
+            return super().fetch_materializations(records_filter, limit, cursor, ascending)
+        return EventRecordsResult([record], EventLogCursor.from_storage_id(record.storage_id).to_string(), True)
+
+    def _just_stored(self, wanted: AssetKey | AssetRecordsFilter) -> EventLogRecord | None:
+        if not isinstance(wanted, AssetRecordsFilter) or wanted.asset_key not in self._records:
+            return None
+        record = self._records[wanted.asset_key][1]
+        if wanted != AssetRecordsFilter(wanted.asset_key, [record.partition_key] if record.partition_key else None):
+            return None
+        columns = SqlEventLogStorageTable.c
+        newest = db.select(db.func.max(columns.id)).where(
+            columns.asset_key == wanted.asset_key.to_string(),
+            columns.partition == record.partition_key,
+            columns.dagster_event_type == DagsterEventType.ASSET_MATERIALIZATION.value,
+        )
+        with self.index_connection() as connection:
+            return record if connection.scalar(newest) == record.storage_id else None
+
+    def store_event(self, event: EventLogEntry) -> None:
+        """Store an event as stock Dagster does, with one commit for all that a database learns of it."""
+        if event.dagster_event_type in _FOLLOWED:
+            self._databases.hold(event.run_id, partial(self._insert, [self._event_to_row(event)]))
+        else:
+            self.store_event_batch([event])
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Store events of one run (Dagster batches one per partition) as `store_event` would, one by one."""
+        if len({event.run_id for event in events}) != 1:
+            super().store_event_batch(events)
+            return
+        rows = [self._event_to_row(event) for event in events]
+        with self.run_connection(events[0].run_id) as connection:
+            self._insert(rows, connection)
+        mirrored = [(e, row) for e, row in zip(events, rows, strict=True) if e.dagster_event_type in _MIRRORED]
+        if not mirrored:
+            return
+        waits = any(event.dagster_event_type not in ASSET_CHECK_EVENTS for event, _ in mirrored)
+        with self._databases.transaction(INDEX_SHARD_NAME, waits=waits) as connection:
+            keys = [connection.execute(_INSERT, row).inserted_primary_key for _, row in mirrored]
+            ids = [key[0] for key in keys if key is not None]
+            stored = [(event, i) for (event, _), i in zip(mirrored, ids, strict=True)]
+            self._store_asset_events(connection, [s for s in stored if s[0].dagster_event_type in ASSET_EVENTS])
+            for event, event_id in stored:
+                if event.dagster_event_type in ASSET_CHECK_EVENTS:
+                    self.store_asset_check_event(event, event_id)
+
+    @staticmethod
+    def _insert(rows: Sequence[Mapping[str, Any]], connection: Connection) -> None:
+        connection.execute(_INSERT, rows)
+
+    def _store_asset_event(self, conn: Connection, event: EventLogEntry, event_id: int) -> None:
+        """As stock Dagster does, in one statement: there it is an insert, an error and an update."""
+        values = self._get_asset_entry_values(event, event_id, self._has_asset_key_index_cols_on_connection(conn))
+        key = event.get_dagster_event().asset_key
+        if values and key:
+            row = insert(AssetKeyTable).values(asset_key=key.to_string(), **values)
+            conn.execute(row.on_conflict_do_update(index_elements=[AssetKeyTable.c.asset_key], set_=values))
+            if "last_materialization" in values:
+                self._records[key] = values["last_materialization"], EventLogRecord(event_id, event)
+
+    def _store_asset_events(self, connection: Connection, stored: Sequence[tuple[EventLogEntry, int]]) -> None:
+        self._store_asset_event_tags(connection, [event for event, _ in stored], [i for _, i in stored])
+        # The row of an asset holds its last event of a kind: earlier ones of the batch would be overwritten.
+        last = {
+            (str(event.get_dagster_event().asset_key), event.dagster_event_type): (event, i) for event, i in stored
+        }
+        for event, event_id in last.values():
+            self._store_asset_event(connection, event, event_id)

@@ -1,0 +1,110 @@
+"""What Dagster's own files of a home say of its runs, read without importing Dagster: that alone takes two seconds.
+
+Here: runs, what failed in them and why, when tables were last made, what is switched on. Not here: what it means
+(`status`), or anything that writes. The files are those of dagster 1.13; `tests/orchestration/test_run_records.py`
+holds what is read here against what Dagster itself says.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from segmentation_assets.reading.run_facts import Failure, Made, Run
+
+_NEWEST = 50
+"""Runs that are looked at: failures further back have long been seen."""
+
+
+class RunRecords:
+    """The records of one Dagster instance folder; empty where there is none."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def runs(self, limit: int = _NEWEST) -> list[Run]:
+        """The newest runs, newest first."""
+        rows = _rows(
+            self._folder / "history" / "runs.db",
+            "SELECT run_id, pipeline_name, status, partition, create_timestamp, end_time FROM runs "
+            "ORDER BY id DESC LIMIT ?",
+            limit,
+        )
+        return [
+            Run(run_id, job, status, as_of, _utc(created), datetime.fromtimestamp(ended, UTC) if ended else None)
+            for run_id, job, status, as_of, created, ended in rows
+        ]
+
+    def made(self) -> dict[str, Made]:
+        """By table."""
+        rows = _rows(
+            self._folder / "history" / "runs" / "index.db",
+            "SELECT asset_key, last_materialization FROM asset_keys WHERE last_materialization IS NOT NULL",
+        )
+        # Not the columns beside it: `last_run_id` is the last run which was to make it, also where it failed.
+        events = {json.loads(key)[-1]: json.loads(record)["event_log_entry"] for key, record in rows}
+        return {
+            table: Made(datetime.fromtimestamp(event["timestamp"], UTC), event["run_id"])
+            for table, event in events.items()
+        }
+
+    def failures(self, runs: Sequence[Run]) -> list[Failure]:
+        """What failed in these runs, in their order."""
+        return [failure for run in runs if run.status == "FAILURE" for failure in self._failures(run)]
+
+    def _failures(self, run: Run) -> list[Failure]:
+        rows = _rows(
+            self._folder / "history" / "runs" / f"{run.run_id}.db",
+            "SELECT dagster_event_type, step_key, event FROM event_logs "
+            "WHERE dagster_event_type IN ('STEP_FAILURE', 'PIPELINE_FAILURE') ORDER BY id",
+        )
+        at = run.ended_at or run.created_at
+        steps = [
+            Failure(step, at, run.run_id, _reason(event)) for kind, step, event in rows if kind == "STEP_FAILURE"
+        ]
+        whole = [Failure(None, at, run.run_id, _reason(event)) for kind, _, event in rows if kind != "STEP_FAILURE"]
+        return steps or whole or [Failure(None, at, run.run_id, "failed")]
+
+    def switches(self) -> dict[str, bool]:
+        """Schedules and sensors that a daemon has seen in this home: whether they are on."""
+        rows = _rows(self._folder / "schedules" / "schedules.db", "SELECT status, instigator_body FROM instigators")
+        return {json.loads(body)["origin"]["job_name"]: status != "STOPPED" for status, body in rows}
+
+
+def _rows(file: Path, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+    """What a query finds; nothing where there is no such file, or nothing in it yet."""
+    if not file.exists():
+        return []
+    with _opened(file) as connection:
+        try:
+            return connection.execute(sql, values).fetchall()
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):  # made, and not yet filled
+                return []
+            raise
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
+        yield connection
+
+
+def _utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def _reason(event: str) -> str:
+    """The innermost cause of a failure event, as the run itself told it."""
+    told_by = json.loads(event)["dagster_event"]
+    data = told_by.get("event_specific_data") or {}  # none where somebody else said that the run has failed
+    told = (data.get("user_failure_data") or {}).get("description")
+    error = data.get("error") or {}
+    while error.get("cause"):
+        error = error["cause"]
+    return told or str(error.get("message") or told_by.get("message") or "failed").strip()

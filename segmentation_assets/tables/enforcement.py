@@ -1,0 +1,146 @@
+"""Holding data to its contract with one in-database query.
+
+Here: rules compiled from a pandera model to Ibis booleans, the verdict, and a sample of what broke. Not here:
+what happens to a table that fails (`build`), or to a row of an extract that fails (`extracts.landing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import ibis
+import ibis.expr.operations as ops
+import ibis.expr.types as ir
+
+from segmentation_assets.tables.contracts import Contract, ibis_schema, key_of, schema_of
+
+_OPERATORS: Mapping[str, Callable[[Any, Mapping[str, Any]], ir.BooleanValue]] = {
+    "greater_than_or_equal_to": lambda c, s: c >= s["min_value"],
+    "greater_than": lambda c, s: c > s["min_value"],
+    "less_than_or_equal_to": lambda c, s: c <= s["max_value"],
+    "less_than": lambda c, s: c < s["max_value"],
+    "equal_to": lambda c, s: c == s["value"],
+    "not_equal_to": lambda c, s: c != s["value"],
+    "isin": lambda c, s: c.isin(list(s["allowed_values"])),
+    "notin": lambda c, s: c.notin(list(s["forbidden_values"])),
+    "str_matches": lambda c, s: c.re_search(f"^(?:{_pattern(s['pattern'])})"),
+    "str_contains": lambda c, s: c.re_search(_pattern(s["pattern"])),
+    "str_startswith": lambda c, s: c.startswith(s["string"]),
+    "str_endswith": lambda c, s: c.endswith(s["string"]),
+    "str_length": lambda c, s: _between(c.length(), s["min_value"], s["max_value"], True, True),
+    "in_range": lambda c, s: _between(c, s["min_value"], s["max_value"], s["include_min"], s["include_max"]),
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule: its name (`column: rule` or a row rule's name), the column, and the boolean that says it holds."""
+
+    name: str
+    column: str | None
+    holds: ir.BooleanValue
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What enforcement found: rows read, how many broke each rule, a few broken rows, the columns to look at."""
+
+    rows: int
+    broken: Mapping[str, int] = field(default_factory=dict)
+    sample: tuple[Mapping[str, Any], ...] = ()
+    columns: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """No rule is broken."""
+        return not self.broken
+
+    def describe(self) -> str:
+        """One line per broken rule, then up to three offending rows."""
+        lines = [f"{rule}: {count} of {self.rows} rows" for rule, count in self.broken.items()]
+        return "; ".join(lines + [f"e.g. {dict(row)}" for row in self.sample[:3]])
+
+
+def _pattern(pattern: Any) -> str:
+    return pattern.pattern if hasattr(pattern, "pattern") else str(pattern)
+
+
+def _between(c: Any, low: Any, high: Any, include_low: bool, include_high: bool) -> Any:
+    parts = []
+    if low is not None:
+        parts.append(c >= low if include_low else c > low)
+    if high is not None:
+        parts.append(c <= high if include_high else c < high)
+    return ibis.and_(*parts)
+
+
+def rules(contract: type[Contract], table: ir.Table) -> Iterator[Rule]:
+    """All rules of a contract as booleans over `table`: null, finite, each column rule, each row rule.
+
+    Raises NotImplementedError for a pandera check with no compiled form: better no table than an unchecked one.
+    """
+    schema, types = schema_of(contract), ibis_schema(contract)
+    for name, col in schema.columns.items():
+        value = table[name]
+        if not col.nullable:
+            yield Rule(f"{name}: not null", name, value.notnull())
+        if types[name].is_floating():  # NaN and infinity pass every range rule in SQL
+            yield Rule(f"{name}: finite", name, value.isnull() | ~(value.isnan() | value.isinf()))
+        for check in col.checks:
+            if check.name not in _OPERATORS:
+                raise NotImplementedError(f"{contract.__name__}.{name}: check {check.name} has no compiled form")
+            holds = _OPERATORS[check.name](value, check.statistics)
+            yield Rule(f"{name}: {check.name} {_shown(check.statistics)}", name, value.isnull() | holds)
+    for check in schema.checks or []:
+        yield Rule(str(check.name), None, check._check_fn(table).fill_null(False))
+
+
+def _shown(statistics: Mapping[str, Any]) -> str:
+    return ", ".join(str(v) for v in statistics.values() if v is not None and v is not True)
+
+
+def summary(contract: type[Contract], table: ir.Table) -> ir.Table:
+    """One row: `rows`, `broken` (rows that break any rule) and `keys` (distinct; null without a key)."""
+    # All rules in one condition: one per rule, as `enforce` needs them, would be half of the time of an audit.
+    holds = ibis.and_(*(rule.holds for rule in rules(contract, table)))
+    broken = ibis.ifelse(holds, 0, 1).sum().fill_null(0)
+    key = key_of(contract)
+    counts = table.aggregate(rows=table.count(), broken=broken)
+    return _with_key_count(table, counts, key) if key else counts.mutate(keys=ibis.null("int64"))
+
+
+def enforce(contract: type[Contract], table: ir.Table, execute: Callable[[ir.Expr], Any]) -> Verdict:
+    """Hold `table` to its contract: one aggregate query; a second one, for the sample, only on failure."""
+    found = list(rules(contract, table))
+    counts = {f"r{i}": ibis.ifelse(rule.holds, 0, 1).sum().fill_null(0) for i, rule in enumerate(found)}
+    key = key_of(contract)
+    row = execute(_with_key_count(table, table.aggregate(rows=table.count(), **counts), key)).iloc[0]
+    broken = {rule.name: int(row[f"r{i}"]) for i, rule in enumerate(found) if row[f"r{i}"]}
+    if key and row["keys"] != row["rows"]:
+        broken[f"key ({', '.join(key)}): unique"] = int(row["rows"] - row["keys"])
+    if not broken:
+        return Verdict(int(row["rows"]))
+    bad = [rule for rule in found if rule.name in broken]
+    rows = table.filter(ibis.or_(*(~rule.holds for rule in bad))).limit(5) if bad else _repeated(table, key)
+    about = set[str]().union(*map(_columns, bad))
+    columns = tuple(name for name in ibis_schema(contract) if name in about)
+    return Verdict(int(row["rows"]), broken, tuple(execute(rows).to_dict("records")), columns)
+
+
+def _columns(rule: Rule) -> set[str]:
+    """What a rule looks at: its column, or those that a row rule compares."""
+    return {rule.column} if rule.column else {found.name for found in rule.holds.op().find(ops.Field)}
+
+
+def _with_key_count(table: ir.Table, counts: ir.Table, key: tuple[str, ...]) -> ir.Table:
+    if not key:
+        return counts
+    keys = table.select(*key).distinct()
+    return counts.cross_join(keys.aggregate(keys=keys.count()))
+
+
+def _repeated(table: ir.Table, key: tuple[str, ...]) -> ir.Table:
+    counted = table.group_by(*key).aggregate(repeated=table.count())
+    return counted.filter(counted["repeated"] > 1).limit(5)  # pyright: ignore[reportOperatorIssue]

@@ -1,0 +1,264 @@
+"""The catalogue of tables: one decorator turns a pure function into a table.
+
+Here: `table`, `ledger`, `extract_table`, what a `TableSpec` knows, and the order of the catalogue. Not here: running
+anything (`build`), Dagster (`orchestration`), or any table.
+
+A table's name is its function's name and its inputs are the function's parameters: `Table[Contract]` for an
+Ibis table, `Frame[Contract]` for a pandas frame, `Spine` days, or a section of the policy by its class.
+
+A ledger is a table that only grows: its function also gets the table as it stands (`booked`) and what is said of
+this posting (`posting`), and returns the whole table after it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from segmentation_assets.policy.section import Section
+from segmentation_assets.tables.as_of import LookBack
+from segmentation_assets.tables.contracts import Contract, conform, ibis_schema, key_of
+from segmentation_assets.tables.ledgers import Posting
+
+C = TypeVar("C", bound=Contract)
+
+if TYPE_CHECKING:
+
+    class Table(ir.Table, Generic[C]):
+        """An Ibis table that keeps to a contract."""
+
+    class Frame(pd.DataFrame, Generic[C]):
+        """A pandas frame that keeps to a contract."""
+else:
+
+    class Table:
+        """See above."""
+
+        def __class_getitem__(cls, contract: type[Contract]) -> Any:
+            return Annotated[ir.Table, contract]
+
+    class Frame:
+        """See above."""
+
+        def __class_getitem__(cls, contract: type[Contract]) -> Any:
+            return Annotated[pd.DataFrame, contract]
+
+
+Partition = Literal["as_of", "usage_date"]
+SPINE = "spine"
+BOOKED, POSTING = "booked", "posting"
+POLICY_HASH = "policy_hash"
+MadeFrom = Mapping[str, Sequence[str]]
+"""What a function of frames declares of its columns: by column texts such as `input.column`, or `booked.column` of a
+ledger's own entries; under ROWS what decides which rows there are. Of other columns, all that it reads counts."""
+ROWS = "*"
+
+
+@dataclass(frozen=True)
+class Input:
+    """One parameter of a table's function."""
+
+    name: str
+    contract: type[Contract]
+    is_frame: bool
+    reads: LookBack | None = None
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A table of the catalogue. `partition` is the column its folder is split by, or None."""
+
+    name: str
+    contract: type[Contract]
+    group: str
+    function: Callable[..., Any] | None
+    inputs: tuple[Input, ...] = ()
+    sections: Mapping[str, type[Section]] = field(default_factory=dict)
+    partition: Partition | None = "as_of"
+    is_frame: bool = False
+    spine_is_frame: bool = False
+    is_ledger: bool = False
+    late_days: int = 0
+    made_from: MadeFrom = field(default_factory=dict)
+
+    @property
+    def is_extract(self) -> bool:
+        """Landed from outside, not computed."""
+        return self.function is None
+
+    @property
+    def description(self) -> str:
+        """The docstring of the function, or of an extract's contract."""
+        return inspect.cleandoc((self.function or self.contract).__doc__ or "")
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns that identify a row."""
+        return key_of(self.contract)
+
+
+class Registry:
+    """Tables by name, in the order they were declared; inputs are known before what reads them."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, TableSpec] = {}
+
+    def add(self, spec: TableSpec) -> None:
+        """Raises ValueError for a name taken, or an input that is not (yet) a table."""
+        if spec.name in self._tables:
+            raise ValueError(f"two tables are called {spec.name}")
+        self._tables[spec.name] = spec
+
+    def __getitem__(self, name: str) -> TableSpec:
+        return self._tables[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tables
+
+    def __iter__(self) -> Iterator[TableSpec]:
+        """Upstream first; declaration order otherwise."""
+        done: dict[str, TableSpec] = {}
+        for name in self._tables:
+            self._visit(name, done, ())
+        return iter(done.values())
+
+    def _visit(self, name: str, done: dict[str, TableSpec], path: tuple[str, ...]) -> None:
+        if name in done:
+            return
+        if name in path:
+            raise ValueError(f"tables read each other: {' -> '.join([*path, name])}")
+        if name not in self._tables:
+            raise ValueError(f"table {path[-1]} reads {name}, which is not a table")
+        for given in self._tables[name].inputs:
+            self._visit(given.name, done, (*path, name))
+        done[name] = self._tables[name]
+
+    def upstream(self, names: Iterable[str]) -> list[TableSpec]:
+        """`names` and all that they read, upstream first."""
+        done: dict[str, TableSpec] = {}
+        for name in names:
+            self._visit(name, done, ())
+        return list(done.values())
+
+    def downstream(self, names: Iterable[str]) -> list[TableSpec]:
+        """`names` and all that read them, upstream first."""
+        found = set(names)
+        for spec in self:
+            if any(i.name in found for i in spec.inputs):
+                found.add(spec.name)
+        return [spec for spec in self if spec.name in found]
+
+
+CATALOGUE = Registry()
+
+
+def table(
+    *,
+    group: str,
+    reads: Mapping[str, LookBack] | None = None,
+    partition: Partition | None = "as_of",
+    made_from: MadeFrom | None = None,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a pure function as a table.
+
+    `reads` says, per input, which other days one `as_of` reads; `made_from`, of a function of frames, which columns
+    its columns are made from: lineage cannot see into it. The function's result is brought to the
+    contract's columns and types; Ibis or pandas alike. The function itself is returned, so tests call it.
+    """
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        CATALOGUE.add(replace(_spec_of(function, group, reads or {}, partition), made_from=made_from or {}))
+        return function
+
+    return register
+
+
+def ledger(
+    *, group: str, late_days: int = 0, made_from: MadeFrom | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a pure function as a ledger, one file without days that every posting replaces as a whole.
+
+    Its parameters are `booked: Frame[Own]` (without rows before the first posting), `posting: Posting`, inputs at the
+    day of the posting, and policy sections. What it returns has every entry of `booked`, by key, and the new ones.
+    `late_days`: so many days before the newest one posted, a day may still be posted. `made_from`: see `table`.
+    """
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        CATALOGUE.add(replace(ledger_spec(function, group, late_days), made_from=made_from or {}))
+        return function
+
+    return register
+
+
+def ledger_spec(function: Callable[..., Any], group: str, late_days: int = 0) -> TableSpec:
+    """What the catalogue knows of a ledger. Raises TypeError for a function that is none."""
+    spec = _spec_of(function, group, {}, None)
+    hints = typing.get_type_hints(function, include_extras=True)
+    if hints.get(BOOKED) != hints["return"] or hints.get(POSTING) is not Posting or not spec.is_frame:
+        raise TypeError(f"{spec.name}: a ledger takes `booked` as it returns it, a frame, and a `posting: Posting`")
+    return replace(spec, is_ledger=True, late_days=late_days)
+
+
+def extract_table(contract: type[Contract], name: str, partition: Partition | None = None) -> TableSpec:
+    """Register an extract: a table that is landed from outside, not computed."""
+    spec = TableSpec(name, contract, "extracts", None, partition=partition)
+    CATALOGUE.add(spec)
+    return spec
+
+
+def _spec_of(
+    function: Callable[..., Any], group: str, reads: Mapping[str, LookBack], partition: Partition | None
+) -> TableSpec:
+    name = function.__name__
+    hints = typing.get_type_hints(function, include_extras=True)
+    returned = hints.pop("return", None)
+    if get_origin(returned) is not Annotated:
+        raise TypeError(f"{name}: the return type must be Table[...] or Frame[...]")
+    inputs, sections = _parameters(name, hints, reads)
+    unknown = set(reads) - {i.name for i in inputs}
+    if unknown:
+        raise TypeError(f"{name}: reads= names {sorted(unknown)}, which are not parameters")
+    kind, contract = get_args(returned)
+    spine_is_frame = SPINE in hints and get_args(hints[SPINE])[0] is pd.DataFrame
+    return TableSpec(
+        name, contract, group, function, inputs, sections, partition, kind is pd.DataFrame, spine_is_frame
+    )
+
+
+def _parameters(
+    name: str, hints: Mapping[str, Any], reads: Mapping[str, LookBack]
+) -> tuple[tuple[Input, ...], dict[str, type[Section]]]:
+    inputs: list[Input] = []
+    sections: dict[str, type[Section]] = {}
+    for parameter, hint in hints.items():
+        if get_origin(hint) is Annotated:
+            kind, contract = get_args(hint)
+            if parameter not in {SPINE, BOOKED}:
+                inputs.append(Input(parameter, contract, kind is pd.DataFrame, reads.get(parameter)))
+        elif isinstance(hint, type) and issubclass(hint, Section):
+            sections[parameter] = hint
+        elif hint is not Posting:
+            raise TypeError(f"{name}({parameter}): must be Table[...], Frame[...] or a policy section")
+    return tuple(inputs), sections
+
+
+def call(
+    spec: TableSpec, tables: Mapping[str, Any], sections: Mapping[type[Section], Section], policy_hash: str
+) -> Any:
+    """The table's Ibis expression (or pandas frame), brought to its contract and stamped with `policy_hash`."""
+    assert spec.function is not None
+    names: Sequence[str] = list(inspect.signature(spec.function).parameters)
+    given = {n: sections[spec.sections[n]] if n in spec.sections else tables[n] for n in names}
+    result = spec.function(**given)
+    is_stamped = POLICY_HASH in ibis_schema(spec.contract) and not spec.is_ledger  # its old entries keep theirs
+    stamp = {POLICY_HASH: policy_hash} if is_stamped else {}
+    if isinstance(result, pd.DataFrame):
+        return result.assign(**stamp)
+    return conform(spec.contract, result, {n: ibis.literal(v) for n, v in stamp.items()})

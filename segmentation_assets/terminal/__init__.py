@@ -1,4 +1,0 @@
-"""What a terminal shows: tables in several formats, progress, the reasons behind a segment, a run's summary.
-
-Here: turning rows and outcomes into text. Not here: commands and their options (`cli`), or computing anything.
-"""

@@ -1,0 +1,194 @@
+"""What a table's code is: a hash that changes when its meaning may change, and not when a comment does.
+
+Here: hashing a function with everything of this package it names. Not here: hashing data or policy (`build`).
+
+All from the syntax tree: what a name stands for is read where it is defined, through imports, decorators and
+constants of any kind, so that the weights in a mapping count like the lines that use them.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+_PACKAGE = "segmentation_assets"
+# How a table is registered and run says nothing about what is in it.
+_MACHINERY = frozenset({f"{_PACKAGE}.tables.registry"})
+_NAMING = frozenset({ast.Name, ast.Attribute, ast.ImportFrom})
+_WITH_WORDS = frozenset({ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Call})
+
+Place = tuple[str, str]
+"""A module and a name that it defines."""
+
+
+@cache
+def code_version(subject: Callable[..., Any] | type) -> str:
+    """Hash of the source of `subject` and of the functions, classes and constants of the package that it names.
+
+    Comments, blank lines, docstrings and the descriptions of columns do not count. Nor does where a definition
+    stands: a module may be moved or renamed. Which definition names which does count, so that two functions of one
+    name in two modules cannot change places unnoticed.
+    """
+    definitions = _told_of(subject)
+    lines = [f"{name}={one.digest}" for (_, name), one in definitions.items()]
+    for one in definitions.values():
+        lines += [f"{one.digest}>{name}={definitions[module, name].digest}" for module, name in one.places]
+    return _hash("\n".join(sorted(lines)))
+
+
+def parts(subject: Callable[..., Any] | type) -> set[str]:
+    """What `code_version` stands for: one `module.name=syntax tree` per definition that `subject` rests on."""
+    return {f"{module}.{name}={one.text}" for (module, name), one in _told_of(subject).items()}
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a definition says: its trees as text, a hash of that, and where what they name is defined."""
+
+    text: str
+    digest: str
+    places: tuple[Place, ...]
+
+
+def _told_of(subject: Callable[..., Any] | type) -> dict[Place, _Told]:
+    function = inspect.unwrap(subject)
+    module, name = function.__module__, function.__qualname__
+    found: dict[Place, _Told] = {}
+    waiting = [(module, name)]
+    if name not in _outline(sys.modules[module])[0]:  # defined inside a function
+        found[module, name] = told = _told([ast.parse(textwrap.dedent(inspect.getsource(function)))], module)
+        waiting = [*told.places]
+    while waiting:
+        place = waiting.pop()
+        if place not in found:
+            found[place] = told = _definition(import_module(place[0]), place[1])
+            waiting += told.places
+    return found
+
+
+@cache
+def _definition(module: ModuleType, name: str) -> _Told:
+    return _told(_outline(module)[0][name], module.__name__)
+
+
+def _told(nodes: Sequence[ast.AST], module: str) -> _Told:
+    named: set[Place] = set()
+    text = ";".join(_text(node, module, named) for node in nodes)
+    places = {_origin(*each) for each in named}
+    return _Told(text, _hash(text), tuple(p for p in places if p and p[0] not in _MACHINERY))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _text(node: Any, module: str, named: set[Place]) -> str:
+    """A syntax tree as text without docstrings and without what columns say of themselves.
+
+    Adds to `named` (module, name) of all that it refers to: names, `module.name`, and imports inside functions. One
+    pass for both: a chain's trees have a quarter of a million nodes, and `ast.dump` is slower by half.
+    """
+    kind = node.__class__
+    if kind is list:
+        return f"[{','.join([_text(each, module, named) for each in node])}]"
+    if kind is ast.Constant:
+        return f"Constant(value={node.value!r})"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    if kind in _NAMING:
+        places = _names(node, module)
+        named.update(places)
+        if isinstance(node, ast.ImportFrom) and _is_ours(node.module or ""):
+            return f"ImportFrom({','.join([f'{alias.name} as {alias.asname}' for alias in node.names])})"
+        if isinstance(node, ast.Attribute) and places and _is_ours(places[0][0]):  # `module.name`: the name alone
+            return f"Attribute(attr={node.attr!r})"
+    wordy = _wordy(node) if kind in _WITH_WORDS else ""
+    fields = []
+    for name in node._fields:
+        value: Any = getattr(node, name, None)
+        if name == wordy:
+            value = value[1:]
+        if value is not None and value != [] and name != "ctx":
+            fields.append(f"{name}={_text(value, module, named)}")
+    return f"{kind.__name__}({','.join(fields)})"
+
+
+def _names(node: Any, module: str) -> list[Place]:
+    if isinstance(node, ast.Name):
+        return [(module, node.id)]
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        value = getattr(sys.modules.get(module), node.value.id, None)
+        return [(value.__name__, node.attr)] if isinstance(value, ModuleType) else []
+    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        return [(node.module, alias.name) for alias in node.names]
+    return []
+
+
+def _is_ours(module: str) -> bool:
+    return module.split(".", maxsplit=1)[0] == _PACKAGE
+
+
+def _wordy(node: Any) -> str:
+    """The field of a node that begins with words that mean nothing to a program; empty, where none does."""
+    if isinstance(node, ast.Call):
+        return "args" if isinstance(node.func, ast.Name) and node.func.id == "column" else ""
+    return "" if ast.get_docstring(node, clean=False) is None else "body"
+
+
+@cache
+def _origin(module: str, name: str) -> Place | None:
+    """Where a name of a module is defined, through imports; None outside the package and for local names."""
+    seen = set()
+    while _is_ours(module) and (module, name) not in seen:
+        seen.add((module, name))
+        definitions, imports = _outline(import_module(module))
+        if name in definitions:
+            return module, name
+        if name not in imports:
+            return None
+        module, name = imports[name]
+    return None
+
+
+@cache
+def _outline(module: ModuleType) -> tuple[dict[str, list[ast.stmt]], dict[str, Place]]:
+    """Of a module: top-level statements by the name they define, and `from a import b as c` as c -> (a, b)."""
+    try:
+        source = inspect.getsource(module)
+    except OSError:  # a module without lines, such as an empty __init__
+        source = ""
+    definitions: dict[str, list[ast.stmt]] = {}
+    imports: dict[str, Place] = {}
+    for node in _top_level(ast.parse(source).body):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            imports |= {alias.asname or alias.name: (node.module, alias.name) for alias in node.names}
+        for name in _defined(node):
+            definitions.setdefault(name, []).append(node)
+    return definitions, imports
+
+
+def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Statements of a module, also those that stand under a condition such as TYPE_CHECKING."""
+    for node in body:
+        yield node
+        if isinstance(node, ast.If):
+            yield from _top_level([*node.body, *node.orelse])
+
+
+def _defined(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.Assign):
+        return [name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+    if isinstance(node, ast.AnnAssign | ast.AugAssign) and isinstance(node.target, ast.Name):
+        return [node.target.id]
+    return []

@@ -1,0 +1,404 @@
+"""Lineage held against what was worked out by hand, against another reader of the SQL, and against trying it out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import ibis
+import ibis.expr.operations as ops
+import ibis.expr.types as ir
+import pandas as pd
+import pytest
+
+from segmentation_assets.chain import CATALOGUE
+from segmentation_assets.lineage.columns import SPINE, Place, TableLineage
+from segmentation_assets.lineage.tracing import _sources, lineage, table_lineage, trace, unbound, works_on_frames
+from segmentation_assets.policy.model import load_policy
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import Day, Snapshot, column, ibis_schema, key_of
+from segmentation_assets.tables.ledgers import Posting
+from segmentation_assets.tables.registry import (
+    BOOKED,
+    POLICY_HASH,
+    ROWS,
+    Frame,
+    Table,
+    TableSpec,
+    _spec_of,
+    call,
+)
+from segmentation_assets.warehouse.build import Builder
+from segmentation_assets.warehouse.compiled import Compiled
+from segmentation_assets.warehouse.engine import Engine, open_connection
+from segmentation_assets.warehouse.store import Store
+from tests.conftest import RAN_DAYS
+from tests.lineage.perturbing import changed
+from tests.lineage.sql_lineage import COUNTED, Reader
+
+POLICY = load_policy()
+COMPUTED = [spec for spec in CATALOGUE if not spec.is_extract]
+EXPRESSIONS = [spec for spec in COMPUTED if not works_on_frames(spec)]
+FRAMES = [spec for spec in COMPUTED if works_on_frames(spec)]
+_POSTED_AT = datetime(2026, 4, 3, 7, tzinfo=UTC).replace(tzinfo=None)
+POSTING = Posting(RAN_DAYS[-1] + timedelta(days=1), _POSTED_AT, "another run", "")
+
+
+class Orders(Snapshot):
+    """Orders."""
+
+    order_id: str = column("Id.")
+    customer: str = column("Who.")
+    amount: float = column("How much.")
+    placed_on: Day = column("When.")
+    known_from: Day = column("Since when known.")
+    known_to: Day = column("Until when known.")
+
+    class Config:
+        unique = ["order_id", "known_from"]
+
+
+class Customers(Snapshot):
+    """Customers."""
+
+    customer: str = column("Who.")
+    name: str = column("Name.")
+    country: str = column("Where.")
+
+    class Config:
+        unique = ["as_of", "customer"]
+
+
+class Anything(Snapshot):
+    """What the functions below make; its columns are of no interest here."""
+
+    class Config:
+        unique = ["as_of"]
+
+
+def told(function: Callable[..., ir.Table], column: str) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """What one column is made from and chosen by, and what decides the rows: place -> roles."""
+    tables = {
+        "orders": ibis.table(ibis_schema(Orders), name="orders"),
+        "customers": ibis.table(ibis_schema(Customers), name="customers"),
+        "spine": ibis.table(ibis_schema(Spine), name="spine"),
+    }
+
+    def any_table(spine: Table[Spine], orders: Table[Orders], customers: Table[Customers]) -> Table[Anything]:
+        """Only its parameters count."""
+        return function(spine, orders, customers)
+
+    any_table.__annotations__ = {
+        "spine": Table[Spine], "orders": Table[Orders], "customers": Table[Customers], "return": Table[Anything],
+    }  # fmt: skip
+    spec = _spec_of(any_table, "test", {}, "as_of")
+    rows = trace(spec, function(**tables))
+    cell = rows.columns[column]
+    return (
+        {str(s.place): set(s.roles) for s in _sources(cell.chosen, cell.made)},
+        {str(s.place): set(s.roles) for s in _sources({}, rows.decided)},
+    )
+
+
+def test_a_sum_of_a_group():
+    own, rows = told(
+        lambda spine, orders, customers: (
+            orders.filter(orders.placed_on.year() > 2020).group_by("customer").agg(total=orders.amount.sum())
+        ),
+        "total",
+    )
+    assert own == {"orders.amount": {"aggregated"}}
+    assert rows == {"orders.placed_on": {"filter"}, "orders.customer": {"group"}}
+
+
+def test_copied_calculated_and_conditions_are_values():
+    def made(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
+        big = ibis.cases((orders.amount > 5, orders.customer), else_="none")
+        return orders.select(copy="amount", twice=orders.amount * 2, big=big, fixed=ibis.literal(1))
+
+    assert told(made, "copy") == ({"orders.amount": {"copied"}}, {})
+    assert told(made, "twice") == ({"orders.amount": {"calculated"}}, {})
+    assert told(made, "big") == ({"orders.amount": {"calculated"}, "orders.customer": {"calculated"}}, {})
+    assert told(made, "fixed") == ({}, {})
+
+
+def test_a_rank_is_what_it_orders_by_and_a_running_sum_is_not():
+    def made(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
+        window = ibis.window(group_by="customer", order_by="placed_on")
+        return orders.select(place=ibis.row_number().over(window), so_far=orders.amount.sum().over(window))
+
+    assert told(made, "place")[0] == {"orders.placed_on": {"aggregated"}, "orders.customer": {"partition"}}
+    assert told(made, "so_far")[0] == {
+        "orders.amount": {"aggregated"}, "orders.customer": {"partition"}, "orders.placed_on": {"order"},
+    }  # fmt: skip
+
+
+def test_the_left_side_owes_nothing_to_a_left_join_onto_one_row_per_key():
+    def made(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
+        return orders.left_join(customers, ["as_of", "customer"]).select("amount", "name")
+
+    own, rows = told(made, "amount")
+    assert own == {"orders.amount": {"copied"}}
+    assert rows == {}
+    owes, _ = told(made, "name")
+    assert owes == {
+        "customers.name": {"copied"}, "customers.as_of": {"join"}, "customers.customer": {"join"},
+        "orders.as_of": {"join"}, "orders.customer": {"join"},
+    }  # fmt: skip
+
+
+def test_a_left_join_onto_several_rows_decides_how_often_the_left_side_comes():
+    def made(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
+        return orders.left_join(customers, "customer").select("amount", "name")
+
+    _, rows = told(made, "amount")
+    assert rows == {"customers.customer": {"join"}, "orders.customer": {"join"}}
+
+
+def test_an_inner_join_and_an_anti_join_decide_all_rows():
+    def inner(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
+        here = customers.filter(customers.country == "US")
+        return orders.join(here, ["as_of", "customer"]).select("amount")
+
+    def anti(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
+        here = customers.filter(customers.country == "US")
+        return orders.anti_join(here, ["as_of", "customer"]).select("amount")
+
+    for made in (inner, anti):
+        _, rows = told(made, "amount")
+        assert rows == {
+            "orders.as_of": {"join"}, "orders.customer": {"join"}, "customers.as_of": {"join"},
+            "customers.customer": {"join"}, "customers.country": {"filter"},
+        }  # fmt: skip
+
+
+def test_what_was_known_on_a_day_is_one_row_per_day_and_natural_key():
+    def made(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
+        known = spine.select("as_of").join(
+            orders.drop("as_of"), (orders.known_from <= spine.as_of) & (spine.as_of < orders.known_to)
+        )
+        latest = known.select(day="as_of", order="order_id", figure="amount")
+        base = customers.select("as_of", order=customers.name)
+        return base.left_join(latest, [("as_of", "day"), "order"]).select("as_of", "figure")
+
+    assert told(made, "as_of") == ({"customers.as_of": {"copied"}}, {})
+
+
+def test_counting_rows_counts_their_key():
+    own, _ = told(lambda spine, orders, customers: customers.group_by("country").agg(n=ibis._.count()), "n")
+    assert own == {"customers.as_of": {"aggregated"}, "customers.customer": {"aggregated"}}
+
+
+def test_a_union_is_made_from_both_sides():
+    def made(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
+        return orders.select("customer").union(customers.select("customer"))
+
+    assert told(made, "customer")[0] == {"orders.customer": {"copied"}, "customers.customer": {"copied"}}
+
+
+def test_the_first_row_of_each_is_one_row_per_key():
+    def made(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
+        order = ibis.window(group_by="customer", order_by=ibis.desc("amount"))
+        largest = orders.mutate(place=ibis.row_number().over(order)).filter(ibis._.place == 0)
+        return customers.left_join(largest, "customer").select(customers.name, largest.amount)
+
+    assert told(made, "name") == ({"customers.name": {"copied"}}, {})
+    assert told(made, "amount")[0]["orders.amount"] == {"copied", "filter"}
+
+
+def test_fields_of_a_struct_are_told_apart():
+    def made(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
+        pair = ibis.struct({"a": orders.amount, "b": orders.customer})
+        rows = orders.select(entry=ibis.array([pair, pair]).unnest())
+        return rows.select(a=rows.entry["a"], b=rows.entry["b"])
+
+    assert told(made, "a") == ({"orders.amount": {"copied"}}, {})
+    assert told(made, "b") == ({"orders.customer": {"copied"}}, {})
+
+
+def test_an_operation_that_nobody_told_it_about_is_no_silence():
+    with pytest.raises(TypeError, match="lineage of Sample is not known"):
+        told(lambda spine, orders, customers: orders.sample(0.5), "amount")
+
+
+# -- the whole catalogue
+
+
+def sources(one: TableLineage, name: str) -> set[tuple[str, str]]:
+    return {(s.place.table, s.place.column) for s in one.sources(name)}
+
+
+@pytest.fixture(scope="module")
+def whole() -> Any:
+    return lineage(CATALOGUE, POLICY)
+
+
+# What the other reader cannot tell apart: structs that are unnested.
+STRUCTS = {"score_contributions": {"part", "raw_number", "raw_text", "weight", "points"}}
+
+
+@pytest.mark.parametrize("spec", EXPRESSIONS, ids=lambda spec: spec.name)
+def test_another_reader_of_the_sql_finds_the_same(spec: TableSpec):
+    """Differences, and why: `count(*)` names no column, so the key that is counted is only here; within a struct
+    the other reader takes all for all."""
+    expression = unbound(spec, POLICY.sections)
+    lists = {node.name: list(node.schema) for node in expression.op().find(ops.InMemoryTable)}
+    leaves = {i.name: list(ibis_schema(i.contract)) for i in spec.inputs}
+    read = Reader(str(ibis.to_sql(expression, dialect="duckdb")), leaves | {SPINE: list(ibis_schema(Spine))} | lists)
+    theirs, mine = read.read(), trace(spec, expression)
+    decided = {(p.table, p.column) for p in mine.decided}
+    broader = set()
+    assert set(theirs.made) == set(mine.columns)
+    for name, cell in mine.columns.items():
+        made = {(p.table, p.column) for p in cell.made}
+        chosen = {(p.table, p.column) for p in cell.chosen}
+        listed = {place for place in theirs.made[name] if place[0] not in lists} - {COUNTED}
+        if listed - made - chosen - decided:
+            broader.add(name)
+        only_here = made - theirs.made[name] - theirs.chosen[name]
+        assert not only_here or COUNTED in theirs.made[name] | theirs.chosen[name], (name, only_here)
+    assert broader == STRUCTS.get(spec.name, set())
+    assert decided <= theirs.rows
+
+
+@pytest.fixture(scope="module")
+def ran(ran_home: Path) -> Any:
+    """A builder over the small company, and what its tables are read with."""
+    with open_connection(Store(ran_home)) as connection:
+        yield Builder(Engine(connection, Store(ran_home)), CATALOGUE, POLICY)
+
+
+TRIED = ("account_hierarchy", "account_revenue", "account_costs", "value_scores", "tier_cuts", "tier_migration")
+
+
+@pytest.mark.parametrize("table", TRIED)
+def test_what_changes_with_a_column_is_in_its_lineage(table: str, ran: Builder, whole: Any):
+    spec = CATALOGUE[table]
+    sql = ran.engine.sql(ran.expression(spec, [RAN_DAYS[-1]]))
+    seen = 0
+    for given, name, columns in changed(
+        ran.engine.connection, spec, sql, {i.name: f"input_{i.name}" for i in spec.inputs}
+    ):
+        seen += len(columns)
+        missed = {c for c in columns if (given, name) not in sources(whole.tables[table], c)}
+        assert not missed, f"{given}.{name} changes {missed}"
+    assert seen > 5
+
+
+@pytest.mark.parametrize("spec", FRAMES, ids=lambda spec: spec.name)
+def test_what_changes_with_a_column_of_a_frame_is_in_its_lineage(spec: TableSpec, ran: Builder, whole: Any):
+    """Changing an input column changes no column that does not declare it, also of a ledger's own entries."""
+    given = ran._given(spec, RAN_DAYS[-1:] if spec.is_ledger else RAN_DAYS)
+    inputs = {item.name: (item.name, item.contract) for item in spec.inputs}
+    if spec.is_ledger:
+        given |= {BOOKED: ran.engine.execute(ran.engine.read(spec)), "posting": POSTING}
+        inputs[BOOKED] = (spec.name, spec.contract)
+
+    def made(tables: dict[str, Any]) -> dict[str, list[str]]:
+        frame = call(spec, tables, POLICY.sections, "")
+        return {name: sorted(map(str, frame[name])) for name in ibis_schema(spec.contract) if name != POLICY_HASH}
+
+    before, tried = made(given), 0
+    for name, (source, contract) in inputs.items():
+        frame: pd.DataFrame = given[name]
+        for column_name in ibis_schema(contract):
+            if column_name in key_of(contract) or len(frame[column_name].map(str).unique()) < 2:
+                continue
+            other = frame.assign(**{column_name: frame[column_name].to_numpy()[::-1]})
+            tried += 1
+            after = made(given | {name: other.astype(frame.dtypes.to_dict())})
+            changes = {c for c, values in after.items() if values != before[c]}
+            missed = {c for c in changes if (source, column_name) not in sources(whole.tables[spec.name], c)}
+            assert not missed, f"{source}.{column_name} changes {missed}"
+    assert tried
+
+
+def test_lineage_of_every_table_ends_in_raw_fields(whole: Any):
+    for place in [p for p in whole.places() if p.table in {"tier_kpis", "account_profiles", "segments", "goal_gap"}]:
+        ends = whole.up(place.table, place.column).ends
+        assert all(end.table == SPINE or CATALOGUE[end.table].is_extract or not _made(whole, end) for end in ends)
+    assert {one.table for one in whole.tables.values()} == {spec.name for spec in CATALOGUE}
+
+
+def _made(whole: Any, place: Place) -> bool:
+    """Whether it is more than a constant whose rows something decides."""
+    return any(source.kind != "influence" for source in whole.sources(place))
+
+
+def test_a_figure_back_to_the_fields_it_is_made_from(whole: Any):
+    raw = set(map(str, whole.up("account_profiles", "arr").of_kind("value")))
+    assert raw == {
+        "billing_subscriptions.mrr", "billing_subscriptions.currency", "billing_subscriptions.start_date",
+        "billing_subscriptions.end_date", "billing_subscriptions.end_known_on", "fx_rates.rate", "spine.as_of",
+    }  # fmt: skip
+    assert "billing_subscriptions.account_id" in map(str, whole.up("account_profiles", "arr").of_kind("influence"))
+    assert Place("segments", "arr") in whole.down("billing_subscriptions", "mrr").reached
+
+
+def test_a_path_is_as_strong_as_its_weakest_step(whole: Any):
+    reached = whole.up("segments", "coverage_tier").reached
+    assert reached[Place("segment_states", "coverage_tier")] == "value"
+    assert reached[Place("billing_subscriptions", "mrr")] == "computed"
+    assert reached[Place("crm_accounts", "industry")] == "influence"
+
+
+def test_policy_sections_of_a_table_and_of_what_it_is_made_from(whole: Any):
+    sections = whole.policy_of("segment_states")
+    assert sections["segment_states"] == ("tier", "stability")
+    assert "segment_matrix" in sections["segment_candidates"]
+
+
+def narrow(spine: Frame[Spine], customers: Frame[Customers]) -> Frame[Anything]:
+    """A frame function that reads two columns of its input."""
+    return customers[["as_of"]].assign(length=customers["name"].str.len())
+
+
+def test_a_frame_function_reads_the_columns_that_its_code_names():
+    spec = _spec_of(narrow, "test", {}, "as_of")
+    one = table_lineage(spec, POLICY)
+    assert one.how == "frame"
+    assert {str(s.place) for s in one.columns["as_of"]} == {"customers.as_of", "customers.name", "spine.as_of"}
+    assert {s.kind for s in one.columns["as_of"]} == {"computed"}
+
+
+def test_a_frame_function_declares_what_its_columns_are_made_from():
+    made_from = {"as_of": ("spine.as_of", "spine.as_of"), ROWS: ("customers.name",)}
+    one = table_lineage(replace(_spec_of(narrow, "test", {}, "as_of"), made_from=made_from), POLICY)
+    told = [(str(s.place), s.roles, s.kind) for s in one.columns["as_of"]]
+    assert told == [("spine.as_of", ("declared",), "computed")]
+    assert [(str(s.place), s.kind) for s in one.rows] == [("customers.name", "influence")]
+
+
+@pytest.mark.parametrize("wrong", [{"as_of": ("customers.nmae",)}, {"nothing": ()}])
+def test_a_declaration_of_what_is_not_there_is_refused(wrong: dict[str, tuple[str, ...]]):
+    with pytest.raises(TypeError, match=r"narrow declares .*(nmae|nothing)"):
+        table_lineage(replace(_spec_of(narrow, "test", {}, "as_of"), made_from=wrong), POLICY)
+
+
+def test_a_ledgers_own_entries_are_a_source_of_it(whole: Any):
+    reached = whole.up("threshold_ledger", "arr_before").reached
+    assert {Place("threshold_ledger", "arr_seen"), Place("billing_subscriptions", "mrr")} <= set(reached)
+    own = {str(s.place) for s in whole.tables["threshold_ledger"].columns["arr_before"]}
+    assert own == {"threshold_ledger.arr_before", "threshold_ledger.arr_seen"}
+
+
+def test_a_segment_is_made_without_the_evidence_of_a_tier(whole: Any):
+    declared = {str(s.place) for s in whole.tables["segment_states"].columns["segment"]}
+    assert "segment_candidates.value_tier" in declared
+    assert not declared & {
+        "segment_candidates.growth_evidence", "segment_candidates.top_cut", "segment_grid.tier_since",
+    }  # fmt: skip
+
+
+def test_lineage_reads_back_and_is_kept_until_the_policy_changes(tmp_path: Path):
+    kept, spec = Compiled(tmp_path / "home" / "compiled", ".json"), CATALOGUE["tier_cuts"]
+    kept.folder.parent.mkdir()
+    first = table_lineage(spec, POLICY, kept)
+    assert table_lineage(spec, POLICY, kept) == first
+    assert len(list(kept.folder.iterdir())) == 1
+    other = POLICY.model_copy(update={"tier": POLICY.tier.model_copy(update={"grace_days": 3})})
+    table_lineage(spec, other, kept)
+    assert len(list(kept.folder.iterdir())) == 1
