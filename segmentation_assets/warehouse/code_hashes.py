@@ -1,6 +1,6 @@
 """What a table's code is: a hash that changes when its meaning may change, and not when a comment does.
 
-Here: hashing a function with everything of this package it names. Not here: hashing data or policy (`build`).
+Here: hashing a function with everything of this package it names. Not here: hashing data or policy (`planning`).
 
 All from the syntax tree: what a name stands for is read where it is defined, through imports, decorators and
 constants of any kind, so that the weights in a mapping count like the lines that use them.
@@ -41,7 +41,8 @@ def code_version(subject: Callable[..., Any] | type) -> str:
     definitions = _told_of(subject)
     lines = [f"{name}={one.digest}" for (_, name), one in definitions.items()]
     for one in definitions.values():
-        lines += [f"{one.digest}>{name}={definitions[module, name].digest}" for module, name in one.places]
+        named = (definitions[place].digest for place in one.places)
+        lines += [f"{one.digest} names {i}: {digest}" for i, digest in enumerate(named)]
     return _hash("\n".join(sorted(lines)))
 
 
@@ -81,9 +82,9 @@ def _definition(module: ModuleType, name: str) -> _Told:
 
 
 def _told(nodes: Sequence[ast.AST], module: str) -> _Told:
-    named: set[Place] = set()
+    named: dict[Place, None] = {}
     text = ";".join(_text(node, module, named) for node in nodes)
-    places = {_origin(*each) for each in named}
+    places = dict.fromkeys(_origin(*each) for each in named)
     return _Told(text, _hash(text), tuple(p for p in places if p and p[0] not in _MACHINERY))
 
 
@@ -91,11 +92,12 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _text(node: Any, module: str, named: set[Place]) -> str:
+def _text(node: Any, module: str, named: dict[Place, None]) -> str:
     """A syntax tree as text without docstrings and without what columns say of themselves.
 
-    Adds to `named` (module, name) of all that it refers to: names, `module.name`, and imports inside functions. One
-    pass for both: a chain's trees have a quarter of a million nodes, and `ast.dump` is slower by half.
+    Adds to `named`, in the order of the text, (module, name) of all that it refers to: names, `module.name`, and
+    imports inside functions. One pass for both: a chain's trees have a quarter of a million nodes, and `ast.dump` is
+    slower by half.
     """
     kind = node.__class__
     if kind is list:
@@ -106,7 +108,7 @@ def _text(node: Any, module: str, named: set[Place]) -> str:
         return repr(node)
     if kind in _NAMING:
         places = _names(node, module)
-        named.update(places)
+        named.update(dict.fromkeys(places))
         if isinstance(node, ast.ImportFrom) and _is_ours(node.module or ""):
             return f"ImportFrom({','.join([f'{alias.name} as {alias.asname}' for alias in node.names])})"
         if isinstance(node, ast.Attribute) and places and _is_ours(places[0][0]):  # `module.name`: the name alone
