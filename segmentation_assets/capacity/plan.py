@@ -19,7 +19,7 @@ from segmentation_assets.capacity.staffing import (
     each_tier,
 )
 from segmentation_assets.extracts.contracts import CsmRoster
-from segmentation_assets.kpis.calendar import windows
+from segmentation_assets.tables.calendar import windows
 from segmentation_assets.kpis.workloads import csm_productive_hours
 from segmentation_assets.policy.capacity import CoveragePolicy, StaffingPolicy
 from segmentation_assets.policy.kpis import ProductivityPolicy

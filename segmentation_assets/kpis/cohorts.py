@@ -13,7 +13,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import BillingSubscriptions, FxRates
-from segmentation_assets.kpis.calendar import each
+from segmentation_assets.tables.calendar import each
 from segmentation_assets.kpis.identities import agrees, at_most
 from segmentation_assets.kpis.points import mrr_in_states, paid_spans, rates_on
 from segmentation_assets.policy.company import CompanyPolicy

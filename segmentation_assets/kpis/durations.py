@@ -12,7 +12,7 @@ from functools import reduce
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.kpis.calendar import months_before
+from segmentation_assets.tables.calendar import months_before
 from segmentation_assets.kpis.intervals import normal_quantile
 from segmentation_assets.kpis.periods import AccountPeriods
 from segmentation_assets.policy.kpis import QUARTER_MONTHS, MigrationPolicy, SurvivalPolicy

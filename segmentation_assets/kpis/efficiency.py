@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import BillingSubscriptions, FxRates, GtmSpend
-from segmentation_assets.kpis.calendar import each, months_before
+from segmentation_assets.tables.calendar import each, months_before
 from segmentation_assets.kpis.points import mrr_on, paid_spans, rates_on
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.kpis import QUARTER_MONTHS

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.kpis.calendar import each
+from segmentation_assets.tables.calendar import each
 from segmentation_assets.kpis.identities import agrees
 from segmentation_assets.kpis.intervals import wilson
 from segmentation_assets.kpis.periods import AccountPeriods

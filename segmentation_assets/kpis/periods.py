@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import BillingSubscriptions, FxRates
-from segmentation_assets.kpis.calendar import windows
+from segmentation_assets.tables.calendar import windows
 from segmentation_assets.kpis.identities import at_most, closes
 from segmentation_assets.kpis.points import first_paid, mrr_on, paid_spans, rates_on
 from segmentation_assets.policy.company import CompanyPolicy

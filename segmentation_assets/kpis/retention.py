@@ -18,7 +18,7 @@ from segmentation_assets.extracts.contracts import (
     FxRates,
     GtmSpend,
 )
-from segmentation_assets.kpis.calendar import each, windows
+from segmentation_assets.tables.calendar import each, windows
 from segmentation_assets.kpis.durations import COMPANY, FIRST_EXPANSION, SEGMENT, TIER, MedianDurations
 from segmentation_assets.kpis.efficiency import SalesEfficiency, spend_in
 from segmentation_assets.kpis.identities import agrees, at_most, closes

@@ -18,7 +18,7 @@ from segmentation_assets.extracts.contracts import (
     SelfServiceSessions,
     SupportTickets,
 )
-from segmentation_assets.kpis.calendar import each, windows
+from segmentation_assets.tables.calendar import each, windows
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.kpis import ProductivityPolicy, RetentionPolicy
 from segmentation_assets.profiles.company_day import company_day

@@ -1,7 +1,7 @@
 """Days of the calendar as expressions, where the spine has no column for them.
 
 Here: the same day some months before, the periods of a run, rows combined with a list. Not here: the same in
-plain Python (`warehouse.as_of`), which decides what days are made.
+plain Python (`tables.as_of`), which decides what days are made.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import ibis.expr.types as ir
 def months_before(day: ir.DateValue, months: int) -> ir.DateValue:
     """The same day so many months earlier; the last day of a month maps to the last day of a month.
 
-    As `warehouse.as_of.months_before`. The casts are there because some engines make a date and an interval a
+    As `as_of.months_before`. The casts are there because some engines make a date and an interval a
     timestamp.
     """
     following = _date(day + ibis.interval(days=1))

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from segmentation_assets.kpis.calendar import months_before, windows
+from segmentation_assets.tables.calendar import months_before, windows
 from segmentation_assets.tables import as_of
 from tests.frames import spine
 
