@@ -13,10 +13,10 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import EXTRACTS, HISTORY_COLUMNS, ProductUsage, Quarantine
-from segmentation_assets.tables.calendar import each
 from segmentation_assets.policy.insights import DataQualityPolicy
 from segmentation_assets.policy.profiles import UsagePolicy
 from segmentation_assets.tables.as_of import FromPolicy, Spine, last
+from segmentation_assets.tables.calendar import each
 from segmentation_assets.tables.contracts import (
     Contract,
     Day,
@@ -130,7 +130,9 @@ def _by_day(spec: TableSpec, extract: ir.Table, policy: DataQualityPolicy) -> ir
     told = _told_columns(spec.name, spec.contract, policy)
     dated = extract.dropped_on if spec.dated is None else extract[spec.dated].cast("date")
     rows = extract.group_by(known_from=extract.known_from, known_to=extract.known_to, dated=dated)
-    return _counted(spec.name, rows.aggregate(row_count=extract.known_from.count(), filled=_filled(extract, told)), told)
+    return _counted(
+        spec.name, rows.aggregate(row_count=extract.known_from.count(), filled=_filled(extract, told)), told
+    )
 
 
 def _usage_by_day(usage: ir.Table, policy: DataQualityPolicy, windows: UsagePolicy) -> ir.Table:

@@ -12,7 +12,6 @@ from functools import reduce
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.tables.calendar import months_before
 from segmentation_assets.kpis.intervals import normal_quantile
 from segmentation_assets.kpis.periods import AccountPeriods
 from segmentation_assets.policy.kpis import QUARTER_MONTHS, MigrationPolicy, SurvivalPolicy
@@ -20,6 +19,7 @@ from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.segments.segments import Segments
 from segmentation_assets.tables.as_of import FromPolicy, Spine, months_ago
+from segmentation_assets.tables.calendar import months_before
 from segmentation_assets.tables.contracts import Flag, Integer, Snapshot, column
 from segmentation_assets.tables.registry import Table, table
 

@@ -177,9 +177,9 @@ def table(
     """Register a pure function as a table.
 
     `reads` says, per input, which other days one `as_of` reads; `made_from`, of a function of frames, which columns
-    its columns are made from: lineage cannot see into it. A parameter named in `bundles` gets the tables listed there,
-    by name, for functions that treat many tables alike. The function's result is brought to the
-    contract's columns and types; Ibis or pandas alike. The function itself is returned, so tests call it.
+    its columns are made from: lineage cannot see into it. A parameter named in `bundles` gets the tables listed
+    there, by name, for functions that treat many tables alike. The function's result is brought to the contract's
+    columns and types; Ibis or pandas alike. The function itself is returned, so tests call it.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
