@@ -17,8 +17,9 @@ from segmentation_assets.profiles.known import AccountHierarchy, known
 from segmentation_assets.profiles.revenue import exchange_rates
 from segmentation_assets.tables.amounts import money, total
 from segmentation_assets.tables.as_of import Spine
-from segmentation_assets.tables.calendar import each, months_before
+from segmentation_assets.tables.calendar import each
 from segmentation_assets.tables.contracts import Snapshot, column
+from segmentation_assets.tables.days import days_after, months_after, months_before
 from segmentation_assets.tables.registry import Table, table
 
 _QUARTERS_PER_YEAR = 4
@@ -119,7 +120,7 @@ def spend_in(
     the rates of `window_months` before as_of. Spans not covered by known months from end to end have no row.
     """
     rows = known(gtm_spend, spans, "window_months", "starts_on", "ends_on")
-    following = (rows.month + ibis.interval(months=1)).cast("timestamp").cast("date")
+    following = months_after(rows.month, 1)
     length = following.delta(rows.month, unit="day")
     inside = ibis.least(
         length,
@@ -137,7 +138,7 @@ def spend_in(
         spend=total(rows.spent)
     )
     joined = by_segment.join(covered, ["as_of", "window_months"])
-    first_day = (joined.starts_on + ibis.interval(days=1)).cast("timestamp").cast("date")
+    first_day = days_after(joined.starts_on)
     is_covered = (joined.covered_from <= first_day) & (joined.covered_to > joined.ends_on)
     return joined.filter(is_covered).select("as_of", "window_months", "segment", "spend")
 

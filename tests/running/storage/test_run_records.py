@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
@@ -17,7 +18,7 @@ from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatu
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from segmentation_assets.policy.model import load_policy
-from segmentation_assets.reading.status import FAILED, FRESH, LATE, MISSING, STALE, status_of
+from segmentation_assets.reading.status import FAILED, FRESH, LATE, MISSING, STALE, Status, status_of
 from segmentation_assets.running.automation import automations
 from segmentation_assets.running.instance import open_instance
 from segmentation_assets.running.storage.run_records import RunRecords
@@ -31,8 +32,15 @@ from tests.running.test_runs import MARCH_31
 TABLES = ["seeds", "seasons", "ranks", "totals"]
 
 
-def states(settings: Settings, registry: Registry | None = None, policy: Path | None = None, **more) -> dict:
-    status = status_of(settings, registry or fakes.registry(), load_policy(policy), **more)
+def status_in(
+    settings: Settings, registry: Registry | None = None, policy: Path | None = None, now: datetime | None = None
+) -> Status:
+    records = RunRecords(settings.dagster_home)
+    return status_of(settings, registry or fakes.registry(), load_policy(policy), records, now)
+
+
+def states(settings: Settings, *args: Any, **more: Any) -> dict[str, tuple[str, tuple[str, ...]]]:
+    status = status_in(settings, *args, **more)
     return {table.table: (table.state, table.causes) for table in status.tables}
 
 
@@ -64,7 +72,7 @@ def test_records_are_what_dagster_says(runner: MakeRunner, settings: Settings):
 def test_there_are_no_records_where_nothing_ran(tmp_path: Path):
     records = RunRecords(tmp_path / "dagster")
     assert (records.runs(), records.made(), records.failures([]), records.switches()) == ([], {}, [], {})
-    status = status_of(Settings(tmp_path, None, None), fakes.registry(), load_policy())
+    status = status_in(Settings(tmp_path, None, None))
     assert {table.state for table in status.tables} == {MISSING}
     assert (status.last_run, status.works, status.keeps_current) == (None, None, None)
     assert not (tmp_path / "dagster").exists()
@@ -106,7 +114,7 @@ def test_why_a_table_is_stale(runner: MakeRunner, settings: Settings, tmp_path: 
 def test_a_failure_is_told_until_the_table_is_made_again(runner: MakeRunner, settings: Settings):
     runner().run(TABLES, [MARCH_31])
     bad = runner(seasons=broken_seasons).run(TABLES, [MARCH_31 + timedelta(days=1)])
-    status = status_of(settings, fakes.registry(), load_policy())
+    status = status_in(settings)
     found = {table.table: table for table in status.tables}
     assert (found["seasons"].state, found["seasons"].reason) == (FAILED, bad.failed[0].reason)
     assert found["seasons"].latest == MARCH_31  # what stood before stands
@@ -125,5 +133,5 @@ def test_what_people_read_is_late_when_its_day_is_long_over(runner: MakeRunner, 
     just, over = end + timedelta(hours=limit), end + timedelta(hours=limit, seconds=1)
     assert {state for state, _ in states(settings, registry, now=just).values()} == {FRESH}
     assert [n for n, (state, _) in states(settings, registry, now=over).items() if state == LATE] == ["totals"]
-    assert status_of(settings, registry, load_policy(), just).is_fine
-    assert not status_of(settings, registry, load_policy(), over).is_fine
+    assert status_in(settings, registry, now=just).is_fine
+    assert not status_in(settings, registry, now=over).is_fine
