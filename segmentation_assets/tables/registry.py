@@ -1,7 +1,7 @@
 """The catalogue of tables: one decorator turns a pure function into a table.
 
 Here: `table`, `ledger`, `extract_table`, what a `TableSpec` knows, and the order of the catalogue. Not here: running
-anything (`build`), Dagster (`orchestration`), or any table.
+anything (`warehouse.building`), Dagster (`orchestration`), or any table.
 
 A table's name is its function's name and its inputs are the function's parameters: `Table[Contract]` for an
 Ibis table, `Frame[Contract]` for a pandas frame, `Spine` days, or a section of the policy by its class.
@@ -16,7 +16,7 @@ import inspect
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, get_args, get_origin
 
 import ibis
 import ibis.expr.types as ir
@@ -51,7 +51,8 @@ else:
             return Annotated[pd.DataFrame, contract]
 
 
-Partition = Literal["as_of", "usage_date"]
+AS_OF = "as_of"
+"""The column that most tables are split by: the day whose end a row describes."""
 SPINE = "spine"
 BOOKED, POSTING = "booked", "posting"
 POLICY_HASH = "policy_hash"
@@ -85,7 +86,7 @@ class TableSpec:
     function: Callable[..., Any] | None
     inputs: tuple[Input, ...] = ()
     sections: Mapping[str, type[Section]] = field(default_factory=dict)
-    partition: Partition | None = "as_of"
+    partition: str | None = AS_OF
     is_frame: bool = False
     spine_is_frame: bool = False
     is_ledger: bool = False
@@ -170,7 +171,7 @@ def table(
     *,
     group: str,
     reads: Mapping[str, LookBack] | None = None,
-    partition: Partition | None = "as_of",
+    partition: str | None = AS_OF,
     made_from: MadeFrom | None = None,
     bundles: Mapping[str, Sequence[TableSpec]] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -222,7 +223,7 @@ def extract_table(
     *,
     dated: str | None = None,
     is_census: bool = False,
-    partition: Partition | None = None,
+    partition: str | None = None,
 ) -> TableSpec:
     """Register an extract: a table that is landed from outside, not computed."""
     spec = TableSpec(name, contract, "extracts", None, partition=partition, dated=dated, is_census=is_census)
@@ -234,7 +235,7 @@ def _spec_of(
     function: Callable[..., Any],
     group: str,
     reads: Mapping[str, LookBack],
-    partition: Partition | None,
+    partition: str | None,
     bundles: Mapping[str, Sequence[TableSpec]] | None = None,
 ) -> TableSpec:
     name = function.__name__
