@@ -16,7 +16,7 @@ from segmentation_assets.policy.model import load_policy
 from segmentation_assets.tables.as_of import Spine, spine_frame
 from segmentation_assets.tables.contracts import ibis_schema
 from segmentation_assets.tables.registry import SPINE, TableSpec, call
-from tests.conftest import RAN_DAYS
+from tests.conftest import YEAR_DAY
 
 POLICY = load_policy()
 ORDERS = ((1, 11), (8, 12), (8, 13), (2, 14))
@@ -30,7 +30,7 @@ class Company:
 
     def __init__(self, home: Path) -> None:
         self.home, self.backend = home, ibis.duckdb.connect()
-        spine = pa.Table.from_pandas(spine_frame([RAN_DAYS[-1]]), schema=ibis_schema(Spine).to_pyarrow())
+        spine = pa.Table.from_pandas(spine_frame([YEAR_DAY]), schema=ibis_schema(Spine).to_pyarrow())
         self.backend.create_table(SPINE, spine)
         self._loaded: set[str] = set()
 
@@ -69,8 +69,8 @@ class Company:
 
 
 @pytest.fixture(scope="module")
-def company(ran_home: Path) -> Iterator[Company]:
-    one = Company(ran_home)
+def company(year_home: Path) -> Iterator[Company]:
+    one = Company(year_home)
     yield one
     one.backend.disconnect()
 
