@@ -29,10 +29,10 @@ class Kpis(Snapshot):
     arr: float = column("Their ARR at the rates of as_of.", unit=ARR, ge=0)
     nrr: float = column("Net revenue retention: cohort_end_arr / start_arr.", unit="ratio", nullable=True, ge=0)
     nrr_target: float = column("At least this.", unit="ratio", nullable=True)
-    nrr_status: str = column("met, missed, no_target or unknown.", isin=STATUSES)
+    nrr_status: str = column("met, missed, no_target, too_few (below `retention.low_n`) or unknown.", isin=STATUSES)
     grr: float = column("Gross revenue retention: retained_arr / start_arr.", unit="ratio", nullable=True, ge=0)
     grr_target: float = column("At least this.", unit="ratio", nullable=True)
-    grr_status: str = column("met, missed, no_target or unknown.", isin=STATUSES)
+    grr_status: str = column("met, missed, no_target, too_few or unknown.", isin=STATUSES)
     logo_retention: float = column("retained_accounts / start_accounts.", unit="share", nullable=True, ge=0, le=1)
     expansion_rate: float = column(
         "expanded_accounts / start_accounts, lost ones included.", unit="share", nullable=True, ge=0, le=1
@@ -95,6 +95,12 @@ class Kpis(Snapshot):
         nullable=True,
         ge=-1,
     )
+    arr_growth_without_migration: float = column(
+        "The same without what moved between groups: (new + reactivated + expansion - contraction - churned) / start.",
+        unit="ratio",
+        nullable=True,
+        ge=-1,
+    )
     arr_growth_benchmark_low: float = column(
         "Median of whole companies over a year, lower end.", unit="ratio", nullable=True
     )
@@ -118,13 +124,16 @@ class Kpis(Snapshot):
     watch_share: float = column("In the band between.", unit="share", nullable=True, ge=0, le=1)
     risk_share: float = column("In the lowest band.", unit="share", nullable=True, ge=0, le=1)
     health_low_n: Flag = column("Fewer than `retention.low_n` of them.")
-    # Cost and load of the accounts live at as_of
+    # Cost of the accounts live at as_of. Work of the period: theirs, and that of accounts lost in it
     cost_to_serve: float = column("Cost to serve, per year.", unit=ARR, nullable=True, ge=0)
     cost_share_of_arr: float = column(
         "Cost to serve / ARR of the accounts whose cost is known.", unit="ratio", nullable=True, ge=0
     )
     gross_margin_share: float = column(
-        "Gross margin / ARR of the accounts whose margin is known.", unit="ratio", nullable=True, le=1
+        "Gross margin / ARR of the accounts whose cost is known; null: no cost data.",
+        unit="ratio",
+        nullable=True,
+        le=1,
     )
     tickets: Integer = column("Tickets opened in the period; null: no ticket extract.", nullable=True, ge=0)
     self_service_sessions: Integer = column(

@@ -74,14 +74,19 @@ WITH members AS (
     count(*) FILTER (health_score >= policy('health_bands.healthy_from')) AS healthy_accounts,
     count(*) FILTER (health_score < policy('health_bands.watch_from')) AS risk_accounts,
     cents(sum(cost_to_serve)) AS cost_to_serve, sum(arr) FILTER (cost_to_serve IS NOT NULL) AS costed_arr,
-    sum(gross_margin) AS gross_margin, sum(arr) FILTER (gross_margin IS NOT NULL) AS margin_arr,
+    sum(gross_margin) FILTER (cost_to_serve IS NOT NULL) AS gross_margin,
+    sum(arr) FILTER (gross_margin IS NOT NULL AND cost_to_serve IS NOT NULL) AS margin_arr,
     cents(sum(expansion_pipeline)) AS expansion_pipeline
   FROM live GROUP BY ALL
 ), load AS (
-  SELECT as_of, window_months, grouping, member, sum(tickets) AS tickets,
+  SELECT w.as_of, w.window_months, g.grouping, coalesce(went_to, came_from, if(g.grouping = 'company', 'company',
+    'unassigned')) AS member, sum(tickets) AS tickets,
     sum(self_service_sessions) AS self_service_sessions, sum(csm_hours) AS csm_hours,
     sum(rostered_csm_hours) AS rostered, sum(productive_hours) AS productive
-  FROM live JOIN account_workloads USING (as_of, account_id) GROUP BY ALL
+  FROM account_workloads w CROSS JOIN (SELECT DISTINCT grouping FROM members) g
+  LEFT JOIN ends e ON e.as_of = w.as_of AND e.window_months = w.window_months AND e.account_id = w.account_id
+    AND e.grouping = g.grouping
+  GROUP BY ALL
 ), waits AS (
   SELECT as_of, w.window_months, grouping, member, median_months, low_months, high_months, accounts AS waiting_accounts
   FROM median_durations d JOIN windows w USING (as_of)
@@ -129,6 +134,8 @@ SELECT *, start_accounts < policy('retention.low_n') AS nrr_low_n, nrr_low_n AS 
     AS quick_ratio,
   if(no_history, NULL, expansion_arr / nullif(new_arr + expansion_arr, 0)) AS expansion_share,
   end_arr_at_start_rates / nullif(start_arr, 0) - 1 AS arr_growth,
+  (end_arr_at_start_rates - migrated_in_arr + migrated_out_arr) / nullif(start_arr, 0) - 1
+    AS arr_growth_without_migration,
   healthy_accounts / nullif(health_accounts, 0) AS healthy_share,
   (health_accounts - healthy_accounts - risk_accounts) / nullif(health_accounts, 0) AS watch_share,
   risk_accounts / nullif(health_accounts, 0) AS risk_share,
@@ -158,8 +165,10 @@ SELECT *, start_accounts < policy('retention.low_n') AS nrr_low_n, nrr_low_n AS 
     WHEN 'Strategic' THEN policy('targets.grr.Strategic.low') WHEN 'Growth' THEN policy('targets.grr.Growth.low')
     WHEN 'Core' THEN policy('targets.grr.Core.low') END END AS grr_target,
   CASE WHEN nrr_target IS NULL THEN 'no_target' WHEN nrr IS NULL THEN 'unknown'
+       WHEN start_accounts < policy('retention.low_n') THEN 'too_few'
        WHEN round(nrr, 9) >= nrr_target THEN 'met' ELSE 'missed' END AS nrr_status,
   CASE WHEN grr_target IS NULL THEN 'no_target' WHEN grr IS NULL THEN 'unknown'
+       WHEN start_accounts < policy('retention.low_n') THEN 'too_few'
        WHEN round(grr, 9) >= grr_target THEN 'met' ELSE 'missed' END AS grr_status
 FROM zeros WINDOW everywhere AS (PARTITION BY as_of, window_months, grouping);
 CREATE TABLE tier_kpis AS SELECT *, member AS coverage_tier FROM figures WHERE grouping = 'coverage_tier';
