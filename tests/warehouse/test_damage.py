@@ -210,3 +210,15 @@ def test_who_really_holds_a_lock_is_named_when_its_taker_is_gone(tmp_path: Path)
         pass
     with locked(file, holder, 0):
         pass
+
+
+def test_pinned_files_stay_what_they_were_while_others_are_published(tmp_path: Path):
+    land(tmp_path, [1])
+    store = Store(tmp_path)
+    file = store.file("numbers")
+    before = file.read_bytes()
+    with store.pinned([file]) as [pinned]:
+        land(tmp_path, [1, 2, 3])
+        assert file.read_bytes() != before
+        assert pinned.read_bytes() == before
+    assert not pinned.exists()

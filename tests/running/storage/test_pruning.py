@@ -1,6 +1,6 @@
 """What goes of old runs, and that Dagster reads all that is left."""
 
-from __future__ import annotations
+# No postponed annotations here: Dagster reads the type of `context` from the function itself.
 
 import shutil
 import sqlite3
@@ -60,7 +60,8 @@ def test_logs_and_long_texts_of_old_runs_go_and_nothing_else(copy: Path):
         assert [run.status for run in runs] == [dg.DagsterRunStatus.SUCCESS] * 3
         assert [bool(instance.all_logs(run.run_id)) for run in runs] == [False, False, True]
         found = instance.fetch_materializations(dg.AssetKey("table"), limit=9, ascending=True).records
-        assert [(r.partition_key, sorted(r.asset_materialization.metadata)) for r in found if r.asset_materialization] == [
+        told = [(r.partition_key, r.asset_materialization) for r in found if r.asset_materialization]
+        assert [(day, sorted(event.metadata)) for day, event in told] == [
             ("2026-03-01", ["rows"]), ("2026-03-02", ["rows"]), ("2026-03-03", ["plot", "rows"]),
         ]  # fmt: skip
         assert {r.asset_materialization.tags["dagster/data_version"] for r in found if r.asset_materialization} == {
@@ -69,7 +70,8 @@ def test_logs_and_long_texts_of_old_runs_go_and_nothing_else(copy: Path):
         assert instance.get_materialized_partitions(dg.AssetKey("table")) == {r.partition_key for r in found}
         key = dg.AssetCheckKey(dg.AssetKey("table"), "contract")
         checks = instance.event_log_storage.get_asset_check_execution_history(key, limit=9)
-        assert [check.status.value for check in checks] == ["SUCCEEDED", "SUCCEEDED", "FAILED"]
+        ended = [check.status.value for check in checks if check.status.value != "PLANNED"]
+        assert ended == ["SUCCEEDED", "SUCCEEDED", "FAILED"]
 
 
 def test_the_newest_text_of_a_table_stays_however_old_it_is(copy: Path):
