@@ -226,7 +226,7 @@ def test_one_crossing_is_one_run_of_today_and_is_told_why(company: Company):
     [request] = result.run_requests or []
     today = company.policy.company.today()  # no partition yet: yesterday's run computes it besides its own day
     assert (request.partition_key, request.tags[ALSO_TAG]) == (str(today - timedelta(days=1)), str(today))
-    assert set(request.tags) == {"segmentation/request", "segmentation/crossings"}
+    assert set(request.tags) == {"segmentation/request", "segmentation/crossings", ALSO_TAG}
     company.keep(result)
     assert company.answer()
     assert company.crossings() == [("a3", "growth", 1, "up", 24_000.0, 26_000.0)]
