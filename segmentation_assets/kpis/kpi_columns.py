@@ -96,7 +96,7 @@ class Kpis(Snapshot):
         ge=-1,
     )
     arr_growth_without_migration: float = column(
-        "The same without what moved between groups: (new + reactivated + expansion - contraction - churned) / start.",
+        "Without what moved between groups: (new + reactivated + expansion - contraction - churned) / start.",
         unit="ratio",
         nullable=True,
         ge=-1,

@@ -66,7 +66,7 @@ def test_a_tier_of_too_few_accounts_is_shown_and_not_judged():
 
 
 def test_growth_without_migration_stands_beside_growth():
-    """Core: a 100 -> 110 stays, b 100 -> 150 rises to Growth. Core's ARR falls by 45 %; of its own it grew by 30 %."""
+    """Core: a 100 -> 110 stays, b 100 -> 150 rises to Growth. ARR falls by 45 %; of its own it grew by 30 %."""
     made = kpis(
         ["tier_kpis", "company_kpis"],
         [T1],

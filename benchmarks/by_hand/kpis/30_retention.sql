@@ -268,7 +268,8 @@ COPY (
     long_tail_accounts < policy('retention.low_n') AS graduation_rate_low_n,
     coalesce(d.accounts, 0) AS downgraded_accounts, coalesce(d.happened, 0) AS downgraded_then_churned,
     median_months AS downgrade_to_churn_months, low_months AS downgrade_to_churn_low,
-    high_months AS downgrade_to_churn_high,
+    high_months AS downgrade_to_churn_high, share_2q AS downgrade_to_churn_share_2q,
+    share_3q AS downgrade_to_churn_share_3q,
     coalesce(d.accounts, 0) < policy('retention.low_n') AS downgrade_to_churn_low_n,
     policy('benchmarks.downgrade_to_churn_months.low') AS downgrade_to_churn_benchmark_low,
     policy('benchmarks.downgrade_to_churn_months.high') AS downgrade_to_churn_benchmark_high
