@@ -8,6 +8,8 @@ from segmentation_assets.tables.registry import CATALOGUE
 MODULES = (
     "extracts.contracts",
     "profiles.known",
+    "profiles.subscriptions",
+    "profiles.states",
     "profiles.revenue",
     "profiles.arr_steps",
     "profiles.usage",
