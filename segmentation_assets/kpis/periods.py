@@ -12,7 +12,6 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import FxRates
-from segmentation_assets.kpis.calendar import windows
 from segmentation_assets.kpis.identities import at_most, closes
 from segmentation_assets.kpis.points import first_paid
 from segmentation_assets.policy.company import CompanyPolicy
@@ -25,7 +24,9 @@ from segmentation_assets.profiles.revenue import annual, with_linked_rate
 from segmentation_assets.profiles.states import AccountStates, by_kind, by_line
 from segmentation_assets.profiles.subscriptions import SubscriptionSteps, in_force, is_paused
 from segmentation_assets.segments.segments import Segments
+from segmentation_assets.tables.amounts import total
 from segmentation_assets.tables.as_of import FromPolicy, Spine, months_ago
+from segmentation_assets.tables.calendar import windows
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Integer, Snapshot, column, row_rule
 from segmentation_assets.tables.registry import Table, table
 
@@ -35,7 +36,6 @@ UNASSIGNED = "unassigned"
 _STARTS = FromPolicy(RetentionPolicy, lambda policy: months_ago(*policy.windows_months))
 _KEY = SNAPSHOT_KEY
 _CENTS = 2
-_FINE = 9
 
 MOVEMENTS = ("new", "expansion", "contraction", "churn", "reactivation", "resume", "flat")
 
@@ -196,19 +196,18 @@ def _ends(periods: ir.Table, steps: ir.Table, company: CompanyPolicy) -> ir.Tabl
 
 
 def _amounts(rows: ir.Table, key: Sequence[str]) -> ir.Table:
-    def total(amount: ir.FloatingValue, rate: ir.FloatingValue, where: ir.BooleanValue) -> ir.FloatingValue:
+    def priced(amount: ir.FloatingValue, rate: ir.FloatingValue, where: ir.BooleanValue) -> ir.FloatingValue:
         """The sum, at least 0, 0 for none; null where the currency of a part has no rate."""
         is_unpriced = (where & rate.isnull()).any()
-        summed = (amount * rate).sum(where=where).fill_null(0.0).round(_FINE)
-        return only_if(~is_unpriced, ibis.greatest(summed, 0.0))
+        return only_if(~is_unpriced, ibis.greatest(total(amount * rate, where).fill_null(0.0), 0.0))
 
     paused = rows.paused_mrr.fill_null(0.0)
     return rows.group_by(*key).aggregate(
-        start=total(rows.mrr, rows.rate_then, ~rows.is_end),
-        end=total(rows.mrr, rows.rate_then, rows.is_end),
-        end_current=total(rows.mrr, rows.rate_now, rows.is_end),
-        paused_start=total(paused, rows.rate_then, ~rows.is_end),
-        paused_end=total(paused, rows.rate_then, rows.is_end),
+        start=priced(rows.mrr, rows.rate_then, ~rows.is_end),
+        end=priced(rows.mrr, rows.rate_then, rows.is_end),
+        end_current=priced(rows.mrr, rows.rate_now, rows.is_end),
+        paused_start=priced(paused, rows.rate_then, ~rows.is_end),
+        paused_end=priced(paused, rows.rate_then, rows.is_end),
     )
 
 

@@ -13,8 +13,7 @@ import ibis.expr.types as ir
 
 from segmentation_assets.profiles.known import by_surviving_account
 from segmentation_assets.profiles.subscriptions import in_force
-
-_FINE = 9
+from segmentation_assets.tables.amounts import total
 
 
 def mrr_on(days: ir.Table, steps: ir.Table, *by: str) -> ir.Table:
@@ -23,7 +22,7 @@ def mrr_on(days: ir.Table, steps: ir.Table, *by: str) -> ir.Table:
     Accounts are those of billing, before mergers. Discounts are netted. Days without revenue have no row.
     """
     rows = in_force(days.select("day").distinct(), steps.filter(steps.mrr != 0))
-    return rows.group_by("day", *by).aggregate(mrr=rows.mrr.sum().round(_FINE))
+    return rows.group_by("day", *by).aggregate(mrr=total(rows.mrr))
 
 
 def first_paid(spine: ir.Table, states: ir.Table, hierarchy: ir.Table) -> ir.Table:

@@ -16,6 +16,7 @@ from segmentation_assets.profiles.facts import only_if
 from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account
 from segmentation_assets.profiles.revenue import annual
 from segmentation_assets.profiles.subscriptions import SubscriptionSteps
+from segmentation_assets.tables.amounts import total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Snapshot, column
 from segmentation_assets.tables.registry import Table, table
@@ -63,10 +64,10 @@ def arr_steps(
         steps, [*_KEY, steps.day <= changes.change, steps.until.isnull() | (steps.until > changes.change)]
     )
     sums = held.group_by(*_KEY, "change", "next_change").aggregate(
-        paid=(held.mrr > 0).any(), amount=(held.mrr * held.rate).sum(), is_priced=held.rate.notnull().all()
+        paid=(held.mrr > 0).any(), amount=total(held.mrr * held.rate), is_priced=held.rate.notnull().all()
     )
     paid = sums.filter(sums.paid)
-    arr = annual(ibis.greatest(paid.amount.round(9), 0.0))
+    arr = annual(ibis.greatest(paid.amount, 0.0))
     return paid.select(*_KEY, day="change", until="next_change", arr=only_if(paid.is_priced, arr))
 
 

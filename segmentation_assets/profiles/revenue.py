@@ -16,6 +16,7 @@ from segmentation_assets.profiles.facts import only_if, with_figures
 from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known
 from segmentation_assets.profiles.states import AccountStates, churned_on, holds_at, states_for
 from segmentation_assets.profiles.subscriptions import SubscriptionSteps, in_force
+from segmentation_assets.tables.amounts import total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Flag, Integer, Snapshot, column
 from segmentation_assets.tables.days import days_after
@@ -237,8 +238,8 @@ def _amounts(rows: ir.Table, name: str) -> ir.Table:
     """Recurring revenue per account: `amount_<name>`, `amount_<name>_then`, `is_unpriced_<name>`."""
     return rows.group_by(*_KEY).aggregate(
         **{
-            f"amount_{name}": rows.amount.sum(),
-            f"amount_{name}_then": rows.amount_then.sum(),
+            f"amount_{name}": total(rows.amount),
+            f"amount_{name}_then": total(rows.amount_then),
             f"is_unpriced_{name}": (rows.amount.isnull() | rows.amount_then.isnull()).any(),
         }
     )
@@ -251,7 +252,7 @@ def _amounts_then(
     rows = in_force(days, steps.filter(steps.mrr != 0), "day_12m_ago")
     rows = by_surviving_account(with_rate(rows, fx_rates, company, "day_12m_ago"), hierarchy)
     rows = rows.mutate(amount=rows.mrr * rows.rate)
-    return rows.group_by(*_KEY).aggregate(amount_12m=rows.amount.sum(), is_unpriced_12m=rows.amount.isnull().any())
+    return rows.group_by(*_KEY).aggregate(amount_12m=total(rows.amount), is_unpriced_12m=rows.amount.isnull().any())
 
 
 def _terms(in_force: ir.Table) -> ir.Table:

@@ -18,6 +18,7 @@ from segmentation_assets.profiles.exchange import with_rate
 from segmentation_assets.profiles.facts import only_if
 from segmentation_assets.profiles.known import AccountHierarchy
 from segmentation_assets.profiles.subscriptions import SubscriptionSteps
+from segmentation_assets.tables.amounts import total
 from segmentation_assets.tables.contracts import Contract, Day, Integer, column
 from segmentation_assets.tables.days import days_after
 from segmentation_assets.tables.registry import Table, table
@@ -174,11 +175,9 @@ def by_line(rows: ir.Table, key: Sequence[str]) -> ir.Table:
         is_paid=is_paid,
     )
     return rows.group_by(*key, "line_product", "line_plan").aggregate(
-        after=rows.after.sum(where=rows.is_paid).fill_null(0.0),
-        before=rows.before.sum(where=rows.is_paid).fill_null(0.0),
-        discount=(
-            rows.after.sum(where=~rows.is_paid).fill_null(0.0) - rows.before.sum(where=~rows.is_paid).fill_null(0.0)
-        ),
+        after=total(rows.after, rows.is_paid).fill_null(0.0),
+        before=total(rows.before, rows.is_paid).fill_null(0.0),
+        discount=(total(rows.after, ~rows.is_paid).fill_null(0.0) - total(rows.before, ~rows.is_paid).fill_null(0.0)),
         held_after=(rows.is_paid & rows.is_after).sum(),
         held_before=(rows.is_paid & rows.is_before).sum(),
         seats_after=rows.seats.sum(where=rows.is_paid & rows.is_after),
@@ -194,15 +193,15 @@ def by_kind(lines: ir.Table, key: Sequence[str]) -> ir.Table:
     Price: the rest. `rise` is their sum.
     """
     is_same = (lines.held_before > 0) & (lines.held_after > 0)
-    total = lines.after - lines.before
+    change = lines.after - lines.before
     has_seats = (lines.seats_before > 0) & lines.seats_after.notnull()
     by_seats = (lines.seats_after - lines.seats_before) * (lines.before / lines.seats_before.nullif(0))
-    volume = ibis.ifelse(is_same, ibis.ifelse(has_seats.fill_null(False), by_seats, total), 0.0)
-    rows = lines.mutate(total=total, by_volume=volume, by_product=ibis.ifelse(is_same, 0.0, total))
+    volume = ibis.ifelse(is_same, ibis.ifelse(has_seats.fill_null(False), by_seats, change), 0.0)
+    rows = lines.mutate(change_of_line=change, by_volume=volume, by_product=ibis.ifelse(is_same, 0.0, change))
     sums = rows.group_by(*key).aggregate(
-        rise=(rows.total + rows.discount).sum().round(_FINE),
-        volume=rows.by_volume.sum().round(_FINE),
-        product_change=rows.by_product.sum().round(_FINE),
+        rise=total(rows.change_of_line + rows.discount),
+        volume=total(rows.by_volume),
+        product_change=total(rows.by_product),
     )
     return sums.mutate(price=(sums.rise - sums.volume - sums.product_change).round(_FINE))
 

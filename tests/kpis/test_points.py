@@ -88,7 +88,7 @@ def _held(rows: Rows, day: date) -> dict[str, Mapping[str, Any]]:
 
 
 def _paused(rows: Rows, name: str, day: date) -> bool:
-    """Whether the subscription is free on `day` and cost something before, without a day on which it was not there."""
+    """Whether the subscription is free on `day` and cost something before, without a day between."""
     while (row := _held(rows, day).get(name)) is not None and row["mrr"] == 0 and day >= FIRST:
         day -= DAY
     row = _held(rows, day).get(name)

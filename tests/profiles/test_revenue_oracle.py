@@ -155,6 +155,23 @@ def of(held: Held, what: str) -> list[Any]:
     ]
 
 
+def amount(those: Held, day: date) -> float:
+    return sum(price * rate(row["currency"], day) for row, price in those)
+
+
+def _expands(before: Held, after: Held, day: date) -> bool:
+    """Whether what is paid for rose on `day` by seats, or without any word of seats."""
+    if not of(before, "paid") or amount(after, day) - amount(before, day) <= 0.005:
+        return False
+    old, new = of(before, "either"), of(after, "either")
+    seats_before = sum(row["seats"] or 0 for row, _ in old)
+    seats_after = [row["seats"] for row, _ in new if row["seats"] is not None]
+    by_volume = amount(new, day) - amount(old, day)
+    if seats_before and seats_after:
+        by_volume = (sum(seats_after) - seats_before) * amount(old, day) / seats_before
+    return by_volume > 0.005
+
+
 def expected(rows: Rows, as_of: date, grace: int) -> dict[str, Any] | None:
     rows = [row for row in rows if row["start_date"] <= as_of]
     if not rows:
@@ -170,25 +187,10 @@ def expected(rows: Rows, as_of: date, grace: int) -> dict[str, Any] | None:
     def mrr(day: date, rate_day: date) -> float:
         return max(sum(walk.mrr(day, rate_day) for walk in walks), 0.0) if of(held(day), "paid") else 0.0
 
-    def amount(those: Held, day: date) -> float:
-        return sum(price * rate(row["currency"], day) for row, price in those)
-
     first = min(row["start_date"] for row in rows)
     days = [first + n * DAY for n in range((as_of - first).days + 1)]
     paid_days = [day for day in days if of(held(day), "paid")]
-    expansions = []
-    for day in paid_days:
-        before, after = held(day - DAY), held(day)
-        if not of(before, "paid") or amount(after, day) - amount(before, day) <= 0.005:
-            continue
-        old, new = of(before, "either"), of(after, "either")
-        seats_before = sum(row["seats"] or 0 for row, _ in old)
-        seats_after = [row["seats"] for row, _ in new if row["seats"] is not None]
-        by_volume = amount(new, day) - amount(old, day)
-        if seats_before and seats_after:
-            by_volume = (sum(seats_after) - seats_before) * amount(old, day) / seats_before
-        if by_volume > 0.005:
-            expansions.append(day)
+    expansions = [day for day in paid_days if _expands(held(day - DAY), held(day), day)]
     now, then = mrr(as_of, as_of), mrr(year_ago, year_ago)
     is_paying = bool(of(held(as_of), "paid"))
     lost = None
