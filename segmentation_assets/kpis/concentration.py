@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 
 from segmentation_assets.kpis.identities import closes
 from segmentation_assets.kpis.intervals import normal_quantile
-from segmentation_assets.kpis.periods import AccountPeriods
+from segmentation_assets.kpis.periods import AccountPeriods, has_expanded
 from segmentation_assets.policy.insights import EngagedUsePolicy, TraitPolicy
 from segmentation_assets.policy.kpis import Benchmark, BenchmarkPolicy, RetentionPolicy
 from segmentation_assets.profiles.facts import with_figures
@@ -172,7 +172,7 @@ def _since(
     rows = rows.mutate(
         engaged=is_known & is_engaged.fill_null(False),
         other=is_known & ~is_engaged.fill_null(False),
-        expanded=rows.movement == "expansion",
+        expanded=has_expanded(rows).fill_null(False),
     )
     return rows.group_by("as_of").aggregate(
         start_accounts=rows.count(),

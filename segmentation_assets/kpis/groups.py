@@ -12,7 +12,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.kpis.durations import COMPANY, FIRST_EXPANSION, SEGMENT, TIER
-from segmentation_assets.kpis.periods import UNASSIGNED
+from segmentation_assets.kpis.periods import UNASSIGNED, has_expanded
 from segmentation_assets.policy.kpis import HealthBandPolicy, RetentionPolicy
 from segmentation_assets.policy.segments import SEGMENTS, TIERS
 from segmentation_assets.profiles.facts import only_if
@@ -84,7 +84,8 @@ def _cohort(periods: ir.Table, grouping: Grouping) -> ir.Table:
     return rows.group_by(*_KEY).aggregate(
         start_accounts=rows.count(),
         retained_accounts=stayed.sum(),
-        expanded_accounts=(rows.expansion_arr > 0).sum(),
+        expanded_accounts=has_expanded(rows).sum().fill_null(0),
+        risen_accounts=(rows.expansion_arr > 0).sum(),
         contracted_accounts=(rows.contraction_arr > 0).sum(),
         churned_accounts=(~stayed).sum(),
         migrated_out_accounts=left_group.sum(),
@@ -94,7 +95,10 @@ def _cohort(periods: ir.Table, grouping: Grouping) -> ir.Table:
     )
 
 
-_COHORT_SUMS = ("start_arr", "retained_arr", "expansion_arr", "contraction_arr", "churned_arr")
+_COHORT_SUMS = (
+    "start_arr", "retained_arr", "expansion_arr", "expansion_volume_arr", "expansion_product_arr",
+    "expansion_price_arr", "contraction_arr", "churned_arr",
+)  # fmt: skip
 
 
 def _arrivals(periods: ir.Table, grouping: Grouping) -> ir.Table:
@@ -166,7 +170,7 @@ def _medians(medians: ir.Table, spine: ir.Table, policy: RetentionPolicy, groupi
 
 
 _COUNTS = (
-    "start_accounts", "retained_accounts", "expanded_accounts", "contracted_accounts", "churned_accounts",
+    "start_accounts", "retained_accounts", "expanded_accounts", "risen_accounts", "contracted_accounts", "churned_accounts",
     "migrated_out_accounts", "new_accounts", "reactivated_accounts", "migrated_in_accounts", "accounts",
     "health_accounts", "healthy_accounts", "risk_accounts", "time_to_first_expansion_accounts",
 )  # fmt: skip
@@ -197,6 +201,7 @@ def _ratios(rows: ir.Table) -> ir.Table:
         grr=rows.retained_arr / start,
         logo_retention=rows.retained_accounts / logos,
         expansion_rate=rows.expanded_accounts / logos,
+        expansion_rate_with_price=rows.risen_accounts / logos,
         quick_ratio=(gained + rows.reactivated_arr) / (rows.contraction_arr + rows.churned_arr).nullif(0.0),
         expansion_share=rows.expansion_arr / gained.nullif(0.0),
         arr_growth=rows.end_arr_at_start_rates / start - 1,

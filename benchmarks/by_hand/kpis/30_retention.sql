@@ -50,12 +50,15 @@ WITH members AS (
     ('coverage_tier', start_tier, end_tier), ('segment', start_segment, end_segment)) g(grouping, came_from, went_to)
 ), cohort AS (
   SELECT as_of, window_months, grouping, came_from AS member, count(*) AS start_accounts,
-    count(*) FILTER (end_arr > 0) AS retained_accounts, count(*) FILTER (expansion_arr > 0) AS expanded_accounts,
+    count(*) FILTER (end_arr > 0) AS retained_accounts, count(*) FILTER (expansion_arr > 0) AS risen_accounts,
+    count(*) FILTER (end_arr > start_arr AND expansion_volume_arr + expansion_product_arr > 0) AS expanded_accounts,
     count(*) FILTER (contraction_arr > 0) AS contracted_accounts, count(*) FILTER (end_arr = 0) AS churned_accounts,
     count(*) FILTER (went_to <> came_from) AS migrated_out_accounts,
     cents(sum(end_arr) FILTER (went_to <> came_from)) AS migrated_out_arr, cents(sum(end_arr)) AS cohort_end_arr,
     cents(sum(start_arr)) AS start_arr, cents(sum(retained_arr)) AS retained_arr,
-    cents(sum(expansion_arr)) AS expansion_arr, cents(sum(contraction_arr)) AS contraction_arr,
+    cents(sum(expansion_arr)) AS expansion_arr, cents(sum(expansion_volume_arr)) AS expansion_volume_arr,
+    cents(sum(expansion_product_arr)) AS expansion_product_arr,
+    cents(sum(expansion_price_arr)) AS expansion_price_arr, cents(sum(contraction_arr)) AS contraction_arr,
     cents(sum(churned_arr)) AS churned_arr
   FROM ends WHERE came_from IS NOT NULL GROUP BY ALL
 ), arrivals AS (
@@ -94,7 +97,9 @@ WITH members AS (
 ), zeros AS (
   SELECT * REPLACE (
     coalesce(start_accounts, 0) AS start_accounts, coalesce(retained_accounts, 0) AS retained_accounts,
-    coalesce(expanded_accounts, 0) AS expanded_accounts, coalesce(contracted_accounts, 0) AS contracted_accounts,
+    coalesce(expanded_accounts, 0) AS expanded_accounts, coalesce(risen_accounts, 0) AS risen_accounts,
+    coalesce(expansion_volume_arr, 0) AS expansion_volume_arr, coalesce(expansion_price_arr, 0) AS expansion_price_arr,
+    coalesce(expansion_product_arr, 0) AS expansion_product_arr, coalesce(contracted_accounts, 0) AS contracted_accounts,
     coalesce(churned_accounts, 0) AS churned_accounts, coalesce(migrated_out_accounts, 0) AS migrated_out_accounts,
     coalesce(new_accounts, 0) AS new_accounts, coalesce(reactivated_accounts, 0) AS reactivated_accounts,
     coalesce(migrated_in_accounts, 0) AS migrated_in_accounts, coalesce(accounts, 0) AS accounts,
@@ -130,6 +135,7 @@ SELECT *, start_accounts < policy('retention.low_n') AS nrr_low_n, nrr_low_n AS 
   cohort_end_arr / nullif(start_arr, 0) AS nrr, retained_arr / nullif(start_arr, 0) AS grr,
   retained_accounts / nullif(start_accounts, 0) AS logo_retention,
   expanded_accounts / nullif(start_accounts, 0) AS expansion_rate,
+  risen_accounts / nullif(start_accounts, 0) AS expansion_rate_with_price,
   if(no_history, NULL, (new_arr + expansion_arr + reactivated_arr) / nullif(contraction_arr + churned_arr, 0))
     AS quick_ratio,
   if(no_history, NULL, expansion_arr / nullif(new_arr + expansion_arr, 0)) AS expansion_share,
