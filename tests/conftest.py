@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
 from datetime import date
 from pathlib import Path
 
@@ -13,23 +10,25 @@ from click.testing import CliRunner
 
 from segmentation_assets.cli.main import main
 
+pytest.register_assert_rewrite("tests.harness")
+from tests.harness.shared import once  # noqa: E402 - after the line above, or its asserts say nothing
+
+pytest_plugins = (
+    "tests.harness.markers",
+    "tests.harness.processor",
+    "tests.harness.shared",
+    "tests.harness.browsers",
+    "tests.harness.postgres",
+)
+
 RAN_DAYS = (date(2026, 3, 30), date(2026, 3, 31), date(2026, 4, 1))
 """A Monday, the last day of a quarter and the first of the next: the days that the home below was run for."""
 
 
 @pytest.fixture(scope="session")
-def ran_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ran_home(tmp_path_factory: pytest.TempPathFactory, compiled_texts: Path) -> Path:
     """A home with a sample of 20 accounts, run for RAN_DAYS. Read only: copy it to change it."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER")
-    shared = tmp_path_factory.getbasetemp().parent if worker else tmp_path_factory.getbasetemp()
-    home, done = shared / "ran_home", shared / "ran_home.done"
-    with (shared / "ran_home.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists():
-            shutil.rmtree(home, ignore_errors=True)
-            _make(home)
-            done.touch()
-    return home
+    return once("ran_home", _make, tmp_path_factory)
 
 
 def _make(home: Path) -> None:
