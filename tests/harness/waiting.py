@@ -16,7 +16,7 @@ import psutil
 
 HANGS_AFTER = 1800.0
 """Seconds after which a wait is taken for a hang."""
-_BETWEEN_LOOKS = 0.05
+_BETWEEN_LOOKS = 0.1
 
 
 def until(is_so: Callable[[], object], *processes: Popen[Any], log: Path | None = None) -> None:

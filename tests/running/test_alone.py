@@ -56,7 +56,7 @@ def test_one_waits_and_says_for_whom(tmp_path: Path):
             assert other.stdin is not None
             other.stdin.close()
 
-        with Store(tmp_path).alone(Holder.of_this_process("mine"), 60, waits):
+        with Store(tmp_path).alone(Holder.of_this_process("mine"), waiting.HANGS_AFTER, waits):
             mine = json.loads((tmp_path / ".lock").read_text())
     assert [(h.run_id, h.pid) for h in told if h] == [("0123456789abcdef", other.pid)]
     assert (mine["run_id"], mine["pid"]) == ("mine", os.getpid())
