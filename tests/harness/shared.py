@@ -15,6 +15,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import duckdb
+import ibis
 import pytest
 
 from segmentation_assets.warehouse.compiled import Compiled
@@ -34,6 +36,7 @@ def once(name: str, make: Callable[[Path], None], factory: pytest.TempPathFactor
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
             shutil.rmtree(folder, ignore_errors=True)  # of a worker that died
+            folder.mkdir()
             make(folder)
             done.touch()
     return folder
@@ -44,6 +47,7 @@ def compiled_texts(pytestconfig: pytest.Config) -> Iterator[Path]:
     """The folder of compiled texts that all tests share."""
     shared = _Shared(_folder_of_texts(pytestconfig))
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.harness.shared._texts_of_session", shared.folder)
         patch.setattr(Compiled, "get", shared.get)
         patch.setattr(Compiled, "keep", shared.keep)
         yield shared.folder
@@ -88,15 +92,41 @@ class _Shared:
         return kept.suffix in {".sql", ".json"} and name != "analytics"
 
     def _share(self, file: str, text: str) -> None:
-        target = self.folder / file
-        unfinished = target.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(target)
+        _write(self.folder / file, text)
+
+
+_texts_of_session: Path | None = None
+
+
+def text_of(name: str, key: str) -> str | None:
+    """A text of `companies.company` by a key of all that it follows from; None where there is none yet."""
+    file = _file(name, key)
+    try:
+        return file.read_text(encoding="utf-8") if file else None
+    except FileNotFoundError:
+        return None
+
+
+def keep_text(name: str, key: str, text: str) -> None:
+    """Keep a text for other tests, workers and sessions."""
+    if file := _file(name, key):
+        _write(file, text)
+
+
+def _file(name: str, key: str) -> Path | None:
+    folder = _texts_of_session
+    return folder / f"company-{name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.sql" if folder else None
+
+
+def _write(target: Path, text: str) -> None:
+    unfinished = target.with_suffix(f".{os.getpid()}")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(target)
 
 
 def _folder_of_texts(config: pytest.Config) -> Path:
     """One per state of the machinery; those of older states go."""
-    made_by = hashlib.sha256(sys.version.encode())
+    made_by = hashlib.sha256("".join((sys.version, ibis.__version__, duckdb.__version__)).encode())
     for room in _MACHINERY:
         for file in sorted((PACKAGE / room).rglob("*.py")):
             made_by.update(file.read_bytes())
