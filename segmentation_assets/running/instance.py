@@ -23,6 +23,8 @@ _NO_COPIES = {
     }
 }
 _EVENT_BATCH = "500"
+_ANSWERS_WITHIN = "600"
+"""Seconds that a code server may take to answer: on a busy machine Dagster's own 60 end a tick that is only slow."""
 
 
 def prepare(settings: Settings) -> dict[str, str]:
@@ -34,6 +36,7 @@ def prepare(settings: Settings) -> dict[str, str]:
     return {
         "DAGSTER_HOME": str(settings.dagster_home),
         "DAGSTER_EVENT_BATCH_SIZE": _EVENT_BATCH,
+        "DAGSTER_GRPC_TIMEOUT_SECONDS": _ANSWERS_WITHIN,
         "DAGSTER_DISABLE_TELEMETRY": "true",
     }
 

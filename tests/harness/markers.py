@@ -35,11 +35,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Before pytest deselects by marker."""
+    """Mark tests by their fixtures, before pytest deselects by marker; those that wait most come first.
+
+    What waits leaves the processor to the other worker; begun last, it would be waited for alone.
+    """
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in BY_FIXTURE:
                 item.add_marker(BY_FIXTURE[fixture])
+    items.sort(key=lambda item: item.get_closest_marker("daemon") is None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
