@@ -32,7 +32,7 @@ def test_the_memory_computes_what_a_home_computes(tmp_path: Path):
     company = Company(crm_accounts=ACCOUNTS, billing_subscriptions=[PAYS, {**PAYS, "subscription_id": "s2"}])
     home = finished(company, tmp_path, ["account_revenue", "arr_steps"], [DAY])
     for table in ("account_revenue", "arr_steps", "account_hierarchy"):
-        memory = company.frame(table, DAY).drop(columns="policy_hash").astype(object)
+        memory = company.tables([table], [DAY])[table].drop(columns="policy_hash").astype(object)
         file = load(table, home=home)[list(memory.columns)].astype(object)
         assert sorted(map(repr, memory.where(memory.notna(), None).to_numpy().tolist())) == sorted(
             map(repr, file.where(file.notna(), None).to_numpy().tolist())
