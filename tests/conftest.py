@@ -1,4 +1,4 @@
-"""A small sample company with the whole chain run on it, once for all tests and workers. Not here: assertions."""
+"""Small sample companies with the whole chain run on them, once for all tests and workers. Not here: assertions."""
 
 from __future__ import annotations
 
@@ -23,18 +23,26 @@ pytest_plugins = (
 
 RAN_DAYS = (date(2026, 3, 30), date(2026, 3, 31), date(2026, 4, 1))
 """A Monday, the last day of a quarter and the first of the next: the days that the home below was run for."""
+YEAR_DAY = date(2026, 11, 27)
 
 
 @pytest.fixture(scope="session")
 def ran_home(tmp_path_factory: pytest.TempPathFactory, compiled_texts: Path) -> Path:
     """A home with a sample of 20 accounts, run for RAN_DAYS. Read only: copy it to change it."""
-    return once("ran_home", _make, tmp_path_factory)
+    sample = f"--accounts 20 --days 120 --users-per-account 6 --end {RAN_DAYS[-1]}"
+    days = f"--from {RAN_DAYS[0]} --to {RAN_DAYS[-1]}"
+    return once("ran_home", lambda home: _make(home, sample, days), tmp_path_factory)
 
 
-def _make(home: Path) -> None:
-    days = f"--from {RAN_DAYS[0]} --to {RAN_DAYS[-1]}".split()
-    sample = f"generate {home}/sample --accounts 20 --days 120 --users-per-account 6 --end {RAN_DAYS[-1]}".split()
-    for arguments in (sample, ["--home", str(home), "run", *days]):
+@pytest.fixture(scope="session")
+def year_home(tmp_path_factory: pytest.TempPathFactory, compiled_texts: Path) -> Path:
+    """A home with a year of history: 40 accounts over 500 days, run for YEAR_DAY. Read only: copy it to change it."""
+    sample = f"--accounts 40 --days 500 --users-per-account 3 --end {YEAR_DAY}"
+    return once("year_home", lambda home: _make(home, sample, f"--as-of {YEAR_DAY}"), tmp_path_factory)
+
+
+def _make(home: Path, sample: str, days: str) -> None:
+    for arguments in (f"generate {home}/sample {sample}".split(), ["--home", str(home), "run", *days.split()]):
         result = CliRunner().invoke(main, arguments)
         assert result.exit_code == 0, result.output
 

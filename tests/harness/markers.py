@@ -23,6 +23,7 @@ MARKERS = {
 }
 BY_FIXTURE = {
     "ran_home": "home",
+    "year_home": "home",
     "browser": "browser",
     "postgres_server": "postgres",
 }
