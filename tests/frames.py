@@ -1,4 +1,4 @@
-"""The names by which tests knew `companies.rows` before."""
+"""Names that moved to `companies`; goes once nothing imports them from here."""
 
 from tests.companies.rows import given, records, spine
 
