@@ -33,7 +33,7 @@ from segmentation_assets.tables.enforcement import enforce, summary
 from segmentation_assets.tables.registry import SPINE, TableSpec, call
 from segmentation_assets.warehouse.code_hashes import code_version
 from segmentation_assets.warehouse.planning import code_version_under
-from tests.companies.rows import Rows, given, spine
+from tests.companies.rows import Rows, arrow, arrow_spine
 from tests.harness import shared
 
 DEFAULT = load_policy()
@@ -82,9 +82,9 @@ class Company:
         for name, at in needed.items():
             spec = CATALOGUE[name]
             if self._is_given(name):
-                engine.put(name, given(spec.contract, self.stated.get(name, ())).to_pyarrow())
+                engine.put(name, arrow(spec.contract, self.stated.get(name, ())))
             else:
-                engine.put(SPINE, spine(*sorted(at)).to_pyarrow())
+                engine.put(SPINE, arrow_spine(*sorted(at)))
                 engine.make(spec, self.policy)
         return {name: engine.backend.table(name).execute() for name in wanted}
 
@@ -138,9 +138,14 @@ class _Engine:
     def __init__(self) -> None:
         self.backend = ibis.duckdb.connect()
         self._texts: dict[tuple[str, str], str] = {}
+        self._empty: frozenset[str] = frozenset()
+        """Tables that stand without rows: most extracts of most companies, company after company."""
 
     def put(self, name: str, rows: pa.Table) -> None:
         """Replace the content of a table."""
+        if not rows.num_rows and name in self._empty:
+            return
+        self._empty = self._empty | {name} if not rows.num_rows else self._empty - {name}
         self.backend.con.register("incoming", rows)
         self.backend.con.execute(f'CREATE OR REPLACE TABLE "{name}" AS SELECT * FROM incoming')
         self.backend.con.unregister("incoming")
@@ -154,6 +159,7 @@ class _Engine:
             key = "-".join((code_version_under(spec, policy), *contracts))
             sql = self._text(spec.name, key, lambda: call(spec, self._named(spec), policy.sections, "test"))
             self.backend.con.execute(f'CREATE OR REPLACE TABLE "{spec.name}" AS {self._typed(spec, sql)}')
+            self._empty -= {spec.name}
         self._audit(spec)
 
     def _audit(self, spec: TableSpec) -> None:

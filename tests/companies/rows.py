@@ -27,19 +27,28 @@ def given(contract: type[Contract], rows: Rows) -> ir.Table:
 
     Raises KeyError for a column that the contract does not have: a typo in the test.
     """
+    return ibis.memtable(arrow(contract, rows))
+
+
+def arrow(contract: type[Contract], rows: Rows) -> pa.Table:
+    """The same as an Arrow table."""
     schema = ibis_schema(contract)
     for row in rows:
         unknown = set(row) - set(schema)
         if unknown:
             raise KeyError(f"{contract.__name__} has no column {sorted(unknown)}")
     columns = {n: [row.get(n, _KNOWN.get(n)) for row in rows] for n in schema}
-    return ibis.memtable(pa.table(columns, schema=schema.to_pyarrow()))
+    return pa.table(columns, schema=schema.to_pyarrow())
 
 
 def spine(*days: date) -> ir.Table:
     """The spine of a run over these days."""
-    frame = spine_frame(days)
-    return ibis.memtable(pa.Table.from_pandas(frame, schema=ibis_schema(Spine).to_pyarrow(), preserve_index=False))
+    return ibis.memtable(arrow_spine(*days))
+
+
+def arrow_spine(*days: date) -> pa.Table:
+    """The same as an Arrow table."""
+    return pa.Table.from_pandas(spine_frame(days), schema=ibis_schema(Spine).to_pyarrow(), preserve_index=False)
 
 
 def records(found: ir.Table | pd.DataFrame) -> list[dict[str, Any]]:

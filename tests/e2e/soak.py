@@ -2,7 +2,7 @@
 
 Each kill: a home as it stood yesterday is copied, a process begins what is due (a run of the whole chain with its
 landing, or the report), SIGKILL hits it, the same command is run to its end, and every table and ledger must be bit
-for bit what the same command made of the same home with nobody killed. So must what it says of accounts: the report.
+for bit what the same command made of the same home with nobody killed. The report must be there and whole.
 Moments are spread evenly over the CPU time that the undisturbed command took, so they do not depend on how busy the
 machine is. Daemons and their sensors are killed by `test_daemon_killed`.
 
@@ -158,6 +158,10 @@ def differences(home: Path, calm: Path) -> list[str]:
     found = [f"{name}: only in one of the homes" for name in sorted(ours ^ theirs)]
     both = (name for name in sorted(ours & theirs) if name in CATALOGUE)
     found += [f"{name}: other rows" for name in both if not _same(name, home, calm)]
+    pages, calm_pages = (sorted(str(p.relative_to(each)) for p in each.rglob("*.html")) for each in (home, calm))
+    if pages != calm_pages:
+        found.append(f"reports {pages} instead of {calm_pages}")
+    found += [f"{page}: cut off" for page in pages if not (home / page).read_text().rstrip().endswith("</html>")]
     left = [str(path.relative_to(home)) for path in (home / "staging").rglob("*") if path.is_file()]
     return found + [f"left behind: {name}" for name in left]
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.tables.contracts import Contract
 from segmentation_assets.tables.enforcement import rules
-from tests.companies import DEFAULT, Company, Rows, given, made_last
+from tests.companies import DEFAULT, Company, Rows, arrow, given, made_last
 
 POLICY = DEFAULT
 GIVEN = ("segments", "health_scores", "account_costs", "billing_invoices")
@@ -43,7 +43,7 @@ def rows_of(name: str) -> list[dict[str, Any]]:
 
 def arrow_of(contract: type[Contract], rows: Rows) -> pa.Table:
     """Rows with the contract's columns and types; what a row leaves out is null (or known from ever to ever)."""
-    return given(contract, rows).to_pyarrow()
+    return arrow(contract, rows)
 
 
 def broken_rules(contract: type[Contract], listed: Rows) -> list[set[str]]:
