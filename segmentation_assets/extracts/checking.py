@@ -135,9 +135,9 @@ class _Check:
                 expected(types[lost.column]), None,
                 f"map it under columns: {{{lost.column}: ...}}; the columns there are {', '.join(raw.columns)}",
             )  # fmt: skip
-        try_expressions(self.reader.connection, spec.name, source, raw, file)
+        types = try_expressions(self.reader.connection, spec.name, source, raw, file)
         if not missing:
-            columns = casts(spec.contract, source, raw, own, self.zone)
+            columns = casts(spec.contract, source, raw, own, self.zone, types)
             yield from self._of_values(spec, file, select_sql(raw, columns), columns)
 
     def _of_values(self, spec: TableSpec, file: str, typed: str, columns: list[Cast]) -> Iterator[Problem]:

@@ -139,8 +139,8 @@ class Landing:
                 column=missing.column,
                 advice=f"map it in {self.sources.file.name} under columns: {{{missing.column}: ...}}",
             )
-        try_expressions(self.engine.connection, spec.name, source, raw, file)
-        return casts(spec.contract, source, raw, own, self.company.timezone)
+        types = try_expressions(self.engine.connection, spec.name, source, raw, file)
+        return casts(spec.contract, source, raw, own, self.company.timezone, types)
 
     def remember_known(self, spec: TableSpec, own_rows: str | None = None) -> None:
         """Make the tables that references of an extract are checked against; `own_rows` for its own ids."""
