@@ -37,6 +37,8 @@ _OFFSET = r":\d\d(\.\d+)?\s*(Z|[+-]\d\d(:?\d\d)?)$"
 _SHORT_OFFSET = r"([+-]\d\d)(\d\d)$"
 _STARTS_AS_DATE = r"^\d"  # or the engine would read words such as epoch and infinity as days
 _PLAIN = Format()
+_WITH_RANGES = ("employees",)
+_NEWEST = "_landing_newest"
 _BLANKS = " \t\r\n\xa0\u1680\u202f\u205f\u2060\u3000\ufeff" + "".join(map(chr, range(0x2000, 0x200E)))
 """Trimmed off both ends of every text: blanks of all kinds, and marks without width."""
 _PER_SECOND = {"epoch": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
@@ -79,6 +81,30 @@ class Reading:
     """`format` of the column where it is no strptime format: one of EPOCHS, EXCEL, MONEY."""
 
 
+@dataclass(frozen=True)
+class Newest:
+    """Of the rows of one `key`, the one with the greatest value in the source's `column` counts."""
+
+    key: tuple[str, ...]
+    column: str
+    per_file: bool
+    """Of each file by itself: dated drops are states of their own."""
+
+
+def newest_of(source: ExtractSource, raw: Raw, key: tuple[str, ...], *, per_file: bool, file: str) -> Newest | None:
+    """What the mapping's `newest_by` says. Raises SourceError for a column that the source lacks."""
+    if source.newest_by is None:
+        return None
+    column = _found(source.newest_by, raw)
+    if column is None:
+        raise SourceError(
+            f"newest_by: no column {source.newest_by}{close_to(source.newest_by, dict(raw.columns))}",
+            file=file,
+            advice="name the source column that says when a row was written",
+        )
+    return Newest(key, column, per_file)
+
+
 def expected(kind: dt.DataType) -> str:
     """A contract type in words."""
     return _EXPECTED[type(kind).__name__.lower()]
@@ -113,10 +139,16 @@ def casts(
     return [_cast(name, schema[name], source, raw, zone, expression_types.get(name, "VARCHAR")) for name in own]
 
 
-def select_sql(raw: Raw, columns: list[Cast], *, distinct: Literal["no", "per file", "all"] = "no") -> str:
+def select_sql(
+    raw: Raw,
+    columns: list[Cast],
+    *,
+    distinct: Literal["no", "per file", "all"] = "no",
+    newest: Newest | None = None,
+) -> str:
     """The contract's columns over `raw`, what was read beside each that can fail, FILE and ROW.
 
-    `distinct` keeps one of equal rows: of a file, or of all files.
+    `distinct` keeps one of equal rows: of a file, or of all files. `newest` keeps the newest row of each key.
     """
     inner = ", ".join(f"{c.raw} AS {identifier(RAW + c.column)}" for c in columns)
     outer = ", ".join(
@@ -126,8 +158,19 @@ def select_sql(raw: Raw, columns: list[Cast], *, distinct: Literal["no", "per fi
     place = {"no": f"{FILE}, {ROW}", "per file": f"{FILE}, min({ROW}) AS {ROW}"}.get(
         distinct, f"min({FILE}) AS {FILE}, NULL::BIGINT AS {ROW}"
     ) + (f", {TYPED}" if raw.typed else "")
+    if newest:
+        place += f", {identifier(newest.column)} AS {_NEWEST}"
     once = "" if distinct == "no" else " GROUP BY ALL"
-    return f"SELECT {outer}, {FILE}, {ROW} FROM (SELECT {inner}, {place} FROM ({raw.sql}){once})"
+    rows = f"(SELECT {inner}, {place} FROM ({raw.sql}){once})"
+    if newest is None:
+        return f"SELECT {outer}, {FILE}, {ROW} FROM {rows}"
+    within = ", ".join([*map(identifier, newest.key), *([FILE] if newest.per_file else [])])
+    kinds = [f"TRY_CAST({_NEWEST} AS TIMESTAMP)", f"TRY_CAST({_NEWEST} AS DOUBLE)", _NEWEST]
+    order = ", ".join([*(f"{kind} DESC NULLS LAST" for kind in kinds), FILE, f"{ROW} DESC"])
+    return (
+        f"SELECT * EXCLUDE ({_NEWEST}) FROM (SELECT {outer}, {FILE}, {ROW}, {_NEWEST} FROM {rows}) QUALIFY "
+        f"row_number() OVER (PARTITION BY {within} ORDER BY {order}) = 1"
+    )
 
 
 def try_expressions(
@@ -185,6 +228,8 @@ def _cast(name: str, kind: dt.DataType, source: ExtractSource, raw: Raw, zone: s
         nulls = (*source.nulls, *(given.nulls if isinstance(given, FromColumn) else ()))
         if nulls:
             expr = f"CASE WHEN {expr} NOT IN ({', '.join(map(literal, nulls))}) THEN {expr} END"
+    if name in _WITH_RANGES and native == "VARCHAR":
+        expr = _middle(expr)
     typed, can_fail = _typed(identifier(RAW + name), native, kind, reading, zone)
     had_type = raw.typed.get(column) if column is not None and name not in source.values else None
     if had_type is not None and not kind.is_string():
@@ -225,6 +270,14 @@ def _computed(typed: str, can_fail: bool, kind: dt.DataType, given: FromColumn) 
         result = f"list_transform([{typed}], lambda value: {_expression(given.sql)})[1]"
         typed, can_fail = f"TRY_CAST({result} AS {_storage(kind)})", True
     return typed, can_fail
+
+
+def _middle(expr: str) -> str:
+    """The middle of a range such as 51-200, and the lower end of one such as 10,001+; other text as it is."""
+    ends = rf"regexp_extract_all(replace({expr}, ',', ''), '\d+')"
+    whole = r"'^[\d,]+\s*(-|–|—|to)\s*[\d,]+$'"
+    middle = f"CAST(({ends}[1]::DOUBLE + {ends}[2]::DOUBLE) / 2 AS VARCHAR)"
+    return rf"CASE WHEN regexp_matches({expr}, {whole}) THEN {middle} WHEN regexp_matches({expr}, '^[\d,]+\s*\+$') THEN {ends}[1] ELSE {expr} END"
 
 
 def _mapped(expr: str, native: str, values: Mapping[str, str | None]) -> str:

@@ -162,6 +162,8 @@ class ExtractSource(Place):
     """A source column: of the rows with one key, the one with its greatest value counts (history tables)."""
     drops: Literal["full", "changes", "snapshots"] | None = None
     distinct: bool = False
+    rows_are: Literal["events"] | None = None
+    """Of `product_usage`: each row is one event, with the moment it took place; they are summed by day."""
     ends: Literal["exclusive", "last_day"] = "exclusive"
     """Of subscriptions: whether `end_date` is the first day after these terms, or their last day."""
     max_quarantine_share: Share | None = None
@@ -192,7 +194,7 @@ class ExtractSource(Place):
             is_form = isinstance(source, dict) and ([*source] in (["constant"], ["sql"]) or "column" in source)
             if isinstance(source, list) or (isinstance(source, dict) and not is_form):
                 raise ValueError(
-                    f"{name}: say a source column, {{constant: value}}, {{sql: expression}}, or {{column: name}} with "
+                    f"{name}: say a source column, {{constant: value}}, {{sql: expression}} or {{column: name}} with "
                     "format, decimal, thousands, divide_by, nulls or sql over `value`"
                 )
         return given
@@ -353,6 +355,10 @@ def _unknown_columns(name: str, mapping: Mapping[str, Any], lines: Lines) -> Ite
     for key in ("ends_at_horizon", "ends"):
         if name != _WITH_ENDS and key in mapping:
             yield f"{lines[('extracts', name, key)]}: {name} has no ends; only {_WITH_ENDS} has"
+    if name != "product_usage" and "rows_are" in mapping:
+        yield f"{lines[('extracts', name, 'rows_are')]}: {name} has a row a thing; only product_usage sums events"
+    if name == "product_usage" and "newest_by" in mapping:
+        yield f"{lines[('extracts', name, 'newest_by')]}: product_usage lands by day; its newest drop counts"
     if name == "product_usage" and mapping.get("drops") not in {None, "changes"}:
         yield f"{lines[('extracts', name, 'drops')]}: product_usage lands by day; its drops are changes"
 

@@ -388,7 +388,7 @@ class _Run:
         refused = self.landing.number("SELECT count(*) FROM landing_quarantine")
         if refused != bad:
             raise OSError(f"{self.spec.name}: {refused} rows refused, {bad} counted")
-        if self.landing.too_many(read, bad):
+        if self.landing.too_many(self.spec, read, bad):
             raise self.landing.refuse(self.spec, read, bad, "SELECT * FROM landing_quarantine")
 
     def _batch(
