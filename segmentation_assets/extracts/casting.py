@@ -23,6 +23,7 @@ from segmentation_assets.extracts.sources import (
     ExtractSource,
     Format,
     FromColumn,
+    Source,
     close_to,
     source_column,
 )
@@ -37,7 +38,7 @@ _OFFSET = r":\d\d(\.\d+)?\s*(Z|[+-]\d\d(:?\d\d)?)$"
 _SHORT_OFFSET = r"([+-]\d\d)(\d\d)$"
 _STARTS_AS_DATE = r"^\d"  # or the engine would read words such as epoch and infinity as days
 _PLAIN = Format()
-_WITH_RANGES = ("employees",)
+WITH_RANGES = ("employees",)
 _NEWEST = "_landing_newest"
 _BLANKS = " \t\r\n\xa0\u1680\u202f\u205f\u2060\u3000\ufeff" + "".join(map(chr, range(0x2000, 0x200E)))
 """Trimmed off both ends of every text: blanks of all kinds, and marks without width."""
@@ -79,6 +80,23 @@ class Reading:
     form: Format
     special: str | None = None
     """`format` of the column where it is no strptime format: one of EPOCHS, EXCEL, MONEY."""
+
+
+def summed_sql(typed: str, columns: list[Cast], measures: Mapping[str, str]) -> str:
+    """Typed rows summed: one row per file and all that is no measure. For logs with a row per event.
+
+    `measures` are summed, as the storage type beside them. Rows whose key cannot be read stay apart.
+    """
+    parts, groups = [], [FILE]
+    for cast in columns:
+        name, raw = identifier(cast.column), identifier(RAW + cast.column)
+        kind = measures.get(cast.column)
+        parts.append(f"CAST(sum({name}) AS {kind}) AS {name}" if kind else name)
+        if cast.can_fail:
+            parts.append(f"min({raw}) AS {raw}")
+        if kind is None:
+            groups += [name, f"CASE WHEN {name} IS NULL THEN {raw} END"] if cast.can_fail else [name]
+    return f"SELECT {', '.join(parts)}, {FILE}, min({ROW}) AS {ROW} FROM ({typed}) GROUP BY {', '.join(groups)}"
 
 
 @dataclass(frozen=True)
@@ -209,37 +227,41 @@ def _expression(sql: str) -> str:
 def _cast(name: str, kind: dt.DataType, source: ExtractSource, raw: Raw, zone: str, expression_type: str) -> Cast:
     """`format` is about text of the file: a constant, an expression and translated words are read as plain text."""
     given = source.columns.get(name, name)
-    reading, native, column = Reading(_PLAIN), "VARCHAR", None
     if isinstance(given, Constant):
-        expr = literal(given.constant)
+        expr, native, reading, had_type = literal(given.constant), "VARCHAR", Reading(_PLAIN), None
     elif isinstance(given, Expression):
-        expr, native = _expression(given.sql), expression_type
+        expr, native, reading, had_type = _expression(given.sql), expression_type, Reading(_PLAIN), None
     else:
         looked_for = source_column(given)
         column = _found(looked_for, raw) if looked_for is not None else None
         if column is None:
             return Cast(name, "NULL", f"CAST(NULL AS {_storage(kind)})", can_fail=False)
         expr, native = identifier(column), raw.columns[column]
-        reading = _reading(source, given, kind)
+        reading, had_type = _reading(source, given, kind), raw.typed.get(column)
     if name in source.values:
-        expr, native = _mapped(expr, native, source.values[name]), "VARCHAR"
+        expr, native, had_type = _mapped(expr, native, source.values[name]), "VARCHAR", None
     if native == "VARCHAR":
-        expr = _cleaned(expr)
-        nulls = (*source.nulls, *(given.nulls if isinstance(given, FromColumn) else ()))
-        if nulls:
-            expr = f"CASE WHEN {expr} NOT IN ({', '.join(map(literal, nulls))}) THEN {expr} END"
-    if name in _WITH_RANGES and native == "VARCHAR":
-        expr = _middle(expr)
+        expr = _text(name, expr, source, given)
     typed, can_fail = _typed(identifier(RAW + name), native, kind, reading, zone)
-    had_type = raw.typed.get(column) if column is not None and name not in source.values else None
     if had_type is not None and not kind.is_string():
         plain, _ = _typed(identifier(RAW + name), native, kind, _of_typed(reading), zone)
         typed = f"CASE WHEN {had_type} THEN {plain} ELSE {typed} END" if plain != typed else typed
     if isinstance(given, FromColumn):
         typed, can_fail = _computed(typed, can_fail, kind, given)
+    if name in WITH_RANGES:  # a middle may be a half; 1.2 is a thousand of somebody who groups digits by points
+        typed, can_fail = f"CASE WHEN {typed} * 2 = floor({typed} * 2) THEN {typed} END", True
     if name == "end_date" and source.ends == "last_day":
         typed = f"({typed} + 1)"
     return Cast(name, expr, typed, can_fail)
+
+
+def _text(name: str, expr: str, source: ExtractSource, given: Source) -> str:
+    """Text as it counts: trimmed, in one Unicode form, null where it is a word that means nothing."""
+    expr = _cleaned(expr)
+    nulls = (*source.nulls, *(given.nulls if isinstance(given, FromColumn) else ()))
+    if nulls:
+        expr = f"CASE WHEN {expr} NOT IN ({', '.join(map(literal, nulls))}) THEN {expr} END"
+    return _middle(expr) if name in WITH_RANGES else expr
 
 
 def _reading(source: ExtractSource, given: FromColumn | str | None, kind: dt.DataType) -> Reading:
@@ -277,7 +299,11 @@ def _middle(expr: str) -> str:
     ends = rf"regexp_extract_all(replace({expr}, ',', ''), '\d+')"
     whole = r"'^[\d,]+\s*(-|–|—|to)\s*[\d,]+$'"
     middle = f"CAST(({ends}[1]::DOUBLE + {ends}[2]::DOUBLE) / 2 AS VARCHAR)"
-    return rf"CASE WHEN regexp_matches({expr}, {whole}) THEN {middle} WHEN regexp_matches({expr}, '^[\d,]+\s*\+$') THEN {ends}[1] ELSE {expr} END"
+    open_ended = r"'^[\d,]+\s*\+$'"
+    return (
+        f"CASE WHEN regexp_matches({expr}, {whole}) THEN {middle} WHEN regexp_matches({expr}, {open_ended}) "
+        f"THEN {ends}[1] ELSE {expr} END"
+    )
 
 
 def _mapped(expr: str, native: str, values: Mapping[str, str | None]) -> str:
@@ -353,7 +379,7 @@ def _bare(expr: str) -> str:
 
 def _in_own_notation(expr: str) -> str:
     """The last sign with one or two digits behind it is the decimal sign; other signs and blanks group digits."""
-    digits = rf"regexp_replace({expr}, '[^0-9+.,-]', '', 'g')"
+    digits = rf"regexp_replace({expr}, '[\s\x{{a0}}\x{{202f}}’'']', '', 'g')"
     parted = rf"regexp_replace({digits}, '[.,](\d{{1,2}})$', '#\1')"
     return rf"replace(regexp_replace({parted}, '[.,]', '', 'g'), '#', '.')"
 

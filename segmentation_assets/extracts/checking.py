@@ -20,6 +20,7 @@ import duckdb
 
 from segmentation_assets.extracts.casting import (
     RAW,
+    WITH_RANGES,
     Cast,
     casts,
     expected,
@@ -235,7 +236,7 @@ def _advice(column: str, kind: str, example: str) -> str:
     if kind in ("int64", "float64"):
         if _COMMA_THOUSANDS.fullmatch(example):
             return 'set format: {thousands: ","}'
-        if kind == "int64" and _POINT_THOUSANDS.fullmatch(example):
+        if (kind == "int64" or column in WITH_RANGES) and _POINT_THOUSANDS.fullmatch(example):
             return 'set format: {thousands: ".", decimal: ","}'
         if _COMMA_DECIMAL.fullmatch(example):
             dotted = ', thousands: "."' if "." in example else ""

@@ -238,8 +238,8 @@ class Landing:
             read,
             quarantined,
             f"{quarantined} of {read} rows ({quarantined / read:.1%}){amount} break the contract, {allowed:.1%} may: "
-            f"{said}. Nothing of it was published; its bad rows are in landing/refused/{spec.name}.parquet. Mend them at "
-            "the source, or the mapping: `segmentation check-sources` says what it expects",
+            f"{said}. Nothing of it was published; its bad rows are in landing/refused/{spec.name}.parquet. Mend "
+            "them at the source, or the mapping: `segmentation check-sources` says what it expects",
         )
 
 
@@ -336,8 +336,8 @@ def refuse_cut_off(landing: Landing, spec: TableSpec, drops: Sequence[Drop], bef
             raise Refused(
                 lines[file].total,
                 0,
-                f"{landing.reader.label(file)}: {what}: the file was cut off on the way. Nothing was published. Deliver "
-                f"it again; if it is right, say so once: segmentation run --accept {spec.name}",
+                f"{landing.reader.label(file)}: {what}: the file was cut off on the way. Nothing was published. "
+                f"Deliver it again; if it is right, say so once: segmentation run --accept {spec.name}",
             )
 
 

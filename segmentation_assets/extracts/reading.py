@@ -457,10 +457,12 @@ class Reader:
         for file in files:
             lines, head = self.lines[file], self._heads[file]
             rejected = int(lost.get(str(file), 0))
-            blank = max(lines.blank - head.above, 0) if len(head.names) > 1 or not lines.has_quotes else 0
-            read = head.above + 1 + rows.get(str(file), 0) + rejected + blank + within.get(str(file), 0)
-            if read != lines.total and not _only_above(read, lines, head):
-                raise self._lines_lost(file, lines, lines.total - read, place)
+            read = head.above + 1 + rows.get(str(file), 0) + rejected + within.get(str(file), 0)
+            missing = lines.total - read
+            # Blank lines are no rows; those above the header and those within quotes are counted already.
+            fewest = 0 if within or head.above or len(head.names) == 1 else lines.blank
+            if not fewest <= missing <= lines.blank:
+                raise self._lines_lost(file, lines, missing, place)
 
     def _per_file(self, sql: str, unloaded: Path) -> list[tuple[str, int]]:
         scanned = f"read_parquet({literal(str(unloaded))}, hive_partitioning = false)"
@@ -640,11 +642,6 @@ def first_line(error: Exception) -> str:
 
 def _scan(file: Path) -> str:
     return f"SELECT * FROM read_parquet({literal(str(file))}, hive_partitioning = false)"
-
-
-def _only_above(read: int, lines: Lines, head: Head) -> bool:
-    """Lines above the header that hold something were taken for blank ones: no row is missing."""
-    return 0 <= lines.total - read <= min(head.above, lines.blank)
 
 
 def _typed_conditions(columns: Iterable[str]) -> dict[str, str]:

@@ -27,6 +27,7 @@ _WHOLE = ("crm_accounts", "csm_roster", "product_features")
 _NULLS = ("", "null", "~", "Null", "NULL")
 _WITH_ENDS = "billing_subscriptions"
 CENSORED = "censored"
+EVENTS = "events"
 
 
 class SourcesError(ValueError):
@@ -197,6 +198,14 @@ class ExtractSource(Place):
                     f"{name}: say a source column, {{constant: value}}, {{sql: expression}} or {{column: name}} with "
                     "format, decimal, thousands, divide_by, nulls or sql over `value`"
                 )
+        return given
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_event_a_row(cls, given: Any) -> Any:
+        columns = given.get("columns") or {} if isinstance(given, dict) else {}
+        if isinstance(given, dict) and given.get("rows_are") == EVENTS and "event_count" not in columns:
+            return {**given, "columns": {**columns, "event_count": {"constant": "1"}}}
         return given
 
     @model_validator(mode="after")
