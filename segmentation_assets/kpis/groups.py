@@ -170,9 +170,9 @@ def _medians(medians: ir.Table, spine: ir.Table, policy: RetentionPolicy, groupi
 
 
 _COUNTS = (
-    "start_accounts", "retained_accounts", "expanded_accounts", "risen_accounts", "contracted_accounts", "churned_accounts",
-    "migrated_out_accounts", "new_accounts", "reactivated_accounts", "migrated_in_accounts", "accounts",
-    "health_accounts", "healthy_accounts", "risk_accounts", "time_to_first_expansion_accounts",
+    "start_accounts", "retained_accounts", "expanded_accounts", "risen_accounts", "contracted_accounts",
+    "churned_accounts", "migrated_out_accounts", "new_accounts", "reactivated_accounts", "migrated_in_accounts",
+    "accounts", "health_accounts", "healthy_accounts", "risk_accounts", "time_to_first_expansion_accounts",
 )  # fmt: skip
 _AMOUNTS = (
     *_COHORT_SUMS, "cohort_end_arr", "migrated_out_arr", "migrated_in_arr", "new_arr", "reactivated_arr", "fx_arr",

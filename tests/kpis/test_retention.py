@@ -85,6 +85,31 @@ def test_growth_without_migration_stands_beside_growth():
     assert company.arr_growth_without_migration == company.arr_growth == pytest.approx(0.30)
 
 
+def test_a_price_uplift_is_no_expansion_of_the_account():
+    """Of four, one pays 3 % more for the same, one 20 % more for more seats, one for a second product, one nothing.
+
+    Expansion rate 2 / 4, with price 3 / 4. ARR: 36 by price, 240 by volume, 600 by product."""
+    changes = date(2025, 6, 1)
+    made = kpis(
+        ["company_kpis"],
+        [T1],
+        billing_subscriptions=[
+            *(pays(a, 100, date(2024, 1, 1), changes, seats=10, subscription_id=a) for a in ("price", "seats")),
+            pays("price", 103, changes, seats=10, subscription_id="price"),
+            pays("seats", 120, changes, seats=12, subscription_id="seats"),
+            pays("second", 100, date(2024, 1, 1), product="one"),
+            pays("second", 50, changes, product="two"),
+            pays("none", 100, date(2024, 1, 1)),
+        ],
+    )["company_kpis"]
+    row = one(made, window_months=12)
+    assert (row.expanded_accounts, row.risen_accounts) == (2, 3)
+    assert (row.expansion_rate, row.expansion_rate_with_price) == (0.5, 0.75)
+    kinds = (row.expansion_price_arr, row.expansion_volume_arr, row.expansion_product_arr)
+    assert kinds == (36, 240, 600)
+    assert row.expansion_arr == 876
+
+
 def test_gross_margin_is_not_known_without_costs():
     """Hosting alone would make it 90 %: nobody's cost to serve is known, so nor is the margin."""
     made = kpis(
