@@ -92,9 +92,9 @@ def icp_insights(
 
     One row per as_of, trait, value and outcome. Accounts are those with ARR twelve months ago, described as they were
     then; what they did since is the outcome, so nothing of the outcome is in the trait. A price uplift alone is no
-    expansion. Lift compares with all accounts whose trait is known; its interval is Wilson's around the rate, over the
-    rate of all, which is taken as given. One trait at a time: traits go together, and none of them is a cause. No rows
-    where billing does not reach back twelve months.
+    expansion. Lift compares with all accounts whose trait is known; its interval is Wilson's around the rate, over
+    the rate of all, which is taken as given. One trait at a time: traits go together, and none of them is a cause.
+    No rows where billing does not reach back twelve months.
     """
     periods = account_periods.filter(account_periods.window_months == _MONTHS)
     cohort = periods.filter(periods.start_arr > 0).semi_join(spine, "as_of")
