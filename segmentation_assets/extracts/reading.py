@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from segmentation_assets.extracts.sources import ExtractSource, Sources
+from segmentation_assets.warehouse.sql_text import identifier, literal
 
 FILE, ROW = "_landing_file", "_landing_row"
 REJECTS = "landing_rejects"
@@ -49,16 +50,6 @@ class SourceError(Exception):
 
     def __str__(self) -> str:
         return f"{self.file}: {self.args[0]}; {self.advice}"
-
-
-def identifier(name: str) -> str:
-    """A name for SQL, in double quotes."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """A text for SQL, in single quotes."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 @dataclass(frozen=True)
