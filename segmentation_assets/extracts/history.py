@@ -40,7 +40,7 @@ from segmentation_assets.extracts.sources import CENSORED, own_columns
 from segmentation_assets.tables.contracts import ibis_schema
 from segmentation_assets.tables.registry import TableSpec
 from segmentation_assets.warehouse.sql_text import identifier, identifiers, literal
-from segmentation_assets.warehouse.store import footer_sql, rows_in
+from segmentation_assets.warehouse.store import footer_sql, is_damaged, rows_in
 
 ROWS, HISTORY, DROPS = "landing_rows", "landing_history", "landing_drops"
 _DROP = "_landing_drop_number"
@@ -56,7 +56,8 @@ def land_history(landing: Landing, spec: TableSpec) -> Landed:
     drops = landing.drops(spec.name)
     inputs = _inputs(landing, spec, drops)
     before = landing.facts(spec.name)
-    if inputs is not None and before.get("inputs") == inputs:
+    is_whole = not is_damaged(quarantine_file(landing, spec.name))
+    if inputs is not None and before.get("inputs") == inputs and is_whole:
         return _landed(landing, spec, before, len(drops), skipped=True)
     columns, reasons = _read(landing, spec, drops)
     _refuse_nothing(landing, spec, drops)
@@ -184,7 +185,7 @@ def _refuse_nothing(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) ->
     Where nothing stood before there is nothing to lose: that is a warning of the landing.
     """
     newest, file = drops[-1], landing.engine.store.file(spec.name)
-    stand = rows_in([file]) if file.exists() else 0
+    stand = rows_in([file]) if file.exists() and not is_damaged(file) else 0
     if spec.name not in REQUIRED or not stand or (newest.day and not landing.sources.whole_drops(spec.name)):
         return
     if _rejects(landing, spec) or landing.number(f"SELECT count(*) FROM {ROWS} WHERE {_DROP} = {len(drops) - 1}"):

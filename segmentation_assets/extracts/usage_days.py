@@ -35,7 +35,7 @@ from segmentation_assets.tables.contracts import ibis_schema
 from segmentation_assets.tables.registry import TableSpec
 from segmentation_assets.warehouse.footers import read_footers
 from segmentation_assets.warehouse.sql_text import identifiers, literal
-from segmentation_assets.warehouse.store import footer_sql, rows_in, stamp
+from segmentation_assets.warehouse.store import footer_sql, is_damaged, rows_in, stamp
 
 NO_DAY = ""
 """Stands for the day of rows whose day cannot be read; they are all refused."""
@@ -115,6 +115,8 @@ def land_usage(landing: Landing, spec: TableSpec) -> Landed:
     drops = landing.drops(spec.name)
     common = digest(*common_inputs(landing, spec), landing.policy.max_quarantine_share)
     state = State.load(_state_file(landing), common)
+    if is_damaged(quarantine_file(landing, spec.name)):  # its rows are found again in their files alone
+        state = State(common, "", {}, {})
     footers = read_footers(landing.engine.store, spec.name, _DAY)
     published = {str(day) for day, each in footers.items() if each.facts}  # a damaged file is as good as none
     run = _Run(landing, spec, state, _pieces(landing, spec, drops))
