@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from rich.console import Console
 
+from segmentation_assets.cli import verify
 from segmentation_assets.reading.escaping import escape
 from segmentation_assets.settings import DEFAULT, BrokenMemory, Settings, find_home, find_settings
 
@@ -723,6 +724,9 @@ def status(home: Path, sources: Path | None, policy: Path | None, shows_all: boo
         print_status(Console(highlight=False), found, shows_all)
     if check and not found.is_fine:
         sys.exit(1)
+
+
+main.add_command(verify.command)
 
 
 # -- screens in a browser

@@ -1,7 +1,7 @@
 """Reading what is published: for notebooks (`load`) and the terminal (`open_table`).
 
 Here: finding a table's files of a day and querying them, without Dagster, Ibis or the chain. Not here: computing or
-formatting anything. Nothing here writes.
+formatting anything. Nothing here writes, but for second names of the files that are read (`Store.pinned`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from segmentation_assets.settings import find_home
+from segmentation_assets.warehouse.sql_text import identifier, identifiers, literals
 from segmentation_assets.warehouse.store import FILE, Store, footer
 
 if TYPE_CHECKING:
@@ -144,17 +145,20 @@ def open_tables(tables: Mapping[str, Days], home: Path | str | None = None) -> I
     """
     found = {name: find_table(name, home) for name in tables}
     paths = {name: found[name].of(as_of) for name, as_of in tables.items()}
-    with duckdb.connect(":memory:") as connection:
+    files = [path for each in paths.values() for path in each]
+    with Store(find_home(home)).pinned(files) as pinned, duckdb.connect(":memory:") as connection:
+        kept = dict(zip(files, pinned, strict=True))
         for name, published in found.items():
-            connection.execute(f"CREATE VIEW {_quoted(name)} AS {_select(connection, published, paths[name])}")
-        lock(connection, [path for each in paths.values() for path in each])
+            source = _select(connection, published, [kept[path] for path in paths[name]])
+            connection.execute(f"CREATE VIEW {identifier(name)} AS {source}")
+        lock(connection, pinned)
         yield connection
 
 
 def lock(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
     """Let a connection read these files and nothing else, for good: what people type is run on it."""
     connection.execute("SET TimeZone = 'UTC'")
-    connection.execute(f"SET allowed_paths = [{_listed(paths)}]")
+    connection.execute(f"SET allowed_paths = [{literals(paths)}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
 
@@ -163,20 +167,12 @@ def _select(connection: duckdb.DuckDBPyConnection, found: Published, paths: Sequ
     hive = "hive_partitioning = false"
     if found.partition:
         hive = f"hive_partitioning = true, hive_types = {{'{found.partition}': DATE}}"
-    source = f"read_parquet([{_listed(paths)}], union_by_name = true, {hive})"
+    source = f"read_parquet([{literals(paths)}], union_by_name = true, {hive})"
     described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
     first = [found.partition] if found.partition else []
     last = [name for name, *_ in described if name in _LAST_COLUMNS]
     middle = [name for name, *_ in described if name not in (*first, *last)]
-    return f"SELECT {', '.join(_quoted(name) for name in (*first, *middle, *last))} FROM {source}"
-
-
-def _listed(paths: Sequence[Path]) -> str:
-    return ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    return f"SELECT {identifiers((*first, *middle, *last))} FROM {source}"
 
 
 def query(
@@ -190,13 +186,13 @@ def query(
 
     Raises WrongFilter for anything else, whatever it would do: one SELECT is all that ever runs.
     """
-    known = [row[0] for row in connection.execute(f"DESCRIBE {_quoted(table)}").fetchall()]
+    known = [row[0] for row in connection.execute(f"DESCRIBE {identifier(table)}").fetchall()]
     unknown = [name for name in columns if name not in known]
     if unknown:
         raise WrongFilter(f"{table} has no column {', '.join(unknown)}; it has {', '.join(known)}")
-    shown = ", ".join(_quoted(name) for name in columns or known)
-    order = ", ".join(_quoted(name) for name in known[:_ORDER_BY])
-    sql = f"SELECT {shown} FROM {_quoted(table)}"
+    shown = identifiers(columns or known)
+    order = identifiers(known[:_ORDER_BY])
+    sql = f"SELECT {shown} FROM {identifier(table)}"
     sql += f" WHERE ({where}\n)" if where else ""
     sql += f" ORDER BY {order}" + ("" if limit is None else f" LIMIT {int(limit)}")
     if where:
