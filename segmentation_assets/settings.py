@@ -14,6 +14,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from segmentation_assets.reasons import Refusal
+
 HOME = "SEGMENTATION_HOME"
 SOURCES = "SEGMENTATION_SOURCES"
 POLICY = "SEGMENTATION_POLICY"
@@ -24,7 +26,7 @@ _DEFAULT_HOME = "data"
 _MEMORY = "last_run.json"
 
 
-class BrokenMemory(ValueError):
+class BrokenMemory(Refusal, ValueError):
     """What the last run left of its settings cannot be read; the message says what to do."""
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from segmentation_assets.reading.palette import LIGHT, SOFT
 from segmentation_assets.reading.rows import FORMULA
+from segmentation_assets.reasons import Refusal
 
 if TYPE_CHECKING:
     from xlsxwriter.format import Format
@@ -38,7 +39,7 @@ _NUMBER_FORMATS = {"share": "0.0%", "currency": "#,##0.00", "currency per year":
 _OTHER_NUMBER, _WHOLE, _DATE, _MOMENT = "#,##0.####", "#,##0", "yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss"
 
 
-class CannotHold(ValueError):
+class CannotHold(Refusal, ValueError):
     """Something that an Excel cell cannot hold. The message names sheet, row and column, and what to do."""
 
 

@@ -18,6 +18,7 @@ import duckdb
 from segmentation_assets.exports.workbook import Sheet, write_workbook
 from segmentation_assets.reading.access import Days, find_table, open_tables, query
 from segmentation_assets.reading.rows import write_csv
+from segmentation_assets.reasons import WrongUse
 from segmentation_assets.tables.dictionary import HEADER, TableEntry, rows_of
 
 DICTIONARY = "dictionary"
@@ -25,7 +26,7 @@ _BATCH = 10_000
 Progress = Callable[[str], None]
 
 
-class WrongTarget(ValueError):
+class WrongTarget(WrongUse, ValueError):
     """The tables do not fit what they are to be written to. The message says what does."""
 
 

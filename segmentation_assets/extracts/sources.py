@@ -22,6 +22,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from segmentation_assets.reasons import Refusal
+
 Lines = Mapping[tuple[str, ...], str]
 _WHOLE = ("crm_accounts", "csm_roster", "product_features")
 _NULLS = ("", "null", "~", "Null", "NULL")
@@ -29,7 +31,7 @@ _WITH_ENDS = "billing_subscriptions"
 CENSORED = "censored"
 
 
-class SourcesError(ValueError):
+class SourcesError(Refusal, ValueError):
     """The mapping cannot be used; the message has one line per problem with file and line number."""
 
 

@@ -79,11 +79,12 @@ from segmentation_assets.policy.value import (
     ValuePolicy,
     ValueTierPolicy,
 )
+from segmentation_assets.reasons import WrongUse
 
 DEFAULT_FILE = Path(__file__).with_name("default.yaml")
 
 
-class PolicyError(ValueError):
+class PolicyError(WrongUse, ValueError):
     """The policy file cannot be used; the message has one line per problem with file and line number."""
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from segmentation_assets.reasons import Refusal, WrongUse
 from segmentation_assets.settings import find_home
 from segmentation_assets.warehouse.store import FILE, Store, footer
 
@@ -31,15 +32,15 @@ _LAST_COLUMNS = ("known_from", "known_to", "dropped_on", "policy_hash")  # seldo
 _ORDER_BY = 4
 
 
-class NotPublished(LookupError):
+class NotPublished(Refusal, LookupError):
     """There is no such table, or it has not been made for that day. The message says what there is."""
 
 
-class WrongDay(NotPublished):
+class WrongDay(NotPublished, WrongUse):
     """What was given for a day is none."""
 
 
-class WrongFilter(ValueError):
+class WrongFilter(WrongUse, ValueError):
     """A filter that is no SQL predicate over the table's columns."""
 
 

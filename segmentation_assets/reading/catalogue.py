@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segmentation_assets.lineage.columns import Lineage
+from segmentation_assets.reasons import WrongUse
 from segmentation_assets.settings import find_home
 from segmentation_assets.tables.dictionary import TableEntry
 from segmentation_assets.warehouse.compiled import Compiled
@@ -32,7 +33,7 @@ _PACKAGE = Path(__file__).parents[1]
 _ENGINES = ("ibis-framework", "pandera")
 
 
-class UnknownColumn(LookupError):
+class UnknownColumn(WrongUse, LookupError):
     """No table, or no column of it, is called so. The message says what comes close."""
 
 

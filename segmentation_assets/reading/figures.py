@@ -62,6 +62,11 @@ def number(value: float | None, digits: int = 0) -> str:
     return NONE if value is None else _signed(f"{abs(value):,.{digits}f}", round(value, digits) < 0)
 
 
+def counted(number_of: int, noun: str, plural: str = "") -> str:
+    """A count with its noun: 1 account, 2 accounts, 3 matrices (where `plural` is not the noun and an s)."""
+    return f"{number_of:,} {noun if number_of == 1 else plural or noun + 's'}"
+
+
 def count_change(value: float | None) -> str:
     """A difference of counts, always with its sign."""
     if value is None:

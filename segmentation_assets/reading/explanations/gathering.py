@@ -20,6 +20,7 @@ from segmentation_assets.policy.segments import AT_RISK, TIERS
 from segmentation_assets.reading.access import ALL, Days, NotPublished, find_table, open_tables
 from segmentation_assets.reading.explanations.changes import changes
 from segmentation_assets.reading.explanations.ways_up import ways_up
+from segmentation_assets.reasons import Refusal
 
 Row = Mapping[str, Any]
 
@@ -69,7 +70,7 @@ TREATMENT = (
 )  # fmt: skip
 
 
-class UnknownAccount(LookupError):
+class UnknownAccount(Refusal, LookupError):
     """No live account has this id or name on that day. The message names what comes close."""
 
 
