@@ -23,8 +23,8 @@ from segmentation_assets.policy.model import load_policy
 from segmentation_assets.policy.segments import AT_RISK, MICRO_SEGMENTS, SEGMENTS, TIERS
 from segmentation_assets.reading.access import NotPublished, find_table, load
 from segmentation_assets.reading.explanations.gathering import Explanation, Score, UnknownAccount, explain
-from segmentation_assets.reading.figures import label
-from segmentation_assets.reading.rows import shown, write_csv
+from segmentation_assets.reading.figures import label, shown
+from segmentation_assets.reading.rows import write_csv
 from segmentation_assets.settings import Settings, find_settings
 
 ACCOUNTS, COMPARE = "Accounts", "Compare two days"

@@ -119,6 +119,24 @@ def find_table(table: str, home: Path | str | None = None) -> Published:
     raise NotPublished(_no_table(table, store))
 
 
+def newest_whole_day(table: str, beside: Sequence[str], home: Path | str | None = None) -> date:
+    """The newest day of `table` on which the tables `beside` it are there too; one never published does not count.
+
+    Where there is no such day, the newest day of `table`. A run of a few tables for today, such as one that billing
+    has started, thus does not hide the last day that was run in full. Raises NotPublished without `table`.
+    """
+    days = find_table(table, home).days
+    shared = set(days)
+    for name in beside:
+        try:
+            published = find_table(name, home)
+        except NotPublished:
+            continue
+        if published.partition is not None:
+            shared &= set(published.days)
+    return max(shared, default=days[-1])
+
+
 def _no_table(table: str, store: Store) -> str:
     there = store.tables()
     if not there:

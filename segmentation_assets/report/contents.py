@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from segmentation_assets.reading.catalogue import CatalogueFacts
-from segmentation_assets.reading.figures import day
+from segmentation_assets.reading.figures import day, formats
 from segmentation_assets.report.accounts import account_details, account_index
 from segmentation_assets.report.capacity import capacity_page
 from segmentation_assets.report.document import chunks
@@ -61,14 +62,16 @@ def contents(
         "pages": PAGES,
         "as_of": day(evidence.as_of),
         "previous": day(evidence.previous) if evidence.previous else "",
+        "newer": day(evidence.newer) if evidence.newer else "",
         "currency": evidence.policy.company.reporting_currency,
+        "formats": formats(evidence.policy.company.reporting_currency) | {"shares": shares_of(catalogue)},
         "run": run,
         "made_at": f"{made_at:%Y-%m-%d %H:%M %Z}",
         "policy_hash": evidence.policy.hash,
         "missing": dict(evidence.missing),
     }
-    moved = moves(evidence)
-    makers = {
+    moved = evidence.attempt("the list of moves", lambda: moves(evidence), [])
+    makers: dict[str, Callable[[Evidence], Any]] = {
         "executive": executive_page,
         "tiers": tiers_page,
         "movement": lambda evidence: movement_page(evidence, len(moved)),
@@ -78,11 +81,12 @@ def contents(
     }
     for name, make in makers.items():
         progress(f"the page {name}")
-        model[name] = make(evidence)
+        model[name] = evidence.attempt(f"the page {dict(PAGES)[name]}", partial(make, evidence), None)
     progress("the list of accounts")
     index = account_index(evidence)
     progress("the pages of accounts")
-    details = chunks(account_details(evidence), ACCOUNTS_PER_PACK)
+    accounts = evidence.attempt("the pages of single accounts", lambda: list(account_details(evidence)), [])
+    details = chunks(accounts, ACCOUNTS_PER_PACK)
     where = {account: i for i, each in enumerate(details) for account in each}
     index["packs"] = [where.get(row[0]) for row in index["rows"]]
     packs = {"index": index, "moves": {"columns": MOVES, "rows": moved}}
@@ -92,3 +96,9 @@ def contents(
     }
     packs |= {f"accounts-{i}": each for i, each in enumerate(details)}
     return Contents(model, packs, len(index["rows"]))
+
+
+def shares_of(catalogue: CatalogueFacts) -> list[str]:
+    """The columns that are ratios or probabilities, by their unit in the contracts: shown as percentages."""
+    units = {"share", "probability", "ratio"}
+    return sorted({c.name for entry in catalogue.entries.values() for c in entry.columns if c.unit in units})

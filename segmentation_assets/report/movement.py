@@ -18,7 +18,6 @@ from segmentation_assets.report.evidence import Evidence, Row
 from segmentation_assets.report.flows import flows_svg
 
 _NOT_LIVE, _UNASSIGNED = "not_live", "unassigned"
-_YEAR = 12
 _STEPS = (
     ("New", "new_arr", 1), ("Reactivated", "reactivated_arr", 1), ("Expansion", "expansion_arr", 1),
     ("Contraction", "contraction_arr", -1), ("Churn", "churned_arr", -1), ("FX", "fx_arr", 1),
@@ -65,9 +64,7 @@ def movement_page(evidence: Evidence, moves: int) -> MovementPage:
     counts = {(row["from_tier"], row["to_tier"]): row for row in cells}
     rows, columns = _names(cells, "from_tier"), _names(cells, "to_tier")
     bridge_columns, bridge = _bridge(evidence)
-    starts = evidence.rows(
-        "SELECT min(starts_on) AS day FROM company_kpis WHERE as_of = ? AND window_months = ?", evidence.as_of, _YEAR
-    ) if evidence.has("company_kpis") else []  # fmt: skip
+    year = evidence.first_of_day("company_kpis", where=f"window_months = {evidence.policy.targets.window_months}")
     return MovementPage(
         period=f"{day(cells[0]['starts_on'])} to {day(evidence.as_of)}" if cells else "",
         columns=tuple(label(name) for name in columns),
@@ -76,7 +73,7 @@ def movement_page(evidence: Evidence, moves: int) -> MovementPage:
         summary=tuple(_summary(evidence)),
         bridge=bridge,
         bridge_columns=bridge_columns,
-        bridge_period=f"{day(starts[0]['day'])} to {day(evidence.as_of)}" if starts and starts[0]["day"] else "",
+        bridge_period=f"{day(year['starts_on'])} to {day(evidence.as_of)}" if year else "",
         charts=_charts(evidence),
         moves=moves,
         moves_since=day(evidence.previous) if evidence.previous else "",
@@ -141,7 +138,7 @@ def _summary(evidence: Evidence) -> list[str]:
 
 def _bridge(evidence: Evidence) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]]:
     """The ARR bridge of each tier and of the company over a year: steps as rows."""
-    where = f"window_months = {_YEAR}"
+    where = f"window_months = {evidence.policy.targets.window_months}"
     tiers = {row["coverage_tier"]: row for row in evidence.of_day("tier_kpis", where=where)}
     shown = [(tier, tiers[tier]) for tier in (*TIERS, _UNASSIGNED) if tier in tiers and _has_any(tiers[tier])]
     company = evidence.first_of_day("company_kpis", where=where)
@@ -163,7 +160,7 @@ def _has_any(row: Row) -> bool:
 
 
 def _charts(evidence: Evidence) -> dict[str, str]:
-    row = evidence.first_of_day("company_kpis", where=f"window_months = {_YEAR}")
+    row = evidence.first_of_day("company_kpis", where=f"window_months = {evidence.policy.targets.window_months}")
     if row is None or not row["end_arr"]:
         return {}
     steps: list[dict[str, Any]] = [_total("Start", row["start_arr"])]

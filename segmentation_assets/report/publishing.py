@@ -18,9 +18,10 @@ from pathlib import Path
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.reading.access import NotPublished, find_table
 from segmentation_assets.reading.catalogue import read_catalogue
+from segmentation_assets.reading.figures import in_currency
 from segmentation_assets.report.contents import contents
 from segmentation_assets.report.document import render
-from segmentation_assets.report.evidence import READ, open_evidence
+from segmentation_assets.report.evidence import READ, day_of, open_evidence
 
 LATEST = "latest.html"
 _RUN = 8
@@ -39,6 +40,8 @@ class WrittenReport:
     seconds: float
     missing: tuple[str, ...]
     """Tables that the report had to do without, each with the reason."""
+    faults: tuple[str, ...] = ()
+    """Parts of the report that could not be made: faults of this program."""
 
 
 def fingerprint(home: Path, policy: Policy, as_of: date | str | None) -> str:
@@ -46,7 +49,7 @@ def fingerprint(home: Path, policy: Policy, as_of: date | str | None) -> str:
 
     Raises NotPublished without segments.
     """
-    day = find_table("segments", home).day_of(as_of)
+    day = day_of(home, as_of)
     facts = [str(day), policy.hash]
     for name in READ:
         try:
@@ -68,7 +71,7 @@ def current_report(home: Path, policy: Policy, as_of: date | str | None) -> Path
 
     Raises NotPublished without segments.
     """
-    day, made_from = find_table("segments", home).day_of(as_of), fingerprint(home, policy, as_of)
+    day, made_from = day_of(home, as_of), fingerprint(home, policy, as_of)
     for file in reports_folder(home).glob(f"{day}-*.html"):
         with file.open(encoding="utf-8") as opened:
             if f'name="made-from" content="{made_from}"' in opened.read(_HEAD):
@@ -117,12 +120,12 @@ def _write(
     started = time.perf_counter()
     progress("lineage and dictionary")
     catalogue = read_catalogue(policy, home)
-    with open_evidence(home, as_of, policy) as evidence:
+    with open_evidence(home, as_of, policy) as evidence, in_currency(policy.company.reporting_currency):
         made = contents(evidence, catalogue, run=run, made_at=datetime.now().astimezone(), progress=progress)
         day, missing = evidence.as_of, tuple(evidence.missing.values())
-    progress("writing the report")
-    made_from = fingerprint(home, policy, day)
-    text = render(made.model | {"made_from": made_from}, made.packs)
+        progress("writing the report")
+        text = render(made.model | {"made_from": fingerprint(home, policy, day)}, made.packs, evidence)
+        faults = tuple(evidence.faults)
     file = target(day)
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(file)
@@ -132,7 +135,7 @@ def _write(
     finally:
         beside.unlink(missing_ok=True)
     return WrittenReport(
-        file, day, made.accounts, file.stat().st_size, round(time.perf_counter() - started, 2), missing
+        file, day, made.accounts, file.stat().st_size, round(time.perf_counter() - started, 2), missing, faults
     )
 
 

@@ -13,8 +13,7 @@ from rich.console import Console
 from segmentation_assets.cli.printing.grid import print_table
 from segmentation_assets.reading.escaping import escape
 from segmentation_assets.reading.explanations.gathering import Condition, Explanation, Score
-from segmentation_assets.reading.figures import share, words
-from segmentation_assets.reading.rows import shown
+from segmentation_assets.reading.figures import share, shown, words
 
 _MARKS = {True: "yes", False: "no", None: "unknown"}
 

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from segmentation_assets.reading.rows import Row, shown
+from segmentation_assets.reading.figures import shown
+from segmentation_assets.reading.rows import Row
 
 _WIDEST = 44
 
