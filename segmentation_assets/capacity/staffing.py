@@ -12,7 +12,6 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import CsmRoster, CsmTimeEntries
-from segmentation_assets.kpis.calendar import each
 from segmentation_assets.policy.capacity import CarePolicy, CoveragePolicy, StaffingPolicy
 from segmentation_assets.policy.kpis import ProductivityPolicy
 from segmentation_assets.policy.segments import TIERS
@@ -22,6 +21,7 @@ from segmentation_assets.profiles.known import AccountHierarchy, known, survivor
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.segments.segments import Segments
 from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.calendar import each
 from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, ibis_schema
 from segmentation_assets.tables.registry import Table, table
 
