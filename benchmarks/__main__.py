@@ -18,6 +18,7 @@ from rich.table import Table
 
 from benchmarks.figures import Figure, Findings, Scale
 from benchmarks.parts import PARTS, measured_apart
+from benchmarks.readme import write as write_readme
 
 _QUICK_ACCOUNTS = 400
 _FULL = Scale()
@@ -39,7 +40,8 @@ _FULL = Scale()
 @click.option(
     "--output", type=click.Path(path_type=Path), default=Path(".benchmarks/figures.json"), help="The figures as JSON."
 )
-def main(parts: tuple[str, ...], folder: Path | None, output: Path, **size: Any) -> None:
+@click.option("--readme", type=click.Path(path_type=Path), help="Write the demo's figures into this README.")
+def main(parts: tuple[str, ...], folder: Path | None, output: Path, readme: Path | None, **size: Any) -> None:
     """Measure PARTs, by default all: location, dagster, demo, ... Exit code 1 where a target is missed."""
     scale = Scale(**size)
     if scale.quick:
@@ -54,6 +56,9 @@ def main(parts: tuple[str, ...], folder: Path | None, output: Path, **size: Any)
     _print_figures(console, found)
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(_as_json(scale, found), indent=1) + "\n", encoding="utf-8")
+    demo = found.get("demo")
+    if readme and isinstance(demo, Findings):
+        write_readme(readme, demo.figures)
     if any(_fails(each) for each in found.values()):
         raise SystemExit(1)
 

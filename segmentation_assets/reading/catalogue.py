@@ -90,14 +90,14 @@ def read_catalogue(policy: Policy, home: Path | str | None = None) -> CatalogueF
 
 def _key(policy: Policy) -> str:
     """Hash of every source file of the package, the policy and the engines; without importing any of them."""
-    told = hashlib.sha256()
+    digest = hashlib.sha256()
     for file in sorted(_PACKAGE.rglob("*.py")):
-        told.update(str(file.relative_to(_PACKAGE)).encode())
-        told.update(file.read_bytes())
-    told.update(policy.digest.encode())
+        digest.update(str(file.relative_to(_PACKAGE)).encode())
+        digest.update(file.read_bytes())
+    digest.update(policy.digest.encode())
     for engine in _ENGINES:
-        told.update(version(engine).encode())
-    return told.hexdigest()[:16]
+        digest.update(version(engine).encode())
+    return digest.hexdigest()[:16]
 
 
 def _made(policy: Policy, kept: Compiled) -> dict[str, Any]:

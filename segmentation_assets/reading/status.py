@@ -117,11 +117,11 @@ def status_of(
 
 def _last_failures(failures: Sequence[Failure]) -> dict[str, Failure]:
     """By table; they come newest first."""
-    found: dict[str, Failure] = {}
+    latest: dict[str, Failure] = {}
     for failure in failures:
         if failure.table is not None:
-            found.setdefault(failure.table, failure)
-    return found
+            latest.setdefault(failure.table, failure)
+    return latest
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class _Looks:
     def at(self, spec: TableSpec) -> TableStatus:
         days = self.store.days(spec.name, spec.partition) if spec.partition else []
         latest = days[-1] if days else None
-        made, failure = self.made.get(spec.name), self._failure(spec)
+        publication, failure = self.made.get(spec.name), self._failure(spec)
         causes = self._causes(spec, latest)
         limits = age_limits(spec.name, spec.group, self.prints.policy.orchestration.freshness)
         read, quarantined = self._counts(spec) if spec.is_extract else (None, None)
@@ -150,16 +150,16 @@ class _Looks:
             causes,
             failure.reason if failure else None,
             limits is not None,
-            made.at if made else None,
-            made.run_id if made else None,
+            publication.at if publication else None,
+            publication.run_id if publication else None,
             read,
             quarantined,
         )
 
     def _failure(self, spec: TableSpec) -> Failure | None:
         """Unless it was made since."""
-        failure, made = self.failures.get(spec.name), self.made.get(spec.name)
-        return failure if failure and not (made and made.at > failure.at) else None
+        failure, publication = self.failures.get(spec.name), self.made.get(spec.name)
+        return failure if failure and not (publication and publication.at > failure.at) else None
 
     def _causes(self, spec: TableSpec, latest: date | None) -> tuple[str, ...]:
         if (spec.partition and latest is None) or not (self.store.published / spec.name).is_dir():
@@ -200,9 +200,9 @@ def _waiting_files(settings: Settings, policy: Policy) -> dict[str, int]:
         return {}
     sources = read_sources(settings.sources)
     try:
-        known: Mapping[str, list[Any]] = json.loads((settings.home / "landing" / "files.json").read_text())
+        landed: Mapping[str, list[Any]] = json.loads((settings.home / "landing" / "files.json").read_text())
     except FileNotFoundError:
-        known = {}
+        landed = {}
     waiting: Counter[str] = Counter()
     for name, source in sources.extracts.items():
         if source.postgres:
@@ -212,13 +212,13 @@ def _waiting_files(settings: Settings, policy: Policy) -> dict[str, int]:
         except SourceError:  # landing tells what is wrong with it
             continue
         there = [d for d in drops if d.day is None or d.day <= policy.company.today()]
-        waiting[name] = sum(_is_new(file, known) for drop in there for file in drop.with_logs())
+        waiting[name] = sum(_is_new(file, landed) for drop in there for file in drop.with_logs())
     return waiting
 
 
-def _is_new(file: Path, known: Mapping[str, list[Any]]) -> bool:
+def _is_new(file: Path, landed: Mapping[str, list[Any]]) -> bool:
     stat = file.stat()
-    return known.get(str(file), [])[:2] != [stat.st_size, stat.st_mtime_ns]
+    return landed.get(str(file), [])[:2] != [stat.st_size, stat.st_mtime_ns]
 
 
 def as_plain(status: Status) -> dict[str, Any]:

@@ -113,8 +113,8 @@ def staff(evidence: Evidence) -> Decision | None:
     lines = [_tier_need(row) for row in short]
     givers = [row for row in rows if row["redeployed_out_fte"] > 0]
     if givers:
-        given = ", ".join(f"{row['coverage_tier']} {number(row['redeployed_out_fte'], 2)}" for row in givers)
-        lines.append(f"To spare: {given} FTE.")
+        spare = ", ".join(f"{row['coverage_tier']} {number(row['redeployed_out_fte'], 2)}" for row in givers)
+        lines.append(f"To spare: {spare} FTE.")
     lines.append(f"ARR whose entitled care does not fit in the hours there: {exact(bare)}.")
     if cost:
         lines.append(f"Hiring costs {exact(cost)} a year, {share(cost / bare)} of that ARR." if bare > 0 else "")

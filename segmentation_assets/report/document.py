@@ -90,14 +90,14 @@ def _text(name: str) -> str:
 
 @cache
 def _environment() -> Environment:
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
     for name in ("money", "exact", "change", "share", "points", "number", "day", "label"):
-        made.filters[name] = getattr(figures, name)
-    made.filters["svg"] = _svg
-    return made
+        environment.filters[name] = getattr(figures, name)
+    environment.filters["svg"] = _svg
+    return environment
 
 
 def _svg(text: str) -> Markup:
@@ -107,9 +107,9 @@ def _svg(text: str) -> Markup:
 
 def chunks(values: Iterable[tuple[str, Any]], size: int) -> list[dict[str, Any]]:
     """Pairs in dictionaries of at most `size`, in order."""
-    found: list[dict[str, Any]] = [{}]
+    parts: list[dict[str, Any]] = [{}]
     for key, value in values:
-        if len(found[-1]) >= size:
-            found.append({})
-        found[-1][key] = value
-    return found
+        if len(parts[-1]) >= size:
+            parts.append({})
+        parts[-1][key] = value
+    return parts

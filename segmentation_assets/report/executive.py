@@ -106,7 +106,7 @@ def _headlines(evidence: Evidence) -> list[Headline]:
     live = evidence.rows("SELECT count(*) AS accounts, sum(arr) AS arr FROM segments WHERE as_of = ?", evidence.as_of)
     arr, accounts = live[0]["arr"] or 0.0, live[0]["accounts"]
     months = evidence.policy.targets.window_months
-    found = [
+    headlines = [
         Headline(
             "ARR", money(arr), exact(arr), _change(arr, before.get("arr"), change),
             _is_up(arr, before.get("arr")), _growth_note(now, months),
@@ -114,22 +114,22 @@ def _headlines(evidence: Evidence) -> list[Headline]:
     ]  # fmt: skip
     for name, column in (("NRR", "nrr"), ("GRR", "grr")):
         value, old = now.get(column), before.get(column)
-        found.append(
+        headlines.append(
             Headline(
                 f"{name}, {months} months", share(value), "" if value is None else f"{value:.4f}",
                 _change(value, old, points), _is_up(_tenths(value), _tenths(old)),
                 _retention_note(evidence, column, now, months),
             )
         )  # fmt: skip
-    found.append(
+    headlines.append(
         Headline(
             "Live accounts", number(accounts), exact(accounts),
             _change(accounts, before.get("accounts"), count_change), _is_up(accounts, before.get("accounts")),
             f"{share(now['logo_retention'])} of those {months} months ago kept" if now.get("logo_retention") else "",
         )
     )  # fmt: skip
-    found.append(_risk_headline(evidence, arr))
-    return found
+    headlines.append(_risk_headline(evidence, arr))
+    return headlines
 
 
 def _growth_note(now: Row, months: int) -> str:
@@ -255,7 +255,7 @@ def _arr_of(rows: list[Row]) -> float:
 
 
 def _charts(evidence: Evidence) -> dict[str, str]:
-    found: dict[str, str] = {}
+    drawn: dict[str, str] = {}
     months = evidence.policy.report.history_months
     if evidence.has("account_revenue"):
         rows = evidence.rows(
@@ -266,7 +266,7 @@ def _charts(evidence: Evidence) -> dict[str, str]:
         if len(rows) > 1:
             data = [{"day": f"{r['day']}T12:00", "value": r["value"], "name": "ARR"} for r in rows]
             said = f"From {exact(rows[0]['value'])} on {day(rows[0]['day'])} to {exact(rows[-1]['value'])}."
-            found["arr"] = charts.lines(
+            drawn["arr"] = charts.lines(
                 data, title="ARR over time", description=said, colours={"ARR": "c1"}, form="~s", height=180
             )
-    return found
+    return drawn

@@ -12,7 +12,7 @@ from typing import Any
 
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.reading.explanations.gathering import direction_of
-from segmentation_assets.reading.figures import change, day, exact, label, money, number, share
+from segmentation_assets.reading.figures import change, counted, day, exact, label, money, number, share
 from segmentation_assets.report import charts
 from segmentation_assets.report.evidence import Evidence, Row
 from segmentation_assets.report.flows import flows_svg
@@ -90,11 +90,11 @@ def _names(cells: list[Row], column: str) -> list[str]:
 def _line(
     name: str, columns: list[str], counts: Mapping[tuple[str, str], Row]
 ) -> tuple[str, int, tuple[FlowCell, ...]]:
-    found = [counts.get((name, to), {}) for to in columns]
+    ways = [counts.get((name, to), {}) for to in columns]
     cells = tuple(
         FlowCell(row.get("accounts", 0), row.get("end_arr") or row.get("start_arr") or 0.0, row.get("share_of_from"),
                  name == to)
-        for row, to in zip(found, columns, strict=True)
+        for row, to in zip(ways, columns, strict=True)
     )  # fmt: skip
     return label(name), sum(cell.accounts for cell in cells), cells
 
@@ -115,25 +115,26 @@ def _summary(evidence: Evidence) -> list[str]:
     row = evidence.first_of_day("tier_migration_summary")
     if row is None:
         return []
-    told = [
-        f"{number(row['up_accounts'])} accounts went up with {money(row['up_arr'])} ARR, "
-        f"{number(row['down_accounts'])} down with {money(row['down_arr'])}."
+    sentences = [
+        f"{counted(row['up_accounts'], 'account')} moved to a higher tier with {money(row['up_arr'])} ARR, "
+        f"{counted(row['down_accounts'], 'account')} to a lower one with {money(row['down_arr'])} ARR."
     ]
     if row["graduation_rate"] is not None:
-        told.append(
-            f"Graduation: {row['graduated_accounts']} of {row['long_tail_accounts']} Long-Tail accounts went up "
-            f"({share(row['graduation_rate'])})."
+        sentences.append(
+            f"Graduation: {row['graduated_accounts']} of {counted(row['long_tail_accounts'], 'Long-Tail account')} "
+            f"moved up ({share(row['graduation_rate'])})."
         )
     lag, bench = row["downgrade_to_churn_months"], row["downgrade_to_churn_benchmark_low"]
-    known = (
-        f"half of the downgraded churned within {lag:.0f} months"
+    lag_words = (
+        f"half of the downgraded accounts churned within {lag:.0f} months"
         if lag is not None
-        else f"{row['downgraded_then_churned']} of {row['downgraded_accounts']} downgraded accounts have churned so "
-        "far, too few for a median"
+        else f"{row['downgraded_then_churned']} of {counted(row['downgraded_accounts'], 'downgraded account')} churned "
+        "so far, too few for a median"
     )
     high = row["downgrade_to_churn_benchmark_high"]
-    told.append(f"Downgrade to churn: {known}" + (f" (rule of thumb {bench:g}–{high:g} months)." if bench else "."))
-    return told
+    rule_of_thumb = f" (rule of thumb {bench:g}–{high:g} months)" if bench else ""
+    sentences.append(f"Downgrade to churn: {lag_words}{rule_of_thumb}.")
+    return sentences
 
 
 def _bridge(evidence: Evidence) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]]:

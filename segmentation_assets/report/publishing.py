@@ -57,7 +57,7 @@ def fingerprint(home: Path, policy: Policy, as_of: date | str | None) -> str:
         except NotPublished:
             continue
         facts += [
-            f"{path} {(at := path.stat()).st_mtime_ns} {at.st_size}" for found in files.values() for path in found
+            f"{path} {(at := path.stat()).st_mtime_ns} {at.st_size}" for paths in files.values() for path in paths
         ]
     code = sorted(path for path in Path(__file__).parent.rglob("*") if path.suffix in (".py", ".html", ".css", ".js"))
     digest = hashlib.sha256("\n".join(facts).encode())
@@ -96,13 +96,13 @@ def publish_report(
     """
     run = (run or secrets.token_hex(_RUN // 2))[:_RUN]
     folder = reports_folder(home)
-    made = _write(home, policy, as_of, lambda day: folder / f"{day}-{run}.html", run, progress)
-    if made.as_of == max(date.fromisoformat(file.name[:_DAY]) for file in folder.glob("*-*-*-*.html")):
+    report = _write(home, policy, as_of, lambda day: folder / f"{day}-{run}.html", run, progress)
+    if report.as_of == max(date.fromisoformat(file.name[:_DAY]) for file in folder.glob("*-*-*-*.html")):
         latest = _beside(folder / LATEST)
-        shutil.copyfile(made.file, latest)
+        shutil.copyfile(report.file, latest)
         latest.replace(folder / LATEST)
     _prune(folder, policy.report.kept)
-    return made
+    return report
 
 
 def write_report(
@@ -121,10 +121,10 @@ def _write(
     progress("lineage and dictionary")
     catalogue = read_catalogue(policy, home)
     with open_evidence(home, as_of, policy) as evidence, in_currency(policy.company.reporting_currency):
-        made = contents(evidence, catalogue, run=run, made_at=datetime.now().astimezone(), progress=progress)
+        pages = contents(evidence, catalogue, run=run, made_at=datetime.now().astimezone(), progress=progress)
         day, missing = evidence.as_of, tuple(evidence.missing.values())
         progress("writing the report")
-        text = render(made.model | {"made_from": fingerprint(home, policy, day)}, made.packs, evidence)
+        text = render(pages.model | {"made_from": fingerprint(home, policy, day)}, pages.packs, evidence)
         faults = tuple(evidence.faults)
     file = target(day)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ def _write(
     finally:
         beside.unlink(missing_ok=True)
     return WrittenReport(
-        file, day, made.accounts, file.stat().st_size, round(time.perf_counter() - started, 2), missing, faults
+        file, day, pages.accounts, file.stat().st_size, round(time.perf_counter() - started, 2), missing, faults
     )
 
 
@@ -145,8 +145,8 @@ def _beside(file: Path) -> Path:
 
 
 def _prune(folder: Path, kept: int) -> None:
-    made = sorted(
+    reports = sorted(
         (path for path in folder.glob("*-*.html") if path.name != LATEST), key=lambda path: path.stat().st_mtime
     )
-    for path in made[:-kept]:
+    for path in reports[:-kept]:
         path.unlink(missing_ok=True)

@@ -159,12 +159,12 @@ def _print_kpis(console: Console, connection: duckdb.DuckDBPyConnection, has_com
 
 def _print_position(console: Console, connection: duckdb.DuckDBPyConnection, months: int) -> None:
     """Where the company's NRR stands among others."""
-    found = connection.execute(
+    rows = connection.execute(
         "SELECT nrr, nrr_benchmark_low, nrr_benchmark_high, nrr_position FROM company_kpis WHERE window_months = ? "
         "AND nrr_position IS NOT NULL",
         [months],
     ).fetchall()
-    for nrr, low, high, position in found:
+    for nrr, low, high, position in rows:
         text = f"  NRR of all, {nrr:.1%}: {position.replace('_', ' ')}"
         console.print(f"{text} (the median of companies is {low:.0%} to {high:.0%})", highlight=False)
 
