@@ -128,8 +128,8 @@ def _summary(evidence: Evidence) -> list[str]:
     lag_words = (
         f"half of the downgraded accounts churned within {lag:.0f} months"
         if lag is not None
-        else f"{row['downgraded_then_churned']} of {counted(row['downgraded_accounts'], 'downgraded account')} churned "
-        "so far, too few for a median"
+        else f"{row['downgraded_then_churned']} of {counted(row['downgraded_accounts'], 'downgraded account')} "
+        "churned so far, too few for a median"
     )
     high = row["downgrade_to_churn_benchmark_high"]
     rule_of_thumb = f" (rule of thumb {bench:g}–{high:g} months)" if bench else ""
