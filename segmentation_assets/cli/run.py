@@ -110,8 +110,9 @@ def run_tables(
     _sum_up(outcomes)
     if form == "table" and latest and any(step.table == _SEGMENTS for step in _steps(outcomes)):
         from segmentation_assets.cli.printing.summary import print_summary
+        from segmentation_assets.policy.model import load_policy
 
-        print_summary(Console(), settings.home, latest)
+        print_summary(Console(), settings.home, latest, load_policy(settings.policy).company.reporting_currency)
 
 
 def _execute(runner: Runner, each: Round) -> Outcome:

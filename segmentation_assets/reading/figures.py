@@ -32,10 +32,17 @@ NAMES: Mapping[str, str] = {
     "arr_at_risk": "Expected loss",
     "risk_share": "Poor health, share",
     "behavioral_cohort": "Usage cohort",
+    "behavioral cohort": "usage cohort",
+    "into_risk": "into At-Risk",
+    "out_of_risk": "out of At-Risk",
     "csm_id": "CSM",
 }
 """What people read for a value or a column whose own name would mislead. One thing is called At-Risk: the segment.
 The usage cohort `At Risk`, the micro-segment `at_risk` and `arr_at_risk` (ARR × probability) have their own names."""
+
+_NAMES_IN_TEXT = re.compile(
+    r"[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+|\b(?:emea|apac|latam)\b|\bAt Risk\b|\bbehavioral cohort\b"
+)
 
 _sign: ContextVar[str] = ContextVar("currency_sign", default="")
 
@@ -135,8 +142,8 @@ def label(name: Any) -> str:
 
 
 def words(text: str) -> str:
-    """A sentence of a table for people: names in it, such as north_america or emea, as `label` writes them."""
-    return re.sub(r"[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+|\b(?:emea|apac|latam)\b", lambda name: label(name[0]), text)
+    """A sentence of a table for people: names in it, such as north_america or At Risk, as `label` writes them."""
+    return _NAMES_IN_TEXT.sub(lambda name: label(name[0]), text)
 
 
 def shown(value: Any) -> str:

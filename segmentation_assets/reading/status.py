@@ -16,11 +16,12 @@ from typing import Any
 
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.reading.cadence import age_limits
+from segmentation_assets.reading.landings import counts_of
 from segmentation_assets.reading.run_facts import Failure, Made, Records, Run
 from segmentation_assets.settings import Settings
 from segmentation_assets.tables.registry import Registry, TableSpec
 from segmentation_assets.warehouse.planning import Planner
-from segmentation_assets.warehouse.store import Holder, Store, footer, holder_of
+from segmentation_assets.warehouse.store import Holder, Store, holder_of
 
 FRESH, LATE, STALE, MISSING, FAILED = "fresh", "late", "stale", "missing", "failed"
 NEW_FILES = "new files"
@@ -181,14 +182,8 @@ class _Looks:
 
     def _counts(self, spec: TableSpec) -> tuple[int | None, int | None]:
         """Rows read and refused when the extract last landed."""
-        if spec.partition is None:
-            counts = footer(self.store.file(spec.name)).get("counts")
-            return (counts[0], counts[2]) if counts else (None, None)
-        try:
-            days = json.loads((self.store.home / "landing" / f"{spec.name}.json").read_text())["days"].values()
-        except FileNotFoundError:
-            return None, None
-        return sum(d["read"] for d in days), sum(d["quarantined"] for d in days)
+        counts = counts_of(self.store, spec.name, is_by_day=spec.partition is not None)
+        return (counts.read, counts.quarantined) if counts else (None, None)
 
 
 def _waiting_files(settings: Settings, policy: Policy) -> dict[str, int]:

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from segmentation_assets.reading.explanations.gathering import TABLES, Explanation, explanations
+from segmentation_assets.reading.figures import words
 from segmentation_assets.report.actions import Action, next_action
 from segmentation_assets.report.evidence import Evidence, Row
 
@@ -144,7 +145,14 @@ def _plain(explanation: Explanation) -> dict[str, Any]:
             for score in explanation.scores
         ],
         "moves": [
-            [m["effective_on"], m["kind"], m["moved_from"], m["moved_to"], m["direction"], m["cause_text"]]
+            [
+                m["effective_on"],
+                m["kind"],
+                m["moved_from"],
+                m["moved_to"],
+                m["direction"],
+                words(m["cause_text"] or ""),
+            ]
             for m in explanation.moves
         ],
         "figures": {

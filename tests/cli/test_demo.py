@@ -21,5 +21,5 @@ def test_the_whole_demonstration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("segmentation_assets.cli.demo.DAYS", 60)
     result = call("demo", "--accounts", 6, "--end", "2026-03-31", "--months", 0, home=tmp_path)
     assert result.exit_code == 0, result.stderr
-    assert "2026-03-31: accounts · ARR in thousands" in result.stdout
+    assert "2026-03-31: accounts · ARR" in result.stdout
     assert "explain A0" in result.stdout

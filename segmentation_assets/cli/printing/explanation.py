@@ -76,9 +76,10 @@ def _print_conditions(console: Console, conditions: Sequence[Condition]) -> None
 
 def _print_moves(console: Console, explanation: Explanation) -> None:
     for move in explanation.moves:
+        way, why = NAMES.get(move["direction"], move["direction"]), words(str(move["cause_text"]))
         console.print(
             f"  {move['effective_on']} {move['kind']}: {move['moved_from']} → {move['moved_to']} "
-            f"({move['direction'].replace('_', ' ')}, {move['move_rule']}): {escape(str(move['cause_text']))}",
+            f"({way}, {move['move_rule']}): {escape(why)}",
             highlight=False,
         )
 
