@@ -88,6 +88,11 @@ def exact(value: float | None) -> str:
     return NONE if value is None else _signed(f"{_sign.get()}{abs(value):,.0f}", round(value) < 0)
 
 
+def hourly(value: float | None) -> str:
+    """A rate to the cent: $58.57."""
+    return NONE if value is None else _signed(f"{_sign.get()}{abs(value):,.2f}", round(value, 2) < 0)
+
+
 def change(value: float | None) -> str:
     """A difference of amounts, always with its sign."""
     if value is None:

@@ -5,7 +5,7 @@ Here: putting the pages together. Not here: any page (its own module) or the doc
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -36,6 +36,8 @@ PAGES = (
 )
 """Pages in the order of the navigation: id and name."""
 
+_SHARES = ("share", "probability", "ratio")
+_AMOUNTS = ("currency", "currency per year", "currency per month", "currency per hour")
 ACCOUNTS_PER_PACK = 100
 """Accounts are packed so many at a time: opening one unpacks no more."""
 
@@ -64,7 +66,8 @@ def contents(
         "previous": day(evidence.previous) if evidence.previous else "",
         "newer": day(evidence.newer) if evidence.newer else "",
         "currency": evidence.policy.company.reporting_currency,
-        "formats": formats(evidence.policy.company.reporting_currency) | {"shares": shares_of(catalogue)},
+        "formats": formats(evidence.policy.company.reporting_currency)
+        | {"shares": columns_in(catalogue, _SHARES), "amounts": columns_in(catalogue, _AMOUNTS)},
         "run": run,
         "made_at": f"{made_at:%Y-%m-%d %H:%M %Z}",
         "policy_hash": evidence.policy.hash,
@@ -98,7 +101,6 @@ def contents(
     return Contents(model, packs, len(index["rows"]))
 
 
-def shares_of(catalogue: CatalogueFacts) -> list[str]:
-    """The columns that are ratios or probabilities, by their unit in the contracts: shown as percentages."""
-    units = {"share", "probability", "ratio"}
+def columns_in(catalogue: CatalogueFacts, units: Collection[str]) -> list[str]:
+    """The columns with one of these units in their contract: the script shows them as percentages, or as amounts."""
     return sorted({c.name for entry in catalogue.entries.values() for c in entry.columns if c.unit in units})

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from segmentation_assets.policy.segments import AT_RISK
-from segmentation_assets.reading.figures import counted, exact, money, number, share
+from segmentation_assets.reading.figures import counted, exact, hourly, money, number, share
 from segmentation_assets.report.evidence import Evidence, Row
 
 _NAMED = 5
@@ -56,6 +56,7 @@ def protect(evidence: Evidence) -> Decision | None:
     arr, lost = sum(row["arr"] for row in rows), sum(_expected_loss(row) for row in rows)
     hours = count * policy.care.override_hours_per_month * policy.report.save_months
     rate, whose = _hourly_rate(evidence)
+    rate_in_words = hourly(rate)
     unknown = sum(row["churn_risk"] is None for row in rows)
     total = evidence.rows("SELECT sum(arr) AS arr FROM segments WHERE as_of = ?", evidence.as_of)[0]["arr"]
     lines = [
@@ -64,7 +65,7 @@ def protect(evidence: Evidence) -> Decision | None:
         f"Expected loss: each account's ARR × its churn risk in 90 days, in all {exact(lost)}"
         + (f" ({counted(unknown, 'account')} without a known risk left out)." if unknown else "."),
         f"Cost: {count} × {number(policy.care.override_hours_per_month, 1)} h a month × "
-        f"{number(policy.report.save_months, 1)} months × {number(rate, 2)} an hour ({whose}) = "
+        f"{number(policy.report.save_months, 1)} months × {rate_in_words} an hour ({whose}) = "
         f"{exact(hours * rate)}.",
     ]
     if lost > 0:
@@ -197,12 +198,12 @@ def grow(evidence: Evidence) -> Decision | None:
 def rebalance(evidence: Evidence) -> Decision | None:
     """Move hours from accounts that get more than they are entitled to, to those that get less."""
     rows = evidence.of_day("coverage_leakage", "under_served_arr DESC, account_id")
-    over = [row for row in rows if row["service"] == "over_served"]
-    under = [row for row in rows if row["service"] == "under_served"]
+    over = [row for row in rows if row["service"] == "over_served" and row["over_served_hours"]]
+    under = [row for row in rows if row["service"] == "under_served" and row["under_served_hours"]]
     if not over or not under:
         return None
     spare, lacking = sum(row["over_served_hours"] for row in over), sum(row["under_served_hours"] for row in under)
-    cost, arr = sum(row["over_served_cost"] for row in over), sum(row["under_served_arr"] for row in under)
+    cost, arr = sum(row["over_served_cost"] or 0 for row in over), sum(row["under_served_arr"] or 0 for row in under)
     return Decision(
         "Rebalance",
         f"Move {number(min(spare, lacking))} h from over- to under-served accounts",

@@ -145,7 +145,9 @@ def explain(
         tables["segment_moves"] = ALL
     with open_tables(tables, home) as connection, in_currency(policy.company.reporting_currency):
         account_id = _resolve(connection, account, day)
-        return next(explanations(connection, frozenset(tables), day, before, policy, account_id))
+        for explanation in explanations(connection, frozenset(tables), day, before, policy, account_id):
+            return explanation
+    raise UnknownAccount(f"segment_candidates has no row of {account_id} on {day}: run that day again")
 
 
 def day_before(day: date, home: Path | str | None = None) -> date | None:
@@ -177,7 +179,7 @@ def explanations(
         name: _by_account(connection, name, before, account_id) if before and name in tables else {}
         for name in _COMPARED
     }
-    for each in sorted(tables_by_account["segments"]):
+    for each in sorted(tables_by_account["segments"].keys() & tables_by_account["segment_candidates"].keys()):
         rows = {name: by_account.get(each, []) for name, by_account in tables_by_account.items()}
         explanation = _explanation(
             day, rows | {"segment_moves": moves.get(each, []), "seen": seen.get(each, [])}, policy

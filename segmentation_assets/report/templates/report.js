@@ -295,11 +295,13 @@
       [...parts.map(([part, value, weight, points]) => [label(part), raw(value), weight === null ? "\u2013" : number(weight, 2), number(points, digits)]), ["In all", "", "", number(total, digits)]], "fall");
   };
 
-  const SHARES = new Set(FORMATS.shares);
+  const SHARES = new Set(FORMATS.shares), AMOUNTS = new Set(FORMATS.amounts);
+  const words = (text) => text.replace(/[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+/g, label);
   const plain = (name, value) => {
     if (typeof value === "boolean") return value ? "yes" : "no";
-    if (typeof value === "string") return /^\d{4}-\d\d-\d\d$/.test(value) ? day(value) : h("bdi", {}, /_/.test(value) ? label(value) : value);
+    if (typeof value === "string") return /^\d{4}-\d\d-\d\d$/.test(value) ? day(value) : h("bdi", {}, /^[a-z0-9]+(_[a-z0-9]+)+$/.test(value) ? label(value) : words(value));
     if (SHARES.has(name)) return share(value);
+    if (AMOUNTS.has(name)) return exact(value);
     return number(value, Number.isInteger(value) || Math.abs(value) >= 1000 ? 0 : 2);
   };
   const sentences = (list) => h("ul", { class: "plain" }, list.map((text) => h("li", {}, text.replace(/\b\d{4}-\d\d-\d\d\b/g, day))));
