@@ -147,5 +147,5 @@ def _sum_up(outcomes: Sequence[Outcome]) -> None:
         note = [f"not run, as they read it: {', '.join(skipped)}"] if skipped else []
         reasons = [outcome.reason for outcome in outcomes if outcome.reason]
         raise Refusal("\n".join([*failed, *(reasons or note)]) or "the run failed; see `segmentation ui`")
-    made = sum(bool(step.days_made) for step in steps)
-    messages().print(f"{counted(len(steps), 'table')} up to date; {made} had something to do")
+    changed = sum(bool(step.days_made) for step in steps)
+    messages().print(f"{counted(len(steps), 'table')} up to date; {changed} had something to do")

@@ -79,7 +79,7 @@ def read_catalogue(policy: Policy, home: Path | str | None = None) -> CatalogueF
     key = _key(policy)
     text = kept.get(_NAME, key)
     if text is None:
-        text = json.dumps(_made(policy, kept), ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(_catalogue(policy, kept), ensure_ascii=False, separators=(",", ":"))
         if kept.folder.parent.is_dir():
             with suppress(OSError):  # a home that may only be read; the next call takes longer, that is all
                 kept.keep(_NAME, key, text)
@@ -100,7 +100,7 @@ def _key(policy: Policy) -> str:
     return digest.hexdigest()[:16]
 
 
-def _made(policy: Policy, kept: Compiled) -> dict[str, Any]:
+def _catalogue(policy: Policy, kept: Compiled) -> dict[str, Any]:
     from segmentation_assets.chain import CATALOGUE  # noqa: PLC0415 - seconds, which what is kept saves
     from segmentation_assets.lineage.tracing import lineage  # noqa: PLC0415
     from segmentation_assets.policy.model import section_names  # noqa: PLC0415
