@@ -16,12 +16,11 @@ _PLACE = re.compile(rf"{BEGIN}\n.*?{END}", re.DOTALL)
 
 
 def sentence(figures: Sequence[Figure]) -> str:
-    """What README says of how long the two commands take. Raises KeyError where a figure was not measured."""
+    """What README says of how long the demo takes. Raises KeyError where that was not measured."""
     value = {figure.name: figure.value for figure in figures}
     return (
-        f"The demo's run takes {value['CPU of it']:.0f} s of processor time after the set-up; `show` answers in "
-        f"{value['show']:.1f} s and `explain` in {value['explain']:.1f} s\n"
-        "(`python -m benchmarks --readme README.md demo` measures and writes this line)."
+        f"After the set-up the demo takes {value['CPU of it']:.0f} s of processor time "
+        "(`python -m benchmarks --readme README.md demo` wrote this)."
     )
 
 

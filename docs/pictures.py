@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from PIL import Image
@@ -49,6 +50,7 @@ def _graph(page: Page, home: Path) -> None:
         for line in server.stderr or ():
             if line.startswith("http://"):
                 break
+        threading.Thread(target=server.communicate, daemon=True).start()  # what else it says must not fill the pipe
         page.goto(f"http://127.0.0.1:{port}/asset-groups")
         page.wait_for_load_state("networkidle")
         page.wait_for_timeout(8_000)  # the graph is laid out in the browser, which says nothing when it is done

@@ -13,7 +13,7 @@ from segmentation_assets.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-FIGURES = [Figure("CPU of it", 103.4), Figure("show", 0.52), Figure("explain", 0.71)]
+FIGURES = [Figure("CPU of it", 103.4)]
 _MEASURED = re.compile(r"\d[\d.,]*\s?(?:s|ms|seconds|minutes|hours|kB|MB|MiB|GB|GiB|×|times|%)(?![\w-])")
 
 
@@ -35,7 +35,6 @@ def test_the_figures_are_written_into_their_place(tmp_path: Path):
     write(readme, FIGURES)
     text = readme.read_text()
     assert "103 s" in text
-    assert "0.5 s" in text
     assert "old" not in text
     assert text.startswith("before\n")
     assert text.endswith("after\n")
