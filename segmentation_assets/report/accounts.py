@@ -18,7 +18,7 @@ from segmentation_assets.report.evidence import Evidence, Row
 INDEX = (
     "account_id", "name", "segment", "tier", "micro", "cohort", "value_tier", "arr", "health", "weakest",
     "churn_risk", "expansion", "composite", "behavioral", "renewal_on", "csm_id", "csm", "account_executive",
-    "override", "action", "why",
+    "override", "action", "why", "is_capped",
 )  # fmt: skip
 """Columns of the list, in order."""
 
@@ -53,8 +53,8 @@ def csm_names(evidence: Evidence) -> dict[str, str]:
 
 
 def segments_with_health(evidence: Evidence) -> list[Row]:
-    """A row per live account: `segments` with the four dimensions of health and the renewal, null where not known."""
-    health = ("product_health", "relationship_health", "outcome_health", "financial_health")
+    """A row per live account: `segments` with the dimensions of health, whether the weakest caps it, and the renewal."""
+    health = ("product_health", "relationship_health", "outcome_health", "financial_health", "is_capped")
     columns, joins, days = [], [], [evidence.as_of]
     if evidence.has("health_scores"):
         columns += [f"h.{name}" for name in health]
@@ -82,6 +82,7 @@ def _entry(row: Row, action: Action, number: int, names: Mapping[str, str]) -> l
         _rounded(row["expansion_score"], 1), _rounded(row["composite_score"], 1),
         _rounded(row["behavioral_score"], 1), _iso(row["renewal_on"]), csm, names.get(csm, csm) if csm else None,
         row["account_executive"], bool(row["coverage_override"]), number, action.why,
+        bool(row["is_capped"]),
     ]  # fmt: skip
 
 

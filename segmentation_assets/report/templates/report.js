@@ -178,7 +178,7 @@
     { name: "Tier", key: "tier", show: (a) => a.tier },
     { name: "ARR", key: "arr", numeric: true, show: (a) => h("span", { title: exact(a.arr) }, money(a.arr)) },
     { name: "Health", key: "health", numeric: true, show: (a) => number(a.health) },
-    { name: "Weakest", key: "weakest", show: (a) => a.weakest || "\u2013" },
+    { name: "Weakest", key: "weakest", show: (a) => a.weakest ? a.weakest + (a.is_capped ? " (caps health)" : "") : "\u2013" },
     { name: "Churn risk, 90 d", key: "churn_risk", numeric: true, show: (a) => share(a.churn_risk, 0) },
     { name: "Expansion", key: "expansion", numeric: true, show: (a) => number(a.expansion) },
     { name: "Renewal", key: "renewal_on", show: (a) => day(a.renewal_on) },
@@ -328,7 +328,7 @@
     const details = pack === null ? null : (await unpack("accounts-" + pack))[id];
     title.replaceChildren(h("bdi", {}, account.name));
     const facts = [["Account", account.account_id], ["Segment", [swatch(account.segment), account.segment]], ["Tier", account.tier], ["ARR", h("span", { title: exact(account.arr) }, money(account.arr))],
-      ["Health", [number(account.health, 1), account.weakest ? h("small", { class: "muted meaning" }, `weakest: ${account.weakest}`) : null]], ["Churn risk, 90 d", share(account.churn_risk)], ["Expansion score", number(account.expansion, 1)],
+      ["Health", [number(account.health, 1), account.weakest ? h("small", { class: "muted meaning" }, account.is_capped ? `capped by ${account.weakest}` : `weakest: ${account.weakest}`) : null]], ["Churn risk, 90 d", share(account.churn_risk)], ["Expansion score", number(account.expansion, 1)],
       ["Renewal", day(account.renewal_on)], ["Signal", label(account.micro)], ["CSM", h("bdi", {}, account.csm || "\u2013")], ["Account executive", h("bdi", {}, account.account_executive || "\u2013")]];
     const head = [h("p", { class: "crumb" }, h("a", { href: "#/accounts" }, "Accounts")), h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))), actionCard(account)];
     if (!details) return fill(place, head, h("p", { class: "notice" }, "The reasons are missing: segment_candidates has not been made for this day."));
