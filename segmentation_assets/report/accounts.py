@@ -53,7 +53,7 @@ def csm_names(evidence: Evidence) -> dict[str, str]:
 
 
 def segments_with_health(evidence: Evidence) -> list[Row]:
-    """A row per live account: `segments` with the dimensions of health, whether the weakest caps it, and the renewal."""
+    """A row per live account: `segments`, the dimensions of health, whether the weakest caps it, and the renewal."""
     health = ("product_health", "relationship_health", "outcome_health", "financial_health", "is_capped")
     columns, joins, days = [], [], [evidence.as_of]
     if evidence.has("health_scores"):
