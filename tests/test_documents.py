@@ -26,7 +26,7 @@ def test_readme_quotes_no_figure_that_no_benchmark_wrote():
     measured, tail = rest.split(END)
     assert _MEASURED.findall(head + tail) == []
     shape = re.sub(r"\d+(\.\d+)?", "N", sentence(FIGURES))
-    assert re.sub(r"\d+(\.\d+)?", "N", measured).strip() == shape
+    assert re.sub(r"\d+(\.\d+)?", "N", measured).strip() in ("", shape)
 
 
 def test_the_figures_are_written_into_their_place(tmp_path: Path):
@@ -66,7 +66,7 @@ def test_pictures_are_small(picture: Path):
 @pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: file.name)
 def test_files_that_documents_name_are_there(file: Path):
     """Paths in code marks; those that a recipe has a reader write are the exception."""
-    written = ("overdue_goals", "days", "goals")
+    written = ("overdue_goals", "days", "goals", "RELIABILITY")  # the last one: `make soak` writes it
     paths = re.findall(r"`((?:segmentation_assets|tests|benchmarks|data)/[\w./-]+)`", _text(file))
     missing = [p for p in paths if not (ROOT / p).exists() and not any(w in Path(p).stem for w in written)]
     assert [p for p in missing if not p.startswith(("data/published", "data/analytics"))] == []
