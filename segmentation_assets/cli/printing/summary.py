@@ -19,7 +19,6 @@ from segmentation_assets.reading.access import NotPublished, find_table, open_ta
 from segmentation_assets.reading.escaping import escape
 from segmentation_assets.reading.explanations.gathering import day_before
 from segmentation_assets.reading.figures import NAMES, counted, exact, in_currency, money, number, share, words
-from segmentation_assets.reading.landings import landing_counts
 from segmentation_assets.settings import find_home
 from segmentation_assets.warehouse.store import Store
 
@@ -203,7 +202,12 @@ def _print_capacity(console: Console, connection: duckdb.DuckDBPyConnection) -> 
 
 def _print_refused(console: Console, home: Path) -> None:
     """Rows that broke their contract when their extract landed last."""
-    refused = {name: counts for name, counts in landing_counts(Store(home)).items() if counts.quarantined}
+    from segmentation_assets.extracts.contracts import EXTRACTS
+    from segmentation_assets.extracts.standing import landed_counts
+
+    store = Store(home)
+    landed = {spec.name: landed_counts(store, spec) for spec in EXTRACTS if store.has(spec.name)}
+    refused = {name: counts for name, counts in landed.items() if counts and counts.quarantined}
     if not refused:
         return
     rows, read = (sum(getattr(c, name) for c in refused.values()) for name in ("quarantined", "read"))
