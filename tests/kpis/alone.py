@@ -6,20 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-import ibis
-import ibis.expr.types as ir
-import pyarrow as pa
-
 from segmentation_assets.chain import CATALOGUE
-from segmentation_assets.policy.model import Policy, load_policy
-from segmentation_assets.profiles.states import account_states
-from segmentation_assets.profiles.subscriptions import subscription_steps
-from segmentation_assets.tables.contracts import ibis_schema
-from segmentation_assets.tables.enforcement import enforce
-from segmentation_assets.tables.registry import SPINE, call
-from tests.frames import given, spine
+from segmentation_assets.policy.model import Policy
+from tests.companies import DEFAULT, Company, policy_with
 
-POLICY = load_policy()
+POLICY = DEFAULT
 Row = dict[str, Any]
 
 
@@ -28,36 +19,16 @@ def alone(name: str, *days: date, policy: Policy = POLICY, **inputs: Sequence[Ma
 
     Raises KeyError for an input that the table does not read, AssertionError for a broken contract.
     """
-    spec = CATALOGUE[name]
-    read = {item.name for item in spec.inputs}
-    made = _made_of_subscriptions(read, inputs, policy)
-    unread = set(inputs) - read - ({"billing_subscriptions"} if made else set())
-    if unread:
-        raise KeyError(f"{name} does not read {sorted(unread)}")
-    tables = {item.name: made.get(item.name, given(item.contract, inputs.get(item.name, ()))) for item in spec.inputs}
-    result = call(spec, {SPINE: spine(*days)} | tables, policy.sections, "test")
-    schema = ibis_schema(spec.contract).to_pyarrow()
-    arrow = result.to_pyarrow().cast(pa.schema(schema))
-    verdict = enforce(spec.contract, ibis.memtable(arrow), lambda expr: expr.execute())
-    assert verdict.passed, verdict.describe()
-    return arrow.to_pylist()
-
-
-def _made_of_subscriptions(read: set[str], inputs: Mapping[str, Any], policy: Policy) -> dict[str, ir.Table]:
-    """What tables read instead of the extract of subscriptions, where a test states that extract."""
-    if "billing_subscriptions" in read or "billing_subscriptions" not in inputs:
-        return {}
-    rows = given(CATALOGUE["billing_subscriptions"].contract, inputs["billing_subscriptions"])
-    steps = subscription_steps(rows, policy.company)
-    rates = given(CATALOGUE["fx_rates"].contract, inputs.get("fx_rates", ()))
-    states = account_states(steps, rates, policy.company)
-    return {n: t for n, t in (("subscription_steps", steps), ("account_states", states)) if n in read}
+    made = {"subscription_steps", "account_states"} if "billing_subscriptions" in inputs else set()
+    nothing: dict[str, Sequence[Mapping[str, Any]]] = {
+        i.name: () for i in CATALOGUE[name].inputs if i.name not in made
+    }
+    return Company(policy, **{**nothing, **inputs}).rows(name, *days)
 
 
 def changed(section: str, **values: Any) -> Policy:
     """The default policy with other values in one section."""
-    data = POLICY.model_dump()
-    return Policy.model_validate(data | {section: data[section] | values})
+    return policy_with({section: values})
 
 
 def at(rows: Sequence[Row], **key: Any) -> Row:
