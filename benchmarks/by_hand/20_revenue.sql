@@ -119,7 +119,7 @@ WITH totals AS (
     sum(seats) FILTER (over_on IS NULL OR over_on > day) AS seats_after
   FROM days d JOIN subscriptions s ON s.as_of = d.as_of AND s.account_id = d.account_id AND s.is_paid
     AND s.start_date <= d.day AND (s.over_on IS NULL OR s.over_on >= d.day)
-  GROUP BY ALL, coalesce(product, ''), coalesce(plan, '')
+  GROUP BY d.as_of, d.account_id, d.day, coalesce(product, ''), coalesce(plan, '')
 ), expansions AS (  -- a net rise of the day by seats, plan or products, while paying before and after
   SELECT as_of, account_id, min(day) AS first_on, max(day) AS last_on
   FROM (

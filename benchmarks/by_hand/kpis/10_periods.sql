@@ -51,7 +51,7 @@ WITH lines AS (
     sum(seats) FILTER (was) AS seats_before, sum(seats) FILTER (over_on IS NULL) AS seats_after
   FROM (SELECT *, start_date <= starts_on AND (over_on IS NULL OR over_on > starts_on) AS was
         FROM paid p JOIN spans s USING (as_of) JOIN rates r USING (as_of, window_months, currency))
-  WHERE was OR over_on IS NULL GROUP BY ALL, product, plan
+  WHERE was OR over_on IS NULL GROUP BY as_of, window_months, account_id, product, plan
 ), parts AS (
   SELECT as_of, window_months, account_id, sum(after - before) AS rise,
     sum(CASE WHEN n_before = 0 OR n_after = 0 THEN after - before ELSE 0 END) AS by_product,
