@@ -77,7 +77,7 @@ WITH members AS (
     count(*) FILTER (health_score >= policy('health_bands.healthy_from')) AS healthy_accounts,
     count(*) FILTER (health_score < policy('health_bands.watch_from')) AS risk_accounts,
     cents(sum(cost_to_serve)) AS cost_to_serve, sum(arr) FILTER (cost_to_serve IS NOT NULL) AS costed_arr,
-    sum(gross_margin) FILTER (cost_to_serve IS NOT NULL) AS gross_margin,
+    cents(sum(gross_margin) FILTER (cost_to_serve IS NOT NULL)) AS gross_margin,
     sum(arr) FILTER (gross_margin IS NOT NULL AND cost_to_serve IS NOT NULL) AS margin_arr,
     cents(sum(expansion_pipeline)) AS expansion_pipeline
   FROM live GROUP BY ALL
