@@ -16,6 +16,7 @@ def _two_points(company: Company, start: pd.Timestamp, end: pd.Timestamp) -> pd.
     rows = pd.DataFrame(
         {"start": revenue.mrr(start, start), "end": revenue.mrr(end, start), "end_current": revenue.mrr(end, end)}
     ).fillna(0.0)
+    rows = rows.join(_changes(company, start, end)).fillna(0.0)
     return rows.assign(first_paid_on=revenue.first_paid_on().reindex(rows.index))
 
 
@@ -31,6 +32,7 @@ def _movement(row: pd.Series, start: pd.Timestamp) -> str:
 
 def _bridge(rows: pd.DataFrame, unit: str) -> pd.DataFrame:
     moved = rows["movement"]
+    none = pd.Series(0.0, rows.index)
     parts = {
         "new": rows["end"].where(moved == "new", 0.0),
         "expansion": (rows["end"] - rows["start"]).where(moved == "expansion", 0.0),
@@ -38,8 +40,57 @@ def _bridge(rows: pd.DataFrame, unit: str) -> pd.DataFrame:
         "churned": rows["start"].where(moved == "churn", 0.0),
         "reactivated": rows["end"].where(moved == "reactivation", 0.0),
         "fx": rows["end_current"] - rows["end"],
+        "paused": none,  # the sample pauses nothing
+        "resumed": none,
     }
-    return rows.assign(**{f"{name}_{unit}": part.map(cents) for name, part in parts.items()})
+    rows = rows.assign(**{f"{name}_{unit}": part.map(cents) for name, part in parts.items()})
+    return _kinds(rows, unit)
+
+
+def _kinds(rows: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """The expansion by the kinds that grew: in proportion, each to the cent, price the rest."""
+    grown = rows[f"expansion_{unit}"]
+    positive = rows[["volume", "product", "price"]].clip(lower=0).round(9)
+    in_all = positive.sum(axis=1)
+    volume = (grown * positive["volume"] / in_all).where(in_all > 0, 0.0).map(cents).clip(upper=grown)
+    product = (grown * positive["product"] / in_all).where(in_all > 0, 0.0).map(cents)
+    product = product.clip(upper=(grown - volume).map(cents))
+    return rows.assign(
+        **{
+            f"expansion_volume_{unit}": volume,
+            f"expansion_product_{unit}": product,
+            f"expansion_price_{unit}": (grown - volume - product).map(cents),
+        }
+    )
+
+
+def _changes(company: Company, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
+    """What changed between two days by volume, product and price, per account, at the rates of the first.
+
+    Another product or plan is a change of product; other seats of the same one, at the price before, of volume, and
+    so is all of the change where seats are not known; the rest is price.
+    """
+    revenue = company.revenue
+
+    def lines(day: pd.Timestamp, suffix: str) -> pd.DataFrame:
+        rows = revenue.in_force(day)
+        amount = rows["mrr"] * rows["currency"].map(lambda currency: revenue.rate(currency, start))
+        rows = rows.assign(amount=amount, product=rows["product"].fillna(""), plan=rows["plan"].fillna(""))
+        grouped = rows.groupby(["account_id", "product", "plan"])
+        seats = grouped["seats"].sum(min_count=1)
+        return pd.DataFrame({f"amount{suffix}": grouped["amount"].sum(), f"seats{suffix}": seats})
+
+    both = lines(start, "_before").join(lines(end, "_after"), how="outer")
+    is_same = both["amount_before"].notna() & both["amount_after"].notna()
+    change = both["amount_after"].fillna(0.0) - both["amount_before"].fillna(0.0)
+    per_seat = both["amount_before"] / both["seats_before"]
+    has_seats = (both["seats_before"] > 0) & both["seats_after"].notna()
+    by_seats = (both["seats_after"] - both["seats_before"]) * per_seat
+    parts = pd.DataFrame(
+        {"volume": by_seats.where(has_seats, change).where(is_same, 0.0), "product": change.where(~is_same, 0.0)}
+    )
+    parts["price"] = change - parts["volume"] - parts["product"]
+    return parts.groupby("account_id").sum()
 
 
 def revenue_movements(company: Company) -> pd.DataFrame:
