@@ -65,6 +65,19 @@ def test_a_steady_account_agrees() -> None:
     assert row["billed_ahead"] == pytest.approx(12_000 * 59 / 365, abs=0.01)
 
 
+def test_every_account_has_its_own_invoices() -> None:
+    row = _reconciled(
+        [_subscription(OLD, 500.0)],
+        6000.0,
+        billing_invoices=[
+            *_monthly(12, 500.0),
+            *_monthly(12, 70.0, "other"),
+            _invoice(date(2025, 6, 15), 9.0, "other"),
+        ],
+    )
+    assert (row["invoiced_12m"], row["issued_12m"], row["invoice_kind"]) == (6000, 6000, "agrees")
+
+
 def test_a_year_billed_at_once_is_no_year_of_twelve() -> None:
     """A new account pays 12,000 for a year on 20 October: 73 of 365 days are in the twelve months, as subscribed."""
     start = date(2025, 10, 20)
