@@ -34,6 +34,7 @@ from segmentation_assets.extracts.reading import FILE, REJECTS, ROW, Drop, kind_
 from segmentation_assets.extracts.sources import own_columns
 from segmentation_assets.tables.contracts import ibis_schema
 from segmentation_assets.tables.registry import TableSpec
+from segmentation_assets.warehouse.footers import read_footers
 from segmentation_assets.warehouse.store import footer_sql, rows_in, stamp
 
 NO_DAY = ""
@@ -113,7 +114,8 @@ def land_usage(landing: Landing, spec: TableSpec) -> Landed:
     drops = landing.drops(spec.name)
     common = digest(*common_inputs(landing, spec), landing.policy.max_quarantine_share)
     state = State.load(_state_file(landing), common)
-    published = set(map(str, landing.engine.store.days(spec.name, "usage_date")))
+    footers = read_footers(landing.engine.store, spec.name, _DAY)
+    published = {str(day) for day, each in footers.items() if each.facts}  # a damaged file is as good as none
     run = _Run(landing, spec, state, _pieces(landing, spec, drops))
     inputs = run.inputs_by_day()
     stale = {d for d, i in inputs.items() if d not in state.days or state.days[d].inputs != i}
@@ -121,7 +123,7 @@ def land_usage(landing: Landing, spec: TableSpec) -> Landed:
     parents = _parents(landing)
     if state.days and parents != state.parents:
         stale |= run.days_of_other_members() & set(inputs)
-    gone = (set(state.days) | published) - set(inputs)
+    gone = (set(state.days) | set(map(str, footers))) - set(inputs)
     if stale or gone:
         run.bring(sorted(stale), gone, inputs)
     if stale or gone or parents != state.parents:
@@ -147,7 +149,7 @@ def _parents(landing: Landing) -> str:
 
 
 def _is_lost(facts: DayFacts, day: str, published: set[str]) -> bool:
-    """A file that somebody removed is made again."""
+    """A file that was removed, or is damaged, is made again."""
     return (facts.published > 0 or facts.read == 0) and day not in published
 
 
@@ -353,12 +355,10 @@ class _Run:
             self.state.days = {d: f for d, f in self.state.days.items() if d in inputs and d not in days}
             self.state.save(_state_file(landing))
             store.publish(folder / "bad.parquet", quarantine_file(landing, self.spec.name))
-            for day in sorted({*days, *gone} - {NO_DAY}):
-                target = store.file(self.spec.name, "usage_date", date.fromisoformat(day))
-                if day in files:
-                    store.publish(files[day], target)
-                else:
-                    target.unlink(missing_ok=True)
+            targets = {d: store.file(self.spec.name, _DAY, date.fromisoformat(d)) for d in {*days, *gone} - {NO_DAY}}
+            store.publish_all({files[day]: targets[day] for day in sorted(targets) if day in files})
+            for day in sorted(set(targets) - set(files)):
+                targets[day].unlink(missing_ok=True)
         self.state.days = facts
 
     def _keep_quarantine(self, days: set[str]) -> None:

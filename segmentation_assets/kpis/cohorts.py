@@ -23,16 +23,16 @@ from segmentation_assets.profiles.known import AccountHierarchy, survivors
 from segmentation_assets.profiles.revenue import AccountRevenue, annual
 from segmentation_assets.profiles.usage import AccountUsage, _raw_accounts
 from segmentation_assets.tables.as_of import FromPolicy, Spine, freeze_day
-from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.tables.days import days_after, days_before
 from segmentation_assets.tables.registry import Table, table
 
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 _POINT = ("as_of", "signup", "age_quarters")
 _ARR = "currency per year"
 _CENTS = 2
 _QUARTERS_PER_YEAR = 4
 _MONTHS_PER_QUARTER = 3
-_DAY = ibis.interval(days=1)
 
 USAGE_REASONS = ("not_kept", "no_usage")
 
@@ -141,13 +141,13 @@ def _start(quarter: ir.IntegerValue) -> ir.DateValue:
 
 
 def _end(quarter: ir.IntegerValue) -> ir.DateValue:
-    return (_start(quarter + 1) - _DAY).cast("timestamp").cast("date")
+    return days_before(_start(quarter + 1))
 
 
 def _cohort_accounts(revenue: ir.Table, spine: ir.Table) -> ir.Table:
     """Accounts whose signup quarter is over: its number, its end, and the last quarter that is over at as_of."""
     rows = revenue.filter(revenue.first_paid_on.notnull()).select(*_KEY, "first_paid_on").semi_join(spine, "as_of")
-    following = (rows.as_of + _DAY).cast("timestamp").cast("date")
+    following = days_after(rows.as_of)
     rows = rows.mutate(signup=_quarter(rows.first_paid_on), last=_quarter(following) - 1)
     rows = rows.filter(rows.signup <= rows.last)
     return rows.mutate(signup_end=_end(rows.signup)).drop("first_paid_on")

@@ -19,11 +19,11 @@ from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores.expansion import ExpansionScores
 from segmentation_assets.scores.live import live_accounts
 from segmentation_assets.tables.as_of import Spine, months_ago
-from segmentation_assets.tables.contracts import Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Flag, Integer, Snapshot, column, row_rule
 from segmentation_assets.tables.registry import Table, table
 
 LIFT_REASONS = ("no_history", "no_accounts_to_compare", "nobody_expanded")
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 _ARR = "currency per year"
 _MONTHS = 12
 _CENTS = 2

@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import BillingSubscriptions, FxRates, GtmSpend
-from segmentation_assets.kpis.calendar import each, months_before
+from segmentation_assets.kpis.calendar import each
 from segmentation_assets.kpis.points import mrr_on, paid_spans, rates_on
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.kpis import QUARTER_MONTHS
@@ -18,6 +18,7 @@ from segmentation_assets.profiles.known import AccountHierarchy, known
 from segmentation_assets.profiles.revenue import exchange_rates
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import Snapshot, column
+from segmentation_assets.tables.days import days_after, months_after, months_before
 from segmentation_assets.tables.registry import Table, table
 
 _QUARTERS_PER_YEAR = 4
@@ -119,7 +120,7 @@ def spend_in(
     the rates of `window_months` before as_of. Spans not covered by known months from end to end have no row.
     """
     rows = known(gtm_spend, spans, "window_months", "starts_on", "ends_on")
-    following = (rows.month + ibis.interval(months=1)).cast("timestamp").cast("date")
+    following = months_after(rows.month, 1)
     length = following.delta(rows.month, unit="day")
     inside = ibis.least(
         length,
@@ -137,7 +138,7 @@ def spend_in(
         spend=rows.spent.sum()
     )
     joined = by_segment.join(covered, ["as_of", "window_months"])
-    first_day = (joined.starts_on + ibis.interval(days=1)).cast("timestamp").cast("date")
+    first_day = days_after(joined.starts_on)
     is_covered = (joined.covered_from <= first_day) & (joined.covered_to > joined.ends_on)
     return joined.filter(is_covered).select("as_of", "window_months", "segment", "spend")
 

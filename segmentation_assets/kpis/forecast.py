@@ -18,12 +18,13 @@ from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.segments.segments import Segments
 from segmentation_assets.tables.as_of import Spine
-from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.tables.days import days_after, months_after
 from segmentation_assets.tables.registry import Table, table
 
 GROWTH_BASES = ("tier", "company")
 
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 _GROUP = ("as_of", "quarter_start", "coverage_tier", "csm_id")
 _ARR = "currency per year"
 _MONTHS = 12
@@ -126,12 +127,12 @@ def _due(segments: ir.Table, revenue: ir.Table, spine: ir.Table, policy: Renewal
     live = revenue.filter(revenue.is_live & revenue.renewal_on.notnull()).select(*_KEY, "renewal_on", "arr")
     rows = live.semi_join(spine, "as_of").left_join(states, list(_KEY))
     rows = rows.select(*_KEY, "renewal_on", "coverage_tier", "csm_id", "churn_risk", "arr")
-    following = (rows.as_of + ibis.interval(days=1)).cast("timestamp").cast("date")
+    following = days_after(rows.as_of)
     quarter_start = rows.renewal_on.truncate("Q").cast("date")
     rows = rows.mutate(
         quarters_ahead=_quarter(rows.renewal_on) - _quarter(following),
         quarter_start=quarter_start,
-        quarter_end=(quarter_start + ibis.interval(months=3)).cast("timestamp").cast("date"),
+        quarter_end=months_after(quarter_start, 3),
         first_day=ibis.greatest(quarter_start, following),
     )
     rows = rows.filter(rows.quarters_ahead.between(0, policy.quarters - 1))

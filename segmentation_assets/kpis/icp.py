@@ -19,7 +19,7 @@ from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores.firmographic import FirmographicScores
 from segmentation_assets.scores.technographic import TechnographicScores
 from segmentation_assets.tables.as_of import Spine, months_ago
-from segmentation_assets.tables.contracts import Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Flag, Integer, Snapshot, column, row_rule
 from segmentation_assets.tables.registry import Table, table
 
 FIRMOGRAPHIC = (
@@ -30,7 +30,7 @@ TECHNOGRAPHIC = ("consolidation", "displacing", "sophistication", "competitor_to
 OUTCOMES = ("expansion", "churn")
 DIRECTIONS = ("more", "less", "no_difference", "unknown")
 
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 _MONTHS = 12
 _GROUP = ("as_of", "trait", "value")
 

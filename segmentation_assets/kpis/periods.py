@@ -21,14 +21,14 @@ from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_ac
 from segmentation_assets.profiles.revenue import annual
 from segmentation_assets.segments.segments import Segments
 from segmentation_assets.tables.as_of import FromPolicy, Spine, months_ago
-from segmentation_assets.tables.contracts import Day, Integer, Snapshot, column, row_rule
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Integer, Snapshot, column, row_rule
 from segmentation_assets.tables.registry import Table, table
 
 UNASSIGNED = "unassigned"
 """The tier and the segment of an account that had ARR, but none of its own."""
 
 _STARTS = FromPolicy(RetentionPolicy, lambda policy: months_ago(*policy.windows_months))
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 _CENTS = 2
 
 MOVEMENTS = ("new", "expansion", "contraction", "churn", "reactivation", "flat")

@@ -52,6 +52,7 @@ from segmentation_assets.tables.contracts import (
     row_rule,
     schema_of,
 )
+from segmentation_assets.tables.days import days_after
 from segmentation_assets.tables.registry import Table, table
 
 REASONS = ("no_rows", "undated")
@@ -226,7 +227,7 @@ def _usage_by_day(usage: ir.Table, policy: DataQualityPolicy, windows: UsagePoli
     days = usage.group_by(dated=usage.usage_date).aggregate(
         row_count=usage.usage_date.count(), filled=_filled(usage, told)
     )
-    until = (days.dated + ibis.interval(days=windows.look_back_days)).cast("timestamp").cast("date")
+    until = days_after(days.dated, windows.look_back_days)
     return _counted(_USAGE, days.mutate(known_from=days.dated, known_to=until), told)
 
 

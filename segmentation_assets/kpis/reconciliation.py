@@ -21,7 +21,8 @@ from segmentation_assets.profiles.facts import facts, first_fact, with_figures, 
 from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known, survivors
 from segmentation_assets.profiles.revenue import AccountRevenue, exchange_rates, started_subscriptions
 from segmentation_assets.tables.as_of import Spine
-from segmentation_assets.tables.contracts import Snapshot, column, row_rule
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Snapshot, column, row_rule
+from segmentation_assets.tables.days import days_after
 from segmentation_assets.tables.registry import Table, table
 
 INVOICE_KINDS = (
@@ -30,7 +31,7 @@ INVOICE_KINDS = (
 )  # fmt: skip
 BOOKING_KINDS = ("agrees", "growth_not_won", "won_not_subscribed", "unknown")
 
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 _ARR = "currency per year"
 _CENTS = 2
 _MONTHS_PER_YEAR = 12
@@ -139,16 +140,12 @@ def _subscribed(paid: ir.Table, spine: ir.Table) -> ir.Table:
     rows = paid.join(spine.select("as_of", "day_12m_ago"), "as_of")
     rows = rows.filter(rows.ends_on.isnull() | (rows.ends_on > rows.day_12m_ago))
     amount = rows.mrr * rows.rate * _MONTHS_PER_YEAR
-    first = ibis.greatest(rows.start_date, _day_after(rows.day_12m_ago))
-    days = rows.ends_on.fill_null(_day_after(rows.as_of)).delta(first, unit="day")
+    first = ibis.greatest(rows.start_date, days_after(rows.day_12m_ago))
+    days = rows.ends_on.fill_null(days_after(rows.as_of)).delta(first, unit="day")
     share = ibis.greatest(days, 0) / rows.as_of.delta(rows.day_12m_ago, unit="day")
     return rows.group_by(*_KEY).aggregate(
         subscribed_12m=(amount * share).sum(), arr_12m_ago=amount.sum(where=rows.start_date <= rows.day_12m_ago)
     )
-
-
-def _day_after(day: ir.DateValue) -> ir.DateValue:
-    return (day + ibis.interval(days=1)).cast("timestamp").cast("date")
 
 
 def _invoiced(
@@ -176,8 +173,8 @@ def _columns(rows: ir.Table, policy: ReconciliationPolicy) -> ir.Table:
     money = {name: rows[name].fill_null(0.0).round(_CENTS) for name in ("arr", "arr_12m_ago", "subscribed_12m")} | {
         name: rows[name].round(_CENTS) for name in ("invoiced_12m", "won_12m")
     }
-    first = ibis.greatest(rows.first_paid_on, _day_after(rows.day_12m_ago))
-    days = rows.churned_on.fill_null(_day_after(rows.as_of)).delta(first, unit="day")
+    first = ibis.greatest(rows.first_paid_on, days_after(rows.day_12m_ago))
+    days = rows.churned_on.fill_null(days_after(rows.as_of)).delta(first, unit="day")
     share = ibis.greatest(days, 0) / rows.as_of.delta(rows.day_12m_ago, unit="day")
     rows = rows.mutate(subscribed_share=_if(rows.first_paid_on.notnull(), share).fill_null(0.0), **money).drop(
         "first_paid_on", "churned_on", "day_12m_ago"

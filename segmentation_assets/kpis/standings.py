@@ -18,10 +18,10 @@ from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.scores.health import HealthScores
 from segmentation_assets.segments.segments import Segments
 from segmentation_assets.tables.as_of import Spine
-from segmentation_assets.tables.contracts import Snapshot, column
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Snapshot, column
 from segmentation_assets.tables.registry import Table, table
 
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 
 
 class AccountStandings(Snapshot):

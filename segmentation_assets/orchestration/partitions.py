@@ -1,7 +1,7 @@
 """Days as Dagster partitions: which there are, which a run asks for, which other days a table reads.
 
 Here: `as_of` partitions, their mappings for look-backs, a run's days from its tags. Not here: the arithmetic of days
-(`warehouse.as_of`) or what is computed for them (`warehouse.build`).
+(`warehouse.as_of`) or what is computed for them (`warehouse.building`).
 """
 
 from __future__ import annotations

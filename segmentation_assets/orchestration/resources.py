@@ -25,7 +25,7 @@ from segmentation_assets.policy.model import Policy, load_policy, section_names
 from segmentation_assets.settings import Settings
 from segmentation_assets.tables.dictionary import dictionary
 from segmentation_assets.tables.registry import Registry
-from segmentation_assets.warehouse.build import Builder
+from segmentation_assets.warehouse.building import Builder
 from segmentation_assets.warehouse.compiled import seldom_collecting
 from segmentation_assets.warehouse.engine import Engine, configure
 from segmentation_assets.warehouse.store import Busy, Holder, Store

@@ -13,8 +13,9 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.profiles.known import known
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY
 
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 _DECIMALS = 9
 
 

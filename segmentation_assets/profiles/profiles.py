@@ -26,10 +26,10 @@ from segmentation_assets.profiles.support import AccountSupport
 from segmentation_assets.profiles.technology import AccountTechnology
 from segmentation_assets.profiles.usage import AccountUsage
 from segmentation_assets.tables.as_of import Spine
-from segmentation_assets.tables.contracts import Flag, Integer, Snapshot, column, schema_of
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Flag, Integer, Snapshot, column, schema_of
 from segmentation_assets.tables.registry import Table, table
 
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 LIFECYCLE_STAGES = ("onboarding", "adopting", "established", "renewing", "churned")
 
 

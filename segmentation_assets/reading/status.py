@@ -19,7 +19,7 @@ from segmentation_assets.reading.cadence import age_limits
 from segmentation_assets.reading.run_facts import Failure, Made, Records, Run
 from segmentation_assets.settings import Settings
 from segmentation_assets.tables.registry import Registry, TableSpec
-from segmentation_assets.warehouse.build import Fingerprints
+from segmentation_assets.warehouse.planning import Planner
 from segmentation_assets.warehouse.store import Holder, Store, footer, holder_of
 
 FRESH, LATE, STALE, MISSING, FAILED = "fresh", "late", "stale", "missing", "failed"
@@ -94,7 +94,7 @@ def status_of(
     failures = records.failures(runs)
     looks = _Looks(
         store,
-        Fingerprints(store, registry, policy),
+        Planner(store, registry, policy),
         records.made(),
         _last_failures(failures),
         _waiting_files(settings, policy),
@@ -129,7 +129,7 @@ class _Looks:
     """All that is needed to look at one table."""
 
     store: Store
-    prints: Fingerprints
+    prints: Planner
     made: Mapping[str, Made]
     failures: Mapping[str, Failure]
     waiting: Mapping[str, int]

@@ -32,10 +32,10 @@ from segmentation_assets.segments.candidates import SegmentCandidates
 from segmentation_assets.segments.grid import SegmentStates
 from segmentation_assets.segments.micro_segments import HIGH_TOUCH, with_micro_segment
 from segmentation_assets.tables.as_of import Spine
-from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, ibis_schema
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Flag, Integer, Snapshot, column, ibis_schema
 from segmentation_assets.tables.registry import POLICY_HASH, Table, table
 
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 _REGION = "{region}"
 _CENTS = 2
 

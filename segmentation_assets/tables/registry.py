@@ -1,7 +1,7 @@
 """The catalogue of tables: one decorator turns a pure function into a table.
 
 Here: `table`, `ledger`, `extract_table`, what a `TableSpec` knows, and the order of the catalogue. Not here: running
-anything (`build`), Dagster (`orchestration`), or any table.
+anything (`warehouse.building`), Dagster (`orchestration`), or any table.
 
 A table's name is its function's name and its inputs are the function's parameters: `Table[Contract]` for an
 Ibis table, `Frame[Contract]` for a pandas frame, `Spine` days, or a section of the policy by its class.
@@ -16,7 +16,7 @@ import inspect
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, get_args, get_origin
 
 import ibis
 import ibis.expr.types as ir
@@ -51,7 +51,8 @@ else:
             return Annotated[pd.DataFrame, contract]
 
 
-Partition = Literal["as_of", "usage_date"]
+AS_OF = "as_of"
+"""The column that most tables are split by: the day whose end a row describes."""
 SPINE = "spine"
 BOOKED, POSTING = "booked", "posting"
 POLICY_HASH = "policy_hash"
@@ -81,7 +82,7 @@ class TableSpec:
     function: Callable[..., Any] | None
     inputs: tuple[Input, ...] = ()
     sections: Mapping[str, type[Section]] = field(default_factory=dict)
-    partition: Partition | None = "as_of"
+    partition: str | None = AS_OF
     is_frame: bool = False
     spine_is_frame: bool = False
     is_ledger: bool = False
@@ -163,7 +164,7 @@ def table(
     *,
     group: str,
     reads: Mapping[str, LookBack] | None = None,
-    partition: Partition | None = "as_of",
+    partition: str | None = AS_OF,
     made_from: MadeFrom | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a pure function as a table.
@@ -206,7 +207,7 @@ def ledger_spec(function: Callable[..., Any], group: str, late_days: int = 0) ->
     return replace(spec, is_ledger=True, late_days=late_days)
 
 
-def extract_table(contract: type[Contract], name: str, partition: Partition | None = None) -> TableSpec:
+def extract_table(contract: type[Contract], name: str, partition: str | None = None) -> TableSpec:
     """Register an extract: a table that is landed from outside, not computed."""
     spec = TableSpec(name, contract, "extracts", None, partition=partition)
     CATALOGUE.add(spec)
@@ -214,7 +215,7 @@ def extract_table(contract: type[Contract], name: str, partition: Partition | No
 
 
 def _spec_of(
-    function: Callable[..., Any], group: str, reads: Mapping[str, LookBack], partition: Partition | None
+    function: Callable[..., Any], group: str, reads: Mapping[str, LookBack], partition: str | None
 ) -> TableSpec:
     name = function.__name__
     hints = typing.get_type_hints(function, include_extras=True)

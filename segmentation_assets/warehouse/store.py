@@ -1,7 +1,7 @@
 """The published folder: one Parquet file per table, or per table and day.
 
 Here: where files stand, staging beside them, atomic replacement, what a file says of itself (its footer).
-Not here: SQL or expressions (`engine`), deciding what to compute (`build`).
+Not here: SQL or expressions (`engine`), deciding what to compute (`building`).
 
 Layout: `<home>/published/<table>/part-0.parquet`, or `<home>/published/<table>/<column>=<day>/part-0.parquet`. A
 reader sees the old file or the new one, never less: files are made under `<home>/staging/` on the same file
@@ -24,6 +24,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import IO, Any
+
+from segmentation_assets.warehouse import disk, sealing
 
 FILE = "part-0.parquet"
 _FOOTER = b"segmentation"
@@ -65,9 +67,13 @@ class Busy(Exception):
 
 @dataclass(frozen=True)
 class Store:
-    """The folders of one home. Making one touches nothing."""
+    """The folders of one home. Making one touches nothing.
+
+    `is_durable`: what is published is on the disk before it is said to be, so that a power failure loses nothing.
+    """
 
     home: Path
+    is_durable: bool = True
 
     @property
     def published(self) -> Path:
@@ -104,9 +110,20 @@ class Store:
         return any((self.published / table).rglob("*.parquet"))
 
     def publish(self, staged: Path, target: Path) -> None:
-        """Move one finished file into place, atomically."""
-        target.parent.mkdir(parents=True, exist_ok=True)
-        staged.replace(target)
+        """Seal one finished file and move it into place, atomically."""
+        self.publish_all({staged: target})
+
+    def publish_all(self, files: Mapping[Path, Path]) -> None:
+        """Seal finished files and move each into place, atomically; `files` says where each goes, in that order."""
+        for staged in files:
+            sealing.seal(staged)
+        if self.is_durable:
+            disk.flush(files.keys())
+        for staged, target in files.items():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            staged.replace(target)
+        if self.is_durable:
+            disk.flush_with_parents({target.parent for target in files.values()}, self.published)
 
     @contextmanager
     def stage(self) -> Iterator[Path]:
@@ -233,19 +250,38 @@ def _is_alive(pid: str) -> bool:
 
 
 def footer(path: Path) -> Mapping[str, Any]:
-    """What a file says of itself (fingerprints, policy hash, ...); empty for a file without."""
-    import pyarrow.parquet as pq  # noqa: PLC0415 - a third of a second that readers of the folder do without
+    """What a file says of itself (fingerprints, policy hash, ...); empty for one that is not there, or is damaged."""
+    return _read_footer(path)[0]
+
+
+def is_damaged(path: Path) -> bool:
+    """Whether a file is there and cannot be read: empty, cut off, or with a footer that is none.
+
+    That its other bytes are those that were written, only reading all of them tells (`sealing`).
+    """
+    return _read_footer(path)[1]
+
+
+def _read_footer(path: Path) -> tuple[Mapping[str, Any], bool]:
+    import pyarrow as pa  # noqa: PLC0415 - a third of a second that readers of the folder do without
+    import pyarrow.parquet as pq  # noqa: PLC0415
 
     try:
         metadata = pq.read_metadata(path).metadata or {}
+        facts = json.loads(metadata.get(_FOOTER, b"{}"))
     except FileNotFoundError:
-        return {}
-    return json.loads(metadata.get(_FOOTER, b"{}"))
+        return {}, False
+    except PermissionError:
+        raise
+    except (pa.ArrowException, OSError, ValueError):  # Arrow has several words for bytes that are no Parquet
+        return {}, True
+    facts.pop(sealing.KEY, None)
+    return facts, False
 
 
 def footer_sql(facts: Mapping[str, Any]) -> str:
-    """DuckDB's COPY option that writes `facts` into the footer."""
-    text = _as_text(facts).replace("'", "''")
+    """DuckDB's COPY option that writes `facts` into the footer, with a place for the file's checksum."""
+    text = _as_text({**facts, sealing.KEY: sealing.OPEN}).replace("'", "''")
     return f"KV_METADATA {{{_FOOTER.decode()}: '{text}'}}"
 
 
@@ -254,7 +290,7 @@ def stamp(path: Path, stand_in: Mapping[str, Any], facts: Mapping[str, Any]) -> 
 
     Raises OSError where the footer is not as written.
     """
-    old, new = (_as_text(each).encode() for each in (stand_in, facts))
+    old, new = (_as_text({**each, sealing.KEY: sealing.OPEN}).encode() for each in (stand_in, facts))
     with path.open("r+b") as opened:
         opened.seek(-8, os.SEEK_END)
         length = int.from_bytes(opened.read(4), "little")

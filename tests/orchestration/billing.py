@@ -28,7 +28,7 @@ from segmentation_assets.reading.access import NotPublished, load
 from segmentation_assets.running.instance import open_instance
 from segmentation_assets.settings import Settings
 from segmentation_assets.tables.registry import Registry
-from segmentation_assets.warehouse.build import Builder
+from segmentation_assets.warehouse.building import Builder
 from segmentation_assets.warehouse.store import Store
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
