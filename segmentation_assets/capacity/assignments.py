@@ -64,8 +64,8 @@ class CsmAssignments(Snapshot):
     )
     is_handover: Flag = column("Another CSM than the one in the CRM, though that one could keep it.")
     reason: str = column(
-        "Why: fits (kept), had_no_csm, csm_leaves, relieves_or_fits_better (more room, or knows the industry better), "
-        "csm_does_not_fit (in level, region or industry), csm_not_on_roster, nobody_fits_or_has_room, automated_tier, "
+        "Why: fits (kept), had_no_csm, csm_leaves, relieves_or_fits_better (more room, or knows the trade better), "
+        "csm_does_not_fit (a skill lacks), csm_not_on_roster, nobody_fits_or_has_room, automated_tier, "
         "no_roster (nobody is on it: the CSM in the CRM stays).",
         isin=REASONS,
     )
@@ -120,7 +120,7 @@ class CsmAssignmentRuns(Snapshot):
         unit="ratio", nullable=True, ge=0,
     )  # fmt: skip
     overload_hours: float = column("Hours given above the CSMs' hours.", unit="hours per month", ge=0)
-    overload_fte: float = column("People's worth of accounts given above the people who take them.", unit="people", ge=0)
+    overload_fte: float = column("People that accounts take above the CSMs who have them.", unit="people", ge=0)
     most_loaded_csm_id: str = column("The CSM with the highest load.", nullable=True)
     most_load_share: float = column(
         "Their hours / hours they have, or people's worth / themselves, the larger; null: nobody is loaded.",
@@ -143,7 +143,7 @@ class CsmAssignmentConstraints(Snapshot):
         isin=[ROSTER, PEOPLE, *SKILLS, ALL_SKILLS],
     )
     place: Integer = column("Order of the groups that lack people, the most first.", ge=1)
-    relief_fte: float = column("People that would be short no more without this constraint alone.", unit="people", ge=0)
+    relief_fte: float = column("People short no more without this constraint alone.", unit="people", ge=0)
     coverage_tier: str = column("Tier of accounts that nobody fits.", nullable=True, isin=TIERS)
     level: str = column("Level of the CSMs who are too few.", nullable=True)
     region: str = column("Region of either; null: any.", nullable=True)
@@ -165,7 +165,7 @@ class CsmLoads(Snapshot):
     hours: float = column("Hours those are entitled to.", unit="hours per month", ge=0)
     required_fte: float = column("People those take.", unit="people", ge=0)
     load_share: float = column(
-        "The larger of hours / available hours, and required people / the CSM less the automated part; null: no time.",
+        "The larger of hours / available hours, and required people / (fte - automated_fte); null: no time.",
         unit="ratio", nullable=True, ge=0,
     )  # fmt: skip
     proposed_accounts: Integer = column("Accounts after the proposed assignment.", ge=0)

@@ -40,7 +40,7 @@ class Lack:
 
 @dataclass(frozen=True)
 class Binding:
-    """A constraint that binds, the people that the shortfall would be smaller without it, and where they are short."""
+    """A constraint that binds, by how many people the shortfall is smaller without it, and where they are short."""
 
     constraint: str
     relief_fte: float

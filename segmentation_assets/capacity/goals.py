@@ -78,12 +78,12 @@ class GoalGap(Snapshot):
     to_expansion_per_hour_low: float = column("Lower end of its interval.", unit=_HOUR, nullable=True)
     to_expansion_per_hour_high: float = column("Upper end.", unit=_HOUR, nullable=True)
     to_average_per_hour: float = column(
-        "Expansion of to_tier / its CSM hours, of twelve months: what hours brought on average, not what one more does.",
+        "Expansion of to_tier / its CSM hours of twelve months: what an hour brought on average, not one more.",
         unit=_HOUR, nullable=True, ge=0,
     )  # fmt: skip
     hours_available: float = column(
-        "Whole hours of twelve months that can be moved: from_tier's people beyond those it needs, at most the policy's "
-        "share of the hours it got.",
+        "Whole hours of twelve months that can be moved: of from_tier's people beyond those it needs, at most the "
+        "policy's share of the hours it got.",
         unit="hours", nullable=True, ge=0,
     )  # fmt: skip
     hours_to_close: float = column(
@@ -93,9 +93,9 @@ class GoalGap(Snapshot):
     hours_to_move: float = column("The smaller one of both.", unit="hours", nullable=True, ge=0)
     gap_closed: float = column("hours_to_move x the difference per hour.", unit=_ARR, nullable=True, ge=0)
     reallocation: str = column(
-        "not_needed, closes_the_gap, closes_part; nothing_to_spare: no tier has more people than it needs; not_proven: "
-        "one more hour nowhere brings more than where it comes from, by the interval; unknown: no gap, no hours or no "
-        "roster is known.",
+        "not_needed, closes_the_gap, closes_part; nothing_to_spare: no tier has more people than it needs; "
+        "not_proven: by its interval, one more hour may bring no more than where it comes from; unknown: no gap, no "
+        "hours or no roster is known.",
         isin=REALLOCATIONS,
     )
 
@@ -203,7 +203,9 @@ def _with_spare(yields: ir.Table, plan: ir.Table, policy: GoalPolicy) -> ir.Tabl
     beyond = settled(plan.gap_fte - plan.rebalanced_out_fte) * plan.hours_per_fte * _MONTHS
     spare = plan.select("as_of", "coverage_tier", "is_roster_known", spare=ibis.greatest(beyond, 0.0))
     rows = yields.join(spare, ["as_of", "coverage_tier"])
-    return rows.mutate(hours_available=ibis.least(rows.spare, rows.hours * policy.max_moved_share).floor()).drop("spare")
+    return rows.mutate(hours_available=ibis.least(rows.spare, rows.hours * policy.max_moved_share).floor()).drop(
+        "spare"
+    )
 
 
 def _ends(yields: ir.Table) -> ir.Table:

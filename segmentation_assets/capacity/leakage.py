@@ -22,6 +22,7 @@ from segmentation_assets.profiles.facts import only_if, settled, with_figures
 from segmentation_assets.segments.grid import SegmentGrid
 from segmentation_assets.tables.as_of import Spine, last_monday, months_before, weeks
 from segmentation_assets.tables.contracts import Integer, Snapshot, column
+from segmentation_assets.tables.days import days_after
 from segmentation_assets.tables.registry import Table, table
 
 _MONTHS = 12
@@ -136,7 +137,7 @@ def _entitled(spine: ir.Table, grid: ir.Table, care: CarePolicy) -> ir.Table:
         days,
         [
             weeks_of.monday <= days.as_of,
-            weeks_of.monday + ibis.interval(days=_DAYS_PER_WEEK - 1) > days.day_12m_ago,
+            days_after(weeks_of.monday, _DAYS_PER_WEEK - 1) > days.day_12m_ago,
         ],
     )
     before = ibis.greatest(rows.day_12m_ago.delta(rows.monday, unit="day") + 1, 0)

@@ -65,7 +65,9 @@ class CapacityPlan(Snapshot):
         "(more than needed, and no tier lacks them), keep; unknown: no roster.",
         isin=ACTIONS,
     )
-    rebalanced_in_fte: float = column("People from tiers with more than they need.", unit="people", nullable=True, ge=0)
+    rebalanced_in_fte: float = column(
+        "People from tiers with more than they need.", unit="people", nullable=True, ge=0
+    )
     rebalanced_out_fte: float = column("People to tiers with too few.", unit="people", nullable=True, ge=0)
     rebalanced_arr: float = column(
         "ARR that gets its care because of the people moved in: ARR x the growth of the covered share.",
@@ -95,9 +97,9 @@ class CapacityPlan(Snapshot):
     fte_by_ratio_most: float = column("Accounts / the lowest sound ratio.", unit="people", nullable=True, ge=0)
     available_hours: float = column("Customer hours of those people.", unit="hours per month", nullable=True, ge=0)
     actual_utilisation: float = column(
-        "Hours logged by rostered CSMs on the live accounts in the three months to as_of / the CSMs' productive hours, "
-        "each shared out over tiers by the hours that the CSM's book is entitled to. Above the company's: time goes "
-        "here that belongs elsewhere. As in `tier_kpis`.",
+        "Hours logged by rostered CSMs on the live accounts in the three months to as_of / their productive hours, "
+        "each CSM's shared out over tiers by the hours that the CSM's book is entitled to. Above the company's: time "
+        "goes here that belongs elsewhere. As in `tier_kpis`.",
         unit="ratio", nullable=True, ge=0,
     )  # fmt: skip
     logged_hours: float = column(
@@ -209,7 +211,7 @@ def _supply(supply: ir.Table, shares: ir.Table) -> ir.Table:
 
 
 def _worked(demand: ir.Table, workloads: ir.Table) -> ir.Table:
-    """Hours logged on the live accounts in the quarter, and their ratio to productive hours: as `tier_kpis` has it."""
+    """Hours logged on the live accounts in the quarter, and their ratio to productive hours, as in `tier_kpis`."""
     quarter = workloads.filter(workloads.window_months == QUARTER_MONTHS)
     rows = demand.select("as_of", "account_id", "coverage_tier").join(quarter, ["as_of", "account_id"])
     sums = rows.group_by(_KEY).aggregate(

@@ -30,12 +30,14 @@ class RebalancedAccounts(Snapshot):
     coverage_tier: str = column("Coverage tier.", isin=TIERS)
     csm_id: str = column("CSM in the CRM.", nullable=True)
     direction: str = column("gives hours, or gets them.", isin=DIRECTIONS)
-    place: Integer = column("Order in the tier: the most over-served gives first, most under-served ARR gets first.")
+    place: Integer = column(
+        "Order in the tier: the most over-served gives first, the most under-served ARR gets first.", ge=1
+    )
     arr: float = column("Annual recurring revenue.", unit="currency per year", ge=0)
     hours_per_month: float = column("Hours that move.", unit="hours per month", gt=0)
     worth: float = column(
-        "Of one that gives: what those hours cost in a year. Of one that gets: its ARR x the share of its entitlement "
-        "that they make up.",
+        "Of one that gives: what those hours cost in a year. Of one that gets: its ARR x the share of its "
+        "entitlement that they make up.",
         unit="currency per year", ge=0,
     )  # fmt: skip
 

@@ -29,7 +29,7 @@ _WEEKS_PER_YEAR = 52
 
 
 class AccountDemand(Snapshot):
-    """The care an account is entitled to, and the people it takes. Key: as_of, account_id; one row per live account."""
+    """The care an account is entitled to, the people it takes. Key: as_of, account_id; one row per live account."""
 
     account_id: str = column("Account.")
     coverage_tier: str = column("Coverage tier.", isin=TIERS)
@@ -42,12 +42,12 @@ class AccountDemand(Snapshot):
     is_automated: Flag = column("The tier has no named CSM, and neither an override nor the segment adds hours.")
     hours_per_month: float = column("CSM hours the account is entitled to.", unit="hours per month", ge=0)
     portfolio_share: float = column(
-        "Share of one person by the ratio: 1 / accounts per CSM of the tier (or of the segment in it); null: no ratio.",
+        "Share of one person by ratio: 1 / accounts per CSM of the tier (or of the segment in it); null: no ratio.",
         unit="share", nullable=True, ge=0,
     )  # fmt: skip
     required_fte: float = column(
-        "The account's part of the people its tier needs: they are spread over the tier's accounts by ratio (by hours "
-        "where the tier has none), so a sum over any accounts is the people these take.",
+        "The account's part of the people its tier needs: they are spread over the tier's accounts by ratio (by "
+        "hours where the tier has none), so a sum over any accounts is the people these take.",
         unit="people", ge=0,
     )  # fmt: skip
 

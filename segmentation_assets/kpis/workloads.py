@@ -93,7 +93,12 @@ def account_workloads(
         opened.group_by(*_ACCOUNT).aggregate(**_sums("tickets", opened, ibis.literal(1), months)),
         used.group_by(*_ACCOUNT).aggregate(**_sums("self_service_sessions", used, used.sessions, months)),
         _hours(
-            _by_stretch(logged, spine, months), csm_roster, _books(segments, spine, care), merged, spine, months,
+            _by_stretch(logged, spine, months),
+            csm_roster,
+            _books(segments, spine, care),
+            merged,
+            spine,
+            months,
             productivity,
         ),
     ):

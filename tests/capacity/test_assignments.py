@@ -97,7 +97,8 @@ def test_every_account_has_a_status_and_a_reason():
     }  # fmt: skip
     assert rows["a02"]["csm_id"] == "c1"
     assert {name: row["reason"] for name, row in rows.items()} == {
-        "a00": "fits", "a01": "had_no_csm", "a02": "csm_does_not_fit", "a03": "csm_leaves", "a04": "csm_not_on_roster",
+        "a00": "fits", "a01": "had_no_csm", "a02": "csm_does_not_fit", "a03": "csm_leaves",
+        "a04": "csm_not_on_roster",
         "a05": "automated_tier", "a06": "nobody_fits_or_has_room", "a07": "had_no_csm",
     }  # fmt: skip
     assert str(rows["a03"]["current_csm_leaves_on"])[:10] == "2026-06-01"

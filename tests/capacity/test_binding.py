@@ -56,7 +56,8 @@ def test_a_region_without_anybody_binds_also_where_people_are_short_everywhere()
     rows = accounts(6, region="emea") + accounts(2, region="apac")
     found = rounded(binding_constraints(rows, [Csm("c", 10.0, 0.1, "senior", "emea")], POLICY))
     assert found == {
-        "region": (0.05, [Lack("Growth", None, "apac", 0.05)]), "people": (0.05, [Lack(None, "senior", "emea", 0.05)]),
+        "region": (0.05, [Lack("Growth", None, "apac", 0.05)]),
+        "people": (0.05, [Lack(None, "senior", "emea", 0.05)]),
     }  # fmt: skip
 
 

@@ -49,9 +49,7 @@ SPARE = [_plan("Strategic", 1.0, 1.0), _plan("Core", 0.5, 0.51)]
 POLICY = changed("goals", expansion_target=10_000.0, win_rate=0.5, max_moved_share=0.5)
 
 
-def _gap(
-    plan: list[Row] = SPARE, periods: list[Row] = PERIODS, costs: list[Row] = COSTS, **given: float
-) -> Row:
+def _gap(plan: list[Row] = SPARE, periods: list[Row] = PERIODS, costs: list[Row] = COSTS, **given: float) -> Row:
     policy = changed("goals", **{"expansion_target": 10_000.0, "win_rate": 0.5, "max_moved_share": 0.5} | given)
     return alone(
         "goal_gap",
@@ -72,8 +70,9 @@ def test_gap_is_target_less_the_larger_of_run_rate_and_weighted_pipeline() -> No
 
 
 def test_hours_move_by_what_one_more_brings_and_only_those_that_nobody_needs() -> None:
-    """Core's ten accounts expanded by 90 + 10 x hours: (900 + 10 x 55) / 55 h = 26.36 an hour on average, but one more
-    hour brings 10. In Strategic one more brings 60. So moving one adds 50, and 4000 / 50 = 80 hours would close the
+    """Core's ten accounts expanded by 90 + 10 x hours: (900 + 10 x 55) / 55 h = 26.36 an hour on average, but one
+    more hour brings 10. In Strategic one more brings 60. So moving one adds 50, and
+    4000 / 50 = 80 hours would close the
     gap. Core has 0.01 people beyond the 0.5 it needs: 0.01 x 100 h x 12 = 12 hours. 12 x 50 = 600."""
     row = _gap()
     assert (row["from_tier"], row["to_tier"]) == ("Core", "Strategic")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -55,7 +56,9 @@ def leak(
 
 def test_more_than_entitled_is_priced_at_the_cost_of_the_hours_it_got():
     row = leak(40.0, 2_000.0)
-    assert (row["entitled_hours"], row["over_served_hours"], row["under_served_hours"]) == pytest.approx((30.0, 10.0, 0.0))
+    assert (row["entitled_hours"], row["over_served_hours"], row["under_served_hours"]) == pytest.approx(
+        (30.0, 10.0, 0.0)
+    )
     assert (row["hourly_cost"], row["over_served_cost"], row["under_served_arr"]) == (50.0, 500.0, 0.0)
     assert row["service"] == "over_served"
 
@@ -107,7 +110,8 @@ def test_each_day_entitles_to_the_hours_of_the_tier_and_segment_of_that_day():
     7 May to 31 August 2025 are 117 days, to 1 March 2026 182 more, and to 6 May 66 more: 365 in all. The hours are
     (117 x 0.6 + 182 x 2.5 + 66 x 6.5) x 12 / 365."""
     row = leak(30.0, 1500.0, changes=[
-        (date(2025, 1, 6), ("Core", "Efficient")), (date(2025, 9, 1), GROWTH), (date(2026, 3, 2), ("Growth", "At-Risk")),
+        (date(2025, 1, 6), ("Core", "Efficient")), (date(2025, 9, 1), GROWTH),
+        (date(2026, 3, 2), ("Growth", "At-Risk")),
     ])  # fmt: skip
     assert (row["customer_days"], row["tiers"]) == (365, 2)
     assert row["entitled_hours"] == pytest.approx((117 * 0.6 + 182 * 2.5 + 66 * 6.5) * 12 / 365)
@@ -130,4 +134,4 @@ def test_the_mondays_read_are_those_whose_weeks_are_in_the_twelve_months():
     mondays = list(mondays_of_the_year(DAY))
     # The twelve months start on Wednesday 7 May 2025, in the week of the 5th.
     assert (mondays[0], mondays[-1]) == (date(2025, 5, 5), date(2026, 5, 4))
-    assert all(later - earlier == timedelta(weeks=1) for earlier, later in zip(mondays, mondays[1:], strict=False))
+    assert all(later - earlier == timedelta(weeks=1) for earlier, later in pairwise(mondays))

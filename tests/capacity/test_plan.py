@@ -122,9 +122,9 @@ def test_heads_and_hours_are_one_unit():
     30 Strategic accounts at 8 h are 240 h: 240 / 78 = 3.08 people by hours, 3.0 by ratio. Two are there, by contract,
     so 1.08 are hired. Compared with 240 / 110.5 = 2.17 people, it would have been 0.17."""
     people = supply(*[{"internal_share": 0.4, "available_hours": 78.0}] * 2)
-    row = plans(demand(*STRATEGIC * 30), people, shares(("c0", "Strategic", 1.0, None), ("c1", "Strategic", 1.0, None)))[
-        "Strategic"
-    ]
+    row = plans(
+        demand(*STRATEGIC * 30), people, shares(("c0", "Strategic", 1.0, None), ("c1", "Strategic", 1.0, None))
+    )["Strategic"]
     assert (row["hours_per_fte"], row["fte_by_hours"]) == pytest.approx((78.0, 240 / 78))
     assert (row["required_by"], row["available_fte"]) == ("hours", 2.0)
     assert row["hired_fte"] == pytest.approx(240 / 78 - 2)
@@ -184,7 +184,8 @@ def test_nobody_is_there_or_nobody_is_known():
     row = plans(demand(*named), [], [], roster=[])["Core"]
     assert (row["action"], row["required_fte"], row["named_csms"]) == ("unknown", pytest.approx(0.2), 2)
     unknown = ("available_fte", "gap_fte", "hired_fte", "hiring_cost", "covered_share", "covered_arr", "flat_fte",
-               "rebalanced_in_fte", "rebalanced_arr", "gain_over_flat", "annual_cost", "planned_utilisation")  # fmt: skip
+               "rebalanced_in_fte", "rebalanced_arr", "gain_over_flat", "annual_cost",
+               "planned_utilisation")  # fmt: skip
     assert all(math.isnan(row[name]) for name in unknown)
 
 
