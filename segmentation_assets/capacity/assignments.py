@@ -33,7 +33,7 @@ from segmentation_assets.capacity.plan import CapacityPlan
 from segmentation_assets.capacity.staffing import AccountDemand, CsmSupply
 from segmentation_assets.policy.capacity import AssignmentPolicy
 from segmentation_assets.policy.segments import TIERS
-from segmentation_assets.profiles.facts import settled
+from segmentation_assets.tables.amounts import fine, money, total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, ibis_schema
 from segmentation_assets.tables.registry import POLICY_HASH, ROWS, Frame, Table, table
@@ -338,11 +338,11 @@ def csm_loads(
     later = named.drop("csm_id").join(proposed, ["as_of", "account_id"]).rename(csm_id="proposed_csm")
     rows = _with_book(rows, later, "proposed_")
     automated = account_demand.filter(account_demand.is_automated)
-    shared = automated.group_by("as_of").aggregate(shared=settled(automated.required_fte.sum()))
+    shared = automated.group_by("as_of").aggregate(shared=total(automated.required_fte))
     rows = rows.left_join(shared, "as_of").drop("as_of_right")
-    people = settled(rows.fte.sum().over(ibis.window(group_by="as_of")))
+    people = total(rows.fte, over=ibis.window(group_by="as_of"))
     part = ibis.least((rows.shared / people.nullif(0.0)).fill_null(0.0), 1.0)
-    rows = rows.mutate(automated_fte=settled(rows.fte * part))
+    rows = rows.mutate(automated_fte=fine(rows.fte * part))
     rows = rows.mutate(load_share=_load(rows, ""), proposed_load_share=_load(rows, "proposed_"))
     now, after = rows.load_share.fill_null(0.0), rows.proposed_load_share.fill_null(0.0)
     change = ibis.cases(
@@ -358,9 +358,9 @@ def _with_book(rows: ir.Table, accounts: ir.Table, prefix: str) -> ir.Table:
     books = accounts.group_by("as_of", "csm_id").aggregate(
         **{
             f"{prefix}accounts": accounts.count(),
-            f"{prefix}arr": accounts.arr.sum().round(2),
-            f"{prefix}hours": settled(accounts.hours_per_month.sum()),
-            f"{prefix}required_fte": settled(accounts.required_fte.sum()),
+            f"{prefix}arr": money(accounts.arr),
+            f"{prefix}hours": total(accounts.hours_per_month),
+            f"{prefix}required_fte": total(accounts.required_fte),
         }
     )
     joined = rows.left_join(books, ["as_of", "csm_id"]).drop("as_of_right", "csm_id_right")

@@ -18,7 +18,8 @@ from segmentation_assets.policy.insights import GoalPolicy
 from segmentation_assets.policy.kpis import QUARTER_MONTHS
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.profiles.costs import AccountCosts
-from segmentation_assets.profiles.facts import only_if, settled
+from segmentation_assets.profiles.facts import only_if
+from segmentation_assets.tables.amounts import cents, fine, money, total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import Snapshot, column, row_rule
 from segmentation_assets.tables.registry import Table, table
@@ -29,7 +30,6 @@ REALLOCATIONS = ("not_needed", "closes_the_gap", "closes_part", "nothing_to_spar
 _ARR = "currency per year"
 _MONTHS = 12
 _QUARTERS_PER_YEAR = 4
-_CENTS = 2
 _HOUR = "currency per hour"
 
 
@@ -133,16 +133,12 @@ def goal_gap(
     expansion / ARR over CSM hours / ARR, weighted by ARR, with its interval. It is no experiment: accounts that were
     about to grow may have got more hours. Take it as the size of the step, not as a promise.
     """
-    total = account_standings.semi_join(spine, "as_of")
-    rows = total.group_by("as_of").aggregate(
-        arr=total.arr.sum().round(_CENTS), pipeline=total.expansion_pipeline.sum().round(_CENTS)
-    )
+    live = account_standings.semi_join(spine, "as_of")
+    rows = live.group_by("as_of").aggregate(arr=money(live.arr), pipeline=money(live.expansion_pipeline))
     periods = account_periods.semi_join(spine, "as_of")
     cohort = periods.filter(periods.start_arr > 0)
     recent = cohort.filter(cohort.window_months == QUARTER_MONTHS)
-    run_rate = recent.group_by("as_of").aggregate(
-        run_rate=(recent.expansion_arr.sum() * _QUARTERS_PER_YEAR).round(_CENTS)
-    )
+    run_rate = recent.group_by("as_of").aggregate(run_rate=cents(money(recent.expansion_arr) * _QUARTERS_PER_YEAR))
     ends = _ends(_with_spare(_yields(cohort, account_costs, policy), capacity_plan, policy))
     for figures in (run_rate, _people(capacity_plan), ends):
         rows = rows.left_join(figures, "as_of").drop("as_of_right")
@@ -151,11 +147,11 @@ def goal_gap(
 
 def _people(plan: ir.Table) -> ir.Table:
     people = plan.group_by("as_of").aggregate(
-        required_fte=settled(plan.required_fte.sum()),
+        required_fte=total(plan.required_fte),
         is_known=plan.is_roster_known.all(),
-        there=settled(plan.available_fte.sum()),
+        there=total(plan.available_fte),
     )
-    short = ibis.greatest(settled(people.there - people.required_fte) * -1, 0.0)
+    short = ibis.greatest(fine(people.there - people.required_fte) * -1, 0.0)
     return people.select(
         "as_of",
         "required_fte",
@@ -174,13 +170,13 @@ def _yields(cohort: ir.Table, costs: ir.Table, policy: GoalPolicy) -> ir.Table:
     rows = rows.filter(rows.csm_hours_12m.notnull())
     a, e, h = rows.start_arr, rows.expansion_arr, rows.csm_hours_12m
     sums = rows.group_by("as_of", coverage_tier="start_tier").aggregate(
-        n=rows.count(), a=settled(a.sum()), e=settled(e.sum()), h=settled(h.sum()),
-        he=settled((h * e / a).sum()), hh=settled((h * h / a).sum()), ee=settled((e * e / a).sum()),
+        n=rows.count(), a=total(a), e=total(e), h=total(h),
+        he=total(h * e / a), hh=total(h * h / a), ee=total(e * e / a),
     )  # fmt: skip
     sums = sums.mutate(
-        sxx=settled(sums.hh - sums.h * sums.h / sums.a),
-        sxy=settled(sums.he - sums.h * sums.e / sums.a),
-        syy=settled(sums.ee - sums.e * sums.e / sums.a),
+        sxx=fine(sums.hh - sums.h * sums.h / sums.a),
+        sxy=fine(sums.he - sums.h * sums.e / sums.a),
+        syy=fine(sums.ee - sums.e * sums.e / sums.a),
     )
     sums = sums.filter((sums.n >= policy.min_accounts) & (sums.sxx > 0))
     slope = sums.sxy / sums.sxx
@@ -189,8 +185,8 @@ def _yields(cohort: ir.Table, costs: ir.Table, policy: GoalPolicy) -> ir.Table:
     # Whole cents, so that a sentence about it can be checked with a pocket calculator.
     return sums.select(
         "as_of", "coverage_tier", hours="h",
-        per_hour=slope.round(_CENTS), low=(slope - half).round(_CENTS), high=(slope + half).round(_CENTS),
-        average=(sums.e / sums.h.nullif(0.0)).round(_CENTS),
+        per_hour=cents(slope), low=cents(slope - half), high=cents(slope + half),
+        average=cents(sums.e / sums.h.nullif(0.0)),
     )  # fmt: skip
 
 
@@ -200,7 +196,7 @@ _FITTED = 2
 
 def _with_spare(yields: ir.Table, plan: ir.Table, policy: GoalPolicy) -> ir.Table:
     """Adds the hours a year that a tier could give: of people it does not need, and the plan does not move."""
-    beyond = settled(plan.gap_fte - plan.rebalanced_out_fte) * plan.hours_per_fte * _MONTHS
+    beyond = fine(plan.gap_fte - plan.rebalanced_out_fte) * plan.hours_per_fte * _MONTHS
     spare = plan.select("as_of", "coverage_tier", "is_roster_known", spare=ibis.greatest(beyond, 0.0))
     rows = yields.join(spare, ["as_of", "coverage_tier"])
     return rows.mutate(hours_available=ibis.least(rows.spare, rows.hours * policy.max_moved_share).floor()).drop(
@@ -225,21 +221,21 @@ def _ends(yields: ir.Table) -> ir.Table:
 
 def _columns(rows: ir.Table, policy: GoalPolicy) -> ir.Table:
     target = (
-        (rows.arr * policy.expansion_target_share).round(_CENTS)
+        cents(rows.arr * policy.expansion_target_share)
         if policy.expansion_target is None
         else ibis.literal(float(policy.expansion_target))
     )
-    rows = rows.mutate(expansion_target=target, weighted_pipeline=(rows.pipeline * policy.win_rate).round(_CENTS))
+    rows = rows.mutate(expansion_target=target, weighted_pipeline=cents(rows.pipeline * policy.win_rate))
     expected = ibis.greatest(
         ibis.coalesce(rows.run_rate, rows.weighted_pipeline), ibis.coalesce(rows.weighted_pipeline, rows.run_rate)
     )
     rows = rows.mutate(expected_expansion=expected)
-    missing = (rows.expansion_target - rows.expected_expansion).round(_CENTS)
+    missing = cents(rows.expansion_target - rows.expected_expansion)
     # not `greatest`: some engines leave a null out of it, and an unknown gap is not 0
     rows = rows.mutate(gap=ibis.ifelse(missing < 0, 0.0, missing))
     # An hour that takes expansion away where it comes from is no reason to move it: it counts as bringing nothing.
     lost = ibis.ifelse(rows.from_per_hour < 0, 0.0, rows.from_per_hour)
-    rows = rows.mutate(lost_per_hour=lost, more_per_hour=(rows.to_per_hour - lost).round(_CENTS))
+    rows = rows.mutate(lost_per_hour=lost, more_per_hour=cents(rows.to_per_hour - lost))
     kind = ibis.cases(
         (rows.gap == 0, "not_needed"),
         (rows.gap.isnull() | rows.to_tier.isnull() | ~rows.is_roster_known, "unknown"),
@@ -256,7 +252,7 @@ def _columns(rows: ir.Table, policy: GoalPolicy) -> ir.Table:
     rows = rows.mutate(hours_to_move=ibis.least(rows.hours_available, rows.hours_to_close))
     closes_all = rows.hours_to_close <= rows.hours_available
     rows = rows.mutate(
-        gap_closed=(rows.hours_to_move * rows.more_per_hour).round(_CENTS),
+        gap_closed=cents(rows.hours_to_move * rows.more_per_hour),
         reallocation=ibis.cases((~moves, rows.kind), (closes_all, "closes_the_gap"), else_="closes_part"),
     )
     is_compared = rows.kind.isin(["moves", "not_proven", "nothing_to_spare"])

@@ -18,8 +18,9 @@ from segmentation_assets.policy.capacity import CarePolicy
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.policy.service import CostPolicy
 from segmentation_assets.profiles.costs import AccountCosts
-from segmentation_assets.profiles.facts import only_if, settled, with_figures
+from segmentation_assets.profiles.facts import only_if, with_figures
 from segmentation_assets.segments.grid import SegmentGrid
+from segmentation_assets.tables.amounts import cents, fine, total
 from segmentation_assets.tables.as_of import Spine, last_monday, months_before, weeks
 from segmentation_assets.tables.contracts import Integer, Snapshot, column
 from segmentation_assets.tables.days import days_after
@@ -28,7 +29,6 @@ from segmentation_assets.tables.registry import Table, table
 _MONTHS = 12
 _DAYS_PER_YEAR = 365
 _DAYS_PER_WEEK = 7
-_CENTS = 2
 _KEY = ("as_of", "account_id")
 
 
@@ -108,15 +108,15 @@ def coverage_leakage(
     # Where nothing is known of the hours got, nothing is known of the difference.
     is_known = rows.got_hours.notnull()
     rows = rows.mutate(
-        over_served_hours=only_if(is_known, settled(ibis.ifelse(difference > 0, difference, 0.0))),
-        under_served_hours=only_if(is_known, settled(ibis.ifelse(difference < 0, -difference, 0.0))),
+        over_served_hours=only_if(is_known, fine(ibis.ifelse(difference > 0, difference, 0.0))),
+        under_served_hours=only_if(is_known, fine(ibis.ifelse(difference < 0, -difference, 0.0))),
     )
     tolerated = rows.entitled_hours * care.as_entitled_share
     lacking = (rows.under_served_hours / rows.entitled_hours.nullif(0.0)).fill_null(0.0)
     return rows.mutate(
-        over_served_cost=(rows.over_served_hours * rows.hourly_cost).round(_CENTS),
-        under_served_cost=(rows.under_served_hours * rows.hourly_cost).round(_CENTS),
-        under_served_arr=only_if(rows.got_hours.notnull(), (rows.arr * lacking).round(_CENTS)),
+        over_served_cost=cents(rows.over_served_hours * rows.hourly_cost),
+        under_served_cost=cents(rows.under_served_hours * rows.hourly_cost),
+        under_served_arr=only_if(rows.got_hours.notnull(), cents(rows.arr * lacking)),
         service=ibis.cases(
             (rows.got_hours.isnull(), "unknown"),
             (rows.over_served_hours > tolerated, "over_served"),
@@ -142,10 +142,13 @@ def _entitled(spine: ir.Table, grid: ir.Table, care: CarePolicy) -> ir.Table:
     )
     before = ibis.greatest(rows.day_12m_ago.delta(rows.monday, unit="day") + 1, 0)
     after = ibis.greatest(_DAYS_PER_WEEK - 1 - rows.as_of.delta(rows.monday, unit="day"), 0)
-    rows = rows.mutate(days=_DAYS_PER_WEEK - before - after, has_override=ibis.literal(False))
-    rows = rows.mutate(hours=entitled_hours(rows, care) * rows.days * (_MONTHS / _DAYS_PER_YEAR))
-    return rows.group_by(*_KEY).aggregate(
-        customer_days=rows.days.sum(),
-        tiers=rows.coverage_tier.nunique(),
-        entitled_hours=settled(rows.hours.sum()),
+    rows = rows.mutate(days=_DAYS_PER_WEEK - before - after)
+    days_in = rows.group_by(*_KEY, "coverage_tier", "segment").aggregate(days=rows.days.sum())
+    days_in = days_in.mutate(has_override=ibis.literal(False))
+    hours = entitled_hours(days_in, care) * days_in.days * (_MONTHS / _DAYS_PER_YEAR)
+    days_in = days_in.mutate(hours=hours)
+    return days_in.group_by(*_KEY).aggregate(
+        customer_days=days_in.days.sum(),
+        tiers=days_in.coverage_tier.nunique(),
+        entitled_hours=total(days_in.hours),
     )

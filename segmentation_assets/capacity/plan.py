@@ -23,7 +23,8 @@ from segmentation_assets.kpis.workloads import AccountWorkloads
 from segmentation_assets.policy.capacity import CoveragePolicy, StaffingPolicy
 from segmentation_assets.policy.kpis import QUARTER_MONTHS, ProductivityPolicy
 from segmentation_assets.policy.segments import TIERS
-from segmentation_assets.profiles.facts import only_if, settled
+from segmentation_assets.profiles.facts import only_if
+from segmentation_assets.tables.amounts import cents, fine, money, total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import Flag, Integer, Snapshot, column, ibis_schema, row_rule
 from segmentation_assets.tables.registry import POLICY_HASH, Table, table
@@ -31,7 +32,6 @@ from segmentation_assets.tables.registry import POLICY_HASH, Table, table
 ACTIONS = ("hire", "rebalance_in", "rebalance_in_and_hire", "rebalance_out", "spare", "keep", "unknown")
 
 _KEY = ["as_of", "coverage_tier"]
-_CENTS = 2
 _CLOSE = 1e-6
 
 
@@ -194,9 +194,9 @@ def _demand(demand: ir.Table) -> ir.Table:
         accounts=demand.count(),
         override_accounts=demand.has_override.cast("int64").sum(),
         named_csms=demand.csm_id.nunique(),
-        arr=demand.arr.sum().round(_CENTS),
-        demanded_hours=settled(demand.hours_per_month.sum()),
-        fte_by_ratio=settled(demand.portfolio_share.sum()),
+        arr=money(demand.arr),
+        demanded_hours=total(demand.hours_per_month),
+        fte_by_ratio=total(demand.portfolio_share),
     )
 
 
@@ -204,9 +204,9 @@ def _supply(supply: ir.Table, shares: ir.Table) -> ir.Table:
     time = shares.select("as_of", "csm_id", "coverage_tier", "share")
     rows = supply.join(time, ["as_of", "csm_id"])
     return rows.group_by(_KEY).aggregate(
-        available_fte=settled((rows.fte * rows.share).sum()),
-        available_hours=settled((rows.available_hours * rows.share).sum()),
-        annual_cost=(rows.annual_cost * rows.share).sum().round(_CENTS),
+        available_fte=total(rows.fte * rows.share),
+        available_hours=total(rows.available_hours * rows.share),
+        annual_cost=money(rows.annual_cost * rows.share),
     )
 
 
@@ -215,9 +215,9 @@ def _worked(demand: ir.Table, workloads: ir.Table) -> ir.Table:
     quarter = workloads.filter(workloads.window_months == QUARTER_MONTHS)
     rows = demand.select("as_of", "account_id", "coverage_tier").join(quarter, ["as_of", "account_id"])
     sums = rows.group_by(_KEY).aggregate(
-        logged_hours=settled(rows.csm_hours.sum()),
-        rostered=settled(rows.rostered_csm_hours.sum()),
-        productive=settled(rows.productive_hours.sum()),
+        logged_hours=total(rows.csm_hours),
+        rostered=total(rows.rostered_csm_hours),
+        productive=total(rows.productive_hours),
     )
     return sums.select(*_KEY, "logged_hours", actual_utilisation=sums.rostered / sums.productive.nullif(0.0))
 
@@ -236,12 +236,12 @@ def _required(rows: ir.Table, coverage: CoveragePolicy) -> ir.Table:
     by_ratio = rows.fte_by_ratio.fill_null(0.0)
     rows = rows.mutate(
         accounts_per_csm_target=(rows.accounts / rows.fte_by_ratio.nullif(0.0)).nullif(0.0),
-        required_fte=settled(ibis.greatest(by_ratio, rows.fte_by_hours)),
+        required_fte=fine(ibis.greatest(by_ratio, rows.fte_by_hours)),
         required_by=ibis.ifelse(by_ratio > rows.fte_by_hours, "ratio", "hours"),
     )
     return rows.mutate(
         accounts_per_csm=rows.accounts / rows.available_fte.nullif(0.0),
-        gap_fte=settled(rows.available_fte - rows.required_fte),
+        gap_fte=fine(rows.available_fte - rows.required_fte),
         planned_utilisation=rows.demanded_hours / rows.available_hours.nullif(0.0),
         cost_share_of_arr=rows.annual_cost / rows.arr.nullif(0.0),
     )
@@ -251,7 +251,7 @@ def _advised(rows: ir.Table, least: float) -> ir.Table:
     """People moved in proportion to the gaps, and hired for the rest."""
     day = ibis.window(group_by="as_of")
     rows = rows.mutate(short=ibis.greatest(-rows.gap_fte, 0.0), spare=ibis.greatest(rows.gap_fte, 0.0))
-    all_short, all_spare = settled(rows.short.sum().over(day)), settled(rows.spare.sum().over(day))
+    all_short, all_spare = total(rows.short, over=day), total(rows.spare, over=day)
     moved = ibis.ifelse(all_short >= least, ibis.least(all_short, all_spare), 0.0)
     # Of what nobody can give each tier that lacks people has its part; a lack below the policy's least is kept.
     left = ibis.greatest(all_short - moved, 0.0)
@@ -259,10 +259,10 @@ def _advised(rows: ir.Table, least: float) -> ir.Table:
     rows = rows.mutate(
         rebalanced_in_fte=only_if(rows.is_roster_known, (rows.short * moved / all_short.nullif(0.0)).fill_null(0.0)),
         rebalanced_out_fte=only_if(rows.is_roster_known, (rows.spare * moved / all_spare.nullif(0.0)).fill_null(0.0)),
-        hired_fte=only_if(rows.is_roster_known, settled((rows.short * hired / all_short.nullif(0.0)).fill_null(0.0))),
+        hired_fte=only_if(rows.is_roster_known, fine((rows.short * hired / all_short.nullif(0.0)).fill_null(0.0))),
     )
     rows = rows.mutate(
-        rebalanced_in_fte=settled(rows.rebalanced_in_fte), rebalanced_out_fte=settled(rows.rebalanced_out_fte)
+        rebalanced_in_fte=fine(rows.rebalanced_in_fte), rebalanced_out_fte=fine(rows.rebalanced_out_fte)
     )
     action = ibis.cases(
         (~rows.is_roster_known, "unknown"),
@@ -276,21 +276,21 @@ def _advised(rows: ir.Table, least: float) -> ir.Table:
     planned = rows.available_fte + rows.rebalanced_in_fte - rows.rebalanced_out_fte
     return rows.mutate(
         action=action,
-        hiring_cost=(rows.hired_fte * _cost_of_one(rows)).round(_CENTS),
-        planned_fte=settled(ibis.ifelse(planned < 0, 0.0, planned)),
+        hiring_cost=cents(rows.hired_fte * _cost_of_one(rows)),
+        planned_fte=fine(ibis.ifelse(planned < 0, 0.0, planned)),
     )
 
 
 def _cost_of_one(rows: ir.Table) -> ir.FloatingValue:
     """The mean cost of a person there; null without one."""
     day = ibis.window(group_by="as_of")
-    cost, people = rows.annual_cost.sum().over(day).round(_CENTS), settled(rows.available_fte.sum().over(day))
+    cost, people = money(rows.annual_cost, over=day), total(rows.available_fte, over=day)
     return cost / people.nullif(0.0)
 
 
 def _against_flat(rows: ir.Table) -> ir.Table:
     day = ibis.window(group_by="as_of")
-    people = settled(rows.available_fte.sum().over(day))
+    people = total(rows.available_fte, over=day)
     accounts = rows.accounts.sum().over(day)
     flat = (rows.accounts * (people / accounts.nullif(0))).fill_null(0.0)
     rows = rows.mutate(flat_fte=only_if(rows.is_roster_known, flat))
@@ -301,17 +301,17 @@ def _against_flat(rows: ir.Table) -> ir.Table:
     )
     growth = rows.covered_share - rows.covered_before
     rows = rows.mutate(
-        covered_arr=(rows.arr * rows.covered_share).round(_CENTS),
-        flat_covered_arr=(rows.arr * rows.flat_covered_share).round(_CENTS),
-        rebalanced_arr=(rows.arr * ibis.ifelse(growth < 0, 0.0, growth)).round(_CENTS),
+        covered_arr=cents(rows.arr * rows.covered_share),
+        flat_covered_arr=cents(rows.arr * rows.flat_covered_share),
+        rebalanced_arr=cents(rows.arr * ibis.ifelse(growth < 0, 0.0, growth)),
     )
     beyond = rows.flat_fte - rows.required_fte
     return rows.mutate(
-        gain_over_flat=(rows.covered_arr - rows.flat_covered_arr).round(_CENTS),
-        flat_wasted_cost=(ibis.ifelse(beyond < 0, 0.0, beyond) * _cost_of_one(rows).fill_null(0.0)).round(_CENTS),
+        gain_over_flat=cents(rows.covered_arr - rows.flat_covered_arr),
+        flat_wasted_cost=cents(ibis.ifelse(beyond < 0, 0.0, beyond) * _cost_of_one(rows).fill_null(0.0)),
     )
 
 
 def _covered(rows: ir.Table, people: ir.FloatingValue) -> ir.FloatingValue:
-    share = settled(people / rows.required_fte.nullif(0.0))
+    share = fine(people / rows.required_fte.nullif(0.0))
     return only_if(rows.is_roster_known, ibis.ifelse(share > 1, 1.0, share).fill_null(1.0))

@@ -11,14 +11,13 @@ import ibis.expr.types as ir
 from segmentation_assets.capacity.leakage import CoverageLeakage
 from segmentation_assets.capacity.plan import CapacityPlan
 from segmentation_assets.policy.segments import TIERS
-from segmentation_assets.profiles.facts import settled
+from segmentation_assets.tables.amounts import cents, fine, total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import Integer, Snapshot, column
 from segmentation_assets.tables.registry import Table, table
 
 DIRECTIONS = ("gives", "gets")
 _MONTHS = 12
-_CENTS = 2
 _LEAST_HOURS = 1e-6
 """Rounding leaves less than this; it is no hour."""
 
@@ -70,16 +69,16 @@ def _used_up(leaks: ir.Table, plan: ir.Table, direction: str) -> ir.Table:
     rows = leaks.join(moved.filter(moved.moved > 0), ["as_of", "coverage_tier"])
     offered = (rows.over_served_hours if gives else rows.under_served_hours) / _MONTHS
     first = rows.over_served_hours if gives else rows.under_served_arr
-    rows = rows.mutate(offered=settled(offered), first=first).filter(ibis._.offered > 0)
+    rows = rows.mutate(offered=fine(offered), first=first).filter(ibis._.offered > 0)
     tier = {"group_by": ["as_of", "coverage_tier"], "order_by": [rows["first"].desc(), rows.account_id]}
-    so_far = settled(rows.offered.sum().over(ibis.cumulative_window(**tier)))
+    so_far = total(rows.offered, over=ibis.cumulative_window(**tier))
     rows = rows.mutate(place=ibis.row_number().over(ibis.window(**tier)) + 1, left=rows.moved - so_far + rows.offered)
-    rows = rows.mutate(hours_per_month=settled(ibis.least(rows.offered, rows.left)))
+    rows = rows.mutate(hours_per_month=fine(ibis.least(rows.offered, rows.left)))
     rows = rows.filter(rows.hours_per_month > _LEAST_HOURS)
     cost = rows.hours_per_month * _MONTHS * rows.hourly_cost
     care = rows.arr * ibis.least(rows.hours_per_month * _MONTHS / rows.entitled_hours.nullif(0.0), 1.0)
     return rows.select(
         "as_of", "account_id", "coverage_tier", "csm_id", "place", "arr", "hours_per_month",
         direction=ibis.literal(direction),
-        worth=(cost if gives else care).round(_CENTS),
+        worth=cents(cost if gives else care),
     )  # fmt: skip

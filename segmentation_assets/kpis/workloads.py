@@ -18,16 +18,17 @@ from segmentation_assets.extracts.contracts import (
     SelfServiceSessions,
     SupportTickets,
 )
-from segmentation_assets.kpis.calendar import each, windows
 from segmentation_assets.kpis.entitlement import entitled_hours
 from segmentation_assets.policy.capacity import CarePolicy
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.kpis import ProductivityPolicy, RetentionPolicy
 from segmentation_assets.profiles.company_day import company_day
-from segmentation_assets.profiles.facts import accounts_of, facts, first_fact, settled, with_figures, zero_if_present
+from segmentation_assets.profiles.facts import accounts_of, facts, first_fact, with_figures, zero_if_present
 from segmentation_assets.profiles.known import AccountHierarchy, known, survivors
 from segmentation_assets.segments.segments import Segments
+from segmentation_assets.tables.amounts import total
 from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.calendar import each, windows
 from segmentation_assets.tables.contracts import Day, Integer, Snapshot, column
 from segmentation_assets.tables.registry import Table, table
 
@@ -123,7 +124,8 @@ def _within(extract: ir.Table, dated: str, merged: ir.Table, spine: ir.Table, mo
 
 def _sums(name: str, rows: ir.Table, value: ir.NumericValue, months: Sequence[int]) -> dict[str, ir.NumericValue]:
     """`<name>_<months>`: the sum in each window, null for none. All windows end at as_of: one pass does for all."""
-    return {f"{name}_{m}": ibis.ifelse(rows[f"in_{m}"], value, ibis.null(value.type())).sum() for m in months}
+    kept = {m: ibis.ifelse(rows[f"in_{m}"], value, ibis.null(value.type())) for m in months}
+    return {f"{name}_{m}": total(one) if one.type().is_floating() else one.sum() for m, one in kept.items()}
 
 
 def _by_window(rows: ir.Table, months: Sequence[int]) -> ir.Table:
@@ -147,7 +149,7 @@ def _by_stretch(entries: ir.Table, spine: ir.Table, months: Sequence[int]) -> ir
     stretches = ahead.group_by(day="worked_on").aggregate(ends_on=ahead.bound.min())
     rows = entries.join(stretches, entries.worked_on == stretches.day)
     key = ("account_id", "csm_id", *HISTORY_COLUMNS)
-    return rows.group_by(*key, worked_on="ends_on").aggregate(hours=rows.hours.sum())
+    return rows.group_by(*key, worked_on="ends_on").aggregate(hours=total(rows.hours))
 
 
 def _books(segments: ir.Table, spine: ir.Table, care: CarePolicy) -> ir.Table:
@@ -155,7 +157,7 @@ def _books(segments: ir.Table, spine: ir.Table, care: CarePolicy) -> ir.Table:
     rows = segments.semi_join(spine, "as_of").filter(ibis._.csm_id.notnull())
     rows = rows.mutate(has_override=rows.coverage_override.notnull())
     rows = rows.select(*_ACCOUNT, "csm_id", entitled=entitled_hours(rows, care))
-    whole = settled(rows.entitled.sum().over(ibis.window(group_by=["as_of", "csm_id"])))
+    whole = total(rows.entitled, over=ibis.window(group_by=["as_of", "csm_id"]))
     return rows.mutate(book_share=rows.entitled / whole.nullif(0.0)).filter(ibis._.book_share > 0).drop("entitled")
 
 
@@ -185,15 +187,15 @@ def _hours(
     joined = pairs.left_join(available, ["as_of", "csm_id"]).drop("as_of_right", "csm_id_right")
     everywhere = ibis.window(group_by=["as_of", "csm_id"])
     has_book = joined.book_share.notnull().any().over(everywhere)
-    totals = {f"total_{m}": joined[f"hours_{m}"].sum().over(everywhere).nullif(0.0) for m in months}
+    totals = {f"total_{m}": total(joined[f"hours_{m}"], over=everywhere).nullif(0.0) for m in months}
     joined = joined.mutate(has_book=has_book, **totals)
     sums = {}
     for m in months:
         worked, there = joined[f"hours_{m}"], joined[f"available_{m}"]
         part = ibis.ifelse(joined.has_book, joined.book_share, worked / joined[f"total_{m}"])
-        sums[f"csm_hours_{m}"] = settled(worked.sum())
-        sums[f"rostered_csm_hours_{m}"] = settled(worked.sum(where=there.notnull()))
-        sums[f"productive_hours_{m}"] = settled((there * part).sum())
+        sums[f"csm_hours_{m}"] = total(worked)
+        sums[f"rostered_csm_hours_{m}"] = total(worked, there.notnull())
+        sums[f"productive_hours_{m}"] = total(there * part)
     return joined.group_by(*_ACCOUNT).aggregate(**sums)
 
 
