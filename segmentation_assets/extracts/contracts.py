@@ -61,7 +61,9 @@ class CrmAccounts(Extract):
     domain: str = column("Web domain of the account.", nullable=True)
     parent_account_id: str = column("Account that owns this one.", nullable=True)
     merged_into_account_id: str = column("Account that this record was merged into.", nullable=True)
-    employees: Integer = column("People the account employs.", unit="employees", nullable=True, ge=0)
+    employees: float = column(
+        "People the account employs; the middle of a range.", unit="employees", nullable=True, ge=0
+    )
     annual_revenue: float = column("The account's own yearly revenue.", unit="currency", nullable=True, ge=0)
     industry: str = column("Industry.", nullable=True)
     sub_industry: str = column("Part of the industry.", nullable=True)
@@ -464,7 +466,7 @@ class Leads(Extract):
 
     lead_id: str = column("Lead id.", str_length=_ID)
     company: str = column("Company.", nullable=True)
-    employees: Integer = column("People it employs.", unit="employees", nullable=True, ge=0)
+    employees: float = column("People it employs; the middle of a range.", unit="employees", nullable=True, ge=0)
     annual_revenue: float = column("Its yearly revenue.", unit="currency", nullable=True, ge=0)
     industry: str = column("Industry.", nullable=True)
     country: str = column("Country.", nullable=True)

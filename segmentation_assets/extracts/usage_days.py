@@ -16,7 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from segmentation_assets.extracts.casting import Cast, select_sql
+from segmentation_assets.extracts.casting import Cast, select_sql, summed_sql
 from segmentation_assets.extracts.contracts import natural_key
 from segmentation_assets.extracts.delivery import (
     Landed,
@@ -31,7 +31,7 @@ from segmentation_assets.extracts.delivery import (
 )
 from segmentation_assets.extracts.judging import REASON, Judged, Reason, judge, refused_sql, rejected_sql
 from segmentation_assets.extracts.reading import FILE, REJECTS, ROW, Drop, kind_of, literal
-from segmentation_assets.extracts.sources import own_columns
+from segmentation_assets.extracts.sources import EVENTS, own_columns
 from segmentation_assets.tables.contracts import ibis_schema
 from segmentation_assets.tables.registry import TableSpec
 from segmentation_assets.warehouse.footers import read_footers
@@ -47,6 +47,7 @@ _MEMBERS, _CONTESTED, _SUSPECTS, _COUNTS = (
     "landing_members", "landing_contested", "landing_suspects", "landing_counts",
 )  # fmt: skip
 _DAY = "usage_date"
+_MEASURES = {"event_count": "BIGINT", "session_count": "BIGINT", "session_minutes": "DOUBLE", "error_count": "BIGINT"}
 _STAND_IN = {"drops": {"0000-00-00": "0" * 16}}  # as long as any real day and digest
 
 
@@ -267,7 +268,10 @@ class _Run:
         raw = self.landing.reader.raw(self.spec.name, drops)
         columns = self.landing.columns(self.spec, raw, drops)
         once = "per file" if self.landing.sources.extracts[self.spec.name].distinct else "no"
-        return select_sql(raw, columns, distinct=once), columns
+        typed = select_sql(raw, columns, distinct=once)
+        if self.landing.sources.extracts[self.spec.name].rows_are == EVENTS:
+            typed = summed_sql(typed, columns, _MEASURES)
+        return typed, columns
 
     def _known(self) -> str:
         """What a row's user (and account), or without a list of users its account, must be found in, as a join."""
@@ -388,7 +392,7 @@ class _Run:
         refused = self.landing.number("SELECT count(*) FROM landing_quarantine")
         if refused != bad:
             raise OSError(f"{self.spec.name}: {refused} rows refused, {bad} counted")
-        if self.landing.too_many(read, bad):
+        if self.landing.too_many(self.spec, read, bad):
             raise self.landing.refuse(self.spec, read, bad, "SELECT * FROM landing_quarantine")
 
     def _batch(

@@ -61,7 +61,11 @@ class Catalogue:
             backfill_policy=dg.BackfillPolicy.single_run() if partitioned else None,
             check_specs=[
                 dg.AssetCheckSpec(
-                    CHECK, asset=spec.name, blocking=True, description="Every row keeps to the table's contract."
+                    CHECK,
+                    asset=spec.name,
+                    blocking=True,
+                    description="Every row keeps to the table's contract.",
+                    partitions_def=self.days if partitioned else None,  # a day that failed stays red
                 )
             ],
             output_required=True,

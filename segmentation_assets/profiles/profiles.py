@@ -48,7 +48,7 @@ class AccountIdentity(Snapshot):
     country: str = column("Country.", nullable=True)
     business_model: str = column("b2b, b2c, b2b2c, marketplace or linear.", nullable=True)
     funding_stage: str = column("Funding stage.", nullable=True)
-    employees: Integer = column("Employees.", unit="people", nullable=True, ge=0)
+    employees: float = column("Employees; the middle of a range.", unit="people", nullable=True, ge=0)
     annual_revenue: float = column("The account's own yearly revenue.", unit="currency", nullable=True, ge=0)
     primary_use_case: str = column("What they bought the product for.", nullable=True)
     maturity: str = column("New to the category, or replacing an incumbent.", nullable=True)

@@ -6,7 +6,8 @@ published table with an oracle's frame, column by column.
 
 How to add a table
 1. Write a function `my_table(company: Company) -> pandas.DataFrame` in the module of its room (`kpis.py`,
-   `scores.py`, ...). It starts from `company.raw`, from `company.revenue`, or from tables of EARLIER rooms, which have
+   `scores.py`, ...). It starts from `company.raw`, from `company.revenue`, or from tables of EARLIER rooms,
+which have
    oracles of their own: `company.published("segments")`. It returns the key and every column, for `company.as_of`.
    Write it from the definition (column descriptions), not from the code.
 2. Name it in that room's test: `assert_agrees("my_table", my_table(company), company, key=["account_id"])`. A column
