@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 
 from segmentation_assets.capacity.binding import (
@@ -534,7 +535,7 @@ def _run(as_of: date, demand: pd.DataFrame, supply: pd.DataFrame, policy: Assign
 def _people(plan: pd.DataFrame) -> dict[str, float | None]:
     """People needed, there and too few: those of the plan."""
     required = round(float(plan["required_fte"].sum()), _DIGITS)
-    if plan["available_fte"].isna().any():
+    if bool(np.any(pd.isna(plan["available_fte"].to_numpy()))):
         return {"required_fte": required, "available_fte": None, "short_fte": None}
     available = round(float(plan["available_fte"].sum()), _DIGITS)
     short = round(max(required - available, 0.0), _DIGITS)

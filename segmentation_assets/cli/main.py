@@ -685,7 +685,7 @@ def scenario(home: Path, file: Path, policy: Path | None, form: str) -> None:
     with _reasons():
         chosen = load_policy(settings.policy)
         try:
-            case = audit(read_scenario(file), chosen.coverage, chosen.scenario)
+            case = audit(read_scenario(file, chosen.scenario), chosen.coverage, chosen.targets, chosen.scenario)
         except ScenarioError as error:
             raise Failed(str(error)) from None
     if form == "json":

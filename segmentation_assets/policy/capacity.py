@@ -143,6 +143,8 @@ class AssignmentPolicy(Section):
 
 
 class ScenarioPolicy(Section):
-    """How near a stated figure must be to what its parts give."""
+    """How near a stated figure must be to what its parts give, and what no stated figure can be."""
 
     tolerance_share: Share
+    highest_nrr: Annotated[float, Field(gt=1)]
+    """A stated NRR above this is percent that was not written as a ratio."""
