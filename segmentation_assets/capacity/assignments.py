@@ -450,8 +450,8 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     day = _solved(demand, supply, policy)
     blocked = dict(day.blocked)
-    leaving = {
-        str(row.csm_id): pd.Timestamp(row.ends_on).date()
+    leaving: dict[str, date] = {
+        str(row.csm_id): cast("date", pd.Timestamp(row.ends_on).date())
         for row in supply[~supply["stays"].astype(bool)].itertuples()
     }
     for row in demand.sort_values("account_id").itertuples():

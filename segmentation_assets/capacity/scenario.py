@@ -673,8 +673,8 @@ class _Case:
             if t.roles and same:
                 text = (
                     f"{', '.join(role.replace('_', ' ') for role in t.roles)} besides {t.csms:g} CSMs: how many, and "
-                    f"at what cost, is not stated, so {self.csms:g} CSMs after and {self.s.totals.csms:g} before are not the "
-                    "whole headcount"
+                    f"at what cost, is not stated, so {self.csms:g} CSMs after and {self.s.totals.csms:g} before are "
+                    "not the whole headcount"
                 )
                 yield Line("headcount", t.tier, "after", None, None, "questionable", text)
 

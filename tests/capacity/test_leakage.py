@@ -14,7 +14,7 @@ from segmentation_assets.profiles.costs import AccountCosts
 from segmentation_assets.segments.grid import SegmentGrid
 from segmentation_assets.tables.as_of import anchor
 from tests.capacity.company import DAY, POLICY, demand
-from tests.frames import given, spine
+from tests.companies import given, spine
 
 State = tuple[str, str]
 GROWTH: State = ("Growth", "Growth")

@@ -13,7 +13,7 @@ from segmentation_assets.kpis.workloads import AccountWorkloads
 from segmentation_assets.policy.capacity import CoveragePolicy
 from segmentation_assets.policy.segments import TIERS
 from tests.capacity.company import DAY, POLICY, demand, shares, supply, tables
-from tests.frames import given, records, spine
+from tests.companies import given, records, spine
 
 
 def plans(

@@ -21,7 +21,7 @@ from segmentation_assets.kpis.workloads import AccountWorkloads
 from segmentation_assets.reading import plans
 from segmentation_assets.reading.figures import exact, money, number, share
 from tests.capacity.company import DAY, POLICY, demand, shares, supply, tables
-from tests.frames import given, records, spine
+from tests.companies import given, records, spine
 
 Row = Mapping[str, Any]
 _NUMBER = re.compile(r"(?<![\w.])\N{MINUS SIGN}?\d+(?:,\d{3})*(?:\.\d+)?(?:[kMB%](?!\w))?")
