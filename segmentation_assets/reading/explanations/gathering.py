@@ -17,9 +17,11 @@ import duckdb
 
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.policy.segments import AT_RISK, TIERS
-from segmentation_assets.reading.access import ALL, Days, NotPublished, find_table, open_tables
+from segmentation_assets.reading.access import ALL, Days, NotPublished, find_table, newest_whole_day, open_tables
 from segmentation_assets.reading.explanations.changes import changes
 from segmentation_assets.reading.explanations.ways_up import ways_up
+from segmentation_assets.reading.figures import NAMES, exact, in_currency
+from segmentation_assets.reasons import Refusal
 
 Row = Mapping[str, Any]
 
@@ -69,7 +71,7 @@ TREATMENT = (
 )  # fmt: skip
 
 
-class UnknownAccount(LookupError):
+class UnknownAccount(Refusal, LookupError):
     """No live account has this id or name on that day. The message names what comes close."""
 
 
@@ -131,7 +133,8 @@ def explain(
 
     Raises UnknownAccount, and NotPublished where segments have not been made for the day.
     """
-    day = find_table("segments", home).day_of(as_of)
+    published = find_table("segments", home)
+    day = newest_whole_day("segments", TABLES, home) if as_of is None else published.day_of(as_of)
     before = day_before(day, home)
     tables: dict[str, Days] = dict.fromkeys(_REQUIRED, day)
     tables |= {name: day for name in _OPTIONAL if _is_published(name, day, home)}
@@ -140,9 +143,11 @@ def explain(
     tables["segments"] = ALL  # what an account was in before
     if _is_published("segment_moves", None, home):
         tables["segment_moves"] = ALL
-    with open_tables(tables, home) as connection:
+    with open_tables(tables, home) as connection, in_currency(policy.company.reporting_currency):
         account_id = _resolve(connection, account, day)
-        return next(explanations(connection, frozenset(tables), day, before, policy, account_id))
+        for explanation in explanations(connection, frozenset(tables), day, before, policy, account_id):
+            return explanation
+    raise UnknownAccount(f"segment_candidates has no row of {account_id} on {day}: run that day again")
 
 
 def day_before(day: date, home: Path | str | None = None) -> date | None:
@@ -165,17 +170,21 @@ def explanations(
 
     `tables` are those of TABLES that have a view.
     """
-    found = {name: _by_account(connection, name, day, account_id) for name in tables if name != "segment_moves"}
+    tables_by_account = {
+        name: _by_account(connection, name, day, account_id) for name in tables if name != "segment_moves"
+    }
     moves = _by_account(connection, "segment_moves", None, account_id) if "segment_moves" in tables else {}
     seen = _seen_moves(connection, day, account_id, policy)
     old = {
         name: _by_account(connection, name, before, account_id) if before and name in tables else {}
         for name in _COMPARED
     }
-    for each in sorted(found["segments"]):
-        rows = {name: by_account.get(each, []) for name, by_account in found.items()}
-        told = _told(day, rows | {"segment_moves": moves.get(each, []), "seen": seen.get(each, [])}, policy)
-        yield replace(told, **_changes(before, rows, {name: old[name].get(each, []) for name in old}, policy))
+    for each in sorted(tables_by_account["segments"].keys() & tables_by_account["segment_candidates"].keys()):
+        rows = {name: by_account.get(each, []) for name, by_account in tables_by_account.items()}
+        explanation = _explanation(
+            day, rows | {"segment_moves": moves.get(each, []), "seen": seen.get(each, [])}, policy
+        )
+        yield replace(explanation, **_changes(before, rows, {name: old[name].get(each, []) for name in old}, policy))
 
 
 def _changes(before: date | None, rows: Mapping[str, list[Row]], old: Mapping[str, list[Row]], policy: Policy) -> Any:
@@ -200,25 +209,25 @@ def _is_published(name: str, day: date | None, home: Path | str | None) -> bool:
 
 
 def _resolve(connection: duckdb.DuckDBPyConnection, account: str, day: date) -> str:
-    known = connection.execute(
+    accounts = connection.execute(
         "SELECT account_id, account_name FROM segments WHERE as_of = ? ORDER BY account_id", [day]
     ).fetchall()
-    if any(account == i for i, _ in known):
+    if any(account == i for i, _ in accounts):
         return account
     wanted = account.strip().casefold()
-    found = [i for i, n in known if wanted in (i.casefold(), (n or "").casefold())]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise UnknownAccount(f"{len(found)} accounts are called {account!r}: {', '.join(found[:_CLOSE])}")
-    raise UnknownAccount(f"no live account {account!r} on {day}{_close_to(wanted, known)}")
+    matches = [i for i, n in accounts if wanted in (i.casefold(), (n or "").casefold())]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise UnknownAccount(f"{len(matches)} accounts are called {account!r}: {', '.join(matches[:_CLOSE])}")
+    raise UnknownAccount(f"no live account {account!r} on {day}{_close_to(wanted, accounts)}")
 
 
-def _close_to(wanted: str, known: Sequence[tuple[str, str | None]]) -> str:
-    names = {(n or i).casefold(): (i, n) for i, n in known} | {i.casefold(): (i, n) for i, n in known}
-    found = [name for name in names if wanted and wanted in name]
-    found += difflib.get_close_matches(wanted, names, n=_CLOSE, cutoff=0.5)
-    shown = dict.fromkeys(f"{i} ({n})" if n else i for i, n in (names[name] for name in found))
+def _close_to(wanted: str, accounts: Sequence[tuple[str, str | None]]) -> str:
+    names = {(n or i).casefold(): (i, n) for i, n in accounts} | {i.casefold(): (i, n) for i, n in accounts}
+    close = [name for name in names if wanted and wanted in name]
+    close += difflib.get_close_matches(wanted, names, n=_CLOSE, cutoff=0.5)
+    shown = dict.fromkeys(f"{i} ({n})" if n else i for i, n in (names[name] for name in close))
     return f"; close to it: {', '.join(list(shown)[:_CLOSE])}" if shown else ""
 
 
@@ -226,19 +235,18 @@ def _by_account(
     connection: duckdb.DuckDBPyConnection, table: str, day: date | None, account_id: str | None
 ) -> dict[str, list[Row]]:
     """Rows of a table by account: of one day or (None) of all, of one account or (None) of all."""
-    tests = {"as_of": day, "account_id": account_id}
-    asked = {name: value for name, value in tests.items() if value is not None}
-    where = " AND ".join(f"{name} = ?" for name in asked) or "true"
-    result = connection.execute(f'SELECT * FROM "{table}" WHERE {where}', list(asked.values()))
+    tests = {name: value for name, value in (("as_of", day), ("account_id", account_id)) if value is not None}
+    where = " AND ".join(f"{name} = ?" for name in tests) or "true"
+    result = connection.execute(f'SELECT * FROM "{table}" WHERE {where}', list(tests.values()))
     names = [column[0] for column in result.description or ()]
-    found: dict[str, list[Row]] = {}
+    rows_of: dict[str, list[Row]] = {}
     for values in result.fetchall():
         row = dict(zip(names, values, strict=True))
-        found.setdefault(row["account_id"], []).append(row)
-    return found
+        rows_of.setdefault(row["account_id"], []).append(row)
+    return rows_of
 
 
-def _told(day: date, rows: Mapping[str, list[Row]], policy: Policy) -> Explanation:
+def _explanation(day: date, rows: Mapping[str, list[Row]], policy: Policy) -> Explanation:
     segment, candidate = rows["segments"][0], rows["segment_candidates"][0]
     state = (rows.get("segment_states") or [{}])[0]
     return Explanation(
@@ -268,16 +276,16 @@ def _told(day: date, rows: Mapping[str, list[Row]], policy: Policy) -> Explanati
 
 
 def _segment_reasons(segment: Row, candidate: Row, state: Row, policy: Policy) -> list[str]:
-    told = [
+    sentences = [
         f"In {segment['segment']} since {_since('segment', segment, state)}, by rule {segment['rule_id']}.",
         _segment_rule(segment["rule_id"], candidate, policy),
     ]
     if segment["is_pending"]:
         wanted = f"{segment['candidate_segment']} ({segment['candidate_rule_id']})"
-        told.append(_pending("segment", wanted, candidate, state, policy))
+        sentences.append(_pending("segment", wanted, candidate, state, policy))
     if candidate["risk_waits"]:
-        told.append(f"Usage is {candidate['usage_lag_days']} days behind, so moves into At-Risk wait.")
-    return told
+        sentences.append(f"Usage is {candidate['usage_lag_days']} days behind, so moves into At-Risk wait.")
+    return sentences
 
 
 def _since(kind: str, segment: Row, state: Row) -> str:
@@ -298,13 +306,14 @@ def _segment_rule(rule_id: str, candidate: Row, policy: Policy) -> str:
     kind, _, rest = rule_id.partition(":")
     if kind == "at_risk":
         rule = policy.segment_matrix.at_risk
+        cohort = candidate["behavioral_cohort"]
         worth = f"its value tier is {candidate['value_tier'] or 'unknown'}"
         if candidate["clv_percentile"] is not None:
             rank = candidate["clv_percentile"]
             worth = f"its lifetime value ranks at {rank:.0f} of 100 (from {rule.min_clv_percentile:g} on)"
         return (
-            "At-Risk is decided before any row: the cohort is one of trouble "
-            f"({', '.join(rule.cohorts)}), and the account is worth saving: {worth}."
+            f"Its usage cohort is {NAMES.get(cohort, cohort)}, and it is worth saving: {worth}. This rule comes "
+            "before all others."
         )
     if kind == "exact":
         return f"It met every condition of the row {rest}."
@@ -321,17 +330,17 @@ def _conditions(segment: str, candidate: Row, policy: Policy) -> list[Condition]
     row = next((r for r in policy.segment_matrix.rows if r.segment == segment), None)
     if row is None:
         rule = policy.segment_matrix.at_risk
-        return [_condition("behavioral cohort", candidate["behavioral_cohort"], rule.cohorts)]
-    found = [
+        return [_condition("usage cohort", candidate["behavioral_cohort"], rule.cohorts)]
+    conditions = [
         _condition("size class", candidate["size_class"], row.size_classes),
-        _condition("behavioral cohort", candidate["behavioral_cohort"], row.cohorts),
+        _condition("usage cohort", candidate["behavioral_cohort"], row.cohorts),
         _condition("value tier", candidate["value_tier"], row.value_tiers),
         _condition("needs profile", candidate["needs_profile"], row.needs_profiles),
     ]
     if row.or_seat_activity_below is not None:
         activity = candidate["seat_activity"]
         shown = None if activity is None else f"{activity:.0%}"
-        found.append(
+        conditions.append(
             Condition(
                 "or seat activity",
                 shown,
@@ -342,14 +351,17 @@ def _conditions(segment: str, candidate: Row, policy: Policy) -> list[Condition]
     if row.min_expansion_score is not None:
         score = candidate["expansion_score"]
         shown = None if score is None else f"{score:.1f}"
-        found.append(
+        conditions.append(
             Condition("expansion score", shown, f"{row.min_expansion_score:g} or more", bool(candidate["may_expand"]))
         )
-    return found
+    return conditions
 
 
 def _condition(dimension: str, value: str | None, wanted: Sequence[str]) -> Condition:
-    return Condition(dimension, value, " or ".join(wanted), None if value is None else value in wanted)
+    is_met = None if value is None else value in wanted
+    return Condition(
+        dimension, value and NAMES.get(value, value), " or ".join(NAMES.get(w, w) for w in wanted), is_met
+    )
 
 
 _SIGNS: Mapping[str, str] = {
@@ -363,42 +375,38 @@ _SIGNS: Mapping[str, str] = {
 
 def _tier_reasons(segment: Row, candidate: Row, state: Row, policy: Policy) -> list[str]:
     tier, rule = segment["coverage_tier"], segment["tier_rule_id"]
-    told = [
+    sentences = [
         f"In tier {tier} since {_since('tier', segment, state)}, by rule {rule}.",
         _tier_rule(rule, candidate, policy),
     ]
     if segment["is_tier_pending"]:
-        told.append(_pending("tier", segment["candidate_tier"], candidate, state, policy))
-    return told
+        sentences.append(_pending("tier", segment["candidate_tier"], candidate, state, policy))
+    return sentences
 
 
 def _tier_rule(rule_id: str, candidate: Row, policy: Policy) -> str:
     kind, _, sign = rule_id.partition(":")
-    arr, cut, top, tier = _money(candidate["arr"]), candidate["strategic_cut"], candidate["top_cut"], policy.tier
+    arr, cut, top, tier = exact(candidate["arr"]), candidate["strategic_cut"], candidate["top_cut"], policy.tier
     if kind.startswith("strategic"):
         kept = " It has fallen below the entry, but not by the exit band." if kind.endswith("_kept") else ""
         if sign == "top_arr":
-            return f"ARR {arr} against {_money(top)}, the cut of the top {tier.top_share:.0%} of accounts.{kept}"
+            return f"ARR {arr} against {exact(top)}, the cut of the top {tier.top_share:.0%} of accounts.{kept}"
         return (
-            f"ARR {arr} against {_money(cut)}, the cut of the top {tier.strategic_share:.0%} of accounts, and "
+            f"ARR {arr} against {exact(cut)}, the cut of the top {tier.strategic_share:.0%} of accounts, and "
             f"{_SIGNS.get(sign, sign)}.{kept}"
         )
     if kind.startswith("growth"):
-        told = (
-            f"ARR {arr} against {_money(tier.growth_min_arr)}; expansion evidence is {candidate['growth_evidence']}."
+        sentence = (
+            f"ARR {arr} against {exact(tier.growth_min_arr)}; expansion evidence is {candidate['growth_evidence']}."
         )
         if kind == "growth":
-            return f"{told} Usage and health reached what entering Growth asks."
-        return f"{told} It stays: Growth is left only on ARR or expansion evidence."
+            return f"{sentence} Usage and health reached what entering Growth asks."
+        return f"{sentence} It stays: Growth is left only on ARR or expansion evidence."
     if kind == "long_tail":
-        return f"ARR {arr} is below {_money(tier.long_tail_below_arr)}, and there is little to expand."
+        return f"ARR {arr} is below {exact(tier.long_tail_below_arr)}, and there is little to expand."
     if kind == "core_kept":
-        return f"ARR {arr} is below {_money(tier.long_tail_below_arr)}, but not by the exit band: it stays in Core."
+        return f"ARR {arr} is below {exact(tier.long_tail_below_arr)}, but not by the exit band: it stays in Core."
     return f"No rule of Strategic, Growth or Long-Tail holds at ARR {arr}."
-
-
-def _money(value: float | None) -> str:
-    return "no cut" if value is None else f"{value:,.0f}"
 
 
 # -- figures
@@ -436,7 +444,7 @@ def _seen_moves(
     connection: duckdb.DuckDBPyConnection, day: date, account_id: str | None, policy: Policy
 ) -> dict[str, list[Row]]:
     """By account: moves that two published days differ by, whether or not a run saw them happen."""
-    found: dict[str, list[Row]] = {}
+    seen: dict[str, list[Row]] = {}
     for account, at, segment, tier, segment_since, tier_since, old_day, old_segment, old_tier in connection.execute(
         _SEEN, [day, account_id, account_id]
     ).fetchall():
@@ -450,8 +458,8 @@ def _seen_moves(
                     "direction": direction_of(kind, before, after, policy), "move_rule": "seen",
                     "cause_text": f"seen between {old_day} and {at}; no run recorded why", "between": (old_day, at),
                 }  # fmt: skip
-                found.setdefault(account, []).append(move)
-    return found
+                seen.setdefault(account, []).append(move)
+    return seen
 
 
 def direction_of(kind: str, before: str, after: str, policy: Policy) -> str:
@@ -463,25 +471,25 @@ def direction_of(kind: str, before: str, after: str, policy: Policy) -> str:
 
 
 def _moves(day: date, rows: Sequence[Row], seen: Sequence[Row]) -> list[Row]:
-    """Moves up to the day, the last one first; one that several days report is told once.
+    """Moves up to the day, the newest first; one that several days report is listed once.
 
     A move that is only `seen` is left out where one between the same days was recorded with its cause.
     """
     kept = ("effective_on", "kind", "moved_from", "moved_to", "direction", "move_rule", "cause_text")
-    found = {
+    moves = {
         (row["kind"], row["effective_on"], row["moved_to"]): {name: row.get(name) for name in kept}
         for row in sorted(rows, key=lambda row: row["as_of"])
         if row["as_of"] <= day
     }
     for move in seen:
         after, until = move["between"]
-        recorded = any(k == move["kind"] and after < on <= until for k, on, _ in found)
+        recorded = any(k == move["kind"] and after < on <= until for k, on, _ in moves)
         if not recorded:
             key = (move["kind"], move["effective_on"], move["moved_to"])
-            found[key] = {name: move[name] for name in kept}
-    return sorted(found.values(), key=lambda move: move["effective_on"], reverse=True)
+            moves[key] = {name: move[name] for name in kept}
+    return sorted(moves.values(), key=lambda move: move["effective_on"], reverse=True)
 
 
 def _figures(profile: Row) -> Mapping[str, Row]:
-    found = {topic: {name: profile[name] for name in names if name in profile} for topic, names in FIGURES.items()}
-    return {topic: figures for topic, figures in found.items() if any(v is not None for v in figures.values())}
+    figures = {topic: {name: profile[name] for name in names if name in profile} for topic, names in FIGURES.items()}
+    return {topic: row for topic, row in figures.items() if any(value is not None for value in row.values())}
