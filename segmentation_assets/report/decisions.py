@@ -196,10 +196,10 @@ def rebalance(evidence: Evidence) -> Decision | None:
         f"Move {number(min(spare, lacking))} h from over- to under-served accounts",
         f"{money(arr)} ARR under-served",
         (
-            f"{counted(len(over), 'account')} got {number(spare)} h more in twelve months than they were entitled to, "
-            f"worth {exact(cost)}.",
-            f"{counted(len(under), 'account')} lack{'' if len(under) > 1 else 's'} {number(lacking)} h; the ARR those hours "
-            f"should have cared for is {exact(arr)}.",
+            f"{counted(len(over), 'account')} got {number(spare)} h more in twelve months than they were entitled "
+            f"to, worth {exact(cost)}.",
+            f"{counted(len(under), 'account')} lack{'' if len(under) > 1 else 's'} {number(lacking)} h; the ARR those"
+            f" hours should have cared for is {exact(arr)}.",
             f"What can move is the smaller of the two: {number(min(spare, lacking))} h.",
         ),
         tuple(_named(row, f"lacks {number(row['under_served_hours'])} h") for row in under[:_NAMED]),
