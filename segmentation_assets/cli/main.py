@@ -25,7 +25,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "Compute": ("check-sources", "run"),
     "Look": ("report", "explain", "show", "app", "export", "views"),
     "Understand": ("dictionary", "lineage", "scenario"),
-    "Keep current": ("watch", "ui", "status"),
+    "Keep current": ("watch", "ui", "status", "verify"),
     "Set up": ("completion",),
 }
 """Every command, under the heading that help shows it. `check-sources` is the module `check_sources`."""

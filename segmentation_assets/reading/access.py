@@ -1,7 +1,7 @@
 """Reading what is published: for notebooks (`load`) and the terminal (`open_table`).
 
 Here: finding a table's files of a day and querying them, without Dagster, Ibis or the chain. Not here: computing or
-formatting anything. Nothing here writes.
+formatting anything. Nothing here writes, but for second names of the files that are read (`Store.pinned`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import duckdb
 
 from segmentation_assets.reasons import Refusal, WrongUse
 from segmentation_assets.settings import find_home
+from segmentation_assets.warehouse.sql_text import identifier, identifiers, literals
 from segmentation_assets.warehouse.store import FILE, Store, footer
 
 if TYPE_CHECKING:
@@ -163,17 +164,20 @@ def open_tables(tables: Mapping[str, Days], home: Path | str | None = None) -> I
     """
     published_tables = {name: find_table(name, home) for name in tables}
     paths = {name: published_tables[name].of(as_of) for name, as_of in tables.items()}
-    with duckdb.connect(":memory:") as connection:
+    files = [path for each in paths.values() for path in each]
+    with Store(find_home(home)).pinned(files) as pinned, duckdb.connect(":memory:") as connection:
+        kept = dict(zip(files, pinned, strict=True))
         for name, published in published_tables.items():
-            connection.execute(f"CREATE VIEW {_quoted(name)} AS {_select(connection, published, paths[name])}")
-        lock(connection, [path for each in paths.values() for path in each])
+            source = _select(connection, published, [kept[path] for path in paths[name]])
+            connection.execute(f"CREATE VIEW {identifier(name)} AS {source}")
+        lock(connection, pinned)
         yield connection
 
 
 def lock(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
     """Let a connection read these files and nothing else, for good: what people type is run on it."""
     connection.execute("SET TimeZone = 'UTC'")
-    connection.execute(f"SET allowed_paths = [{_listed(paths)}]")
+    connection.execute(f"SET allowed_paths = [{literals(paths)}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
 
@@ -182,20 +186,12 @@ def _select(connection: duckdb.DuckDBPyConnection, published: Published, paths: 
     hive = "hive_partitioning = false"
     if published.partition:
         hive = f"hive_partitioning = true, hive_types = {{'{published.partition}': DATE}}"
-    source = f"read_parquet([{_listed(paths)}], union_by_name = true, {hive})"
+    source = f"read_parquet([{literals(paths)}], union_by_name = true, {hive})"
     described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
     first = [published.partition] if published.partition else []
     last = [name for name, *_ in described if name in _LAST_COLUMNS]
     middle = [name for name, *_ in described if name not in (*first, *last)]
-    return f"SELECT {', '.join(_quoted(name) for name in (*first, *middle, *last))} FROM {source}"
-
-
-def _listed(paths: Sequence[Path]) -> str:
-    return ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    return f"SELECT {identifiers((*first, *middle, *last))} FROM {source}"
 
 
 def query(
@@ -209,13 +205,13 @@ def query(
 
     Raises WrongFilter for anything else, whatever it would do: one SELECT is all that ever runs.
     """
-    names = [row[0] for row in connection.execute(f"DESCRIBE {_quoted(table)}").fetchall()]
+    names = [row[0] for row in connection.execute(f"DESCRIBE {identifier(table)}").fetchall()]
     unknown = [name for name in columns if name not in names]
     if unknown:
         raise WrongFilter(f"{table} has no column {', '.join(unknown)}; it has {', '.join(names)}")
-    shown = ", ".join(_quoted(name) for name in columns or names)
-    order = ", ".join(_quoted(name) for name in names[:_ORDER_BY])
-    sql = f"SELECT {shown} FROM {_quoted(table)}"
+    shown = identifiers(columns or names)
+    order = identifiers(names[:_ORDER_BY])
+    sql = f"SELECT {shown} FROM {identifier(table)}"
     sql += f" WHERE ({where}\n)" if where else ""
     sql += f" ORDER BY {order}" + ("" if limit is None else f" LIMIT {int(limit)}")
     if where:
