@@ -30,7 +30,7 @@ MODULES = (
     "scores.composite",
     "scores.contributions",
     "segments.cuts",
-    "segments.candidates",
+    "segments.inputs",
     "segments.grid",
     "segments.segments",
     "segments.moves",

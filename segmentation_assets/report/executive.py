@@ -42,7 +42,7 @@ class MixRow:
     arr: float
     arr_share: float | None
     arr_change: str
-    exact_share: float | None
+    typical_share: float | None
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def _mix(evidence: Evidence) -> tuple[MixRow, ...]:
             count_change(_minus(row["accounts"], old.get(name, {}).get("accounts"))) if old else "",
             row["arr"], row["arr_share"],
             change(_minus(row["arr"], old.get(name, {}).get("arr"))) if old else "",
-            row["exact_share"],
+            row["typical_share"],
         )
         for name in SEGMENTS
         if (row := now.get(name))

@@ -321,7 +321,7 @@
       ["Health", [number(account.health, 1), account.weakest ? h("small", { class: "muted meaning" }, `weakest: ${account.weakest}`) : null]], ["Churn risk, 90 d", share(account.churn_risk)], ["Expansion score", number(account.expansion, 1)],
       ["Renewal", day(account.renewal_on)], ["Signal", label(account.micro)], ["CSM", h("bdi", {}, account.csm || "\u2013")], ["Account executive", h("bdi", {}, account.account_executive || "\u2013")]];
     const head = [h("p", { class: "crumb" }, h("a", { href: "#/accounts" }, "Accounts")), h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))), actionCard(account)];
-    if (!told) return fill(place, head, h("p", { class: "notice" }, "segment_candidates has not been made for this day: the reasons cannot be told."));
+    if (!told) return fill(place, head, h("p", { class: "notice" }, "segment_inputs has not been made for this day: the reasons cannot be told."));
     const chosen = h("select", { id: "which-score" }, told.scores.map(([name], i) => h("option", { value: i }, label(name))));
     const fall = h("div", {});
     const drawFall = () => fall.replaceChildren(told.scores.length ? waterfall(told.scores[chosen.value || 0]) : h("p", { class: "notice" }, "score_contributions has not been made for this day: scores cannot be taken apart."));
@@ -330,7 +330,7 @@
     const days = data.history_days, past = told.history;
     fill(place, head,
       h("div", { class: "columns" },
-        h("div", {}, section(`Why segment ${account.segment}`, sentences(told.segment_reasons), simple("Conditions of the segment", ["Condition", "This account", "The row asks for", "Met"], told.conditions.map(([name, value, wanted, met]) => [label(name), value || "\u2013", wanted, MET[met]]))),
+        h("div", {}, section(`Why segment ${account.segment}`, sentences(told.segment_reasons), simple("Conditions of the segment", ["Condition", "This account", "Typical of the segment", "Met"], told.conditions.map(([name, value, wanted, met]) => [label(name), value || "\u2013", wanted, MET[met]]))),
           section(`Why tier ${account.tier}`, sentences(told.tier_reasons))),
         h("div", {}, section("What would move it up", sentences(told.ways_up)),
           section(data.previous ? `Since ${day(data.previous)}` : "What changed", data.previous ? sentences(told.changes.length ? told.changes : ["Nothing that is told here has changed."]) : h("p", { class: "muted" }, "There is no earlier snapshot to compare with.")))),
