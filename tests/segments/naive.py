@@ -152,7 +152,7 @@ def _at_least(score: float | None, bound: float) -> bool:
     return score is not None and score >= bound
 
 
-def tier(day: Day, arr: float, above: list[bool], current: str | None) -> str:  # noqa: C901 - as SPEC reads
+def tier(day: Day, arr: float, above: list[bool], current: str | None) -> str:
     for factor, expansion, applies in ((1, 70, True), (0.9, 65, current == "Strategic")):
         if applies and day.cut is not None and arr >= day.cut * factor:
             is_top = day.top is not None and arr >= day.top * factor
@@ -280,8 +280,8 @@ def walk(days: Mapping[date, Day], first: date, until: date) -> Account | None:
     week_before = monday - timedelta(days=7)
     eve = walk_week(on_grid(days, first, week_before), days, week_before, monday - timedelta(days=1))
     account = on_grid(days, first, monday)
-    if eve and account and eve.segment == "At-Risk" and eve.segment_since > week_before:
-        if account.segment != "At-Risk" or account.segment_since == monday:
-            account.segment, account.segment_how = eve.segment, eve.segment_how
-            account.segment_since = eve.segment_since
+    entered = eve is not None and eve.segment == "At-Risk" and eve.segment_since > week_before
+    if eve and account and entered and (account.segment != "At-Risk" or account.segment_since == monday):
+        account.segment, account.segment_how = eve.segment, eve.segment_how
+        account.segment_since = eve.segment_since
     return walk_week(account, days, monday, until)

@@ -92,7 +92,9 @@ def test_segment_moves_are_undone_by_their_causes_and_by_nothing_less():
     def candidate(row: dict, names: list[str]) -> str:
         account, then = row["account_id"], row["segment_compared_with"].date()
         old, stands = ROWS[account, then], standing(row)
-        changes = {in_standing[name]: getattr(standing(old), in_standing[name]) for name in names if name in in_standing}
+        changes = {
+            in_standing[name]: getattr(standing(old), in_standing[name]) for name in names if name in in_standing
+        }
         facts = {in_day[name]: getattr(HISTORY[account][then], in_day[name]) for name in names if name in in_day}
         day = replace(HISTORY[account][row["as_of"].date()], **facts)
         return naive.candidate_of(replace(stands, **changes), day)

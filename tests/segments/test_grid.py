@@ -249,7 +249,7 @@ def test_a_cohort_is_kept_as_long_as_its_own_bound_says():
 
 
 def test_nobody_leaves_a_band_because_a_quarter_begins():
-    """The chain of the second quarter starts on 5 January; the account was Gold in December and is within its band."""
+    """The chain of the second quarter starts on 5 January; the account was Gold in November, now within its band."""
     days = {date(2025, 9, 1) + i * WEEK: replace(STRATEGIC, value=190.0) for i in range(40)}
     days |= {date(2025, 11, 3): replace(STRATEGIC, value=200.0)}
     tuesday = {date(2026, 4, 7) + timedelta(days=i): replace(STRATEGIC, value=190.0) for i in range(2)}
@@ -288,16 +288,20 @@ def test_a_move_that_two_inputs_made_names_both():
     before = replace(GROWTH, needs="Expanding use case", value=150.0)
     now = replace(LONG_TAIL, needs="Basic need", value=50.0)
     found = run(mondays(before, now, now), ANCHOR + 2 * WEEK)
-    assert found["segment_cause_text"] == "value tier Silver to Bronze; needs profile Expanding use case to Basic need"
+    assert (
+        found["segment_cause_text"] == "value tier Silver to Bronze; needs profile Expanding use case to Basic need"
+    )
 
 
 def test_the_cause_goes_back_to_when_the_rules_last_gave_the_segment():
-    """Candidates Growth, Efficient, Long-Tail, Long-Tail: against the second Monday only the value would have changed."""
+    """Candidates Growth, Efficient, Long-Tail, Long-Tail: against the second only the value changed."""
     second = replace(LONG_TAIL, value=150.0)
     found = run(mondays(GROWTH, second, LONG_TAIL, LONG_TAIL), ANCHOR + 3 * WEEK)
     assert found["segment"] == "Long-Tail"
     assert found["segment_compared_with"] == ANCHOR
-    assert found["segment_cause_text"] == "value tier Silver to Bronze; needs profile Expanding use case to Basic need"
+    assert (
+        found["segment_cause_text"] == "value tier Silver to Bronze; needs profile Expanding use case to Basic need"
+    )
 
 
 def test_a_value_tier_that_only_new_cuts_changed_is_of_the_peers():

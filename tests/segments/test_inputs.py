@@ -14,8 +14,8 @@ from segmentation_assets.scores.firmographic import FirmographicScores
 from segmentation_assets.scores.health import HealthScores
 from segmentation_assets.scores.needs import NeedsScores
 from segmentation_assets.scores.value import ValueScores
-from segmentation_assets.segments.inputs import segment_inputs
 from segmentation_assets.segments.cuts import TierCuts
+from segmentation_assets.segments.inputs import segment_inputs
 from tests.frames import given, records, spine
 
 POLICY = load_policy()
@@ -46,7 +46,8 @@ def inputs_of(*accounts: dict, day: date = DAY, others: date | None = None) -> l
         tables[name] = given(contract, rows)
     cuts = given(TierCuts, [{"as_of": day, "strategic_cut": 50_000.0, "top_cut": 90_000.0}])
     found = segment_inputs(
-        spine(day), **tables, tier_cuts=cuts, behavioral=POLICY.behavioral, tier=POLICY.tier, stability=POLICY.stability,
+        spine(day), **tables, tier_cuts=cuts, behavioral=POLICY.behavioral, tier=POLICY.tier,
+        stability=POLICY.stability,
     )  # fmt: skip
     return records(found.order_by("account_id"))
 

@@ -100,7 +100,10 @@ def test_every_day_of_a_week_tells_the_moves_of_its_monday():
 def test_two_moves_of_one_account_have_a_row_each():
     thursday = MONDAY + timedelta(days=3)
     rows = moves(
-        {MONDAY: segment("Efficient", "held"), thursday: segment("At-Risk", "risk_at_once", thursday, "cohort B to C")},
+        {
+            MONDAY: segment("Efficient", "held"),
+            thursday: segment("At-Risk", "risk_at_once", thursday, "cohort B to C"),
+        },
         as_of=thursday,
     )
     assert [told(row, "moved_from", "moved_to", "effective_on", "direction", "cause_text") for row in rows] == [
