@@ -19,8 +19,8 @@ from segmentation_assets.orchestration.partitions import look_back_mapping
 from segmentation_assets.orchestration.resources import WarehouseResource
 from segmentation_assets.orchestration.steps import CHECK, bring_up_to_date
 from segmentation_assets.policy.model import Policy
-from segmentation_assets.tables.registry import Input, Registry, TableSpec
-from segmentation_assets.warehouse.build import code_version_under
+from segmentation_assets.tables.registry import AS_OF, Input, Registry, TableSpec
+from segmentation_assets.warehouse.planning import code_version_under
 
 POOL = "warehouse"
 _RETRIES = 2
@@ -41,7 +41,7 @@ class Catalogue:
         return [self._asset(spec) for spec in self.registry]
 
     def _asset(self, spec: TableSpec) -> dg.AssetsDefinition:
-        partitioned = spec.partition == "as_of"
+        partitioned = spec.partition == AS_OF
 
         @dg.asset(
             name=spec.name,
@@ -61,7 +61,11 @@ class Catalogue:
             backfill_policy=dg.BackfillPolicy.single_run() if partitioned else None,
             check_specs=[
                 dg.AssetCheckSpec(
-                    CHECK, asset=spec.name, blocking=True, description="Every row keeps to the table's contract."
+                    CHECK,
+                    asset=spec.name,
+                    blocking=True,
+                    description="Every row keeps to the table's contract.",
+                    partitions_def=self.days if partitioned else None,  # a day that failed stays red
                 )
             ],
             output_required=True,
@@ -86,9 +90,9 @@ class Catalogue:
 
     def _dep(self, spec: TableSpec, given: Input) -> dg.AssetDep:
         source = self.registry[given.name]
-        if spec.partition != "as_of" and source.partition == "as_of":
+        if spec.partition != AS_OF and source.partition == AS_OF:
             return dg.AssetDep(given.name, partition_mapping=dg.LastPartitionMapping())
-        if given.reads is None or spec.partition != "as_of" or source.partition != "as_of":
+        if given.reads is None or spec.partition != AS_OF or source.partition != AS_OF:
             return dg.AssetDep(given.name)
         return dg.AssetDep(given.name, partition_mapping=look_back_mapping(given.reads, self.policy))
 

@@ -22,10 +22,19 @@ from segmentation_assets.scores.needs import NeedsScores
 from segmentation_assets.scores.value import ValueScores
 from segmentation_assets.segments.cuts import TierCuts
 from segmentation_assets.tables.as_of import Spine
-from segmentation_assets.tables.contracts import Dated, Day, Flag, Integer, Snapshot, column, ibis_schema
+from segmentation_assets.tables.contracts import (
+    SNAPSHOT_KEY,
+    Dated,
+    Day,
+    Flag,
+    Integer,
+    Snapshot,
+    column,
+    ibis_schema,
+)
 from segmentation_assets.tables.registry import POLICY_HASH, Table, table
 
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 _DECIMALS = 6
 """Scores are held against bounds to so many decimals: the same parts added in another order are the same score."""
 

@@ -20,7 +20,8 @@ SEGMENT: Mapping[str, Any] = {
     "composite_score": 50.0, "weakest_dimension": "product", "coverage_override": None, "micro_segment": "stable",
     "micro_segment_reason": "", "size_class": "smb", "behavioral_cohort": "Steady State", "value_tier": "Silver",
     "needs_profile": "Basic need", "rule_id": "growth_expanding", "tier_rule_id": "core",
-    "candidate_segment": "Growth", "candidate_tier": "Core", "segment_since": DAY, "tier_since": DAY, "csm_id": "C1", "account_executive": "Ann",
+    "candidate_segment": "Growth", "candidate_tier": "Core", "segment_since": DAY, "tier_since": DAY,
+    "csm_id": "C1", "account_executive": "Ann",
 }  # fmt: skip
 """A row of `segments`: what a test does not say."""
 
