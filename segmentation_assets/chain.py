@@ -56,6 +56,7 @@ MODULES = (
     "capacity.leakage",
     "capacity.assignments",
     "activation.crossings",
+    "activation.register",
     "activation.alerts",
 )  # fmt: skip
 
