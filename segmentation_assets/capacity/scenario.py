@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Strict, Tag, V
 
 from segmentation_assets.policy.capacity import CoveragePolicy, ScenarioPolicy
 from segmentation_assets.policy.lines import Lines, explained, place_of, read_with_lines
+from segmentation_assets.reasons import Refusal
 
 When = Literal["before", "after"]
 Verdict = Literal["supported", "not supported", "not checkable", "implied"]
@@ -43,7 +44,7 @@ _PEOPLE = {"accounts", "csms", "csms_change", "fte_freed", "accounts_per_csm"}
 _KINDS = {"number", "bounds"}
 
 
-class ScenarioError(ValueError):
+class ScenarioError(Refusal, ValueError):
     """The scenario file cannot be computed; one line per problem."""
 
 

@@ -27,7 +27,7 @@ class CompanyPolicy(Section):
 
     @field_validator("timezone")
     @classmethod
-    def _known(cls, value: str) -> str:
+    def _is_a_time_zone(cls, value: str) -> str:
         if value not in available_timezones():
             raise ValueError("not an IANA time zone such as Europe/Berlin")
         return value

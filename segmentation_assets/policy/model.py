@@ -79,11 +79,12 @@ from segmentation_assets.policy.value import (
     ValuePolicy,
     ValueTierPolicy,
 )
+from segmentation_assets.reasons import WrongUse
 
 DEFAULT_FILE = Path(__file__).with_name("default.yaml")
 
 
-class PolicyError(ValueError):
+class PolicyError(WrongUse, ValueError):
     """The policy file cannot be used; the message has one line per problem with file and line number."""
 
 
@@ -179,10 +180,10 @@ def load_policy(path: Path | None = None) -> Policy:
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
     try:
-        found = path.stat()
+        stat = path.stat()
     except OSError:
         return None  # reading it says what is wrong
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
 @lru_cache(maxsize=8)

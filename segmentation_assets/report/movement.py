@@ -13,13 +13,12 @@ from typing import Any
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.reading.explanations.changes import why_moved, why_recorded
 from segmentation_assets.reading.explanations.gathering import direction_of
-from segmentation_assets.reading.figures import change, day, exact, label, money, number, share
+from segmentation_assets.reading.figures import change, counted, day, exact, label, money, share
 from segmentation_assets.report import charts
 from segmentation_assets.report.evidence import Evidence, Row
 from segmentation_assets.report.flows import flows_svg
 
 _NOT_LIVE, _UNASSIGNED = "not_live", "unassigned"
-_YEAR = 12
 _STEPS = (
     ("New", "new_arr", 1), ("Reactivated", "reactivated_arr", 1), ("Expansion", "expansion_arr", 1),
     ("Contraction", "contraction_arr", -1), ("Churn", "churned_arr", -1), ("FX", "fx_arr", 1),
@@ -64,9 +63,7 @@ def movement_page(evidence: Evidence, moves: int) -> MovementPage:
     counts = {(row["from_tier"], row["to_tier"]): row for row in cells}
     rows, columns = _names(cells, "from_tier"), _names(cells, "to_tier")
     bridge_columns, bridge = _bridge(evidence)
-    starts = evidence.rows(
-        "SELECT min(starts_on) AS day FROM company_kpis WHERE as_of = ? AND window_months = ?", evidence.as_of, _YEAR
-    ) if evidence.has("company_kpis") else []  # fmt: skip
+    year = evidence.first_of_day("company_kpis", where=f"window_months = {evidence.policy.targets.window_months}")
     return MovementPage(
         period=f"{day(cells[0]['starts_on'])} to {day(evidence.as_of)}" if cells else "",
         columns=tuple(label(name) for name in columns),
@@ -75,7 +72,7 @@ def movement_page(evidence: Evidence, moves: int) -> MovementPage:
         summary=tuple(_summary(evidence)),
         bridge=bridge,
         bridge_columns=bridge_columns,
-        bridge_period=f"{day(starts[0]['day'])} to {day(evidence.as_of)}" if starts and starts[0]["day"] else "",
+        bridge_period=f"{day(year['starts_on'])} to {day(evidence.as_of)}" if year else "",
         charts=_charts(evidence),
         moves=moves,
         moves_since=day(evidence.previous) if evidence.previous else "",
@@ -92,11 +89,11 @@ def _names(cells: list[Row], column: str) -> list[str]:
 def _line(
     name: str, columns: list[str], counts: Mapping[tuple[str, str], Row]
 ) -> tuple[str, int, tuple[FlowCell, ...]]:
-    found = [counts.get((name, to), {}) for to in columns]
+    ways = [counts.get((name, to), {}) for to in columns]
     cells = tuple(
         FlowCell(row.get("accounts", 0), row.get("end_arr") or row.get("start_arr") or 0.0, row.get("share_of_from"),
                  name == to)
-        for row, to in zip(found, columns, strict=True)
+        for row, to in zip(ways, columns, strict=True)
     )  # fmt: skip
     return label(name), sum(cell.accounts for cell in cells), cells
 
@@ -117,30 +114,31 @@ def _summary(evidence: Evidence) -> list[str]:
     row = evidence.first_of_day("tier_migration_summary")
     if row is None:
         return []
-    told = [
-        f"{number(row['up_accounts'])} accounts went up with {money(row['up_arr'])} ARR, "
-        f"{number(row['down_accounts'])} down with {money(row['down_arr'])}."
+    sentences = [
+        f"{counted(row['up_accounts'], 'account')} moved to a higher tier with {money(row['up_arr'])} ARR, "
+        f"{counted(row['down_accounts'], 'account')} to a lower one with {money(row['down_arr'])} ARR."
     ]
     if row["graduation_rate"] is not None:
-        told.append(
-            f"Graduation: {row['graduated_accounts']} of {row['long_tail_accounts']} Long-Tail accounts went up "
-            f"({share(row['graduation_rate'])})."
+        sentences.append(
+            f"Graduation: {row['graduated_accounts']} of {counted(row['long_tail_accounts'], 'Long-Tail account')} "
+            f"moved up ({share(row['graduation_rate'])})."
         )
     lag, bench = row["downgrade_to_churn_months"], row["downgrade_to_churn_benchmark_low"]
-    known = (
-        f"half of the downgraded churned within {lag:.0f} months"
+    lag_words = (
+        f"half of the downgraded accounts churned within {lag:.0f} months"
         if lag is not None
-        else f"{row['downgraded_then_churned']} of {row['downgraded_accounts']} downgraded accounts have churned so "
-        "far, too few for a median"
+        else f"{row['downgraded_then_churned']} of {counted(row['downgraded_accounts'], 'downgraded account')} "
+        "churned so far, too few for a median"
     )
     high = row["downgrade_to_churn_benchmark_high"]
-    told.append(f"Downgrade to churn: {known}" + (f" (rule of thumb {bench:g}–{high:g} months)." if bench else "."))
-    return told
+    rule_of_thumb = f" (rule of thumb {bench:g}–{high:g} months)" if bench else ""
+    sentences.append(f"Downgrade to churn: {lag_words}{rule_of_thumb}.")
+    return sentences
 
 
 def _bridge(evidence: Evidence) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]]:
     """The ARR bridge of each tier and of the company over a year: steps as rows."""
-    where = f"window_months = {_YEAR}"
+    where = f"window_months = {evidence.policy.targets.window_months}"
     tiers = {row["coverage_tier"]: row for row in evidence.of_day("tier_kpis", where=where)}
     shown = [(tier, tiers[tier]) for tier in (*TIERS, _UNASSIGNED) if tier in tiers and _has_any(tiers[tier])]
     company = evidence.first_of_day("company_kpis", where=where)
@@ -162,7 +160,7 @@ def _has_any(row: Row) -> bool:
 
 
 def _charts(evidence: Evidence) -> dict[str, str]:
-    row = evidence.first_of_day("company_kpis", where=f"window_months = {_YEAR}")
+    row = evidence.first_of_day("company_kpis", where=f"window_months = {evidence.policy.targets.window_months}")
     if row is None or not row["end_arr"]:
         return {}
     steps: list[dict[str, Any]] = [_total("Start", row["start_arr"])]

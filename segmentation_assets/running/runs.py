@@ -23,6 +23,7 @@ from segmentation_assets.orchestration.jobs import FULL_CHAIN
 from segmentation_assets.orchestration.partitions import tags_of_run
 from segmentation_assets.orchestration.private_api import DagsterEvent, EventLogEntry, make_new_run_id
 from segmentation_assets.orchestration.resources import WarehouseResource
+from segmentation_assets.reasons import WrongUse
 from segmentation_assets.running.instance import open_instance
 from segmentation_assets.settings import Settings
 from segmentation_assets.warehouse.store import Store
@@ -62,7 +63,7 @@ class Outcome:
         return [step for step in self.steps if step.state == "failed"]
 
 
-class SelectionError(ValueError):
+class SelectionError(WrongUse, ValueError):
     """A selection that Dagster cannot read, or that selects nothing; or a day outside the partitions."""
 
 

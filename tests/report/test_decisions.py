@@ -21,14 +21,14 @@ SUPPLY = [
 def test_protect_weighs_the_expected_loss_against_the_hours():
     made = protect(evidence({"segments": AT_RISK, "csm_supply": SUPPLY}))
     assert made is not None
-    assert made.title == "Intervene in 2 accounts at risk"
+    assert made.title == "Intervene in 2 At-Risk accounts"
     assert made.worth == "55.0k expected loss in 90 days"  # 100,000 x 0.5 + 50,000 x 0.1
     assert made.arithmetic == (
-        "2 accounts at risk hold ARR 150,000, 30.0% of 500,000.",
-        "Each one's ARR × its churn risk in 90 days adds up to 55,000 expected to be lost.",
+        "ARR of 2 accounts in the At-Risk segment: 150,000, 30.0% of 500,000.",
+        "Expected loss: each account's ARR × its churn risk in 90 days, in all 55,000.",
         # 2 x 4 h x 3 months = 24 h; (100 x 60 + 50 x 30) / 150 = 50 an hour
         "Cost: 2 × 4.0 h a month × 3.0 months × 50.00 an hour (mean of the roster) = 1,200.",
-        "It pays from 2.2% of that loss avoided: 1,200 ÷ 55,000.",
+        "It pays once 2.2% of that loss is avoided: 1,200 ÷ 55,000.",
     )
     assert [(one.account_id, one.name) for one in made.accounts] == [("a1", "Acme"), ("a2", "a2")]
     assert made.accounts[0].why == "ARR 100.0k × 50.0% = 50.0k"
@@ -38,7 +38,7 @@ def test_protect_without_a_roster_or_a_risk():
     unknown = [segment(segment="At-Risk", arr=1000.0, churn_risk=None), segment(account_id="a2", churn_risk=0.1)]
     made = protect(evidence({"segments": unknown}))
     assert made is not None
-    assert "0 expected to be lost (1 without a known risk count 0)." in made.arithmetic[1]
+    assert "in all 0 (1 account without a known risk left out)." in made.arithmetic[1]
     assert "60.00 an hour (policy)" in made.arithmetic[2]
     assert len(made.arithmetic) == 3  # no share of a loss of nothing
     assert protect(evidence({"segments": [segment()]})) is None
@@ -101,7 +101,7 @@ def test_grow_measures_whitespace_against_the_gap(gap: float, told: str):
     spaces = whitespace(a1=10_000.0, a2=30_000.0, a3=99_000.0)
     made = grow(evidence({"segments": READY, "expansion_scores": spaces, "goal_gap": goal}))
     assert made is not None
-    assert made.title == "Open expansion with 2 accounts that are ready"
+    assert made.title == "Open expansion with 2 accounts ready for it"
     assert made.arithmetic[-1] == told
     assert [one.account_id for one in made.accounts] == ["a2", "a1"]
 
@@ -128,8 +128,8 @@ def test_rebalance_moves_the_smaller_of_the_two():
     assert made is not None
     assert made.title == "Move 20 h from over- to under-served accounts"
     assert made.arithmetic == (
-        "1 account got 30 h more than they are entitled to, worth 1,500.",
-        "1 account lack 20 h; the ARR those hours should have cared for is 20,000.",
+        "1 account got 30 h more than entitled to, worth 1,500.",
+        "1 account lack 20 h; the ARR those hours are for is 20,000.",
         "What can move is the smaller of the two: 20 h.",
     )
 

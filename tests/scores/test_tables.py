@@ -12,7 +12,7 @@ from segmentation_assets.policy.model import load_policy
 from segmentation_assets.scores import behavioral, churn, firmographic, health, needs, technographic
 from segmentation_assets.tables.contracts import conform
 from segmentation_assets.tables.enforcement import enforce
-from tests.frames import given, spine
+from tests.companies import given, spine
 from tests.scores.profiles import DAY, profiles
 
 POLICY = load_policy()

@@ -16,7 +16,7 @@ from segmentation_assets.scores.needs import NeedsScores
 from segmentation_assets.scores.value import ValueScores
 from segmentation_assets.segments.cuts import TierCuts
 from segmentation_assets.segments.inputs import segment_inputs
-from tests.frames import given, records, spine
+from tests.companies import given, records, spine
 
 POLICY = load_policy()
 DAY = date(2026, 5, 6)

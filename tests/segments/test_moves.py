@@ -7,7 +7,7 @@ from segmentation_assets.scores.contributions import ScoreContributions
 from segmentation_assets.segments.grid import SegmentStates
 from segmentation_assets.segments.inputs import SegmentInputs
 from segmentation_assets.segments.moves import days_looked_at, days_of_parts, segment_moves
-from tests.frames import given, records, spine
+from tests.companies import given, records, spine
 
 POLICY = load_policy()
 MONDAY = date(2026, 5, 11)

@@ -17,9 +17,11 @@ import duckdb
 
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.policy.segments import AT_RISK, TIERS, UNKNOWN, Conditions
-from segmentation_assets.reading.access import ALL, Days, NotPublished, find_table, open_tables
+from segmentation_assets.reading.access import ALL, Days, NotPublished, find_table, newest_whole_day, open_tables
 from segmentation_assets.reading.explanations.changes import changes, why_moved, why_recorded
 from segmentation_assets.reading.explanations.ways_up import ways_up
+from segmentation_assets.reading.figures import NAMES, exact, in_currency
+from segmentation_assets.reasons import Refusal
 from segmentation_assets.tables.as_of import quarter_start
 
 Row = Mapping[str, Any]
@@ -70,7 +72,7 @@ TREATMENT = (
 )  # fmt: skip
 
 
-class UnknownAccount(LookupError):
+class UnknownAccount(Refusal, LookupError):
     """No live account has this id or name on that day. The message names what comes close."""
 
 
@@ -132,7 +134,8 @@ def explain(
 
     Raises UnknownAccount, and NotPublished where segments have not been made for the day.
     """
-    day = find_table("segments", home).day_of(as_of)
+    published = find_table("segments", home)
+    day = newest_whole_day("segments", TABLES, home) if as_of is None else published.day_of(as_of)
     before = day_before(day, home)
     tables: dict[str, Days] = dict.fromkeys(_REQUIRED, day)
     tables |= {name: day for name in _OPTIONAL if _is_published(name, day, home)}
@@ -141,9 +144,11 @@ def explain(
     tables["segments"] = ALL  # what an account was in before
     if _is_published("segment_moves", None, home):
         tables["segment_moves"] = ALL
-    with open_tables(tables, home) as connection:
+    with open_tables(tables, home) as connection, in_currency(policy.company.reporting_currency):
         account_id = _resolve(connection, account, day)
-        return next(explanations(connection, frozenset(tables), day, before, policy, account_id))
+        for explanation in explanations(connection, frozenset(tables), day, before, policy, account_id):
+            return explanation
+    raise UnknownAccount(f"segment_inputs has no row of {account_id} on {day}: run that day again")
 
 
 def day_before(day: date, home: Path | str | None = None) -> date | None:
@@ -166,17 +171,21 @@ def explanations(
 
     `tables` are those of TABLES that have a view.
     """
-    found = {name: _by_account(connection, name, day, account_id) for name in tables if name != "segment_moves"}
+    tables_by_account = {
+        name: _by_account(connection, name, day, account_id) for name in tables if name != "segment_moves"
+    }
     moves = _by_account(connection, "segment_moves", None, account_id) if "segment_moves" in tables else {}
     seen = _seen_moves(connection, day, account_id, policy)
     old = {
         name: _by_account(connection, name, before, account_id) if before and name in tables else {}
         for name in _COMPARED
     }
-    for each in sorted(found["segments"]):
-        rows = {name: by_account.get(each, []) for name, by_account in found.items()}
-        told = _told(day, rows | {"segment_moves": moves.get(each, []), "seen": seen.get(each, [])}, policy)
-        yield replace(told, **_changes(before, rows, {name: old[name].get(each, []) for name in old}, policy))
+    for each in sorted(tables_by_account["segments"].keys() & tables_by_account["segment_inputs"].keys()):
+        rows = {name: by_account.get(each, []) for name, by_account in tables_by_account.items()}
+        explanation = _explanation(
+            day, rows | {"segment_moves": moves.get(each, []), "seen": seen.get(each, [])}, policy
+        )
+        yield replace(explanation, **_changes(before, rows, {name: old[name].get(each, []) for name in old}, policy))
 
 
 def _changes(before: date | None, rows: Mapping[str, list[Row]], old: Mapping[str, list[Row]], policy: Policy) -> Any:
@@ -201,25 +210,25 @@ def _is_published(name: str, day: date | None, home: Path | str | None) -> bool:
 
 
 def _resolve(connection: duckdb.DuckDBPyConnection, account: str, day: date) -> str:
-    known = connection.execute(
+    accounts = connection.execute(
         "SELECT account_id, account_name FROM segments WHERE as_of = ? ORDER BY account_id", [day]
     ).fetchall()
-    if any(account == i for i, _ in known):
+    if any(account == i for i, _ in accounts):
         return account
     wanted = account.strip().casefold()
-    found = [i for i, n in known if wanted in (i.casefold(), (n or "").casefold())]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise UnknownAccount(f"{len(found)} accounts are called {account!r}: {', '.join(found[:_CLOSE])}")
-    raise UnknownAccount(f"no live account {account!r} on {day}{_close_to(wanted, known)}")
+    matches = [i for i, n in accounts if wanted in (i.casefold(), (n or "").casefold())]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise UnknownAccount(f"{len(matches)} accounts are called {account!r}: {', '.join(matches[:_CLOSE])}")
+    raise UnknownAccount(f"no live account {account!r} on {day}{_close_to(wanted, accounts)}")
 
 
-def _close_to(wanted: str, known: Sequence[tuple[str, str | None]]) -> str:
-    names = {(n or i).casefold(): (i, n) for i, n in known} | {i.casefold(): (i, n) for i, n in known}
-    found = [name for name in names if wanted and wanted in name]
-    found += difflib.get_close_matches(wanted, names, n=_CLOSE, cutoff=0.5)
-    shown = dict.fromkeys(f"{i} ({n})" if n else i for i, n in (names[name] for name in found))
+def _close_to(wanted: str, accounts: Sequence[tuple[str, str | None]]) -> str:
+    names = {(n or i).casefold(): (i, n) for i, n in accounts} | {i.casefold(): (i, n) for i, n in accounts}
+    close = [name for name in names if wanted and wanted in name]
+    close += difflib.get_close_matches(wanted, names, n=_CLOSE, cutoff=0.5)
+    shown = dict.fromkeys(f"{i} ({n})" if n else i for i, n in (names[name] for name in close))
     return f"; close to it: {', '.join(list(shown)[:_CLOSE])}" if shown else ""
 
 
@@ -227,19 +236,18 @@ def _by_account(
     connection: duckdb.DuckDBPyConnection, table: str, day: date | None, account_id: str | None
 ) -> dict[str, list[Row]]:
     """Rows of a table by account: of one day or (None) of all, of one account or (None) of all."""
-    tests = {"as_of": day, "account_id": account_id}
-    asked = {name: value for name, value in tests.items() if value is not None}
-    where = " AND ".join(f"{name} = ?" for name in asked) or "true"
-    result = connection.execute(f'SELECT * FROM "{table}" WHERE {where}', list(asked.values()))
+    tests = {name: value for name, value in (("as_of", day), ("account_id", account_id)) if value is not None}
+    where = " AND ".join(f"{name} = ?" for name in tests) or "true"
+    result = connection.execute(f'SELECT * FROM "{table}" WHERE {where}', list(tests.values()))
     names = [column[0] for column in result.description or ()]
-    found: dict[str, list[Row]] = {}
+    rows_of: dict[str, list[Row]] = {}
     for values in result.fetchall():
         row = dict(zip(names, values, strict=True))
-        found.setdefault(row["account_id"], []).append(row)
-    return found
+        rows_of.setdefault(row["account_id"], []).append(row)
+    return rows_of
 
 
-def _told(day: date, rows: Mapping[str, list[Row]], policy: Policy) -> Explanation:
+def _explanation(day: date, rows: Mapping[str, list[Row]], policy: Policy) -> Explanation:
     segment, inputs = rows["segments"][0], rows["segment_inputs"][0]
     state = (rows.get("segment_states") or [{}])[0]
     return Explanation(
@@ -332,7 +340,7 @@ def rule_in_words(rule_id: str, segment: str, policy: Policy) -> str:
 
 def _conditions_named(part: Conditions) -> list[tuple[str, Sequence[str]]]:
     named = (
-        ("size class", part.size_classes), ("behavioral cohort", part.cohorts), ("value tier", part.value_tiers),
+        ("size class", part.size_classes), ("usage cohort", part.cohorts), ("value tier", part.value_tiers),
         ("needs profile", part.needs_profiles),
     )  # fmt: skip
     return [(name, words) for name, words in named if words is not None]
@@ -345,8 +353,10 @@ def _one_of(words: Sequence[str]) -> str:
 def _conditions(segment: Row, inputs: Row, state: Row, policy: Policy) -> list[Condition]:
     """The conditions of the typical account of the segment, and whether this one meets them."""
     typical = policy.segment_rules.archetypes[segment["segment"]]
-    values = {name.replace("_", " "): segment[name] for name in ("size_class", "behavioral_cohort", "value_tier",
-                                                                  "needs_profile")}  # fmt: skip
+    values = {
+        "size class": segment["size_class"], "usage cohort": segment["behavioral_cohort"],
+        "value tier": segment["value_tier"], "needs profile": segment["needs_profile"],
+    }  # fmt: skip
     found = [_condition(name, values[name], words) for name, words in _conditions_named(typical)]
     if typical.or_barely_used:
         activity, band = inputs["seat_activity"], policy.segment_rules.barely_used
@@ -367,7 +377,10 @@ def _conditions(segment: Row, inputs: Row, state: Row, policy: Policy) -> list[C
 
 
 def _condition(dimension: str, value: str | None, wanted: Sequence[str]) -> Condition:
-    return Condition(dimension, value, " or ".join(wanted), None if value is None else value in wanted)
+    is_met = None if value is None else value in wanted
+    return Condition(
+        dimension, value and NAMES.get(value, value), " or ".join(NAMES.get(w, w) for w in wanted), is_met
+    )
 
 
 _SIGNS: Mapping[str, str] = {
@@ -409,25 +422,25 @@ def _conflict(segment: Row, policy: Policy) -> str:
 
 def _tier_rule(rule_id: str, inputs: Row, policy: Policy) -> str:
     kind, _, sign = rule_id.partition(":")
-    arr, cut, top, tier = _money(inputs["arr"]), inputs["strategic_cut"], inputs["top_cut"], policy.tier
+    arr, cut, top, tier = exact(inputs["arr"]), inputs["strategic_cut"], inputs["top_cut"], policy.tier
     if kind.startswith("strategic"):
         kept = " It has fallen below the entry, but not by the exit band." if kind.endswith("_kept") else ""
         if sign == "top_arr":
-            return f"ARR {arr}; the largest {tier.top_share:.0%} of accounts begin at {_money(top)}.{kept}"
+            return f"ARR {arr}; the largest {tier.top_share:.0%} of accounts begin at {exact(top)}.{kept}"
         return (
-            f"ARR {arr}; the largest {tier.strategic_share:.0%} of accounts begin at {_money(cut)}. And "
+            f"ARR {arr}; the largest {tier.strategic_share:.0%} of accounts begin at {exact(cut)}. And "
             f"{_SIGNS.get(sign, sign)}.{kept}"
         )
     if kind.startswith("growth"):
-        told = f"ARR {arr}; the tier begins at {_money(tier.growth_min_arr)}. {_expansion(inputs, policy)}"
+        told = f"ARR {arr}; the tier begins at {exact(tier.growth_min_arr)}. {_expansion(inputs, policy)}"
         if kind == "growth":
             return f"{told} Usage and health are high enough to enter."
         return f"{told} It stays: Growth is left only because of ARR or expansion."
     if kind == "long_tail":
-        return f"ARR {arr} is below {_money(tier.long_tail_below_arr)}, and there is little to expand."
+        return f"ARR {arr} is below {exact(tier.long_tail_below_arr)}, and there is little to expand."
     if kind == "core_kept":
         return (
-            f"ARR {arr} is below {_money(tier.long_tail_below_arr)}, but ARR or expansion is still within the exit "
+            f"ARR {arr} is below {exact(tier.long_tail_below_arr)}, but ARR or expansion is still within the exit "
             "band: it stays in Core."
         )
     return f"No rule of Strategic, Growth or Long-Tail holds at ARR {arr}."
@@ -443,10 +456,6 @@ def _expansion(inputs: Row, policy: Policy) -> str:
         f"of similar accounts {alike:.1%} expanded (in at {tier.growth_lookalike.enter:.0%})",
     ]  # fmt: skip
     return "; ".join(parts) + "."
-
-
-def _money(value: float | None) -> str:
-    return "no cut" if value is None else f"{value:,.0f}"
 
 
 # -- figures
@@ -529,12 +538,12 @@ def direction_of(kind: str, before: str, after: str, policy: Policy) -> str:
 
 
 def _moves(day: date, rows: Sequence[Row], seen: Sequence[Row]) -> list[Row]:
-    """Moves up to the day, the last one first; one that several days report is told once.
+    """Moves up to the day, the newest first; one that several days report is listed once.
 
     A move that is only `seen` is left out where one between the same days was recorded with its cause.
     """
     kept = ("effective_on", "kind", "moved_from", "moved_to", "direction", "move_rule", "cause_text")
-    found = {
+    moves = {
         (row["kind"], row["effective_on"], row["moved_to"]): {name: row.get(name) for name in kept}
         | {"cause_text": why_recorded(row)}
         for row in sorted(rows, key=lambda row: row["as_of"])
@@ -542,13 +551,13 @@ def _moves(day: date, rows: Sequence[Row], seen: Sequence[Row]) -> list[Row]:
     }
     for move in seen:
         after, until = move["between"]
-        recorded = any(k == move["kind"] and after < on <= until for k, on, _ in found)
+        recorded = any(k == move["kind"] and after < on <= until for k, on, _ in moves)
         if not recorded:
             key = (move["kind"], move["effective_on"], move["moved_to"])
-            found[key] = {name: move[name] for name in kept}
-    return sorted(found.values(), key=lambda move: move["effective_on"], reverse=True)
+            moves[key] = {name: move[name] for name in kept}
+    return sorted(moves.values(), key=lambda move: move["effective_on"], reverse=True)
 
 
 def _figures(profile: Row) -> Mapping[str, Row]:
-    found = {topic: {name: profile[name] for name in names if name in profile} for topic, names in FIGURES.items()}
-    return {topic: figures for topic, figures in found.items() if any(v is not None for v in figures.values())}
+    figures = {topic: {name: profile[name] for name in names if name in profile} for topic, names in FIGURES.items()}
+    return {topic: row for topic, row in figures.items() if any(value is not None for value in row.values())}
