@@ -19,6 +19,7 @@ from segmentation_assets.reading.access import NotPublished, find_table, open_ta
 from segmentation_assets.reading.escaping import escape
 from segmentation_assets.reading.explanations.gathering import day_before
 from segmentation_assets.reading.figures import NAMES, counted, exact, in_currency, money, number, share, words
+from segmentation_assets.reading.plans import company_people, tier_action
 from segmentation_assets.settings import find_home
 from segmentation_assets.warehouse.store import Store
 
@@ -196,23 +197,21 @@ def _aim(target: float | None, status: str, is_few: bool) -> str:
 
 
 def _print_capacity(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
-    rows = connection.execute(
-        "SELECT coverage_tier, accounts, fte_by_ratio, fte_by_hours, available_fte, gap_fte, planned_utilisation, "
-        "advice FROM capacity_plan ORDER BY arr / greatest(accounts, 1) DESC"
-    ).fetchall()
-    rows += connection.execute(
-        "SELECT 'all', sum(accounts), sum(fte_by_ratio), sum(fte_by_hours), sum(available_fte), sum(gap_fte), "
-        "sum(demanded_hours) / nullif(sum(available_hours), 0), null FROM capacity_plan"
-    ).fetchall()
+    result = connection.execute("SELECT * FROM capacity_plan ORDER BY arr / greatest(accounts, 1) DESC")
+    names = [column[0] for column in result.description or ()]
+    plan = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+    figures = ("fte_by_ratio", "fte_by_hours", "required_fte", "available_fte", "gap_fte")
     body = [
-        [tier, number(accounts), *(number(x, 1) for x in figures[:4]), share(figures[4])]
-        for tier, accounts, *figures, _ in rows
-    ]
-    header = ["tier", "accounts", "FTE by ratio", "by hours", "there", "gap", "utilisation"]
-    title = "Customer success capacity, FTE (gap = there − needed; utilisation over 100%: more work than hours)"
+        [row["coverage_tier"], f"{row['accounts']:,}", *(number(row[name], 2) for name in figures),
+         share(row["planned_utilisation"])]
+        for row in plan
+    ]  # fmt: skip
+    header = ["tier", "accounts", "by ratio", "by hours", "needed", "there", "gap", "utilisation"]
+    title = "Customer success capacity: people of a full week (gap = there - needed)"
     print_table(console, header, body, title=title)
-    for tier, *_, advice in rows[:-1]:
-        console.print(f"  {tier}: {escape(advice)}", highlight=False)
+    console.print(f"  {company_people(plan)}", highlight=False)
+    for row in plan:
+        console.print(f"  {row['coverage_tier']}: {escape(tier_action(row))}", highlight=False)
 
 
 def _print_refused(console: Console, home: Path) -> None:
