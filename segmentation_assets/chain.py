@@ -9,6 +9,8 @@ MODULES = (
     "extracts.contracts",
     "extracts.quality",
     "profiles.known",
+    "profiles.subscriptions",
+    "profiles.states",
     "profiles.revenue",
     "profiles.arr_steps",
     "profiles.usage",

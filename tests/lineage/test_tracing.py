@@ -332,7 +332,8 @@ def test_a_figure_back_to_the_fields_it_is_made_from(whole: Any):
     raw = set(map(str, whole.up("account_profiles", "arr").of_kind("value")))
     assert raw == {
         "billing_subscriptions.mrr", "billing_subscriptions.currency", "billing_subscriptions.start_date",
-        "billing_subscriptions.end_date", "billing_subscriptions.end_known_on", "fx_rates.rate", "spine.as_of",
+        "billing_subscriptions.end_date", "billing_subscriptions.end_known_on", "billing_subscriptions.known_from",
+        "billing_subscriptions.known_to", "fx_rates.rate", "spine.as_of",
     }  # fmt: skip
     assert "billing_subscriptions.account_id" in map(str, whole.up("account_profiles", "arr").of_kind("influence"))
     assert Place("segments", "arr") in whole.down("billing_subscriptions", "mrr").reached
