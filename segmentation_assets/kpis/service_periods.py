@@ -67,7 +67,9 @@ def _with_service(rows: ir.Table) -> ir.Table:
         billed_at="as_of",
         billed_to="account_id",
         covers_to=ibis.least(days.next_on.fill_null(expected), a_year_on),
-    ).view()  # made from `rows`: without a view of its own, Ibis would compare `rows` with itself
+    )
+    # `days` are made from `rows`: without views of their own, Ibis would compare `rows` with itself.
+    rows, days = rows.view(), days.view()
     is_begun, is_over = rows.issued_on >= days.billed_on, rows.issued_on >= days.next_on
     joined = rows.left_join(
         days,

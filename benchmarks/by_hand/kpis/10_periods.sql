@@ -154,11 +154,26 @@ WITH tickets AS (
   JOIN windows w ON worked_on <= w.as_of AND worked_on > w.starts_on
     AND w.as_of >= t.known_from AND w.as_of < t.known_to
   JOIN survivors h ON h.as_of = w.as_of AND h.account_id = t.account_id GROUP BY ALL
+), books AS (
+  SELECT as_of, account_id, csm_id, entitled / sum(entitled) OVER (PARTITION BY as_of, csm_id) AS book_share
+  FROM (
+    SELECT as_of, account_id, csm_id, CASE coverage_tier WHEN 'Strategic' THEN 8 WHEN 'Growth' THEN 2.5
+        WHEN 'Core' THEN 0.6 ELSE 0 END
+      + greatest(if(segment = 'At-Risk', policy('care.segment_hours_per_month.At-Risk'), 0),
+                 if(coverage_override IS NOT NULL, policy('care.override_hours_per_month'), 0)) AS entitled
+    FROM segments JOIN asked USING (as_of) WHERE csm_id IS NOT NULL
+  ) WHERE entitled > 0
+), pairs AS (
+  SELECT as_of, window_months, account_id, csm_id, hours, book_share,
+    bool_or(book_share IS NOT NULL) OVER (PARTITION BY as_of, csm_id) AS has_book,
+    hours / nullif(sum(hours) OVER (PARTITION BY as_of, window_months, csm_id), 0) AS hours_share
+  FROM (SELECT as_of, window_months, account_id, csm_id, book_share FROM books JOIN windows USING (as_of))
+  FULL JOIN logged USING (as_of, window_months, account_id, csm_id)
 ), hours AS (
   SELECT as_of, window_months, account_id, sum(hours) AS csm_hours,
-    sum(hours) FILTER (hours_available IS NOT NULL) AS rostered, sum(hours_available * share) AS productive
-  FROM (SELECT *, hours / nullif(sum(hours) OVER (PARTITION BY as_of, window_months, csm_id), 0) AS share FROM logged)
-  LEFT JOIN productive USING (as_of, window_months, csm_id) GROUP BY ALL
+    sum(hours) FILTER (hours_available IS NOT NULL) AS rostered,
+    sum(hours_available * if(has_book, book_share, hours_share)) AS productive
+  FROM pairs LEFT JOIN productive USING (as_of, window_months, csm_id) GROUP BY ALL
 ), first_days AS (
   SELECT (SELECT min(greatest(opened_at::DATE, known_from)) FROM support_tickets) AS opened,
          (SELECT min(greatest(used_on, known_from)) FROM self_service_sessions) AS used,
