@@ -87,7 +87,7 @@ def test_a_page_tells_what_the_table_reads_and_who_reads_it(defs: dg.Definitions
     assert "`stability`" in states
     assert "`tier`" in states
     moves = graph.get(dg.AssetKey("segment_moves")).description
-    assert "[score_contributions](/assets/score_contributions) (up to 14 days back)" in moves
+    assert "[score_contributions](/assets/score_contributions) (up to 20 days back)" in moves
 
 
 def test_commands_on_a_page_are_commands(defs: dg.Definitions):
