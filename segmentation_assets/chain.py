@@ -33,7 +33,7 @@ MODULES = (
     "scores.composite",
     "scores.contributions",
     "segments.cuts",
-    "segments.candidates",
+    "segments.inputs",
     "segments.grid",
     "segments.segments",
     "segments.moves",
@@ -59,6 +59,7 @@ MODULES = (
     "capacity.rebalancing",
     "capacity.assignments",
     "activation.crossings",
+    "activation.register",
     "activation.alerts",
 )  # fmt: skip
 

@@ -40,6 +40,7 @@ def print_summary(console: Console, home: Path, as_of: date, currency: str) -> N
         _print_matrix(console, connection, as_of)
         if "segment_moves" in tables:
             _print_moves(console, connection)
+        _print_moved_by_policy(console, home, as_of)
         if before:
             _print_since(console, home, before, as_of)
         if "tier_kpis" in tables:
@@ -50,7 +51,7 @@ def print_summary(console: Console, home: Path, as_of: date, currency: str) -> N
         _print_where(console, home, connection)
 
 
-def _has(home: Path, table: str, as_of: date) -> bool:
+def _has(home: Path, table: str, as_of: date | None) -> bool:
     try:
         return bool(find_table(table, home).of(as_of))
     except NotPublished:
@@ -101,6 +102,20 @@ def _print_moves(console: Console, connection: duckdb.DuckDBPyConnection) -> Non
     console.print(f"Moves since the last Monday: {listed}")
     for account, kind, before, after, _, _, why in rows[:_MOST_MOVES]:
         console.print(f"  {account} {kind} {before} → {after}: {escape(words(why))}", highlight=False)
+
+
+def _print_moved_by_policy(console: Console, home: Path, as_of: date) -> None:
+    """How many accounts are elsewhere because the policy changed, not because of themselves."""
+    if not _has(home, "segment_register", None):
+        return
+    with open_tables({"segment_register": None}, home) as connection:
+        rows = connection.execute(
+            "SELECT kind, count(*) FROM segment_register WHERE cause_kind = 'policy' AND as_of = ? GROUP BY ALL "
+            "ORDER BY kind", [as_of],
+        ).fetchall()  # fmt: skip
+    if rows:
+        told = ", ".join(f"the {kind} of {count} accounts" for kind, count in rows)
+        console.print(f"Changed by the new policy alone: {told}")
 
 
 def _print_since(console: Console, home: Path, before: date, as_of: date) -> None:
