@@ -17,8 +17,9 @@ from segmentation_assets.orchestration.descriptions import code_references, colu
 from segmentation_assets.orchestration.extract_steps import extract_deps, land_extract
 from segmentation_assets.orchestration.partitions import look_back_mapping
 from segmentation_assets.orchestration.resources import WarehouseResource
-from segmentation_assets.orchestration.steps import CHECK, bring_up_to_date
+from segmentation_assets.orchestration.steps import CHECK, WARNINGS, bring_up_to_date
 from segmentation_assets.policy.model import Policy
+from segmentation_assets.tables.contracts import schema_of
 from segmentation_assets.tables.registry import Input, Registry, TableSpec
 from segmentation_assets.warehouse.build import code_version_under
 
@@ -59,11 +60,7 @@ class Catalogue:
             code_version=code_version_under(spec, self.policy),
             partitions_def=self.days if partitioned else None,
             backfill_policy=dg.BackfillPolicy.single_run() if partitioned else None,
-            check_specs=[
-                dg.AssetCheckSpec(
-                    CHECK, asset=spec.name, blocking=True, description="Every row keeps to the table's contract."
-                )
-            ],
+            check_specs=_checks(spec),
             output_required=True,
             pool=POOL,
         )
@@ -91,6 +88,17 @@ class Catalogue:
         if given.reads is None or spec.partition != "as_of" or source.partition != "as_of":
             return dg.AssetDep(given.name)
         return dg.AssetDep(given.name, partition_mapping=look_back_mapping(given.reads, self.policy))
+
+
+def _checks(spec: TableSpec) -> list[dg.AssetCheckSpec]:
+    contract = dg.AssetCheckSpec(
+        CHECK, asset=spec.name, blocking=True, description="Every row keeps to the table's contract."
+    )
+    rules = {str(c.name): c.description for c in schema_of(spec.contract).checks or [] if c.raise_warning}
+    if not rules:
+        return [contract]
+    said = " ".join(text or name for name, text in rules.items())
+    return [contract, dg.AssetCheckSpec(WARNINGS, asset=spec.name, blocking=False, description=said)]
 
 
 def _kinds(spec: TableSpec) -> set[str]:
