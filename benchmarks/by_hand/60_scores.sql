@@ -232,9 +232,10 @@ WITH valued AS (
 SELECT * EXCLUDE (depth, adoption, reliability, engagement, responsiveness, nps, csat, sentiment, goals, payments,
                   overdue, budget, product_known, relationship_known, financial_known, known, mean, weakest),
   least(0, weakest + policy('health.cap_above_weakest') - mean) + mean * 0 AS cap_points,
-  mean + cap_points AS health_score, round(cap_points, 9) < 0 AS is_capped,
+  mean + cap_points AS health_score, mean AS uncapped_health_score, round(cap_points, 9) < 0 AS is_capped,
   CASE weakest WHEN product_health THEN 'product' WHEN relationship_health THEN 'relationship'
-               WHEN outcome_health THEN 'outcome' WHEN financial_health THEN 'financial' END AS weakest_dimension
+               WHEN outcome_health THEN 'outcome' WHEN financial_health THEN 'financial' END AS weakest_dimension,
+  if(is_capped, weakest_dimension, NULL) AS capped_by
 FROM overall;
 COPY health_scores TO 'published/health_scores' (FORMAT parquet, PARTITION_BY (as_of));
 
@@ -337,38 +338,50 @@ FROM summed;
 COPY risk_calibration_summary TO 'published/risk_calibration_summary' (FORMAT parquet, PARTITION_BY (as_of));
 
 -- table: expansion_scores
+-- The percentile of the others: each account's own row is taken out of its group before counting.
 CREATE TABLE expansion_scores AS
 WITH accounts AS (
   SELECT p.as_of, p.account_id, p.arr, p.seats, p.employees, p.users_trend_net, p.events_trend_net, f.size_class,
     p.industry || ', ' || f.size_class AS narrow, p.arr / nullif(p.employees, 0) AS arr_per_employee,
-    coalesce(p.last_expansion_on > s.day_12m_ago, false) AS expanded
+    coalesce(p.last_expansion_on > s.day_12m_ago, false) AS grown
   FROM live p JOIN days_of('expansion_scores') USING (as_of) JOIN all_days s USING (as_of)
   LEFT JOIN firmographic_scores f USING (as_of, account_id)
 ), grouped AS (
-  SELECT *, CASE
-    WHEN narrow IS NOT NULL AND count(*) OVER (PARTITION BY as_of, narrow) > policy('expansion.min_peers') THEN narrow
-    WHEN size_class IS NOT NULL AND count(*) OVER (PARTITION BY as_of, size_class) > policy('expansion.min_peers')
-      THEN size_class
+  SELECT *, (arr_per_employee IS NOT NULL)::INT AS own, CASE
+    WHEN narrow IS NOT NULL AND count(arr_per_employee) OVER (PARTITION BY as_of, narrow) - own
+      >= policy('expansion.min_peers') THEN narrow
+    WHEN size_class IS NOT NULL AND count(arr_per_employee) OVER (PARTITION BY as_of, size_class) - own
+      >= policy('expansion.min_peers') THEN size_class
     ELSE 'all' END AS peer_group
   FROM accounts
 ), groups AS (
-  SELECT as_of, peer_group, count(*) AS members, count(*) FILTER (expanded) AS expanded,
-    quantile_disc(arr_per_employee, policy('expansion.whitespace_percentile') / 100) AS p75
-  FROM (SELECT as_of, narrow AS peer_group, expanded, arr_per_employee FROM accounts WHERE narrow IS NOT NULL
-        UNION ALL SELECT as_of, size_class, expanded, arr_per_employee FROM accounts WHERE size_class IS NOT NULL
-        UNION ALL SELECT as_of, 'all', expanded, arr_per_employee FROM accounts)
+  SELECT as_of, peer_group, count(*) AS members, count(*) FILTER (grown) AS grown,
+    list_sort(list(arr_per_employee) FILTER (arr_per_employee IS NOT NULL)) AS sorted
+  FROM (SELECT as_of, narrow AS peer_group, grown, arr_per_employee FROM accounts WHERE narrow IS NOT NULL
+        UNION ALL SELECT as_of, size_class, grown, arr_per_employee FROM accounts WHERE size_class IS NOT NULL
+        UNION ALL SELECT as_of, 'all', grown, arr_per_employee FROM accounts)
   GROUP BY ALL
+), left_out AS (
+  SELECT g.*, p.members, p.grown AS group_grown, a.members AS all_members, a.grown AS all_grown,
+    coalesce(list_position(p.sorted, g.arr_per_employee), 0) AS own_place,
+    CASE WHEN p.sorted IS NULL THEN []::DOUBLE[] WHEN own_place = 0 THEN p.sorted
+         ELSE p.sorted[:own_place - 1] || p.sorted[own_place + 1:] END AS others
+  FROM grouped g JOIN groups p USING (as_of, peer_group) JOIN groups a ON a.as_of = g.as_of AND a.peer_group = 'all'
 ), measured AS (
-  SELECT g.as_of, g.account_id, g.seats AS captured_seats, addressable(g.employees, g.seats) AS addressable_seats,
-    1 - g.seats / nullif(addressable(g.employees, g.seats), 0) AS expansion_potential, g.peer_group,
-    p.members - 1 AS peers, p.p75 AS arr_per_employee_p75,
-    if(p.p75 * g.employees IS NULL, NULL, greatest(p.p75 * g.employees - g.arr, 0)) AS whitespace,
-    (p.expanded - g.expanded::INT) / nullif(p.members - 1, 0) AS lookalike,
-    percentile(count(*) OVER (PARTITION BY g.as_of ORDER BY g.arr), count(*) OVER (PARTITION BY g.as_of, g.arr),
-               count(*) OVER (PARTITION BY g.as_of)) AS arr_score,
-    on_scale(mean_known([g.users_trend_net, g.events_trend_net]), policy('expansion.net_trend')) AS trajectory_score,
-    whitespace / (whitespace + g.arr) * 100 AS whitespace_score, lookalike * 100 AS lookalike_score
-  FROM grouped g JOIN groups p USING (as_of, peer_group)
+  SELECT as_of, account_id, seats AS captured_seats, addressable(employees, seats) AS addressable_seats,
+    1 - seats / nullif(addressable(employees, seats), 0) AS expansion_potential, peer_group, members - 1 AS peers,
+    len(others) AS peers_with_employees,
+    others[ceil(round(len(others) * policy('expansion.whitespace_percentile') / 100, 9))::INT] AS arr_per_employee_p75,
+    round(if(arr_per_employee_p75 * employees IS NULL, NULL, greatest(arr_per_employee_p75 * employees - arr, 0)), 2)
+      AS whitespace,
+    (group_grown - grown::INT) / nullif(members - 1, 0) AS lookalike,
+    (all_grown - grown::INT) / nullif(all_members - 1, 0) AS lookalike_base_rate,
+    lookalike / nullif(lookalike_base_rate, 0) AS lookalike_lift,
+    percentile(count(*) OVER (PARTITION BY as_of ORDER BY arr), count(*) OVER (PARTITION BY as_of, arr),
+               count(*) OVER (PARTITION BY as_of)) AS arr_score,
+    on_scale(mean_known([users_trend_net, events_trend_net]), policy('expansion.net_trend')) AS trajectory_score,
+    whitespace / nullif(whitespace + arr, 0) * 100 AS whitespace_score, lookalike * 100 AS lookalike_score
+  FROM left_out
 ), summed AS (
   SELECT *, nullif(if_known(arr_score, policy('expansion.weights.arr'))
     + if_known(trajectory_score, policy('expansion.weights.trajectory'))

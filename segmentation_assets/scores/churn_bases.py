@@ -145,10 +145,9 @@ def churn_bases(spine: Frame[Spine], churn_outcomes: Frame[ChurnOutcomes], polic
     agree with those that left, in number and, nearly, in money. Where too few left for that (policy), the policy's
     fallback. It looks at the past of as_of alone, so the same day gives the same base whenever it is computed.
     """
-    rows = [
-        {"as_of": day} | _base(churn_outcomes[pd.to_datetime(churn_outcomes["as_of"]) == day], policy)
-        for day in pd.to_datetime(spine["as_of"]).sort_values()
-    ]
+    dated = churn_outcomes.assign(as_of=pd.to_datetime(churn_outcomes["as_of"]))
+    days = pd.to_datetime(spine["as_of"]).sort_values()
+    rows = [{"as_of": day} | _base(dated.loc[dated["as_of"] == day], policy) for day in days]
     return cast("Frame[ChurnBases]", pd.DataFrame(rows, columns=pd.Index(["as_of", *_COLUMNS])))
 
 

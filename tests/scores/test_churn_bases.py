@@ -105,7 +105,8 @@ def test_without_points_the_base_is_the_log_odds_of_the_share_that_left():
 def test_with_too_few_leavers_and_without_any_past_the_policy_decides():
     row = base_of(9)
     assert (row.base_log_odds, row.size_log_odds, row.is_fitted, row.leavers) == (-5, 0, False, 9)
-    empty = pd.DataFrame(columns=["as_of", "window_start", "points", "size_rank", "accounts", "leavers"])
+    columns = ["as_of", "window_start", "points", "size_rank", "accounts", "leavers"]
+    empty = pd.DataFrame(columns=pd.Index(columns))
     row = churn_bases(spine_frame([AS_OF]), empty, POLICY).iloc[0]
     assert (row.base_log_odds, row.is_fitted, row.accounts, row.first_window_on) == (-5, False, 0, None)
 
