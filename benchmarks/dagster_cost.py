@@ -24,7 +24,7 @@ from segmentation_assets.settings import Settings
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import Integer, Snapshot, column
 from segmentation_assets.tables.registry import Registry, Table, TableSpec
-from segmentation_assets.warehouse.build import Builder
+from segmentation_assets.warehouse.building import Builder
 from segmentation_assets.warehouse.engine import Engine, open_connection
 from segmentation_assets.warehouse.store import Store
 

@@ -17,7 +17,7 @@ from segmentation_assets.chain import CATALOGUE
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.running.runs import Runner
 from segmentation_assets.settings import find_settings
-from segmentation_assets.warehouse.build import Builder
+from segmentation_assets.warehouse.building import Builder
 from segmentation_assets.warehouse.engine import Engine, open_connection
 from segmentation_assets.warehouse.store import Store
 

@@ -29,7 +29,7 @@ from segmentation_assets.extracts.sources import read_sources
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.sample import generate
 from segmentation_assets.tables.as_of import months_before
-from segmentation_assets.warehouse.build import Builder
+from segmentation_assets.warehouse.building import Builder
 from segmentation_assets.warehouse.engine import Engine, open_connection
 from segmentation_assets.warehouse.store import Store
 

@@ -7,6 +7,7 @@ from segmentation_assets.tables.registry import CATALOGUE
 # Table modules, one line each (importing is what registers them):
 MODULES = (
     "extracts.contracts",
+    "extracts.quality",
     "profiles.known",
     "profiles.revenue",
     "profiles.arr_steps",
@@ -49,7 +50,6 @@ MODULES = (
     "kpis.icp",
     "kpis.concentration",
     "kpis.csm",
-    "kpis.quality",
     "kpis.forecast",
     "kpis.reconciliation",
     "kpis.goals",

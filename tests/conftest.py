@@ -15,27 +15,41 @@ from segmentation_assets.cli.main import main
 
 RAN_DAYS = (date(2026, 3, 30), date(2026, 3, 31), date(2026, 4, 1))
 """A Monday, the last day of a quarter and the first of the next: the days that the home below was run for."""
+YEAR_DAY = date(2026, 11, 27)
 
 
 @pytest.fixture(scope="session")
 def ran_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a sample of 20 accounts, run for RAN_DAYS. Read only: copy it to change it."""
+    days = f"--from {RAN_DAYS[0]} --to {RAN_DAYS[-1]}"
+    return _shared(
+        tmp_path_factory, "ran_home", f"--accounts 20 --days 120 --users-per-account 6 --end {RAN_DAYS[-1]}", days
+    )
+
+
+@pytest.fixture(scope="session")
+def year_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a year of history: 40 accounts over 500 days, run for YEAR_DAY. Read only: copy it to change it."""
+    sample = f"--accounts 40 --days 500 --users-per-account 3 --end {YEAR_DAY}"
+    return _shared(tmp_path_factory, "year_home", sample, f"--as-of {YEAR_DAY}")
+
+
+def _shared(factory: pytest.TempPathFactory, name: str, sample: str, days: str) -> Path:
+    """A home that all tests and workers share, made by whoever needs it first."""
     worker = os.environ.get("PYTEST_XDIST_WORKER")
-    shared = tmp_path_factory.getbasetemp().parent if worker else tmp_path_factory.getbasetemp()
-    home, done = shared / "ran_home", shared / "ran_home.done"
-    with (shared / "ran_home.lock").open("w") as lock:
+    shared = factory.getbasetemp().parent if worker else factory.getbasetemp()
+    home, done = shared / name, shared / f"{name}.done"
+    with (shared / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
             shutil.rmtree(home, ignore_errors=True)
-            _make(home)
+            _make(home, sample, days)
             done.touch()
     return home
 
 
-def _make(home: Path) -> None:
-    days = f"--from {RAN_DAYS[0]} --to {RAN_DAYS[-1]}".split()
-    sample = f"generate {home}/sample --accounts 20 --days 120 --users-per-account 6 --end {RAN_DAYS[-1]}".split()
-    for arguments in (sample, ["--home", str(home), "run", *days]):
+def _make(home: Path, sample: str, days: str) -> None:
+    for arguments in (f"generate {home}/sample {sample}".split(), ["--home", str(home), "run", *days.split()]):
         result = CliRunner().invoke(main, arguments)
         assert result.exit_code == 0, result.output
 

@@ -308,10 +308,10 @@ WITH past AS (
 )
 SELECT w.as_of, w.past_day, k.decile, count(*) AS accounts, sum(k.risk) AS predicted_leavers,
   count(*) FILTER (has_left(e.is_live, e.churned_on, w.past_day)) AS leavers,
-  round(predicted_leavers / nullif(leavers, 0), 9) AS ratio, round(sum(s.arr), 2) AS arr,
+  predicted_leavers / nullif(leavers, 0) AS ratio, round(sum(s.arr), 2) AS arr,
   round(sum(s.arr * k.risk), 2) AS predicted_arr_lost,
   round(coalesce(sum(s.arr) FILTER (has_left(e.is_live, e.churned_on, w.past_day)), 0), 2) AS arr_lost,
-  round(predicted_arr_lost / nullif(arr_lost, 0), 9) AS arr_ratio
+  predicted_arr_lost / nullif(arr_lost, 0) AS arr_ratio
 FROM past w JOIN ranked k USING (past_day)
 JOIN account_revenue s ON s.as_of = w.past_day AND s.account_id = k.account_id
 JOIN account_revenue e ON e.as_of = w.window_end AND e.account_id = k.account_id
@@ -327,8 +327,8 @@ WITH summed AS (
     coalesce(round(sum(arr_lost), 2), 0) AS arr_lost
   FROM days_of('risk_calibration_summary') LEFT JOIN risk_calibration USING (as_of) GROUP BY as_of
 )
-SELECT *, round(predicted_leavers / nullif(leavers, 0), 9) AS ratio,
-  round(predicted_arr_lost / nullif(arr_lost, 0), 9) AS arr_ratio,
+SELECT *, predicted_leavers / nullif(leavers, 0) AS ratio,
+  predicted_arr_lost / nullif(arr_lost, 0) AS arr_ratio,
   policy('churn.calibration.lowest_ratio') AS lowest_ratio, policy('churn.calibration.highest_ratio') AS highest_ratio,
   CASE WHEN past_days = 0 THEN 'no_past_day'
        WHEN greatest(leavers, predicted_leavers) < policy('churn.calibration.min_leavers') THEN 'few_leavers' END AS reason,

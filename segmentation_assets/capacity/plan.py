@@ -19,12 +19,12 @@ from segmentation_assets.capacity.staffing import (
     each_tier,
 )
 from segmentation_assets.extracts.contracts import CsmRoster
-from segmentation_assets.kpis.calendar import windows
 from segmentation_assets.kpis.workloads import csm_productive_hours
 from segmentation_assets.policy.capacity import CoveragePolicy, StaffingPolicy
 from segmentation_assets.policy.kpis import ProductivityPolicy
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.calendar import windows
 from segmentation_assets.tables.contracts import Integer, Snapshot, column
 from segmentation_assets.tables.registry import Table, table
 

@@ -12,7 +12,6 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import CsmRoster, CsmTimeEntries
-from segmentation_assets.kpis.calendar import each
 from segmentation_assets.policy.capacity import CarePolicy, CoveragePolicy, StaffingPolicy
 from segmentation_assets.policy.kpis import ProductivityPolicy
 from segmentation_assets.policy.segments import TIERS
@@ -21,7 +20,9 @@ from segmentation_assets.profiles.facts import facts, first_fact, with_figures
 from segmentation_assets.profiles.known import AccountHierarchy, known, survivors
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.segments.segments import Segments
+from segmentation_assets.tables.amounts import total
 from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.calendar import each
 from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, ibis_schema
 from segmentation_assets.tables.registry import Table, table
 
@@ -150,7 +151,7 @@ def csm_supply(
     logged = known(csm_time_entries, spine, "day_3m_ago")
     logged = logged.filter((logged.worked_on > logged.day_3m_ago) & (logged.worked_on <= logged.as_of))
     totals = logged.group_by("as_of", "csm_id").aggregate(
-        all_hours=logged.hours.sum(), internal_hours=logged.hours.sum(where=logged.account_id.isnull())
+        all_hours=total(logged.hours), internal_hours=total(logged.hours, logged.account_id.isnull())
     )
     rows = rows.left_join(totals, ["as_of", "csm_id"]).select(*rows.columns, "all_hours", "internal_hours")
     measured = (rows.all_hours >= staffing.measured_min_hours).fill_null(False) & (rows.all_hours > 0).fill_null(
@@ -195,9 +196,9 @@ def csm_tier_shares(
     sources = (
         (logged, ["as_of", "csm_id", "coverage_tier"]),
         (demand.group_by("as_of", "csm_id", "coverage_tier").aggregate(
-            accounts=demand.count(), own=demand.hours_per_month.sum()
+            accounts=demand.count(), own=total(demand.hours_per_month)
         ), ["as_of", "csm_id", "coverage_tier"]),
-        (demand.group_by("as_of", "coverage_tier").aggregate(company=demand.hours_per_month.sum()),
+        (demand.group_by("as_of", "coverage_tier").aggregate(company=total(demand.hours_per_month)),
          ["as_of", "coverage_tier"]),
     )  # fmt: skip
     for source, keys in sources:
@@ -226,12 +227,12 @@ def _logged(entries: ir.Table, hierarchy: ir.Table, spine: ir.Table, demand: ir.
     rows = rows.filter(rows.worked_on > rows.day_3m_ago).select("as_of", "csm_id", "account_id", "hours")
     tier = demand.select("as_of", "account_id", "coverage_tier")
     joined = rows.join(tier, ["as_of", "account_id"])
-    return joined.group_by("as_of", "csm_id", "coverage_tier").aggregate(hours=joined.hours.sum())
+    return joined.group_by("as_of", "csm_id", "coverage_tier").aggregate(hours=total(joined.hours))
 
 
 def _shares(rows: ir.Table) -> ir.Table:
     csm = ibis.window(group_by=["as_of", "csm_id"])
-    totals = {name: rows[name].sum().over(csm) for name in ("hours", "own", "company")}
+    totals = {name: total(rows[name], over=csm) for name in ("hours", "own", "company")}
     return rows.mutate(
         share=ibis.cases(
             *((totals[name] > 0, rows[name] / totals[name].nullif(0.0)) for name in totals), else_=1 / len(TIERS)

@@ -454,9 +454,9 @@ def _show(
 
 
 def _show_table(console: Console, header: list[str], rows: list[Any], is_cut: bool) -> None:
-    from segmentation_assets.reading import rows as formats
+    from segmentation_assets.cli.printing.grid import print_table
 
-    hidden = formats.print_table(console, header, rows)
+    hidden = print_table(console, header, rows)
     if hidden:
         names = ", ".join(header[len(header) - hidden :][:8]) + (", …" if hidden > 8 else "")
         _err().print(f"{hidden} more columns ({names}): --columns, or --format csv")

@@ -13,8 +13,20 @@ from typing import Literal
 import duckdb
 import ibis.expr.datatypes as dt
 
-from segmentation_assets.extracts.reading import FILE, ROW, Raw, SourceError, first_line, identifier, literal
-from segmentation_assets.extracts.sources import Constant, Expression, ExtractSource, Format, close_to
+from segmentation_assets.extracts.reading import FILE, ROW, TYPED, Raw, SourceError, first_line, identifier, literal
+from segmentation_assets.extracts.sources import (
+    EPOCHS,
+    EXCEL,
+    MONEY,
+    Constant,
+    Expression,
+    ExtractSource,
+    Format,
+    FromColumn,
+    Source,
+    close_to,
+    source_column,
+)
 from segmentation_assets.tables.contracts import Contract, ibis_schema, schema_of
 
 RAW = "raw:"
@@ -23,6 +35,14 @@ RAW = "raw:"
 _WHOLE_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 _NUMBERS = (*_WHOLE_NUMBERS, "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
 _OFFSET = r":\d\d(\.\d+)?\s*(Z|[+-]\d\d(:?\d\d)?)$"
+_SHORT_OFFSET = r"([+-]\d\d)(\d\d)$"
+_STARTS_AS_DATE = r"^\d"  # or the engine would read words such as epoch and infinity as days
+_PLAIN = Format()
+WITH_RANGES = ("employees",)
+_NEWEST = "_landing_newest"
+_BLANKS = " \t\r\n\xa0\u1680\u202f\u205f\u2060\u3000\ufeff" + "".join(map(chr, range(0x2000, 0x200E)))
+"""Trimmed off both ends of every text: blanks of all kinds, and marks without width."""
+_PER_SECOND = {"epoch": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 _WHOLE_TEXT = r"[+-]?\d+(\.0{1,2})?"
 _EXPECTED: Mapping[str, str] = {
     "string": "text",
@@ -53,6 +73,56 @@ class Cast:
     can_fail: bool
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How a column's text becomes a value: the extract's format, with what the column says of itself before it."""
+
+    form: Format
+    special: str | None = None
+    """`format` of the column where it is no strptime format: one of EPOCHS, EXCEL, MONEY."""
+
+
+def summed_sql(typed: str, columns: list[Cast], measures: Mapping[str, str]) -> str:
+    """Typed rows summed: one row per file and all that is no measure. For logs with a row per event.
+
+    `measures` are summed, as the storage type beside them. Rows whose key cannot be read stay apart.
+    """
+    parts, groups = [], [FILE]
+    for cast in columns:
+        name, raw = identifier(cast.column), identifier(RAW + cast.column)
+        kind = measures.get(cast.column)
+        parts.append(f"CAST(sum({name}) AS {kind}) AS {name}" if kind else name)
+        if cast.can_fail:
+            parts.append(f"min({raw}) AS {raw}")
+        if kind is None:
+            groups += [name, f"CASE WHEN {name} IS NULL THEN {raw} END"] if cast.can_fail else [name]
+    return f"SELECT {', '.join(parts)}, {FILE}, min({ROW}) AS {ROW} FROM ({typed}) GROUP BY {', '.join(groups)}"
+
+
+@dataclass(frozen=True)
+class Newest:
+    """Of the rows of one `key`, the one with the greatest value in the source's `column` counts."""
+
+    key: tuple[str, ...]
+    column: str
+    per_file: bool
+    """Of each file by itself: dated drops are states of their own."""
+
+
+def newest_of(source: ExtractSource, raw: Raw, key: tuple[str, ...], *, per_file: bool, file: str) -> Newest | None:
+    """What the mapping's `newest_by` says. Raises SourceError for a column that the source lacks."""
+    if source.newest_by is None:
+        return None
+    column = _found(source.newest_by, raw)
+    if column is None:
+        raise SourceError(
+            f"newest_by: no column {source.newest_by}{close_to(source.newest_by, dict(raw.columns))}",
+            file=file,
+            advice="name the source column that says when a row was written",
+        )
+    return Newest(key, column, per_file)
+
+
 def expected(kind: dt.DataType) -> str:
     """A contract type in words."""
     return _EXPECTED[type(kind).__name__.lower()]
@@ -62,24 +132,41 @@ def missing_columns(contract: type[Contract], source: ExtractSource, raw: Raw, o
     """Columns named in the mapping that the source lacks, and required ones that nothing fills."""
     for name in own:
         given = source.columns.get(name, name)
-        if isinstance(given, str) and _found(given, raw) is None:
+        looked_for = source_column(given)
+        if looked_for is not None and _found(looked_for, raw) is None:
             nullable = schema_of(contract).columns[name].nullable
             if name in source.columns or not nullable:
-                yield Missing(name, given, close_to(given, dict(raw.columns)))
+                yield Missing(name, looked_for, close_to(looked_for, dict(raw.columns)))
         elif given is None and not schema_of(contract).columns[name].nullable:
             yield Missing(name, "nothing", "")
 
 
-def casts(contract: type[Contract], source: ExtractSource, raw: Raw, own: list[str], zone: str) -> list[Cast]:
-    """How each column of the contract is filled. Call `missing_columns` first."""
+def casts(
+    contract: type[Contract],
+    source: ExtractSource,
+    raw: Raw,
+    own: list[str],
+    zone: str,
+    expression_types: Mapping[str, str],
+) -> list[Cast]:
+    """How each column of the contract is filled. Call `missing_columns` first.
+
+    `expression_types` is what `try_expressions` says the mapping's SQL returns.
+    """
     schema = ibis_schema(contract)
-    return [_cast(name, schema[name], source, raw, zone) for name in own]
+    return [_cast(name, schema[name], source, raw, zone, expression_types.get(name, "VARCHAR")) for name in own]
 
 
-def select_sql(raw: Raw, columns: list[Cast], *, distinct: Literal["no", "per file", "all"] = "no") -> str:
+def select_sql(
+    raw: Raw,
+    columns: list[Cast],
+    *,
+    distinct: Literal["no", "per file", "all"] = "no",
+    newest: Newest | None = None,
+) -> str:
     """The contract's columns over `raw`, what was read beside each that can fail, FILE and ROW.
 
-    `distinct` keeps one of equal rows: of a file, or of all files.
+    `distinct` keeps one of equal rows: of a file, or of all files. `newest` keeps the newest row of each key.
     """
     inner = ", ".join(f"{c.raw} AS {identifier(RAW + c.column)}" for c in columns)
     outer = ", ".join(
@@ -88,19 +175,34 @@ def select_sql(raw: Raw, columns: list[Cast], *, distinct: Literal["no", "per fi
     )
     place = {"no": f"{FILE}, {ROW}", "per file": f"{FILE}, min({ROW}) AS {ROW}"}.get(
         distinct, f"min({FILE}) AS {FILE}, NULL::BIGINT AS {ROW}"
-    )
+    ) + (f", {TYPED}" if raw.typed else "")
+    if newest:
+        place += f", {identifier(newest.column)} AS {_NEWEST}"
     once = "" if distinct == "no" else " GROUP BY ALL"
-    return f"SELECT {outer}, {FILE}, {ROW} FROM (SELECT {inner}, {place} FROM ({raw.sql}){once})"
+    rows = f"(SELECT {inner}, {place} FROM ({raw.sql}){once})"
+    if newest is None:
+        return f"SELECT {outer}, {FILE}, {ROW} FROM {rows}"
+    within = ", ".join([*map(identifier, newest.key), *([FILE] if newest.per_file else [])])
+    kinds = [f"TRY_CAST({_NEWEST} AS TIMESTAMP)", f"TRY_CAST({_NEWEST} AS DOUBLE)", _NEWEST]
+    order = ", ".join([*(f"{kind} DESC NULLS LAST" for kind in kinds), FILE, f"{ROW} DESC"])
+    return (
+        f"SELECT * EXCLUDE ({_NEWEST}) FROM (SELECT {outer}, {FILE}, {ROW}, {_NEWEST} FROM {rows}) QUALIFY "
+        f"row_number() OVER (PARTITION BY {within} ORDER BY {order}) = 1"
+    )
 
 
 def try_expressions(
     connection: duckdb.DuckDBPyConnection, extract: str, source: ExtractSource, raw: Raw, file: str
-) -> None:
-    """Raises SourceError, naming the column, for an `sql` that the engine refuses."""
+) -> dict[str, str]:
+    """The types that the mapping's expressions return, by contract column.
+
+    Raises SourceError, naming the column, for an `sql` that the engine refuses.
+    """
+    types = {}
     for name, given in source.columns.items():
         if isinstance(given, Expression):
             try:
-                connection.execute(f"DESCRIBE SELECT {_expression(given)} FROM ({raw.sql})")
+                described = connection.execute(f"DESCRIBE SELECT {_expression(given.sql)} AS v FROM ({raw.sql})")
             except duckdb.Error as error:
                 raise SourceError(
                     f"{extract}.{name}: sql: {first_line(error)}",
@@ -108,6 +210,8 @@ def try_expressions(
                     column=name,
                     advice="correct the expression; text becomes a number with TRY_CAST(column AS DOUBLE)",
                 ) from None
+            types[name] = str(described.fetchall()[0][1])
+    return types
 
 
 def _found(name: str, raw: Raw) -> str | None:
@@ -116,36 +220,99 @@ def _found(name: str, raw: Raw) -> str | None:
     return {c.lower(): c for c in raw.columns}.get(name.lower())
 
 
-def _expression(given: Expression) -> str:
-    return f"(\n{given.sql}\n)"
+def _expression(sql: str) -> str:
+    return f"(\n{sql}\n)"
 
 
-def _cast(name: str, kind: dt.DataType, source: ExtractSource, raw: Raw, zone: str) -> Cast:
+def _cast(name: str, kind: dt.DataType, source: ExtractSource, raw: Raw, zone: str, expression_type: str) -> Cast:
+    """`format` is about text of the file: a constant, an expression and translated words are read as plain text."""
     given = source.columns.get(name, name)
-    native = "VARCHAR"
     if isinstance(given, Constant):
-        expr = literal(given.constant)
+        expr, native, reading, had_type = literal(given.constant), "VARCHAR", Reading(_PLAIN), None
     elif isinstance(given, Expression):
-        expr, native = f"CAST({_expression(given)} AS VARCHAR)", "VARCHAR"
+        expr, native, reading, had_type = _expression(given.sql), expression_type, Reading(_PLAIN), None
     else:
-        found = _found(given, raw) if given is not None else None
-        if found is None:
+        looked_for = source_column(given)
+        column = _found(looked_for, raw) if looked_for is not None else None
+        if column is None:
             return Cast(name, "NULL", f"CAST(NULL AS {_storage(kind)})", can_fail=False)
-        expr, native = identifier(found), raw.columns[found]
+        expr, native = identifier(column), raw.columns[column]
+        reading, had_type = _reading(source, given, kind), raw.typed.get(column)
     if name in source.values:
-        expr, native = _mapped(expr, native, source.values[name]), "VARCHAR"
+        expr, native, had_type = _mapped(expr, native, source.values[name]), "VARCHAR", None
     if native == "VARCHAR":
-        expr = f"NULLIF(TRIM({expr}), '')" if not kind.is_string() else f"NULLIF({expr}, '')"
-    typed, can_fail = _typed(identifier(RAW + name), native, kind, source.format, zone)
+        expr = _text(name, expr, source, given)
+    typed, can_fail = _typed(identifier(RAW + name), native, kind, reading, zone)
+    if had_type is not None and not kind.is_string():
+        plain, _ = _typed(identifier(RAW + name), native, kind, _of_typed(reading), zone)
+        typed = f"CASE WHEN {had_type} THEN {plain} ELSE {typed} END" if plain != typed else typed
+    if isinstance(given, FromColumn):
+        typed, can_fail = _computed(typed, can_fail, kind, given)
+    if name in WITH_RANGES:  # a middle may be a half; 1.2 is a thousand of somebody who groups digits by points
+        typed, can_fail = f"CASE WHEN {typed} * 2 = floor({typed} * 2) THEN {typed} END", True
+    if name == "end_date" and source.ends == "last_day":
+        typed = f"({typed} + 1)"
     return Cast(name, expr, typed, can_fail)
 
 
-def _mapped(expr: str, native: str, values: Mapping[str, str | None]) -> str:
-    text = expr if native == "VARCHAR" else f"CAST({expr} AS VARCHAR)"
-    whens = " ".join(
-        f"WHEN {literal(old)} THEN {'NULL' if new is None else literal(new)}" for old, new in values.items()
+def _text(name: str, expr: str, source: ExtractSource, given: Source) -> str:
+    """Text as it counts: trimmed, in one Unicode form, null where it is a word that means nothing."""
+    expr = _cleaned(expr)
+    nulls = (*source.nulls, *(given.nulls if isinstance(given, FromColumn) else ()))
+    if nulls:
+        expr = f"CASE WHEN {expr} NOT IN ({', '.join(map(literal, nulls))}) THEN {expr} END"
+    return _middle(expr) if name in WITH_RANGES else expr
+
+
+def _reading(source: ExtractSource, given: FromColumn | str | None, kind: dt.DataType) -> Reading:
+    if not isinstance(given, FromColumn):
+        return Reading(source.format)
+    said: dict[str, str | None] = {"decimal": given.decimal, "thousands": given.thousands}
+    special = given.format if given.format in (*EPOCHS, EXCEL, MONEY) else None
+    if given.format and special is None:
+        said["date_format" if kind.is_date() else "datetime_format"] = given.format
+    return Reading(source.format.model_copy(update={k: v for k, v in said.items() if v is not None}), special)
+
+
+def _of_typed(reading: Reading) -> Reading:
+    """For a value that had a type in its source. `format` is about texts; counts of seconds or days are not."""
+    return Reading(_PLAIN, reading.special if reading.special != MONEY else None)
+
+
+def _cleaned(expr: str) -> str:
+    """Text without blanks around it and in one Unicode form, so that what looks the same is the same."""
+    return f"NULLIF(TRIM(nfc_normalize({expr}), {literal(_BLANKS)}), '')"
+
+
+def _computed(typed: str, can_fail: bool, kind: dt.DataType, given: FromColumn) -> tuple[str, bool]:
+    """The mapping's own arithmetic over the typed value."""
+    if given.divide_by:
+        typed, can_fail = f"({typed} / {given.divide_by!r})", True
+    if given.sql:
+        result = f"list_transform([{typed}], lambda value: {_expression(given.sql)})[1]"
+        typed, can_fail = f"TRY_CAST({result} AS {_storage(kind)})", True
+    return typed, can_fail
+
+
+def _middle(expr: str) -> str:
+    """The middle of a range such as 51-200, and the lower end of one such as 10,001+; other text as it is."""
+    ends = rf"regexp_extract_all(replace({expr}, ',', ''), '\d+')"
+    whole = r"'^[\d,]+\s*(-|–|—|to)\s*[\d,]+$'"
+    middle = f"CAST(({ends}[1]::DOUBLE + {ends}[2]::DOUBLE) / 2 AS VARCHAR)"
+    open_ended = r"'^[\d,]+\s*\+$'"
+    return (
+        f"CASE WHEN regexp_matches({expr}, {whole}) THEN {middle} WHEN regexp_matches({expr}, {open_ended}) "
+        f"THEN {ends}[1] ELSE {expr} END"
     )
-    return f"CASE {text} {whens} ELSE {text} END" if whens else text
+
+
+def _mapped(expr: str, native: str, values: Mapping[str, str | None]) -> str:
+    text = f"TRIM({expr})" if native == "VARCHAR" else f"CAST({expr} AS VARCHAR)"
+    if not values:
+        return text
+    words = ", ".join(f"{literal(old)}: {'NULL' if new is None else literal(new)}" for old, new in values.items())
+    known = ", ".join(map(literal, values))
+    return f"CASE WHEN {text} IN ({known}) THEN MAP {{{words}}}[{text}] ELSE {text} END"
 
 
 def _storage(kind: dt.DataType) -> str:
@@ -154,27 +321,67 @@ def _storage(kind: dt.DataType) -> str:
     )
 
 
-def _typed(expr: str, native: str, kind: dt.DataType, form: Format, zone: str) -> tuple[str, bool]:
+def _typed(expr: str, native: str, kind: dt.DataType, reading: Reading, zone: str) -> tuple[str, bool]:
     base = native.partition("(")[0]
     if kind.is_string():
         return (expr, False) if native == "VARCHAR" else (f"CAST({expr} AS VARCHAR)", False)
     if kind.is_boolean():
-        return (expr, False) if native == "BOOLEAN" else (f"TRY_CAST({expr} AS BOOLEAN)", True)
+        return _flag(expr, native)
     if kind.is_date():
-        return _day(expr, native, form, zone)
+        return _day(expr, native, reading, zone)
     if kind.is_timestamp():
-        return _moment(expr, native, form)
+        return _moment(expr, native, reading)
     if kind.is_integer() and base in _WHOLE_NUMBERS:
         return f"CAST({expr} AS BIGINT)", False
     if kind.is_floating() and base in _NUMBERS:
         return f"CAST({expr} AS DOUBLE)", False
-    plain = _plain_number(expr, form) if native == "VARCHAR" else expr
-    number = f"TRY_CAST({plain} AS DOUBLE)"
+    is_text = native == "VARCHAR"
+    number = _number(expr, reading) if is_text else f"TRY_CAST({expr} AS DOUBLE)"
     if kind.is_floating():
         return number, True
     # A cast rounds 5.5 to 6; a whole number is one that has no other part. In text, 1.000 may be a thousand.
-    whole = f"regexp_full_match({plain}, '{_WHOLE_TEXT}')" if native == "VARCHAR" else f"{number} = floor({number})"
+    plain = _plain_number(expr, reading.form)
+    whole = f"regexp_full_match({plain}, '{_WHOLE_TEXT}')" if is_text else f"{number} = floor({number})"
     return f"CASE WHEN {whole} THEN TRY_CAST({number} AS BIGINT) END", True
+
+
+def _flag(expr: str, native: str) -> tuple[str, bool]:
+    if native == "BOOLEAN":
+        return expr, False
+    if native != "VARCHAR":
+        return f"TRY_CAST({expr} AS BOOLEAN)", True
+    return f"CASE lower({expr}) WHEN 'on' THEN true WHEN 'off' THEN false ELSE TRY_CAST({expr} AS BOOLEAN) END", True
+
+
+def _number(expr: str, reading: Reading) -> str:
+    """A number in text: as the format says; else without what people write around it.
+
+    A currency sign or code, brackets or a minus behind for what is owed, a percent sign.
+    """
+    is_money = reading.special == MONEY
+    bare = _in_own_notation(_bare(expr)) if is_money else _plain_number(_bare(expr), reading.form)
+    at_once = f"TRY_CAST({_plain_number(expr, reading.form)} AS DOUBLE)"
+    is_owed = rf"regexp_matches({expr}, '^\(.*\)$|-$')"
+    around = f"(TRY_CAST({bare} AS DOUBLE) * CASE WHEN {is_owed} THEN -1 ELSE 1 END / {_percent(expr)})"
+    return around if is_money else f"COALESCE({at_once}, {around})"
+
+
+def _percent(expr: str) -> str:
+    return f"CASE WHEN ends_with({expr}, '%') THEN 100 ELSE 1 END"
+
+
+def _bare(expr: str) -> str:
+    """A number without a currency before or behind it, brackets, a minus behind, a percent sign."""
+    front = r"^\(?\s*(-?)\s*([A-Z]{3}|\p{Sc})?\s*(-?)"
+    back = r"\s*([A-Z]{3}|\p{Sc}|%|-)?\s*\)?$"
+    return rf"regexp_replace(regexp_replace({expr}, '{back}', ''), '{front}', '\1\3')"
+
+
+def _in_own_notation(expr: str) -> str:
+    """The last sign with one or two digits behind it is the decimal sign; other signs and blanks group digits."""
+    digits = rf"regexp_replace({expr}, '[\s\x{{a0}}\x{{202f}}’'']', '', 'g')"
+    parted = rf"regexp_replace({digits}, '[.,](\d{{1,2}})$', '#\1')"
+    return rf"replace(regexp_replace({parted}, '[.,]', '', 'g'), '#', '.')"
 
 
 def _plain_number(expr: str, form: Format) -> str:
@@ -185,18 +392,36 @@ def _plain_number(expr: str, form: Format) -> str:
     return expr
 
 
-def _day(expr: str, native: str, form: Format, zone: str) -> tuple[str, bool]:
+def _day(expr: str, native: str, reading: Reading, zone: str) -> tuple[str, bool]:
     if native == "DATE":
         return _in_calendar(expr), True
+    if reading.special:
+        moment = _counted(expr, reading.special)
+        local = moment if reading.special == EXCEL else f"({moment} AT TIME ZONE 'UTC' AT TIME ZONE {literal(zone)})"
+        return _in_calendar(f"CAST({local} AS DATE)"), True
     if native == "TIMESTAMP WITH TIME ZONE":
         return _in_calendar(f"CAST(({expr} AT TIME ZONE {literal(zone)}) AS DATE)"), True
     if native == "VARCHAR":
-        if form.date_format:
-            return _in_calendar(f"CAST(TRY_STRPTIME({expr}, {literal(form.date_format)}) AS DATE)"), True
-        there = f"CAST((TRY_CAST({expr} AS TIMESTAMPTZ) AT TIME ZONE {literal(zone)}) AS DATE)"
-        at_once = f"TRY_CAST({expr} AS DATE)"
+        if reading.form.date_format:
+            return _in_calendar(f"CAST(TRY_STRPTIME({expr}, {literal(reading.form.date_format)}) AS DATE)"), True
+        there = f"CAST((TRY_CAST({_long_offset(expr)} AS TIMESTAMPTZ) AT TIME ZONE {literal(zone)}) AS DATE)"
+        at_once = f"CASE WHEN regexp_matches({expr}, '{_STARTS_AS_DATE}') THEN TRY_CAST({expr} AS DATE) END"
         return _in_calendar(f"CASE WHEN regexp_matches({expr}, '{_OFFSET}') THEN {there} ELSE {at_once} END"), True
+    if native.partition("(")[0] in _NUMBERS:  # 20240101, or days since when? The mapping has to say
+        return "CAST(NULL AS DATE)", True
     return _in_calendar(f"TRY_CAST({expr} AS DATE)"), True
+
+
+def _counted(expr: str, special: str) -> str:
+    """A time counted from a day, in UTC; Excel counts days from the end of 1899, in the time of who wrote it."""
+    if special == EXCEL:
+        return f"(TIMESTAMP '1899-12-30' + TRY_CAST({expr} AS DOUBLE) * INTERVAL 1 DAY)"
+    return f"make_timestamp(CAST(round(TRY_CAST({expr} AS DOUBLE) * {_PER_SECOND[special]}) AS BIGINT))"
+
+
+def _long_offset(expr: str) -> str:
+    """-0500 as -05:00, which the engine reads."""
+    return rf"regexp_replace({expr}, '{_SHORT_OFFSET}', '\1:\2')"
 
 
 def _in_calendar(day: str) -> str:
@@ -204,11 +429,18 @@ def _in_calendar(day: str) -> str:
     return f"CASE WHEN {day} BETWEEN DATE '0001-01-01' AND DATE '9999-12-31' THEN {day} END"
 
 
-def _moment(expr: str, native: str, form: Format) -> tuple[str, bool]:
-    if native == "VARCHAR" and form.datetime_format:
-        moment = f"TRY_STRPTIME({expr}, {literal(form.datetime_format)})"
+def _moment(expr: str, native: str, reading: Reading) -> tuple[str, bool]:
+    if reading.special:
+        moment = _counted(expr, reading.special)
+    elif native == "VARCHAR" and reading.form.datetime_format:
+        moment = f"TRY_STRPTIME({expr}, {literal(reading.form.datetime_format)})"
+    elif native == "VARCHAR":  # through TIMESTAMPTZ, or an offset in the text would be dropped
+        whole = f"CAST(TRY_CAST({_long_offset(expr)} AS TIMESTAMPTZ) AS TIMESTAMP)"
+        moment = f"CASE WHEN regexp_matches({expr}, '{_STARTS_AS_DATE}') THEN {whole} END"
     elif native.startswith("TIMESTAMP") and native != "TIMESTAMP WITH TIME ZONE":
         moment = f"CAST({expr} AS TIMESTAMP)"
-    else:  # through TIMESTAMPTZ, or an offset in the text would be dropped
+    elif native.partition("(")[0] in _NUMBERS:
+        moment = "CAST(NULL AS TIMESTAMP)"
+    else:
         moment = f"CAST(TRY_CAST({expr} AS TIMESTAMPTZ) AS TIMESTAMP)"
     return f"CASE WHEN {moment} BETWEEN TIMESTAMP '1678-01-01' AND TIMESTAMP '2262-01-01' THEN {moment} END", True

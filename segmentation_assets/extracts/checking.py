@@ -20,6 +20,7 @@ import duckdb
 
 from segmentation_assets.extracts.casting import (
     RAW,
+    WITH_RANGES,
     Cast,
     casts,
     expected,
@@ -135,9 +136,9 @@ class _Check:
                 expected(types[lost.column]), None,
                 f"map it under columns: {{{lost.column}: ...}}; the columns there are {', '.join(raw.columns)}",
             )  # fmt: skip
-        try_expressions(self.reader.connection, spec.name, source, raw, file)
+        types = try_expressions(self.reader.connection, spec.name, source, raw, file)
         if not missing:
-            columns = casts(spec.contract, source, raw, own, self.zone)
+            columns = casts(spec.contract, source, raw, own, self.zone, types)
             yield from self._of_values(spec, file, select_sql(raw, columns), columns)
 
     def _of_values(self, spec: TableSpec, file: str, typed: str, columns: list[Cast]) -> Iterator[Problem]:
@@ -235,7 +236,7 @@ def _advice(column: str, kind: str, example: str) -> str:
     if kind in ("int64", "float64"):
         if _COMMA_THOUSANDS.fullmatch(example):
             return 'set format: {thousands: ","}'
-        if kind == "int64" and _POINT_THOUSANDS.fullmatch(example):
+        if (kind == "int64" or column in WITH_RANGES) and _POINT_THOUSANDS.fullmatch(example):
             return 'set format: {thousands: ".", decimal: ","}'
         if _COMMA_DECIMAL.fullmatch(example):
             dotted = ', thousands: "."' if "." in example else ""

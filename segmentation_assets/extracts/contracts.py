@@ -61,7 +61,9 @@ class CrmAccounts(Extract):
     domain: str = column("Web domain of the account.", nullable=True)
     parent_account_id: str = column("Account that owns this one.", nullable=True)
     merged_into_account_id: str = column("Account that this record was merged into.", nullable=True)
-    employees: Integer = column("People the account employs.", unit="employees", nullable=True, ge=0)
+    employees: float = column(
+        "People the account employs; the middle of a range.", unit="employees", nullable=True, ge=0
+    )
     annual_revenue: float = column("The account's own yearly revenue.", unit="currency", nullable=True, ge=0)
     industry: str = column("Industry.", nullable=True)
     sub_industry: str = column("Part of the industry.", nullable=True)
@@ -464,7 +466,7 @@ class Leads(Extract):
 
     lead_id: str = column("Lead id.", str_length=_ID)
     company: str = column("Company.", nullable=True)
-    employees: Integer = column("People it employs.", unit="employees", nullable=True, ge=0)
+    employees: float = column("People it employs; the middle of a range.", unit="employees", nullable=True, ge=0)
     annual_revenue: float = column("Its yearly revenue.", unit="currency", nullable=True, ge=0)
     industry: str = column("Industry.", nullable=True)
     country: str = column("Country.", nullable=True)
@@ -501,25 +503,25 @@ class Quarantine(Contract):
 EXTRACTS = (
     extract_table(CrmAccounts, "crm_accounts"),
     extract_table(ProductFeatures, "product_features"),
-    extract_table(ProductUsers, "product_users"),
-    extract_table(FxRates, "fx_rates"),
+    extract_table(ProductUsers, "product_users", dated="created_on"),
+    extract_table(FxRates, "fx_rates", dated="valid_from"),
     extract_table(CsmRoster, "csm_roster"),
-    extract_table(BillingSubscriptions, "billing_subscriptions"),
-    extract_table(BillingInvoices, "billing_invoices"),
-    extract_table(SupportTickets, "support_tickets"),
-    extract_table(SelfServiceSessions, "self_service_sessions"),
-    extract_table(MarketingEngagement, "marketing_engagement"),
-    extract_table(Interactions, "interactions"),
-    extract_table(Surveys, "surveys"),
-    extract_table(TechnologyInstalls, "technology_installs"),
-    extract_table(ExternalSignals, "external_signals"),
-    extract_table(SuccessGoals, "success_goals"),
-    extract_table(Opportunities, "opportunities"),
-    extract_table(CsmTimeEntries, "csm_time_entries"),
-    extract_table(CustomDevelopment, "custom_development"),
-    extract_table(GtmSpend, "gtm_spend"),
-    extract_table(Leads, "leads"),
-    extract_table(ProductUsage, "product_usage", "usage_date"),
+    extract_table(BillingSubscriptions, "billing_subscriptions", dated="start_date"),
+    extract_table(BillingInvoices, "billing_invoices", dated="issued_on"),
+    extract_table(SupportTickets, "support_tickets", dated="opened_at"),
+    extract_table(SelfServiceSessions, "self_service_sessions", dated="used_on"),
+    extract_table(MarketingEngagement, "marketing_engagement", dated="engaged_on"),
+    extract_table(Interactions, "interactions", dated="occurred_on"),
+    extract_table(Surveys, "surveys", dated="sent_on"),
+    extract_table(TechnologyInstalls, "technology_installs", dated="first_seen"),
+    extract_table(ExternalSignals, "external_signals", dated="observed_on"),
+    extract_table(SuccessGoals, "success_goals", dated="set_on"),
+    extract_table(Opportunities, "opportunities", dated="created_on"),
+    extract_table(CsmTimeEntries, "csm_time_entries", dated="worked_on"),
+    extract_table(CustomDevelopment, "custom_development", dated="worked_on"),
+    extract_table(GtmSpend, "gtm_spend", dated="month"),
+    extract_table(Leads, "leads", dated="created_on"),
+    extract_table(ProductUsage, "product_usage", dated="usage_date", partition="usage_date"),
 )
 REQUIRED = ("crm_accounts", "billing_subscriptions")
 QUARANTINE = extract_table(Quarantine, "quarantine")

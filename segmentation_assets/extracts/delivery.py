@@ -24,7 +24,16 @@ from segmentation_assets.extracts.judging import (
     Reason,
     references_of,
 )
-from segmentation_assets.extracts.reading import Drop, Raw, Reader, SourceError, drops_of, identifier, literal
+from segmentation_assets.extracts.reading import (
+    REJECTS,
+    Drop,
+    Raw,
+    Reader,
+    SourceError,
+    drops_of,
+    identifier,
+    literal,
+)
 from segmentation_assets.extracts.sources import Sources, own_columns
 from segmentation_assets.policy.company import CompanyPolicy, ExtractsPolicy
 from segmentation_assets.tables.contracts import ibis_schema
@@ -46,7 +55,9 @@ class Landed:
     """What landing one extract did. `good + quarantined == read`; `skipped`: nothing had changed since last time.
 
     `drops` counts deliveries (0: not mapped). `failed`: nothing was published, `reason` says why. `ahead`: dates of
-    drops that were left alone because they are dated after today.
+    drops that were left alone because they are dated after today. `left_out` counts rows that the mapping leaves out
+    (`where`). `money` is the recurring money of what was read, `refused_money` of what was refused, each row in its
+    own currency; null for an extract without.
     """
 
     extract: str
@@ -59,6 +70,22 @@ class Landed:
     failed: bool = False
     reason: str | None = None
     ahead: tuple[str, ...] = ()
+    left_out: int = 0
+    money: float | None = None
+    refused_money: float | None = None
+
+
+@dataclass(frozen=True)
+class Money:
+    """Recurring money per month, each row in its own currency and without its sign: of all rows, of refused ones."""
+
+    total: float
+    refused: float
+
+    @property
+    def refused_share(self) -> float:
+        """0 where there is no money at all."""
+        return self.refused / self.total if self.total else 0.0
 
 
 class Refused(Exception):
@@ -83,6 +110,8 @@ class Landing:
     today: date
     known: set[str] = field(default_factory=set)
     ahead: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    accepted: Mapping[str, str] = field(default_factory=dict)
+    """By extract, the delivery that somebody accepted."""
 
     def drops(self, name: str) -> list[Drop]:
         """The drops of an extract up to today. One dated later is read when its day has come; `ahead` names it.
@@ -99,6 +128,14 @@ class Landing:
                 advice="name drops by the day they are of, and set company.timezone in the policy",
             )
         return there
+
+    def place_of(self, spec: TableSpec, drop: Drop) -> str:
+        """What a drop is called in messages."""
+        return ", ".join(self.reader.label(file) for file in drop.files) or self.reader.place(spec.name)
+
+    def is_accepted(self, name: str, drops: Sequence[Drop]) -> bool:
+        """Whether somebody said that this delivery is right although it looks cut off."""
+        return self.accepted.get(name) == delivery_digest(self.hashes, drops)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """All rows of a small result."""
@@ -139,8 +176,8 @@ class Landing:
                 column=missing.column,
                 advice=f"map it in {self.sources.file.name} under columns: {{{missing.column}: ...}}",
             )
-        try_expressions(self.engine.connection, spec.name, source, raw, file)
-        return casts(spec.contract, source, raw, own, self.company.timezone)
+        types = try_expressions(self.engine.connection, spec.name, source, raw, file)
+        return casts(spec.contract, source, raw, own, self.company.timezone, types)
 
     def remember_known(self, spec: TableSpec, own_rows: str | None = None) -> None:
         """Make the tables that references of an extract are checked against; `own_rows` for its own ids."""
@@ -167,11 +204,19 @@ class Landing:
             return "SELECT NULL::VARCHAR AS known WHERE false"
         return f"SELECT DISTINCT {column} AS known FROM read_parquet({literal(str(file))}, hive_partitioning = false)"
 
-    def too_many(self, read: int, quarantined: int) -> bool:
-        """Whether the share of bad rows is above what the policy allows."""
-        return read > 0 and quarantined / read > self.policy.max_quarantine_share
+    def allowed(self, spec: TableSpec) -> float:
+        """The share of rows, and of recurring money, that may be refused: as the mapping says, else the policy."""
+        own = self.sources.extracts[spec.name].max_quarantine_share
+        return self.policy.max_quarantine_share if own is None else own
 
-    def refuse(self, spec: TableSpec, read: int, quarantined: int, refused: str) -> Refused:
+    def too_many(self, spec: TableSpec, read: int, quarantined: int, money: Money | None = None) -> bool:
+        """Whether the share of bad rows, or of their recurring money, is above what may be."""
+        share = quarantined / read if read else 0.0
+        return max(share, money.refused_share if money else 0.0) > self.allowed(spec)
+
+    def refuse(
+        self, spec: TableSpec, read: int, quarantined: int, refused: str, money: Money | None = None
+    ) -> Refused:
         """The error for an extract with too many bad rows; its bad rows are kept aside for people to look at."""
         aside = self.engine.store.home / "landing" / "refused" / f"{spec.name}.parquet"
         with self.engine.store.stage() as folder:
@@ -187,13 +232,14 @@ class Landing:
             f"{_place(first['s'], first['r'])}"
             for rule, n, first in broken
         )
-        allowed = self.policy.max_quarantine_share
+        allowed = self.allowed(spec)
+        amount = f", {money.refused:,.2f} of {money.total:,.2f} a month ({money.refused_share:.1%})" if money else ""
         return Refused(
             read,
             quarantined,
-            f"{quarantined} of {read} rows ({quarantined / read:.1%}) break the contract, {allowed:.1%} may: {said}. "
-            f"Nothing of it was published; its bad rows are in landing/refused/{spec.name}.parquet. Mend them at the "
-            "source, or the mapping: `segmentation check-sources` says what it expects",
+            f"{quarantined} of {read} rows ({quarantined / read:.1%}){amount} break the contract, {allowed:.1%} may: "
+            f"{said}. Nothing of it was published; its bad rows are in landing/refused/{spec.name}.parquet. Mend "
+            "them at the source, or the mapping: `segmentation check-sources` says what it expects",
         )
 
 
@@ -240,6 +286,59 @@ class FileHashes:
         """Write the cache if anything is new in it."""
         if self._changed:
             write_json(self._cache, self._known)
+
+
+def delivery_digest(hashes: FileHashes, drops: Sequence[Drop]) -> str:
+    """Names one delivery: the files of the newest drop by their content."""
+    return digest(drops[-1].label, *map(hashes.of, drops[-1].with_logs()))
+
+
+def accepted_file(home: Path) -> Path:
+    """Where a home keeps which deliveries people accepted."""
+    return home / "landing" / "accepted.json"
+
+
+def read_accepted(home: Path) -> Mapping[str, str]:
+    """By extract, the delivery that somebody accepted last."""
+    try:
+        return json.loads(accepted_file(home).read_text())
+    except FileNotFoundError:
+        return {}
+
+
+def accept(sources: Sources, home: Path, names: Iterable[str]) -> None:
+    """Remember that the newest delivery of these extracts is right although it looks cut off, or much smaller.
+
+    Raises SourceError where there is none, and for an extract that is not mapped.
+    """
+    hashes, accepted = FileHashes(home / "landing" / "files.json"), dict(read_accepted(home))
+    for name in names:
+        if name not in sources.extracts:
+            raise SourceError(f"{name} is not mapped", file=sources.file.name, advice="name a mapped extract")
+        accepted[name] = delivery_digest(hashes, drops_of(sources, name))
+    write_json(accepted_file(home), accepted)
+
+
+def refuse_cut_off(landing: Landing, spec: TableSpec, drops: Sequence[Drop], before: Mapping[str, Any]) -> None:
+    """Raises Refused for a text file whose last line is broken, or ends where no line of earlier deliveries ended."""
+    lines = landing.reader.lines
+    earlier = [lines[file].ends_in_line_break for drop in drops[:-1] for file in drop.files if file in lines]
+    used_to_end = all(earlier) if earlier else bool(before.get("ends_in_line_break"))
+    for file in drops[-1].files:
+        if file not in lines or lines[file].ends_in_line_break:
+            continue
+        broken = landing.query(
+            f"SELECT text FROM {REJECTS} WHERE extract = {literal(spec.name)} AND file = {literal(str(file))} "
+            f"AND line = {lines[file].total}"
+        )
+        if broken or used_to_end:
+            what = f"its last line is broken ({broken[0][0][:80]!r})" if broken else "its last line has no end"
+            raise Refused(
+                lines[file].total,
+                0,
+                f"{landing.reader.label(file)}: {what}: the file was cut off on the way. Nothing was published. "
+                f"Deliver it again; if it is right, say so once: segmentation run --accept {spec.name}",
+            )
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from segmentation_assets.extracts.casting import Cast, select_sql
+from segmentation_assets.extracts.casting import Cast, newest_of, select_sql
 from segmentation_assets.extracts.contracts import REQUIRED, natural_key
 from segmentation_assets.extracts.delivery import (
     IDENTITIES,
     Landed,
     Landing,
+    Money,
     Refused,
     common_inputs,
     digest,
     duplicate_reasons,
     listed,
     quarantine_file,
+    refuse_cut_off,
     write_quarantine,
 )
 from segmentation_assets.extracts.judging import (
@@ -42,6 +44,7 @@ from segmentation_assets.warehouse.store import footer_sql, rows_in
 
 ROWS, HISTORY, DROPS = "landing_rows", "landing_history", "landing_drops"
 _DROP = "_landing_drop_number"
+_MONEY = "mrr"
 _ALWAYS, _FOREVER = "0001-01-01", "9999-12-31"
 
 
@@ -54,16 +57,19 @@ def land_history(landing: Landing, spec: TableSpec) -> Landed:
     inputs = _inputs(landing, spec, drops)
     before = landing.facts(spec.name)
     if inputs is not None and before.get("inputs") == inputs:
-        read, good, bad = before["counts"]
-        return Landed(spec.name, read, good, bad, len(drops), skipped=True)
+        return _landed(landing, spec, before, len(drops), skipped=True)
     columns, reasons = _read(landing, spec, drops)
     _refuse_nothing(landing, spec, drops)
     reasons = _judge_duplicates(landing, spec, columns, reasons)
     read = landing.number(f"SELECT count(*) FROM {ROWS}") + _rejects(landing, spec)
     refused = _refused(spec, columns, reasons)
     quarantined = landing.number(f"SELECT count(*) FROM {ROWS} WHERE {REASON} IS NOT NULL") + _rejects(landing, spec)
-    if landing.too_many(read, quarantined):
-        raise landing.refuse(spec, read, quarantined, refused)
+    money = _money(landing, spec)
+    if landing.too_many(spec, read, quarantined, money):
+        raise landing.refuse(spec, read, quarantined, refused, money)
+    if not landing.is_accepted(spec.name, drops):
+        refuse_cut_off(landing, spec, drops, before)
+        _refuse_shrunken(landing, spec, drops, before)
     _censor_ends(landing, spec)
     _make_history(landing, spec, drops)
     facts = {
@@ -71,9 +77,73 @@ def land_history(landing: Landing, spec: TableSpec) -> Landed:
         "ids": _identities(landing, spec),
         "inputs": inputs,
         "counts": [read, read - quarantined, quarantined],
+        "money": [money.total, money.refused] if money else None,
+        "ends_in_line_break": _ends_in_line_break(landing, drops),
     }
     _publish(landing, spec, facts, refused, quarantined)
-    return Landed(spec.name, read, read - quarantined, quarantined, len(drops))
+    return _landed(landing, spec, facts, len(drops))
+
+
+def _landed(
+    landing: Landing, spec: TableSpec, facts: Mapping[str, Any], drops: int, *, skipped: bool = False
+) -> Landed:
+    read, good, bad = facts["counts"]
+    total, refused = facts.get("money") or (None, None)
+    left_out = landing.reader.left_out.get(spec.name, 0)
+    return Landed(
+        spec.name, read, good, bad, drops, skipped=skipped, left_out=left_out, money=total, refused_money=refused
+    )
+
+
+def _money(landing: Landing, spec: TableSpec, rows: str = "true") -> Money | None:
+    """Recurring money of the rows read; None for an extract without."""
+    if _MONEY not in ibis_schema(spec.contract):
+        return None
+    total, refused = landing.query(
+        f"SELECT COALESCE(sum(abs({_MONEY})), 0), COALESCE(sum(abs({_MONEY})) FILTER ({REASON} IS NOT NULL), 0) "
+        f"FROM (SELECT {_MONEY}::DECIMAL(38, 6) AS {_MONEY}, {REASON} FROM {ROWS} "
+        f"WHERE isfinite({_MONEY}) AND abs({_MONEY}) < 1e18 AND {rows})"
+    )[0]
+    return Money(float(total), float(refused))
+
+
+def _refuse_shrunken(landing: Landing, spec: TableSpec, drops: Sequence[Drop], before: Mapping[str, Any]) -> None:
+    """A delivery of the whole with far fewer rows, or far less money, than the one before it waits for a yes."""
+    is_whole = drops[-1].day is None or landing.sources.whole_drops(spec.name)
+    if not is_whole:
+        return
+    last = len(drops) - 1
+    rows_now, money_now = _size(landing, spec, last)
+    if drops[-1].day is None:
+        rows_before = (before.get("counts") or [0, 0, 0])[1]
+        total, refused = before.get("money") or (0.0, 0.0)
+        money_before = total - refused
+    else:
+        rows_before, money_before = _size(landing, spec, last - 1)
+    if rows_before < landing.policy.shrink_from_rows:
+        return
+    for now, then, what in ((rows_now, rows_before, "rows"), (money_now, money_before, "recurring money a month")):
+        if now < then * (1 - landing.policy.max_shrink_share):
+            raise Refused(
+                rows_now,
+                0,
+                f"{landing.place_of(spec, drops[-1])}: {now:,.10g} {what}, and {then:,.10g} in the delivery before "
+                f"({now / then - 1:.0%}). Nothing was published. Export it again if it was cut off; if it is right, "
+                f"say so once: segmentation run --accept {spec.name}",
+            )
+
+
+def _size(landing: Landing, spec: TableSpec, drop: int) -> tuple[int, float]:
+    """Good rows of a drop, and their recurring money."""
+    rows = landing.number(f"SELECT count(*) FROM {ROWS} WHERE {_DROP} = {drop} AND {REASON} IS NULL")
+    money = _money(landing, spec, f"{_DROP} = {drop}")
+    return rows, money.total - money.refused if money else 0.0
+
+
+def _ends_in_line_break(landing: Landing, drops: Sequence[Drop]) -> bool | None:
+    """Of the newest drop's text files; None where there are none."""
+    lines = [landing.reader.lines[f] for f in drops[-1].files if f in landing.reader.lines]
+    return all(one.ends_in_line_break for one in lines) if lines else None
 
 
 def _inputs(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> str | None:
@@ -90,8 +160,11 @@ def _read(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> tuple[lis
     raw = landing.reader.raw(spec.name, drops)
     columns = landing.columns(spec, raw, drops)
     landing.files_table(spec.name, drops)
-    once = ("per file" if drops[0].day else "all") if landing.sources.extracts[spec.name].distinct else "no"
-    typed = select_sql(raw, columns, distinct=once)
+    source, is_dated = landing.sources.extracts[spec.name], drops[0].day is not None
+    once = ("per file" if is_dated else "all") if source.distinct else "no"
+    key, place = natural_key(spec.contract), landing.place_of(spec, drops[-1])
+    newest = newest_of(source, raw, key, per_file=is_dated, file=place)
+    typed = select_sql(raw, columns, distinct=once, newest=newest)
     landing.remember_known(spec, typed)
     judged = judge(landing.engine, spec, typed, columns, (FILE, ROW))
     landing.engine.connection.execute(
@@ -116,12 +189,11 @@ def _refuse_nothing(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) ->
         return
     if _rejects(landing, spec) or landing.number(f"SELECT count(*) FROM {ROWS} WHERE {_DROP} = {len(drops) - 1}"):
         return
-    where = ", ".join(landing.reader.label(file) for file in newest.files) or landing.reader.place(spec.name)
     raise Refused(
         0,
         0,
-        f"{where}: there are no rows, and {stand} stand. Nothing was published; export it again (a company that "
-        "really starts anew takes a new --home)",
+        f"{landing.place_of(spec, newest)}: there are no rows, and {stand} stand. Nothing was published; export it "
+        "again (a company that really starts anew takes a new --home)",
     )
 
 

@@ -17,7 +17,15 @@ import duckdb
 
 from segmentation_assets.extracts import usage_days
 from segmentation_assets.extracts.contracts import EXTRACTS, QUARANTINE
-from segmentation_assets.extracts.delivery import FileHashes, Landed, Landing, Refused, digest, quarantine_file
+from segmentation_assets.extracts.delivery import (
+    FileHashes,
+    Landed,
+    Landing,
+    Refused,
+    digest,
+    quarantine_file,
+    read_accepted,
+)
 from segmentation_assets.extracts.history import land_history
 from segmentation_assets.extracts.judging import parents_of
 from segmentation_assets.extracts.reading import Reader, SourceError, first_line
@@ -59,6 +67,7 @@ def land(
             FileHashes(engine.store.home / "landing" / "files.json"),
             _code(),
             company.today(),  # type: ignore[attr-defined]
+            accepted=read_accepted(engine.store.home),
         )
         for spec in EXTRACTS:
             if spec.name in wanted:

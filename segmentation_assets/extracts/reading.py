@@ -1,23 +1,21 @@
 """Getting at the rows of a source: which files, in which drops, as one DuckDB relation of raw columns.
 
-Here: globs and dated drops, CSV, JSON, Parquet, DuckDB and SQLite files, Postgres. Not here: what the columns mean
-(`casting`), whether a row is good (`judging`).
+Here: globs and dated drops, CSV, JSON, Excel, Parquet, DuckDB and SQLite files, Postgres. Not here: text files line
+by line (`text_files`), what the columns mean (`casting`), whether a row is good (`judging`).
 
 Parquet is read where it stands. All else is first unloaded to Parquet text columns, so that a source is parsed
-once, and a database is asked once. Text comes with no opinion on types: the contract decides.
+once, and a database is asked once. Text comes with no opinion on types: the contract decides. A value that had a type
+in its source (a number in JSON, a date in Excel) is marked, so that nobody reads it again by the format of texts.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import os
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +23,33 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from segmentation_assets.extracts.sources import ExtractSource, Sources
+from segmentation_assets.extracts.sources import ExtractSource, Place, Sources
+from segmentation_assets.extracts.text_files import (
+    PACKED,
+    Head,
+    Lines,
+    Unreadable,
+    head_of,
+    in_utf8,
+    lines_of,
+    unpacked,
+    without_last,
+)
 
 FILE, ROW = "_landing_file", "_landing_row"
+TYPED = "_landing_typed"
+"""Per row, the columns whose values had a type in their source and are no texts."""
+_RESERVED = (FILE, ROW, TYPED)
 REJECTS = "landing_rejects"
 _ROW_NUMBER = "file_row_number"  # the name is DuckDB's
 _KINDS: Mapping[str, str] = {
     ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet",
-    ".json": "json", ".jsonl": "json", ".ndjson": "json",
+    ".json": "json", ".jsonl": "json", ".ndjson": "json", ".xlsx": "excel", ".xlsm": "excel", ".xls": "excel",
 }  # fmt: skip
 _DATE = re.compile(r"(?<!\d)(\d{4}-\d{2}-\d{2})(?!\d)")
-_DELIMITERS = ",;\t|"
-_NATIVE_ENCODINGS = ("utf-8", "utf-8-sig", "ascii")
 _CHUNK = 50_000
+_EXACT = 2**53
+"""Up to here a float is a whole number without doubt."""
 
 
 class SourceError(Exception):
@@ -67,6 +79,8 @@ class Drop:
 
     day: date | None
     files: tuple[Path, ...] = ()
+    beside: tuple[Path, ...] = ()
+    """Files of the other tables that the mapping's query reads."""
 
     @property
     def label(self) -> str:
@@ -74,9 +88,10 @@ class Drop:
         return str(self.day) if self.day else ""
 
     def with_logs(self) -> list[Path]:
-        """The files and, for a database file, its write-ahead log."""
-        logs = [f.with_name(f.name + suffix) for f in self.files for suffix in ("-wal", ".wal")]
-        return [*self.files, *(log for log in logs if log.exists())]
+        """All files that its rows come from and, for a database file, its write-ahead log."""
+        files = [*self.files, *self.beside]
+        logs = [f.with_name(f.name + suffix) for f in files for suffix in ("-wal", ".wal")]
+        return [*files, *(log for log in logs if log.exists())]
 
 
 @dataclass(frozen=True)
@@ -89,14 +104,17 @@ class Raw:
 
     sql: str
     columns: Mapping[str, str]
+    typed: Mapping[str, str] = field(default_factory=dict)
+    """By column, SQL that says whether this row's value had a type in its source; absent: it was text, or `columns`
+    has its type."""
 
 
 def kind_of(path: Path) -> str:
-    """csv, json or parquet, by the file's suffix (also before `.gz`).
+    """csv, json, excel or parquet, by the file's suffix (also before `.gz`, `.zip` and `.zst`).
 
     Raises SourceError for any other.
     """
-    suffixes = [s.lower() for s in path.suffixes if s.lower() != ".gz"]
+    suffixes = [s.lower() for s in path.suffixes if s.lower() not in PACKED]
     kind = _KINDS.get(suffixes[-1] if suffixes else "")
     if kind is None:
         raise SourceError(
@@ -113,9 +131,9 @@ def drops_of(sources: Sources, name: str) -> list[Drop]:
     Raises SourceError where a file is missing, or some file names have a date and some have none.
     """
     source = sources.extracts[name]
+    beside = tuple(file for table in source.tables.values() for file in _files_of(sources, table))
     if source.path is None:
-        file = source.duckdb or source.sqlite
-        return [Drop(None, (_existing(sources, file),) if file else ())]
+        return [Drop(None, tuple(_files_of(sources, source)), beside)]
     by_day: dict[date | None, list[Path]] = {}
     for path in _files(sources, source.path):
         kind_of(path)
@@ -127,7 +145,16 @@ def drops_of(sources: Sources, name: str) -> list[Drop]:
             file=undated,
             advice="name every drop YYYY-MM-DD, or match the dated ones alone",
         )
-    return [Drop(day, tuple(sorted(files))) for day, files in sorted(by_day.items(), key=lambda i: str(i[0]))]
+    dated = sorted(by_day.items(), key=lambda item: str(item[0]))
+    return [Drop(day, tuple(sorted(files)), beside) for day, files in dated]
+
+
+def _files_of(sources: Sources, place: Place) -> list[Path]:
+    """The files of a place; none for a database server."""
+    if place.path is not None:
+        return _files(sources, place.path)
+    file = place.duckdb or place.sqlite
+    return [_existing(sources, file)] if file else []
 
 
 def _existing(sources: Sources, name: str) -> Path:
@@ -173,8 +200,13 @@ class Reader:
     connection: duckdb.DuckDBPyConnection
     sources: Sources
     folder: Path
+    lines: dict[Path, Lines] = field(default_factory=dict)
+    """What the bytes of each CSV file say, once it is read."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """By extract, rows that its `where` left out of what was read last."""
     _unloaded: dict[tuple[str, tuple[Path, ...]], Path] = field(default_factory=dict)
-    _copies: dict[str, str] = field(default_factory=dict)
+    _originals: dict[str, Path] = field(default_factory=dict)
+    _heads: dict[Path, Head] = field(default_factory=dict)
     _starts: dict[Path, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -193,37 +225,68 @@ class Reader:
         Raises SourceError, and duckdb.Error for a file that is not what its name says.
         """
         source = self.sources.extracts[name]
-        if source.path is None:
-            sql = (
-                f"SELECT * FROM read_parquet({literal(str(self._database(name, source)))}, hive_partitioning = false)"
-            )
-        elif source.query:  # each drop by itself, or the query would mix deliveries
+        if source.query and source.path is not None:  # each drop by itself, or the query would mix deliveries
             parts = [
-                f"(WITH source AS ({self._of_files(name, source, drop.files)}) "
-                f"SELECT *, {literal(str(drop.files[0]))} AS {FILE}, NULL::BIGINT AS {ROW} FROM (\n{source.query}\n))"
+                f"SELECT *, {literal(str(drop.files[0]))} AS {FILE}, NULL::BIGINT AS {ROW} FROM "
+                f"({self._queried(name, source, drop)})"
                 for drop in drops
             ]
             sql = " UNION ALL BY NAME ".join(parts)
+        elif source.path is None:
+            sql = _scan(self._database(name, source))
         else:
             sql = self._of_files(name, source, [f for drop in drops for f in drop.files])
-        return Raw(sql, self._columns(sql))
+        described = self._columns(sql)
+        if source.where:
+            sql = self._filtered(name, source, sql)
+        own = {column: kind for column, kind in described.items() if column not in _RESERVED}
+        return Raw(sql, own, _typed_conditions(own) if TYPED in described else {})
+
+    def _queried(self, name: str, source: ExtractSource, drop: Drop) -> str:
+        """The mapping's query over the drop's files as `source`, and over its other tables by their names."""
+        tables = {"source": self._of_files(name, source, drop.files)}
+        tables |= {table: self._table(f"{name}.{table}", place) for table, place in source.tables.items()}
+        named = ", ".join(f"{identifier(table)} AS ({sql})" for table, sql in tables.items())
+        hidden = ", ".join(map(literal, _RESERVED))
+        return f"WITH {named} SELECT COLUMNS(lambda c: c NOT IN ({hidden})) FROM (\n{source.query}\n)"
+
+    def _table(self, name: str, place: Place) -> str:
+        """The rows of another table that a query reads."""
+        if place.path is None:
+            return _scan(self._database(name, place))
+        return self._of_files(name, place, _files(self.sources, place.path))
+
+    def _filtered(self, name: str, source: ExtractSource, sql: str) -> str:
+        kept = f"SELECT * FROM ({sql}) WHERE (\n{source.where}\n)"
+        try:
+            counted = self.connection.execute(
+                f"SELECT (SELECT count(*) FROM ({sql})) - (SELECT count(*) FROM ({kept}))"
+            ).fetchone()
+        except duckdb.Error as error:
+            raise SourceError(
+                f"where: {first_line(error)}",
+                file=self.place(name),
+                advice="correct the condition; it names columns of the source, e.g. where: \"status = 'active'\"",
+            ) from None
+        self.left_out[name] = int(counted[0]) if counted else 0
+        return kept
 
     def place(self, name: str) -> str:
         """What FILE holds for a database."""
         source = self.sources.extracts[name]
-        where = source.duckdb or source.sqlite or source.postgres or ""
-        return f"{where}:{source.table or 'query'}"
+        where = source.duckdb or source.sqlite or source.postgres or source.path or ""
+        return f"{where}:{source.table or 'query'}" if source.path is None else where
 
     def _columns(self, sql: str) -> Mapping[str, str]:
         described = self.connection.execute(f"DESCRIBE {sql}").fetchall()
-        return {row[0]: row[1] for row in described if row[0] not in (FILE, ROW)}
+        return {row[0]: row[1] for row in described}
 
-    def _of_files(self, name: str, source: ExtractSource, files: Sequence[Path]) -> str:
+    def _of_files(self, name: str, place: Place, files: Sequence[Path]) -> str:
         parquet = [f for f in files if kind_of(f) == "parquet"]
         text = [f for f in files if kind_of(f) != "parquet"]
         parts = [self._parquet(parquet)] if parquet else []
         if text:
-            parts.append(self._unloaded_text(name, source, text))
+            parts.append(self._unloaded_text(name, place, text))
         return " UNION ALL BY NAME ".join(parts)
 
     def _parquet(self, files: Sequence[Path]) -> str:
@@ -233,13 +296,13 @@ class Reader:
             f"union_by_name = true, filename = '{FILE}', file_row_number = true)"
         )
 
-    def _unloaded_text(self, name: str, source: ExtractSource, files: Sequence[Path]) -> str:
+    def _unloaded_text(self, name: str, place: Place, files: Sequence[Path]) -> str:
         """The unloaded rows of text files; they stand file by file and in order, so each file's are counted anew.
 
         What the engine calls the line of a reject is its number among the rows, the header being the first; so many
         rows further down are those after it.
         """
-        target = self._text(name, source, files)
+        target = self._text(name, place, files)
         rows = f"read_parquet({literal(str(target))}, hive_partitioning = false, file_row_number = true)"
         if target not in self._starts:
             self._starts[target] = f"landing_starts_{len(self._starts)}"
@@ -250,20 +313,22 @@ class Reader:
                 f"row_number() OVER (PARTITION BY file ORDER BY line) AS place FROM {REJECTS} "
                 f"WHERE extract = {literal(name)}) GROUP BY ALL) USING (_file)"
             )
-        place = f"(u.{_ROW_NUMBER} - s._start + 1)"
+        number = f"(u.{_ROW_NUMBER} - s._start + 1)"
         return (
-            f"SELECT u.* EXCLUDE ({_ROW_NUMBER}), {place} + CASE WHEN s._rejects IS NULL THEN 0 "
-            f"ELSE len(list_filter(s._rejects, lambda before: before < {place})) END AS {ROW} "
+            f"SELECT u.* EXCLUDE ({_ROW_NUMBER}), {number} + CASE WHEN s._rejects IS NULL THEN 0 "
+            f"ELSE len(list_filter(s._rejects, lambda before: before < {number})) END AS {ROW} "
             f"FROM {rows} u JOIN {self._starts[target]} s ON s._file = u.{FILE}"
         )
 
     # -- text
 
-    def _text(self, name: str, source: ExtractSource, files: Sequence[Path]) -> Path:
+    def _text(self, name: str, place: Place, files: Sequence[Path]) -> Path:
         known = (name, tuple(files))
         if known not in self._unloaded:
-            relations = [*self._csv(name, source, [f for f in files if kind_of(f) == "csv"])]
-            relations += self._json([f for f in files if kind_of(f) == "json"])
+            csv_files = [f for f in files if kind_of(f) == "csv"]
+            relations = [*self._csv(name, place, csv_files)]
+            relations += self._json(place, [f for f in files if kind_of(f) == "json"])
+            relations += self._excel(place, [f for f in files if kind_of(f) == "excel"])
             target = self._target()
             try:
                 self.connection.execute("SET preserve_insertion_order = true")
@@ -279,6 +344,7 @@ class Reader:
             finally:
                 self.connection.execute("SET preserve_insertion_order = false")
             self._keep_rejects(name)
+            self._count_lines(name, place, csv_files, target)
             self._unloaded[known] = target
         return self._unloaded[known]
 
@@ -286,58 +352,75 @@ class Reader:
         self.folder.mkdir(parents=True, exist_ok=True)
         return self.folder / f"unloaded-{len(list(self.folder.glob('unloaded-*')))}.parquet"
 
-    def _csv(self, name: str, source: ExtractSource, files: Iterable[Path]) -> Iterator[str]:
-        groups: dict[tuple[str, tuple[str, ...]], list[Path]] = {}
-        for file in files:
-            groups.setdefault(self._header(file, source), []).append(file)
-        for (delimiter, header), group in groups.items():
-            self.connection.executemany(
-                f"DELETE FROM {REJECTS} WHERE extract = ? AND file = ?", [[name, str(f)] for f in group]
-            )
-            readable = {str(self._in_utf8(f, source)): str(f) for f in group}
-            self._copies.update({r: f for r, f in readable.items() if r != f})
-            listed = ", ".join(literal(f) for f in readable)
-            columns = ", ".join(f"{literal(c)}: 'VARCHAR'" for c in header)
-            origin = "".join(f" WHEN {literal(r)} THEN {literal(f)}" for r, f in readable.items() if r != f)
-            shown = f"CASE _read{origin} ELSE _read END" if origin else "_read"
-            yield (
-                f"SELECT * EXCLUDE (_read), {shown} AS {FILE} FROM read_csv([{listed}], "
-                f"auto_detect = false, header = true, delim = {literal(delimiter)}, quote = '\"', escape = '\"', "
-                f"columns = {{{columns}}}, filename = '_read', store_rejects = true, "
-                "rejects_table = '_landing_errors', rejects_scan = '_landing_scans')"
-            )
-
-    def _header(self, file: Path, source: ExtractSource) -> tuple[str, tuple[str, ...]]:
-        with _opened(file, source.format.encoding) as text:
-            try:
-                line = next((row for row in text if row.strip()), "")
-            except UnicodeDecodeError as error:
-                raise not_decodable(self.label(file), source, error) from None
-        if not line:
-            raise SourceError(
-                "the file is empty", file=self.label(file), advice="its first line must name the columns"
-            )
-        delimiter = source.format.delimiter or max(_DELIMITERS, key=line.count)
-        names = next(csv.reader([line], delimiter=delimiter[0])) if len(delimiter) == 1 else line.split(delimiter)
-        header = tuple(name.strip() for name in names)
-        repeated = {n for n in header if [h.lower() for h in header].count(n.lower()) > 1}
-        if repeated or "" in header:
-            what = f"two columns are called {sorted(repeated)[0]}" if repeated else "a column has no name"
-            raise SourceError(what, file=self.label(file), advice="give every column of the header a name of its own")
-        return delimiter, header
-
-    def _in_utf8(self, file: Path, source: ExtractSource) -> Path:
-        """The file, or a copy in UTF-8 where it is in another encoding."""
-        if source.format.encoding in _NATIVE_ENCODINGS:
-            return file
-        target = self._target().with_suffix(".csv")
+    def _plain(self, file: Path, place: Place) -> Path:
+        """The file unpacked, in UTF-8 and without its last lines: itself, or a copy."""
+        target = self._target()
+        encoding = place.format.encoding
         try:
-            with _opened(file, source.format.encoding) as text, target.open("w", encoding="utf-8", newline="") as out:
-                while chunk := text.read(1 << 20):
-                    out.write(chunk)
+            plain = unpacked(file, target.with_suffix(".unpacked"))
+            if kind_of(file) == "csv":
+                plain = in_utf8(plain, encoding, target.with_suffix(".utf8"))
+                plain = without_last(plain, place.skip_last, target.with_suffix(".csv")) if place.skip_last else plain
         except UnicodeDecodeError as error:
-            raise not_decodable(self.label(file), source, error) from None
-        return target
+            raise not_decodable(self.label(file), encoding, error) from None
+        except Unreadable as error:
+            raise SourceError(error.args[0], file=self.label(file), advice=error.advice) from None
+        if plain != file:
+            target.touch()  # the next copy takes another name
+            self._originals[str(plain)] = file
+        return plain
+
+    def _csv(self, name: str, place: Place, files: Iterable[Path]) -> Iterator[str]:
+        groups: dict[Head, list[tuple[Path, Path]]] = {}
+        for file in files:
+            plain = self._plain(file, place)
+            head = self._heads[file] = self._head(file, plain, place)
+            groups.setdefault(head, []).append((file, plain))
+        for head, group in groups.items():
+            self.connection.executemany(
+                f"DELETE FROM {REJECTS} WHERE extract = ? AND file = ?", [[name, str(f)] for f, _ in group]
+            )
+            listed = ", ".join(literal(str(plain)) for _, plain in group)
+            columns = ", ".join(f"{literal(c)}: 'VARCHAR'" for c in head.names)
+            blank = f" WHERE {identifier(head.names[0])} IS NOT NULL" if self._drops_blank(head, group) else ""
+            yield (
+                f"SELECT * EXCLUDE (_read), {self._original('_read', group)} AS {FILE} FROM read_csv([{listed}], "
+                f"auto_detect = false, header = true, skip = {head.above}, delim = {literal(head.delimiter)}, "
+                f"quote = '\"', escape = '\"', columns = {{{columns}}}, filename = '_read', store_rejects = true, "
+                f"rejects_table = '_landing_errors', rejects_scan = '_landing_scans'){blank}"
+            )
+
+    def _drops_blank(self, head: Head, group: Sequence[tuple[Path, Path]]) -> bool:
+        """A blank line in a file of one column is a row without a value, to the engine; to people it is nothing."""
+        for file, plain in group:
+            self.lines[file] = lines_of(plain)
+        return len(head.names) == 1 and not any(self.lines[file].has_quotes for file, _ in group)
+
+    @staticmethod
+    def _original(column: str, group: Sequence[tuple[Path, Path]]) -> str:
+        """SQL for the file as it was delivered, where a copy of it is read."""
+        whens = "".join(
+            f" WHEN {literal(str(copy))} THEN {literal(str(file))}" for file, copy in group if copy != file
+        )
+        return f"CASE {column}{whens} ELSE {column} END" if whens else column
+
+    def _head(self, file: Path, plain: Path, place: Place) -> Head:
+        try:
+            head = head_of(plain, place.format.delimiter, place.skip)
+        except UnicodeDecodeError as error:
+            raise not_decodable(self.label(file), place.format.encoding, error) from None
+        except Unreadable as error:
+            raise SourceError(error.args[0], file=self.label(file), advice=error.advice) from None
+        self._refuse_reserved(file, head.names)
+        return head
+
+    def _refuse_reserved(self, file: Path, names: Iterable[str]) -> None:
+        if taken := sorted(set(names) & {*_RESERVED}):
+            raise SourceError(
+                f"a column is called {taken[0]}, a name that landing needs for itself",
+                file=self.label(file),
+                advice="rename it at the source",
+            )
 
     def _keep_rejects(self, name: str) -> None:
         made = self.connection.execute(
@@ -352,37 +435,149 @@ class Reader:
             "USING (scan_id, file_id) GROUP BY s.file_path, e.line",
             [name],
         )
-        for copy, original in self._copies.items():
-            self.connection.execute(f"UPDATE {REJECTS} SET file = ? WHERE file = ?", [original, copy])
+        for copy, original in self._originals.items():
+            self.connection.execute(f"UPDATE {REJECTS} SET file = ? WHERE file = ?", [str(original), copy])
         self.connection.execute("DROP TABLE _landing_errors")
         self.connection.execute("DROP TABLE _landing_scans")
 
-    def _json(self, files: Sequence[Path]) -> list[str]:
+    def _count_lines(self, name: str, place: Place, files: Sequence[Path], unloaded: Path) -> None:
+        """Hold the rows that were read against the lines that are there. Raises SourceError where they disagree."""
+        if not files:
+            return
+        suspects = [file for file in files if self.lines[file].has_quotes]
+        rows = dict(self._per_file(f"SELECT {FILE}, count(*) FROM {{}} GROUP BY 1", unloaded))
+        lost = dict(
+            self.connection.execute(
+                f"SELECT file, count(*) + sum(len(text) - len(replace(text, chr(10), ''))) FROM {REJECTS} "
+                "WHERE extract = ? GROUP BY file",
+                [name],
+            ).fetchall()
+        )
+        within = self._line_breaks(unloaded) if suspects and place.line_breaks else {}
+        for file in files:
+            lines, head = self.lines[file], self._heads[file]
+            rejected = int(lost.get(str(file), 0))
+            read = head.above + 1 + rows.get(str(file), 0) + rejected + within.get(str(file), 0)
+            missing = lines.total - read
+            # Blank lines are no rows; those above the header and those within quotes are counted already.
+            fewest = 0 if within or head.above or len(head.names) == 1 else lines.blank
+            if not fewest <= missing <= lines.blank:
+                raise self._lines_lost(file, lines, missing, place)
+
+    def _per_file(self, sql: str, unloaded: Path) -> list[tuple[str, int]]:
+        scanned = f"read_parquet({literal(str(unloaded))}, hive_partitioning = false)"
+        return self.connection.execute(sql.format(scanned)).fetchall()
+
+    def _line_breaks(self, unloaded: Path) -> dict[str, int]:
+        """Line breaks within values, per file."""
+        names = [c for c in self._columns(_scan(unloaded)) if c not in _RESERVED]
+        breaks = " + ".join(
+            f"COALESCE(len({identifier(n)}) - len(replace({identifier(n)}, chr(10), '')), 0)" for n in names
+        )
+        return {f: int(n) for f, n in self._per_file(f"SELECT {FILE}, sum({breaks}) FROM {{}} GROUP BY 1", unloaded)}
+
+    def _lines_lost(self, file: Path, lines: Lines, missing: int, place: Place) -> SourceError:
+        if lines.opens_quote and not place.line_breaks:
+            what = (
+                f"line {lines.opens_quote}: a quote is open at the end of the line, and {missing:,} more lines went "
+                "into it"
+            )
+            advice = (
+                "close the quote at the source; where texts really hold line breaks, say so in the mapping: "
+                "line_breaks: true"
+            )
+        else:
+            what = f"{lines.total:,} lines are there, and {abs(missing):,} of them do not agree with the rows read"
+            advice = "look for a quote that is not closed, or export the file again"
+        return SourceError(what, file=self.label(file), advice=advice)
+
+    def _json(self, place: Place, files: Sequence[Path]) -> list[str]:
         if not files:
             return []
-        listed = ", ".join(literal(str(f)) for f in files)
-        objects = f"read_json_objects([{listed}], format = 'auto', filename = '{FILE}')"
-        keys = self.connection.execute(
-            f"SELECT DISTINCT unnest(json_keys(json)) AS key FROM {objects} ORDER BY key"
-        ).fetchall()
-        columns = "".join(f"json ->> {literal(_pointer(key))} AS {identifier(key)}, " for (key,) in keys)
-        return [f"SELECT {columns}{FILE} FROM {objects}"]
+        group = [(file, self._plain(file, place)) for file in files]
+        listed = ", ".join(literal(str(plain)) for _, plain in group)
+        objects = f"read_json_objects([{listed}], format = 'auto', filename = '_read')"
+        origin = self._original("_read", group)
+        rows = f"SELECT json, {origin} AS {FILE} FROM {objects}"
+        if place.records:
+            path = "$." + place.records.removeprefix("$.") + "[*]"
+            rows = f"SELECT unnest(json_extract(json, {literal(path)})) AS json, {FILE} FROM ({rows})"
+        keys = [
+            key
+            for (key,) in self.connection.execute(
+                f"SELECT DISTINCT unnest(json_keys(json)) AS key FROM ({rows}) ORDER BY key"
+            ).fetchall()
+        ]
+        self._refuse_reserved(files[0], keys)
+        pointers = [literal(_pointer(key)) for key in keys]
+        columns = "".join(f"json ->> {p} AS {identifier(key)}, " for key, p in zip(keys, pointers, strict=True))
+        named = ", ".join(
+            f"CASE WHEN json_type(json, {p}) NOT IN ('VARCHAR', 'NULL') THEN {literal(key)} END"
+            for key, p in zip(keys, pointers, strict=True)
+        )
+        typed = f"list_filter([{named}], lambda n: n IS NOT NULL) AS {TYPED}, " if named else ""
+        return [f"SELECT {columns}{typed}{FILE} FROM ({rows})"]
+
+    def _excel(self, place: Place, files: Sequence[Path]) -> list[str]:
+        relations = []
+        for file in files:
+            target = self._target()
+            _write_rows(*self._sheet(file, place), str(file), target)
+            relations.append(f"SELECT * EXCLUDE ({ROW}) FROM ({_scan(target)})")
+        return relations
+
+    def _sheet(self, file: Path, place: Place) -> tuple[list[str], list[list[Sequence[Any]]]]:
+        """Names and rows of a sheet; cells keep the type that Excel shows them with."""
+        from python_calamine import CalamineError, CalamineWorkbook  # noqa: PLC0415 - only for Excel
+
+        try:
+            workbook = CalamineWorkbook.from_path(str(file))
+            sheet = place.sheet or workbook.sheet_names[0]
+            if sheet not in workbook.sheet_names:
+                raise SourceError(
+                    f"has no sheet {sheet!r}; it has {', '.join(workbook.sheet_names)}",
+                    file=self.label(file),
+                    advice="set sheet: ... in the mapping",
+                )
+            cells = workbook.get_sheet_by_name(sheet).to_python(skip_empty_area=False)
+        except (CalamineError, OSError) as error:
+            raise SourceError(
+                f"cannot be read as an Excel workbook ({first_line(error)})",
+                file=self.label(file),
+                advice="save it as .xlsx again; it may have been cut off on the way",
+            ) from None
+        filled = [row for row in cells if any(value != "" for value in row)][place.skip :]
+        if not filled:
+            raise SourceError(
+                "the sheet is empty", file=self.label(file), advice="its first row must name the columns"
+            )
+        rows = filled[1 : len(filled) - place.skip_last]
+        width = max(i + 1 for i, name in enumerate(filled[0]) if str(name).strip())
+        names = [str(name).strip() for name in filled[0][:width]]
+        if "" in names or len({name.lower() for name in names}) < len(names):
+            raise SourceError(
+                f"the columns are called {', '.join(names)}: every one needs a name of its own",
+                file=self.label(file),
+                advice="rows above the header: `skip: 1`",
+            )
+        self._refuse_reserved(file, names)
+        return names, [[row[:width] for row in rows]]
 
     # -- databases
 
-    def _database(self, name: str, source: ExtractSource) -> Path:
+    def _database(self, name: str, source: Place) -> Path:
         if (name, ()) not in self._unloaded:
             target = self._target()
             if source.duckdb:
-                self._unload_duckdb(_existing(self.sources, source.duckdb), source, self.place(name), target)
+                self._unload_duckdb(_existing(self.sources, source.duckdb), source, _place_of(source), target)
             elif source.sqlite:
-                self._unload_sqlite(_existing(self.sources, source.sqlite), source, self.place(name), target)
+                self._unload_sqlite(_existing(self.sources, source.sqlite), source, _place_of(source), target)
             else:
-                self._unload_postgres(source, self.place(name), target)
+                self._unload_postgres(source, _place_of(source), target)
             self._unloaded[name, ()] = target
         return self._unloaded[name, ()]
 
-    def _unload_duckdb(self, file: Path, source: ExtractSource, place: str, target: Path) -> None:
+    def _unload_duckdb(self, file: Path, source: Place, place: str, target: Path) -> None:
         try:
             with duckdb.connect(str(file), read_only=True) as other:
                 other.execute("SET TimeZone = 'UTC'")
@@ -395,18 +590,18 @@ class Reader:
                 first_line(error), file=self.label(file), advice="check the table or query in the mapping"
             ) from None
 
-    def _unload_sqlite(self, file: Path, source: ExtractSource, place: str, target: Path) -> None:
+    def _unload_sqlite(self, file: Path, source: Place, place: str, target: Path) -> None:
         try:
             with sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True) as other:
                 cursor = other.execute(_selection(source))
                 names = [item[0] for item in cursor.description]
-                _write_text(names, iter(lambda: cursor.fetchmany(_CHUNK), []), place, target)
+                _write_rows(names, iter(lambda: cursor.fetchmany(_CHUNK), []), place, target)
         except sqlite3.Error as error:
             raise SourceError(
                 str(error), file=self.label(file), advice="check the table or query in the mapping"
             ) from None
 
-    def _unload_postgres(self, source: ExtractSource, place: str, target: Path) -> None:
+    def _unload_postgres(self, source: Place, place: str, target: Path) -> None:
         variable = source.postgres or ""
         if not os.environ.get(variable):
             raise SourceError(
@@ -425,16 +620,16 @@ class Reader:
                 cursor.execute(_selection(source).encode())
                 rows = cursor.fetchmany(_CHUNK)
                 names = [item.name for item in cursor.description or ()]
-                _write_text(names, _chunks(rows, cursor), place, target)
+                _write_rows(names, _chunks(rows, cursor), place, target)
         except psycopg.Error as error:  # its text names host and user, never the password
             raise SourceError(first_line(error), file=place, advice="check the connection, table or query") from None
 
 
-def not_decodable(file: str, source: ExtractSource, error: UnicodeDecodeError) -> SourceError:
+def not_decodable(file: str, encoding: str, error: UnicodeDecodeError) -> SourceError:
     """A file that is not in the encoding that the mapping says, with an example of what cannot be read."""
     example = error.object[max(error.start - 10, 0) : error.start + 5]
     return SourceError(
-        f"not in {source.format.encoding}: {example!r} cannot be read",
+        f"not in {encoding}: {example!r} cannot be read",
         file=file,
         advice="set format: {encoding: latin-1} (or cp1252, utf-16) in the mapping",
     )
@@ -445,17 +640,25 @@ def first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
-def _opened(file: Path, encoding: str) -> io.TextIOBase:
-    opener = gzip.open if file.suffix.lower() == ".gz" else open
-    binary = opener(file, "rb")  # the wrapper closes it
-    return io.TextIOWrapper(binary, encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="")
+def _scan(file: Path) -> str:
+    return f"SELECT * FROM read_parquet({literal(str(file))}, hive_partitioning = false)"
+
+
+def _typed_conditions(columns: Iterable[str]) -> dict[str, str]:
+    """By column, SQL that says whether this row's value had a type."""
+    return {name: f"list_contains({TYPED}, {literal(name)})" for name in columns}
+
+
+def _place_of(source: Place) -> str:
+    where = source.duckdb or source.sqlite or source.postgres or ""
+    return f"{where}:{source.table or 'query'}"
 
 
 def _pointer(key: str) -> str:
     return "/" + key.replace("~", "~0").replace("/", "~1")
 
 
-def _selection(source: ExtractSource) -> str:
+def _selection(source: Place) -> str:
     if source.query:
         return source.query
     return "SELECT * FROM " + ".".join(identifier(part) for part in (source.table or "").split("."))
@@ -466,13 +669,18 @@ def _chunks(first: list[Any], cursor: Any) -> Iterator[list[Any]]:
     yield from iter(lambda: cursor.fetchmany(_CHUNK), [])
 
 
-def _write_text(names: Sequence[str], chunks: Iterable[Sequence[Sequence[Any]]], place: str, target: Path) -> None:
-    fields = [pa.field(n, pa.string()) for n in (*names, FILE)]
-    schema = pa.schema([*fields, pa.field(ROW, pa.int64())])
+def _write_rows(names: Sequence[str], chunks: Iterable[Sequence[Sequence[Any]]], place: str, target: Path) -> None:
+    """Values as text, and per row which of them had a type in their source (TYPED)."""
+    text = [pa.field(n, pa.string()) for n in (*names, FILE)]
+    schema = pa.schema([*text, pa.field(TYPED, pa.list_(pa.string())), pa.field(ROW, pa.int64())])
     with pq.ParquetWriter(target, schema) as writer:
         for rows in chunks:
             columns = [[_as_text(row[i]) for row in rows] for i in range(len(names))]
-            writer.write_table(pa.table([*columns, [place] * len(rows), [None] * len(rows)], schema=schema))
+            typed = [
+                [name for name, v in zip(names, row, strict=True) if v is not None and not isinstance(v, str)]
+                for row in rows
+            ]
+            writer.write_table(pa.table([*columns, [place] * len(rows), typed, [None] * len(rows)], schema=schema))
 
 
 def _as_text(value: Any) -> str | None:
@@ -482,6 +690,10 @@ def _as_text(value: Any) -> str | None:
         return "true" if value else "false"
     if isinstance(value, datetime):
         return (value.astimezone(UTC) if value.tzinfo else value).isoformat(sep=" ")
+    if isinstance(value, time):
+        return value.isoformat()
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return str(int(value))
     if isinstance(value, bytes):
         return value.decode("utf-8", errors="replace")
     return str(value)

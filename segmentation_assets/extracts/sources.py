@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -27,6 +27,7 @@ _WHOLE = ("crm_accounts", "csm_roster", "product_features")
 _NULLS = ("", "null", "~", "Null", "NULL")
 _WITH_ENDS = "billing_subscriptions"
 CENSORED = "censored"
+EVENTS = "events"
 
 
 class SourcesError(ValueError):
@@ -44,12 +45,38 @@ class Constant(_Model):
 
 
 class Expression(_Model):
-    """A DuckDB SQL expression over the source's columns (text where the source is CSV, JSON or a database)."""
+    """A DuckDB SQL expression over the source's columns (text where the source is CSV, JSON or a database).
+
+    What it returns is typed already: `format` says nothing of it.
+    """
 
     sql: Annotated[str, Field(min_length=1)]
 
 
-Source = str | Constant | Expression | None
+EPOCHS = ("epoch", "epoch_ms", "epoch_us")
+EXCEL, MONEY = "excel", "money"
+
+
+class FromColumn(_Model):
+    """One source column, with how its text is read: what stands here goes before the extract's `format`.
+
+    `format`: for dates and times as in strptime, or `epoch`, `epoch_ms`, `epoch_us` (seconds, milliseconds,
+    microseconds since 1970, UTC) or `excel` (days since the end of 1899); for numbers `money`: each amount in its own
+    notation, such as $1,200.50 or 1 200,50. `sql` is an expression over `value`, the value of the column as a number,
+    date, time or text. `nulls` are words that mean nothing.
+    """
+
+    column: Annotated[str, Field(min_length=1)]
+    sql: Annotated[str, Field(min_length=1)] | None = None
+    divide_by: Annotated[float, Field(gt=0)] | None = None
+    format: str | None = None
+    decimal: Literal[".", ","] | None = None
+    thousands: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    nulls: tuple[str, ...] = ()
+
+
+Source = str | Constant | Expression | FromColumn | None
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Format(_Model):
@@ -82,12 +109,11 @@ class Format(_Model):
         return self
 
 
-class ExtractSource(_Model):
-    """Where one extract is and how its columns map.
+class Place(_Model):
+    """Where rows are, and how their files are laid out.
 
     Exactly one of `path` (file or glob), `duckdb`, `sqlite` (files) and `postgres` (the NAME of an environment
-    variable that holds the connection string). A database needs `table` or `query`; with a `path`, `query` reads
-    the files as the table `source`.
+    variable that holds the connection string). A database needs `table` or `query`.
     """
 
     path: str | None = None
@@ -96,11 +122,53 @@ class ExtractSource(_Model):
     postgres: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     table: str | None = None
     query: str | None = None
+    format: Format = Format()
+    sheet: str | None = None
+    """Of an Excel workbook; absent: the first one."""
+    records: str | None = None
+    """Of JSON: the path to the list of rows, such as `data.items`."""
+    skip: int = Field(default=0, ge=0)
+    """Lines above the line that names the columns, such as a title. Excel's `sep=` line does not count."""
+    skip_last: int = Field(default=0, ge=0)
+    """Lines below the last row, such as a total."""
+    line_breaks: bool = False
+    """Texts in quotes may hold line breaks. Otherwise a quote must be closed on its line."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        places = [n for n in ("path", "duckdb", "sqlite", "postgres") if getattr(self, n) is not None]
+        if len(places) != 1:
+            raise ValueError("say exactly one of path, duckdb, sqlite, postgres")
+        if places != ["path"] and (self.table is None) == (self.query is None):
+            raise ValueError(f"{places[0]} needs either table or query")
+        if places == ["path"] and self.table is not None:
+            raise ValueError("a path has no table; query may read the files as the table `source`")
+        return self
+
+
+class ExtractSource(Place):
+    """Where one extract is and how its columns map.
+
+    With a `path`, `query` reads the files as the table `source`, and the places under `tables` by their names.
+    """
+
+    tables: Mapping[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Place] = Field(default_factory=dict)
     columns: Mapping[str, Source] = Field(default_factory=dict)
     values: Mapping[str, Mapping[str, str | None]] = Field(default_factory=dict)
-    format: Format = Format()
-    drops: Literal["full", "changes"] | None = None
+    nulls: tuple[str, ...] = ()
+    """Words that mean nothing, in any column, such as `N/A` or `-`."""
+    where: Annotated[str, Field(min_length=1)] | None = None
+    """A DuckDB SQL condition over the source's columns: other rows are left out, and counted."""
+    newest_by: str | None = None
+    """A source column: of the rows with one key, the one with its greatest value counts (history tables)."""
+    drops: Literal["full", "changes", "snapshots"] | None = None
     distinct: bool = False
+    rows_are: Literal["events"] | None = None
+    """Of `product_usage`: each row is one event, with the moment it took place; they are summed by day."""
+    ends: Literal["exclusive", "last_day"] = "exclusive"
+    """Of subscriptions: whether `end_date` is the first day after these terms, or their last day."""
+    max_quarantine_share: Share | None = None
+    """How much of this extract may be refused before it fails; absent: as the policy says."""
     ends_at_horizon: date | Literal["censored"] | None = None
     """Subscriptions that end on the extract's last day go on, as far as is known. `censored`: the last day is the
     latest one on which a subscription starts or ends, of each drop; or the day itself."""
@@ -124,19 +192,28 @@ class ExtractSource(_Model):
     @classmethod
     def _one_kind(cls, given: Any) -> Any:
         for name, source in given.items() if isinstance(given, dict) else ():
-            if isinstance(source, list) or (isinstance(source, dict) and [*source] not in (["constant"], ["sql"])):
-                raise ValueError(f"{name}: say a source column, {{constant: value}} or {{sql: expression}}")
+            is_form = isinstance(source, dict) and ([*source] in (["constant"], ["sql"]) or "column" in source)
+            if isinstance(source, list) or (isinstance(source, dict) and not is_form):
+                raise ValueError(
+                    f"{name}: say a source column, {{constant: value}}, {{sql: expression}} or {{column: name}} with "
+                    "format, decimal, thousands, divide_by, nulls or sql over `value`"
+                )
+        return given
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_event_a_row(cls, given: Any) -> Any:
+        columns = given.get("columns") or {} if isinstance(given, dict) else {}
+        if isinstance(given, dict) and given.get("rows_are") == EVENTS and "event_count" not in columns:
+            return {**given, "columns": {**columns, "event_count": {"constant": "1"}}}
         return given
 
     @model_validator(mode="after")
-    def _one_place(self) -> ExtractSource:
-        places = [n for n in ("path", "duckdb", "sqlite", "postgres") if getattr(self, n) is not None]
-        if len(places) != 1:
-            raise ValueError("say exactly one of path, duckdb, sqlite, postgres")
-        if places != ["path"] and (self.table is None) == (self.query is None):
-            raise ValueError(f"{places[0]} needs either table or query")
-        if places == ["path"] and self.table is not None:
-            raise ValueError("a path has no table; query may read the files as the table `source`")
+    def _tables_are_queried(self) -> Self:
+        if self.tables and (self.query is None or self.path is None):
+            raise ValueError("tables are read by a `query` over the files of `path`: say both")
+        if "source" in self.tables:
+            raise ValueError("the table `source` is what `path` names: call this one otherwise")
         return self
 
     @property
@@ -152,6 +229,9 @@ class ExtractSource(_Model):
         given = self.columns.get(column, column)
         if isinstance(given, Constant):
             return f"constant {given.constant!r}"
+        if isinstance(given, FromColumn):
+            over = f", SQL {given.sql}" if given.sql else ""
+            return given.column + over + (f", divided by {given.divide_by:g}" if given.divide_by else "")
         return "left empty" if given is None else given if isinstance(given, str) else f"SQL {given.sql}"
 
     @property
@@ -164,6 +244,11 @@ def _nulled(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _nulled(v) if k != "constant" else v for k, v in value.items()}
     return None if isinstance(value, str) and value in _NULLS else value
+
+
+def source_column(given: Source) -> str | None:
+    """The source column that a mapping reads by name; None for a constant, an expression, and nothing."""
+    return given.column if isinstance(given, FromColumn) else given if isinstance(given, str) else None
 
 
 class _File(_Model):
@@ -197,7 +282,7 @@ class Sources:
     def whole_drops(self, name: str) -> bool:
         """Whether every drop of the extract is the whole of it (else its rows replace those of equal key)."""
         drops = self.extracts[name].drops
-        return name in _WHOLE if drops is None else drops == "full"
+        return name in _WHOLE if drops is None else drops != "changes"
 
     def line(self, *path: str) -> str:
         """`file:line` of a place in the file, or of what encloses it."""
@@ -276,9 +361,14 @@ def _unknown_columns(name: str, mapping: Mapping[str, Any], lines: Lines) -> Ite
             if column not in known:
                 place = lines[("extracts", name, part, column)]
                 yield f"{place}: {name} has no column {column}{close_to(column, known)}"
-    if name != _WITH_ENDS and "ends_at_horizon" in mapping:
-        yield f"{lines[('extracts', name, 'ends_at_horizon')]}: {name} has no ends; only {_WITH_ENDS} has"
-    if name == "product_usage" and mapping.get("drops") == "full":
+    for key in ("ends_at_horizon", "ends"):
+        if name != _WITH_ENDS and key in mapping:
+            yield f"{lines[('extracts', name, key)]}: {name} has no ends; only {_WITH_ENDS} has"
+    if name != "product_usage" and "rows_are" in mapping:
+        yield f"{lines[('extracts', name, 'rows_are')]}: {name} has a row a thing; only product_usage sums events"
+    if name == "product_usage" and "newest_by" in mapping:
+        yield f"{lines[('extracts', name, 'newest_by')]}: product_usage lands by day; its newest drop counts"
+    if name == "product_usage" and mapping.get("drops") not in {None, "changes"}:
         yield f"{lines[('extracts', name, 'drops')]}: product_usage lands by day; its drops are changes"
 
 

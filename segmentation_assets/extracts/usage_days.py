@@ -16,7 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from segmentation_assets.extracts.casting import Cast, select_sql
+from segmentation_assets.extracts.casting import Cast, select_sql, summed_sql
 from segmentation_assets.extracts.contracts import natural_key
 from segmentation_assets.extracts.delivery import (
     Landed,
@@ -31,9 +31,10 @@ from segmentation_assets.extracts.delivery import (
 )
 from segmentation_assets.extracts.judging import REASON, Judged, Reason, judge, refused_sql, rejected_sql
 from segmentation_assets.extracts.reading import FILE, REJECTS, ROW, Drop, kind_of, literal
-from segmentation_assets.extracts.sources import own_columns
+from segmentation_assets.extracts.sources import EVENTS, own_columns
 from segmentation_assets.tables.contracts import ibis_schema
 from segmentation_assets.tables.registry import TableSpec
+from segmentation_assets.warehouse.footers import read_footers
 from segmentation_assets.warehouse.store import footer_sql, rows_in, stamp
 
 NO_DAY = ""
@@ -46,6 +47,7 @@ _MEMBERS, _CONTESTED, _SUSPECTS, _COUNTS = (
     "landing_members", "landing_contested", "landing_suspects", "landing_counts",
 )  # fmt: skip
 _DAY = "usage_date"
+_MEASURES = {"event_count": "BIGINT", "session_count": "BIGINT", "session_minutes": "DOUBLE", "error_count": "BIGINT"}
 _STAND_IN = {"drops": {"0000-00-00": "0" * 16}}  # as long as any real day and digest
 
 
@@ -113,7 +115,8 @@ def land_usage(landing: Landing, spec: TableSpec) -> Landed:
     drops = landing.drops(spec.name)
     common = digest(*common_inputs(landing, spec), landing.policy.max_quarantine_share)
     state = State.load(_state_file(landing), common)
-    published = set(map(str, landing.engine.store.days(spec.name, "usage_date")))
+    footers = read_footers(landing.engine.store, spec.name, _DAY)
+    published = {str(day) for day, each in footers.items() if each.facts}  # a damaged file is as good as none
     run = _Run(landing, spec, state, _pieces(landing, spec, drops))
     inputs = run.inputs_by_day()
     stale = {d for d, i in inputs.items() if d not in state.days or state.days[d].inputs != i}
@@ -121,7 +124,7 @@ def land_usage(landing: Landing, spec: TableSpec) -> Landed:
     parents = _parents(landing)
     if state.days and parents != state.parents:
         stale |= run.days_of_other_members() & set(inputs)
-    gone = (set(state.days) | published) - set(inputs)
+    gone = (set(state.days) | set(map(str, footers))) - set(inputs)
     if stale or gone:
         run.bring(sorted(stale), gone, inputs)
     if stale or gone or parents != state.parents:
@@ -147,7 +150,7 @@ def _parents(landing: Landing) -> str:
 
 
 def _is_lost(facts: DayFacts, day: str, published: set[str]) -> bool:
-    """A file that somebody removed is made again."""
+    """A file that was removed, or is damaged, is made again."""
     return (facts.published > 0 or facts.read == 0) and day not in published
 
 
@@ -265,7 +268,10 @@ class _Run:
         raw = self.landing.reader.raw(self.spec.name, drops)
         columns = self.landing.columns(self.spec, raw, drops)
         once = "per file" if self.landing.sources.extracts[self.spec.name].distinct else "no"
-        return select_sql(raw, columns, distinct=once), columns
+        typed = select_sql(raw, columns, distinct=once)
+        if self.landing.sources.extracts[self.spec.name].rows_are == EVENTS:
+            typed = summed_sql(typed, columns, _MEASURES)
+        return typed, columns
 
     def _known(self) -> str:
         """What a row's user (and account), or without a list of users its account, must be found in, as a join."""
@@ -353,12 +359,10 @@ class _Run:
             self.state.days = {d: f for d, f in self.state.days.items() if d in inputs and d not in days}
             self.state.save(_state_file(landing))
             store.publish(folder / "bad.parquet", quarantine_file(landing, self.spec.name))
-            for day in sorted({*days, *gone} - {NO_DAY}):
-                target = store.file(self.spec.name, "usage_date", date.fromisoformat(day))
-                if day in files:
-                    store.publish(files[day], target)
-                else:
-                    target.unlink(missing_ok=True)
+            targets = {d: store.file(self.spec.name, _DAY, date.fromisoformat(d)) for d in {*days, *gone} - {NO_DAY}}
+            store.publish_all({files[day]: targets[day] for day in sorted(targets) if day in files})
+            for day in sorted(set(targets) - set(files)):
+                targets[day].unlink(missing_ok=True)
         self.state.days = facts
 
     def _keep_quarantine(self, days: set[str]) -> None:
@@ -388,7 +392,7 @@ class _Run:
         refused = self.landing.number("SELECT count(*) FROM landing_quarantine")
         if refused != bad:
             raise OSError(f"{self.spec.name}: {refused} rows refused, {bad} counted")
-        if self.landing.too_many(read, bad):
+        if self.landing.too_many(self.spec, read, bad):
             raise self.landing.refuse(self.spec, read, bad, "SELECT * FROM landing_quarantine")
 
     def _batch(

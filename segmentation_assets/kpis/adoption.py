@@ -19,10 +19,10 @@ from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.profiles.usage import UsageLastDays, _raw_accounts, _who_count, _windows
 from segmentation_assets.segments.segments import Segments
 from segmentation_assets.tables.as_of import FromPolicy, Spine, last
-from segmentation_assets.tables.contracts import Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Flag, Integer, Snapshot, column, row_rule
 from segmentation_assets.tables.registry import Table, table
 
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 _CELL = ("as_of", "segment", "behavioral_cohort", "feature")
 _LOOK_BACK = FromPolicy(UsagePolicy, lambda policy: last(policy.look_back_days))
 

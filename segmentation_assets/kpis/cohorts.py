@@ -13,7 +13,6 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import BillingSubscriptions, FxRates
-from segmentation_assets.kpis.calendar import each
 from segmentation_assets.kpis.identities import agrees, at_most
 from segmentation_assets.kpis.points import mrr_in_states, paid_spans, rates_on
 from segmentation_assets.policy.company import CompanyPolicy
@@ -22,17 +21,18 @@ from segmentation_assets.policy.kpis import RetentionPolicy
 from segmentation_assets.profiles.known import AccountHierarchy, survivors
 from segmentation_assets.profiles.revenue import AccountRevenue, annual
 from segmentation_assets.profiles.usage import AccountUsage, _raw_accounts
+from segmentation_assets.tables.amounts import mean, money, total
 from segmentation_assets.tables.as_of import FromPolicy, Spine, freeze_day
-from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.tables.calendar import each
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.tables.days import days_after, days_before
 from segmentation_assets.tables.registry import Table, table
 
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 _POINT = ("as_of", "signup", "age_quarters")
 _ARR = "currency per year"
-_CENTS = 2
 _QUARTERS_PER_YEAR = 4
 _MONTHS_PER_QUARTER = 3
-_DAY = ibis.interval(days=1)
 
 USAGE_REASONS = ("not_kept", "no_usage")
 
@@ -141,13 +141,13 @@ def _start(quarter: ir.IntegerValue) -> ir.DateValue:
 
 
 def _end(quarter: ir.IntegerValue) -> ir.DateValue:
-    return (_start(quarter + 1) - _DAY).cast("timestamp").cast("date")
+    return days_before(_start(quarter + 1))
 
 
 def _cohort_accounts(revenue: ir.Table, spine: ir.Table) -> ir.Table:
     """Accounts whose signup quarter is over: its number, its end, and the last quarter that is over at as_of."""
     rows = revenue.filter(revenue.first_paid_on.notnull()).select(*_KEY, "first_paid_on").semi_join(spine, "as_of")
-    following = (rows.as_of + _DAY).cast("timestamp").cast("date")
+    following = days_after(rows.as_of)
     rows = rows.mutate(signup=_quarter(rows.first_paid_on), last=_quarter(following) - 1)
     rows = rows.filter(rows.signup <= rows.last)
     return rows.mutate(signup_end=_end(rows.signup)).drop("first_paid_on")
@@ -181,7 +181,7 @@ def _members(paid: ir.Table, rates: ir.Table) -> tuple[ir.Table, ir.Table]:
     """
     rows = paid.left_join(rates, ["as_of", "signup_end", "currency"])
     sums = rows.group_by(*_KEY, "quarter").aggregate(
-        mrr=(rows.mrr * rows.rate).sum(), has_rates=rows.rate.notnull().all(), signup=rows.signup.max()
+        mrr=total(rows.mrr * rows.rate), has_rates=rows.rate.notnull().all(), signup=rows.signup.max()
     )
     arr = sums.mutate(arr=ibis.ifelse(sums.has_rates, annual(sums.mrr), 0.0))
     members = arr.filter((arr.quarter == arr.signup) & (arr.arr > 0))
@@ -191,7 +191,7 @@ def _members(paid: ir.Table, rates: ir.Table) -> tuple[ir.Table, ir.Table]:
 def _starts(members: ir.Table, low_n: int) -> ir.Table:
     """Size of each cohort. Key: as_of, signup."""
     return members.group_by("as_of", "signup").aggregate(
-        accounts=members.count(), start_arr=members.start.sum().round(_CENTS), low_n=members.count() < low_n
+        accounts=members.count(), start_arr=money(members.start), low_n=members.count() < low_n
     )
 
 
@@ -200,9 +200,9 @@ def _observed(members: ir.Table, arr: ir.Table) -> ir.Table:
     rows = arr.join(members, _KEY)
     rows = rows.mutate(age_quarters=rows.quarter - rows.signup)
     return rows.group_by(*_POINT).aggregate(
-        arr=rows.arr.sum().round(_CENTS),
-        retained_arr=ibis.least(rows.start, rows.arr).sum().round(_CENTS),
-        expansion_arr=ibis.greatest(rows.arr - rows.start, 0.0).sum().round(_CENTS),
+        arr=money(rows.arr),
+        retained_arr=money(ibis.least(rows.start, rows.arr)),
+        expansion_arr=money(ibis.greatest(rows.arr - rows.start, 0.0)),
         retained_accounts=(rows.arr > 0).sum(),
         expanded_accounts=(rows.arr > rows.start).sum(),
     )
@@ -216,7 +216,7 @@ def _usage(members: ir.Table, points: ir.Table, account_usage: ir.Table) -> ir.T
     rows = used.view().join(members.view(), _KEY)
     rows = rows.mutate(age_quarters=_quarter(rows.observed_on) - rows.signup).filter(ibis._.age_quarters >= 0)
     return rows.group_by(*_POINT).aggregate(
-        used=rows.count(), active=rows.is_active_account.sum(), seat_activity=rows.mau_seat_share.mean()
+        used=rows.count(), active=rows.is_active_account.sum(), seat_activity=mean(rows.mau_seat_share)
     )
 
 

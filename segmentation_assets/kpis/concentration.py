@@ -18,15 +18,15 @@ from segmentation_assets.profiles.facts import with_figures
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores.expansion import ExpansionScores
 from segmentation_assets.scores.live import live_accounts
+from segmentation_assets.tables.amounts import money, total
 from segmentation_assets.tables.as_of import Spine, months_ago
-from segmentation_assets.tables.contracts import Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Flag, Integer, Snapshot, column, row_rule
 from segmentation_assets.tables.registry import Table, table
 
 LIFT_REASONS = ("no_history", "no_accounts_to_compare", "nobody_expanded")
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 _ARR = "currency per year"
 _MONTHS = 12
-_CENTS = 2
 
 
 class Concentration(Snapshot):
@@ -148,14 +148,14 @@ def _sizes(profiles: ir.Table, expansion: ir.Table, spine: ir.Table, share: floa
         accounts=rows.count(),
         top_accounts=rows.is_top.sum(),
         bottom_accounts=rows.is_bottom.sum(),
-        arr=rows.arr.sum().round(_CENTS),
-        top_arr=rows.arr.sum(where=rows.is_top).round(_CENTS),
-        bottom_arr=rows.arr.sum(where=rows.is_bottom).round(_CENTS),
-        whitespace=rows.whitespace.sum().round(_CENTS),
-        top_whitespace=rows.whitespace.sum(where=rows.is_top).round(_CENTS),
-        csm_hours=rows.csm_hours_12m.sum(),
-        top_hours=rows.csm_hours_12m.sum(where=rows.is_top),
-        bottom_hours=rows.csm_hours_12m.sum(where=rows.is_bottom),
+        arr=money(rows.arr),
+        top_arr=money(rows.arr, rows.is_top),
+        bottom_arr=money(rows.arr, rows.is_bottom),
+        whitespace=money(rows.whitespace),
+        top_whitespace=money(rows.whitespace, rows.is_top),
+        csm_hours=total(rows.csm_hours_12m),
+        top_hours=total(rows.csm_hours_12m, rows.is_top),
+        bottom_hours=total(rows.csm_hours_12m, rows.is_bottom),
     )
 
 
@@ -176,8 +176,8 @@ def _since(
     )
     return rows.group_by("as_of").aggregate(
         start_accounts=rows.count(),
-        expansion_arr=rows.expansion_arr.sum().round(_CENTS),
-        top_expansion=rows.expansion_arr.sum(where=rows.is_top).round(_CENTS),
+        expansion_arr=money(rows.expansion_arr),
+        top_expansion=money(rows.expansion_arr, rows.is_top),
         engaged_accounts=rows.engaged.sum(),
         engaged_expanded=(rows.engaged & rows.expanded).sum(),
         other_accounts=rows.other.sum(),

@@ -16,6 +16,7 @@ from segmentation_assets.policy.insights import CsmPolicy
 from segmentation_assets.policy.kpis import BenchmarkPolicy, RetentionPolicy
 from segmentation_assets.profiles.known import known
 from segmentation_assets.segments.segments import Segments
+from segmentation_assets.tables.amounts import cents, money, total
 from segmentation_assets.tables.as_of import Spine, months_ago
 from segmentation_assets.tables.contracts import Flag, Integer, Snapshot, column, row_rule
 from segmentation_assets.tables.registry import Table, table
@@ -24,7 +25,6 @@ REASONS = ("no_history", "no_accounts_at_start")
 _ARR = "currency per year"
 _CSM = ("as_of", "csm_id")
 _MONTHS = 12
-_CENTS = 2
 
 
 class CsmPerformance(Snapshot):
@@ -108,7 +108,7 @@ def csm_performance(
     now = (
         covered.semi_join(spine, "as_of")
         .group_by(*_CSM)
-        .aggregate(accounts_now=ibis._.count(), arr_now=ibis._.arr.sum().round(_CENTS))
+        .aggregate(accounts_now=ibis._.count(), arr_now=money(ibis._.arr))
     )
     then = _cohort(account_periods, covered, spine, policy)
     both = now.select(*_CSM).union(then.select(*_CSM), distinct=True)
@@ -138,8 +138,8 @@ def _cohort(periods: ir.Table, covered: ir.Table, spine: ir.Table, policy: CsmPo
         start_accounts=rows.count(),
         expanded_accounts=(rows.movement == "expansion").sum(),
         retained_accounts=(rows.end_arr > 0).sum(),
-        **{name: value.sum().round(_CENTS) for name, value in amounts.items()},
-        **{f"weighted_{name}": (value * rows.weight).sum() for name, value in amounts.items()},
+        **{name: money(value) for name, value in amounts.items()},
+        **{f"weighted_{name}": total(value * rows.weight) for name, value in amounts.items()},
     )
 
 
@@ -183,7 +183,7 @@ def _ranked(rows: ir.Table, benchmarks: BenchmarkPolicy) -> ir.Table:
     def others(amount: ir.FloatingValue) -> ir.FloatingValue:
         """Sum over all CSMs but this one."""
         own = ibis.ifelse(is_peer, amount, 0.0)
-        return (own.sum().over(day) - own).round(_CENTS)
+        return cents(total(own, over=day) - own)
 
     peers = others(rows.expansion_arr) / others(rows.start_arr).nullif(0.0)
     ranks = is_peer & ~rows.low_n & rows.weighted_nrr.notnull()

@@ -12,7 +12,6 @@ from functools import reduce
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.kpis.calendar import months_before
 from segmentation_assets.kpis.intervals import normal_quantile
 from segmentation_assets.kpis.periods import AccountPeriods
 from segmentation_assets.policy.kpis import QUARTER_MONTHS, MigrationPolicy, SurvivalPolicy
@@ -20,7 +19,8 @@ from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.segments.segments import Segments
 from segmentation_assets.tables.as_of import FromPolicy, Spine, months_ago
-from segmentation_assets.tables.contracts import Flag, Integer, Snapshot, column
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Flag, Integer, Snapshot, column
+from segmentation_assets.tables.days import months_before
 from segmentation_assets.tables.registry import Table, table
 
 FIRST_EXPANSION = "first_expansion"
@@ -32,7 +32,7 @@ WHOLE_LIFE = 0
 _DAYS_PER_MONTH = 365.25 / 12
 _HALF = 0.5
 _SHARE_DIGITS = 12  # a share that is one half but for its last bits is one half
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 _CURVE = ("as_of", "duration", "grouping", "member", "window_months")
 
 

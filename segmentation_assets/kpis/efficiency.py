@@ -10,18 +10,19 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import BillingSubscriptions, FxRates, GtmSpend
-from segmentation_assets.kpis.calendar import each, months_before
 from segmentation_assets.kpis.points import mrr_on, paid_spans, rates_on
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.kpis import QUARTER_MONTHS
 from segmentation_assets.profiles.known import AccountHierarchy, known
 from segmentation_assets.profiles.revenue import exchange_rates
+from segmentation_assets.tables.amounts import money, total
 from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.calendar import each
 from segmentation_assets.tables.contracts import Snapshot, column
+from segmentation_assets.tables.days import days_after, months_after, months_before
 from segmentation_assets.tables.registry import Table, table
 
 _QUARTERS_PER_YEAR = 4
-_CENTS = 2
 
 
 class SalesEfficiency(Snapshot):
@@ -70,8 +71,8 @@ def sales_efficiency(
         ends_on=spine.day_3m_ago,
     )
     spend = spend_in(gtm_spend, spans, spine, fx_rates, company)
-    total = spend.group_by("as_of").aggregate(spend=spend.spend.sum().round(_CENTS))
-    joined = rows.left_join(total, "as_of").drop("as_of_right")
+    spent = spend.group_by("as_of").aggregate(spend=money(spend.spend))
+    joined = rows.left_join(spent, "as_of").drop("as_of_right")
     joined = joined.mutate(spend_prior_3m=joined.spend)
     growth = (joined.revenue_3m - joined.revenue_prior_3m) * _QUARTERS_PER_YEAR
     ratio = growth / joined.spend_prior_3m.nullif(0.0)
@@ -100,13 +101,13 @@ def _revenue(
     rows = rows.left_join(rates, [("as_of", "rated_at"), ("currency", "rated")])
     mrr, back = rows.mrr * rows.rate, rows.back
 
-    def total(where: ir.BooleanValue) -> ir.FloatingValue:
-        return mrr.sum(where=where).fill_null(0.0).round(_CENTS)
+    def revenue(where: ir.BooleanValue) -> ir.FloatingValue:
+        return money(mrr, where).fill_null(0.0)
 
     return rows.group_by("as_of").aggregate(
-        revenue_3m=total(back < QUARTER_MONTHS),
-        revenue_prior_3m=total(back >= QUARTER_MONTHS),
-        first_month=total(back == 2 * QUARTER_MONTHS - 1),
+        revenue_3m=revenue(back < QUARTER_MONTHS),
+        revenue_prior_3m=revenue(back >= QUARTER_MONTHS),
+        first_month=revenue(back == 2 * QUARTER_MONTHS - 1),
     )
 
 
@@ -119,7 +120,7 @@ def spend_in(
     the rates of `window_months` before as_of. Spans not covered by known months from end to end have no row.
     """
     rows = known(gtm_spend, spans, "window_months", "starts_on", "ends_on")
-    following = (rows.month + ibis.interval(months=1)).cast("timestamp").cast("date")
+    following = months_after(rows.month, 1)
     length = following.delta(rows.month, unit="day")
     inside = ibis.least(
         length,
@@ -134,10 +135,10 @@ def spend_in(
         covered_from=rows.month.min(), covered_to=rows.following.max()
     )
     by_segment = rows.group_by("as_of", "window_months", "starts_on", "ends_on", "segment").aggregate(
-        spend=rows.spent.sum()
+        spend=total(rows.spent)
     )
     joined = by_segment.join(covered, ["as_of", "window_months"])
-    first_day = (joined.starts_on + ibis.interval(days=1)).cast("timestamp").cast("date")
+    first_day = days_after(joined.starts_on)
     is_covered = (joined.covered_from <= first_day) & (joined.covered_to > joined.ends_on)
     return joined.filter(is_covered).select("as_of", "window_months", "segment", "spend")
 

@@ -17,18 +17,19 @@ from segmentation_assets.policy.kpis import RetentionPolicy
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.segments.segments import Segments
+from segmentation_assets.tables.amounts import money, total
 from segmentation_assets.tables.as_of import Spine
-from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.tables.days import days_after, months_after
 from segmentation_assets.tables.registry import Table, table
 
 GROWTH_BASES = ("tier", "company")
 
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 _GROUP = ("as_of", "quarter_start", "coverage_tier", "csm_id")
 _ARR = "currency per year"
 _MONTHS = 12
 _QUARTERS_PER_YEAR = 4
-_CENTS = 2
 
 
 class RenewalForecast(Snapshot):
@@ -105,10 +106,10 @@ def renewal_forecast(
     sums = rows.group_by(*_GROUP, "quarters_ahead").aggregate(
         accounts=rows.count(),
         accounts_without_risk=rows.is_unknown.sum(),
-        arr_due=rows.arr.sum().round(_CENTS),
-        arr_at_risk=(rows.arr * rows.risk).sum().round(_CENTS),
-        expected_accounts_lost=rows.risk.sum(),
-        variance=(rows.arr * rows.arr * rows.risk * (1 - rows.risk)).sum(),
+        arr_due=money(rows.arr),
+        arr_at_risk=money(rows.arr * rows.risk),
+        expected_accounts_lost=total(rows.risk),
+        variance=total(rows.arr * rows.arr * rows.risk * (1 - rows.risk)),
     )
     tier, company = _growth(account_periods, spine, retention.low_n)
     joined = sums.left_join(tier, ["as_of", "coverage_tier"]).select(*sums.columns, "tier_growth")
@@ -126,12 +127,12 @@ def _due(segments: ir.Table, revenue: ir.Table, spine: ir.Table, policy: Renewal
     live = revenue.filter(revenue.is_live & revenue.renewal_on.notnull()).select(*_KEY, "renewal_on", "arr")
     rows = live.semi_join(spine, "as_of").left_join(states, list(_KEY))
     rows = rows.select(*_KEY, "renewal_on", "coverage_tier", "csm_id", "churn_risk", "arr")
-    following = (rows.as_of + ibis.interval(days=1)).cast("timestamp").cast("date")
+    following = days_after(rows.as_of)
     quarter_start = rows.renewal_on.truncate("Q").cast("date")
     rows = rows.mutate(
         quarters_ahead=_quarter(rows.renewal_on) - _quarter(following),
         quarter_start=quarter_start,
-        quarter_end=(quarter_start + ibis.interval(months=3)).cast("timestamp").cast("date"),
+        quarter_end=months_after(quarter_start, 3),
         first_day=ibis.greatest(quarter_start, following),
     )
     rows = rows.filter(rows.quarters_ahead.between(0, policy.quarters - 1))
@@ -153,10 +154,10 @@ def _growth(periods: ir.Table, spine: ir.Table, low_n: int) -> tuple[ir.Table, i
     kept = (periods.window_months == _MONTHS) & (periods.start_arr > 0) & (periods.end_arr > 0)
     rows = periods.filter(kept).semi_join(spine, "as_of")
     sums = rows.group_by("as_of", coverage_tier=rows.start_tier).aggregate(
-        kept=rows.count(), start=rows.start_arr.sum(), end=rows.end_arr.sum()
+        kept=rows.count(), start=money(rows.start_arr), end=money(rows.end_arr)
     )
     tier = sums.filter(sums.kept >= low_n).select("as_of", "coverage_tier", tier_growth=ibis._.end / ibis._.start)
-    company = sums.group_by("as_of").aggregate(company_growth=sums.end.sum() / sums.start.sum())
+    company = sums.group_by("as_of").aggregate(company_growth=money(sums.end) / money(sums.start))
     return tier, company
 
 

@@ -17,6 +17,7 @@ from segmentation_assets.policy.insights import GoalPolicy
 from segmentation_assets.policy.kpis import QUARTER_MONTHS
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.profiles.costs import AccountCosts
+from segmentation_assets.tables.amounts import cents, money, total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import Snapshot, column, row_rule
 from segmentation_assets.tables.registry import Table, table
@@ -116,16 +117,14 @@ def goal_gap(
     as they were at the start, up to the policy's share of the hours. It supposes that a moved hour brings what the
     hours there brought on average: take it as the size of the step, not as a promise.
     """
-    total = account_standings.semi_join(spine, "as_of")
-    rows = total.group_by("as_of").aggregate(
-        arr=total.arr.sum().round(_CENTS), pipeline=total.expansion_pipeline.sum().round(_CENTS)
+    standings = account_standings.semi_join(spine, "as_of")
+    rows = standings.group_by("as_of").aggregate(
+        arr=money(standings.arr), pipeline=money(standings.expansion_pipeline)
     )
     periods = account_periods.semi_join(spine, "as_of")
     cohort = periods.filter(periods.start_arr > 0)
     recent = cohort.filter(cohort.window_months == QUARTER_MONTHS)
-    run_rate = recent.group_by("as_of").aggregate(
-        run_rate=(recent.expansion_arr.sum() * _QUARTERS_PER_YEAR).round(_CENTS)
-    )
+    run_rate = recent.group_by("as_of").aggregate(run_rate=money(recent.expansion_arr) * _QUARTERS_PER_YEAR)
     yields = _ends(_yields(cohort, account_costs))
     for figures in (run_rate, yields):
         rows = rows.left_join(figures, "as_of").drop("as_of_right")
@@ -137,10 +136,10 @@ def _yields(cohort: ir.Table, costs: ir.Table) -> ir.Table:
     rows = cohort.filter((cohort.window_months == _MONTHS) & (cohort.start_tier != UNASSIGNED))
     rows = rows.left_join(costs.select("as_of", "account_id", "csm_hours_12m"), ["as_of", "account_id"])
     sums = rows.group_by("as_of", "start_tier").aggregate(
-        expansion=rows.expansion_arr.sum(), hours=rows.csm_hours_12m.sum()
+        expansion=money(rows.expansion_arr), hours=total(rows.csm_hours_12m)
     )
     # whole cents, so that the sentence about it can be checked with a pocket calculator
-    return sums.filter(sums.hours > 0).mutate(per_hour=(ibis._.expansion / ibis._.hours).round(_CENTS))
+    return sums.filter(sums.hours > 0).mutate(per_hour=cents(ibis._.expansion / ibis._.hours))
 
 
 def _ends(yields: ir.Table) -> ir.Table:
@@ -159,19 +158,19 @@ def _ends(yields: ir.Table) -> ir.Table:
 
 def _columns(rows: ir.Table, policy: GoalPolicy) -> ir.Table:
     target = (
-        (rows.arr * policy.expansion_target_share).round(_CENTS)
+        cents(rows.arr * policy.expansion_target_share)
         if policy.expansion_target is None
         else ibis.literal(float(policy.expansion_target))
     )
-    rows = rows.mutate(expansion_target=target, weighted_pipeline=(rows.pipeline * policy.win_rate).round(_CENTS))
+    rows = rows.mutate(expansion_target=target, weighted_pipeline=cents(rows.pipeline * policy.win_rate))
     expected = ibis.greatest(
         ibis.coalesce(rows.run_rate, rows.weighted_pipeline), ibis.coalesce(rows.weighted_pipeline, rows.run_rate)
     )
     rows = rows.mutate(expected_expansion=expected)
-    missing = (rows.expansion_target - rows.expected_expansion).round(_CENTS)
+    missing = cents(rows.expansion_target - rows.expected_expansion)
     # not `greatest`: some engines leave a null out of it, and an unknown gap is not 0
     rows = rows.mutate(gap=ibis.ifelse(missing < 0, 0.0, missing))
-    rows = rows.mutate(more_per_hour=(rows.most_per_hour - rows.least_per_hour).round(_CENTS))
+    rows = rows.mutate(more_per_hour=cents(rows.most_per_hour - rows.least_per_hour))
     kind = ibis.cases(
         (rows.gap == 0, "not_needed"),
         (rows.gap.isnull() | rows.most_tier.isnull(), "unknown"),
@@ -187,7 +186,7 @@ def _columns(rows: ir.Table, policy: GoalPolicy) -> ir.Table:
     rows = rows.mutate(hours_to_move=ibis.least(rows.hours_available, rows.hours_to_close))
     closes_all = rows.hours_to_close <= rows.hours_available
     rows = rows.mutate(
-        gap_closed=(rows.hours_to_move * rows.more_per_hour).round(_CENTS),
+        gap_closed=cents(rows.hours_to_move * rows.more_per_hour),
         reallocation=ibis.cases((~moves, rows.kind), (closes_all, "closes_the_gap"), else_="closes_part"),
     )
     return rows.select(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.kpis.calendar import each
 from segmentation_assets.kpis.identities import agrees
 from segmentation_assets.kpis.intervals import wilson
 from segmentation_assets.kpis.periods import AccountPeriods
@@ -19,7 +18,8 @@ from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores.firmographic import FirmographicScores
 from segmentation_assets.scores.technographic import TechnographicScores
 from segmentation_assets.tables.as_of import Spine, months_ago
-from segmentation_assets.tables.contracts import Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.tables.calendar import each
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Flag, Integer, Snapshot, column, row_rule
 from segmentation_assets.tables.registry import Table, table
 
 FIRMOGRAPHIC = (
@@ -30,7 +30,7 @@ TECHNOGRAPHIC = ("consolidation", "displacing", "sophistication", "competitor_to
 OUTCOMES = ("expansion", "churn")
 DIRECTIONS = ("more", "less", "no_difference", "unknown")
 
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 _MONTHS = 12
 _GROUP = ("as_of", "trait", "value")
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.kpis.calendar import each
 from segmentation_assets.kpis.durations import DOWNGRADE_TO_CHURN, MedianDurations, tier_rank
 from segmentation_assets.kpis.identities import closes
 from segmentation_assets.kpis.periods import UNASSIGNED, AccountPeriods
 from segmentation_assets.kpis.retention import TierKpis
 from segmentation_assets.policy.kpis import QUARTER_MONTHS, BenchmarkPolicy, RetentionPolicy
 from segmentation_assets.policy.segments import TIERS
+from segmentation_assets.tables.amounts import money
 from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.calendar import each
 from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, row_rule
 from segmentation_assets.tables.registry import Table, table
 
@@ -29,7 +30,6 @@ PLACES = (*TIERS, UNASSIGNED, NOT_LIVE)
 DIRECTIONS = ("up", "down", "same", "gained", "lost", "other")
 
 _ARR = "currency per year"
-_CENTS = 2
 
 
 class TierMigration(Snapshot):
@@ -122,8 +122,8 @@ def tier_migration(
     )
     counted = went.group_by("as_of", "from_tier", "to_tier").aggregate(
         accounts=went.count(),
-        start_arr=went.start_arr.sum().round(_CENTS),
-        end_arr=went.end_arr.sum().round(_CENTS),
+        start_arr=money(went.start_arr),
+        end_arr=money(went.end_arr),
     )
     rows = _pairs(spine)
     joined = rows.left_join(counted, ["as_of", "from_tier", "to_tier"])
@@ -140,7 +140,7 @@ def tier_migration(
     along, down = (ibis.window(group_by=["as_of", name]) for name in ("from_tier", "to_tier"))
     rows = rows.mutate(
         row_accounts=rows.accounts.sum().over(along),
-        row_start_arr=rows.start_arr.sum().over(along),
+        row_start_arr=money(rows.start_arr, over=along),
         column_accounts=rows.accounts.sum().over(down),
     )
     rows = _beside_kpis(rows, tier_kpis)
@@ -208,9 +208,9 @@ def _ups_and_downs(matrix: ir.Table) -> ir.Table:
     from_long_tail = matrix.from_tier == LONG_TAIL
     return matrix.group_by("as_of").aggregate(
         up_accounts=matrix.accounts.sum(where=up),
-        up_arr=matrix.end_arr.sum(where=up).round(_CENTS),
+        up_arr=money(matrix.end_arr, up),
         down_accounts=matrix.accounts.sum(where=down),
-        down_arr=matrix.end_arr.sum(where=down).round(_CENTS),
+        down_arr=money(matrix.end_arr, down),
         long_tail_accounts=matrix.accounts.sum(where=from_long_tail),
         graduated_accounts=matrix.accounts.sum(where=from_long_tail & up),
     )

@@ -6,7 +6,6 @@ Here: `revenue_movements`, the calendar month up to as_of. Not here: annual rete
 
 from __future__ import annotations
 
-import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import BillingSubscriptions, FxRates
@@ -17,6 +16,7 @@ from segmentation_assets.profiles.known import AccountHierarchy
 from segmentation_assets.profiles.revenue import whole_cents
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import Day, Snapshot, column, row_rule
+from segmentation_assets.tables.days import days_before
 from segmentation_assets.tables.registry import Table, table
 
 
@@ -68,7 +68,7 @@ def revenue_movements(
     last one. Read a month at its last day; other days show the month to date. Months do not add up to a year's
     retention: see account_periods.
     """
-    last_month_end = (spine.month_start - ibis.interval(days=1)).cast("timestamp").cast("date")
+    last_month_end = days_before(spine.month_start)
     periods = spine.select("as_of", starts_on=last_month_end)
     rows = two_points(periods, billing_subscriptions, fx_rates, account_hierarchy, company)
     rounded = rows.mutate(**{n: whole_cents(rows[n]) for n in ("start", "end", "end_current")})

@@ -10,7 +10,6 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import BillingSubscriptions, FxRates
-from segmentation_assets.kpis.calendar import windows
 from segmentation_assets.kpis.identities import at_most, closes
 from segmentation_assets.kpis.points import first_paid, mrr_on, paid_spans, rates_on
 from segmentation_assets.policy.company import CompanyPolicy
@@ -20,15 +19,17 @@ from segmentation_assets.profiles.facts import only_if
 from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account
 from segmentation_assets.profiles.revenue import annual
 from segmentation_assets.segments.segments import Segments
+from segmentation_assets.tables.amounts import total
 from segmentation_assets.tables.as_of import FromPolicy, Spine, months_ago
-from segmentation_assets.tables.contracts import Day, Integer, Snapshot, column, row_rule
+from segmentation_assets.tables.calendar import windows
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Integer, Snapshot, column, row_rule
 from segmentation_assets.tables.registry import Table, table
 
 UNASSIGNED = "unassigned"
 """The tier and the segment of an account that had ARR, but none of its own."""
 
 _STARTS = FromPolicy(RetentionPolicy, lambda policy: months_ago(*policy.windows_months))
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 _CENTS = 2
 
 MOVEMENTS = ("new", "expansion", "contraction", "churn", "reactivation", "flat")
@@ -142,15 +143,15 @@ def two_points(
     ).drop("as_of_right", "currency_right", "starts_on_right")
     rows = rows.left_join(rates.rename(rate_now="rate"), ["as_of", "currency", "day"])
 
-    def total(rate: ir.FloatingValue, where: ir.BooleanValue) -> ir.FloatingValue:
+    def priced(rate: ir.FloatingValue, where: ir.BooleanValue) -> ir.FloatingValue:
         """The sum, 0 for none; null where the currency of a part has no rate."""
         is_unpriced = (where & rate.isnull()).any()
-        return only_if(~is_unpriced, (rows.mrr * rate).sum(where=where).fill_null(0.0))
+        return only_if(~is_unpriced, total(rows.mrr * rate, where).fill_null(0.0))
 
     amounts = rows.group_by(*periods.columns, "account_id").aggregate(
-        start=total(rows.rate_then, ~rows.is_end),
-        end=total(rows.rate_then, rows.is_end),
-        end_current=total(rows.rate_now, rows.is_end),
+        start=priced(rows.rate_then, ~rows.is_end),
+        end=priced(rows.rate_then, rows.is_end),
+        end_current=priced(rows.rate_now, rows.is_end),
     )
     firsts = first_paid(seen, spans, hierarchy)
     return amounts.join(firsts, list(_KEY))

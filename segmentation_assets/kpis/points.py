@@ -16,6 +16,7 @@ from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.profiles.facts import only_if
 from segmentation_assets.profiles.known import by_surviving_account, known, states
 from segmentation_assets.profiles.revenue import bridged_subscriptions, started_subscriptions
+from segmentation_assets.tables.amounts import total
 
 _POINT = ("as_of", "day")
 
@@ -63,7 +64,7 @@ def mrr_in_states(days: ir.Table, spans: ir.Table, *by: str) -> ir.Table:
     """As `mrr_on`, of `days` (state, day), for whoever brings as_of in later. Key: state, day and `by`."""
     is_begun, is_over = days.day >= spans.start_date, days.day >= spans.over_on
     rows = days.join(spans, ["state", is_begun, spans.over_on.isnull() | ~is_over])
-    return rows.group_by("state", "day", *by).aggregate(mrr=rows.mrr.sum())
+    return rows.group_by("state", "day", *by).aggregate(mrr=total(rows.mrr))
 
 
 def first_paid(seen: ir.Table, spans: ir.Table, hierarchy: ir.Table) -> ir.Table:

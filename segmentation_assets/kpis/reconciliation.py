@@ -20,8 +20,10 @@ from segmentation_assets.policy.insights import ReconciliationPolicy
 from segmentation_assets.profiles.facts import facts, first_fact, with_figures, zero_if_present
 from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known, survivors
 from segmentation_assets.profiles.revenue import AccountRevenue, exchange_rates, started_subscriptions
+from segmentation_assets.tables.amounts import cents, total
 from segmentation_assets.tables.as_of import Spine
-from segmentation_assets.tables.contracts import Snapshot, column, row_rule
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Snapshot, column, row_rule
+from segmentation_assets.tables.days import days_after
 from segmentation_assets.tables.registry import Table, table
 
 INVOICE_KINDS = (
@@ -30,9 +32,8 @@ INVOICE_KINDS = (
 )  # fmt: skip
 BOOKING_KINDS = ("agrees", "growth_not_won", "won_not_subscribed", "unknown")
 
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 _ARR = "currency per year"
-_CENTS = 2
 _MONTHS_PER_YEAR = 12
 
 
@@ -139,16 +140,12 @@ def _subscribed(paid: ir.Table, spine: ir.Table) -> ir.Table:
     rows = paid.join(spine.select("as_of", "day_12m_ago"), "as_of")
     rows = rows.filter(rows.ends_on.isnull() | (rows.ends_on > rows.day_12m_ago))
     amount = rows.mrr * rows.rate * _MONTHS_PER_YEAR
-    first = ibis.greatest(rows.start_date, _day_after(rows.day_12m_ago))
-    days = rows.ends_on.fill_null(_day_after(rows.as_of)).delta(first, unit="day")
+    first = ibis.greatest(rows.start_date, days_after(rows.day_12m_ago))
+    days = rows.ends_on.fill_null(days_after(rows.as_of)).delta(first, unit="day")
     share = ibis.greatest(days, 0) / rows.as_of.delta(rows.day_12m_ago, unit="day")
     return rows.group_by(*_KEY).aggregate(
-        subscribed_12m=(amount * share).sum(), arr_12m_ago=amount.sum(where=rows.start_date <= rows.day_12m_ago)
+        subscribed_12m=total(amount * share), arr_12m_ago=total(amount, rows.start_date <= rows.day_12m_ago)
     )
-
-
-def _day_after(day: ir.DateValue) -> ir.DateValue:
-    return (day + ibis.interval(days=1)).cast("timestamp").cast("date")
 
 
 def _invoiced(
@@ -158,14 +155,15 @@ def _invoiced(
     rows = known(invoices, spine, "day_12m_ago")
     recent = rows.filter((rows.issued_on > rows.day_12m_ago) & (rows.issued_on <= rows.as_of))
     rows = _valued(by_surviving_account(recent, hierarchy), rates, company)
-    return rows.group_by(*_KEY).aggregate(invoiced_12m=(rows.amount * rows.rate).sum())
+    return rows.group_by(*_KEY).aggregate(invoiced_12m=total(rows.amount * rows.rate))
 
 
 def _won(spine: ir.Table, opportunities: ir.Table, hierarchy: ir.Table) -> ir.Table:
     """New and expansion opportunities won in the twelve months."""
     rows = facts(opportunities, "closed_on", survivors(hierarchy), spine, "day_12m_ago")
     is_booking = (rows.stage == "won") & (rows.kind != "renewal") & (rows.closed_on > rows.day_12m_ago)
-    return rows.filter(is_booking).group_by(*_KEY).aggregate(won_12m=ibis._.amount_arr.sum())
+    won = rows.filter(is_booking)
+    return won.group_by(*_KEY).aggregate(won_12m=total(won.amount_arr))
 
 
 def _if(condition: ir.BooleanValue, value: ir.FloatingValue) -> ir.FloatingValue:
@@ -173,24 +171,24 @@ def _if(condition: ir.BooleanValue, value: ir.FloatingValue) -> ir.FloatingValue
 
 
 def _columns(rows: ir.Table, policy: ReconciliationPolicy) -> ir.Table:
-    money = {name: rows[name].fill_null(0.0).round(_CENTS) for name in ("arr", "arr_12m_ago", "subscribed_12m")} | {
-        name: rows[name].round(_CENTS) for name in ("invoiced_12m", "won_12m")
+    amounts = {name: cents(rows[name].fill_null(0.0)) for name in ("arr", "arr_12m_ago", "subscribed_12m")} | {
+        name: cents(rows[name]) for name in ("invoiced_12m", "won_12m")
     }
-    first = ibis.greatest(rows.first_paid_on, _day_after(rows.day_12m_ago))
-    days = rows.churned_on.fill_null(_day_after(rows.as_of)).delta(first, unit="day")
+    first = ibis.greatest(rows.first_paid_on, days_after(rows.day_12m_ago))
+    days = rows.churned_on.fill_null(days_after(rows.as_of)).delta(first, unit="day")
     share = ibis.greatest(days, 0) / rows.as_of.delta(rows.day_12m_ago, unit="day")
-    rows = rows.mutate(subscribed_share=_if(rows.first_paid_on.notnull(), share).fill_null(0.0), **money).drop(
+    rows = rows.mutate(subscribed_share=_if(rows.first_paid_on.notnull(), share).fill_null(0.0), **amounts).drop(
         "first_paid_on", "churned_on", "day_12m_ago"
     )
     happened = (rows.invoiced_12m > 0).fill_null(False) | (rows.won_12m > 0).fill_null(False)
     rows = rows.filter((rows.arr > 0) | (rows.arr_12m_ago > 0) | (rows.subscribed_12m > 0) | happened)
     growth = ibis.greatest(rows.arr - rows.arr_12m_ago, 0.0)
     rows = rows.mutate(
-        invoiced_annualised=(rows.invoiced_12m / rows.subscribed_share.nullif(0.0)).round(_CENTS),
-        arr_less_invoiced=(rows.arr - rows.invoiced_12m).round(_CENTS),
-        explained_by_change=(rows.arr - rows.subscribed_12m).round(_CENTS),
-        unexplained=(rows.subscribed_12m - rows.invoiced_12m).round(_CENTS),
-        growth_less_won=(growth - rows.won_12m).round(_CENTS),
+        invoiced_annualised=cents(rows.invoiced_12m / rows.subscribed_share.nullif(0.0)),
+        arr_less_invoiced=cents(rows.arr - rows.invoiced_12m),
+        explained_by_change=cents(rows.arr - rows.subscribed_12m),
+        unexplained=cents(rows.subscribed_12m - rows.invoiced_12m),
+        growth_less_won=cents(growth - rows.won_12m),
     )
 
     def tolerance(amount: ir.FloatingValue) -> ir.FloatingValue:

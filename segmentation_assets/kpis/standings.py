@@ -17,11 +17,12 @@ from segmentation_assets.profiles.known import AccountHierarchy, survivors
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.scores.health import HealthScores
 from segmentation_assets.segments.segments import Segments
+from segmentation_assets.tables.amounts import money
 from segmentation_assets.tables.as_of import Spine
-from segmentation_assets.tables.contracts import Snapshot, column
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Snapshot, column
 from segmentation_assets.tables.registry import Table, table
 
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 
 
 class AccountStandings(Snapshot):
@@ -78,6 +79,6 @@ def _pipeline(spine: ir.Table, opportunities: ir.Table, merged: ir.Table) -> ir.
     rows = facts(opportunities, "created_on", merged, spine)
     is_open = (rows.stage == "open") | (rows.closed_on > rows.as_of).fill_null(False)
     rows = rows.filter((rows.kind == "expansion") & is_open)
-    amounts = rows.group_by(*_KEY).aggregate(expansion_pipeline=rows.amount_arr.sum())
+    amounts = rows.group_by(*_KEY).aggregate(expansion_pipeline=money(rows.amount_arr))
     joined = with_figures(accounts_of(merged), amounts)
     return zero_if_present(joined, first_fact(opportunities, "created_on"), ("expansion_pipeline",))

@@ -18,13 +18,14 @@ from segmentation_assets.extracts.contracts import (
     SelfServiceSessions,
     SupportTickets,
 )
-from segmentation_assets.kpis.calendar import each, windows
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.kpis import ProductivityPolicy, RetentionPolicy
 from segmentation_assets.profiles.company_day import company_day
 from segmentation_assets.profiles.facts import accounts_of, facts, first_fact, with_figures, zero_if_present
 from segmentation_assets.profiles.known import AccountHierarchy, known, survivors
+from segmentation_assets.tables.amounts import total
 from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.calendar import each, windows
 from segmentation_assets.tables.contracts import Day, Integer, Snapshot, column
 from segmentation_assets.tables.registry import Table, table
 
@@ -109,7 +110,8 @@ def _within(extract: ir.Table, dated: str, merged: ir.Table, spine: ir.Table, mo
 
 def _sums(name: str, rows: ir.Table, value: ir.NumericValue, months: Sequence[int]) -> dict[str, ir.NumericValue]:
     """`<name>_<months>`: the sum in each window, null for none. All windows end at as_of: one pass does for all."""
-    return {f"{name}_{m}": ibis.ifelse(rows[f"in_{m}"], value, ibis.null(value.type())).sum() for m in months}
+    kept = {m: ibis.ifelse(rows[f"in_{m}"], value, ibis.null(value.type())) for m in months}
+    return {f"{name}_{m}": total(one) if one.type().is_floating() else one.sum() for m, one in kept.items()}
 
 
 def _by_window(rows: ir.Table, months: Sequence[int]) -> ir.Table:
@@ -133,7 +135,7 @@ def _by_stretch(entries: ir.Table, spine: ir.Table, months: Sequence[int]) -> ir
     stretches = ahead.group_by(day="worked_on").aggregate(ends_on=ahead.bound.min())
     rows = entries.join(stretches, entries.worked_on == stretches.day)
     key = ("account_id", "csm_id", *HISTORY_COLUMNS)
-    return rows.group_by(*key, worked_on="ends_on").aggregate(hours=rows.hours.sum())
+    return rows.group_by(*key, worked_on="ends_on").aggregate(hours=total(rows.hours))
 
 
 def _hours(
@@ -153,13 +155,13 @@ def _hours(
     )
     joined = logged.left_join(available, ["as_of", "csm_id"]).drop("as_of_right", "csm_id_right")
     everywhere = ibis.window(group_by=["as_of", "csm_id"])
-    joined = joined.mutate(**{f"total_{m}": joined[f"hours_{m}"].sum().over(everywhere).nullif(0.0) for m in months})
+    joined = joined.mutate(**{f"total_{m}": total(joined[f"hours_{m}"], over=everywhere).nullif(0.0) for m in months})
     sums = {}
     for m in months:
         hours, hours_available = joined[f"hours_{m}"], joined[f"available_{m}"]
-        sums[f"csm_hours_{m}"] = hours.sum()
-        sums[f"rostered_csm_hours_{m}"] = hours.sum(where=hours_available.notnull())
-        sums[f"productive_hours_{m}"] = (hours_available * (hours / joined[f"total_{m}"])).sum()
+        sums[f"csm_hours_{m}"] = total(hours)
+        sums[f"rostered_csm_hours_{m}"] = total(hours, hours_available.notnull())
+        sums[f"productive_hours_{m}"] = total(hours_available * (hours / joined[f"total_{m}"]))
     return joined.group_by(*_ACCOUNT).aggregate(**sums)
 
 

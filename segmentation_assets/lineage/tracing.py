@@ -33,9 +33,9 @@ from segmentation_assets.policy.section import Section
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import VALIDITY, Contract, ibis_schema, key_of
 from segmentation_assets.tables.registry import BOOKED, POLICY_HASH, ROWS, Registry, TableSpec, call
-from segmentation_assets.warehouse.build import code_version_under
 from segmentation_assets.warehouse.code_hashes import code_version, parts
 from segmentation_assets.warehouse.compiled import Compiled, seldom_collecting
+from segmentation_assets.warehouse.planning import code_version_under
 
 _ROLES: tuple[Role, ...] = get_args(Role)
 _BIT: Mapping[Role, int] = {role: 1 << i for i, role in enumerate(_ROLES)}

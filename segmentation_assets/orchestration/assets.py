@@ -20,8 +20,8 @@ from segmentation_assets.orchestration.resources import WarehouseResource
 from segmentation_assets.orchestration.steps import CHECK, WARNINGS, bring_up_to_date
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.tables.contracts import schema_of
-from segmentation_assets.tables.registry import Input, Registry, TableSpec
-from segmentation_assets.warehouse.build import code_version_under
+from segmentation_assets.tables.registry import AS_OF, Input, Registry, TableSpec
+from segmentation_assets.warehouse.planning import code_version_under
 
 POOL = "warehouse"
 _RETRIES = 2
@@ -42,7 +42,7 @@ class Catalogue:
         return [self._asset(spec) for spec in self.registry]
 
     def _asset(self, spec: TableSpec) -> dg.AssetsDefinition:
-        partitioned = spec.partition == "as_of"
+        partitioned = spec.partition == AS_OF
 
         @dg.asset(
             name=spec.name,
@@ -60,7 +60,7 @@ class Catalogue:
             code_version=code_version_under(spec, self.policy),
             partitions_def=self.days if partitioned else None,
             backfill_policy=dg.BackfillPolicy.single_run() if partitioned else None,
-            check_specs=_checks(spec),
+            check_specs=self._checks(spec),
             output_required=True,
             pool=POOL,
         )
@@ -76,6 +76,23 @@ class Catalogue:
 
         return step
 
+    def _checks(self, spec: TableSpec) -> list[dg.AssetCheckSpec]:
+        """The contract's check, and one of the rules whose breach only warns, where the contract has any."""
+        rules = {str(c.name): c.description for c in schema_of(spec.contract).checks or [] if c.raise_warning}
+        said = {CHECK: "Every row keeps to the table's contract."}
+        if rules:
+            said[WARNINGS] = " ".join(text or name for name, text in rules.items())
+        return [
+            dg.AssetCheckSpec(
+                name,
+                asset=spec.name,
+                blocking=name == CHECK,
+                description=text,
+                partitions_def=self.days if spec.partition == AS_OF else None,  # a day that failed stays red
+            )
+            for name, text in said.items()
+        ]
+
     def _deps(self, spec: TableSpec) -> list[dg.AssetDep]:
         if spec.is_extract:
             return [dg.AssetDep(name) for name in extract_deps(spec)]
@@ -83,22 +100,11 @@ class Catalogue:
 
     def _dep(self, spec: TableSpec, given: Input) -> dg.AssetDep:
         source = self.registry[given.name]
-        if spec.partition != "as_of" and source.partition == "as_of":
+        if spec.partition != AS_OF and source.partition == AS_OF:
             return dg.AssetDep(given.name, partition_mapping=dg.LastPartitionMapping())
-        if given.reads is None or spec.partition != "as_of" or source.partition != "as_of":
+        if given.reads is None or spec.partition != AS_OF or source.partition != AS_OF:
             return dg.AssetDep(given.name)
         return dg.AssetDep(given.name, partition_mapping=look_back_mapping(given.reads, self.policy))
-
-
-def _checks(spec: TableSpec) -> list[dg.AssetCheckSpec]:
-    contract = dg.AssetCheckSpec(
-        CHECK, asset=spec.name, blocking=True, description="Every row keeps to the table's contract."
-    )
-    rules = {str(c.name): c.description for c in schema_of(spec.contract).checks or [] if c.raise_warning}
-    if not rules:
-        return [contract]
-    said = " ".join(text or name for name, text in rules.items())
-    return [contract, dg.AssetCheckSpec(WARNINGS, asset=spec.name, blocking=False, description=said)]
 
 
 def _kinds(spec: TableSpec) -> set[str]:

@@ -12,9 +12,15 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
-from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata, generate_event_batch_id
-from dagster_shared.error import SerializableErrorInfo
+
+from segmentation_assets.orchestration.private_api import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_TAG,
+    DagsterEvent,
+    DagsterEventBatchMetadata,
+    SerializableErrorInfo,
+    generate_event_batch_id,
+)
 
 ROW_COUNT = "dagster/row_count"
 _CLASS_NAME = re.compile(r"^(dagster|segmentation_assets)[\w.]*: ")

@@ -100,7 +100,7 @@ def _facts(landed: Landed) -> dict[str, Any]:
 def _data_version(session: Session, spec: TableSpec) -> dg.DataVersion:
     """Of all that is published: an extract by day has a fingerprint per day."""
     builder = session.builder
-    days = builder.usage_footers(spec.name) if spec.partition else [None]
+    days = builder.footers_of(spec) if spec.partition else [None]
     return dg.DataVersion(session.digest([builder.expected(spec, day) for day in days]))
 
 

@@ -19,7 +19,7 @@ from segmentation_assets.lineage.columns import SPINE, Source, TableLineage
 from segmentation_assets.lineage.tracing import table_lineage
 from segmentation_assets.orchestration.descriptions import markdown_table
 from segmentation_assets.tables.registry import TableSpec
-from segmentation_assets.warehouse.build import Builder
+from segmentation_assets.warehouse.building import Builder
 from segmentation_assets.warehouse.compiled import Compiled
 
 COLUMN_LINEAGE = "dagster/column_lineage"

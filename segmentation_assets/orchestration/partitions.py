@@ -1,7 +1,7 @@
 """Days as Dagster partitions: which there are, which a run asks for, which other days a table reads.
 
 Here: `as_of` partitions, their mappings for look-backs, a run's days from its tags. Not here: the arithmetic of days
-(`warehouse.as_of`) or what is computed for them (`warehouse.build`).
+(`warehouse.as_of`) or what is computed for them (`warehouse.building`).
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 
 import dagster as dg
-from dagster._core.storage.tags import (
+
+from segmentation_assets.orchestration.private_api import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
     PARTITION_NAME_TAG,
 )
-
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.tables.as_of import LookBack, days_read
 
@@ -27,12 +27,20 @@ _LONGEST_YEAR = [date(2024, 1, 1) + timedelta(days=i) for i in range(366)]
 
 
 def as_of_partitions(policy: Policy) -> dg.DailyPartitionsDefinition:
-    """One partition per day, from the policy's first day to today: the state at the end of today is being made."""
+    """One partition per day that is over, from the policy's first day to yesterday in the company's timezone.
+
+    `as_of` is the state at the END of a day, so today is none to choose by hand; see `request_for`.
+    """
     return dg.DailyPartitionsDefinition(
-        start_date=policy.orchestration.history_start.isoformat(),
-        timezone=policy.company.timezone,
-        end_offset=1,
+        start_date=policy.orchestration.history_start.isoformat(), timezone=policy.company.timezone
     )
+
+
+def request_for(day: date, today: date) -> tuple[str, Mapping[str, str]]:
+    """Partition and tags of a run for `day`. Today is no partition yet: a run of yesterday computes it as well."""
+    if day < today:
+        return day.isoformat(), {}
+    return (today - timedelta(days=1)).isoformat(), {ALSO_TAG: day.isoformat()}
 
 
 def look_back_mapping(reads: LookBack, policy: Policy) -> dg.TimeWindowPartitionMapping:

@@ -20,7 +20,7 @@ import dagster as dg
 
 from segmentation_assets.report import plots, theme
 from segmentation_assets.tables.registry import TableSpec
-from segmentation_assets.warehouse.build import Builder
+from segmentation_assets.warehouse.building import Builder
 from segmentation_assets.warehouse.code_hashes import code_version
 from segmentation_assets.warehouse.compiled import Compiled
 from segmentation_assets.warehouse.engine import quoted

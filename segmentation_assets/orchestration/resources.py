@@ -16,20 +16,20 @@ from typing import Any
 
 import dagster as dg
 import duckdb
-from dagster._utils.interrupts import raise_interrupts_as
 from dagster_duckdb import DuckDBResource
 from pydantic import PrivateAttr
 
 from segmentation_assets.extracts.sources import Sources, SourcesError, read_sources
+from segmentation_assets.orchestration.private_api import raise_interrupts_as
 from segmentation_assets.policy.model import Policy, load_policy, section_names
 from segmentation_assets.settings import Settings
 from segmentation_assets.tables.dictionary import dictionary
 from segmentation_assets.tables.registry import Registry
-from segmentation_assets.warehouse.build import Builder
+from segmentation_assets.warehouse.building import Builder
 from segmentation_assets.warehouse.compiled import seldom_collecting
 from segmentation_assets.warehouse.engine import Engine, configure
 from segmentation_assets.warehouse.store import Busy, Holder, Store
-from segmentation_assets.warehouse.views import refresh_views
+from segmentation_assets.warehouse.views import FILE, refresh_views
 
 
 @dataclass
@@ -128,8 +128,7 @@ class WarehouseResource(DuckDBResource):
             self._engine = Engine(connection, store)
             yield self
             if self._session is not None:
-                entries = dictionary(self._session.builder.registry, section_names())
-                refresh_views(store, entries, connection)
+                _refresh_views(context, store, self._session.builder.registry, connection)
 
     def _patience(self) -> float:
         if self.wait_seconds is not None:
@@ -161,6 +160,20 @@ class WarehouseResource(DuckDBResource):
 
 def _holder(context: dg.InitResourceContext) -> Holder:
     return Holder.of_this_process(context.run.run_id if context.run else "")
+
+
+def _refresh_views(
+    context: dg.InitResourceContext, store: Store, registry: Registry, connection: duckdb.DuckDBPyConnection
+) -> None:
+    """What was published stays so where the views cannot be made: one damaged file of an old day is no failed run."""
+    try:
+        refresh_views(store, dictionary(registry, section_names()), connection)
+    except duckdb.Error as error:
+        if context.log is not None:
+            first = str(error).partition("\n")[0]
+            context.log.warning(
+                f"{FILE} is not brought up to date: {first}. `segmentation verify` names damaged files"
+            )
 
 
 def _warn_waiting(context: dg.InitResourceContext, holder: Holder | None) -> None:

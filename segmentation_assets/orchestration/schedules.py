@@ -4,26 +4,36 @@ Here: the daily, weekly and quarterly schedules, and freshness policies. Not her
 starts a run because something came in, or the times and limits themselves (policy: `orchestration`).
 
 A run is for the last complete day: `as_of` is the state at the END of a day in the company's timezone, so a tick
-makes yesterday. A tick that was missed because nothing was running is caught up with, for its own day. Dagster
-launches what a tick asks for once, whatever restarts; a run's key, which names its day, tells the runs of one tick
-apart.
+makes yesterday. Dagster replays no times that passed while nothing was running, so a tick first asks for the days
+of those itself, oldest first, as far back as the policy says. What was asked for is told by the runs on record: a
+run's key names its day. Dagster launches what a tick asks for once, whatever restarts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, timedelta
-from typing import Any
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 
 from segmentation_assets.orchestration.jobs import DAILY, FULL_CHAIN, QUARTERLY, names_behind
+from segmentation_assets.orchestration.partitions import request_for
+from segmentation_assets.orchestration.private_api import (
+    RUN_KEY_TAG,
+    SCHEDULE_NAME_TAG,
+    SCHEDULED_EXECUTION_TIME_TAG,
+    schedule_on_since,
+    times_between,
+)
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.reading.cadence import CUT_TABLES, DAILY_TABLES, REVIEW_TABLES, age_limits
 from segmentation_assets.tables.registry import Registry
 
 CADENCE_TAG = "segmentation/cadence"
+_RUNS_LOOKED_AT = 400
+"""Newest runs of a schedule that are looked at: more than the days that may be caught up with."""
 
 _Runs = Callable[[date], Sequence[tuple[date, Sequence[str] | None]]]
 """From the day of a tick to the runs that it asks for: their day, and their tables where not all of the job's."""
@@ -31,11 +41,11 @@ _Runs = Callable[[date], Sequence[tuple[date, Sequence[str] | None]]]
 
 def schedules(registry: Registry, policy: Policy) -> list[dg.ScheduleDefinition]:
     """The schedules of what `registry` has; all of them are on until somebody switches them off."""
-    times, zone = policy.orchestration.schedules, policy.company.timezone
-    made = [_schedule("weekly", FULL_CHAIN, times.weekly, zone, _of_yesterday, "Every table, as of yesterday.")]
+    times = policy.orchestration.schedules
+    made = [_schedule("weekly", FULL_CHAIN, times.weekly, policy, _of_yesterday, "Every table, as of yesterday.")]
     if names_behind(registry, DAILY_TABLES):
         text = "Usage, behaviour and health, as of yesterday."
-        made.append(_schedule("daily", DAILY, times.daily, zone, _of_yesterday, text))
+        made.append(_schedule("daily", DAILY, times.daily, policy, _of_yesterday, text))
     review, cuts = names_behind(registry, REVIEW_TABLES), names_behind(registry, CUT_TABLES)
     if review and cuts:
         text = "The migration review of the quarter that ended yesterday, and the cut-offs frozen from today on."
@@ -43,7 +53,7 @@ def schedules(registry: Registry, policy: Policy) -> list[dg.ScheduleDefinition]
         def close_quarter(today: date) -> Sequence[tuple[date, Sequence[str] | None]]:
             return [(_before(today), review), (today, cuts)]
 
-        made.append(_schedule("quarterly", QUARTERLY, times.quarterly, zone, close_quarter, text))
+        made.append(_schedule("quarterly", QUARTERLY, times.quarterly, policy, close_quarter, text))
     return made
 
 
@@ -55,7 +65,9 @@ def _before(day: date) -> date:
     return day - timedelta(days=1)
 
 
-def _schedule(name: str, job: str, cron: str, zone: str, runs: _Runs, text: str) -> dg.ScheduleDefinition:
+def _schedule(name: str, job: str, cron: str, policy: Policy, runs: _Runs, text: str) -> dg.ScheduleDefinition:
+    zone, reach = policy.company.timezone, timedelta(days=policy.orchestration.schedules.catch_up_days)
+
     @dg.schedule(
         name=name,
         job_name=job,
@@ -64,17 +76,52 @@ def _schedule(name: str, job: str, cron: str, zone: str, runs: _Runs, text: str)
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=text,
     )
-    def tick(context: Any) -> Iterator[dg.RunRequest]:
-        today = context.scheduled_execution_time.astimezone(ZoneInfo(zone)).date()
-        for day, tables in runs(today):
-            yield dg.RunRequest(
-                run_key=f"{name} {day}",
-                partition_key=day.isoformat(),
-                tags={CADENCE_TAG: name},
-                asset_selection=None if tables is None else [dg.AssetKey(table) for table in tables],
-            )
+    def tick(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+        moment = context.scheduled_execution_time
+        today = moment.astimezone(ZoneInfo(zone)).date()
+        record = _record_of(context.instance, name)
+        since = record.since(moment - reach, moment)
+        for each in [*(times_between(cron, zone, since, moment) if since else ()), moment]:
+            for day, tables in runs(each.astimezone(ZoneInfo(zone)).date()):
+                key = f"{name} {day}"
+                if key in record.answered_before(moment):
+                    continue
+                partition, also = request_for(day, today)
+                yield dg.RunRequest(
+                    run_key=key,
+                    partition_key=partition,
+                    tags={CADENCE_TAG: name, **also},
+                    asset_selection=None if tables is None else [dg.AssetKey(table) for table in tables],
+                )
 
     return tick
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What a schedule has asked for so far: run keys with the time of the tick; and since when it has been on."""
+
+    asked: Sequence[tuple[str, datetime]]
+    on_since: datetime | None
+
+    def since(self, earliest: datetime, moment: datetime) -> datetime | None:
+        """The last time before `moment` that was not missed, or `earliest`; None where none can have been missed."""
+        known = [time for _, time in self.asked if time < moment] + ([self.on_since] if self.on_since else [])
+        return max(*known, earliest) if known else None
+
+    def answered_before(self, moment: datetime) -> set[str]:
+        """Run keys of earlier ticks. Those of this very tick are asked for again: Dagster knows which it launched."""
+        return {key for key, time in self.asked if time != moment}
+
+
+def _record_of(instance: dg.DagsterInstance, name: str) -> _Record:
+    runs = instance.get_runs(dg.RunsFilter(tags={SCHEDULE_NAME_TAG: name}), limit=_RUNS_LOOKED_AT)
+    asked = [
+        (run.tags[RUN_KEY_TAG], datetime.fromisoformat(run.tags[SCHEDULED_EXECUTION_TIME_TAG]))
+        for run in runs
+        if RUN_KEY_TAG in run.tags and SCHEDULED_EXECUTION_TIME_TAG in run.tags
+    ]
+    return _Record(asked, schedule_on_since(instance, name))
 
 
 def with_freshness(assets: Sequence[dg.AssetsDefinition], policy: Policy) -> list[dg.AssetsDefinition]:

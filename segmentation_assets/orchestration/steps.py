@@ -1,7 +1,7 @@
 """What an asset's step does: bring one table up to date and tell Dagster what came of it.
 
 Here: days, inputs, events, checks and metadata of a step. Not here: the assets themselves (`assets`), how a table is
-built (`warehouse.build`), or how an extract comes in (`landing`).
+built (`warehouse.building`), or how an extract comes in (`landing`).
 
 A step makes every day that anything in its run needs of its table, look-backs included, so later steps find what they
 read. What a step reads and its run does not select is made first, and recorded; an extract behind it of which nothing
@@ -29,8 +29,9 @@ from segmentation_assets.orchestration.partitions import days_of_run, partitions
 from segmentation_assets.orchestration.plots import plot_metadata
 from segmentation_assets.orchestration.resources import Session
 from segmentation_assets.tables.enforcement import Verdict, warn, warnings
-from segmentation_assets.tables.registry import TableSpec
-from segmentation_assets.warehouse.build import Builder, Built, ContractBroken
+from segmentation_assets.tables.registry import AS_OF, TableSpec
+from segmentation_assets.warehouse.building import Builder
+from segmentation_assets.warehouse.results import Built, ContractBroken
 from segmentation_assets.warehouse.store import first_rows, rows_in
 
 CHECK, WARNINGS = "contract", "warnings"
@@ -53,7 +54,7 @@ def bring_up_to_date(context: dg.AssetExecutionContext, session: Session, spec: 
         yield _failed_check(spec, broken, reason)
         raise dg.Failure(reason, allow_retries=False) from broken
     own = _own_days(context, spec)
-    if spec.partition == "as_of":
+    if spec.partition == AS_OF:
         _record(context, builder, spec, {day: rows for day, rows in built.made.items() if day not in own})
     for day in own if len(own) > 1 else ():
         context.add_asset_metadata({ROW_COUNT: _rows(builder, spec, built, day)}, spec.name, str(day))
@@ -124,7 +125,7 @@ def _land_what_lacks(context: dg.AssetExecutionContext, session: Session, spec: 
 
 def _own_days(context: dg.AssetExecutionContext, spec: TableSpec) -> list[date | None]:
     """The days that Dagster itself records for this step: the run's partitions, None for a table without any."""
-    return list(partitions_of_run(context.run.tags)) if spec.partition == "as_of" else [None]
+    return list(partitions_of_run(context.run.tags)) if spec.partition == AS_OF else [None]
 
 
 def _build_with_inputs(context: dg.AssetExecutionContext, session: Session, spec: TableSpec) -> Built:
@@ -147,8 +148,8 @@ def _build_with_inputs(context: dg.AssetExecutionContext, session: Session, spec
 
 
 def _days_needed(context: dg.AssetExecutionContext, session: Session, spec: TableSpec) -> list[date]:
-    if spec.partition == "usage_date":  # rolled up once per day, for all days there are
-        return list(session.builder.usage_footers("product_usage"))
+    if spec.partition not in {None, AS_OF}:  # rolled up once per day of its extract, for all days there are
+        return list(session.builder.landed_days(spec))
     asked = tuple(days_of_run(context.run.tags))
     if spec.partition is None:
         return list(asked)
@@ -162,7 +163,7 @@ def _record(
 ) -> None:
     """Record what was made besides the run's own partitions; days before the first partition have no place."""
     code_version = builder.code_version_of(spec)
-    if spec.partition == "as_of":
+    if spec.partition == AS_OF:
         first = builder.policy.orchestration.history_start
         rows: dict[date | None, int] = {d: n for d, n in made.items() if d is not None and d >= first}
         versions: dict[date | None, str] = {day: builder.expected(spec, day) for day in rows}
@@ -174,12 +175,12 @@ def _record(
 
 def _version(builder: Builder, spec: TableSpec, built: Built, own: Sequence[date | None]) -> str:
     """The fingerprint of what Dagster records here; of several days, one of all."""
-    days = own if spec.partition == "as_of" else sorted([*built.made, *built.kept], key=str)
+    days = own if spec.partition == AS_OF else sorted([*built.made, *built.kept], key=str)
     return Session.digest([builder.expected(spec, day) for day in days])
 
 
 def _metadata(session: Session, spec: TableSpec, built: Built, own: Sequence[date | None]) -> dict[str, Any]:
-    days = own if spec.partition == "as_of" else [*built.made, *built.kept]
+    days = own if spec.partition == AS_OF else [*built.made, *built.kept]
     last = max((day for day in days if day is not None), default=None)
     rows = sum(_rows(session.builder, spec, built, day) for day in days)
     return {
@@ -194,8 +195,8 @@ def _metadata(session: Session, spec: TableSpec, built: Built, own: Sequence[dat
 def _rows(builder: Builder, spec: TableSpec, built: Built, day: date | None) -> int:
     if day in built.made:
         return built.made[day]
-    if spec.partition == "usage_date" and day is not None:  # too many to open each
-        return builder.usage_footers(spec.name)[day].rows
+    if spec.partition != AS_OF and day is not None:  # too many to open each
+        return builder.footers_of(spec)[day].rows
     return rows_in([builder.store.file(spec.name, spec.partition, day)])
 
 

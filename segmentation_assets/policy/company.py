@@ -46,3 +46,5 @@ class ExtractsPolicy(Section):
     """What an extract may get wrong before nothing of it is used."""
 
     max_quarantine_share: Share
+    max_shrink_share: Share
+    shrink_from_rows: Annotated[int, Field(ge=1)]

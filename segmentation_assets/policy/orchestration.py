@@ -78,6 +78,8 @@ class SchedulesPolicy(Section):
     """Everything."""
     quarterly: Cron
     """The migration review of the quarter that ended, and the frozen cut-offs of the new one."""
+    catch_up_days: Annotated[int, Field(ge=0)]
+    """Times missed longer ago than this, because nothing was running, are left out; later ones are caught up with."""
 
 
 class FreshnessPolicy(Section):

@@ -13,10 +13,10 @@ from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.profiles.known import AccountHierarchy
 from segmentation_assets.profiles.revenue import annual, priced, revenue_steps, started_subscriptions
 from segmentation_assets.tables.as_of import Spine
-from segmentation_assets.tables.contracts import Day, Snapshot, column
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Snapshot, column
 from segmentation_assets.tables.registry import Table, table
 
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 
 
 class ArrSteps(Snapshot):

@@ -15,10 +15,11 @@ from segmentation_assets.extracts.contracts import (
     CustomDevelopment,
 )
 from segmentation_assets.policy.service import CostPolicy
-from segmentation_assets.profiles.facts import accounts_of, facts, first_fact, settled, with_figures, zero_if_present
+from segmentation_assets.profiles.facts import accounts_of, facts, first_fact, with_figures, zero_if_present
 from segmentation_assets.profiles.known import AccountHierarchy, survivors
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.profiles.support import AccountSupport
+from segmentation_assets.tables.amounts import total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import Snapshot, column
 from segmentation_assets.tables.registry import Table, table
@@ -115,14 +116,14 @@ def _csm(entries: ir.Table, roster: ir.Table, merged: ir.Table, spine: ir.Table,
     rows = facts(at_rate.mutate(cost=cost), "worked_on", merged, spine, "day_12m_ago")
     rows = rows.filter(rows.worked_on > rows.day_12m_ago)
     return rows.group_by("as_of", "account_id").aggregate(
-        csm_hours_12m=settled(rows.hours.sum()), csm_cost_12m=settled(rows.cost.sum())
+        csm_hours_12m=total(rows.hours), csm_cost_12m=total(rows.cost)
     )
 
 
 def _custom_development(work: ir.Table, merged: ir.Table, spine: ir.Table, policy: CostPolicy) -> ir.Table:
     rows = facts(work, "worked_on", merged, spine, "day_12m_ago")
     rows = rows.filter(rows.worked_on > rows.day_12m_ago)
-    cost = settled(rows.hours.sum()) * policy.custom_development_hourly_rate
+    cost = total(rows.hours) * policy.custom_development_hourly_rate
     return rows.group_by("as_of", "account_id").aggregate(custom_development_cost_12m=cost)
 
 

@@ -13,9 +13,9 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.profiles.known import known
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY
 
-_KEY = ("as_of", "account_id")
-_DECIMALS = 9
+_KEY = SNAPSHOT_KEY
 
 
 def accounts_of(merged: ir.Table) -> ir.Table:
@@ -49,11 +49,6 @@ def only_if(condition: ir.BooleanValue, value: Any) -> ir.Value:
     """The value, an expression or a constant, where the condition holds; null where it does not or is unknown."""
     shown = value if isinstance(value, ir.Value) else ibis.literal(value)
     return ibis.ifelse(condition, shown, ibis.null(shown.type()))
-
-
-def settled(value: ir.FloatingValue) -> ir.FloatingValue:
-    """A sum or mean without its last bits, which differ with the order in which an engine adds."""
-    return value.round(_DECIMALS)
 
 
 def with_figures(accounts: ir.Table, *figures: ir.Table) -> ir.Table:

@@ -11,12 +11,12 @@ import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import HISTORY_COLUMNS, CrmAccounts
 from segmentation_assets.tables.as_of import Spine
-from segmentation_assets.tables.contracts import Snapshot, column
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Snapshot, column
 from segmentation_assets.tables.registry import Table, table
 
 _DOUBLINGS = 3
 """Chains are followed 2 ** 3 = 8 deep; an even depth leaves two records merged into each other as they are."""
-_KEY = ["as_of", "account_id"]
+_KEY = SNAPSHOT_KEY
 
 
 class AccountHierarchy(Snapshot):

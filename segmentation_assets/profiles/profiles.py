@@ -25,11 +25,12 @@ from segmentation_assets.profiles.signals import AccountSignals
 from segmentation_assets.profiles.support import AccountSupport
 from segmentation_assets.profiles.technology import AccountTechnology
 from segmentation_assets.profiles.usage import AccountUsage
+from segmentation_assets.tables.amounts import money
 from segmentation_assets.tables.as_of import Spine
-from segmentation_assets.tables.contracts import Flag, Integer, Snapshot, column, schema_of
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Flag, Integer, Snapshot, column, schema_of
 from segmentation_assets.tables.registry import Table, table
 
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 LIFECYCLE_STAGES = ("onboarding", "adopting", "established", "renewing", "churned")
 
 
@@ -47,7 +48,7 @@ class AccountIdentity(Snapshot):
     country: str = column("Country.", nullable=True)
     business_model: str = column("b2b, b2c, b2b2c, marketplace or linear.", nullable=True)
     funding_stage: str = column("Funding stage.", nullable=True)
-    employees: Integer = column("Employees.", unit="people", nullable=True, ge=0)
+    employees: float = column("Employees; the middle of a range.", unit="people", nullable=True, ge=0)
     annual_revenue: float = column("The account's own yearly revenue.", unit="currency", nullable=True, ge=0)
     primary_use_case: str = column("What they bought the product for.", nullable=True)
     maturity: str = column("New to the category, or replacing an incumbent.", nullable=True)
@@ -170,11 +171,11 @@ def _groups(revenue: ir.Table, hierarchy: ir.Table) -> ir.Table:
     rows = rows.mutate(top_account_id=rows.top_account_id.fill_null(rows.account_id))
     rows = rows.mutate(top_then=rows.top_account_id_12m_ago.fill_null(rows.top_account_id))
     sums = rows.group_by("as_of", "top_account_id").aggregate(
-        parent_arr=rows.arr.sum().round(2), parent_accounts=rows.is_live.sum()
+        parent_arr=money(rows.arr), parent_accounts=rows.is_live.sum()
     )
     paid = rows.filter(rows.arr_12m_ago > 0)
     kept = paid.group_by("as_of", top_account_id=paid.top_then).aggregate(
-        start=paid.arr_12m_ago.sum().round(2), end=paid.arr_at_rate_12m_ago.sum().round(2)
+        start=money(paid.arr_12m_ago), end=money(paid.arr_at_rate_12m_ago)
     )
     found = rows.select(*_KEY, "top_account_id").join(sums, ["as_of", "top_account_id"])
     found = found.left_join(kept, ["as_of", "top_account_id"])

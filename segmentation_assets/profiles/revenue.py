@@ -16,10 +16,11 @@ from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.profiles.facts import only_if, with_figures
 from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known
 from segmentation_assets.tables.as_of import Spine
-from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Flag, Integer, Snapshot, column
+from segmentation_assets.tables.days import days_after
 from segmentation_assets.tables.registry import Table, table
 
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 _DAYS_PER_MONTH = 365.25 / 12
 _MONTHS_PER_YEAR = 12
 _FINE = 9  # decimals of sums: more than a price in cents times a rate has, so that no half cent hangs on the order
@@ -234,7 +235,7 @@ def seat_periods(started: ir.Table, company: CompanyPolicy) -> ir.Table:
     )
     is_paying = levels.level_of_subscriptions > 0
     seats = only_if(is_paying & (levels.level_of_seated > 0), levels.level_of_seats)
-    day = ibis.ifelse(is_paying, levels.day, _later(levels.day, company.renewal_grace_days))
+    day = ibis.ifelse(is_paying, levels.day, days_after(levels.day, company.renewal_grace_days))
     periods = levels.select(*_KEY, day=day, until=levels.until, seats=seats)
     periods = periods.filter(periods.until.isnull() | (periods.day < periods.until))
     before = levels.group_by(*_KEY).aggregate(until=levels.day.min())
@@ -260,20 +261,15 @@ def _levels(paid: ir.Table, sums: Sequence[str], grace_days: int) -> ir.Table:
     levels = changes.mutate(
         **{f"level_of_{name}": changes[name].sum().over(so_far) for name in names},
         **{f"last_{name}": changes[name].lag().over(in_order) for name in sums},
-        last_grace_end=_later(changes.day.lag().over(in_order), grace_days),
+        last_grace_end=days_after(changes.day.lag().over(in_order), grace_days),
         next_day=changes.day.lead().over(in_order),
         next_subscriptions=changes.subscriptions.lead().over(in_order),
         day_after_next=changes.day.lead(2).over(in_order),
     )
     ends_next = (levels.level_of_subscriptions > 0) & (levels.level_of_subscriptions + levels.next_subscriptions == 0)
-    grace_end = _later(levels.next_day, grace_days)
+    grace_end = days_after(levels.next_day, grace_days)
     bridged = ibis.ifelse(levels.day_after_next < grace_end, levels.day_after_next, grace_end)
     return levels.mutate(until=ibis.ifelse(ends_next, bridged, levels.next_day))
-
-
-def _later(day: ir.DateValue, days: int) -> ir.DateValue:
-    """`day` so many days later; the casts because some engines make a date and an interval a timestamp."""
-    return (day + ibis.interval(days=days)).cast("timestamp").cast("date") if days else day
 
 
 def subscriptions_in_force(started: ir.Table, company: CompanyPolicy) -> ir.Table:
@@ -288,7 +284,7 @@ def subscriptions_in_force(started: ir.Table, company: CompanyPolicy) -> ir.Tabl
         has_open=paid.ends_on.isnull().any(), last_end=paid.ends_on.max()
     )
     rows = paid.join(last, [paid.as_of == last.ended_at, paid.account_id == last.ended])
-    in_grace = (rows.ends_on == rows.last_end) & (rows.as_of < _later(rows.last_end, company.renewal_grace_days))
+    in_grace = (rows.ends_on == rows.last_end) & (rows.as_of < days_after(rows.last_end, company.renewal_grace_days))
     return rows.filter(rows.ends_on.isnull() | (~rows.has_open & in_grace)).drop(
         "ended_at", "ended", "has_open", "last_end"
     )

@@ -11,12 +11,12 @@ from segmentation_assets.profiles.facts import (
     accounts_of,
     facts,
     first_fact,
-    settled,
     with_figures,
     within,
     zero_if_present,
 )
 from segmentation_assets.profiles.known import AccountHierarchy, survivors
+from segmentation_assets.tables.amounts import total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import Integer, Snapshot, column
 from segmentation_assets.tables.registry import Table, table
@@ -59,8 +59,8 @@ def account_signals(
     rows = rows.filter(within(rows, "observed_on", policy.window_days))
     sums = rows.group_by("as_of", "account_id").aggregate(
         signals_180d=rows.count(),
-        signal_weight_180d=settled(rows.weight.sum()),
-        negative_weight_180d=settled(rows.weight.sum(where=rows.weight < 0)),
+        signal_weight_180d=total(rows.weight),
+        negative_weight_180d=total(rows.weight, rows.weight < 0),
     )
     return zero_if_present(
         with_figures(accounts_of(merged), sums),

@@ -17,13 +17,13 @@ from segmentation_assets.profiles.facts import (
     accounts_of,
     facts,
     first_fact,
-    settled,
     with_figures,
     within,
     zero_if_present,
 )
 from segmentation_assets.profiles.known import AccountHierarchy, survivors
 from segmentation_assets.profiles.revenue import AccountRevenue
+from segmentation_assets.tables.amounts import mean, total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import Integer, Snapshot, column
 from segmentation_assets.tables.registry import Table, table
@@ -140,10 +140,10 @@ def _ticket_figures(tickets: ir.Table, merged: ir.Table, spine: ir.Table, policy
         tickets_28d=rows.count(where=within(rows, "opened_on", policy.recent_days)),
         tickets_90d=rows.count(where=in_window),
         tickets_12m=rows.count(where=rows.opened_on > rows.day_12m_ago),
-        first_response_hours=settled((waited / 3600).mean(where=in_window & (rows.answered_on <= rows.as_of))),
-        handling_hours_12m=settled(rows.handling_hours.sum(where=is_final & (rows.final_on > rows.day_12m_ago))),
-        csat=settled(rows.csat.mean(where=is_rated)),
-        sentiment=settled(rows.sentiment.mean(where=in_window)),
+        first_response_hours=mean(waited / 3600, in_window & (rows.answered_on <= rows.as_of)),
+        handling_hours_12m=total(rows.handling_hours, is_final & (rows.final_on > rows.day_12m_ago)),
+        csat=mean(rows.csat, is_rated),
+        sentiment=mean(rows.sentiment, in_window),
         open_escalations=rows.count(where=is_open & rows.is_escalated.fill_null(False)),
     )
 

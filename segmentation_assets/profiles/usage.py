@@ -25,10 +25,11 @@ from segmentation_assets.profiles.revenue import (
     subscriptions_in_force,
 )
 from segmentation_assets.tables.as_of import FromPolicy, Spine, last
-from segmentation_assets.tables.contracts import Contract, Day, Flag, Integer, Snapshot, column
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Contract, Day, Flag, Integer, Snapshot, column
+from segmentation_assets.tables.days import days_after, days_before
 from segmentation_assets.tables.registry import Table, table
 
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 _SATURDAY = 5  # Monday is 0
 _MILLISECONDS = 60_000  # of a minute. Sums of whole numbers are the same in whatever order an engine adds
 _PARTS = 10**12  # of a share, for the same reason
@@ -269,18 +270,13 @@ def _windows(last_days: ir.Table, usage: UsagePolicy) -> ir.Table:
     """Per as_of with usage known: `usage_through` and the first day of each window that ends there."""
     rows = last_days.filter(last_days.usage_lag_days <= usage.max_lag_days).select("as_of", "usage_through")
     rows = rows.mutate(
-        window_start=_before(rows.usage_through, usage.window_days - 1),
-        prior_start=_before(rows.usage_through, 2 * usage.window_days - 1),
-        week_start=_before(rows.usage_through, usage.week_days - 1),
+        window_start=days_before(rows.usage_through, usage.window_days - 1),
+        prior_start=days_before(rows.usage_through, 2 * usage.window_days - 1),
+        week_start=days_before(rows.usage_through, usage.week_days - 1),
         month_start=ibis.date(rows.usage_through.year(), rows.usage_through.month(), 1),
-        day_after=_before(rows.usage_through, -1),
+        day_after=days_after(rows.usage_through),
     )
     return rows.mutate(earliest=ibis.least(rows.prior_start, rows.month_start))
-
-
-def _before(day: ir.DateValue, days: int) -> ir.DateValue:
-    """`day` so many days earlier; the casts because some engines make a date and an interval a timestamp."""
-    return (day - ibis.interval(days=days)).cast("timestamp").cast("date")
 
 
 def _licensed_accounts(periods: ir.Table, windows: ir.Table) -> ir.Table:

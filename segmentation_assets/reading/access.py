@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -226,10 +226,10 @@ def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
 def last_day_covered(home: Path | str | None = None, today: date | None = None) -> date | None:
     """The last day that the landed extracts cover: of product usage, else of the newest dated drop, else unknown.
 
-    Never after `today`: usage that a clock gone wrong dates later covers nothing.
+    Never `today` or later: `as_of` is the state at the end of a day, and usage of today is not all there yet.
     """
     store = Store(find_home(home))
-    until = today or date.max
+    until = today - timedelta(days=1) if today else date.max
     usage = [day for day in store.days("product_usage", "usage_date") if day <= until]
     if usage:
         return usage[-1]

@@ -19,10 +19,10 @@ from segmentation_assets.reading.cadence import age_limits
 from segmentation_assets.reading.run_facts import Failure, Made, Records, Run
 from segmentation_assets.settings import Settings
 from segmentation_assets.tables.registry import Registry, TableSpec
-from segmentation_assets.warehouse.build import Fingerprints
+from segmentation_assets.warehouse.planning import DAMAGED, MISSING, Planner
 from segmentation_assets.warehouse.store import Holder, Store, footer, holder_of
 
-FRESH, LATE, STALE, MISSING, FAILED = "fresh", "late", "stale", "missing", "failed"
+FRESH, LATE, STALE, FAILED = "fresh", "late", "stale", "failed"
 NEW_FILES = "new files"
 
 
@@ -30,7 +30,8 @@ NEW_FILES = "new files"
 class TableStatus:
     """One table, at the latest day that is published of it.
 
-    `state` is the worst that is true: `failed` (in its last run; `reason`), `missing` (nothing published), `stale`
+    `state` is the worst that is true: `failed` (in its last run; `reason`), `missing` (nothing published, or what is
+    published is damaged: `causes`), `stale`
     (not what would be made now; `causes` says which of code, policy and data has changed, or that new files wait to
     land), `late` (its day ended longer ago than the policy allows), else `fresh`. `is_read`: the policy limits its
     age.
@@ -58,7 +59,8 @@ class TableStatus:
     @property
     def needs_attention(self) -> bool:
         """Whether somebody who relies on this home should know."""
-        return self.state == FAILED or (self.state != FRESH and (self.is_read or NEW_FILES in self.causes))
+        is_told = self.is_read or not {NEW_FILES, DAMAGED}.isdisjoint(self.causes)
+        return self.state == FAILED or (self.state != FRESH and is_told)
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def status_of(
     failures = records.failures(runs)
     looks = _Looks(
         store,
-        Fingerprints(store, registry, policy),
+        Planner(store, registry, policy),
         records.made(),
         _last_failures(failures),
         _waiting_files(settings, policy),
@@ -129,7 +131,7 @@ class _Looks:
     """All that is needed to look at one table."""
 
     store: Store
-    prints: Fingerprints
+    prints: Planner
     made: Mapping[str, Made]
     failures: Mapping[str, Failure]
     waiting: Mapping[str, int]
@@ -165,11 +167,14 @@ class _Looks:
         if (spec.partition and latest is None) or not (self.store.published / spec.name).is_dir():
             return (MISSING,)
         if spec.is_extract:
-            return (NEW_FILES,) if self.waiting.get(spec.name) else ()
+            damage = (DAMAGED,) if self.prints.damaged(spec) else ()
+            return damage or ((NEW_FILES,) if self.waiting.get(spec.name) else ())
+        if spec.is_ledger and self.prints.damaged(spec):
+            return (DAMAGED,)
         return self.prints.causes(spec, latest)
 
     def _state(self, causes: tuple[str, ...], latest: date | None, limits: tuple[float, float] | None) -> str:
-        if causes == (MISSING,):
+        if causes in {(MISSING,), (DAMAGED,)}:
             return MISSING
         if causes:
             return STALE

@@ -1,6 +1,6 @@
 """The page of data quality: how far the extracts can be trusted, and what the scores had to do without.
 
-Here: the page's view model. Not here: the figures (`kpis.quality`, `kpis.reconciliation`).
+Here: the page's view model. Not here: the figures (`extracts.quality`, `kpis.reconciliation`).
 """
 
 from __future__ import annotations

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import dagster as dg
-from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.scheduler.instigation import InstigatorStatus
-from dagster._utils.schedules import schedule_execution_time_iterator
 
 from segmentation_assets.orchestration.definitions import build_defs
+from segmentation_assets.orchestration.private_api import InstigatorType, next_tick, switches
 from segmentation_assets.running.instance import open_instance
 from segmentation_assets.settings import Settings
 
@@ -37,11 +35,7 @@ def automations(settings: Settings, now: datetime | None = None) -> list[Automat
     """Schedules and sensors by name. Raises PolicyError."""
     repository = build_defs(settings=settings).get_repository_def()
     with open_instance(settings) as instance:
-        switched = {
-            (state.instigator_type, state.instigator_name): state.status == InstigatorStatus.RUNNING
-            for state in instance.all_instigator_state()
-            if state.status != InstigatorStatus.DECLARED_IN_CODE
-        }
+        switched = switches(instance)
     moment = now or datetime.now(UTC)
     found = [*_schedules(repository, moment), *_sensors(repository)]
     return [
@@ -52,11 +46,9 @@ def automations(settings: Settings, now: datetime | None = None) -> list[Automat
 
 def _schedules(repository: dg.RepositoryDefinition, moment: datetime) -> Iterator[tuple[InstigatorType, Automation]]:
     for schedule in repository.schedule_defs:
-        ticks = schedule_execution_time_iterator(
-            moment.timestamp(), schedule.cron_schedule, schedule.execution_timezone or "UTC"
-        )
+        tick = next_tick(str(schedule.cron_schedule), schedule.execution_timezone or "UTC", moment)
         is_on = schedule.default_status == dg.DefaultScheduleStatus.RUNNING
-        text = f"next {next(ticks):%a %Y-%m-%d %H:%M %Z}"
+        text = f"next {tick:%a %Y-%m-%d %H:%M %Z}"
         yield InstigatorType.SCHEDULE, Automation(schedule.name, "schedule", is_on, text)
 
 

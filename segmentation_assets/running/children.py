@@ -6,6 +6,7 @@ Here: starting, watching and ending them, and whether a port is free. Not here: 
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
@@ -88,10 +90,14 @@ class Children:
 
         It also has the open files `keep_open`.
         """
-        made = subprocess.Popen(  # noqa: S603 - own commands
-            command, env=dict(self._environment), start_new_session=True, pass_fds=keep_open
+        child = subprocess.Popen(  # noqa: S603 - own commands
+            command,
+            env=dict(self._environment),
+            start_new_session=True,
+            pass_fds=keep_open,
+            preexec_fn=partial(_end_with, os.getpid()),  # noqa: PLW1509 - no threads run in this process
         )
-        self._children.append(made)
+        self._children.append(child)
 
     def wait(self, until: Callable[[], bool] = lambda: False) -> None:
         """Wait for something; without anything, for the end of the block."""
@@ -119,6 +125,19 @@ class Children:
             with suppress(subprocess.TimeoutExpired):
                 child.wait(timeout=max(0.1, until - time.monotonic()))
             _kill_group(child)
+
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
+
+
+def _end_with(parent: int) -> None:
+    """In a child: be asked to end when the parent ends, however that ends. Linux has this, others do not."""
+    if not hasattr(_LIBC, "prctl"):
+        return
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it ended before
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

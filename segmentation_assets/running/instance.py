@@ -11,23 +11,34 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.instance.ref import InstanceRef
+from sqlalchemy.exc import DatabaseError
 
+from segmentation_assets.orchestration.private_api import NO_COMPUTE_LOGS, InstanceRef
+from segmentation_assets.running.storage.run_records import damaged_records
 from segmentation_assets.settings import Settings
 
 _SHIPPED = Path(__file__).with_name("dagster.yaml")
-_NO_COPIES = {
-    "compute_logs": {
-        "module": "dagster._core.storage.noop_compute_log_manager",
-        "class": "NoOpComputeLogManager",
-    }
-}
 _EVENT_BATCH = "500"
+
+
+class NotWritable(OSError):
+    """Nothing can be written in the home; the message says what still works."""
+
+    def __init__(self, home: Path, why: object) -> None:
+        super().__init__(
+            f"{home} cannot be written ({why}): runs, `ui` and `watch` keep their records there. "
+            "`show`, `status`, `explain` and `verify` only read"
+        )
 
 
 def prepare(settings: Settings) -> dict[str, str]:
     """Put the shipped `dagster.yaml` into the home, where it lacks or differs; the variables that Dagster needs."""
-    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    try:
+        settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NotWritable(settings.home, error) from None
+    if not os.access(settings.dagster_home, os.W_OK):
+        raise NotWritable(settings.home, "permission denied")
     target, shipped = settings.dagster_home / "dagster.yaml", _SHIPPED.read_text(encoding="utf-8")
     if not target.exists() or target.read_text(encoding="utf-8") != shipped:
         target.write_text(shipped, encoding="utf-8")
@@ -42,15 +53,19 @@ def prepare(settings: Settings) -> dict[str, str]:
 def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """The instance of this home, for runs in this process; its environment is as before at the end.
 
+    Raises NotWritable, and RecordsDamaged where a database of the instance is damaged.
+
     Such runs do not copy stdout and stderr into files: people look at them already, and progress would go through
     another process.
     """
     before = dict(os.environ)
     os.environ.update(prepare(settings))
     try:
-        reference = InstanceRef.from_dir(str(settings.dagster_home), overrides=_NO_COPIES)
+        reference = InstanceRef.from_dir(str(settings.dagster_home), overrides=dict(NO_COMPUTE_LOGS))
         with dg.DagsterInstance.from_ref(reference) as instance:
             yield instance
+    except DatabaseError as error:
+        raise (damaged_records(settings.dagster_home) or error) from None
     finally:
         os.environ.clear()
         os.environ.update(before)

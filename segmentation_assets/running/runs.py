@@ -16,14 +16,12 @@ from typing import Any
 
 import dagster as dg
 from dagster import DagsterEventType
-from dagster._core.events import DagsterEvent
-from dagster._core.events.log import EventLogEntry
-from dagster._core.utils import make_new_run_id
 
 from segmentation_assets.orchestration.definitions import build_defs
 from segmentation_assets.orchestration.events import reason_of, told
 from segmentation_assets.orchestration.jobs import FULL_CHAIN
 from segmentation_assets.orchestration.partitions import tags_of_run
+from segmentation_assets.orchestration.private_api import DagsterEvent, EventLogEntry, make_new_run_id
 from segmentation_assets.orchestration.resources import WarehouseResource
 from segmentation_assets.running.instance import open_instance
 from segmentation_assets.settings import Settings
@@ -32,7 +30,6 @@ from segmentation_assets.warehouse.store import Store
 EXTRACTS_GROUP = "extracts"
 _BARE_NAME = re.compile(r"(?<![\w:\"*?])[a-z]\w*(?![\w:\"*?])")
 """A word that is no part of `key:name`; with a `*` it is in Dagster's former syntax, where that means every layer."""
-"""What Python puts before a message; that of other libraries stays, as it may say what was wrong."""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -157,8 +154,8 @@ class Runner:
         outside = [day.isoformat() for day in days if not first <= day.isoformat() <= last]
         if outside:
             raise SelectionError(
-                f"{', '.join(outside[:5])}: outside the days that can be asked for, {first} to {last} "
-                "(policy: orchestration.history_start)"
+                f"{', '.join(outside[:5])}: outside the days that can be asked for, {first} (policy: "
+                f"orchestration.history_start) to {last}, the last day that is over: as_of is the state at its end"
             )
 
 

@@ -12,19 +12,18 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.policy.scores import ChurnPolicy
-from segmentation_assets.profiles.facts import settled
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.scores.churn import ChurnRisk
 from segmentation_assets.scores.churn_bases import has_left_in_time
 from segmentation_assets.scores.ranks import mid_rank
 from segmentation_assets.scores.windows import bounds, starts, windows
+from segmentation_assets.tables.amounts import money, total
 from segmentation_assets.tables.as_of import FromPolicy, Spine
 from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, row_warning
 from segmentation_assets.tables.registry import Table, table
 
 DECILES = 10
 FEW_LEAVERS, NO_PAST = "few_leavers", "no_past_day"
-_CENTS = 2
 
 
 def _accounts() -> Any:
@@ -130,11 +129,11 @@ def risk_calibration(
     rows = rows.mutate(decile=decile, has_left=has_left)
     sums = rows.group_by("as_of", "decile", past_day="starts_on").aggregate(
         accounts=rows.count(),
-        predicted_leavers=settled(rows.churn_risk.sum()),
+        predicted_leavers=total(rows.churn_risk),
         leavers=rows.has_left.sum(),
-        arr=rows.arr.sum().round(_CENTS),
-        predicted_arr_lost=(rows.arr * rows.churn_risk).sum().round(_CENTS),
-        arr_lost=(rows.arr * rows.has_left).sum().round(_CENTS),
+        arr=money(rows.arr),
+        predicted_arr_lost=money(rows.arr * rows.churn_risk),
+        arr_lost=money(rows.arr * rows.has_left),
     )
     return sums.mutate(**_ratios(sums))
 
@@ -152,8 +151,8 @@ def risk_calibration_summary(
     sums = rows.group_by("as_of").aggregate(
         past_days=rows.past_day.nunique(),
         **{name: rows[name].sum() for name in ("accounts", "leavers")},
-        predicted_leavers=settled(rows.predicted_leavers.sum()),
-        **{name: rows[name].sum().round(_CENTS) for name in ("arr", "predicted_arr_lost", "arr_lost")},
+        predicted_leavers=total(rows.predicted_leavers),
+        **{name: money(rows[name]) for name in ("arr", "predicted_arr_lost", "arr_lost")},
     )
     joined = spine.select("as_of").left_join(sums, "as_of")
     known = joined.select("as_of", **{name: joined[name].fill_null(0) for name in sums.columns if name != "as_of"})
@@ -185,6 +184,6 @@ def _judged(sums: ir.Table, policy: ChurnPolicy) -> ir.Table:
 
 def _ratios(sums: ir.Table) -> dict[str, ir.Value]:
     return {
-        "ratio": settled(sums.predicted_leavers / sums.leavers.nullif(0)),
-        "arr_ratio": settled(sums.predicted_arr_lost / sums.arr_lost.nullif(0)),
+        "ratio": sums.predicted_leavers / sums.leavers.nullif(0),
+        "arr_ratio": sums.predicted_arr_lost / sums.arr_lost.nullif(0),
     }

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from typing import cast
 
-import ibis
 import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +27,7 @@ from segmentation_assets.scores.parts import add_up
 from segmentation_assets.scores.windows import ends, starts, windows
 from segmentation_assets.tables.as_of import FromPolicy, Spine
 from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column
+from segmentation_assets.tables.days import days_after
 from segmentation_assets.tables.registry import ROWS, Frame, Table, table
 
 _Floats = npt.NDArray[np.float64]
@@ -116,7 +116,7 @@ def has_left_in_time(rows: ir.Table, policy: ChurnPolicy) -> ir.BooleanValue:
 
     `is_live` and `churned_on` are those of the window's end.
     """
-    in_time = rows.churned_on <= rows.starts_on + ibis.interval(days=policy.horizon_days)
+    in_time = rows.churned_on <= days_after(rows.starts_on, policy.horizon_days)
     return (~rows.is_live & in_time).fill_null(False)
 
 

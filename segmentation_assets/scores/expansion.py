@@ -17,12 +17,12 @@ from segmentation_assets.scores.firmographic import FirmographicScores
 from segmentation_assets.scores.live import live_accounts
 from segmentation_assets.scores.parts import KEY, TOP, Part, mean_of, on_scale, points, score_column, weigh
 from segmentation_assets.scores.ranks import mid_rank
+from segmentation_assets.tables.amounts import cents
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import Integer, Snapshot, column, ibis_schema
 from segmentation_assets.tables.registry import POLICY_HASH, Table, table
 
 ALL = "all"
-_CENTS = 2
 
 
 class ExpansionScores(Snapshot):
@@ -128,7 +128,7 @@ def expansion_scores(
         arr_score=mid_rank(rows.arr, [rows.as_of]) * TOP,
         trajectory_score=on_scale(mean_of([rows.users_trend_net, rows.events_trend_net]), policy.net_trend),
     )
-    reachable = (measured.arr_per_employee_p75 * measured.employees - measured.arr).round(_CENTS)
+    reachable = cents(measured.arr_per_employee_p75 * measured.employees - measured.arr)
     measured = measured.mutate(
         whitespace=ibis.ifelse(reachable < 0, 0.0, reachable),
         lookalike_lift=measured.lookalike / measured.lookalike_base_rate.nullif(0.0),

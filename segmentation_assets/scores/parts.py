@@ -28,9 +28,9 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.policy.scores import Scale, WordPoints
-from segmentation_assets.tables.contracts import column
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, column
 
-KEY = ("as_of", "account_id")
+KEY = SNAPSHOT_KEY
 CONTRIBUTION_COLUMNS = (*KEY, "score", "part", "raw_number", "raw_text", "weight", "points")
 TOP = 100.0
 

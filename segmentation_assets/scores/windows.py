@@ -15,6 +15,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.tables.as_of import last_monday
+from segmentation_assets.tables.days import days_before
 
 
 def starts(weeks: int, count: int) -> Callable[[date], Iterable[date]]:
@@ -38,13 +39,9 @@ def windows(spine: ir.Table, weeks: int, count: int) -> ir.Table:
         *(
             spine.select(
                 "as_of",
-                starts_on=_before(spine.last_monday, weeks * k),
-                ends_on=_before(spine.last_monday, weeks * (k - 1)),
+                starts_on=days_before(spine.last_monday, 7 * weeks * k),
+                ends_on=days_before(spine.last_monday, 7 * weeks * (k - 1)),
             )
             for k in range(1, count + 1)
         )
     )
-
-
-def _before(day: ir.DateValue, weeks: int) -> ir.DateValue:
-    return (day - ibis.interval(days=7 * weeks)).cast("timestamp").cast("date") if weeks else day

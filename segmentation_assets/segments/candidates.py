@@ -23,10 +23,10 @@ from segmentation_assets.scores.value import ValueScores
 from segmentation_assets.segments import matrix
 from segmentation_assets.segments.cuts import TierCuts
 from segmentation_assets.tables.as_of import Spine
-from segmentation_assets.tables.contracts import Dated, Flag, Integer, Snapshot, column, ibis_schema
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Dated, Flag, Integer, Snapshot, column, ibis_schema
 from segmentation_assets.tables.registry import POLICY_HASH, Table, table
 
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 
 EVIDENCE = ("present", "absent", "unknown")
 STRATEGIC_EVIDENCE = ("multi_product", "multi_region", "expansion_score", "reference", "strategic_influence")

@@ -31,13 +31,13 @@ from segmentation_assets.scores.health import HealthScores
 from segmentation_assets.segments.candidates import SegmentCandidates
 from segmentation_assets.segments.grid import SegmentStates
 from segmentation_assets.segments.micro_segments import HIGH_TOUCH, with_micro_segment
+from segmentation_assets.tables.amounts import money
 from segmentation_assets.tables.as_of import Spine
-from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, ibis_schema
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Flag, Integer, Snapshot, column, ibis_schema
 from segmentation_assets.tables.registry import POLICY_HASH, Table, table
 
-_KEY = ("as_of", "account_id")
+_KEY = SNAPSHOT_KEY
 _REGION = "{region}"
-_CENTS = 2
 
 
 class Segments(Snapshot):
@@ -200,7 +200,7 @@ def segment_mix(spine: Table[Spine], segments: Table[Segments]) -> Table[Segment
     cells = reduce(ibis.union, [spine.select("as_of", segment=ibis.literal(name)) for name in SEGMENTS])
     found = segments.group_by("as_of", "segment").agg(
         live=segments.account_id.count(),
-        revenue=segments.arr.sum().round(_CENTS),
+        revenue=money(segments.arr),
         exact=_is_exact(segments.rule_id).cast("int64").sum(),
         pending=segments.is_pending.cast("int64").sum(),
     )
@@ -215,7 +215,7 @@ def segment_mix(spine: Table[Spine], segments: Table[Segments]) -> Table[Segment
     day = ibis.window(group_by="as_of")
     return rows.mutate(
         account_share=rows.accounts / rows.accounts.sum().over(day).nullif(0),
-        arr_share=rows.arr / rows.arr.sum().over(day).round(_CENTS).nullif(0.0),
+        arr_share=rows.arr / money(rows.arr, over=day).nullif(0.0),
         exact_share=rows.exact_accounts / rows.accounts.nullif(0),
     )
 

@@ -1,7 +1,7 @@
 """Days: the spine of a run, and which other days a table looks back at.
 
 Here: pure date arithmetic for grids, quarters, trailing periods. Not here: which table looks back (said where
-the table is defined), or making the days that lack (`build`).
+the table is defined), or making the days that lack (`warehouse.building`).
 
 A look-back is a function from one `as_of` to the days it reads; the same arithmetic stands in the spine's
 columns, so that a set-based function joins exactly the days that were made for it.

@@ -33,6 +33,8 @@ else:
     Day = pandas_engine.Date
     Moment = pandas_engine.DateTime
 
+SNAPSHOT_KEY = ("as_of", "account_id")
+"""The key of tables with one state per day and account."""
 VALIDITY = ("known_from", "known_to")
 """Columns that say in which days `[known_from, known_to)` a row was known; rows of one natural key never overlap."""
 _STAMP = "policy_hash"

@@ -1,7 +1,7 @@
 """Holding data to its contract with one in-database query.
 
 Here: rules compiled from a pandera model to Ibis booleans, the verdict, and a sample of what broke. Not here:
-what happens to a table that fails (`build`), or to a row of an extract that fails (`extracts.landing`).
+what happens to a table that fails (`warehouse.building`), or to a row of an extract that fails (`extracts.landing`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Ledgers: tables that remember what was booked, and only grow.
 
 Here: what a posting knows of itself, and putting new entries behind old ones. Not here: registering a ledger
-(`registry`), or posting it (`build`).
+(`registry`), or posting it (`warehouse.posting`).
 """
 
 from __future__ import annotations

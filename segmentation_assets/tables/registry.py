@@ -1,7 +1,7 @@
 """The catalogue of tables: one decorator turns a pure function into a table.
 
 Here: `table`, `ledger`, `extract_table`, what a `TableSpec` knows, and the order of the catalogue. Not here: running
-anything (`build`), Dagster (`orchestration`), or any table.
+anything (`warehouse.building`), Dagster (`orchestration`), or any table.
 
 A table's name is its function's name and its inputs are the function's parameters: `Table[Contract]` for an
 Ibis table, `Frame[Contract]` for a pandas frame, `Spine` days, or a section of the policy by its class.
@@ -16,7 +16,7 @@ import inspect
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, get_args, get_origin
 
 import ibis
 import ibis.expr.types as ir
@@ -51,7 +51,8 @@ else:
             return Annotated[pd.DataFrame, contract]
 
 
-Partition = Literal["as_of", "usage_date"]
+AS_OF = "as_of"
+"""The column that most tables are split by: the day whose end a row describes."""
 SPINE = "spine"
 BOOKED, POSTING = "booked", "posting"
 POLICY_HASH = "policy_hash"
@@ -73,7 +74,11 @@ class Input:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """A table of the catalogue. `partition` is the column its folder is split by, or None."""
+    """A table of the catalogue. `partition` is the column its folder is split by, or None.
+
+    Of an extract, `dated` is the column that says when a row happened (None: the rows are not dated), and `is_census`
+    says that each delivery lists all that there is, so that a delivery without new rows is no old one.
+    """
 
     name: str
     contract: type[Contract]
@@ -81,12 +86,15 @@ class TableSpec:
     function: Callable[..., Any] | None
     inputs: tuple[Input, ...] = ()
     sections: Mapping[str, type[Section]] = field(default_factory=dict)
-    partition: Partition | None = "as_of"
+    partition: str | None = AS_OF
     is_frame: bool = False
     spine_is_frame: bool = False
     is_ledger: bool = False
     late_days: int = 0
     made_from: MadeFrom = field(default_factory=dict)
+    bundles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    dated: str | None = None
+    is_census: bool = False
 
     @property
     def is_extract(self) -> bool:
@@ -163,18 +171,21 @@ def table(
     *,
     group: str,
     reads: Mapping[str, LookBack] | None = None,
-    partition: Partition | None = "as_of",
+    partition: str | None = AS_OF,
     made_from: MadeFrom | None = None,
+    bundles: Mapping[str, Sequence[TableSpec]] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a pure function as a table.
 
     `reads` says, per input, which other days one `as_of` reads; `made_from`, of a function of frames, which columns
-    its columns are made from: lineage cannot see into it. The function's result is brought to the
-    contract's columns and types; Ibis or pandas alike. The function itself is returned, so tests call it.
+    its columns are made from: lineage cannot see into it. A parameter named in `bundles` gets the tables listed
+    there, by name, for functions that treat many tables alike. The function's result is brought to the contract's
+    columns and types; Ibis or pandas alike. The function itself is returned, so tests call it.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        CATALOGUE.add(replace(_spec_of(function, group, reads or {}, partition), made_from=made_from or {}))
+        spec = _spec_of(function, group, reads or {}, partition, bundles or {})
+        CATALOGUE.add(replace(spec, made_from=made_from or {}))
         return function
 
     return register
@@ -206,29 +217,52 @@ def ledger_spec(function: Callable[..., Any], group: str, late_days: int = 0) ->
     return replace(spec, is_ledger=True, late_days=late_days)
 
 
-def extract_table(contract: type[Contract], name: str, partition: Partition | None = None) -> TableSpec:
+def extract_table(
+    contract: type[Contract],
+    name: str,
+    *,
+    dated: str | None = None,
+    is_census: bool = False,
+    partition: str | None = None,
+) -> TableSpec:
     """Register an extract: a table that is landed from outside, not computed."""
-    spec = TableSpec(name, contract, "extracts", None, partition=partition)
+    spec = TableSpec(name, contract, "extracts", None, partition=partition, dated=dated, is_census=is_census)
     CATALOGUE.add(spec)
     return spec
 
 
 def _spec_of(
-    function: Callable[..., Any], group: str, reads: Mapping[str, LookBack], partition: Partition | None
+    function: Callable[..., Any],
+    group: str,
+    reads: Mapping[str, LookBack],
+    partition: str | None,
+    bundles: Mapping[str, Sequence[TableSpec]] | None = None,
 ) -> TableSpec:
     name = function.__name__
     hints = typing.get_type_hints(function, include_extras=True)
     returned = hints.pop("return", None)
     if get_origin(returned) is not Annotated:
         raise TypeError(f"{name}: the return type must be Table[...] or Frame[...]")
-    inputs, sections = _parameters(name, hints, reads)
+    bundles = bundles or {}
+    inputs, sections = _parameters(name, {n: hint for n, hint in hints.items() if n not in bundles}, reads)
+    bundled = [one for specs in bundles.values() for one in specs]
+    inputs += tuple(Input(one.name, one.contract, False, reads.get(one.name)) for one in bundled)
     unknown = set(reads) - {i.name for i in inputs}
     if unknown:
         raise TypeError(f"{name}: reads= names {sorted(unknown)}, which are not parameters")
     kind, contract = get_args(returned)
     spine_is_frame = SPINE in hints and get_args(hints[SPINE])[0] is pd.DataFrame
     return TableSpec(
-        name, contract, group, function, inputs, sections, partition, kind is pd.DataFrame, spine_is_frame
+        name,
+        contract,
+        group,
+        function,
+        inputs,
+        sections,
+        partition,
+        kind is pd.DataFrame,
+        spine_is_frame,
+        bundles={parameter: tuple(one.name for one in specs) for parameter, specs in bundles.items()},
     )
 
 
@@ -255,8 +289,15 @@ def call(
     """The table's Ibis expression (or pandas frame), brought to its contract and stamped with `policy_hash`."""
     assert spec.function is not None
     names: Sequence[str] = list(inspect.signature(spec.function).parameters)
-    given = {n: sections[spec.sections[n]] if n in spec.sections else tables[n] for n in names}
-    result = spec.function(**given)
+
+    def argument(name: str) -> Any:
+        if name in spec.sections:
+            return sections[spec.sections[name]]
+        if name in spec.bundles:
+            return {each: tables[each] for each in spec.bundles[name]}
+        return tables[name]
+
+    result = spec.function(**{name: argument(name) for name in names})
     is_stamped = POLICY_HASH in ibis_schema(spec.contract) and not spec.is_ledger  # its old entries keep theirs
     stamp = {POLICY_HASH: policy_hash} if is_stamped else {}
     if isinstance(result, pd.DataFrame):

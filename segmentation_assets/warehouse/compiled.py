@@ -1,7 +1,7 @@
 """Texts kept for as long as code and policy stay the same: compiling the chain takes longer than running a day of it.
 
 Here: a folder of texts by key, and compiling without Python's looking for cycles all the time. Not here: what the
-keys are made of (`build`).
+keys are made of (`building`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """DuckDB as the engine: in memory, over the published folder.
 
 Here: reading published files as Ibis tables, running expressions, writing them to staged Parquet. Not here:
-what to run and when (`build`), where files stand (`store`).
+what to run and when (`building`), where files stand (`store`).
 """
 
 from __future__ import annotations

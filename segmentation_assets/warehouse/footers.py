@@ -1,6 +1,6 @@
 """What the files of a table that grows by a day say of themselves, without opening all of them for one more day.
 
-Here: footers remembered in `<home>/footers/<table>.json`. Not here: what a footer means (`build`), or single files
+Here: footers remembered in `<home>/footers/<table>.json`. Not here: what a footer means (`planning`), or single files
 (`store.footer`).
 
 What is remembered of a file counts only while it is the same file: same inode, size and time of change. So the memory
@@ -24,7 +24,7 @@ _FINGERPRINTS = "fingerprints"
 
 @dataclass(frozen=True)
 class Footer:
-    """What one published day says of itself, and how many rows it has."""
+    """What one published day says of itself, and how many rows it has; nothing where its file is damaged."""
 
     facts: Mapping[str, Any]
     rows: int
@@ -38,7 +38,8 @@ def read_footers(store: Store, table: str, partition: str, *, remember: bool = T
         entry = known.get(day)
         if entry is None or entry[:3] != file:
             path = store.file(table, partition, date.fromisoformat(day))
-            entry = [*file, _of_day(footer(path), day), rows_in([path])]
+            facts = footer(path)
+            entry = [*file, _of_day(facts, day), rows_in([path]) if facts else 0]
         found[day] = entry
     if remember and found != known:
         memory.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """The published folder: one Parquet file per table, or per table and day.
 
 Here: where files stand, staging beside them, atomic replacement, what a file says of itself (its footer).
-Not here: SQL or expressions (`engine`), deciding what to compute (`build`).
+Not here: SQL or expressions (`engine`), deciding what to compute (`building`).
 
 Layout: `<home>/published/<table>/part-0.parquet`, or `<home>/published/<table>/<column>=<day>/part-0.parquet`. A
 reader sees the old file or the new one, never less: files are made under `<home>/staging/` on the same file
@@ -18,12 +18,14 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import IO, Any
+
+from segmentation_assets.warehouse import disk, sealing
 
 FILE = "part-0.parquet"
 _FOOTER = b"segmentation"
@@ -65,9 +67,13 @@ class Busy(Exception):
 
 @dataclass(frozen=True)
 class Store:
-    """The folders of one home. Making one touches nothing."""
+    """The folders of one home. Making one touches nothing.
+
+    `is_durable`: what is published is on the disk before it is said to be, so that a power failure loses nothing.
+    """
 
     home: Path
+    is_durable: bool = True
 
     @property
     def published(self) -> Path:
@@ -104,7 +110,23 @@ class Store:
         return any((self.published / table).rglob("*.parquet"))
 
     def publish(self, staged: Path, target: Path) -> None:
-        """Move one finished file into place, atomically."""
+        """Seal one finished file and move it into place, atomically."""
+        self.publish_all({staged: target})
+
+    def publish_all(self, files: Mapping[Path, Path]) -> None:
+        """Seal finished files and move each into place, atomically; `files` says where each goes, in that order."""
+        for staged in files:
+            sealing.seal(staged)
+        if self.is_durable:
+            disk.flush(files.keys())
+        for staged, target in files.items():
+            self.move(staged, target)
+        if self.is_durable:
+            disk.flush_with_parents({target.parent for target in files.values()}, self.published)
+
+    @staticmethod
+    def move(staged: Path, target: Path) -> None:
+        """Move one file into place, atomically, as it is."""
         target.parent.mkdir(parents=True, exist_ok=True)
         staged.replace(target)
 
@@ -117,6 +139,20 @@ class Store:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def pinned(self, files: Sequence[Path]) -> Iterator[list[Path]]:
+        """The same files under paths that no run replaces, for the length of a `with` block.
+
+        DuckDB opens a file to plan a query and again to run it: one that is replaced in between is an error. So the
+        files get a second name below staging, which costs no space. Where nothing can be written, nobody replaces
+        anything, and the paths are as they were. Raises FileNotFoundError for a file that is gone.
+        """
+        if not os.access(self.home, os.W_OK):
+            yield list(files)
+            return
+        with self.stage() as folder:
+            yield [_linked(file, folder / str(number)) for number, file in enumerate(files)]
 
     @contextmanager
     def alone(
@@ -154,11 +190,30 @@ class Store:
         return self.home / "running" / run_id
 
     def sweep(self) -> int:
-        """Remove what dead processes left in staging; returns how many folders."""
+        """Remove what dead processes left in staging, and marks of runs that nobody works on; how many folders."""
+        self._sweep_marks()
         left = [p for p in self.staging.glob("*-*") if not _is_alive(p.name.partition("-")[0])]
         for folder in left:
             shutil.rmtree(folder, ignore_errors=True)
         return len(left)
+
+    def _sweep_marks(self) -> None:
+        """Marks of runs that were killed: the lock of each ended with its process, and the file stayed."""
+        folder = self.home / "running"
+        for mark in folder.iterdir() if folder.is_dir() else ():
+            try:
+                with locked(mark, Holder("", os.getpid(), "", ""), 0):
+                    mark.unlink(missing_ok=True)
+            except Busy:
+                continue  # somebody works on it
+
+
+def _linked(file: Path, folder: Path) -> Path:
+    """A second name for a file, below a folder of its own, with its day in the path as before."""
+    target = folder / file.parent.name / file.name
+    target.parent.mkdir(parents=True)
+    target.hardlink_to(file)
+    return target
 
 
 @contextmanager
@@ -171,8 +226,9 @@ def locked(
     written in it only says whose it is.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a+", encoding="utf-8") as lock:
-        started = time.monotonic()
+    started = time.monotonic()
+    with ExitStack() as stack:
+        lock = stack.enter_context(file.open("a+", encoding="utf-8"))
         is_told = False
         while not _taken(lock):
             waited = time.monotonic() - started
@@ -182,6 +238,9 @@ def locked(
                 waits(_read_holder(lock))
                 is_told = True
             time.sleep(min(_ASK_EVERY_SECONDS, patience - waited))
+        if not _is_at(lock, file):  # its last holder removed it: a lock on it would keep nobody out
+            yield stack.enter_context(locked(file, who, patience, waits))
+            return
         _write_holder(lock, who)
         try:
             yield lock
@@ -189,13 +248,40 @@ def locked(
             lock.truncate(0)
 
 
+def _is_at(lock: IO[str], file: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(lock.fileno()), file.stat())
+    except FileNotFoundError:
+        return False
+
+
 def holder_of(file: Path) -> Holder | None:
-    """Who holds a lock file now, None where nobody does."""
+    """Who holds a lock file now, None where nobody does.
+
+    Where the process that took it is gone, a child of it that has the file open holds it: then that one is named.
+    """
     try:
         with file.open("r", encoding="utf-8") as lock:
-            return None if _taken(lock, shared=True) else _read_holder(lock) or Holder("", 0, "", "")
+            if _taken(lock, shared=True):
+                return None
+            holder = _read_holder(lock) or Holder("", 0, "", "")
     except FileNotFoundError:
         return None
+    return holder if _is_alive(str(holder.pid)) else _who_has_open(file, holder) or holder
+
+
+def _who_has_open(file: Path, first: Holder) -> Holder | None:
+    """A living process that has a file open, with the words of the one that took the lock; on Linux alone."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if int(process.name) == os.getpid():
+                continue
+            if any(os.path.samefile(f"{process}/fd/{each}", file) for each in os.listdir(f"{process}/fd")):  # noqa: PTH121, PTH208
+                words = (process / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ").strip()
+                return replace(first, pid=int(process.name), command=words[:_LONGEST_COMMAND])
+        except OSError:  # it ended meanwhile, or is somebody else's
+            continue
+    return None
 
 
 def _taken(lock: IO[str], *, shared: bool = False) -> bool:
@@ -233,19 +319,38 @@ def _is_alive(pid: str) -> bool:
 
 
 def footer(path: Path) -> Mapping[str, Any]:
-    """What a file says of itself (fingerprints, policy hash, ...); empty for a file without."""
-    import pyarrow.parquet as pq  # noqa: PLC0415 - a third of a second that readers of the folder do without
+    """What a file says of itself (fingerprints, policy hash, ...); empty for one that is not there, or is damaged."""
+    return _read_footer(path)[0]
+
+
+def is_damaged(path: Path) -> bool:
+    """Whether a file is there and cannot be read: empty, cut off, or with a footer that is none.
+
+    That its other bytes are those that were written, only reading all of them tells (`sealing`).
+    """
+    return _read_footer(path)[1]
+
+
+def _read_footer(path: Path) -> tuple[Mapping[str, Any], bool]:
+    import pyarrow as pa  # noqa: PLC0415 - a third of a second that readers of the folder do without
+    import pyarrow.parquet as pq  # noqa: PLC0415
 
     try:
         metadata = pq.read_metadata(path).metadata or {}
+        facts = json.loads(metadata.get(_FOOTER, b"{}"))
     except FileNotFoundError:
-        return {}
-    return json.loads(metadata.get(_FOOTER, b"{}"))
+        return {}, False
+    except PermissionError:
+        raise
+    except (pa.ArrowException, OSError, ValueError):  # Arrow has several words for bytes that are no Parquet
+        return {}, True
+    facts.pop(sealing.KEY, None)
+    return facts, False
 
 
 def footer_sql(facts: Mapping[str, Any]) -> str:
-    """DuckDB's COPY option that writes `facts` into the footer."""
-    text = _as_text(facts).replace("'", "''")
+    """DuckDB's COPY option that writes `facts` into the footer, with a place for the file's checksum."""
+    text = _as_text({**facts, sealing.KEY: sealing.OPEN}).replace("'", "''")
     return f"KV_METADATA {{{_FOOTER.decode()}: '{text}'}}"
 
 
@@ -254,7 +359,7 @@ def stamp(path: Path, stand_in: Mapping[str, Any], facts: Mapping[str, Any]) -> 
 
     Raises OSError where the footer is not as written.
     """
-    old, new = (_as_text(each).encode() for each in (stand_in, facts))
+    old, new = (_as_text({**each, sealing.KEY: sealing.OPEN}).encode() for each in (stand_in, facts))
     with path.open("r+b") as opened:
         opened.seek(-8, os.SEEK_END)
         length = int.from_bytes(opened.read(4), "little")

@@ -5,13 +5,13 @@ Parquet.
 
 The file holds no rows, only views, and is never written in place: a new one is moved over it. So it opens read-only
 at any time, also while a run writes, and whoever has it open keeps no run from publishing. In it a table has all its
-days; `latest.<table>` has the last one. Comments say what tables and columns mean.
+days; `latest.<table>` has the last one. Comments say what tables and columns mean. In a copy of the home, or one that
+was moved, the views fail until the file is made for that home: `segmentation views`, and every run, does that.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -42,14 +42,14 @@ def refresh_views(
     """
     published = set(store.tables())
     shown = [one for one in entries if one.name in published]
-    told = json.dumps([str(store.home), _STORAGE, *(one.to_json() for one in shown)])
-    kept, key = Compiled(store.home / "compiled"), hashlib.sha256(told.encode()).hexdigest()[:16]
+    statements = [statement for one in shown for statement in _statements(store, one)]
+    text = ";\n".join([_STORAGE, *statements])
+    kept, key = Compiled(store.home / "compiled"), hashlib.sha256(text.encode()).hexdigest()[:16]
     target = store.home / FILE
     if not target.exists() or kept.get("analytics", key) is None:
-        statements = [statement for one in shown for statement in _statements(store, one)]
         with connection.cursor() if connection else duckdb.connect(":memory:") as session:
             _make(session, target, statements)
-        kept.keep("analytics", key, ";\n".join(statements))
+        kept.keep("analytics", key, text)
     return target
 
 
@@ -82,11 +82,11 @@ def _statements(store: Store, entry: TableEntry) -> Iterator[str]:
         hive = f"hive_partitioning = true, hive_types = {{'{partition}': DATE}}"
         files = folder / f"{partition}=*" / "*.parquet"
         last = f"max({_name(partition)})"
-        condition = f" WHERE {_name(partition)} = (SELECT {last} FROM read_parquet('{_text(str(files))}', {hive}))"
+        condition = f" AND {_name(partition)} = (SELECT {last} FROM read_parquet('{_text(str(files))}', {hive}))"
     nulls = ", ".join(f"CAST(NULL AS {_TYPES[c.type]}) AS {_name(c.name)}" for c in entry.columns)
     source = f"SELECT * FROM read_parquet('{_text(str(files))}', union_by_name = true, {hive})"
     columns = ", ".join(_name(c.name) for c in entry.columns)
-    whole = f"SELECT {columns} FROM (SELECT {nulls} WHERE false UNION ALL BY NAME {source})"
+    whole = f"SELECT {columns} FROM (SELECT {nulls} WHERE false UNION ALL BY NAME {source}) WHERE {_is_here(store)}"
     name = _name(entry.name)
     yield f"CREATE VIEW {LATEST}.{name} AS {whole}{condition}"
     yield f"CREATE VIEW main.{name} AS {whole}"
@@ -95,6 +95,18 @@ def _statements(store: Store, entry: TableEntry) -> Iterator[str]:
         words = f"{one.description} ({one.unit})" if one.unit else one.description
         said.append(f"COMMENT ON COLUMN main.{name}.{_name(one.name)} IS '{_text(words)}'")
     yield "; ".join(said)
+
+
+def _is_here(store: Store) -> str:
+    """A condition that holds where the file is opened in the home it was made for, and else fails with what to do.
+
+    The views name the home's files: in a copy of it they would show the rows of the original.
+    """
+    made_for = store.home / FILE
+    places = ", ".join(f"'{_text(str(each))}'" for each in dict.fromkeys((made_for, made_for.resolve())))
+    advice = f"this file was made for {made_for}: run `segmentation --home FOLDER views` for the home it is in now"
+    opened = f"EXISTS (SELECT 1 FROM duckdb_databases() WHERE path IN ({places}))"
+    return f"CASE WHEN {opened} THEN true ELSE error('{_text(advice)}') END"
 
 
 def _name(text: str) -> str:

@@ -12,11 +12,14 @@ from typing import Any
 import yaml
 
 from segmentation_assets.chain import CATALOGUE
+from segmentation_assets.extracts.casting import casts, select_sql, try_expressions
+from segmentation_assets.extracts.delivery import accept
 from segmentation_assets.extracts.landing import Landed, land
-from segmentation_assets.extracts.sources import read_sources
+from segmentation_assets.extracts.reading import ROW, Reader, drops_of
+from segmentation_assets.extracts.sources import own_columns, read_sources
 from segmentation_assets.policy.company import ExtractsPolicy
 from segmentation_assets.policy.model import load_policy
-from segmentation_assets.warehouse.build import Builder
+from segmentation_assets.warehouse.building import Builder
 from segmentation_assets.warehouse.engine import Engine, open_connection
 from segmentation_assets.warehouse.store import Store
 
@@ -40,6 +43,9 @@ class Home:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         return path
 
+    def extracts_policy(self) -> ExtractsPolicy:
+        return policy().sections[ExtractsPolicy].model_copy(update={"max_quarantine_share": self.share})
+
     def minimal(self) -> None:
         self.write("crm_accounts.csv", ACCOUNTS)
         self.write("subscriptions.csv", SUBSCRIPTIONS)
@@ -58,12 +64,27 @@ class Home:
         """Map, land what is mapped (`whole`: all extracts there are), hold results to good + quarantined = read."""
         sources = read_sources(self.sources(**extracts))
         wanted = names or (None if whole else [*sources.extracts])
-        sections = {**policy().sections, ExtractsPolicy: ExtractsPolicy(max_quarantine_share=self.share)}
+        sections = {**policy().sections, ExtractsPolicy: self.extracts_policy()}
         with self.engine() as engine:
             results = {r.extract: r for r in land(sources, engine, sections, wanted)}
         for r in results.values():
             assert r.good + r.quarantined == r.read, r
         return results
+
+    def accept(self, name: str) -> None:
+        """Say that the newest delivery of an extract is right."""
+        accept(read_sources(self.folder / "sources.yaml"), self.folder / "home", [name])
+
+    def typed_values(self, engine: Engine, extract: str, column: str, source: dict[str, Any]) -> list[Any]:
+        """What a column's texts are read as, row by row, whatever the contract says of them."""
+        sources = read_sources(self.sources(**{extract: source}))
+        reader = Reader(engine.connection, sources, self.folder / "unloaded")
+        raw = reader.raw(extract, drops_of(sources, extract))
+        spec, mapping = CATALOGUE[extract], sources.extracts[extract]
+        types = try_expressions(engine.connection, extract, mapping, raw, "")
+        sql = select_sql(raw, casts(spec.contract, mapping, raw, own_columns(extract), "UTC", types))
+        rows = engine.connection.execute(f'SELECT "{column}" FROM ({sql}) ORDER BY {ROW}').fetchall()
+        return [value for (value,) in rows]
 
     def rows(self, table: str, *columns: str) -> list[tuple[Any, ...]]:
         """Published rows, sorted; dates as text."""

@@ -56,7 +56,7 @@ def test_above_the_allowed_share_nothing_is_published(home):
     home.write("subscriptions.csv", HEADER + GOOD + bad)
     result = home.land()["billing_subscriptions"]
     assert result.failed
-    assert "2 of 3 rows (66.7%) break the contract, 10.0% may" in (result.reason or "")
+    assert "2 of 3 rows (66.7%), 3.00 of 103.00 a month (2.9%) break the contract, 10.0% may" in (result.reason or "")
     assert "mrr: greater_than_or_equal_to 0: 2 rows, e.g. -1 (B0 | 2025-01-01) in subscriptions.csv, row 2" in (
         result.reason or ""
     )
@@ -177,7 +177,7 @@ def test_a_refused_row_has_its_number_in_its_file(home):
     home.write("accounts-1.csv", first)
     home.write("accounts-2.csv", "account_id,account_name,employees\nA5,x,few\n")
     home.write("leads.jsonl", '{"lead_id": "L1"}\n{"lead_id": "L2", "employees": "-1"}\n')
-    home.land(crm_accounts={"path": "accounts-*.csv"}, leads={"path": "leads.jsonl"})
+    home.land(crm_accounts={"path": "accounts-*.csv", "line_breaks": True}, leads={"path": "leads.jsonl"})
     assert places(home, "crm_accounts") == [
         ("A2", "accounts-1.csv", "2"),
         ("A4", "accounts-1.csv", "4"),

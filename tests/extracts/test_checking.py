@@ -20,9 +20,9 @@ def test_good_sources_have_none(home):
 @pytest.mark.parametrize(
     ("header", "value", "column", "expected", "advice"),
     [
-        ("employees", "ten", "employees", "a whole number", "under values"),
-        ("employees", "1.200", "employees", "a whole number", 'set format: {thousands: ".", decimal: ","}'),
-        ("employees", '"1,200"', "employees", "a whole number", 'set format: {thousands: ","}'),
+        ("employees", "ten", "employees", "a number", "under values"),
+        ("employees", "1.200", "employees", "a number", 'set format: {thousands: ".", decimal: ","}'),
+        ("employees", '"1,200"', "employees", "a number", 'set format: {thousands: ","}'),
         ("annual_revenue", '"1.200,50"', "annual_revenue", "a number", 'set format: {decimal: ",", thousands: "."}'),
         ("created_on", "31/12/2025", "created_on", "a date (YYYY-MM-DD)", 'set format: {date_format: "%d/%m/%Y"}'),
         ("created_on", "12/31/2025", "created_on", "a date (YYYY-MM-DD)", 'set format: {date_format: "%m/%d/%Y"}'),

@@ -29,11 +29,11 @@ def test_whole_drops_become_intervals(home):
     result = home.land(crm_accounts=DROPS)["crm_accounts"]
     assert (result.read, result.good, result.drops) == (7, 7, 3)
     assert home.rows("crm_accounts", "account_id", "employees", *KNOWN) == [
-        ("A1", "10", ALWAYS, "2025-03-31", "2025-01-31"),
-        ("A1", "12", "2025-03-31", FOREVER, "2025-03-31"),
-        ("A2", "5", ALWAYS, "2025-02-28", "2025-01-31"),
-        ("A2", "5", "2025-03-31", FOREVER, "2025-03-31"),
-        ("A3", "7", "2025-02-28", FOREVER, "2025-02-28"),
+        ("A1", "10.0", ALWAYS, "2025-03-31", "2025-01-31"),
+        ("A1", "12.0", "2025-03-31", FOREVER, "2025-03-31"),
+        ("A2", "5.0", ALWAYS, "2025-02-28", "2025-01-31"),
+        ("A2", "5.0", "2025-03-31", FOREVER, "2025-03-31"),
+        ("A3", "7.0", "2025-02-28", FOREVER, "2025-02-28"),
     ]
 
 

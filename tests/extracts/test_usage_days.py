@@ -10,7 +10,7 @@ import pytest
 from segmentation_assets.chain import CATALOGUE
 from segmentation_assets.extracts import usage_days
 from segmentation_assets.policy.company import CompanyPolicy
-from segmentation_assets.warehouse.build import Builder
+from segmentation_assets.warehouse.building import Builder
 from tests.extracts.home import Home, policy
 
 HEADER = "user_id,usage_date,feature,account_id,event_count\n"
@@ -318,7 +318,7 @@ def test_a_late_row_rolls_up_its_day_alone_and_opens_what_reads_it(home):
         """Days rolled up, and days of `usage_last_days` that are made of others now."""
         with home.engine() as engine:
             builder = Builder(engine, CATALOGUE, policy())
-            made = builder.build(rolled, list(builder.usage_footers("product_usage"))).made
+            made = builder.build(rolled, list(builder.landed_days(rolled))).made
             stale = {d for d in (date(2025, 1, n) for n in range(1, 10)) if not builder.is_fresh(day, d)}
             assert {builder.causes(day, d) for d in stale} <= {("data",), ("missing",)}
             builder.build(day, sorted(stale))

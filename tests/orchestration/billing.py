@@ -10,7 +10,6 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from segmentation_assets.reading.access import NotPublished, load
 from segmentation_assets.running.instance import open_instance
 from segmentation_assets.settings import Settings
 from segmentation_assets.tables.registry import Registry
-from segmentation_assets.warehouse.build import Builder
+from segmentation_assets.warehouse.building import Builder
 from segmentation_assets.warehouse.store import Store
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -152,15 +151,15 @@ class Company:
         request = self.asked.pop(0)
         child = os.fork()
         if not child:
-            left, publish = [published], Store.publish
+            left, move = [published], Store.move
 
-            def until(store: Store, staged: Path, target: Path) -> None:
+            def until(staged: Path, target: Path) -> None:
                 if not left[0]:
                     os._exit(9)
                 left[0] -= 1
-                publish(store, staged, target)
+                move(staged, target)
 
-            Store.publish = until  # type: ignore[method-assign]
+            Store.move = until  # type: ignore[method-assign,assignment]
             try:
                 self.run(BILLING_RERUN, None, self._tags(request))
             finally:
@@ -169,10 +168,11 @@ class Company:
         return os.waitstatus_to_exitcode(status) == 9
 
     def _tags(self, request: dg.RunRequest) -> dict[str, str]:
-        return {**request.tags, "dagster/run_key": str(request.run_key), **tags_of_run([self._day(request)])}
-
-    def _day(self, request: dg.RunRequest) -> Any:
-        return date.fromisoformat(str(request.partition_key))
+        return {
+            **request.tags,
+            "dagster/run_key": str(request.run_key),
+            "dagster/partition": str(request.partition_key),
+        }
 
     def wait(self, seconds: float) -> None:
         """Let time pass for the sensor."""

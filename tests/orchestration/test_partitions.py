@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-import dagster as dg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +14,7 @@ from segmentation_assets.orchestration.partitions import (
     days_of_run,
     look_back_mapping,
     partitions_of_run,
+    request_for,
     tags_of_run,
 )
 from segmentation_assets.policy.model import load_policy
@@ -51,13 +51,22 @@ def test_no_days_are_no_tags():
     assert days_of_run({}) == []
 
 
-def test_partitions_reach_from_the_policys_first_day_to_today():
-    days = as_of_partitions(load_policy())
+def test_partitions_reach_from_the_policys_first_day_to_yesterday():
+    policy = load_policy()
+    days = as_of_partitions(policy)
     assert days.get_first_partition_key() == "2020-01-01"
-    assert (
-        days.get_last_partition_key()
-        == dg.DailyPartitionsDefinition("2020-01-01", end_offset=1).get_last_partition_key()
-    )
+    before = policy.company.today()
+    last = days.get_last_partition_key()
+    assert last in {str(day - timedelta(days=1)) for day in (before, policy.company.today())}
+
+
+def test_a_run_for_today_is_yesterdays_which_computes_today_besides():
+    today = date(2026, 11, 28)
+    partition, also = request_for(today, today)
+    assert (partition, days_of_run({"dagster/partition": partition, **also})) == (
+        "2026-11-27", [date(2026, 11, 27), today],
+    )  # fmt: skip
+    assert request_for(date(2026, 11, 26), today) == ("2026-11-26", {})
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from functools import cache
 from itertools import islice
 from pathlib import Path
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -14,6 +16,7 @@ from dagster._utils.schedules import schedule_execution_time_iterator
 from segmentation_assets.chain import CATALOGUE
 from segmentation_assets.orchestration.definitions import build_defs
 from segmentation_assets.orchestration.jobs import DAILY, FULL_CHAIN, QUARTERLY
+from segmentation_assets.orchestration.partitions import ALSO_TAG
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.settings import Settings
 from tests.orchestration import fakes
@@ -38,10 +41,86 @@ def ticks(schedule: dg.ScheduleDefinition, start: datetime, number: int) -> list
 
 def asked(defs: dg.Definitions, schedule: dg.ScheduleDefinition, tick: datetime) -> list[dg.RunRequest]:
     """What one tick asks for, whatever zone its time is told in."""
+    return asked_on(nothing_on_record(), defs, schedule, tick)
+
+
+@cache
+def nothing_on_record() -> dg.DagsterInstance:
+    """An instance that never ran anything; a schedule's context takes none that is in memory alone."""
+    return dg.DagsterInstance.local_temp()
+
+
+def asked_on(
+    instance: dg.DagsterInstance, defs: dg.Definitions, schedule: dg.ScheduleDefinition, tick: datetime
+) -> list[dg.RunRequest]:
+    """What one tick asks for on an instance that has a record of earlier runs."""
     context = dg.build_schedule_context(
-        scheduled_execution_time=tick.astimezone(ZoneInfo("UTC")), repository_def=defs.get_repository_def()
+        instance=instance,
+        scheduled_execution_time=tick.astimezone(ZoneInfo("UTC")),
+        repository_def=defs.get_repository_def(),
     )
     return list(schedule.evaluate_tick(context).run_requests or [])
+
+
+class Daemon:
+    """What Dagster's daemon does with schedules that have no partition set: of the ticks that passed, the last one.
+
+    Runs that are asked for are put on record as the daemon does.
+    """
+
+    def __init__(self, instance: dg.DagsterInstance, defs: dg.Definitions) -> None:
+        self.instance, self.defs = instance, defs
+
+    def look(self, schedule: dg.ScheduleDefinition, before: datetime, now: datetime) -> list[str]:
+        """Evaluate the last tick after `before` and up to `now`; the run keys that are launched, in order."""
+        passed = [tick for tick in ticks(schedule, before, 200) if tick <= now]
+        if not passed:
+            return []
+        requests = asked_on(self.instance, self.defs, schedule, passed[-1])
+        for request in requests:
+            self._launch(schedule, passed[-1], request)
+        return [str(request.run_key) for request in requests]
+
+    def _launch(self, schedule: dg.ScheduleDefinition, tick: datetime, request: dg.RunRequest) -> None:
+        tags = {
+            "dagster/schedule_name": schedule.name,
+            "dagster/run_key": str(request.run_key),
+            ".dagster/scheduled_execution_time": tick.astimezone(ZoneInfo("UTC")).isoformat(),
+            "dagster/partition": str(request.partition_key),
+        }
+        self.instance.add_run(dg.DagsterRun(job_name=schedule.job_name, run_id=str(uuid4()), tags=tags))
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+def test_times_missed_while_nothing_was_running_are_made_up_for_once(tmp_path: Path, zone: str):
+    """Off from 2 November, after the tick at six, to the 26th at noon: 3..26 are the ticks since, of days 2..25."""
+    defs = defined(tmp_path, f"company: {{timezone: {zone}}}\n")
+    daily, weekly = defs.resolve_schedule_def("daily"), defs.resolve_schedule_def("weekly")
+    there = ZoneInfo(zone)
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        daemon = Daemon(instance, defs)
+        start, off, on = (datetime(2026, 11, d, 12, tzinfo=there) for d in (1, 2, 26))
+        assert daemon.look(daily, start, off) == ["daily 2026-11-01"]
+        assert daemon.look(weekly, start, off) == ["weekly 2026-11-01"]
+        made_up = [f"daily 2026-11-{day:02}" for day in range(2, 26)]
+        assert daemon.look(daily, off, on) == made_up
+        assert daemon.look(weekly, off, on) == [f"weekly 2026-11-{day:02}" for day in (8, 15, 22)]
+        # The same tick again, as after a crash: Dagster launches what it had not launched yet. Then no more.
+        assert daemon.look(daily, off, on) == made_up
+        assert daemon.look(daily, on, on + timedelta(days=1)) == ["daily 2026-11-26"]
+
+
+def test_a_home_that_never_ran_has_missed_nothing_and_policy_bounds_what_is_made_up_for(
+    tmp_path: Path,
+):
+    defs = defined(tmp_path, "orchestration: {schedules: {catch_up_days: 3}}\n")
+    daily = defs.resolve_schedule_def("daily")
+    day = datetime(2026, 11, 2, 12, tzinfo=ZoneInfo("UTC"))
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        daemon = Daemon(instance, defs)
+        assert daemon.look(daily, day - timedelta(days=9), day) == ["daily 2026-11-01"]
+        # Of the ticks since, those of 24, 25 and 26 November are no more than three days older than the last one.
+        assert daemon.look(daily, day, day + timedelta(days=24)) == [f"daily 2026-11-{d}" for d in (23, 24, 25)]
 
 
 @pytest.mark.parametrize("cron", ["0 6 * * *", "30 2 * * *", "0 0 * * *"])
@@ -97,7 +176,9 @@ def test_a_quarter_is_closed_and_the_next_ones_cut_offs_are_frozen(tmp_path: Pat
     found = ticks(quarterly, datetime(2026, 1, 2, tzinfo=ZoneInfo("UTC")), 2)
     assert [t.strftime("%m-%d") for t in found] == ["04-01", "07-01"]
     review, cuts = asked(defs, quarterly, found[0])
-    assert (quarterly.job_name, review.partition_key, cuts.partition_key) == (QUARTERLY, "2026-03-31", "2026-04-01")
+    assert (quarterly.job_name, review.partition_key) == (QUARTERLY, "2026-03-31")
+    # The first day of the quarter is not over: the run of the day before computes it as well.
+    assert (cuts.partition_key, cuts.tags[ALSO_TAG]) == ("2026-03-31", "2026-04-01")
     names = [{key.path[-1] for key in request.asset_selection or ()} for request in (review, cuts)]
     assert {"tier_migration", "tier_migration_summary", "billing_subscriptions"} <= names[0]
     assert {"tier_cuts", "value_scores", "billing_subscriptions"} <= names[1]

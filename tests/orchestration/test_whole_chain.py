@@ -20,7 +20,7 @@ from segmentation_assets.reading.access import find_table, load
 from segmentation_assets.running.instance import open_instance
 from segmentation_assets.running.runs import Outcome, Runner
 from segmentation_assets.settings import find_settings
-from segmentation_assets.warehouse.build import Builder
+from segmentation_assets.warehouse.building import Builder
 from segmentation_assets.warehouse.engine import Engine, open_connection
 from segmentation_assets.warehouse.store import Store
 from tests.conftest import RAN_DAYS

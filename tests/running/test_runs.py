@@ -18,7 +18,7 @@ from segmentation_assets.running.instance import open_instance
 from segmentation_assets.running.runs import Runner, SelectionError
 from segmentation_assets.settings import Settings
 from segmentation_assets.tables.registry import Table
-from segmentation_assets.warehouse.build import Builder
+from segmentation_assets.warehouse.building import Builder
 from segmentation_assets.warehouse.store import Store
 from tests.orchestration import fakes
 from tests.orchestration.conftest import MakeRunner

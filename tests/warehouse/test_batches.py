@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from segmentation_assets.warehouse.build import ContractBroken
+from segmentation_assets.warehouse.results import ContractBroken
 from segmentation_assets.warehouse.store import footer
 from tests.warehouse.toys import builder, land, policy, read
 

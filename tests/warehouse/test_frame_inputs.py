@@ -8,7 +8,7 @@ from segmentation_assets.policy.model import load_policy
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import Dated, Snapshot, column
 from segmentation_assets.tables.registry import Frame, Registry, Table, _spec_of
-from segmentation_assets.warehouse.build import Builder
+from segmentation_assets.warehouse.building import Builder
 from segmentation_assets.warehouse.engine import Engine, open_connection
 from segmentation_assets.warehouse.store import Store
 

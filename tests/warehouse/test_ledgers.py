@@ -16,8 +16,9 @@ from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import Contract, Day, Integer, Snapshot, column
 from segmentation_assets.tables.ledgers import Posting, appended
 from segmentation_assets.tables.registry import Frame, Registry, Table, _spec_of, ledger_spec
-from segmentation_assets.warehouse.build import Builder, ContractBroken, EntriesLost
+from segmentation_assets.warehouse.building import Builder
 from segmentation_assets.warehouse.engine import Engine, open_connection
+from segmentation_assets.warehouse.results import ContractBroken, EntriesLost
 from segmentation_assets.warehouse.store import Store
 
 MONDAY = date(2026, 3, 2)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.tables.registry import Registry, TableSpec, _spec_of
-from segmentation_assets.warehouse.build import Built
+from segmentation_assets.warehouse.results import Built
 from tests.warehouse import toys
 from tests.warehouse.toys import builder, land, policy, read
 

@@ -13,7 +13,7 @@ import pytest
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import Day, Integer, Snapshot, column
 from segmentation_assets.tables.registry import Registry, Table, TableSpec, _spec_of
-from segmentation_assets.warehouse.build import ContractBroken
+from segmentation_assets.warehouse.results import ContractBroken
 from segmentation_assets.warehouse.store import Store, footer
 from tests.warehouse import toys
 from tests.warehouse.rebuilding import DAYS

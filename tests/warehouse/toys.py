@@ -17,7 +17,7 @@ from segmentation_assets.policy.service import SignalsPolicy, SupportPolicy
 from segmentation_assets.tables.as_of import FromPolicy, Spine, last
 from segmentation_assets.tables.contracts import Contract, Integer, Snapshot, column
 from segmentation_assets.tables.registry import Frame, Registry, Table, TableSpec, _spec_of
-from segmentation_assets.warehouse.build import Builder
+from segmentation_assets.warehouse.building import Builder
 from segmentation_assets.warehouse.engine import Engine, open_connection
 from segmentation_assets.warehouse.store import Store
 

@@ -24,6 +24,7 @@ import pandas as pd
 
 from segmentation_assets.activation.crossings import detect_crossings, thresholds_at, to_look_at
 from segmentation_assets.orchestration.jobs import BILLING_RERUN
+from segmentation_assets.orchestration.partitions import request_for
 from segmentation_assets.orchestration.sensors import requests
 from segmentation_assets.orchestration.sensors.requests import (
     Fate,
@@ -107,8 +108,11 @@ def _tick(context: dg.SensorEvaluationContext, store: Store, policy: Policy) -> 
 
 
 def _ask(request: Request, asked_for: int, found: pd.DataFrame, day: date) -> dg.SensorResult:
+    partition, also = request_for(day, day)
     run = dg.RunRequest(
-        run_key=request.key, partition_key=str(day), tags=tags_of(request, {CROSSINGS_TAG: str(len(found))})
+        run_key=request.key,
+        partition_key=partition,
+        tags=tags_of(request, {CROSSINGS_TAG: str(len(found)), **also}),
     )
     asked = Cursor(request.occasion, request.attempt, asked_for, asked_for, str(day))
     return dg.SensorResult(run_requests=[run], cursor=str(asked))

@@ -6,12 +6,11 @@ Not here: the table that it writes (`orchestration.failures`).
 from __future__ import annotations
 
 import dagster as dg
-from dagster._core.storage.tags import SCHEDULE_NAME_TAG, SENSOR_NAME_TAG
-from dagster._time import get_current_timestamp
 
 from segmentation_assets.orchestration.events import reason_of
 from segmentation_assets.orchestration.failures import moment, record_failure
 from segmentation_assets.orchestration.partitions import days_of_run
+from segmentation_assets.orchestration.private_api import SCHEDULE_NAME_TAG, SENSOR_NAME_TAG, get_current_timestamp
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.settings import Settings
 from segmentation_assets.warehouse.store import Store

@@ -17,9 +17,8 @@ from enum import Enum
 from typing import Self
 
 import dagster as dg
-from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
-from dagster._time import get_current_timestamp
 
+from segmentation_assets.orchestration.private_api import IN_PROGRESS_RUN_STATUSES, get_current_timestamp
 from segmentation_assets.policy.orchestration import SensorPolicy
 from segmentation_assets.warehouse.store import Store
 

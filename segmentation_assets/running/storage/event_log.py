@@ -17,13 +17,17 @@ file. What was published is said by the Parquet files themselves.
 
 from __future__ import annotations
 
+import logging
+import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as db
-from dagster import AssetKey, AssetRecordsFilter, EventLogRecord, EventRecordsResult
+from dagster import AssetKey, AssetRecordsFilter, EventLogRecord, EventRecordsResult, Field
 from dagster._core.event_api import EventLogCursor
 from dagster._core.events import (
     ASSET_CHECK_EVENTS,
@@ -46,10 +50,13 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
 from segmentation_assets.running.storage.databases import Databases, InDagsterHome, is_made, make, open_engine
+from segmentation_assets.running.storage.pruning import KEEP_DAYS, prune
 
 _INSERT = SqlEventLogStorageTable.insert()
 _MIRRORED = frozenset({*ASSET_EVENTS, *ASSET_CHECK_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS})
 """What the index has as well as the run's own log."""
+_RUN_ENDS = frozenset({DagsterEventType.RUN_SUCCESS, DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_CANCELED})
+_PRUNE_EVERY_SECONDS = 6 * 3600.0
 _FOLLOWED = frozenset({DagsterEventType.STEP_OUTPUT, DagsterEventType.STEP_SUCCESS})
 """What Dagster says in one breath with what it says next, no work being between: both are one commit of the log."""
 
@@ -59,7 +66,11 @@ class KeptOpenEventLogStorage(InDagsterHome, SqliteEventLogStorage):
 
     stock_folder = ("history", "runs")
 
-    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+    def __init__(
+        self, base_dir: str, inst_data: ConfigurableClassData | None = None, keep_days: int = KEEP_DAYS
+    ) -> None:
+        """`keep_days`: logs of runs that ended longer ago go, see `pruning`."""
+        self._keep_days, self._prune_at = keep_days, 0.0
         self._databases = Databases(self._opened)
         self._tables: set[str] = set()
         self._has_index_columns = False
@@ -73,7 +84,12 @@ class KeptOpenEventLogStorage(InDagsterHome, SqliteEventLogStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> KeptOpenEventLogStorage:
         """Raises KeyError where neither the configuration nor DAGSTER_HOME says where the files are."""
-        return cls(cls.folder(config_value), inst_data)
+        return cls(cls.folder(config_value), inst_data, config_value.get("keep_days", KEEP_DAYS))
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """`keep_days` besides where the files are."""
+        return {**super().config_type(), "keep_days": Field(int, is_required=False)}
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
@@ -177,6 +193,19 @@ class KeptOpenEventLogStorage(InDagsterHome, SqliteEventLogStorage):
 
     def store_event(self, event: EventLogEntry) -> None:
         """Store an event as stock Dagster does, with one commit for all that a database learns of it."""
+        self._store(event)
+        if event.dagster_event_type in _RUN_ENDS and time.monotonic() >= self._prune_at:
+            self._prune_at = time.monotonic() + _PRUNE_EVERY_SECONDS
+            self._prune()
+
+    def _prune(self) -> None:
+        """Forget what is old of runs; where a database is in use just now, the next run that ends does it."""
+        try:
+            prune(Path(self._base_dir).parents[1], self._keep_days)
+        except sqlite3.OperationalError as error:
+            logging.getLogger(__name__).warning("records of old runs stay for now: %s", error)
+
+    def _store(self, event: EventLogEntry) -> None:
         if event.dagster_event_type in _FOLLOWED:
             self._databases.hold(event.run_id, partial(self._insert, [self._event_to_row(event)]))
         else:

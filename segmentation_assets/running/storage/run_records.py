@@ -8,6 +8,7 @@ holds what is read here against what Dagster itself says.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -76,22 +77,49 @@ class RunRecords:
         return {json.loads(body)["origin"]["job_name"]: status != "STOPPED" for status, body in rows}
 
 
+class RecordsDamaged(OSError):
+    """A file of Dagster's records cannot be read. The message says what is lost and what to do."""
+
+    def __init__(self, file: Path, why: object) -> None:
+        home = next((each.parent for each in file.parents if each.name == "dagster"), file.parent)
+        super().__init__(
+            f"{file} is damaged ({why}). It says which runs there were; the published tables do not depend on it. "
+            f"Put a copy of it back, or move {home / 'dagster'} away: the next command makes a new one, without the "
+            "runs of the past"
+        )
+
+
 def _rows(file: Path, sql: str, *values: Any) -> list[tuple[Any, ...]]:
     """What a query finds; nothing where there is no such file, or nothing in it yet."""
     if not file.exists():
         return []
-    with _opened(file) as connection:
-        try:
+    try:
+        with _opened(file) as connection:
             return connection.execute(sql, values).fetchall()
-        except sqlite3.OperationalError as error:
-            if "no such table" in str(error):  # made, and not yet filled
-                return []
-            raise
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):  # made, and not yet filled
+            return []
+        raise OSError(f"{file} cannot be read: {error}") from None
+    except sqlite3.DatabaseError as error:
+        raise RecordsDamaged(file, error) from None
+
+
+def damaged_records(folder: Path) -> RecordsDamaged | None:
+    """What is wrong with the records of an instance, if a database of it is damaged."""
+    files = (folder / "history" / "runs.db", folder / "history" / "runs" / "index.db")
+    for file in (*files, folder / "schedules" / "schedules.db"):
+        try:
+            _rows(file, "PRAGMA quick_check(1)")
+        except RecordsDamaged as damage:
+            return damage
+    return None
 
 
 @contextmanager
 def _opened(file: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
+    """Read only. Where nothing can be written, not even the lock that readers share, nobody else writes either."""
+    mode = "mode=ro" if os.access(file.parent, os.W_OK) else "mode=ro&immutable=1"
+    with closing(sqlite3.connect(f"{file.as_uri()}?{mode}", uri=True)) as connection:
         yield connection
 
 

@@ -1,7 +1,6 @@
 """Days of the calendar as expressions, where the spine has no column for them.
 
-Here: the same day some months before, the periods of a run, rows combined with a list. Not here: the same in
-plain Python (`warehouse.as_of`), which decides what days are made.
+Here: the periods of a run, rows combined with a list. Not here: arithmetic of days (`tables.days`).
 """
 
 from __future__ import annotations
@@ -11,22 +10,6 @@ from typing import Any
 
 import ibis
 import ibis.expr.types as ir
-
-
-def months_before(day: ir.DateValue, months: int) -> ir.DateValue:
-    """The same day so many months earlier; the last day of a month maps to the last day of a month.
-
-    As `warehouse.as_of.months_before`. The casts are there because some engines make a date and an interval a
-    timestamp.
-    """
-    following = _date(day + ibis.interval(days=1))
-    ends_month = following.day() == 1
-    whole = _date(_date(following - ibis.interval(months=months)) - ibis.interval(days=1))
-    return ibis.ifelse(ends_month, whole, _date(day - ibis.interval(months=months)))
-
-
-def _date(moment: ir.Value) -> ir.DateValue:
-    return moment.cast("timestamp").cast("date")
 
 
 def windows(spine: ir.Table, months: Sequence[int]) -> ir.Table:

@@ -12,36 +12,11 @@ from functools import reduce
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.extracts.contracts import (
-    EXTRACTS,
-    HISTORY_COLUMNS,
-    BillingInvoices,
-    BillingSubscriptions,
-    CrmAccounts,
-    CsmRoster,
-    CsmTimeEntries,
-    CustomDevelopment,
-    ExternalSignals,
-    FxRates,
-    GtmSpend,
-    Interactions,
-    Leads,
-    MarketingEngagement,
-    Opportunities,
-    ProductFeatures,
-    ProductUsage,
-    ProductUsers,
-    Quarantine,
-    SelfServiceSessions,
-    SuccessGoals,
-    SupportTickets,
-    Surveys,
-    TechnologyInstalls,
-)
-from segmentation_assets.kpis.calendar import each
+from segmentation_assets.extracts.contracts import EXTRACTS, HISTORY_COLUMNS, ProductUsage, Quarantine
 from segmentation_assets.policy.insights import DataQualityPolicy
 from segmentation_assets.policy.profiles import UsagePolicy
 from segmentation_assets.tables.as_of import FromPolicy, Spine, last
+from segmentation_assets.tables.calendar import each
 from segmentation_assets.tables.contracts import (
     Contract,
     Day,
@@ -52,33 +27,13 @@ from segmentation_assets.tables.contracts import (
     row_rule,
     schema_of,
 )
-from segmentation_assets.tables.registry import Table, table
+from segmentation_assets.tables.days import days_after
+from segmentation_assets.tables.registry import Table, TableSpec, table
 
 REASONS = ("no_rows", "undated")
 _KEY = ("as_of", "extract")
 _USAGE = "product_usage"
 _NAMES = tuple(spec.name for spec in EXTRACTS)
-
-# The column that says how new a row is; extracts that are not here tell it by the date of their drop.
-_DATED: Mapping[str, str] = {
-    "billing_subscriptions": "start_date",
-    "billing_invoices": "issued_on",
-    "fx_rates": "valid_from",
-    "product_users": "created_on",
-    "support_tickets": "opened_at",
-    "self_service_sessions": "used_on",
-    "marketing_engagement": "engaged_on",
-    "interactions": "occurred_on",
-    "surveys": "sent_on",
-    "technology_installs": "first_seen",
-    "external_signals": "observed_on",
-    "success_goals": "set_on",
-    "opportunities": "created_on",
-    "csm_time_entries": "worked_on",
-    "custom_development": "worked_on",
-    "gtm_spend": "month",
-    "leads": "created_on",
-}
 
 
 class DataQuality(Snapshot):
@@ -138,30 +93,14 @@ class DataQuality(Snapshot):
         unique = list(_KEY)
 
 
-@table(group="kpis", reads={_USAGE: FromPolicy(UsagePolicy, lambda policy: last(policy.look_back_days))})
+@table(
+    group="kpis",
+    bundles={"extracts": EXTRACTS},
+    reads={_USAGE: FromPolicy(UsagePolicy, lambda policy: last(policy.look_back_days))},
+)
 def data_quality(
     spine: Table[Spine],
-    crm_accounts: Table[CrmAccounts],
-    billing_subscriptions: Table[BillingSubscriptions],
-    billing_invoices: Table[BillingInvoices],
-    fx_rates: Table[FxRates],
-    product_users: Table[ProductUsers],
-    product_usage: Table[ProductUsage],
-    product_features: Table[ProductFeatures],
-    support_tickets: Table[SupportTickets],
-    self_service_sessions: Table[SelfServiceSessions],
-    marketing_engagement: Table[MarketingEngagement],
-    interactions: Table[Interactions],
-    surveys: Table[Surveys],
-    technology_installs: Table[TechnologyInstalls],
-    external_signals: Table[ExternalSignals],
-    success_goals: Table[SuccessGoals],
-    opportunities: Table[Opportunities],
-    csm_roster: Table[CsmRoster],
-    csm_time_entries: Table[CsmTimeEntries],
-    custom_development: Table[CustomDevelopment],
-    gtm_spend: Table[GtmSpend],
-    leads: Table[Leads],
+    extracts: Mapping[str, ir.Table],
     quarantine: Table[Quarantine],
     policy: DataQualityPolicy,
     usage: UsagePolicy,
@@ -171,30 +110,8 @@ def data_quality(
     One row per as_of and extract, also for those that nobody delivers (no score). Rows count as known, and dated, by
     as_of. Completeness leaves out the columns where nothing is a fact, such as the end of an open subscription.
     """
-    extracts = {
-        "crm_accounts": crm_accounts,
-        "billing_subscriptions": billing_subscriptions,
-        "billing_invoices": billing_invoices,
-        "fx_rates": fx_rates,
-        "product_users": product_users,
-        "product_features": product_features,
-        "support_tickets": support_tickets,
-        "self_service_sessions": self_service_sessions,
-        "marketing_engagement": marketing_engagement,
-        "interactions": interactions,
-        "surveys": surveys,
-        "technology_installs": technology_installs,
-        "external_signals": external_signals,
-        "success_goals": success_goals,
-        "opportunities": opportunities,
-        "csm_roster": csm_roster,
-        "csm_time_entries": csm_time_entries,
-        "custom_development": custom_development,
-        "gtm_spend": gtm_spend,
-        "leads": leads,
-    }
-    counted = [_by_day(name, extract, policy) for name, extract in extracts.items()]
-    counted.append(_usage_by_day(product_usage, policy, usage))
+    counted = [_by_day(spec, extracts[spec.name], policy) for spec in EXTRACTS if spec.name != _USAGE]
+    counted.append(_usage_by_day(extracts[_USAGE], policy, usage))
     sums = _by_then(reduce(lambda one, other: one.union(other), counted), spine)
     refused = _refused(quarantine, spine, usage)
     rows = each(spine.select("as_of"), "extract", _NAMES)
@@ -209,15 +126,14 @@ def _told_columns(name: str, contract: type[Contract], policy: DataQualityPolicy
     return [n for n, c in schema_of(contract).columns.items() if c.nullable and n not in meant]
 
 
-_CONTRACTS = {spec.name: spec.contract for spec in EXTRACTS}
-
-
-def _by_day(name: str, extract: ir.Table, policy: DataQualityPolicy) -> ir.Table:
+def _by_day(spec: TableSpec, extract: ir.Table, policy: DataQualityPolicy) -> ir.Table:
     """Rows of an extract and their filled cells, by when they were known and dated."""
-    told = _told_columns(name, _CONTRACTS[name], policy)
-    dated = extract[_DATED[name]].cast("date") if name in _DATED else extract.dropped_on
+    told = _told_columns(spec.name, spec.contract, policy)
+    dated = extract.dropped_on if spec.dated is None else extract[spec.dated].cast("date")
     rows = extract.group_by(known_from=extract.known_from, known_to=extract.known_to, dated=dated)
-    return _counted(name, rows.aggregate(row_count=extract.known_from.count(), filled=_filled(extract, told)), told)
+    return _counted(
+        spec.name, rows.aggregate(row_count=extract.known_from.count(), filled=_filled(extract, told)), told
+    )
 
 
 def _usage_by_day(usage: ir.Table, policy: DataQualityPolicy, windows: UsagePolicy) -> ir.Table:
@@ -226,7 +142,7 @@ def _usage_by_day(usage: ir.Table, policy: DataQualityPolicy, windows: UsagePoli
     days = usage.group_by(dated=usage.usage_date).aggregate(
         row_count=usage.usage_date.count(), filled=_filled(usage, told)
     )
-    until = (days.dated + ibis.interval(days=windows.look_back_days)).cast("timestamp").cast("date")
+    until = days_after(days.dated, windows.look_back_days)
     return _counted(_USAGE, days.mutate(known_from=days.dated, known_to=until), told)
 
 

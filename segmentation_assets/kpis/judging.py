@@ -1,0 +1,83 @@
+"""Targets, benchmarks and flags beside the figures of a group.
+
+Here: what a figure is held against, and how it stands. Not here: the figures (`groups`), or the targets and
+benchmarks themselves (the policy).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.policy.kpis import BenchmarkPolicy, RetentionPolicy, TargetPolicy
+from segmentation_assets.profiles.facts import only_if
+
+STATUSES = ("met", "missed", "no_target", "unknown")
+POSITIONS = ("below_median", "median", "above_median", "top_quartile", "elite")
+
+_RATIO_DIGITS = 9  # a ratio that is a target to the last digit but one meets it
+
+
+def judged(
+    rows: ir.Table, policy: RetentionPolicy, targets: TargetPolicy, marks: BenchmarkPolicy, *, has_targets: bool
+) -> ir.Table:
+    """Targets, benchmarks and low-n flags beside the figures; `has_targets`: members are coverage tiers."""
+    nrr, grr = (targets.nrr, targets.grr) if has_targets else ({}, {})
+    is_target_window = rows.window_months == targets.window_months
+    is_year = rows.window_months == marks.window_months
+    few = {name: rows[n] < policy.low_n for name, n in _LOW_N.items()}
+    rows = rows.mutate(
+        **few,
+        nrr_target=_target(rows, {t: v.low for t, v in nrr.items()}, is_target_window),
+        nrr_target_high=_target(rows, {t: v.high for t, v in nrr.items()}, is_target_window),
+        grr_target=_target(rows, {t: v.low for t, v in grr.items()}, is_target_window),
+        nrr_benchmark_low=only_if(is_year, marks.nrr.low),
+        nrr_benchmark_high=only_if(is_year, marks.nrr.high),
+        nrr_position=only_if(is_year & rows.nrr.notnull(), _position(rows.nrr, marks)),
+        expansion_share_benchmark_low=ibis.literal(marks.expansion_share.low),
+        expansion_share_benchmark_high=ibis.literal(marks.expansion_share_top.low),
+        arr_growth_benchmark_low=only_if(is_year, marks.arr_growth.low),
+        arr_growth_benchmark_high=only_if(is_year, marks.arr_growth.high),
+    )
+    return rows.mutate(nrr_status=_status(rows.nrr, rows.nrr_target), grr_status=_status(rows.grr, rows.grr_target))
+
+
+_LOW_N = {
+    "nrr_low_n": "start_accounts",
+    "grr_low_n": "start_accounts",
+    "logo_retention_low_n": "start_accounts",
+    "expansion_rate_low_n": "start_accounts",
+    "time_to_first_expansion_low_n": "time_to_first_expansion_accounts",
+    "health_low_n": "health_accounts",
+}
+
+
+def _target(rows: ir.Table, targets: Mapping[str, float | None], is_window: ir.BooleanValue) -> ir.FloatingValue:
+    """The target of each row's tier, in periods of the target's length."""
+    known_targets = [(rows.member == tier, ibis.literal(t)) for tier, t in targets.items() if t is not None]
+    if not known_targets:
+        return ibis.null("float64")
+    return only_if(is_window, ibis.cases(*known_targets))
+
+
+def _status(value: ir.FloatingValue, target: ir.FloatingValue) -> ir.StringValue:
+    return ibis.cases(
+        (target.isnull(), "no_target"),
+        (value.isnull(), "unknown"),
+        (value.round(_RATIO_DIGITS) >= target, "met"),
+        else_="missed",
+    )
+
+
+def _position(nrr: ir.FloatingValue, marks: BenchmarkPolicy) -> ir.StringValue:
+    """Where NRR stands among companies."""
+    value = nrr.round(_RATIO_DIGITS)
+    return ibis.cases(
+        (value >= marks.nrr_elite.low, "elite"),
+        (value >= marks.nrr_top_quartile.low, "top_quartile"),
+        (value > marks.nrr.high, "above_median"),
+        (value >= marks.nrr.low, "median"),
+        else_="below_median",
+    )

@@ -1,0 +1,232 @@
+"""What a table at a day is made from, which days a request needs, and which of them are up to date.
+
+Here: fingerprints, days needed, freshness and its causes; it only reads. Not here: bringing tables up to date
+(`building`), how extracts come in (`extracts.landing`).
+
+A published file carries the fingerprint of all it was made from, in three parts, joined by dots: the code and
+contracts of its function and of all tables behind it, the policy sections that those declare, and the rows of the
+extracts that they read. Equal fingerprint: nothing to do; the parts that differ say why there is something. So a
+table at a day depends on extracts and policy alone, whatever else was ever run.
+
+A ledger is the exception: it remembers. It is posted for the newest day of a request, never for a day (long) before
+the newest it was posted for, and to what reads it, it is what an extract is: given, by a hash of its content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from segmentation_assets.policy.model import Policy
+from segmentation_assets.tables.as_of import LookBack, days_read
+from segmentation_assets.tables.registry import AS_OF, Input, Registry, TableSpec
+from segmentation_assets.warehouse.code_hashes import code_version
+from segmentation_assets.warehouse.footers import Footer, read_footers
+from segmentation_assets.warehouse.store import Store, footer, is_damaged
+
+ABSENT = "absent"
+MISSING, DAMAGED = "missing", "damaged"
+_NOTHING = Footer({}, 0)
+
+
+class Fingerprint(NamedTuple):
+    """What a table's rows follow from, each part a hash over the table and all that is behind it."""
+
+    code: str
+    policy: str
+    data: str
+
+    def __str__(self) -> str:
+        return ".".join(self)
+
+
+class Planner:
+    """What stands published in one home, and what would be made now; it only reads, each file once."""
+
+    def __init__(self, store: Store, registry: Registry, policy: Policy, *, remember: bool = False) -> None:
+        self.store = store
+        self.registry = registry
+        self.policy = policy
+        self.sections = policy.sections
+        self._remember = remember
+        self._expected: dict[tuple[str, date | None], Fingerprint | str] = {}
+        self._read: dict[tuple[LookBack | None, date], Sequence[date]] = {}
+        self._footers: dict[Path, Mapping[str, Any]] = {}
+        self._by_day: dict[str, dict[date, Footer]] = {}
+        self._landed: dict[str, dict[date, None]] = {}
+
+    def plan(self, names: Iterable[str], days: Iterable[date]) -> dict[str, list[date]]:
+        """Per table, upstream first, the days that `names` at `days` need, look-backs included."""
+        wanted = list(names)
+        needs: dict[str, set[date]] = defaultdict(set)
+        for name in wanted:
+            needs[name] |= set(days)
+        order = self.registry.upstream(wanted)
+        for spec in reversed(order):
+            if spec.is_ledger:
+                needs[spec.name] = set(sorted(needs[spec.name])[-1:])
+            for given in spec.inputs:
+                for day in needs[spec.name]:
+                    needs[given.name].update(self.days_read(given, day))
+        return {spec.name: self._existing(spec, needs[spec.name]) for spec in order}
+
+    def days_read(self, given: Input, day: date) -> Sequence[date]:
+        """The days of an input that one `as_of` reads; worked out once, as every table above asks again."""
+        asked = given.reads, day
+        if asked not in self._read:
+            self._read[asked] = tuple(days_read(given.reads, day, self.sections))
+        return self._read[asked]
+
+    def _existing(self, spec: TableSpec, days: Iterable[date]) -> list[date]:
+        """Of these days, those that a table can have: one that is not by `as_of` has the days that landed."""
+        if not self._is_by_landed_day(spec):
+            return sorted(days)
+        landed = self.landed_days(spec)
+        return sorted(day for day in set(days) if day in landed)
+
+    def landed_days(self, spec: TableSpec) -> Mapping[date, None]:
+        """The days of a table that is by day of its extract: those of the extracts behind it with that column."""
+        if spec.name not in self._landed:
+            behind = self.registry.upstream([spec.name])
+            extracts = [each for each in behind if each.is_extract and each.partition == spec.partition]
+            self._landed[spec.name] = dict.fromkeys(sorted({d for e in extracts for d in self.footers_of(e)}))
+        return self._landed[spec.name]
+
+    def footers_of(self, spec: TableSpec) -> Mapping[date, Footer]:
+        """By day, ascending, the footers of a table that is not by `as_of`."""
+        if spec.name not in self._by_day:
+            self._by_day[spec.name] = read_footers(
+                self.store, spec.name, str(spec.partition), remember=self._remember
+            )
+        return self._by_day[spec.name]
+
+    def forget_landed(self) -> None:
+        """Call after landing: fingerprints of extracts may have changed."""
+        self._expected.clear()
+        self._footers.clear()
+        self._by_day.clear()
+        self._landed.clear()
+
+    def forget_expected(self) -> None:
+        """Call after a ledger was posted: what reads it is made of something else."""
+        self._expected.clear()
+
+    def expected(self, spec: TableSpec, day: date | None) -> str:
+        """The fingerprint that `spec` at `day` has if it is up to date."""
+        return str(self._fingerprint(spec, day))
+
+    def _fingerprint(self, spec: TableSpec, day: date | None) -> Fingerprint | str:
+        """Of an extract, or a ledger, only what its rows are: a text."""
+        known = (spec.name, day)
+        if known not in self._expected:
+            is_given = spec.is_extract or spec.is_ledger
+            self._expected[known] = self._extract_fingerprint(spec, day) if is_given else self._made_from(spec, day)
+        return self._expected[known]
+
+    def _made_from(self, spec: TableSpec, day: date | None) -> Fingerprint:
+        code, data = {self.code_of(spec)}, [str(day)]
+        policies = {f"{s.__name__}={self.sections[s].digest}" for s in spec.sections.values()}
+        for given in spec.inputs:
+            source = self.registry[given.name]
+            for read in [day] if day is None else self._existing(source, self.days_read(given, day)):
+                behind = self._fingerprint(source, read)
+                if isinstance(behind, str):
+                    data.append(f"{given.name}@{read}={behind}")
+                else:
+                    code.add(behind.code)
+                    policies.add(behind.policy)
+                    data.append(f"{given.name}@{read}={behind.data}")
+        return Fingerprint(digest(*sorted(code)), digest(*sorted(policies)), digest(*data))
+
+    def code_of(self, spec: TableSpec) -> str:
+        """Hash of the table's code and contract."""
+        return _code_of(spec)
+
+    def code_version_of(self, spec: TableSpec) -> str:
+        """What Dagster compares: code, contract and the policy sections that the table declares."""
+        return code_version_under(spec, self.policy)
+
+    def policy_hash_of(self, spec: TableSpec) -> str:
+        """Hash of all policy sections that the table and what it is made from declare: its `policy_hash` column."""
+        used = {s for up in self.registry.upstream([spec.name]) for s in up.sections.values()}
+        return digest(*sorted(f"{s.__name__}={self.sections[s].digest}" for s in used))
+
+    def _extract_fingerprint(self, spec: TableSpec, day: date | None) -> str:
+        """Of the drops known on `day` (the first one stands for all days before it)."""
+        drops: Mapping[str, str] = self.facts_of(spec, day).get("drops", {})
+        known = {d: digest for d, digest in drops.items() if day is None or d in ("", min(drops)) or d <= str(day)}
+        return digest(*(f"{d}={digest}" for d, digest in sorted(known.items()))) if known else ABSENT
+
+    def published(self, spec: TableSpec, day: date | None) -> str | None:
+        """The fingerprint of what stands published, None where nothing does. A ledger's is of its content."""
+        if spec.is_ledger:
+            known = self.expected(spec, None)
+            return None if known == ABSENT else known
+        return self.facts_of(spec, day).get("fingerprints", {}).get(str(day))
+
+    def facts_of(self, spec: TableSpec, day: date | None) -> Mapping[str, Any]:
+        """What the published file says of itself; nothing where there is none, or one that cannot be read."""
+        if self._is_by_landed_day(spec) and day is not None:
+            return self.footers_of(spec).get(day, _NOTHING).facts
+        path = self.store.file(spec.name, spec.partition, day if spec.partition else None)
+        if path not in self._footers:
+            self._footers[path] = footer(path)
+        return self._footers[path]
+
+    def posted(self, spec: TableSpec) -> date | None:
+        """The newest day that a ledger was posted for; None: never."""
+        text = self.facts_of(spec, None).get("posted")
+        return date.fromisoformat(text) if text else None
+
+    def damaged(self, spec: TableSpec, day: date | None = None) -> bool:
+        """Whether a published file cannot be read; of a table by day of its extract, without a day, any of them."""
+        if self._is_by_landed_day(spec) and day is None:
+            return any(not each.facts for each in self.footers_of(spec).values())
+        return is_damaged(self.store.file(spec.name, spec.partition, day if spec.partition else None))
+
+    @staticmethod
+    def _is_by_landed_day(spec: TableSpec) -> bool:
+        return spec.partition not in {None, AS_OF}
+
+    def is_fresh(self, spec: TableSpec, day: date | None) -> bool:
+        """Whether what stands published is what would be made now."""
+        return self.published(spec, day) == self.expected(spec, day)
+
+    def causes(self, spec: TableSpec, day: date | None) -> tuple[str, ...]:
+        """Why what stands published is not what would be made now: of code, policy and data what has changed.
+
+        Empty where it is fresh; MISSING where nothing stands, DAMAGED where what stands cannot be read.
+        """
+        stands = self.published(spec, day)
+        if stands is None:
+            return (DAMAGED if self.damaged(spec, day) else MISSING,)
+        before, now = stands.split("."), self.expected(spec, day).split(".")
+        if len(now) == 1:  # a ledger, whose rows do not follow from its code
+            return () if before == now else ("data",)
+        if len(before) != len(now):  # from before fingerprints had parts
+            return ("code",)
+        return tuple(name for name, b, n in zip(Fingerprint._fields, before, now, strict=True) if b != n)
+
+
+def code_version_under(spec: TableSpec, policy: Policy) -> str:
+    """`Builder.code_version_of` where nothing is to be built: hash of code, contract and declared policy sections."""
+    return digest(_code_of(spec), *(policy.sections[s].digest for s in spec.sections.values()))
+
+
+def _code_of(spec: TableSpec) -> str:
+    return digest(code_version(spec.function or spec.contract), code_version(spec.contract))
+
+
+def _facts_of(day: date | None, fingerprint: str) -> dict[str, dict[str, str]]:
+    return {"fingerprints": {str(day): fingerprint}}
+
+
+@lru_cache(100_000)  # the days of a table have the same code and policy behind them
+def digest(*parts: str) -> str:
+    """Short hash of texts."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,100 @@
+"""Reading all that is published, and saying what is damaged, missing, or not what it says of itself.
+
+Here: looking at every file. Not here: making anything again (`building`, `extracts.landing`), or printing (`cli`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from segmentation_assets.tables.registry import AS_OF, Registry, TableSpec
+from segmentation_assets.warehouse.sealing import Seal, seal_of
+from segmentation_assets.warehouse.store import FILE, Store, footer, is_damaged
+
+_SAID = {
+    Seal.CUT_OFF: "is empty or lacks its end",
+    Seal.BROKEN: "is not what was written: its bytes do not agree with the checksum that it carries",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One file, or one table that lacks its file: what is wrong and what to do."""
+
+    table: str
+    file: Path
+    what: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.table}: {self.file} {self.what}; {self.advice}"
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was read: files with a checksum that holds, files from before there were any, and what is wrong."""
+
+    whole: int
+    unsealed: int
+    problems: tuple[Problem, ...]
+
+
+def verify(store: Store, registry: Registry, progress: Callable[[str], None] | None = None) -> Verified:
+    """Read every published file. `progress` hears of each table. Raises OSError where one cannot be opened."""
+    counts = {Seal.WHOLE: 0, Seal.NONE: 0}
+    problems: list[Problem] = []
+    for table in store.tables():
+        if progress:
+            progress(table)
+        spec = next((each for each in registry if each.name == table), None)
+        for file in sorted((store.published / table).rglob("*.parquet")):
+            state = seal_of(file)
+            if state is Seal.NONE and is_damaged(file):
+                state = Seal.BROKEN
+            what = _SAID.get(state) or (_misplaced(spec, file) if spec else None)
+            if what:
+                problems.append(Problem(table, file, what, _advice(spec)))
+            else:
+                counts[state] += 1
+    problems += _missing(store, registry)
+    return Verified(counts[Seal.WHOLE], counts[Seal.NONE], tuple(problems))
+
+
+def _misplaced(spec: TableSpec, file: Path) -> str | None:
+    """A sound file that is not what its place says: of another day, or one more beside the table's own."""
+    if spec.partition is None:
+        return None
+    day = file.parent.name.partition("=")[2]
+    if file.name != FILE:
+        return f"is one file too many: a day of {spec.name} has {FILE} alone, and readers would count its rows twice"
+    facts = footer(file)
+    days = facts.get("fingerprints", facts.get("drops", {}))
+    if days and day not in days:
+        return f"says that it is of {', '.join(days)}"
+    return None
+
+
+def _missing(store: Store, registry: Registry) -> Iterator[Problem]:
+    """Tables without a file, of which something stands that was made from them."""
+    published = set(store.tables())
+    for spec in registry:
+        if spec.name in published:
+            continue
+        readers = [each.name for each in registry.downstream([spec.name]) if each.name in published]
+        if readers:
+            what = f"is missing, and {', '.join(readers[:3])} {'was' if len(readers) == 1 else 'were'} made from it"
+            yield Problem(spec.name, store.published / spec.name, what, _advice(spec))
+
+
+def _advice(spec: TableSpec | None) -> str:
+    if spec is None:
+        return "no table of this version has this name: delete the folder if nobody needs it"
+    if spec.is_ledger:
+        return "it remembers what was booked and cannot be made again: put a copy of the file back"
+    if spec.is_extract:
+        return "the next run that lands it reads its source again; where that is gone, put a copy of the file back"
+    if spec.partition == AS_OF:
+        return "the next run that needs this day makes it again"
+    return "the next run makes it again"

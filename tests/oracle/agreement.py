@@ -1,0 +1,49 @@
+"""Whether a published table and an oracle's frame are the same in every column. Not here: any figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from tests.oracle.raw import Company
+
+_STAMPS = ("policy_hash", "as_of")
+
+
+def assert_agrees(
+    table: str,
+    expected: pd.DataFrame,
+    company: Company,
+    key: Sequence[str],
+    left_out: Mapping[str, str] | None = None,
+) -> None:
+    """Every column of the published `table`, to 1e-9 or exactly. `left_out`: columns and why the oracle has none.
+
+    Raises AssertionError that names the rows or cells that differ.
+    """
+    found = company.published(table)
+    lacking = set(found.columns) - set(expected.columns) - set(left_out or {}) - set(_STAMPS)
+    assert not lacking, f"{table}: the oracle has no {sorted(lacking)}"
+    found, expected = (frame.set_index(list(key)).sort_index() for frame in (found, expected))
+    assert len(found), f"{table} has no rows: nothing is compared"
+    extra, missing = found.index.difference(expected.index), expected.index.difference(found.index)
+    assert not len(extra), f"{table}: rows that the oracle has not: {list(extra[:5])}"
+    assert not len(missing), f"{table}: rows that only the oracle has: {list(missing[:5])}"
+    expected = expected.reindex(found.index)
+    wrong = [
+        f"{name}: {row} is {one!r}, the oracle says {other!r}"
+        for name in found.columns
+        if name in expected.columns and name not in (left_out or {})
+        for row, one, other in zip(found.index, found[name], expected[name], strict=True)
+        if not _same(one, other)
+    ]
+    assert not wrong, f"{table}: {len(wrong)} cells differ\n" + "\n".join(wrong[:20])
+
+
+def _same(one: object, other: object) -> bool:
+    if pd.isna(one) or pd.isna(other):
+        return bool(pd.isna(one) and pd.isna(other))
+    if isinstance(one, float) or isinstance(other, float):
+        return abs(float(one) - float(other)) <= 1e-9 * max(1.0, abs(float(other)))
+    return bool(one == other)
