@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 HOME_DIR ?= data
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench ui lock clean
+.PHONY: help setup demo test test-fast stress soak lint bench ui lock clean
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 setup: $(VENV)/.installed  ## make the virtual environment (.venv) with the locked versions
 
@@ -26,6 +26,15 @@ demo: setup  ## make a sample company, run the whole chain on it, say where to l
 
 test: setup  ## all tests
 	@$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-fast: setup  ## the tests of the inner loop: no daemons, browsers, servers, finished homes (WHAT="tests/kpis")
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not (daemon or browser or postgres or home or slow)" $(WHAT)
+
+stress: setup  ## all tests beside 20 busy processes: what waits for the clock fails here (WHAT="tests/e2e")
+	@$(BIN)/python -m tests.harness.busy 20 $(BIN)/python -m pytest -n 2 --dist worksteal $(WHAT)
+
+soak: setup  ## kill runs and reports 300 times, at most half an hour; figures to benchmarks/RELIABILITY.md
+	@$(BIN)/python -m tests.e2e.soak
 
 lint: setup  ## ruff, import-linter and pyright
 	@$(BIN)/ruff check .

@@ -1,10 +1,7 @@
-"""A small sample company with the whole chain run on it, once for all tests and workers. Not here: assertions."""
+"""Small sample companies with the whole chain run on them, once for all tests and workers. Not here: assertions."""
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
 from datetime import date
 from pathlib import Path
 
@@ -13,39 +10,35 @@ from click.testing import CliRunner
 
 from segmentation_assets.cli.main import main
 
+pytest.register_assert_rewrite("tests.harness")
+from tests.harness.shared import once  # noqa: E402 - after the line above, or its asserts say nothing
+
+pytest_plugins = (
+    "tests.harness.markers",
+    "tests.harness.processor",
+    "tests.harness.shared",
+    "tests.harness.browsers",
+    "tests.harness.postgres",
+)
+
 RAN_DAYS = (date(2026, 3, 30), date(2026, 3, 31), date(2026, 4, 1))
 """A Monday, the last day of a quarter and the first of the next: the days that the home below was run for."""
 YEAR_DAY = date(2026, 11, 27)
 
 
 @pytest.fixture(scope="session")
-def ran_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ran_home(tmp_path_factory: pytest.TempPathFactory, compiled_texts: Path) -> Path:
     """A home with a sample of 20 accounts, run for RAN_DAYS. Read only: copy it to change it."""
+    sample = f"--accounts 20 --days 120 --users-per-account 6 --end {RAN_DAYS[-1]}"
     days = f"--from {RAN_DAYS[0]} --to {RAN_DAYS[-1]}"
-    return _shared(
-        tmp_path_factory, "ran_home", f"--accounts 20 --days 120 --users-per-account 6 --end {RAN_DAYS[-1]}", days
-    )
+    return once("ran_home", lambda home: _make(home, sample, days), tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
-def year_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def year_home(tmp_path_factory: pytest.TempPathFactory, compiled_texts: Path) -> Path:
     """A home with a year of history: 40 accounts over 500 days, run for YEAR_DAY. Read only: copy it to change it."""
     sample = f"--accounts 40 --days 500 --users-per-account 3 --end {YEAR_DAY}"
-    return _shared(tmp_path_factory, "year_home", sample, f"--as-of {YEAR_DAY}")
-
-
-def _shared(factory: pytest.TempPathFactory, name: str, sample: str, days: str) -> Path:
-    """A home that all tests and workers share, made by whoever needs it first."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER")
-    shared = factory.getbasetemp().parent if worker else factory.getbasetemp()
-    home, done = shared / name, shared / f"{name}.done"
-    with (shared / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists():
-            shutil.rmtree(home, ignore_errors=True)
-            _make(home, sample, days)
-            done.touch()
-    return home
+    return once("year_home", lambda home: _make(home, sample, f"--as-of {YEAR_DAY}"), tmp_path_factory)
 
 
 def _make(home: Path, sample: str, days: str) -> None:

@@ -1,49 +1,5 @@
-"""Hand-made inputs for table functions. Not here: assertions, or anything a test should spell out itself."""
+"""Names that moved to `companies`; goes once nothing imports them from here."""
 
-from __future__ import annotations
+from tests.companies.rows import given, records, spine
 
-from collections.abc import Mapping, Sequence
-from datetime import date
-from typing import Any
-
-import ibis
-import ibis.expr.types as ir
-import pandas as pd
-import pyarrow as pa
-
-from segmentation_assets.tables.as_of import Spine, spine_frame
-from segmentation_assets.tables.contracts import Contract, ibis_schema
-
-_KNOWN: Mapping[str, Any] = {
-    "known_from": date(1, 1, 1),
-    "known_to": date(9999, 12, 31),
-    "policy_hash": "test",
-}
-
-
-def given(contract: type[Contract], rows: Sequence[Mapping[str, Any]]) -> ir.Table:
-    """Rows as an Ibis table of the contract's columns; what a row leaves out is null (or known from ever to ever).
-
-    Raises KeyError for a column that the contract does not have: a typo in the test.
-    """
-    schema = ibis_schema(contract)
-    for row in rows:
-        unknown = set(row) - set(schema)
-        if unknown:
-            raise KeyError(f"{contract.__name__} has no column {sorted(unknown)}")
-    columns = {n: [row.get(n, _KNOWN.get(n)) for row in rows] for n in schema}
-    return ibis.memtable(pa.table(columns, schema=schema.to_pyarrow()))
-
-
-def spine(*days: date) -> ir.Table:
-    """The spine of a run over these days."""
-    frame = spine_frame(days)
-    return ibis.memtable(pa.Table.from_pandas(frame, schema=ibis_schema(Spine).to_pyarrow(), preserve_index=False))
-
-
-def records(found: ir.Table | pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as pandas gives them, but None where a text is null: pandas 3 has NaN there, pandas 2 None."""
-    frame = found if isinstance(found, pd.DataFrame) else found.execute()
-    words = [name for name in frame if pd.api.types.is_string_dtype(frame[name])]
-    texts = {name: frame[name].astype(object).where(frame[name].notna(), None) for name in words}
-    return frame.assign(**texts).to_dict("records")
+__all__ = ["given", "records", "spine"]

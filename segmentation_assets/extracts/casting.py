@@ -13,7 +13,7 @@ from typing import Literal
 import duckdb
 import ibis.expr.datatypes as dt
 
-from segmentation_assets.extracts.reading import FILE, ROW, TYPED, Raw, SourceError, first_line, identifier, literal
+from segmentation_assets.extracts.reading import FILE, ROW, TYPED, Raw, SourceError, first_line
 from segmentation_assets.extracts.sources import (
     EPOCHS,
     EXCEL,
@@ -28,6 +28,7 @@ from segmentation_assets.extracts.sources import (
     source_column,
 )
 from segmentation_assets.tables.contracts import Contract, ibis_schema, schema_of
+from segmentation_assets.warehouse.sql_text import identifier, literal
 
 RAW = "raw:"
 """Prefix of the column that keeps what was read, where the cast to the contract's type can fail."""

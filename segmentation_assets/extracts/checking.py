@@ -36,8 +36,6 @@ from segmentation_assets.extracts.reading import (
     SourceError,
     drops_of,
     first_line,
-    identifier,
-    literal,
 )
 from segmentation_assets.extracts.sources import Sources, own_columns
 from segmentation_assets.policy.company import CompanyPolicy, ExtractsPolicy
@@ -46,6 +44,7 @@ from segmentation_assets.policy.section import Section
 from segmentation_assets.tables.contracts import Contract, ibis_schema, schema_of
 from segmentation_assets.tables.registry import TableSpec
 from segmentation_assets.warehouse.engine import configure
+from segmentation_assets.warehouse.sql_text import identifier, literal
 
 _DATE_FORMATS: Mapping[str, str] = {
     r"(1[3-9]|2\d|3[01])/\d{1,2}/\d{4}": "%d/%m/%Y",

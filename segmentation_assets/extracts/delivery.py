@@ -31,8 +31,6 @@ from segmentation_assets.extracts.reading import (
     Reader,
     SourceError,
     drops_of,
-    identifier,
-    literal,
 )
 from segmentation_assets.extracts.sources import Sources, own_columns
 from segmentation_assets.policy.company import CompanyPolicy, ExtractsPolicy
@@ -40,6 +38,7 @@ from segmentation_assets.tables.contracts import ibis_schema
 from segmentation_assets.tables.registry import TableSpec
 from segmentation_assets.warehouse.code_hashes import code_version
 from segmentation_assets.warehouse.engine import Engine
+from segmentation_assets.warehouse.sql_text import identifier, literal
 from segmentation_assets.warehouse.store import footer, footer_sql
 
 IDENTITIES: Mapping[str, tuple[str, ...]] = {
@@ -377,11 +376,6 @@ def duplicate_reasons(spec: TableSpec, names: Sequence[str]) -> list[Reason]:
     others = [n for n in names if n not in natural_key(spec.contract)]
     shown = ", ".join(f"{literal(n + '=')} || CAST({identifier(n)} AS VARCHAR)" for n in others)
     return [Reason(DUPLICATE, None, "NULL"), Reason(DIFFERENT_DUPLICATE, None, f"concat_ws(', ', {shown})")]
-
-
-def listed(names: Iterable[str]) -> str:
-    """Names for SQL, separated by commas."""
-    return ", ".join(map(identifier, names))
 
 
 def write_quarantine(landing: Landing, refused: str, target: Path) -> None:

@@ -20,7 +20,6 @@ from segmentation_assets.extracts.delivery import (
     common_inputs,
     digest,
     duplicate_reasons,
-    listed,
     quarantine_file,
     refuse_cut_off,
     write_quarantine,
@@ -36,11 +35,12 @@ from segmentation_assets.extracts.judging import (
     refused_sql,
     rejected_sql,
 )
-from segmentation_assets.extracts.reading import FILE, REJECTS, ROW, Drop, identifier, literal
+from segmentation_assets.extracts.reading import FILE, REJECTS, ROW, Drop
 from segmentation_assets.extracts.sources import CENSORED, own_columns
 from segmentation_assets.tables.contracts import ibis_schema
 from segmentation_assets.tables.registry import TableSpec
-from segmentation_assets.warehouse.store import footer_sql, rows_in
+from segmentation_assets.warehouse.sql_text import identifier, identifiers, literal
+from segmentation_assets.warehouse.store import footer_sql, is_damaged, rows_in
 
 ROWS, HISTORY, DROPS = "landing_rows", "landing_history", "landing_drops"
 _DROP = "_landing_drop_number"
@@ -56,7 +56,8 @@ def land_history(landing: Landing, spec: TableSpec) -> Landed:
     drops = landing.drops(spec.name)
     inputs = _inputs(landing, spec, drops)
     before = landing.facts(spec.name)
-    if inputs is not None and before.get("inputs") == inputs:
+    is_whole = not is_damaged(quarantine_file(landing, spec.name))
+    if inputs is not None and before.get("inputs") == inputs and is_whole:
         return _landed(landing, spec, before, len(drops), skipped=True)
     columns, reasons = _read(landing, spec, drops)
     _refuse_nothing(landing, spec, drops)
@@ -184,7 +185,7 @@ def _refuse_nothing(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) ->
     Where nothing stood before there is nothing to lose: that is a warning of the landing.
     """
     newest, file = drops[-1], landing.engine.store.file(spec.name)
-    stand = rows_in([file]) if file.exists() else 0
+    stand = rows_in([file]) if file.exists() and not is_damaged(file) else 0
     if spec.name not in REQUIRED or not stand or (newest.day and not landing.sources.whole_drops(spec.name)):
         return
     if _rejects(landing, spec) or landing.number(f"SELECT count(*) FROM {ROWS} WHERE {_DROP} = {len(drops) - 1}"):
@@ -201,15 +202,15 @@ def _judge_duplicates(
     landing: Landing, spec: TableSpec, columns: Sequence[Cast], reasons: Sequence[Reason]
 ) -> list[Reason]:
     """Keep one row per key and drop: of equal rows any one, of different ones the first by their values."""
-    keys = listed([*natural_key(spec.contract), _DROP])
+    keys = identifiers([*natural_key(spec.contract), _DROP])
     names = [c.column for c in columns]
     contested = f"SELECT {keys} FROM {ROWS} WHERE {REASON} IS NULL GROUP BY ALL HAVING count(*) > 1"
-    values = f"row({listed(names)})"
+    values = f"row({identifiers(names)})"
     landing.engine.connection.execute(
         f"UPDATE {ROWS} SET {REASON} = {len(reasons)} + d.differs::INT FROM ("
         f"SELECT r.rowid AS id, row_number() OVER w AS place, {values} IS DISTINCT FROM first_value({values}) OVER w "
         f"AS differs FROM {ROWS} r SEMI JOIN ({contested}) USING ({keys}) WHERE {REASON} IS NULL "
-        f"WINDOW w AS (PARTITION BY {keys} ORDER BY {listed(names)}, {FILE}, {ROW})"
+        f"WINDOW w AS (PARTITION BY {keys} ORDER BY {identifiers(names)}, {FILE}, {ROW})"
         f") d WHERE d.place > 1 AND d.id = {ROWS}.rowid"
     )
     return [*reasons, *duplicate_reasons(spec, names)]
@@ -239,9 +240,9 @@ def _censor_ends(landing: Landing, spec: TableSpec) -> None:
 
 def _make_history(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> None:
     """From drops to intervals, in the table HISTORY: equal rows of a key in consecutive drops are one row."""
-    keys = listed(natural_key(spec.contract))
+    keys = identifiers(natural_key(spec.contract))
     own = own_columns(spec.name)
-    others = f"row({listed(n for n in own if n not in natural_key(spec.contract))})"
+    others = f"row({identifiers(n for n in own if n not in natural_key(spec.contract))})"
     starts = [_ALWAYS, *(d.label for d in drops[1:])]
     rows = zip(range(len(drops)), starts, [*starts[1:], _FOREVER], [d.day for d in drops], strict=True)
     landing.engine.connection.execute(
@@ -279,8 +280,8 @@ def _make_history(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> N
 
 def _change_digests(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> dict[str, str]:
     """Per day on which rows became known or ceased to be: a hash of them. Days without change are left out."""
-    key = listed([*natural_key(spec.contract), "known_from"])
-    kept = listed(n for n in ibis_schema(spec.contract) if n != "known_to")
+    key = identifiers([*natural_key(spec.contract), "known_from"])
+    kept = identifiers(n for n in ibis_schema(spec.contract) if n != "known_to")
     found = landing.query(
         f"SELECT day::VARCHAR, count(*), sum(h::HUGEINT) FROM ("
         f"SELECT known_from AS day, hash({kept}) AS h FROM {HISTORY} "
@@ -298,8 +299,8 @@ def _identities(landing: Landing, spec: TableSpec) -> str:
     if columns is None:
         return ""
     found = landing.query(
-        f"SELECT count(*), sum(hash({listed(columns)})::HUGEINT) "
-        f"FROM (SELECT DISTINCT {listed(columns)} FROM {HISTORY})"
+        f"SELECT count(*), sum(hash({identifiers(columns)})::HUGEINT) "
+        f"FROM (SELECT DISTINCT {identifiers(columns)} FROM {HISTORY})"
     )
     return digest(*found)
 
@@ -307,7 +308,7 @@ def _identities(landing: Landing, spec: TableSpec) -> str:
 def _publish(landing: Landing, spec: TableSpec, facts: Mapping[str, Any], refused: str, quarantined: int) -> None:
     """Write, count again, move into place: the quarantine first, then the extract, whose footer says it is done."""
     store = landing.engine.store
-    order = listed([*natural_key(spec.contract), "known_from"])
+    order = identifiers([*natural_key(spec.contract), "known_from"])
     with store.stage() as folder:
         good, bad = folder / "good.parquet", folder / "bad.parquet"
         landing.engine.connection.execute(

@@ -18,11 +18,12 @@ import ibis.expr.types as ir
 
 from segmentation_assets.extracts.casting import RAW, Cast, expected
 from segmentation_assets.extracts.contracts import HISTORY_COLUMNS, natural_key
-from segmentation_assets.extracts.reading import FILE, REJECTS, ROW, identifier, literal
+from segmentation_assets.extracts.reading import FILE, REJECTS, ROW
 from segmentation_assets.tables.contracts import Contract, ibis_schema
 from segmentation_assets.tables.enforcement import rules
 from segmentation_assets.tables.registry import TableSpec
 from segmentation_assets.warehouse.engine import Engine
+from segmentation_assets.warehouse.sql_text import identifier, literal
 
 REASON = "_landing_reason"
 KNOWN_ACCOUNTS, KNOWN_CURRENCIES = "landing_accounts", "landing_currencies"

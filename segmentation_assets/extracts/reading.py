@@ -35,6 +35,7 @@ from segmentation_assets.extracts.text_files import (
     unpacked,
     without_last,
 )
+from segmentation_assets.warehouse.sql_text import identifier, literal
 
 FILE, ROW = "_landing_file", "_landing_row"
 TYPED = "_landing_typed"
@@ -61,16 +62,6 @@ class SourceError(Exception):
 
     def __str__(self) -> str:
         return f"{self.file}: {self.args[0]}; {self.advice}"
-
-
-def identifier(name: str) -> str:
-    """A name for SQL, in double quotes."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """A text for SQL, in single quotes."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 @dataclass(frozen=True)

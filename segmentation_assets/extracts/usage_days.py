@@ -24,18 +24,18 @@ from segmentation_assets.extracts.delivery import (
     common_inputs,
     digest,
     duplicate_reasons,
-    listed,
     quarantine_file,
     write_json,
     write_quarantine,
 )
 from segmentation_assets.extracts.judging import REASON, Judged, Reason, judge, refused_sql, rejected_sql
-from segmentation_assets.extracts.reading import FILE, REJECTS, ROW, Drop, kind_of, literal
+from segmentation_assets.extracts.reading import FILE, REJECTS, ROW, Drop, kind_of
 from segmentation_assets.extracts.sources import EVENTS, own_columns
 from segmentation_assets.tables.contracts import ibis_schema
 from segmentation_assets.tables.registry import TableSpec
 from segmentation_assets.warehouse.footers import read_footers
-from segmentation_assets.warehouse.store import footer_sql, rows_in, stamp
+from segmentation_assets.warehouse.sql_text import identifiers, literal
+from segmentation_assets.warehouse.store import footer_sql, is_damaged, rows_in, stamp
 
 NO_DAY = ""
 """Stands for the day of rows whose day cannot be read; they are all refused."""
@@ -115,6 +115,8 @@ def land_usage(landing: Landing, spec: TableSpec) -> Landed:
     drops = landing.drops(spec.name)
     common = digest(*common_inputs(landing, spec), landing.policy.max_quarantine_share)
     state = State.load(_state_file(landing), common)
+    if is_damaged(quarantine_file(landing, spec.name)):  # its rows are found again in their files alone
+        state = State(common, "", {}, {})
     footers = read_footers(landing.engine.store, spec.name, _DAY)
     published = {str(day) for day, each in footers.items() if each.facts}  # a damaged file is as good as none
     run = _Run(landing, spec, state, _pieces(landing, spec, drops))
@@ -408,7 +410,7 @@ class _Run:
         return facts, self._write(judged, facts, folder)
 
     def _key_hash(self) -> str:
-        return f"hash({listed(natural_key(self.spec.contract))})"
+        return f"hash({identifiers(natural_key(self.spec.contract))})"
 
     def _count(self, judged: Judged) -> None:
         """Per day: rows, good rows and their hash; and the keys that stand more than once."""
@@ -416,7 +418,7 @@ class _Run:
             f"CREATE OR REPLACE TEMP TABLE {_COUNTS} AS SELECT usage_date AS day, sum(n)::BIGINT AS n, "
             "sum(good)::BIGINT AS good, sum(total)::VARCHAR AS total, list(h) FILTER (good > 1) AS contested FROM ("
             f"SELECT usage_date, {self._key_hash()} AS h, count(*) AS n, count(*) FILTER ({REASON} IS NULL) AS good, "
-            f"sum(hash({listed(self.names)})::HUGEINT) FILTER ({REASON} IS NULL) AS total "
+            f"sum(hash({identifiers(self.names)})::HUGEINT) FILTER ({REASON} IS NULL) AS total "
             f"FROM ({judged.sql}) GROUP BY ALL) GROUP BY day"
         )
         self.landing.engine.connection.execute(
@@ -426,7 +428,11 @@ class _Run:
     def _suspect(self, judged: Judged) -> None:
         """The rows that are bad or contested, with `keep` for those of the contested that are published."""
         execute = self.landing.engine.connection.execute
-        key, names, reasons = listed(natural_key(self.spec.contract)), listed(self.names), len(judged.reasons)
+        key, names, reasons = (
+            identifiers(natural_key(self.spec.contract)),
+            identifiers(self.names),
+            len(judged.reasons),
+        )
         if not self.landing.number(
             f"SELECT (SELECT count(*) FROM {_CONTESTED}) + (SELECT sum(n - good) FROM {_COUNTS})"
         ):
@@ -466,8 +472,9 @@ class _Run:
             f"SELECT usage_date, count({REASON}) AS bad, "
             f"count(*) FILTER ({REASON} IN ({_numbers(unknown)})) AS unknown, "
             f"count(*) FILTER (was_good) AS good, count(*) FILTER (keep) AS kept, "
-            f"sum(hash({listed(self.names)})::HUGEINT) FILTER (keep) AS total FROM (SELECT *, {REASON} IS NULL OR "
-            f"{REASON} >= {len(judged.reasons) - 2} AS was_good FROM {_SUSPECTS}) GROUP BY usage_date"
+            f"sum(hash({identifiers(self.names)})::HUGEINT) FILTER (keep) AS total FROM (SELECT *, "
+            f"{REASON} IS NULL OR {REASON} >= {len(judged.reasons) - 2} AS was_good FROM {_SUSPECTS}) "
+            "GROUP BY usage_date"
             ") s ON s.usage_date IS NOT DISTINCT FROM c.day"
         )
         facts = {day: DayFacts(inputs[day], digest(day, "none"), 0, 0, 0, 0) for day in days}
@@ -482,7 +489,7 @@ class _Run:
 
     def _write(self, judged: Judged, facts: Mapping[str, DayFacts], folder: Path) -> dict[str, Path]:
         """Stage the good rows, one file per day."""
-        engine, names = self.landing.engine, listed(self.names)
+        engine, names = self.landing.engine, identifiers(self.names)
         folder.mkdir()
         contested = self.landing.number(f"SELECT count(*) FROM {_CONTESTED}")
         rest = f" AND {self._key_hash()} NOT IN (SELECT h FROM {_CONTESTED})" if contested else ""

@@ -23,7 +23,7 @@ from segmentation_assets.tables.registry import TableSpec
 from segmentation_assets.warehouse.building import Builder
 from segmentation_assets.warehouse.code_hashes import code_version
 from segmentation_assets.warehouse.compiled import Compiled
-from segmentation_assets.warehouse.engine import quoted
+from segmentation_assets.warehouse.sql_text import literals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,7 +103,7 @@ def _drawn(
 
 def _rows(builder: Builder, spec: TableSpec, days: Sequence[date]) -> pd.DataFrame:
     """What is published of `days`, as `load` would give it."""
-    files = ", ".join(f"'{quoted(str(builder.store.file(spec.name, 'as_of', day)))}'" for day in days)
+    files = literals(builder.store.file(spec.name, "as_of", day) for day in days)
     source = (
         f"read_parquet([{files}], union_by_name = true, hive_partitioning = true, hive_types = {{'as_of': DATE}})"
     )

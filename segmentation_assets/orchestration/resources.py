@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from pydantic import PrivateAttr
 from segmentation_assets.extracts.sources import Sources, SourcesError, read_sources
 from segmentation_assets.orchestration.private_api import raise_interrupts_as
 from segmentation_assets.policy.model import Policy, load_policy, section_names
+from segmentation_assets.policy.orchestration import OrchestrationPolicy
 from segmentation_assets.settings import Settings
 from segmentation_assets.tables.dictionary import dictionary
 from segmentation_assets.tables.registry import Registry
@@ -125,7 +126,7 @@ class WarehouseResource(DuckDBResource):
             connection = stack.enter_context(self.get_connection())
             stack.enter_context(seldom_collecting())
             store.sweep()
-            self._engine = Engine(connection, store)
+            self._engine = Engine(connection, replace(store, is_durable=self._read_policy().waits_for_disk))
             yield self
             if self._session is not None:
                 _refresh_views(context, store, self._session.builder.registry, connection)
@@ -133,7 +134,10 @@ class WarehouseResource(DuckDBResource):
     def _patience(self) -> float:
         if self.wait_seconds is not None:
             return self.wait_seconds
-        return load_policy(Path(self.policy) if self.policy else None).orchestration.patience_seconds
+        return self._read_policy().patience_seconds
+
+    def _read_policy(self) -> OrchestrationPolicy:
+        return load_policy(Path(self.policy) if self.policy else None).orchestration
 
     @contextmanager
     def _alone(self, context: dg.InitResourceContext, store: Store) -> Generator[None, Any, None]:

@@ -112,6 +112,8 @@ class OrchestrationPolicy(Section):
     patience_seconds: NotNegative
     """How long a run waits for another one that works in the same home before it gives up."""
 
+    waits_for_disk: bool
+    """Whether what is published is on the disk before a run goes on: then a power failure loses nothing of it."""
     sensors: SensorPolicy
 
     @field_validator("owners")

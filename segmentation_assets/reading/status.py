@@ -6,8 +6,6 @@ Here: putting published files, the policy, sources and run records together, wit
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -18,9 +16,9 @@ from segmentation_assets.policy.model import Policy
 from segmentation_assets.reading.cadence import age_limits
 from segmentation_assets.reading.run_facts import Failure, Made, Records, Run
 from segmentation_assets.settings import Settings
-from segmentation_assets.tables.registry import Registry, TableSpec
+from segmentation_assets.tables.registry import AS_OF, Registry, TableSpec
 from segmentation_assets.warehouse.planning import DAMAGED, MISSING, Planner
-from segmentation_assets.warehouse.store import Holder, Store, footer, holder_of
+from segmentation_assets.warehouse.store import Holder, Store, holder_of
 
 FRESH, LATE, STALE, FAILED = "fresh", "late", "stale", "failed"
 NEW_FILES = "new files"
@@ -101,6 +99,7 @@ def status_of(
         _last_failures(failures),
         _waiting_files(settings, policy),
         now or datetime.now(UTC),
+        {run.run_id: date.fromisoformat(run.as_of) for run in runs if run.as_of and _is_day(run.as_of)},
     )
     ended = [run for run in runs if not run.is_unfinished]
     whole = [failure for failure in failures if failure.table is None]
@@ -115,6 +114,14 @@ def status_of(
         holder_of(settings.daemon_lock),
         records.switches(),
     )
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:  # a range of days
+        return False
+    return True
 
 
 def _last_failures(failures: Sequence[Failure]) -> dict[str, Failure]:
@@ -136,6 +143,8 @@ class _Looks:
     failures: Mapping[str, Failure]
     waiting: Mapping[str, int]
     now: datetime
+    days_of_runs: Mapping[str, date]
+    """The day of each run of one day."""
 
     def at(self, spec: TableSpec) -> TableStatus:
         days = self.store.days(spec.name, spec.partition) if spec.partition else []
@@ -159,9 +168,16 @@ class _Looks:
         )
 
     def _failure(self, spec: TableSpec) -> Failure | None:
-        """Unless it was made since."""
+        """Unless it was made since: a day that failed stays failed whatever other days were made."""
         failure, made = self.failures.get(spec.name), self.made.get(spec.name)
-        return failure if failure and not (made and made.at > failure.at) else None
+        if failure is None or not (made and made.at > failure.at):
+            return failure
+        day = self.days_of_runs.get(failure.run_id)
+        if spec.partition != AS_OF or day is None:
+            return None
+        file = self.store.file(spec.name, spec.partition, day)
+        is_mended = file.exists() and file.stat().st_mtime >= failure.at.timestamp()
+        return None if is_mended or self.prints.is_fresh(spec, day) else failure
 
     def _causes(self, spec: TableSpec, latest: date | None) -> tuple[str, ...]:
         if (spec.partition and latest is None) or not (self.store.published / spec.name).is_dir():
@@ -186,44 +202,19 @@ class _Looks:
 
     def _counts(self, spec: TableSpec) -> tuple[int | None, int | None]:
         """Rows read and refused when the extract last landed."""
-        if spec.partition is None:
-            counts = footer(self.store.file(spec.name)).get("counts")
-            return (counts[0], counts[2]) if counts else (None, None)
-        try:
-            days = json.loads((self.store.home / "landing" / f"{spec.name}.json").read_text())["days"].values()
-        except FileNotFoundError:
-            return None, None
-        return sum(d["read"] for d in days), sum(d["quarantined"] for d in days)
+        from segmentation_assets.extracts.standing import landed_counts  # noqa: PLC0415 - DuckDB and the readers
+
+        return landed_counts(self.store, spec) or (None, None)
 
 
 def _waiting_files(settings: Settings, policy: Policy) -> dict[str, int]:
-    """By extract, its files that are new or changed since it last landed; of a database server nothing is known."""
-    from segmentation_assets.extracts.reading import SourceError, drops_of  # noqa: PLC0415 - only where there are any
-    from segmentation_assets.extracts.sources import read_sources  # noqa: PLC0415
+    """By extract, its files that wait to be landed; nothing without sources. Raises SourcesError."""
+    from segmentation_assets.extracts.sources import read_sources  # noqa: PLC0415 - only where there are any
+    from segmentation_assets.extracts.standing import waiting_files  # noqa: PLC0415
 
     if settings.sources is None:
         return {}
-    sources = read_sources(settings.sources)
-    try:
-        known: Mapping[str, list[Any]] = json.loads((settings.home / "landing" / "files.json").read_text())
-    except FileNotFoundError:
-        known = {}
-    waiting: Counter[str] = Counter()
-    for name, source in sources.extracts.items():
-        if source.postgres:
-            continue
-        try:
-            drops = drops_of(sources, name)
-        except SourceError:  # landing tells what is wrong with it
-            continue
-        there = [d for d in drops if d.day is None or d.day <= policy.company.today()]
-        waiting[name] = sum(_is_new(file, known) for drop in there for file in drop.with_logs())
-    return waiting
-
-
-def _is_new(file: Path, known: Mapping[str, list[Any]]) -> bool:
-    stat = file.stat()
-    return known.get(str(file), [])[:2] != [stat.st_size, stat.st_mtime_ns]
+    return waiting_files(read_sources(settings.sources), Store(settings.home), policy.company.today())
 
 
 def as_plain(status: Status) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from segmentation_assets.settings import Settings
 
 _SHIPPED = Path(__file__).with_name("dagster.yaml")
 _EVENT_BATCH = "500"
+_ANSWERS_WITHIN = "600"
+"""Seconds that a code server may take to answer: on a busy machine Dagster's own 60 end a tick that is only slow."""
 
 
 class NotWritable(OSError):
@@ -45,6 +47,7 @@ def prepare(settings: Settings) -> dict[str, str]:
     return {
         "DAGSTER_HOME": str(settings.dagster_home),
         "DAGSTER_EVENT_BATCH_SIZE": _EVENT_BATCH,
+        "DAGSTER_GRPC_TIMEOUT_SECONDS": _ANSWERS_WITHIN,
         "DAGSTER_DISABLE_TELEMETRY": "true",
     }
 

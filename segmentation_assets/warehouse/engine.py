@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from segmentation_assets.tables.contracts import Contract, ibis_schema
 from segmentation_assets.tables.registry import TableSpec
+from segmentation_assets.warehouse.sql_text import identifier, literal, literals
 from segmentation_assets.warehouse.store import Store, footer_sql
 
 STAGED = "staged"
@@ -46,15 +47,10 @@ def configure(connection: duckdb.DuckDBPyConnection, spill: Path, memory_limit: 
     """Apply the engine's settings to a connection that somebody else opened."""
     for statement in _SETTINGS:
         connection.execute(statement)
-    connection.execute(f"SET temp_directory = '{quoted(str(spill))}'")
+    connection.execute(f"SET temp_directory = {literal(spill)}")
     limit = memory_limit or os.environ.get("SEGMENTATION_MEMORY_LIMIT")
     if limit:
-        connection.execute(f"SET memory_limit = '{quoted(limit)}'")
-
-
-def quoted(text: str) -> str:
-    """`text` for inside single quotes in SQL."""
-    return text.replace("'", "''")
+        connection.execute(f"SET memory_limit = {literal(limit)}")
 
 
 class Engine:
@@ -99,11 +95,11 @@ class Engine:
         """Parquet files as one typed table."""
         schema = ibis_schema(contract)
         types = self.backend.compiler.type_mapper
-        columns = [(f'"{n}"', types.to_string(t)) for n, t in schema.items()]
+        columns = [(identifier(n), types.to_string(t)) for n, t in schema.items()]
         empty = ", ".join(f"CAST(NULL AS {t}) AS {n}" for n, t in columns)
         select = f"SELECT {empty} WHERE false"
         if paths:
-            listed = ", ".join(f"'{quoted(str(p))}'" for p in paths)
+            listed = literals(paths)
             hive = "hive_partitioning = false"
             if partition:
                 hive = f"hive_partitioning = true, hive_types = {{'{partition}': DATE}}"
@@ -129,7 +125,7 @@ class Engine:
         types = self.backend.compiler.type_mapper
         nulls = ", ".join(f'CAST(NULL AS {types.to_string(t)}) AS "{n}"' for n, t in schema.items())
         self.connection.execute(
-            f"COPY (SELECT {nulls} WHERE false) TO '{quoted(str(target))}' (FORMAT parquet, {footer_sql(facts)})"
+            f"COPY (SELECT {nulls} WHERE false) TO {literal(target)} (FORMAT parquet, {footer_sql(facts)})"
         )
 
     def frame(self, frame: pd.DataFrame, contract: type[Contract]) -> ir.Table:
@@ -167,10 +163,10 @@ class Engine:
         footer = footer_sql(facts)
         if partition is None:
             target = folder / "all.parquet"
-            self.connection.execute(f"COPY ({sql}) TO '{quoted(str(target))}' (FORMAT parquet, {footer})")
+            self.connection.execute(f"COPY ({sql}) TO {literal(target)} (FORMAT parquet, {footer})")
             return {None: target}
         self.connection.execute(
-            f"COPY ({sql}) TO '{quoted(str(folder))}' "
+            f"COPY ({sql}) TO {literal(folder)} "
             f"(FORMAT parquet, PARTITION_BY ({partition}), OVERWRITE_OR_IGNORE, {footer})"
         )
         return {_day_of(d): self._one_file(d, footer) for d in sorted(folder.glob(f"{partition}=*"))}
@@ -181,10 +177,10 @@ class Engine:
         if len(files) == 1:
             return files[0]
         whole = folder / "whole.parquet"
-        listed = ", ".join(f"'{quoted(str(p))}'" for p in files)
+        listed = literals(files)
         self.connection.execute(
             f"COPY (SELECT * FROM read_parquet([{listed}], hive_partitioning = false)) "
-            f"TO '{quoted(str(whole))}' (FORMAT parquet, {footer})"
+            f"TO {literal(whole)} (FORMAT parquet, {footer})"
         )
         return whole
 

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from segmentation_assets.warehouse import disk, sealing
+from segmentation_assets.warehouse.sql_text import literal
 
 FILE = "part-0.parquet"
 _FOOTER = b"segmentation"
@@ -350,8 +351,8 @@ def _read_footer(path: Path) -> tuple[Mapping[str, Any], bool]:
 
 def footer_sql(facts: Mapping[str, Any]) -> str:
     """DuckDB's COPY option that writes `facts` into the footer, with a place for the file's checksum."""
-    text = _as_text({**facts, sealing.KEY: sealing.OPEN}).replace("'", "''")
-    return f"KV_METADATA {{{_FOOTER.decode()}: '{text}'}}"
+    text = _as_text({**facts, sealing.KEY: sealing.OPEN})
+    return f"KV_METADATA {{{_FOOTER.decode()}: {literal(text)}}}"
 
 
 def stamp(path: Path, stand_in: Mapping[str, Any], facts: Mapping[str, Any]) -> None:

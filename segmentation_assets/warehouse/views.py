@@ -20,6 +20,7 @@ import duckdb
 
 from segmentation_assets.tables.dictionary import TableEntry
 from segmentation_assets.warehouse.compiled import Compiled
+from segmentation_assets.warehouse.sql_text import identifier, identifiers, literal, literals
 from segmentation_assets.warehouse.store import Store
 
 FILE = "analytics.duckdb"
@@ -57,7 +58,7 @@ def _make(session: duckdb.DuckDBPyConnection, target: Path, statements: Iterable
     unfinished = target.with_name(f".{FILE}.{os.getpid()}")
     unfinished.unlink(missing_ok=True)
     try:
-        session.execute(f"ATTACH '{_text(str(unfinished))}' AS made (STORAGE_VERSION '{_STORAGE}')")
+        session.execute(f"ATTACH {literal(unfinished)} AS made (STORAGE_VERSION '{_STORAGE}')")
         try:
             # One transaction: each by itself would be a write to disk.
             session.execute(f"USE made; BEGIN; CREATE SCHEMA {LATEST}")
@@ -81,19 +82,19 @@ def _statements(store: Store, entry: TableEntry) -> Iterator[str]:
     if partition:
         hive = f"hive_partitioning = true, hive_types = {{'{partition}': DATE}}"
         files = folder / f"{partition}=*" / "*.parquet"
-        last = f"max({_name(partition)})"
-        condition = f" AND {_name(partition)} = (SELECT {last} FROM read_parquet('{_text(str(files))}', {hive}))"
-    nulls = ", ".join(f"CAST(NULL AS {_TYPES[c.type]}) AS {_name(c.name)}" for c in entry.columns)
-    source = f"SELECT * FROM read_parquet('{_text(str(files))}', union_by_name = true, {hive})"
-    columns = ", ".join(_name(c.name) for c in entry.columns)
+        last = f"max({identifier(partition)})"
+        condition = f" AND {identifier(partition)} = (SELECT {last} FROM read_parquet({literal(files)}, {hive}))"
+    nulls = ", ".join(f"CAST(NULL AS {_TYPES[c.type]}) AS {identifier(c.name)}" for c in entry.columns)
+    source = f"SELECT * FROM read_parquet({literal(files)}, union_by_name = true, {hive})"
+    columns = identifiers(c.name for c in entry.columns)
     whole = f"SELECT {columns} FROM (SELECT {nulls} WHERE false UNION ALL BY NAME {source}) WHERE {_is_here(store)}"
-    name = _name(entry.name)
+    name = identifier(entry.name)
     yield f"CREATE VIEW {LATEST}.{name} AS {whole}{condition}"
     yield f"CREATE VIEW main.{name} AS {whole}"
-    said = [f"COMMENT ON VIEW main.{name} IS '{_text(entry.description)}'"]
+    said = [f"COMMENT ON VIEW main.{name} IS {literal(entry.description)}"]
     for one in entry.columns:
         words = f"{one.description} ({one.unit})" if one.unit else one.description
-        said.append(f"COMMENT ON COLUMN main.{name}.{_name(one.name)} IS '{_text(words)}'")
+        said.append(f"COMMENT ON COLUMN main.{name}.{identifier(one.name)} IS {literal(words)}")
     yield "; ".join(said)
 
 
@@ -103,15 +104,7 @@ def _is_here(store: Store) -> str:
     The views name the home's files: in a copy of it they would show the rows of the original.
     """
     made_for = store.home / FILE
-    places = ", ".join(f"'{_text(str(each))}'" for each in dict.fromkeys((made_for, made_for.resolve())))
+    places = literals(dict.fromkeys((made_for, made_for.resolve())))
     advice = f"this file was made for {made_for}: run `segmentation --home FOLDER views` for the home it is in now"
     opened = f"EXISTS (SELECT 1 FROM duckdb_databases() WHERE path IN ({places}))"
-    return f"CASE WHEN {opened} THEN true ELSE error('{_text(advice)}') END"
-
-
-def _name(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"'
-
-
-def _text(text: str) -> str:
-    return text.replace("'", "''")
+    return f"CASE WHEN {opened} THEN true ELSE error({literal(advice)}) END"

@@ -19,6 +19,7 @@ from segmentation_assets.app import explorer
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.reading.explanations.gathering import explain
 from tests.conftest import RAN_DAYS
+from tests.harness.waiting import HANGS_AFTER
 
 PAGE = Path(explorer.__file__)
 DAY, BEFORE = RAN_DAYS[-1], RAN_DAYS[0]
@@ -32,7 +33,7 @@ def page(ran_home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
 
 def opened(home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setenv("SEGMENTATION_HOME", str(home))
-    return _sound(AppTest.from_file(str(PAGE), default_timeout=120).run())
+    return _sound(AppTest.from_file(str(PAGE), default_timeout=HANGS_AFTER).run())
 
 
 def _sound(page: AppTest) -> AppTest:

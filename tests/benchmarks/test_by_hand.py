@@ -13,17 +13,23 @@ from benchmarks.comparing import Comparison, compare
 from benchmarks.sides import compared, run_round, tables_to_compute
 from segmentation_assets.chain import CATALOGUE
 from segmentation_assets.sample import generate
+from tests.harness.shared import once
 
 DAYS = [date(2025, 12, 31), date(2026, 2, 28), date(2026, 6, 30)]
+
+
+pytestmark = pytest.mark.home
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both sides of a small company, computed."""
-    root = tmp_path_factory.mktemp("benchmark")
+    return once("by_hand", _compute, tmp_path_factory)
+
+
+def _compute(root: Path) -> None:
     made = generate(root / "sample", accounts=60, days=250, users_per_account=4, seed=11, end=DAYS[-1])
     run_round(root, made.sources, DAYS, "1GB", orchestrated=False)
-    return root
 
 
 @pytest.fixture(scope="module")

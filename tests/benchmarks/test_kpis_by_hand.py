@@ -13,20 +13,26 @@ from benchmarks.comparing import Comparison
 from benchmarks.kpis import compared, job_for, left_out, prepare
 from benchmarks.measuring import measure
 from segmentation_assets.sample import generate
+from tests.harness.shared import once
 
 DAYS = [date(2026, 2, 28), date(2026, 5, 15)]
 """A month-end whose look-backs end longer months, and a day inside a month."""
 
 
+pytestmark = pytest.mark.home
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both sides of a small company, computed."""
-    root = tmp_path_factory.mktemp("kpis")
+    return once("kpis_by_hand", _compute, tmp_path_factory)
+
+
+def _compute(root: Path) -> None:
     made = generate(root / "sample", accounts=60, days=760, users_per_account=2, seed=5, end=date(2026, 5, 31))
     prepare(root / "home", made.sources, [date(2026, 1, 31), *DAYS], "1GB")
     measure("benchmarks.kpi_chain_side", job_for(root / "home", made.sources, DAYS, "1GB"))
     measure("benchmarks.kpi_hand_side", job_for(root / "hand", root / "home" / "published", DAYS, "1GB"))
-    return root
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 
 from segmentation_assets.capacity.staffing import AccountDemand, CsmSupply, CsmTierShares
 from segmentation_assets.policy.model import load_policy
-from tests.frames import given
+from tests.companies import given
 
 POLICY = load_policy()
 DAY = date(2026, 5, 6)

@@ -11,7 +11,7 @@ from segmentation_assets.capacity.assignments import csm_assignment_runs, csm_as
 from segmentation_assets.capacity.staffing import AccountDemand, CsmSupply
 from segmentation_assets.policy.capacity import AssignmentPolicy
 from tests.capacity.company import DAY, POLICY, demand, supply
-from tests.frames import given, records, spine
+from tests.companies import given, records, spine
 
 
 def frames(demanded: list[dict], people: list[dict], days: tuple[date, ...] = (DAY,)) -> dict[str, pd.DataFrame]:

@@ -10,7 +10,7 @@ from segmentation_assets.capacity.staffing import AccountDemand
 from segmentation_assets.profiles.costs import AccountCosts
 from segmentation_assets.profiles.revenue import AccountRevenue
 from tests.capacity.company import DAY, POLICY, demand
-from tests.frames import given, spine
+from tests.companies import given, spine
 
 
 def leak(got: float | None, cost: float | None = None, tenure_days: int = 800, **account) -> dict[str, Any]:

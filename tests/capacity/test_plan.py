@@ -12,7 +12,7 @@ from segmentation_assets.extracts.contracts import CsmRoster
 from segmentation_assets.policy.capacity import CoveragePolicy
 from segmentation_assets.policy.segments import TIERS
 from tests.capacity.company import DAY, POLICY, demand, shares, supply, tables
-from tests.frames import given, spine
+from tests.companies import given, spine
 
 
 def plans(

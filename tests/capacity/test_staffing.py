@@ -20,7 +20,7 @@ from segmentation_assets.profiles.known import AccountHierarchy
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.segments.segments import Segments
 from tests.capacity.company import DAY, POLICY, demand, supply
-from tests.frames import given, spine
+from tests.companies import given, spine
 
 
 def demands(

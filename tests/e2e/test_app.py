@@ -2,67 +2,33 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from playwright.sync_api import TimeoutError as PageTimeout
 
 from segmentation_assets import load
 from tests.conftest import RAN_DAYS
-from tests.e2e.test_ui import CHROMIUM, FLAGS, PATIENCE, ROOT
+from tests.harness.browsers import PATIENCE, chromium
+from tests.harness.processes import command, free_port, serving
 
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM.exists() and not os.environ.get("CI"), reason="no chromium on this machine"
-)
+pytestmark = [pytest.mark.daemon, pytest.mark.browser]
 
 
 @pytest.fixture(scope="module")
 def address(ran_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "segmentation_assets.cli.main",
-        "--home",
-        str(ran_home),
-        "app",
-        "--port",
-        str(port),
-    ]
-    log = tmp_path_factory.mktemp("app") / "log"
-    with log.open("w") as target:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=target, stderr=subprocess.STDOUT)
-        try:
-            until = time.monotonic() + PATIENCE / 1000
-            while f"http://127.0.0.1:{port}" not in log.read_text():
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < until, log.read_text()
-                time.sleep(0.3)
-            children = psutil.Process(process.pid).children(recursive=True)
-            listening = [
-                each.laddr.ip for child in children for each in child.net_connections() if each.status == "LISTEN"
-            ]
-            assert listening == ["127.0.0.1"]
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            children = psutil.Process(process.pid).children(recursive=True)
-            process.send_signal(signal.SIGINT)
-            process.wait(timeout=60)
-    _, alive = psutil.wait_procs(children, timeout=30)
-    assert not alive, alive
-    assert process.returncode == 0
+    port, log = free_port(), tmp_path_factory.mktemp("app") / "log"
+    with serving(command(ran_home, "app", "--port", port), log, f"http://127.0.0.1:{port}") as process:
+        children = psutil.Process(process.pid).children(recursive=True)
+        listening = [
+            each.laddr.ip for child in children for each in child.net_connections() if each.status == "LISTEN"
+        ]
+        assert listening == ["127.0.0.1"]
+        yield f"http://127.0.0.1:{port}"
     assert "Traceback" not in log.read_text()
 
 
@@ -70,9 +36,7 @@ def address(ran_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def page(request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page that notes where it sends requests and what it complains of; nothing of it resolves but loopback."""
     width, height = request.param
-    with sync_playwright() as playwright:
-        flags = [*FLAGS, "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=flags)
+    with chromium("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1") as browser:
         opened = browser.new_page(viewport={"width": width, "height": height})
         opened.set_default_timeout(PATIENCE)
         asked: list[str] = []
@@ -81,7 +45,6 @@ def page(request: pytest.FixtureRequest) -> Iterator[Page]:
         opened.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
         opened.on("pageerror", lambda error: complaints.append(str(error)))
         yield opened
-        browser.close()
     assert asked
     assert {urlsplit(url).hostname for url in asked if not url.startswith(("data:", "blob:"))} == {"127.0.0.1"}
     assert not complaints

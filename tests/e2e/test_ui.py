@@ -3,74 +3,30 @@
 from __future__ import annotations
 
 import base64
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-import psutil
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-ROOT = Path(__file__).parents[2]
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-PATIENCE = 180_000  # milliseconds: the machine may be busy
+from tests.harness import waiting
+from tests.harness.browsers import PATIENCE
+from tests.harness.processes import command, free_port, serving
 
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM.exists() and not os.environ.get("CI"), reason="no chromium on this machine"
-)
+pytestmark = pytest.mark.daemon
 
 
 @pytest.fixture(scope="module")
 def served(ran_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     home = tmp_path_factory.mktemp("ui") / "home"
     shutil.copytree(ran_home, home)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     # The sample has moved with the home: its own sources.yaml, not the one remembered.
-    command = [
-        sys.executable, "-m", "segmentation_assets.cli.main", "--home", str(home), "ui", "--port", str(port),
-        "--sources", str(home / "sample" / "sources.yaml"),
-    ]  # fmt: skip
-    with (home / "ui.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            _wait_for(home / "ui.log", f"http://127.0.0.1:{port}", process)
-            yield f"http://127.0.0.1:{port}", home
-        finally:
-            children = psutil.Process(process.pid).children(recursive=True)
-            process.send_signal(signal.SIGINT)
-            process.wait(timeout=60)
-    _, alive = psutil.wait_procs(children, timeout=30)
-    assert not alive, alive
-    assert process.returncode == 0
-
-
-def _wait_for(log: Path, words: str, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + PATIENCE / 1000
-    while words not in log.read_text():
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < until, log.read_text()
-        time.sleep(0.5)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=FLAGS)
-        yield started
-        started.close()
+    ui = command(home, "ui", "--port", port, "--sources", home / "sample" / "sources.yaml")
+    with serving(ui, home / "ui.log", f"http://127.0.0.1:{port}"):
+        yield f"http://127.0.0.1:{port}", home
 
 
 @pytest.fixture
@@ -127,10 +83,8 @@ def test_an_asset_can_be_materialized(served: tuple[str, Path], page: Page):
     page.get_by_text("Partition selection").wait_for()
     page.get_by_text("Latest", exact=True).click()
     page.get_by_role("button", name="Launch").last.click()
-    until = time.monotonic() + PATIENCE / 1000
-    while not (made := set(_days(home, "account_hierarchy")) - before):
-        assert time.monotonic() < until, (home / "ui.log").read_text()
-        time.sleep(1)
+    waiting.until(lambda: set(_days(home, "account_hierarchy")) - before, log=home / "ui.log")
+    made = set(_days(home, "account_hierarchy")) - before
     assert len(made) == 1
     page.goto(f"{address}/runs")
     page.get_by_text("Manually launched").first.wait_for()

@@ -7,9 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -22,14 +20,15 @@ from segmentation_assets.policy.model import load_policy
 from segmentation_assets.running.storage.run_records import Run, RunRecords
 from segmentation_assets.settings import Settings
 from segmentation_assets.warehouse.store import holder_of
+from tests.harness import processes, waiting
+from tests.harness.processes import ROOT, serving, started
 
-ROOT = Path(__file__).parents[2]
-PATIENCE = 240.0  # seconds: the machine may be busy, and a schedule is due at most a minute later
+pytestmark = pytest.mark.daemon
 
 
 def command(home: Path, *arguments: str) -> list[str]:
     named = ("--sources", str(home / "sample" / "sources.yaml"), "--policy", str(home / "policy.yaml"))
-    return [sys.executable, "-m", "segmentation_assets.cli.main", "--home", str(home), *arguments, *named]
+    return processes.command(home, *arguments, *named)
 
 
 @pytest.fixture
@@ -44,28 +43,9 @@ def home(ran_home: Path, tmp_path: Path) -> Path:
 @contextmanager
 def watching(home: Path, end: signal.Signals) -> Iterator[subprocess.Popen[bytes]]:
     """The command, ended by a signal; everything that it started ends with it."""
-    log = home / "watch.log"
-    with log.open("w") as out:
-        process = subprocess.Popen(command(home, "watch"), cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
-    try:
-        wait_until(lambda: process.poll() is not None or f"watching {home}" in log.read_text(), log)
-        assert process.poll() is None, log.read_text()
+    with serving(command(home, "watch"), home / "watch.log", f"watching {home}", end) as process:
         yield process
-    finally:
-        children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-        process.send_signal(end)
-        code = process.wait(timeout=120)
-    _, alive = psutil.wait_procs(children, timeout=30)
-    assert not alive, alive
-    assert code == 0, log.read_text()
     assert holder_of(Settings(home, None, None).daemon_lock) is None
-
-
-def wait_until(is_so: Callable[[], bool], log: Path) -> None:
-    until = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < until, log.read_text()[-5000:]
-        time.sleep(0.5)
 
 
 def test_a_schedule_that_is_due_runs_and_all_ends_at_a_signal(home: Path):
@@ -88,7 +68,7 @@ def test_a_schedule_that_is_due_runs_and_all_ends_at_a_signal(home: Path):
         second = subprocess.run(command(home, "watch"), cwd=ROOT, capture_output=True, text=True, check=False)
         assert second.returncode == 1
         assert f"already kept current by another process: process {process.pid} (" in second.stderr
-        wait_until(lambda: any(not r.is_unfinished for r in due()), log)
+        waiting.until(lambda: any(not r.is_unfinished for r in due()), process, log=log)
         status = json.loads(
             subprocess.run(
                 command(home, "status", "--format", "json"), cwd=ROOT, capture_output=True, text=True, check=True
@@ -106,9 +86,8 @@ def test_a_schedule_that_is_due_runs_and_all_ends_at_a_signal(home: Path):
 
 def test_a_daemon_whose_parent_was_killed_is_not_joined_by_a_second_one(home: Path):
     log = home / "watch.log"
-    with log.open("w") as out:
-        process = subprocess.Popen(command(home, "watch"), cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
-    wait_until(lambda: process.poll() is not None or f"watching {home}" in log.read_text(), log)
+    process = started(command(home, "watch"), log)
+    waiting.until(lambda: f"watching {home}" in log.read_text(), process, log=log)
     children = psutil.Process(process.pid).children(recursive=True)
     try:
         os.kill(process.pid, signal.SIGKILL)
@@ -117,7 +96,7 @@ def test_a_daemon_whose_parent_was_killed_is_not_joined_by_a_second_one(home: Pa
     finally:
         for child in children:
             child.kill()
-        psutil.wait_procs(children, timeout=30)
+        waiting.until_gone(children)
     assert refused.returncode == 1
     assert f"already kept current by another process: process {process.pid} (" in refused.stderr
     assert holder_of(Settings(home, None, None).daemon_lock) is None

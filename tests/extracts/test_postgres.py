@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-
 import psycopg
 import pytest
 
@@ -12,7 +9,6 @@ from segmentation_assets.extracts import reading
 from segmentation_assets.extracts.checking import check_sources
 from segmentation_assets.extracts.sources import read_sources
 from tests.extracts.home import Home
-from tests.extracts.postgres import programs, server
 
 COMPANY = """
 CREATE ROLE reader LOGIN PASSWORD 'hidden';
@@ -52,16 +48,11 @@ TICKETS = {
 
 
 @pytest.fixture(scope="module")
-def company() -> Iterator[str]:
+def company(postgres_server: str) -> str:
     """The connection string of the owner of a database with three tables."""
-    folder = programs()
-    if folder is None:
-        assert not os.environ.get("CI"), "the Postgres server is missing: .ci/run installs it"
-        pytest.skip("no Postgres server is installed (Debian: apt install postgresql)")
-    with server(folder) as address:
-        with psycopg.connect(address, autocommit=True) as connection:
-            connection.execute(COMPANY)  # type: ignore[arg-type]  # several statements at once
-        yield address
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(COMPANY)  # type: ignore[arg-type]  # several statements at once
+    return postgres_server
 
 
 @pytest.fixture

@@ -6,17 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-import ibis
-import pyarrow as pa
-
 from segmentation_assets.chain import CATALOGUE
-from segmentation_assets.policy.model import Policy, load_policy
-from segmentation_assets.tables.contracts import ibis_schema
-from segmentation_assets.tables.enforcement import enforce
-from segmentation_assets.tables.registry import SPINE, call
-from tests.frames import given, spine
+from segmentation_assets.policy.model import Policy
+from tests.companies import DEFAULT, Company, policy_with
 
-POLICY = load_policy()
+POLICY = DEFAULT
 Row = dict[str, Any]
 
 
@@ -25,23 +19,13 @@ def alone(name: str, *days: date, policy: Policy = POLICY, **inputs: Sequence[Ma
 
     Raises KeyError for an input that the table does not read, AssertionError for a broken contract.
     """
-    spec = CATALOGUE[name]
-    unread = set(inputs) - {item.name for item in spec.inputs}
-    if unread:
-        raise KeyError(f"{name} does not read {sorted(unread)}")
-    tables = {item.name: given(item.contract, inputs.get(item.name, ())) for item in spec.inputs}
-    result = call(spec, {SPINE: spine(*days)} | tables, policy.sections, "test")
-    schema = ibis_schema(spec.contract).to_pyarrow()
-    arrow = result.to_pyarrow().cast(pa.schema(schema))
-    verdict = enforce(spec.contract, ibis.memtable(arrow), lambda expr: expr.execute())
-    assert verdict.passed, verdict.describe()
-    return arrow.to_pylist()
+    nothing: dict[str, Sequence[Mapping[str, Any]]] = {item.name: () for item in CATALOGUE[name].inputs}
+    return Company(policy, **{**nothing, **inputs}).rows(name, *days)
 
 
 def changed(section: str, **values: Any) -> Policy:
     """The default policy with other values in one section."""
-    data = POLICY.model_dump()
-    return Policy.model_validate(data | {section: data[section] | values})
+    return policy_with({section: values})
 
 
 def at(rows: Sequence[Row], **key: Any) -> Row:

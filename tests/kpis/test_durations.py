@@ -15,7 +15,7 @@ from lifelines.utils import median_survival_times
 
 from segmentation_assets.kpis.durations import Durations, median_durations
 from segmentation_assets.policy.kpis import SurvivalPolicy
-from tests.frames import given
+from tests.companies import given
 from tests.kpis.world import kpis, one, pays, stands
 
 MONTH = 365.25 / 12

@@ -22,6 +22,7 @@ from segmentation_assets.chain import CATALOGUE
 from segmentation_assets.cli.main import main
 from tests.conftest import RAN_DAYS
 
+pytestmark = pytest.mark.usefixtures("texts_of_its_own")
 DAY = RAN_DAYS[1]
 Lie = Callable[[ir.Table], ir.Table]
 

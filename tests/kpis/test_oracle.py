@@ -63,6 +63,7 @@ def subscriptions(history):
     return [pays(a, m, s, e, subscription_id=i) for a, m, s, e, i in history]
 
 
+@pytest.mark.slow(reason="many companies, each walked through day by day in plain Python")
 @_FEW
 @given(tiered())
 def test_tables_agree_with_the_oracle(company):

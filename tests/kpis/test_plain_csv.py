@@ -67,6 +67,7 @@ period = st.tuples(
 ).map(lambda p: (p[0], p[1], p[1] + timedelta(days=p[2]) if p[2] else None, p[3]))
 
 
+@pytest.mark.slow(reason="many random files, each landed and computed")
 @settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(period, min_size=1, max_size=25))
 def test_retention_of_any_plain_csv_is_the_closed_cohort(periods: list[Period]):

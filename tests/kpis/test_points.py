@@ -116,6 +116,7 @@ def _queries(grace: int) -> tuple[str, str]:
     return str(ibis.to_sql(by_surviving_account(paid, hierarchy))), str(ibis.to_sql(firsts))
 
 
+@pytest.mark.slow(reason="many companies, each walked through day by day in plain Python")
 @pytest.mark.parametrize("grace", [0, GRACE])
 @settings(max_examples=60, deadline=None)
 @property_of(raw=_SUBSCRIPTIONS, days=st.lists(_DAYS, min_size=1, max_size=4, unique=True), data=st.data())

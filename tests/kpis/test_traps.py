@@ -13,7 +13,7 @@ import pytest
 from segmentation_assets.kpis.standings import AccountStandings
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.scores.ranks import mid_rank
-from tests.frames import given
+from tests.companies import given
 from tests.kpis.world import POLICY, kpis, one, pays, stands
 
 T0, T1 = date(2024, 12, 31), date(2025, 12, 31)

@@ -177,9 +177,7 @@ def test_resources_can_be_overridden():
 def test_both_ways_of_loading_the_location(how: tuple[str, str], tmp_path: Path):
     command = [str(Path(sys.executable).with_name("dagster")), "definitions", "validate", *how]
     environment = {"PATH": "/usr/bin:/bin", "DAGSTER_HOME": str(tmp_path), "HOME": str(tmp_path)}
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "All code locations passed validation" in done.stdout + done.stderr
 

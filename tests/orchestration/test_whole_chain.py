@@ -24,6 +24,7 @@ from segmentation_assets.warehouse.building import Builder
 from segmentation_assets.warehouse.engine import Engine, open_connection
 from segmentation_assets.warehouse.store import Store
 from tests.conftest import RAN_DAYS
+from tests.harness.shared import once
 
 COMPUTED = [spec for spec in CATALOGUE if not spec.is_extract]
 
@@ -31,15 +32,17 @@ COMPUTED = [spec for spec in CATALOGUE if not spec.is_extract]
 @pytest.fixture(scope="module", params=RAN_DAYS[1:], ids=str)
 def lone_day(request: pytest.FixtureRequest, ran_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A home that has the same extracts and was only ever asked for one day."""
-    home = tmp_path_factory.mktemp("lone")
-    for spec in CATALOGUE:
-        if spec.is_extract and (ran_home / "published" / spec.name).exists():
-            shutil.copytree(ran_home / "published" / spec.name, home / "published" / spec.name)
-    store = Store(home)
-    with open_connection(store) as connection:
-        builder = Builder(Engine(connection, store), CATALOGUE, load_policy())
-        builder.ensure([spec.name for spec in COMPUTED], [request.param])
-    return home, request.param
+
+    def make(home: Path) -> None:
+        for spec in CATALOGUE:
+            if spec.is_extract and (ran_home / "published" / spec.name).exists():
+                shutil.copytree(ran_home / "published" / spec.name, home / "published" / spec.name)
+        store = Store(home)
+        with open_connection(store) as connection:
+            builder = Builder(Engine(connection, store), CATALOGUE, load_policy())
+            builder.ensure([spec.name for spec in COMPUTED], [request.param])
+
+    return once(f"lone_{request.param}", make, tmp_path_factory), request.param
 
 
 def rows(table: str, day: date, home: Path) -> pd.DataFrame:
@@ -80,6 +83,7 @@ def test_the_record_holds_what_is_published(ran_home: Path, tmp_path: Path):
             assert recorded == published, spec.name
 
 
+@pytest.mark.home
 def test_an_id_and_a_subscription_are_enough(tmp_path: Path):
     (tmp_path / "crm_accounts.csv").write_text("account_id\na1\na2\na3\n")
     (tmp_path / "billing_subscriptions.csv").write_text(

@@ -9,19 +9,9 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-import ibis
-import pandas as pd
+from tests.companies import Company, Rows, policy_with
 
-from segmentation_assets.extracts.contracts import CrmAccounts
-from segmentation_assets.policy.model import load_policy
-from segmentation_assets.tables.enforcement import enforce
-from segmentation_assets.tables.registry import CATALOGUE, call
-from tests.frames import given, spine
-
-Rows = Sequence[Mapping[str, Any]]
 AS_OF = date(2026, 3, 31)
-DEFAULT = load_policy()
-BACKEND = ibis.duckdb.connect()
 ACCOUNTS: Rows = [{"account_id": "a"}, {"account_id": "b"}]
 
 
@@ -35,28 +25,14 @@ def computed(
 ) -> dict[tuple[date, str], dict[str, Any]]:
     """The table's rows by (as_of, account_id), held to its contract; nulls are None.
 
-    `extracts` are the inputs' rows by name (none given: no row at all; accounts a and b are in the CRM); `policy` is
+    `extracts` are the inputs' rows by name (those not named have none; accounts a and b are in the CRM); `policy` is
     what differs from the default, as {"section": {"key": value}}.
     """
-    spec = CATALOGUE[table]
-    rows = {"crm_accounts": ACCOUNTS, **extracts}
-    assert not set(rows) - {i.name for i in spec.inputs} - {"crm_accounts"}, "an input that the table does not read"
-    tables: dict[str, Any] = {i.name: given(i.contract, rows.get(i.name, ())) for i in spec.inputs}
-    changed = {
-        name: getattr(DEFAULT, name).model_copy(update=dict(values)) for name, values in (policy or {}).items()
-    }
-    sections = DEFAULT.model_copy(update=changed).sections
-    tables["spine"] = spine(*(days or (AS_OF,)))
-    if "account_hierarchy" in tables:
-        crm = {"spine": tables["spine"], "crm_accounts": given(CrmAccounts, rows["crm_accounts"])}
-        tables["account_hierarchy"] = call(CATALOGUE["account_hierarchy"], crm, sections, "test")
-    expr = call(spec, tables, sections, "test")
-    made = ibis.memtable(BACKEND.to_pyarrow(expr))
-    verdict = enforce(spec.contract, made, BACKEND.execute)
-    assert verdict.passed, verdict.describe()
-    frame = BACKEND.execute(made).drop(columns="policy_hash")
-    frame = frame.astype(object).where(frame.notna(), None)
-    return {(pd.Timestamp(row.pop("as_of")).date(), row.pop("account_id")): row for row in frame.to_dict("records")}
+    company = Company(policy_with(policy or {}), **{"crm_accounts": ACCOUNTS, **extracts})
+    made = company.rows(table, *(days or (AS_OF,)))
+    for row in made:
+        del row["policy_hash"]
+    return {(row.pop("as_of"), row.pop("account_id")): row for row in made}
 
 
 def figures(table: str, extracts: Mapping[str, Rows], account: str = "a", **kwargs: Any) -> dict[str, Any]:

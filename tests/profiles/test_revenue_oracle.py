@@ -116,6 +116,7 @@ def expected(rows: Rows, as_of: date, grace: int) -> dict[str, Any] | None:
     }
 
 
+@pytest.mark.slow(reason="many companies, each walked through day by day in plain Python")
 @settings(max_examples=25, deadline=None)
 @property_of(SUBSCRIPTIONS, DAYS, st.sampled_from([0, 0, 5]))
 def test_every_day_is_as_a_walk_over_all_days_finds_it(

@@ -200,6 +200,7 @@ def expected(use: Rows, people: Rows, terms: Rows, as_of: date) -> dict[tuple[da
     return found
 
 
+@pytest.mark.slow(reason="many companies, each walked through day by day in plain Python")
 @settings(max_examples=20, deadline=None)
 @property_of(st.integers(0, 2**32))
 def test_every_day_is_as_a_walk_over_all_rows_finds_it(seed: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -13,26 +12,17 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.reading.figures import day
 from segmentation_assets.report.contents import PAGES
 from segmentation_assets.report.publishing import write_report
 from tests.conftest import RAN_DAYS
+from tests.harness.browsers import PATIENCE
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 DESKTOP, PHONE = (1280, 900), (360, 740)
-PATIENCE = 120_000  # milliseconds: the machine may be busy
 GRAVE = {"serious", "critical"}
-
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM.exists() and not os.environ.get("CI"), reason="no chromium on this machine"
-)
 
 HOSTILE = (
     "</script><script>document.title='owned'</script>",
@@ -43,14 +33,6 @@ HOSTILE = (
     "x" * 500,
     '=HYPERLINK("http://127.0.0.1/","click")',
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(CHROMIUM), headless=True, args=FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from segmentation_assets.warehouse.store import Busy, Holder, Store
+from tests.harness import waiting
 from tests.orchestration.conftest import MakeRunner
 from tests.running.test_runs import MARCH_31
 
@@ -56,7 +56,7 @@ def test_one_waits_and_says_for_whom(tmp_path: Path):
             assert other.stdin is not None
             other.stdin.close()
 
-        with Store(tmp_path).alone(Holder.of_this_process("mine"), 60, waits):
+        with Store(tmp_path).alone(Holder.of_this_process("mine"), waiting.HANGS_AFTER, waits):
             mine = json.loads((tmp_path / ".lock").read_text())
     assert [(h.run_id, h.pid) for h in told if h] == [("0123456789abcdef", other.pid)]
     assert (mine["run_id"], mine["pid"]) == ("mine", os.getpid())
@@ -103,6 +103,23 @@ def command(home: Path, *arguments: object) -> list[str]:
     return [sys.executable, "-m", "segmentation_assets.cli.main", "--home", str(home), "run", *map(str, arguments)]
 
 
+def kill_the_one_that_works(home: Path, runs: Sequence[subprocess.Popen[str]]) -> int:
+    """Kills whichever of the runs has the home, once one has it. Returns its process id."""
+    by_pid = {run.pid: run for run in runs}
+
+    def is_killed() -> bool:
+        holder = Store(home).holder()
+        if holder is None or holder.pid not in by_pid:
+            return False
+        killed.append(holder.pid)
+        by_pid[holder.pid].kill()
+        return True
+
+    killed: list[int] = []
+    waiting.until(is_killed, *runs)
+    return killed[0]
+
+
 def test_two_commands_at_once_and_a_reader(tmp_path: Path, ran_home: Path):
     """The same days made twice beside each other and a third one killed, while somebody reads in a tight loop."""
     home = tmp_path / "home"
@@ -123,14 +140,12 @@ def test_two_commands_at_once_and_a_reader(tmp_path: Path, ran_home: Path):
         )
         for policy in policies
     ]  # fmt: skip
-    until = time.monotonic() + 120
-    while (working := Store(home).holder()) is None or working.pid not in [run.pid for run in runs]:
-        assert time.monotonic() < until
-        time.sleep(0.02)
-    os.kill(working.pid, signal.SIGKILL)
-    ended = {run.pid: (run.communicate(timeout=240)[0], run.returncode) for run in runs}
+    with ThreadPoolExecutor(len(runs)) as pool:  # or a pipe that nobody reads would fill, and its run stand still
+        outputs = {run.pid: pool.submit(run.communicate) for run in runs}
+        killed = kill_the_one_that_works(home, runs)
+        ended = {run.pid: (outputs[run.pid].result()[0], run.returncode) for run in runs}
     reads, errors = reader.communicate()
-    assert {code for pid, (_, code) in ended.items() if pid != working.pid} == {0}, ended
+    assert {code for pid, (_, code) in ended.items() if pid != killed} == {0}, ended
     assert reader.returncode == 0, errors
     assert int(reads) > 3
     assert any("waiting for another run in this home: run" in text for text, _ in ended.values()), ended

@@ -1,5 +1,6 @@
 """One middling and one small company, written once for all tests of the sample."""
 
+import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 
 from segmentation_assets.sample import SampleSummary, generate
+from tests.harness.shared import once
 
 END = date(2025, 6, 17)
 
@@ -43,10 +45,15 @@ def opened(summary: SampleSummary) -> Sample:
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
-    folder: Path = tmp_path_factory.mktemp("sample")
-    made = opened(generate(folder, accounts=300, days=400, users_per_account=10, seed=11, end=END))
+    folder = once("sample", _write, tmp_path_factory)
+    made = opened(pickle.loads((folder / "summary").read_bytes()))  # noqa: S301 - written below
     yield made
     made.connection.close()
+
+
+def _write(folder: Path) -> None:
+    summary = generate(folder / "extracts", accounts=300, days=400, users_per_account=10, seed=11, end=END)
+    (folder / "summary").write_bytes(pickle.dumps(summary))
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

@@ -17,20 +17,26 @@ from click.testing import CliRunner
 
 from segmentation_assets import load
 from segmentation_assets.cli.main import main
+from tests.harness.shared import once
 from tests.sample.conftest import END, Sample, auc, spearman
 
 QUARTER = timedelta(days=90)
 BEFORE = [END - n * QUARTER for n in (3, 2, 1)]
 
 
+pytestmark = pytest.mark.home
+
+
 @pytest.fixture(scope="module")
 def home(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("recovery")
-    for day in [*BEFORE, END]:
-        arguments = ["--home", str(folder), "run", "--sources", str(sample.summary.sources), "--as-of", str(day)]
-        result = CliRunner().invoke(main, [*arguments, "--select", "health_scores or churn_risk or account_revenue"])
-        assert result.exit_code == 0, result.output
-    return folder
+    def make(folder: Path) -> None:
+        for day in [*BEFORE, END]:
+            arguments = ["--home", str(folder), "run", "--sources", str(sample.summary.sources), "--as-of", str(day)]
+            chosen = ["--select", "health_scores or churn_risk or account_revenue"]
+            result = CliRunner().invoke(main, [*arguments, *chosen])
+            assert result.exit_code == 0, result.output
+
+    return once("recovery", make, tmp_path_factory)
 
 
 def test_health_scores_rank_accounts_as_planted(sample: Sample, home: Path):

@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from segmentation_assets.profiles.profiles import AccountProfiles
-from tests.frames import given
+from tests.companies import given
 
 DAY = date(2024, 3, 4)
 

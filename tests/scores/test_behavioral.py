@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.policy.scores import BehavioralPolicy
 from segmentation_assets.scores.behavioral import behavioral_scores, contributions
-from tests.frames import spine
+from tests.companies import spine
 from tests.scores.profiles import DAY, assert_sums, by_account, profiles, stored
 
 POLICY = load_policy().behavioral

@@ -19,7 +19,7 @@ from segmentation_assets.scores.calibration import (
 from segmentation_assets.scores.churn import ChurnRisk
 from segmentation_assets.tables.contracts import conform
 from segmentation_assets.tables.enforcement import enforce, warn
-from tests.frames import given, spine
+from tests.companies import given, spine
 
 POLICY = load_policy().churn
 AS_OF = date(2026, 11, 27)

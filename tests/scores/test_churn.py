@@ -13,7 +13,7 @@ from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores.behavioral import BehavioralScores
 from segmentation_assets.scores.churn import churn_risk, contributions
 from segmentation_assets.scores.churn_bases import ChurnBases
-from tests.frames import given, spine
+from tests.companies import given, spine
 from tests.scores.profiles import stored
 
 DAY = date(2024, 3, 4)

@@ -19,7 +19,7 @@ from segmentation_assets.scores.behavioral import BehavioralScores
 from segmentation_assets.scores.churn_bases import churn_bases, churn_outcomes, fit_base
 from segmentation_assets.scores.windows import bounds, ends, starts, windows
 from segmentation_assets.tables.as_of import spine_frame
-from tests.frames import given, spine
+from tests.companies import given, spine
 
 POLICY = load_policy().churn
 AS_OF = date(2026, 11, 27)  # a Friday

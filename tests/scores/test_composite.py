@@ -15,7 +15,7 @@ from segmentation_assets.scores.firmographic import FirmographicScores
 from segmentation_assets.scores.needs import NeedsScores
 from segmentation_assets.scores.technographic import TechnographicScores
 from segmentation_assets.scores.value import ValueScores
-from tests.frames import given, spine
+from tests.companies import given, spine
 
 POLICY = load_policy().composite
 AS_OF = date(2026, 3, 31)

@@ -22,7 +22,7 @@ from segmentation_assets.scores.technographic import technographic_scores
 from segmentation_assets.scores.value import account_value, value_scores
 from segmentation_assets.tables.as_of import freeze_day
 from segmentation_assets.tables.contracts import conform
-from tests.frames import given, spine
+from tests.companies import given, spine
 
 POLICY = load_policy()
 AS_OF = date(2026, 3, 31)

@@ -13,7 +13,7 @@ from segmentation_assets.policy.value import ExpansionPolicy, ExpansionWeights
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores.expansion import contributions, expansion_scores
 from segmentation_assets.scores.firmographic import FirmographicScores
-from tests.frames import given, spine
+from tests.companies import given, spine
 
 POLICY = load_policy()
 AS_OF = date(2026, 3, 31)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.scores.health import DIMENSIONS, contributions, health_scores
-from tests.frames import spine
+from tests.companies import spine
 from tests.scores.profiles import DAY, assert_sums, by_account, profiles, stored
 
 POLICY = load_policy().health

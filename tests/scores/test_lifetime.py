@@ -23,7 +23,7 @@ from segmentation_assets.scores.lifetime import (
     geometric_lifetime,
     residual_lifetimes,
 )
-from tests.frames import given, spine
+from tests.companies import given, spine
 
 POLICY = load_policy()
 AS_OF = date(2026, 3, 31)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.policy.scores import NeedsPolicy
 from segmentation_assets.scores.needs import contributions, needs_scores
-from tests.frames import spine
+from tests.companies import spine
 from tests.scores.profiles import DAY, assert_sums, by_account, profiles, stored
 
 POLICY = load_policy().needs

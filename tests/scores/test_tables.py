@@ -13,7 +13,7 @@ from segmentation_assets.scores import behavioral, churn, firmographic, health, 
 from segmentation_assets.scores.churn_bases import ChurnBases
 from segmentation_assets.tables.contracts import conform
 from segmentation_assets.tables.enforcement import enforce
-from tests.frames import given, spine
+from tests.companies import given, spine
 from tests.scores.profiles import DAY, profiles
 
 POLICY = load_policy()

@@ -6,7 +6,7 @@ import pytest
 
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.scores.technographic import contributions, technographic_scores
-from tests.frames import spine
+from tests.companies import spine
 from tests.scores.profiles import DAY, assert_sums, by_account, profiles, stored
 
 POLICY = load_policy().technographic

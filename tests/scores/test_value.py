@@ -23,7 +23,7 @@ from segmentation_assets.scores.value import (
 from segmentation_assets.tables.as_of import days_read
 from segmentation_assets.tables.contracts import conform
 from segmentation_assets.tables.registry import CATALOGUE
-from tests.frames import given, spine
+from tests.companies import given, spine
 
 POLICY = load_policy()
 AS_OF = date(2026, 3, 31)

@@ -14,7 +14,7 @@ from segmentation_assets.scores.needs import NeedsScores
 from segmentation_assets.scores.value import ValueScores
 from segmentation_assets.segments.candidates import segment_candidates
 from segmentation_assets.segments.cuts import TierCuts
-from tests.frames import given, records, spine
+from tests.companies import given, records, spine
 
 POLICY = load_policy()
 DAY = date(2026, 5, 6)

@@ -7,7 +7,7 @@ import pytest
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.segments.cuts import tier_cuts
-from tests.frames import given, spine
+from tests.companies import given, spine
 
 POLICY = load_policy().tier
 FREEZE, DAY = date(2026, 3, 31), date(2026, 5, 6)

@@ -9,7 +9,7 @@ import pytest
 
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.segments import matrix
-from tests.frames import records
+from tests.companies import records
 from tests.segments import naive
 from tests.segments.naive import COHORTS, NEEDS, SIZES, VALUE_TIERS, Cell
 

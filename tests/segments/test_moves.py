@@ -7,7 +7,7 @@ from segmentation_assets.scores.contributions import ScoreContributions
 from segmentation_assets.segments.candidates import SegmentCandidates
 from segmentation_assets.segments.grid import SegmentGrid, SegmentStates, anchors_of
 from segmentation_assets.segments.moves import days_compared, days_of_inputs, previous_monday, segment_moves, with_eve
-from tests.frames import given, records, spine
+from tests.companies import given, records, spine
 
 POLICY = load_policy()
 MONDAY = date(2026, 5, 11)

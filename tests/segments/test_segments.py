@@ -16,7 +16,7 @@ from segmentation_assets.scores.health import HealthScores
 from segmentation_assets.segments.candidates import SegmentCandidates
 from segmentation_assets.segments.grid import SegmentStates
 from segmentation_assets.segments.segments import Segments, segment_mix, segments
-from tests.frames import given, records, spine
+from tests.companies import given, records, spine
 
 POLICY = load_policy()
 DAY = date(2026, 5, 6)

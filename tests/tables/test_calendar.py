@@ -7,7 +7,7 @@ import pytest
 from segmentation_assets.tables import as_of
 from segmentation_assets.tables.calendar import windows
 from segmentation_assets.tables.days import months_before
-from tests.frames import spine
+from tests.companies import spine
 
 DAYS = [date(2023, 12, 1) + timedelta(days=i) for i in range(460)]
 """Over a leap year."""

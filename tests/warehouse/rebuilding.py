@@ -26,12 +26,20 @@ def rebuild(home: Path, versions: range) -> None:
             build.ensure(["bulk"], DAYS)
 
 
+def published(home: Path) -> dict[Path, int]:
+    """When each file of `bulk` was published."""
+    return {file: file.stat().st_mtime_ns for file in sorted(home.glob("published/bulk/*/*.parquet"))}
+
+
 def main(home: Path, kills: int) -> None:
     for number in range(kills):
         child = os.fork()
         if child == 0:
             rebuild(home, range(10 * number + 10, 10 * number + 20))
-        time.sleep(random.Random(number).uniform(0.3, 0.9))
+        before = published(home)
+        while published(home) == before:  # it is at work, and begins again at once
+            time.sleep(0.01)
+        time.sleep(random.Random(number).uniform(0, 0.3))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         sys.stdout.write(f"{child}\n")

@@ -467,6 +467,11 @@
   // -- pages
 
   const DRAW = { accounts: (rest, parameters) => showAccounts(parameters), account: showAccount, portfolio: showPortfolio, movement: showMoves, lineage: showLineage, dictionary: showDictionary };
+  // Not scrollIntoView: in Chromium the keyboard would then go on from there, past the link that skips to the page.
+  const bringIntoView = (item) => {
+    const bar = item.closest("nav"), box = bar.getBoundingClientRect(), own = item.getBoundingClientRect();
+    bar.scrollLeft += Math.min(0, own.left - box.left) + Math.max(0, own.right - box.right);
+  };
   let first = true;
   const route = async () => {
     const [path, query] = decodeHash();
@@ -475,7 +480,7 @@
     for (const other of $$(".page")) other.hidden = other !== page;
     const id = page.id.slice(5);
     for (const item of $$("nav a")) {
-      if (item.dataset.page === (id === "account" ? "accounts" : id)) { item.setAttribute("aria-current", "page"); item.scrollIntoView({ block: "nearest", inline: "nearest" }); }
+      if (item.dataset.page === (id === "account" ? "accounts" : id)) { item.setAttribute("aria-current", "page"); bringIntoView(item); }
       else item.removeAttribute("aria-current");
     }
     if (DRAW[id]) await DRAW[id](rest.map(safeDecode), new URLSearchParams(query));

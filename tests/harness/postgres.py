@@ -11,15 +11,17 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+import pytest
+
+from tests.harness import waiting
 
 OWNER = "owner"
-_START_SECONDS = 60
+HOW_TO_GET_POSTGRES = "no Postgres server on this machine (Debian: apt-get install postgresql)"
 
 
 def programs() -> Path | None:
@@ -48,11 +50,11 @@ def server(folder_of_programs: Path) -> Iterator[str]:
             )
             try:
                 address = f"postgresql://{OWNER}@/postgres?host={folder}"
-                _wait_for(address, process, folder / "log")
+                waiting.until(lambda: _answers(address), process, log=folder / "log")
                 yield address
             finally:
                 process.send_signal(signal.SIGINT)
-                process.wait(_START_SECONDS)
+                process.wait()
     finally:
         shutil.rmtree(folder)
 
@@ -67,7 +69,7 @@ def _account() -> pwd.struct_passwd | None:
 
 def _run(command: list[str | Path], account: pwd.struct_passwd | None) -> None:
     process = _started(command, account, subprocess.PIPE)
-    said, _ = process.communicate(timeout=_START_SECONDS)
+    said, _ = process.communicate()
     assert process.returncode == 0, said
 
 
@@ -84,13 +86,18 @@ def _started(command: list[str | Path], account: pwd.struct_passwd | None, outpu
     )
 
 
-def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + _START_SECONDS
-    while True:
-        try:
-            psycopg.connect(address).close()
-            return
-        except psycopg.OperationalError:
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < until, log.read_text()
-            time.sleep(0.05)
+def _answers(address: str) -> bool:
+    try:
+        psycopg.connect(address).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def postgres_server() -> Iterator[str]:
+    """The connection string of the owner of an empty database."""
+    folder = programs()
+    assert folder is not None, HOW_TO_GET_POSTGRES
+    with server(folder) as address:
+        yield address

@@ -1,0 +1,1 @@
+"""What tests share and the product does not know: markers, waiting, processes, what is made once per session."""
