@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 HOME_DIR ?= data
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast stress soak lint bench ui lock clean
+.PHONY: help setup demo test test-fast stress soak lint bench ui pictures lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -47,6 +47,9 @@ bench: setup  ## speed beside its targets, at 10,000 accounts and 10M usage rows
 
 ui: setup  ## Dagster's UI on 127.0.0.1
 	@$(BIN)/segmentation --home $(HOME_DIR) ui
+
+pictures: setup  ## README's pictures, from a home that was run (needs chromium)
+	@$(BIN)/python docs/pictures.py $(HOME_DIR)
 
 lock: setup  ## renew requirements.lock from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \

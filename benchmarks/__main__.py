@@ -18,6 +18,7 @@ from rich.table import Table
 
 from benchmarks.figures import Figure, Findings, Scale
 from benchmarks.parts import PARTS, measured_apart
+from benchmarks.readme import write as write_readme
 
 _QUICK_ACCOUNTS = 400
 _FULL = Scale()
@@ -39,22 +40,26 @@ _FULL = Scale()
 @click.option(
     "--output", type=click.Path(path_type=Path), default=Path(".benchmarks/figures.json"), help="The figures as JSON."
 )
-def main(parts: tuple[str, ...], folder: Path | None, output: Path, **size: Any) -> None:
+@click.option("--readme", type=click.Path(path_type=Path), help="Write the demo's figures into this README.")
+def main(parts: tuple[str, ...], folder: Path | None, output: Path, readme: Path | None, **size: Any) -> None:
     """Measure PARTs, by default all: location, dagster, demo, ... Exit code 1 where a target is missed."""
     scale = Scale(**size)
     if scale.quick:
         scale = replace(scale, accounts=min(scale.accounts, _QUICK_ACCOUNTS), rounds=1)
     chosen = [name for name in PARTS if name in parts or not parts]
     console = Console(highlight=False, soft_wrap=True)
-    found: dict[str, Findings | str] = {}
+    results: dict[str, Findings | str] = {}
     with tempfile.TemporaryDirectory() as temporary:
         for name in chosen:
-            found[name] = measured_apart(name, scale, (folder or Path(temporary)) / name)
-            _print_details(console, name, found[name])
-    _print_figures(console, found)
+            results[name] = measured_apart(name, scale, (folder or Path(temporary)) / name)
+            _print_details(console, name, results[name])
+    _print_figures(console, results)
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(_as_json(scale, found), indent=1) + "\n", encoding="utf-8")
-    if any(_fails(each) for each in found.values()):
+    output.write_text(json.dumps(_as_json(scale, results), indent=1) + "\n", encoding="utf-8")
+    demo = results.get("demo")
+    if readme and isinstance(demo, Findings):
+        write_readme(readme, demo.figures)
+    if any(_fails(each) for each in results.values()):
         raise SystemExit(1)
 
 
@@ -68,10 +73,10 @@ def _print_details(console: Console, name: str, findings: Findings | str) -> Non
         console.print(f"{name}: {line}", markup=False)
 
 
-def _print_figures(console: Console, found: Mapping[str, Findings | str]) -> None:
+def _print_figures(console: Console, results: Mapping[str, Findings | str]) -> None:
     table = Table("part", "figure", "measured", "target", "", box=None, pad_edge=False)
     table.columns[2].justify = "right"
-    for name, findings in found.items():
+    for name, findings in results.items():
         if isinstance(findings, str):
             table.add_row(name, "could not be measured, see above", "", "", "MISSED")
             continue
@@ -86,8 +91,8 @@ def _shown(figure: Figure) -> str:
     return f"{number} {figure.unit}".rstrip()
 
 
-def _as_json(scale: Scale, found: Mapping[str, Findings | str]) -> dict[str, Any]:
-    parts = {n: {"failed": f} if isinstance(f, str) else _with_verdicts(f) for n, f in found.items()}
+def _as_json(scale: Scale, results: Mapping[str, Findings | str]) -> dict[str, Any]:
+    parts = {n: {"failed": f} if isinstance(f, str) else _with_verdicts(f) for n, f in results.items()}
     return {"scale": asdict(scale), "parts": parts}
 
 

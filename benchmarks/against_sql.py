@@ -22,15 +22,15 @@ _GIB = 2**30
 def measure(scale: Scale, folder: Path, tell: Callable[[str], None]) -> Findings:
     """The median round; the highest peak of all."""
     tell(f"a sample company of {scale.accounts:,} accounts")
-    made = generate(
+    sample = generate(
         folder / "sample", accounts=scale.accounts, days=scale.days, users_per_account=scale.users_per_account,
         seed=7, end=AS_OF,
     )  # fmt: skip
-    usage_rows = made.rows["product_usage"]
+    usage_rows = sample.rows["product_usage"]
     rounds: list[Round] = []
     for number in range(scale.rounds):
         tell(f"round {number + 1} of {scale.rounds}, both sides, {usage_rows:,} usage rows")
-        rounds.append(run_round(folder, made.sources, days_to_ask(AS_OF), scale.memory_limit))
+        rounds.append(run_round(folder, sample.sources, days_to_ask(AS_OF), scale.memory_limit))
     tell("comparing both sides' tables")
     comparisons = compared(folder)
     chain, hand = _middle([r.chain for r in rounds]), _middle([r.hand for r in rounds])

@@ -106,8 +106,8 @@ def measure(scale: Scale, folder: Path, tell: Callable[[str], None]) -> Findings
     figures, details = [Figure("accounts", accounts), Figure("CSMs", csms)], []
     for seed in SEEDS[:1] if scale.quick else SEEDS:
         tell(f"{accounts:,} accounts to {csms} CSMs, company {seed}")
-        found, detail = _measured(*company(accounts, csms, seed), f"company {seed}", scale)
-        figures += found
+        measured, detail = _measured(*company(accounts, csms, seed), f"company {seed}", scale)
+        figures += measured
         details.append(detail)
     return Findings(figures, details)
 
@@ -115,18 +115,18 @@ def measure(scale: Scale, folder: Path, tell: Callable[[str], None]) -> Findings
 def _measured(rows: list[Account], people: list[Csm], name: str, scale: Scale) -> tuple[list[Figure], str]:
     policy = load_policy().assignment
     started, cpu = time.perf_counter(), time.process_time()
-    found = assign(rows, people, policy)
+    assignment = assign(rows, people, policy)
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
-    kept = sum(found.csm_of[a.account_id] == a.csm_id for a in rows if a.account_id in found.could_stay)
-    overload = sum(load.overload_hours for load in found.loads.values())
-    fullest = max(load.load_share for load in found.loads.values())
-    gap = 100 * found.gap if found.gap is not None else float("nan")
+    kept = sum(assignment.csm_of[a.account_id] == a.csm_id for a in rows if a.account_id in assignment.could_stay)
+    overload = sum(load.overload_hours for load in assignment.loads.values())
+    fullest = max(load.load_share for load in assignment.loads.values())
+    gap = 100 * assignment.gap if assignment.gap is not None else float("nan")
     return [
         Figure(f"{name}: assigned in", seconds, "s", at_most=MOST_SECONDS),
         Figure(f"{name}: above the bound", gap, "%", at_most=scale.at_full(MOST_GAP)),
-        Figure(f"{name}: kept of those who could stay", 100 * kept / max(len(found.could_stay), 1), "%",
+        Figure(f"{name}: kept of those who could stay", 100 * kept / max(len(assignment.could_stay), 1), "%",
                at_least=LEAST_KEPT),
-        Figure(f"{name}: unassigned", sum(c is None for c in found.csm_of.values())),
+        Figure(f"{name}: unassigned", sum(c is None for c in assignment.csm_of.values())),
     ], (
         f"{name}: {cpu:.1f} s of CPU; overload {overload:,.1f} h a month; the fullest CSM at {100 * fullest:.0f} %"
     )  # fmt: skip

@@ -40,7 +40,7 @@ the full chain slower beside it."""
 def measure(scale: Scale, folder: Path, tell: Callable[[str], None]) -> Findings:
     """Wall and CPU seconds of the decision (median) and of the rerun, and the rerun's share of the full chain."""
     tell(f"a sample company of {scale.accounts:,} accounts, and the whole chain on it")
-    made = generate(
+    sample = generate(
         folder / "sample",
         accounts=scale.accounts,
         days=min(scale.days, _DAYS),
@@ -48,8 +48,8 @@ def measure(scale: Scale, folder: Path, tell: Callable[[str], None]) -> Findings
         seed=7,
         end=AS_OF,
     )
-    drops = _dated(folder / "sample", made.sources)
-    settings = find_settings(folder / "home", made.sources, "default")
+    drops = _dated(folder / "sample", sample.sources)
+    settings = find_settings(folder / "home", sample.sources, "default")
     runner, store, policy = Runner(settings), Store(settings.home), load_policy()
     first = _run(runner, runner.select("*"), AS_OF - timedelta(days=1))
     tell("one day more, all extracts landed from scratch")
@@ -63,16 +63,16 @@ def measure(scale: Scale, folder: Path, tell: Callable[[str], None]) -> Findings
     decisions = []
     for _ in range(scale.rounds):
         started = time.perf_counter()
-        found = pending_crossings(store, policy, AS_OF)
+        crossings = pending_crossings(store, policy, AS_OF)
         decisions.append(time.perf_counter() - started)
-    if found.empty:
+    if crossings.empty:
         raise RuntimeError("nobody crossed a threshold: nothing to measure")
     job = runner.definitions.resolve_job_def(BILLING_RERUN)
     selected = {key.path[-1] for key in job.asset_layer.selected_asset_keys}
     rerun = _run(runner, [name for name in runner.select("*") if name in selected])
     left = pending_crossings(store, policy, AS_OF)
     if len(left):
-        raise RuntimeError(f"{len(found)} crossings were seen, {len(left)} of them not booked")
+        raise RuntimeError(f"{len(crossings)} crossings were seen, {len(left)} of them not booked")
     return Findings(
         [
             Figure("the sensor's decision", sorted(decisions)[len(decisions) // 2], "s", scale.at_full(MOST_SECONDS)),
@@ -85,7 +85,7 @@ def measure(scale: Scale, folder: Path, tell: Callable[[str], None]) -> Findings
             Figure("rerun ÷ one day more", rerun[0] / another[0]),
             Figure("rerun ÷ one day more, CPU", rerun[1] / another[1]),
         ],
-        [f"{len(found):,} crossings in one drop"],
+        [f"{len(crossings):,} crossings in one drop"],
     )
 
 
@@ -104,11 +104,11 @@ def _dated(sample: Path, sources: Path) -> Path:
 
 def _lift(drops: Path) -> None:
     """A drop of today: subscriptions in force of every tenth account end yesterday and go on at another price."""
-    (known,) = drops.glob("*.parquet")
+    (drop,) = drops.glob("*.parquet")
     with duckdb.connect() as connection:
         connection.execute(
             f"CREATE TABLE known AS SELECT *, end_date IS NULL AND hash(account_id) % 10 = 0 AS lifted "
-            f"FROM read_parquet('{known}')"
+            f"FROM read_parquet('{drop}')"
         )
         ended, lifted = f"lifted AND start_date < DATE '{AS_OF}'", f"mrr * {_LIFT} AS mrr"
         connection.execute(

@@ -81,12 +81,12 @@ def _compared(
     differs = {n: f"{c} IS NOT NULL AND {h} IS NOT NULL AND ({_differs(n, types[n])})" for n in values}
     counts = ", ".join(f'count(*) FILTER ({sql}) AS "{n}"' for n, sql in differs.items())
     source = f"FROM chain c FULL JOIN hand h ON {match}"
-    found = connection.execute(
+    counted = connection.execute(
         f"SELECT count(*), count(*) FILTER ({h} IS NULL), count(*) FILTER ({c} IS NULL)"
         f"{', ' + counts if counts else ''} {source}"
     ).fetchone()
-    assert found is not None
-    total, only_chain, only_hand, *rest = found
+    assert counted is not None
+    total, only_chain, only_hand, *rest = counted
     differing = {n: count for n, count in zip(values, rest, strict=True) if count}
     example = ""
     if differing:

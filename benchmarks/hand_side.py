@@ -37,10 +37,10 @@ class Section:
 
 def sections(folder: Path = FOLDER) -> list[Section]:
     """All of a folder, in order."""
-    found = []
+    parts = []
     for file in sorted(folder.glob("*.sql")):
-        found.extend(_split(file.read_text(encoding="utf-8")))
-    return found
+        parts.extend(_split(file.read_text(encoding="utf-8")))
+    return parts
 
 
 def _split(text: str) -> Iterator[Section]:

@@ -44,19 +44,19 @@ _WHY_LEFT_OUT = "ages and nulls of 21 extracts, one trait after the other, sente
 def measure(scale: Scale, folder: Path, tell: Callable[[str], None]) -> Findings:
     """The median round of each: both sides at one month-end, the chain at all."""
     tell(f"a sample company of {scale.accounts:,} accounts")
-    made = generate(
+    sample = generate(
         folder / "sample", accounts=scale.accounts, days=_LOOK_BACK_DAYS, users_per_account=1, seed=7, end=AS_OF
     )
     days = month_ends(AS_OF, MONTH_ENDS)
     home = folder / "home"
     tell(f"all that the KPIs of {MONTH_ENDS} month-ends read")
-    prepare(home, made.sources, month_ends(AS_OF, MONTH_ENDS + 1), scale.memory_limit)
+    prepare(home, sample.sources, month_ends(AS_OF, MONTH_ENDS + 1), scale.memory_limit)
     rounds = Rounds()
     for number in range(scale.rounds):
         tell(f"round {number + 1} of {scale.rounds}")
-        rounds.many.append(_chain(home, made.sources, days, scale))
-        rounds.dagster.append(_chain(home, made.sources, days[-1:], scale, orchestrated=True))
-        rounds.one.append(_chain(home, made.sources, days[-1:], scale))
+        rounds.many.append(_chain(home, sample.sources, days, scale))
+        rounds.dagster.append(_chain(home, sample.sources, days[-1:], scale, orchestrated=True))
+        rounds.one.append(_chain(home, sample.sources, days[-1:], scale))
         rounds.many_by_hand.append(_hand(folder, home, days, scale))
         rounds.hand.append(_hand(folder, home, days[-1:], scale))
     comparisons = compared(home, folder / "hand")

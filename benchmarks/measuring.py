@@ -53,10 +53,10 @@ def peak_memory() -> int:
 
 def measure(module: str, job: Job) -> Measured:
     """Run a side in a fresh process. Raises RuntimeError, with what it said, where it fails."""
-    given = json.dumps(asdict(job), default=str)
+    job_text = json.dumps(asdict(job), default=str)
     environment = {**os.environ, "SEGMENTATION_MEMORY_LIMIT": job.memory_limit}
     done = subprocess.run(
-        [sys.executable, "-m", module], input=given, capture_output=True, text=True, env=environment, check=False
+        [sys.executable, "-m", module], input=job_text, capture_output=True, text=True, env=environment, check=False
     )
     last = done.stdout.strip().rpartition("\n")[2]
     if done.returncode or not last.startswith(_MARK):
@@ -66,8 +66,7 @@ def measure(module: str, job: Job) -> Measured:
 
 def run_child(side: Callable[[Job], Measured]) -> None:
     """What a side's process does: read the job from stdin, run it, print what it took."""
-    given = json.load(sys.stdin)
-    paths = {name: Path(given.pop(name)) for name in ("home", "sources")}
-    days = [date.fromisoformat(day) for day in given.pop("days")]
-    job = Job(days=days, **paths, **given)
-    print(_MARK + json.dumps(asdict(side(job))))
+    facts = json.load(sys.stdin)
+    paths = {name: Path(facts.pop(name)) for name in ("home", "sources")}
+    days = [date.fromisoformat(day) for day in facts.pop("days")]
+    print(_MARK + json.dumps(asdict(side(Job(days=days, **paths, **facts)))))

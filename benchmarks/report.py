@@ -68,15 +68,15 @@ def _of_size(
     walls, cpus = [], []
     for _ in range(rounds):
         wall, cpu = time.perf_counter(), time.process_time()
-        made = write_report(home, policy, None, file)
+        report = write_report(home, policy, None, file)
         walls.append(time.perf_counter() - wall)
         cpus.append(time.process_time() - cpu)
     paint, search = _in_a_browser(file, rounds)
-    what = f"{made.accounts:,} accounts"
+    what = f"{report.accounts:,} accounts"
     return [
         Figure(f"report, {what}", median(walls), "s", at_most=most_seconds),
         Figure(f"CPU of it, {what}", median(cpus), "s"),
-        Figure(f"size, {what}", made.size_bytes / 1e6, "MB", at_most=most_mb),
+        Figure(f"size, {what}", report.size_bytes / 1e6, "MB", at_most=most_mb),
         Figure(f"first paint, {what}", paint, "s", at_most=MOST_PAINT),
         Figure(f"account search, {what}", search, "s", at_most=MOST_SEARCH),
     ]
@@ -106,7 +106,7 @@ def grow(home: Path, large: Path, times: int) -> None:
     with duckdb.connect() as connection:
         for name in dict.fromkeys((*READ, *TABLES)):
             try:
-                files = [path for found in find_table(name, home).files.values() for path in found]
+                files = [path for of_day in find_table(name, home).files.values() for path in of_day]
             except NotPublished:
                 continue
             for file in files:

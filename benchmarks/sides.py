@@ -67,9 +67,9 @@ def planned(tables: Sequence[str], days: Sequence[date], policy: Policy) -> Mapp
     """
     needs: dict[str, set[date]] = {name: set(days) for name in tables}
     for spec in reversed(CATALOGUE.upstream(tables)):
-        for given in spec.inputs:
+        for source in spec.inputs:
             for day in needs.get(spec.name, ()):
-                needs.setdefault(given.name, set()).update(days_read(given.reads, day, policy.sections))
+                needs.setdefault(source.name, set()).update(days_read(source.reads, day, policy.sections))
     return {n: sorted(needs[n]) for n in tables if CATALOGUE[n].partition == "as_of"}
 
 

@@ -84,7 +84,7 @@ def measure(scale: Scale, folder: Path, tell: Callable[[str], None]) -> Findings
     for _ in range(_TIMES):
         for length, company in companies.items():
             company.add_day()
-            seconds[length].append(_run(runners[length], made=1))
+            seconds[length].append(_run(runners[length], days_made=1))
     first, last = (median(seconds[length]) for length in lengths)
     return Findings(
         [
@@ -95,11 +95,11 @@ def measure(scale: Scale, folder: Path, tell: Callable[[str], None]) -> Findings
     )
 
 
-def _run(runner: Runner, made: int | None = None) -> float:
+def _run(runner: Runner, days_made: int | None = None) -> float:
     started = time.process_time()
     outcome = runner.run(TABLES, [])
     seconds = time.process_time() - started
     steps = {step.table: step for step in outcome.steps}
-    if not outcome.succeeded or made not in (None, steps["usage_days"].days_made):
+    if not outcome.succeeded or days_made not in (None, steps["usage_days"].days_made):
         raise RuntimeError(str(outcome))
     return seconds

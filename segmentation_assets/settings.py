@@ -14,6 +14,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from segmentation_assets.reasons import Refusal
+
 HOME = "SEGMENTATION_HOME"
 SOURCES = "SEGMENTATION_SOURCES"
 POLICY = "SEGMENTATION_POLICY"
@@ -24,7 +26,7 @@ _DEFAULT_HOME = "data"
 _MEMORY = "last_run.json"
 
 
-class BrokenMemory(ValueError):
+class BrokenMemory(Refusal, ValueError):
     """What the last run left of its settings cannot be read; the message says what to do."""
 
 
@@ -59,8 +61,8 @@ class Settings:
 
     def environment(self) -> dict[str, str]:
         """Environment variables that make another process find the same settings."""
-        found = {HOME: str(self.home), POLICY: str(self.policy or DEFAULT)}
-        return found | ({SOURCES: str(self.sources)} if self.sources else {})
+        variables = {HOME: str(self.home), POLICY: str(self.policy or DEFAULT)}
+        return variables | ({SOURCES: str(self.sources)} if self.sources else {})
 
 
 def find_home(home: Path | str | None = None) -> Path:
@@ -79,8 +81,8 @@ def find_settings(
     last = _remembered(root)
     chosen = sources or os.environ.get(SOURCES) or last.get("sources")
     candidates = (root / "sources.yaml", root / "sample" / "sources.yaml")
-    found = Path(chosen) if chosen else next((p for p in candidates if p.exists()), None)
-    return Settings(root, found.absolute() if found else None, _policy_file(root, policy, last))
+    mapping = Path(chosen) if chosen else next((p for p in candidates if p.exists()), None)
+    return Settings(root, mapping.absolute() if mapping else None, _policy_file(root, policy, last))
 
 
 def _policy_file(root: Path, policy: Path | str | None, last: dict[str, str | None]) -> Path | None:

@@ -22,8 +22,8 @@ def mix_change(before: pd.DataFrame, after: pd.DataFrame, column: str, order: Se
     """
     sides = []
     for rows, when in ((before, "before"), (after, "after")):
-        found: Any = rows.groupby(column).agg(accounts=("account_id", "size"), arr=("arr", "sum"))
-        sides.append(found.add_suffix(f"_{when}"))
+        sums: Any = rows.groupby(column).agg(accounts=("account_id", "size"), arr=("arr", "sum"))
+        sides.append(sums.add_suffix(f"_{when}"))
     table: Any = pd.concat(sides, axis=1).reindex(list(order)).fillna(0)
     table.loc["all"] = table.sum()
     for figure, kind in (("accounts", int), ("arr", float)):

@@ -23,8 +23,9 @@ from segmentation_assets.policy.model import load_policy
 from segmentation_assets.policy.segments import AT_RISK, MICRO_SEGMENTS, SEGMENTS, TIERS
 from segmentation_assets.reading.access import NotPublished, find_table, load
 from segmentation_assets.reading.explanations.gathering import Explanation, Score, UnknownAccount, explain
-from segmentation_assets.reading.figures import label
-from segmentation_assets.reading.rows import shown, write_csv
+from segmentation_assets.reading.figures import change as signed_money
+from segmentation_assets.reading.figures import counted, in_currency, label, money, share, shown
+from segmentation_assets.reading.rows import write_csv
 from segmentation_assets.settings import Settings, find_settings
 
 ACCOUNTS, COMPARE = "Accounts", "Compare two days"
@@ -55,10 +56,11 @@ def main() -> None:
         say(str(error))
         return
     view = st.radio("View", [ACCOUNTS, COMPARE], horizontal=True, label_visibility="collapsed", key="view")
-    if view == ACCOUNTS:
-        show_accounts(settings, days)
-    else:
-        show_comparison(settings, days)
+    with in_currency(load_policy(settings.policy).company.reporting_currency):
+        if view == ACCOUNTS:
+            show_accounts(settings, days)
+        else:
+            show_comparison(settings, days)
 
 
 # -- accounts
@@ -68,24 +70,24 @@ def show_accounts(settings: Settings, days: Sequence[date]) -> None:
     """The filtered list of one day, and the account opened from it."""
     day = st.sidebar.selectbox("As of", days, key="as_of", help="The state at the end of this day")
     accounts = accounts_of(settings.home, day)
-    found: Any = asked(accounts).of(accounts)
-    at_risk = found[found["segment"] == AT_RISK]
-    arr, all_arr = found["arr"].sum(), accounts["arr"].sum()
-    health = found["health_score"].mean()
+    chosen_accounts: Any = chosen_filters(accounts).of(accounts)
+    at_risk = chosen_accounts[chosen_accounts["segment"] == AT_RISK]
+    arr, all_arr = chosen_accounts["arr"].sum(), accounts["arr"].sum()
+    health = chosen_accounts["health_score"].mean()
     with st.container(horizontal=True):
-        tile("Accounts", f"{len(found):,}", f"of {len(accounts):,}")
-        tile("ARR", compact(arr), f"{arr / all_arr:.0%} of all" if all_arr else "")
-        tile("ARR At-Risk", compact(at_risk["arr"].sum()), f"{len(at_risk):,} accounts")
+        tile("Accounts", f"{len(chosen_accounts):,}", f"of {len(accounts):,}")
+        tile("ARR", money(arr), f"{share(arr / all_arr, 0)} of all" if all_arr else "")
+        tile("ARR in At-Risk", money(at_risk["arr"].sum()), counted(len(at_risk), "account"))
         tile("Mean health", "–" if pd.isna(health) else f"{health:.0f}", "of 100")
-    if found.empty:
+    if chosen_accounts.empty:
         st.info("No account fits all filters. Take one away in the sidebar.")
         return
-    listed(found)
-    st.download_button("Download as CSV", csv_of(found), f"accounts-{day}.csv", "text/csv", key="download")
+    listed(chosen_accounts)
+    st.download_button("Download as CSV", csv_of(chosen_accounts), f"accounts-{day}.csv", "text/csv", key="download")
     st.divider()
     chosen = st.selectbox(
-        "Open an account", found["account_id"].tolist(), index=None, key="account",
-        format_func=dict(zip(found["account_id"], names_of(found), strict=True)).__getitem__,
+        "Open an account", chosen_accounts["account_id"].tolist(), index=None, key="account",
+        format_func=dict(zip(chosen_accounts["account_id"], names_of(chosen_accounts), strict=True)).__getitem__,
         placeholder="Type an id or a name, or select a row above",
     )  # fmt: skip
     if chosen:
@@ -97,8 +99,8 @@ def tile(label: str, figure: str, beside: str) -> None:
     st.metric(label, figure, beside, delta_color="off", delta_arrow="off", width=_TILE)
 
 
-def asked(accounts: pd.DataFrame) -> Filters:
-    """What the sidebar asks for."""
+def chosen_filters(accounts: pd.DataFrame) -> Filters:
+    """The filters that the sidebar is set to."""
     side = st.sidebar
     search = side.text_input("Search", key="search", placeholder="id or name")
     segments = side.multiselect("Segment", SEGMENTS, key="segments")
@@ -116,12 +118,13 @@ def asked(accounts: pd.DataFrame) -> Filters:
     )  # fmt: skip
 
 
-def listed(found: Any) -> None:
+def listed(accounts: Any) -> None:
     """The list; a row selected there is the account opened below."""
-    frame = found[list(LISTED)].rename(columns=LISTED).round({"ARR": 0})  # the grid itself cuts off, not rounds
+    frame = accounts[list(LISTED)].rename(columns=LISTED).round({"ARR": 0})  # the grid would cut digits off
     frame["micro-segment"] = frame["micro-segment"].map(label, na_action="ignore")
     st.dataframe(
-        frame, hide_index=True, height=360, key="list", on_select=lambda: _open(found), selection_mode="single-row",
+        frame, hide_index=True, height=360, key="list", selection_mode="single-row",
+        on_select=lambda: _open(accounts),
         column_config={
             "name": st.column_config.TextColumn(width="medium"),
             "ARR": _MONEY,
@@ -132,10 +135,10 @@ def listed(found: Any) -> None:
     )  # fmt: skip
 
 
-def _open(found: pd.DataFrame) -> None:
+def _open(accounts: pd.DataFrame) -> None:
     rows = st.session_state["list"]["selection"]["rows"]
     if rows:
-        st.session_state["account"] = found["account_id"].iloc[rows[0]]
+        st.session_state["account"] = accounts["account_id"].iloc[rows[0]]
 
 
 def names_of(accounts: pd.DataFrame) -> list[str]:
@@ -144,10 +147,10 @@ def names_of(accounts: pd.DataFrame) -> list[str]:
     return [f"{account} · {name}" if isinstance(name, str) else account for account, name in pairs]
 
 
-def csv_of(found: pd.DataFrame) -> bytes:
+def csv_of(accounts: pd.DataFrame) -> bytes:
     """The list as a file that is safe to open in a spreadsheet."""
     target = io.StringIO()
-    frame: Any = found[list(LISTED)].astype(object)
+    frame: Any = accounts[list(LISTED)].astype(object)
     rows = frame.where(frame.notna(), None).values.tolist()
     write_csv(list(LISTED), rows, target)
     return target.getvalue().encode()
@@ -159,34 +162,35 @@ def csv_of(found: pd.DataFrame) -> bytes:
 def show_account(settings: Settings, account: str, day: date) -> None:
     """Why it is where it is, what its scores are made of, its figures, its moves."""
     try:
-        told = explain(account, day, home=settings.home, policy=load_policy(settings.policy))
+        explanation = explain(account, day, home=settings.home, policy=load_policy(settings.policy))
     except (UnknownAccount, NotPublished) as error:
         say(str(error))
         return
-    name = told.account_name or told.account_id
+    name = explanation.account_name or explanation.account_id
     say(name, tag="h2", style="margin:0; overflow-wrap:anywhere")
-    say(f"{told.account_id} · {told.segment} · tier {told.coverage_tier} · as of {told.as_of}")
+    place = f"{explanation.segment} · tier {explanation.coverage_tier}"
+    say(f"{explanation.account_id} · {place} · as of {explanation.as_of}")
     why, treatment = st.columns([3, 2], gap="large")
     with why:
         st.markdown("##### Why this segment")
-        say(*told.segment_reasons)
-        st.dataframe(conditions_of(told), hide_index=True, height="content", key="conditions")
+        say(*explanation.segment_reasons)
+        st.dataframe(conditions_of(explanation), hide_index=True, height="content", key="conditions")
         st.markdown("##### Why this tier")
-        say(*told.tier_reasons)
+        say(*explanation.tier_reasons)
     with treatment:
         st.markdown("##### How it is served")
-        st.dataframe(pairs_of(told.treatment), hide_index=True, height="content", key="treatment")
-    show_scores(told.scores)
+        st.dataframe(pairs_of(explanation.treatment), hide_index=True, height="content", key="treatment")
+    show_scores(explanation.scores)
     st.markdown("##### Figures")
-    topics = list(told.figures)
+    topics = list(explanation.figures)
     for first in range(0, len(topics), _BESIDE):
         for place, topic in zip(st.columns(_BESIDE), topics[first : first + _BESIDE], strict=False):
             place.caption(topic)
-            rows = pairs_of(told.figures[topic])
+            rows = pairs_of(explanation.figures[topic])
             place.dataframe(rows, hide_index=True, height="content", key=f"figures_{topic}")
     st.markdown("##### Moves")
-    if told.moves:
-        in_words(pd.DataFrame(told.moves), "moves")
+    if explanation.moves:
+        in_words(pd.DataFrame(explanation.moves), "moves")
     else:
         st.caption("No move is published for this account up to this day.")
 
@@ -214,13 +218,18 @@ def show_scores(scores: Sequence[Score]) -> None:
         st.caption(f"The parts sum to {score.total:,.4f}" + (", in log-odds." if name == LOG_ODDS else "."))
 
 
-def conditions_of(told: Explanation) -> pd.DataFrame:
+def conditions_of(explanation: Explanation) -> pd.DataFrame:
     """The dimensions of the segment's row, and whether the account meets them."""
     marks = {True: "✓", False: "✗", None: "?"}
     return pd.DataFrame(
         [
-            {"": marks[c.meets], "dimension": c.dimension, "it is": shown(c.value), "the row asks": shown(c.wanted)}
-            for c in told.conditions
+            {
+                "": marks[c.meets],
+                "condition": c.dimension,
+                "this account": shown(c.value),
+                "needed for it": shown(c.wanted),
+            }
+            for c in explanation.conditions
         ]
     )
 
@@ -260,7 +269,7 @@ def show_comparison(settings: Settings, days: Sequence[date]) -> None:
     change, moved = after["arr"].sum() - before["arr"].sum(), who_moved(before, after)
     with st.container(horizontal=True):
         st.metric("Accounts", f"{len(after):,}", f"{len(after) - len(before):+,}", width=_TILE)
-        st.metric("ARR", compact(after["arr"].sum()), f"{change:+,.0f}", width=_TILE)
+        st.metric("ARR", money(after["arr"].sum()), signed_money(change), width=_TILE)
         st.metric("Moved, new or gone", f"{len(moved):,}", width=_TILE)
     for column, order, title in (
         ("segment", SEGMENTS, "Segment mix"),
@@ -286,14 +295,14 @@ def in_words(rows: pd.DataFrame, key: str) -> None:
 def show_kpis(settings: Settings, before: date, after: date) -> None:
     """KPIs of the company and the tiers on both days, where they were made for both."""
     st.markdown("##### KPIs")
-    made = []
+    changes = []
     for table, by in (("company_kpis", None), ("tier_kpis", "coverage_tier")):
         try:
-            made.append(kpi_change(_frame(settings.home, table, before), _frame(settings.home, table, after), by))
+            changes.append(kpi_change(_frame(settings.home, table, before), _frame(settings.home, table, after), by))
         except NotPublished as error:
             say(f"Not on both days: {error}.")
             return
-    table: Any = pd.concat(made, ignore_index=True)
+    table: Any = pd.concat(changes, ignore_index=True)
     order = [COMPANY, *TIERS]
     table = table[table["of"].isin(order) & (table["before"].notna() | table["after"].notna())]
     percent = {name: st.column_config.NumberColumn(format="percent") for name in ("before", "after", "change")}
@@ -302,12 +311,12 @@ def show_kpis(settings: Settings, before: date, after: date) -> None:
 
 
 def default_before(home: Path, earlier: Sequence[date]) -> date:
-    """The last earlier day that was asked for, not only looked back at; else the last earlier day."""
+    """The last earlier day that was run, not only read by a later one; else the last earlier day."""
     try:
-        known = set(find_table("segment_mix", home).days)
+        run_days = set(find_table("segment_mix", home).days)
     except NotPublished:
-        known = set()
-    return next((day for day in earlier if day in known), earlier[0])
+        run_days = set()
+    return next((day for day in earlier if day in run_days), earlier[0])
 
 
 # -- reading
@@ -333,14 +342,6 @@ def _frame(home: Path, table: str, day: date) -> pd.DataFrame:
 def _loaded(home: str, table: str, day: date, stamp: int) -> pd.DataFrame:
     del stamp  # part of what is remembered: another file is another frame
     return load(table, as_of=day, home=home)
-
-
-def compact(value: float) -> str:
-    """An amount short enough for a tile: 940, 12k, 1.2M."""
-    for unit, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= 0.9995 * unit:
-            return f"{value / unit:.{int(abs(value) < 100 * unit and letter != 'k')}f}{letter}"
-    return f"{value:,.0f}"
 
 
 if __name__ == "__main__":

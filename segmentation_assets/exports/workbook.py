@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from segmentation_assets.reading.palette import LIGHT, SOFT
 from segmentation_assets.reading.rows import FORMULA
+from segmentation_assets.reasons import Refusal
 
 if TYPE_CHECKING:
     from xlsxwriter.format import Format
@@ -38,7 +39,7 @@ _NUMBER_FORMATS = {"share": "0.0%", "currency": "#,##0.00", "currency per year":
 _OTHER_NUMBER, _WHOLE, _DATE, _MOMENT = "#,##0.####", "#,##0", "yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss"
 
 
-class CannotHold(ValueError):
+class CannotHold(Refusal, ValueError):
     """Something that an Excel cell cannot hold. The message names sheet, row and column, and what to do."""
 
 
@@ -60,7 +61,7 @@ def write_workbook(path: Path, sheets: Iterable[Sheet]) -> dict[str, list[str]]:
     """
     import xlsxwriter  # noqa: PLC0415 - only where a workbook is written
 
-    made: dict[str, list[str]] = {}
+    written: dict[str, list[str]] = {}
     options = {
         "constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False,
         "tmpdir": str(path.parent), "default_date_format": _DATE,
@@ -69,33 +70,33 @@ def write_workbook(path: Path, sheets: Iterable[Sheet]) -> dict[str, list[str]]:
         formats = _Formats(book)
         for sheet in sheets:
             rows = iter(sheet.rows)
-            made[sheet.name] = []
-            for name, part in _parts(sheet, rows, made):
-                made[sheet.name].append(name)
+            written[sheet.name] = []
+            for name, part in _parts(sheet, rows, written):
+                written[sheet.name].append(name)
                 _write_sheet(book.add_worksheet(name), sheet, part, formats)
-    return made
+    return written
 
 
 def _parts(
-    sheet: Sheet, rows: Iterator[Sequence[Any]], made: Mapping[str, list[str]]
+    sheet: Sheet, rows: Iterator[Sequence[Any]], written: Mapping[str, list[str]]
 ) -> Iterator[tuple[str, Iterator[Sequence[Any]]]]:
     """The rows of a sheet, as many as one of Excel's holds at a time; one part at least."""
     number, first = 1, next(rows, None)
     while number == 1 or first is not None:
         held = chain([] if first is None else [first], islice(rows, MOST_ROWS - 2))
-        taken = {name.lower() for names in made.values() for name in names}
+        taken = {name.lower() for names in written.values() for name in names}
         yield _sheet_name(sheet.name, number, taken), held
         number, first = number + 1, next(rows, None)
 
 
 def _sheet_name(name: str, number: int, taken: set[str]) -> str:
     suffix = "" if number == 1 else f" ({number})"
-    found = name[: _MOST_NAME - len(suffix)] + suffix
-    while found.lower() in taken:  # two long names that begin alike
+    unique = name[: _MOST_NAME - len(suffix)] + suffix
+    while unique.lower() in taken:  # two long names that begin alike
         number += 1
         suffix = f" ({number})"
-        found = name[: _MOST_NAME - len(suffix)] + suffix
-    return found
+        unique = name[: _MOST_NAME - len(suffix)] + suffix
+    return unique
 
 
 class _Formats:

@@ -18,6 +18,7 @@ import duckdb
 from segmentation_assets.exports.workbook import Sheet, write_workbook
 from segmentation_assets.reading.access import Days, find_table, open_tables, query
 from segmentation_assets.reading.rows import write_csv
+from segmentation_assets.reasons import WrongUse
 from segmentation_assets.tables.dictionary import HEADER, TableEntry, rows_of
 
 DICTIONARY = "dictionary"
@@ -25,7 +26,7 @@ _BATCH = 10_000
 Progress = Callable[[str], None]
 
 
-class WrongTarget(ValueError):
+class WrongTarget(WrongUse, ValueError):
     """The tables do not fit what they are to be written to. The message says what does."""
 
 
@@ -75,14 +76,14 @@ def export(
     """
     names = list(dict.fromkeys(tables))
     kind = _kind(to, names)
-    told = progress or (lambda _: None)
+    announce = progress or (lambda _: None)
     days = {name: as_of if find_table(name, home).partition else None for name in names}
-    known = {name: one for name, one in (entries or {}).items() if name in names}
+    chosen = {name: one for name, one in (entries or {}).items() if name in names}
     with open_tables(days, home) as connection:
         rows = {name: _Counted(connection, query(connection, name)) for name in names}
         if kind == ".xlsx":
-            return _to_workbook(to, rows, known, told)
-        return _to_csv(to, rows, known, told)
+            return _to_workbook(to, rows, chosen, announce)
+        return _to_csv(to, rows, chosen, announce)
 
 
 def _kind(to: Path, names: Sequence[str]) -> str:
@@ -97,30 +98,30 @@ def _kind(to: Path, names: Sequence[str]) -> str:
 
 
 def _to_workbook(
-    to: Path, rows: Mapping[str, _Counted], entries: Mapping[str, TableEntry], told: Progress
+    to: Path, rows: Mapping[str, _Counted], entries: Mapping[str, TableEntry], announce: Progress
 ) -> list[Exported]:
     def sheets() -> Iterator[Sheet]:
         for name, counted in rows.items():
-            told(f"writing {name}")
+            announce(f"writing {name}")
             units = {c.name: c.unit for c in entries[name].columns} if name in entries else {}
             yield Sheet(name, counted.header, counted, units)
         if entries:
             yield Sheet(DICTIONARY, HEADER, rows_of(entries.values()), {}, wrap=True)
 
     with _replacing([to]) as (unfinished,):
-        made = write_workbook(unfinished, sheets())
-    return [Exported(name, to, counted.rows, tuple(made[name])) for name, counted in rows.items()]
+        sheets_of = write_workbook(unfinished, sheets())
+    return [Exported(name, to, counted.rows, tuple(sheets_of[name])) for name, counted in rows.items()]
 
 
 def _to_csv(
-    to: Path, rows: Mapping[str, _Counted], entries: Mapping[str, TableEntry], told: Progress
+    to: Path, rows: Mapping[str, _Counted], entries: Mapping[str, TableEntry], announce: Progress
 ) -> list[Exported]:
     is_folder = to.suffix.lower() != ".csv" or to.is_dir()
     targets = [to / f"{name}.csv" for name in rows] if is_folder else [to]
     extra = [to / f"{DICTIONARY}.csv"] if is_folder and entries else []
     with _replacing([*targets, *extra]) as unfinished:
         for (name, counted), path in zip(rows.items(), unfinished, strict=False):
-            told(f"writing {name}")
+            announce(f"writing {name}")
             with path.open("w", encoding="utf-8", newline="") as file:
                 write_csv(counted.header, counted, file)
         if extra:
@@ -137,8 +138,8 @@ def _replacing(targets: Sequence[Path]) -> Iterator[list[Path]]:
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield unfinished
-        for made, target in zip(unfinished, targets, strict=True):
-            made.replace(target)
+        for file, target in zip(unfinished, targets, strict=True):
+            file.replace(target)
     finally:
-        for made in unfinished:
-            made.unlink(missing_ok=True)
+        for file in unfinished:
+            file.unlink(missing_ok=True)

@@ -22,6 +22,8 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from segmentation_assets.reasons import Refusal
+
 Lines = Mapping[tuple[str, ...], str]
 _WHOLE = ("crm_accounts", "csm_roster", "product_features")
 _NULLS = ("", "null", "~", "Null", "NULL")
@@ -30,7 +32,7 @@ CENSORED = "censored"
 EVENTS = "events"
 
 
-class SourcesError(ValueError):
+class SourcesError(Refusal, ValueError):
     """The mapping cannot be used; the message has one line per problem with file and line number."""
 
 

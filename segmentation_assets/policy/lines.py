@@ -38,8 +38,8 @@ def read_with_lines(path: Path, holds: str, error: type[ValueError]) -> tuple[di
     except (yaml.YAMLError, UnicodeDecodeError) as broken:
         raise error(f"{path}: not readable as YAML: {broken}") from None
     if not isinstance(value, dict):
-        found = "nothing" if value is None else type(value).__name__
-        raise error(f"{path}:1: expected a mapping of {holds}, found {found}")
+        kind = "nothing" if value is None else type(value).__name__
+        raise error(f"{path}:1: expected a mapping of {holds}, found {kind}")
     lines: dict[tuple[str, ...], str] = {(): f"{path}:1"}
     for place, problem in _index(node, (), path, lines):
         raise error(f"{place}: {problem}")
@@ -70,8 +70,8 @@ def explained(error: ValidationError, lines: Lines, unlisted: str) -> Iterator[s
     for item in error.errors():
         path = tuple(str(part) for part in item["loc"])
         problem = _PROBLEMS.get(item["type"], item["msg"]).removeprefix("Value error, ")
-        found = "" if isinstance(item["input"], dict | BaseModel) else f", found {item['input']!r}"
-        yield f"{place_of(path, lines) or unlisted}: {'.'.join(path)}: {problem}{found}"
+        value = "" if isinstance(item["input"], dict | BaseModel) else f", found {item['input']!r}"
+        yield f"{place_of(path, lines) or unlisted}: {'.'.join(path)}: {problem}{value}"
 
 
 def place_of(path: tuple[str, ...], lines: Lines) -> str | None:

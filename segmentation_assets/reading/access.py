@@ -1,7 +1,7 @@
 """Reading what is published: for notebooks (`load`) and the terminal (`open_table`).
 
 Here: finding a table's files of a day and querying them, without Dagster, Ibis or the chain. Not here: computing or
-formatting anything. Nothing here writes.
+formatting anything. Nothing here writes, but for second names of the files that are read (`Store.pinned`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from segmentation_assets.reasons import Refusal, WrongUse
 from segmentation_assets.settings import find_home
+from segmentation_assets.warehouse.sql_text import identifier, identifiers, literals
 from segmentation_assets.warehouse.store import FILE, Store, footer
 
 if TYPE_CHECKING:
@@ -31,15 +33,15 @@ _LAST_COLUMNS = ("known_from", "known_to", "dropped_on", "policy_hash")  # seldo
 _ORDER_BY = 4
 
 
-class NotPublished(LookupError):
+class NotPublished(Refusal, LookupError):
     """There is no such table, or it has not been made for that day. The message says what there is."""
 
 
-class WrongDay(NotPublished):
+class WrongDay(NotPublished, WrongUse):
     """What was given for a day is none."""
 
 
-class WrongFilter(ValueError):
+class WrongFilter(WrongUse, ValueError):
     """A filter that is no SQL predicate over the table's columns."""
 
 
@@ -75,13 +77,13 @@ class Published:
         low, high = _day(first), _day(last)
         if high < low:
             raise NotPublished(f"{first}{RANGE}{last}: the last day is before the first")
-        found = [path for day in self.days if low <= day <= high for path in self.files[day]]
-        if not found:
+        paths = [path for day in self.days if low <= day <= high for path in self.files[day]]
+        if not paths:
             raise NotPublished(
                 f"{self.table} has no day from {low} to {high}; it has {len(self.days)} days "
                 f"from {self.days[0]} to {self.days[-1]}"
             )
-        return found
+        return paths
 
     def day_of(self, as_of: date | str | None) -> date:
         """The day meant: the latest for None. Raises NotPublished for a day that has not been made, or is none."""
@@ -118,6 +120,24 @@ def find_table(table: str, home: Path | str | None = None) -> Published:
     raise NotPublished(_no_table(table, store))
 
 
+def newest_whole_day(table: str, beside: Sequence[str], home: Path | str | None = None) -> date:
+    """The newest day of `table` on which the tables `beside` it are there too; one never published does not count.
+
+    Where there is no such day, the newest day of `table`. A run of a few tables for today, such as one that billing
+    has started, thus does not hide the last day that was run in full. Raises NotPublished without `table`.
+    """
+    days = find_table(table, home).days
+    shared = set(days)
+    for name in beside:
+        try:
+            published = find_table(name, home)
+        except NotPublished:
+            continue
+        if published.partition is not None:
+            shared &= set(published.days)
+    return max(shared, default=days[-1])
+
+
 def _no_table(table: str, store: Store) -> str:
     there = store.tables()
     if not there:
@@ -142,41 +162,36 @@ def open_tables(tables: Mapping[str, Days], home: Path | str | None = None) -> I
 
     Raises NotPublished.
     """
-    found = {name: find_table(name, home) for name in tables}
-    paths = {name: found[name].of(as_of) for name, as_of in tables.items()}
-    with duckdb.connect(":memory:") as connection:
-        for name, published in found.items():
-            connection.execute(f"CREATE VIEW {_quoted(name)} AS {_select(connection, published, paths[name])}")
-        lock(connection, [path for each in paths.values() for path in each])
+    published_tables = {name: find_table(name, home) for name in tables}
+    paths = {name: published_tables[name].of(as_of) for name, as_of in tables.items()}
+    files = [path for each in paths.values() for path in each]
+    with Store(find_home(home)).pinned(files) as pinned, duckdb.connect(":memory:") as connection:
+        kept = dict(zip(files, pinned, strict=True))
+        for name, published in published_tables.items():
+            source = _select(connection, published, [kept[path] for path in paths[name]])
+            connection.execute(f"CREATE VIEW {identifier(name)} AS {source}")
+        lock(connection, pinned)
         yield connection
 
 
 def lock(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
     """Let a connection read these files and nothing else, for good: what people type is run on it."""
     connection.execute("SET TimeZone = 'UTC'")
-    connection.execute(f"SET allowed_paths = [{_listed(paths)}]")
+    connection.execute(f"SET allowed_paths = [{literals(paths)}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
 
 
-def _select(connection: duckdb.DuckDBPyConnection, found: Published, paths: Sequence[Path]) -> str:
+def _select(connection: duckdb.DuckDBPyConnection, published: Published, paths: Sequence[Path]) -> str:
     hive = "hive_partitioning = false"
-    if found.partition:
-        hive = f"hive_partitioning = true, hive_types = {{'{found.partition}': DATE}}"
-    source = f"read_parquet([{_listed(paths)}], union_by_name = true, {hive})"
+    if published.partition:
+        hive = f"hive_partitioning = true, hive_types = {{'{published.partition}': DATE}}"
+    source = f"read_parquet([{literals(paths)}], union_by_name = true, {hive})"
     described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
-    first = [found.partition] if found.partition else []
+    first = [published.partition] if published.partition else []
     last = [name for name, *_ in described if name in _LAST_COLUMNS]
     middle = [name for name, *_ in described if name not in (*first, *last)]
-    return f"SELECT {', '.join(_quoted(name) for name in (*first, *middle, *last))} FROM {source}"
-
-
-def _listed(paths: Sequence[Path]) -> str:
-    return ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    return f"SELECT {identifiers((*first, *middle, *last))} FROM {source}"
 
 
 def query(
@@ -190,13 +205,13 @@ def query(
 
     Raises WrongFilter for anything else, whatever it would do: one SELECT is all that ever runs.
     """
-    known = [row[0] for row in connection.execute(f"DESCRIBE {_quoted(table)}").fetchall()]
-    unknown = [name for name in columns if name not in known]
+    names = [row[0] for row in connection.execute(f"DESCRIBE {identifier(table)}").fetchall()]
+    unknown = [name for name in columns if name not in names]
     if unknown:
-        raise WrongFilter(f"{table} has no column {', '.join(unknown)}; it has {', '.join(known)}")
-    shown = ", ".join(_quoted(name) for name in columns or known)
-    order = ", ".join(_quoted(name) for name in known[:_ORDER_BY])
-    sql = f"SELECT {shown} FROM {_quoted(table)}"
+        raise WrongFilter(f"{table} has no column {', '.join(unknown)}; it has {', '.join(names)}")
+    shown = identifiers(columns or names)
+    order = identifiers(names[:_ORDER_BY])
+    sql = f"SELECT {shown} FROM {identifier(table)}"
     sql += f" WHERE ({where}\n)" if where else ""
     sql += f" ORDER BY {order}" + ("" if limit is None else f" LIMIT {int(limit)}")
     if where:

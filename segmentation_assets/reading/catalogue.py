@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segmentation_assets.lineage.columns import Lineage
+from segmentation_assets.reasons import WrongUse
 from segmentation_assets.settings import find_home
 from segmentation_assets.tables.dictionary import TableEntry
 from segmentation_assets.warehouse.compiled import Compiled
@@ -32,7 +33,7 @@ _PACKAGE = Path(__file__).parents[1]
 _ENGINES = ("ibis-framework", "pandera")
 
 
-class UnknownColumn(LookupError):
+class UnknownColumn(WrongUse, LookupError):
     """No table, or no column of it, is called so. The message says what comes close."""
 
 
@@ -78,7 +79,7 @@ def read_catalogue(policy: Policy, home: Path | str | None = None) -> CatalogueF
     key = _key(policy)
     text = kept.get(_NAME, key)
     if text is None:
-        text = json.dumps(_made(policy, kept), ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(_catalogue(policy, kept), ensure_ascii=False, separators=(",", ":"))
         if kept.folder.parent.is_dir():
             with suppress(OSError):  # a home that may only be read; the next call takes longer, that is all
                 kept.keep(_NAME, key, text)
@@ -89,17 +90,17 @@ def read_catalogue(policy: Policy, home: Path | str | None = None) -> CatalogueF
 
 def _key(policy: Policy) -> str:
     """Hash of every source file of the package, the policy and the engines; without importing any of them."""
-    told = hashlib.sha256()
+    digest = hashlib.sha256()
     for file in sorted(_PACKAGE.rglob("*.py")):
-        told.update(str(file.relative_to(_PACKAGE)).encode())
-        told.update(file.read_bytes())
-    told.update(policy.digest.encode())
+        digest.update(str(file.relative_to(_PACKAGE)).encode())
+        digest.update(file.read_bytes())
+    digest.update(policy.digest.encode())
     for engine in _ENGINES:
-        told.update(version(engine).encode())
-    return told.hexdigest()[:16]
+        digest.update(version(engine).encode())
+    return digest.hexdigest()[:16]
 
 
-def _made(policy: Policy, kept: Compiled) -> dict[str, Any]:
+def _catalogue(policy: Policy, kept: Compiled) -> dict[str, Any]:
     from segmentation_assets.chain import CATALOGUE  # noqa: PLC0415 - seconds, which what is kept saves
     from segmentation_assets.lineage.tracing import lineage  # noqa: PLC0415
     from segmentation_assets.policy.model import section_names  # noqa: PLC0415

@@ -1,38 +1,96 @@
-"""How figures are written: rounded so that they can be read, with the exact one at hand.
+"""How figures are written for people: rounded so that they can be read, with the exact one at hand.
 
-Here: numbers, money, shares, days and names of columns as words. Not here: where they stand on a page.
+Here: numbers, money, shares, days, counts, and the names that people read for columns and values; every face uses
+these, and the report's script reads them from its page (`formats`). Not here: where they stand on a page, or files
+for machines (`rows`).
 """
 
 from __future__ import annotations
 
 import re
-from datetime import date
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import date, datetime
 from typing import Any
+
+from segmentation_assets.reading.escaping import on_one_line
 
 NONE = "–"
 _MINUS = "\N{MINUS SIGN}"
 _LARGE = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
+_ROUNDS_UP_FROM = 0.9995
 _UPPER = "arr nrr grr csm clv nps csat fte ae cac fx dau wau mau emea apac latam p75"
 _ACRONYMS = {word: word.upper() for word in _UPPER.split()} | {
     "america": "America", "28d": "28 d", "90d": "90 d", "180d": "180 d", "12m": "12 m",
 }  # fmt: skip
+_SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹", "CHF": "CHF\u00a0"}
+
+NAMES: Mapping[str, str] = {
+    "At Risk": "Declining usage",
+    "at_risk": "Needs attention",
+    "arr_at_risk": "Expected loss",
+    "risk_share": "Poor health, share",
+    "behavioral_cohort": "Usage cohort",
+    "behavioral cohort": "usage cohort",
+    "into_risk": "into At-Risk",
+    "out_of_risk": "out of At-Risk",
+    "csm_id": "CSM",
+}
+"""What people read for a value or a column whose own name would mislead. One thing is called At-Risk: the segment.
+The usage cohort `At Risk`, the micro-segment `at_risk` and `arr_at_risk` (ARR × probability) have their own names."""
+
+_NAMES_IN_TEXT = re.compile(
+    r"[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+|\b(?:emea|apac|latam)\b|\bAt Risk\b|\bbehavioral cohort\b"
+)
+
+_sign: ContextVar[str] = ContextVar("currency_sign", default="")
+
+
+@contextmanager
+def in_currency(code: str) -> Iterator[None]:
+    """Write amounts with the sign of this currency (ISO 4217) for as long as the block lasts."""
+    token = _sign.set(sign_of(code))
+    try:
+        yield
+    finally:
+        _sign.reset(token)
+
+
+def sign_of(code: str) -> str:
+    """What stands before an amount of this currency: $, €, or the code itself and a space."""
+    return _SIGNS.get(code, f"{code}\u00a0")
+
+
+def formats(code: str) -> dict[str, Any]:
+    """All that a script needs to write figures as this module does: signs, scales, acronyms, names."""
+    return {
+        "none": NONE, "minus": _MINUS, "sign": sign_of(code), "scales": _LARGE, "rounds_up_from": _ROUNDS_UP_FROM,
+        "acronyms": _ACRONYMS, "names": dict(NAMES),
+        "months": [f"{date(2000, month, 1):%b}" for month in range(1, 13)],
+    }  # fmt: skip
 
 
 def money(value: float | None) -> str:
-    """An amount to three significant digits or so: 20.0M, 62.1k, 850."""
+    """An amount to three significant digits or so: $20.0M, $62.1k, $850. Its sign is that of `in_currency`."""
     if value is None:
         return NONE
     for unit, letter in _LARGE:
         scaled = abs(value) / unit
-        if scaled >= 0.9995:
+        if scaled >= _ROUNDS_UP_FROM:
             digits = 2 if scaled < 10 else 1 if scaled < 1000 else 0
-            return _signed(f"{scaled:,.{digits}f}{letter}", value < 0)
-    return _signed(f"{abs(value):,.0f}", round(value) < 0)
+            return _signed(f"{_sign.get()}{scaled:,.{digits}f}{letter}", value < 0)
+    return _signed(f"{_sign.get()}{abs(value):,.0f}", round(value) < 0)
 
 
 def exact(value: float | None) -> str:
-    """An amount to the unit: 20,000,003."""
-    return NONE if value is None else _signed(f"{abs(value):,.0f}", round(value) < 0)
+    """An amount to the unit: $20,000,003. Its sign is that of `in_currency`."""
+    return NONE if value is None else _signed(f"{_sign.get()}{abs(value):,.0f}", round(value) < 0)
+
+
+def hourly(value: float | None) -> str:
+    """A rate to the cent: $58.57."""
+    return NONE if value is None else _signed(f"{_sign.get()}{abs(value):,.2f}", round(value, 2) < 0)
 
 
 def change(value: float | None) -> str:
@@ -62,6 +120,11 @@ def number(value: float | None, digits: int = 0) -> str:
     return NONE if value is None else _signed(f"{abs(value):,.{digits}f}", round(value, digits) < 0)
 
 
+def counted(number_of: int, noun: str, plural: str = "") -> str:
+    """A count with its noun: 1 account, 2 accounts, 3 matrices (where `plural` is not the noun and an s)."""
+    return f"{number_of:,} {noun if number_of == 1 else plural or noun + 's'}"
+
+
 def count_change(value: float | None) -> str:
     """A difference of counts, always with its sign."""
     if value is None:
@@ -75,15 +138,33 @@ def day(value: date | None) -> str:
 
 
 def label(name: Any) -> str:
-    """A column's or a word's name for people: `cost_share_of_arr` is Cost share of ARR."""
+    """What people read for a column or value: `cost_share_of_arr` is Cost share of ARR, `at_risk` Needs attention."""
+    if str(name) in NAMES:
+        return NAMES[str(name)]
     words = [_ACRONYMS.get(word, word) for word in str(name).split("_")]
     text = " ".join(words)
     return text[:1].upper() + text[1:]
 
 
 def words(text: str) -> str:
-    """A sentence of a table for people: names in it, such as north_america or emea, as `label` writes them."""
-    return re.sub(r"[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+|\b(?:emea|apac|latam)\b", lambda name: label(name[0]), text)
+    """A sentence of a table for people: names in it, such as north_america or At Risk, as `label` writes them."""
+    return _NAMES_IN_TEXT.sub(lambda name: label(name[0]), text)
+
+
+def shown(value: Any) -> str:
+    """Any value of a table as people read it: thousands separated, few decimals, a dash for what is not known."""
+    if value is None:
+        return NONE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return _signed(f"{abs(value):,}", value < 0)
+    if isinstance(value, float):
+        digits = 0 if abs(value) >= 1000 else 2 if abs(value) >= 10 else 4  # a ratio of 1.0042 is not 1
+        text = f"{abs(value):,.{digits}f}"
+        text = text.rstrip("0").rstrip(".") if "." in text else text
+        return _signed(text, value < 0 and text.strip("0.,") != "")
+    return value.isoformat(sep=" ") if isinstance(value, datetime) else on_one_line(str(value))
 
 
 def _signed(text: str, is_negative: bool) -> str:

@@ -1,6 +1,7 @@
-"""Rows as CSV, JSON or Parquet, and single values as people read them.
+"""Rows as CSV, JSON or Parquet, for machines and spreadsheets.
 
-Here: formatting and nothing else. Not here: which rows (`access`), or tables in a terminal (`cli.printing`).
+Here: formatting and nothing else. Not here: which rows (`access`), or values for people
+(`figures`).
 
 CSV and JSON are exact: numbers as they are stored, dates as ISO text, nulls as nothing. A text that a spreadsheet
 would run as a formula gets a leading apostrophe in CSV, always: a file that is for a machine today is opened by a
@@ -13,13 +14,11 @@ import csv
 import json
 import math
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 import duckdb
-
-from segmentation_assets.reading.escaping import on_one_line
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What a spreadsheet may take for a formula at the start of a cell; the last four are the full-width forms."""
@@ -81,18 +80,3 @@ def _json_value(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if value is None or isinstance(value, str | int) else str(value)
-
-
-def shown(value: Any) -> str:
-    """A value as people read it: thousands separated, few decimals, a dash for what is not known."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        digits = 0 if abs(value) >= 1000 else 2 if abs(value) >= 10 else 4  # a ratio of 1.0042 is not 1
-        text = f"{value:,.{digits}f}"
-        return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
-    return value.isoformat(sep=" ") if isinstance(value, datetime) else on_one_line(str(value))

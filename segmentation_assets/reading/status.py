@@ -126,11 +126,11 @@ def _is_day(text: str) -> bool:
 
 def _last_failures(failures: Sequence[Failure]) -> dict[str, Failure]:
     """By table; they come newest first."""
-    found: dict[str, Failure] = {}
+    latest: dict[str, Failure] = {}
     for failure in failures:
         if failure.table is not None:
-            found.setdefault(failure.table, failure)
-    return found
+            latest.setdefault(failure.table, failure)
+    return latest
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class _Looks:
     def at(self, spec: TableSpec) -> TableStatus:
         days = self.store.days(spec.name, spec.partition) if spec.partition else []
         latest = days[-1] if days else None
-        made, failure = self.made.get(spec.name), self._failure(spec)
+        publication, failure = self.made.get(spec.name), self._failure(spec)
         causes = self._causes(spec, latest)
         limits = age_limits(spec.name, spec.group, self.prints.policy.orchestration.freshness)
         read, quarantined = self._counts(spec) if spec.is_extract else (None, None)
@@ -161,16 +161,16 @@ class _Looks:
             causes,
             failure.reason if failure else None,
             limits is not None,
-            made.at if made else None,
-            made.run_id if made else None,
+            publication.at if publication else None,
+            publication.run_id if publication else None,
             read,
             quarantined,
         )
 
     def _failure(self, spec: TableSpec) -> Failure | None:
         """Unless it was made since: a day that failed stays failed whatever other days were made."""
-        failure, made = self.failures.get(spec.name), self.made.get(spec.name)
-        if failure is None or not (made and made.at > failure.at):
+        failure, publication = self.failures.get(spec.name), self.made.get(spec.name)
+        if failure is None or not (publication and publication.at > failure.at):
             return failure
         day = self.days_of_runs.get(failure.run_id)
         if spec.partition != AS_OF or day is None:

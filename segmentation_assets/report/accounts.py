@@ -11,13 +11,14 @@ from datetime import date, timedelta
 from typing import Any
 
 from segmentation_assets.reading.explanations.gathering import TABLES, Explanation, explanations
+from segmentation_assets.reading.figures import words
 from segmentation_assets.report.actions import Action, next_action
 from segmentation_assets.report.evidence import Evidence, Row
 
 INDEX = (
     "account_id", "name", "segment", "tier", "micro", "cohort", "value_tier", "arr", "health", "weakest",
     "churn_risk", "expansion", "composite", "behavioral", "renewal_on", "csm_id", "csm", "account_executive",
-    "override", "action", "why",
+    "override", "action", "why", "is_capped",
 )  # fmt: skip
 """Columns of the list, in order."""
 
@@ -45,15 +46,15 @@ def account_index(evidence: Evidence) -> dict[str, Any]:
 
 def csm_names(evidence: Evidence) -> dict[str, str]:
     """CSMs' names by id, from the tables that know them."""
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     for table in ("csm_performance", "csm_supply"):
-        found |= {row["csm_id"]: row["csm_name"] for row in evidence.of_day(table) if row["csm_name"]}
-    return found
+        names |= {row["csm_id"]: row["csm_name"] for row in evidence.of_day(table) if row["csm_name"]}
+    return names
 
 
 def segments_with_health(evidence: Evidence) -> list[Row]:
-    """A row per live account: `segments` with the four dimensions of health and the renewal, null where not known."""
-    health = ("product_health", "relationship_health", "outcome_health", "financial_health")
+    """A row per live account: `segments`, the dimensions of health, whether the weakest caps it, and the renewal."""
+    health = ("product_health", "relationship_health", "outcome_health", "financial_health", "is_capped")
     columns, joins, days = [], [], [evidence.as_of]
     if evidence.has("health_scores"):
         columns += [f"h.{name}" for name in health]
@@ -81,6 +82,7 @@ def _entry(row: Row, action: Action, number: int, names: Mapping[str, str]) -> l
         _rounded(row["expansion_score"], 1), _rounded(row["composite_score"], 1),
         _rounded(row["behavioral_score"], 1), _iso(row["renewal_on"]), csm, names.get(csm, csm) if csm else None,
         row["account_executive"], bool(row["coverage_override"]), number, action.why,
+        bool(row["is_capped"]),
     ]  # fmt: skip
 
 
@@ -112,11 +114,11 @@ def _iso(value: date | None) -> str | None:
 def account_details(evidence: Evidence) -> Iterator[tuple[str, dict[str, Any]]]:
     """For each live account by id: the explanation as plain values, its history, and where it stands among peers."""
     tables = [name for name in TABLES if evidence.has(name)]
-    if not evidence.has("segment_candidates"):
+    if not evidence.has("segment_inputs"):
         return
     history, peers = _history(evidence), _peers(evidence)
-    told = explanations(evidence.connection, tables, evidence.as_of, evidence.previous, evidence.policy)
-    for each in told:
+    reasons = explanations(evidence.connection, tables, evidence.as_of, evidence.previous, evidence.policy)
+    for each in reasons:
         yield (
             each.account_id,
             {
@@ -127,29 +129,36 @@ def account_details(evidence: Evidence) -> Iterator[tuple[str, dict[str, Any]]]:
         )
 
 
-def _plain(told: Explanation) -> dict[str, Any]:
+def _plain(explanation: Explanation) -> dict[str, Any]:
     return {
-        "segment_reasons": told.segment_reasons,
-        "tier_reasons": told.tier_reasons,
-        "ways_up": told.ways_up,
-        "changes": told.changes,
-        "conditions": [[c.dimension, c.value, c.wanted, c.meets] for c in told.conditions],
-        "treatment": {name: _short(value) for name, value in told.treatment.items() if value not in (None, "")},
+        "segment_reasons": explanation.segment_reasons,
+        "tier_reasons": explanation.tier_reasons,
+        "ways_up": explanation.ways_up,
+        "changes": explanation.changes,
+        "conditions": [[c.dimension, c.value, c.wanted, c.meets] for c in explanation.conditions],
+        "treatment": {name: _short(each) for name, each in explanation.treatment.items() if each not in (None, "")},
         "scores": [
             [
                 score.name,
                 _short(score.total),
                 [[p.part, _short(p.raw), p.weight, _short(p.points)] for p in score.parts],
             ]
-            for score in told.scores
+            for score in explanation.scores
         ],
         "moves": [
-            [m["effective_on"], m["kind"], m["moved_from"], m["moved_to"], m["direction"], m["cause_text"]]
-            for m in told.moves
+            [
+                m["effective_on"],
+                m["kind"],
+                m["moved_from"],
+                m["moved_to"],
+                m["direction"],
+                words(m["cause_text"] or ""),
+            ]
+            for m in explanation.moves
         ],
         "figures": {
             topic: {name: _short(value) for name, value in figures.items() if value is not None}
-            for topic, figures in told.figures.items()
+            for topic, figures in explanation.figures.items()
         },
     }
 
@@ -171,19 +180,19 @@ def _history(evidence: Evidence) -> dict[str, dict[str, list[Any]]]:
     """By account and series: a value for each of `history_days`, null where there is none."""
     days = history_days(evidence)
     place = {each: i for i, each in enumerate(days)}
-    found: dict[str, dict[str, list[Any]]] = {}
+    series_of: dict[str, dict[str, list[Any]]] = {}
     for table, column, name, digits in _SERIES:
         if not evidence.has(table):
             continue
         marks = ", ".join("?" for _ in days)
-        known = f'as_of IN ({marks}) AND "{column}" IS NOT NULL'
+        condition = f'as_of IN ({marks}) AND "{column}" IS NOT NULL'
         rows = evidence.connection.execute(
-            f'SELECT account_id, as_of, "{column}" FROM "{table}" WHERE {known}', days
+            f'SELECT account_id, as_of, "{column}" FROM "{table}" WHERE {condition}', days
         ).fetchall()
         for account, at, value in rows:
-            series = found.setdefault(account, {}).setdefault(name, [None] * len(days))
+            series = series_of.setdefault(account, {}).setdefault(name, [None] * len(days))
             series[place[at]] = round(value, digits) if digits else round(value)
-    return found
+    return series_of
 
 
 _COMPARED = ("arr", "health_score", "behavioral_score", "expansion_score", "churn_risk", "composite_score")

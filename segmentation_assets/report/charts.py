@@ -148,8 +148,8 @@ def _colour(alt: Any, colours: Mapping[str, str], domain: list[str] | None = Non
 
 
 def _last_of_each(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    known = [row for row in rows if row["value"] is not None]
-    return list({row["name"]: row for row in sorted(known, key=lambda row: row["day"])}.values())
+    valued = [row for row in rows if row["value"] is not None]
+    return list({row["name"]: row for row in sorted(valued, key=lambda row: row["day"])}.values())
 
 
 def _svg(chart: Any, title: str, description: str, right: int = 16) -> str:

@@ -5,13 +5,14 @@ Here: putting the pages together. Not here: any page (its own module) or the doc
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from segmentation_assets.reading.catalogue import CatalogueFacts
-from segmentation_assets.reading.figures import day
+from segmentation_assets.reading.figures import day, formats
 from segmentation_assets.report.accounts import account_details, account_index
 from segmentation_assets.report.capacity import capacity_page
 from segmentation_assets.report.document import chunks
@@ -35,6 +36,8 @@ PAGES = (
 )
 """Pages in the order of the navigation: id and name."""
 
+_SHARES = ("share", "probability", "ratio")
+_AMOUNTS = ("currency", "currency per year", "currency per month", "currency per hour")
 ACCOUNTS_PER_PACK = 100
 """Accounts are packed so many at a time: opening one unpacks no more."""
 
@@ -61,14 +64,17 @@ def contents(
         "pages": PAGES,
         "as_of": day(evidence.as_of),
         "previous": day(evidence.previous) if evidence.previous else "",
+        "newer": day(evidence.newer) if evidence.newer else "",
         "currency": evidence.policy.company.reporting_currency,
+        "formats": formats(evidence.policy.company.reporting_currency)
+        | {"shares": columns_in(catalogue, _SHARES), "amounts": columns_in(catalogue, _AMOUNTS)},
         "run": run,
         "made_at": f"{made_at:%Y-%m-%d %H:%M %Z}",
         "policy_hash": evidence.policy.hash,
         "missing": dict(evidence.missing),
     }
-    moved = moves(evidence)
-    makers = {
+    moved = evidence.attempt("the list of moves", lambda: moves(evidence), [])
+    makers: dict[str, Callable[[Evidence], Any]] = {
         "executive": executive_page,
         "tiers": tiers_page,
         "movement": lambda evidence: movement_page(evidence, len(moved)),
@@ -78,11 +84,12 @@ def contents(
     }
     for name, make in makers.items():
         progress(f"the page {name}")
-        model[name] = make(evidence)
+        model[name] = evidence.attempt(f"the page {dict(PAGES)[name]}", partial(make, evidence), None)
     progress("the list of accounts")
     index = account_index(evidence)
     progress("the pages of accounts")
-    details = chunks(account_details(evidence), ACCOUNTS_PER_PACK)
+    accounts = evidence.attempt("the pages of single accounts", lambda: list(account_details(evidence)), [])
+    details = chunks(accounts, ACCOUNTS_PER_PACK)
     where = {account: i for i, each in enumerate(details) for account in each}
     index["packs"] = [where.get(row[0]) for row in index["rows"]]
     packs = {"index": index, "moves": {"columns": MOVES, "rows": moved}}
@@ -92,3 +99,8 @@ def contents(
     }
     packs |= {f"accounts-{i}": each for i, each in enumerate(details)}
     return Contents(model, packs, len(index["rows"]))
+
+
+def columns_in(catalogue: CatalogueFacts, units: Collection[str]) -> list[str]:
+    """The columns with one of these units in their contract: the script shows them as percentages, or as amounts."""
+    return sorted({c.name for entry in catalogue.entries.values() for c in entry.columns if c.unit in units})

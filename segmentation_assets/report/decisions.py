@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from segmentation_assets.policy.segments import AT_RISK
-from segmentation_assets.reading.figures import exact, money, number, share
+from segmentation_assets.reading import plans
+from segmentation_assets.reading.figures import counted, exact, hourly, money, number, share
+from segmentation_assets.report.capacity import moved_accounts
 from segmentation_assets.report.evidence import Evidence, Row
 
 _NAMED = 5
@@ -40,12 +43,14 @@ class Decision:
 def decisions(evidence: Evidence) -> tuple[Decision, ...]:
     """The first few decisions (policy `report.decisions`) that the figures of the day call for."""
     makers: Sequence[Callable[[Evidence], Decision | None]] = (protect, staff, grow, rebalance)
-    found = [made for maker in makers if (made := maker(evidence))]
-    return tuple(found[: evidence.policy.report.decisions])
+    suggested = [
+        evidence.attempt(f"the decision to {make.__name__}", partial(make, evidence), None) for make in makers
+    ]
+    return tuple([decision for decision in suggested if decision][: evidence.policy.report.decisions])
 
 
 def protect(evidence: Evidence) -> Decision | None:
-    """Intervene in accounts at risk: ARR x churn risk against the hours that the policy gives an intervention."""
+    """Intervene in the At-Risk segment: ARR × churn risk against the hours that the policy gives an intervention."""
     rows = evidence.of_day("segments", "arr * coalesce(churn_risk, 0) DESC, account_id", f"segment = '{AT_RISK}'")
     if not rows:
         return None
@@ -53,23 +58,23 @@ def protect(evidence: Evidence) -> Decision | None:
     arr, lost = sum(row["arr"] for row in rows), sum(_expected_loss(row) for row in rows)
     hours = count * policy.care.override_hours_per_month * policy.report.save_months
     rate, whose = _hourly_rate(evidence)
+    rate_in_words = hourly(rate)
     unknown = sum(row["churn_risk"] is None for row in rows)
     total = evidence.rows("SELECT sum(arr) AS arr FROM segments WHERE as_of = ?", evidence.as_of)[0]["arr"]
     lines = [
-        f"{_accounts(count)} at risk hold ARR {exact(arr)}, {share(arr / total)} of {exact(total)}.",
-        f"Each one's ARR × its churn risk in 90 days adds up to {exact(lost)} expected to be lost"
-        + (f" ({unknown} without a known risk count 0)." if unknown else "."),
+        f"ARR of {counted(count, 'account')} in the At-Risk segment: {exact(arr)}, {share(arr / total)} of "
+        f"{exact(total)}.",
+        f"Expected loss: each account's ARR × its churn risk in 90 days, in all {exact(lost)}"
+        + (f" ({counted(unknown, 'account')} without a known risk left out)." if unknown else "."),
         f"Cost: {count} × {number(policy.care.override_hours_per_month, 1)} h a month × "
-        f"{number(policy.report.save_months, 1)} months × {number(rate, 2)} an hour ({whose}) = "
+        f"{number(policy.report.save_months, 1)} months × {rate_in_words} an hour ({whose}) = "
         f"{exact(hours * rate)}.",
     ]
     if lost > 0:
-        lines.append(
-            f"It pays from {share(hours * rate / lost)} of that loss avoided: {exact(hours * rate)} ÷ {exact(lost)}."
-        )
+        lines.append(_pays_from(hours * rate, lost))
     return Decision(
         "Protect",
-        f"Intervene in {_accounts(count)} at risk",
+        f"Intervene in {counted(count, 'At-Risk account')}",
         f"{money(lost)} expected loss in 90 days",
         tuple(lines),
         tuple(
@@ -78,6 +83,12 @@ def protect(evidence: Evidence) -> Decision | None:
         ),
         "accounts?segment=At-Risk",
     )
+
+
+def _pays_from(cost: float, lost: float) -> str:
+    if cost > lost:
+        return f"It costs more than the loss it can avoid: {exact(cost)} against {exact(lost)}."
+    return f"It pays once {share(cost / lost)} of that loss is avoided: {exact(cost)} ÷ {exact(lost)}."
 
 
 def _expected_loss(row: Row) -> float:
@@ -94,53 +105,38 @@ def _hourly_rate(evidence: Evidence) -> tuple[float, str]:
 
 
 def staff(evidence: Evidence) -> Decision | None:
-    """Hire or redeploy where a tier has too few people, as `capacity_plan` advises."""
+    """Move people between tiers and hire what is left, as `capacity_plan` advises."""
     rows = evidence.of_day("capacity_plan", "gap_fte, coverage_tier")
-    short = [row for row in rows if row["redeployed_in_fte"] + row["hired_fte"] > 0]
+    short = [row for row in rows if (row["rebalanced_in_fte"] or 0) + (row["hired_fte"] or 0) > 0]
     if not short:
         return None
-    hired, moved = sum(row["hired_fte"] for row in short), sum(row["redeployed_in_fte"] for row in short)
-    cost = sum(row["hiring_cost"] for row in short)
+    hired, moved = sum(row["hired_fte"] for row in short), sum(row["rebalanced_in_fte"] for row in short)
+    costs = [row["hiring_cost"] for row in short]
+    cost = None if any(each is None for each in costs) else sum(costs)
     bare = sum(row["arr"] - row["covered_arr"] for row in rows)
-    lines = [_tier_need(row) for row in short]
-    givers = [row for row in rows if row["redeployed_out_fte"] > 0]
-    if givers:
-        given = ", ".join(f"{row['coverage_tier']} {number(row['redeployed_out_fte'], 2)}" for row in givers)
-        lines.append(f"To spare: {given} FTE.")
-    lines.append(f"ARR whose entitled care does not fit in the hours there: {exact(bare)}.")
-    if cost:
-        lines.append(f"Hiring costs {exact(cost)} a year, {share(cost / bare)} of that ARR." if bare > 0 else "")
-    parts = [f"hire {number(hired, 1)} FTE"] if hired > 0 else []
-    parts += [f"redeploy {number(moved, 1)} FTE"] if moved > 0 else []
+    accounts = moved_accounts(evidence)
+    lines = [plans.company_people(rows), *plans.rebalancing(rows, accounts), *(plans.tier_need(row) for row in short)]
+    if hired > 0:
+        lines.append(f"ARR beyond the people there, before hiring: {exact(bare)}.")
+    if cost and bare > 0:
+        lines.append(f"Hiring costs {exact(cost)} a year, {share(cost / bare)} of that ARR.")
+    parts = [f"move {number(moved, 2)} people between tiers"] if moved > 0 else []
+    parts += [f"hire {number(hired, 2)} people"] if hired > 0 else []
     tiers = " and ".join(row["coverage_tier"] for row in short)
-    title = " and ".join(parts)
+    title = ", then ".join(parts)
     return Decision(
         "Staff",
         f"{title[:1].upper()}{title[1:]} for {tiers}",
         f"{money(bare)} ARR without its full care",
-        tuple(line for line in lines if line),
+        tuple(lines),
+        tuple(
+            _named(
+                row, f"{row['direction']} {number(row['hours_per_month'], 1)} h a month, worth {money(row['worth'])}"
+            )
+            for row in accounts[:_NAMED]
+        ),
         page="capacity",
     )
-
-
-def _tier_need(row: Row) -> str:
-    if row["required_by"] == "ratio":
-        need = f"{row['accounts']:,} accounts ÷ {number(row['accounts_per_csm_target'])} per CSM"
-    else:
-        need = f"{number(row['demanded_hours'], 1)} h a month ÷ {number(_hours_per_fte(row), 1)} h per FTE"
-    sources = []
-    if row["redeployed_in_fte"] > 0:
-        sources.append(f"{number(row['redeployed_in_fte'], 2)} from other tiers")
-    if row["hired_fte"] > 0:
-        sources.append(f"hire {number(row['hired_fte'], 2)} ({exact(row['hiring_cost'])} a year)")
-    return (
-        f"{row['coverage_tier']}: {need} = {number(row['required_fte'], 2)} FTE needed, "
-        f"{number(row['available_fte'], 2)} there, {number(-row['gap_fte'], 2)} short: {', '.join(sources)}."
-    )
-
-
-def _hours_per_fte(row: Row) -> float:
-    return row["demanded_hours"] / row["fte_by_hours"] if row["fte_by_hours"] else 0.0
 
 
 def grow(evidence: Evidence) -> Decision | None:
@@ -157,10 +153,12 @@ def grow(evidence: Evidence) -> Decision | None:
     if not rows:
         return None
     whitespace = sum(row["whitespace"] for row in rows)
-    lines = [f"{_accounts(len(rows))} show signs of expansion; whitespace (what peers of their size pay, less ARR) "
-             f"adds up to {exact(whitespace)}."]  # fmt: skip
+    lines = [
+        f"Accounts with signs of expansion: {number(len(rows))}. Their whitespace (what their peers pay, less "
+        f"their ARR) adds up to {exact(whitespace)}."
+    ]
     goal = evidence.first_of_day("goal_gap")
-    if goal and goal["gap"] > 0:
+    if goal and (goal["gap"] or 0) > 0:
         lines += [
             f"Goal: expansion {exact(goal['expansion_target'])} in twelve months; expected at the present rate "
             f"{exact(goal['expected_expansion'])}; gap {exact(goal['gap'])}.",
@@ -173,7 +171,7 @@ def grow(evidence: Evidence) -> Decision | None:
         ]
     return Decision(
         "Grow",
-        f"Open expansion with {_accounts(len(rows))} that are ready",
+        f"Open expansion with {counted(len(rows), 'account')} ready for it",
         f"{money(whitespace)} whitespace",
         tuple(lines),
         tuple(
@@ -187,29 +185,27 @@ def grow(evidence: Evidence) -> Decision | None:
 def rebalance(evidence: Evidence) -> Decision | None:
     """Move hours from accounts that get more than they are entitled to, to those that get less."""
     rows = evidence.of_day("coverage_leakage", "under_served_arr DESC, account_id")
-    over = [row for row in rows if row["service"] == "over_served"]
-    under = [row for row in rows if row["service"] == "under_served"]
+    over = [row for row in rows if row["service"] == "over_served" and row["over_served_hours"]]
+    under = [row for row in rows if row["service"] == "under_served" and row["under_served_hours"]]
     if not over or not under:
         return None
     spare, lacking = sum(row["over_served_hours"] for row in over), sum(row["under_served_hours"] for row in under)
-    cost, arr = sum(row["over_served_cost"] for row in over), sum(row["under_served_arr"] for row in under)
+    cost, arr = sum(row["over_served_cost"] or 0 for row in over), sum(row["under_served_arr"] or 0 for row in under)
     return Decision(
         "Rebalance",
         f"Move {number(min(spare, lacking))} h from over- to under-served accounts",
         f"{money(arr)} ARR under-served",
         (
-            f"{_accounts(len(over))} got {number(spare)} h more than they are entitled to, worth {exact(cost)}.",
-            f"{_accounts(len(under))} lack {number(lacking)} h; the ARR those hours should have cared for is "
-            f"{exact(arr)}.",
+            f"{counted(len(over), 'account')} got {number(spare)} h more in twelve months than they were entitled "
+            f"to, worth {exact(cost)}.",
+            f"{counted(len(under), 'account')} lack{'' if len(under) > 1 else 's'} {number(lacking)} h; the ARR those"
+            f" hours should have cared for is {exact(arr)}.",
             f"What can move is the smaller of the two: {number(min(spare, lacking))} h.",
         ),
+        tuple(_named(row, f"lacks {number(row['under_served_hours'])} h") for row in under[:_NAMED]),
         page="capacity",
     )
 
 
-def _accounts(count: int) -> str:
-    return f"{count:,} account" + ("" if count == 1 else "s")
-
-
 def _named(row: Row, why: str) -> NamedAccount:
-    return NamedAccount(row["account_id"], row["account_name"] or row["account_id"], why)
+    return NamedAccount(row["account_id"], row.get("account_name") or row["account_id"], why)

@@ -24,14 +24,18 @@ from markupsafe import Markup
 
 from segmentation_assets.reading import figures
 from segmentation_assets.reading.palette import style_variables
+from segmentation_assets.report.evidence import Evidence
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _EASY, _HARD = 6, 9
 _MANY = 2_000_000
 
 
-def render(model: Mapping[str, Any], packs: Mapping[str, Any]) -> str:
-    """The whole document. `packs` are data for the script, by the id of the element that carries them."""
+def render(model: Mapping[str, Any], packs: Mapping[str, Any], evidence: Evidence) -> str:
+    """The whole document. `packs` are data for the script, by the id of the element that carries them.
+
+    A page that cannot be rendered says so in its place, and in the faults of the evidence.
+    """
     script, style = _text("report.js"), style_variables() + _text("report.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
@@ -39,12 +43,32 @@ def render(model: Mapping[str, Any], packs: Mapping[str, Any]) -> str:
         .get_template("report.html")
         .render(
             **model,
+            sections={name: _section(name, title, model, evidence) for name, title in model["pages"]},
+            faults=tuple(evidence.faults),
+            formats_json=Markup(_in_script(model["formats"])),  # noqa: S704 - JSON without a `<`
             script=Markup(script),  # noqa: S704 - our own file
             style=Markup(style),  # noqa: S704 - our own file
             script_digest=digest,
             packs={name: packed(value) for name, value in packs.items()},
         )
     )
+
+
+def _section(name: str, title: str, model: Mapping[str, Any], evidence: Evidence) -> Markup:
+    """A page's HTML; where its model or its template has a fault, the page that says so."""
+    pages = _environment()
+    failed = pages.get_template("page_failed.html").render(name=name, title=title)
+    if name in model and model[name] is None:
+        return Markup(failed)  # noqa: S704 - rendered with its texts escaped
+    text = evidence.attempt(
+        f"the page {title}", lambda: pages.get_template(f"page_{name}.html").render(**model), failed
+    )
+    return Markup(text)  # noqa: S704 - likewise
+
+
+def _in_script(value: Any) -> str:
+    """JSON that nothing in it can end the element with."""
+    return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
 
 
 def packed(value: Any) -> str:
@@ -66,14 +90,14 @@ def _text(name: str) -> str:
 
 @cache
 def _environment() -> Environment:
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
     for name in ("money", "exact", "change", "share", "points", "number", "day", "label"):
-        made.filters[name] = getattr(figures, name)
-    made.filters["svg"] = _svg
-    return made
+        environment.filters[name] = getattr(figures, name)
+    environment.filters["svg"] = _svg
+    return environment
 
 
 def _svg(text: str) -> Markup:
@@ -83,9 +107,9 @@ def _svg(text: str) -> Markup:
 
 def chunks(values: Iterable[tuple[str, Any]], size: int) -> list[dict[str, Any]]:
     """Pairs in dictionaries of at most `size`, in order."""
-    found: list[dict[str, Any]] = [{}]
+    parts: list[dict[str, Any]] = [{}]
     for key, value in values:
-        if len(found[-1]) >= size:
-            found.append({})
-        found[-1][key] = value
-    return found
+        if len(parts[-1]) >= size:
+            parts.append({})
+        parts[-1][key] = value
+    return parts

@@ -5,25 +5,29 @@ Here: one locked connection over all the tables of a report. Not here: what a pa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 
 from segmentation_assets.policy.model import Policy
-from segmentation_assets.reading.access import ALL, Days, NotPublished, find_table, open_tables
+from segmentation_assets.reading.access import ALL, Days, NotPublished, find_table, newest_whole_day, open_tables
 from segmentation_assets.reading.explanations.gathering import day_before
 
 Row = Mapping[str, Any]
+T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
 
 OF_THE_DAY = (
     "account_demand", "account_profiles", "arr_reconciliation", "behavioral_scores", "capacity_plan", "concentration",
-    "coverage_leakage", "csm_assignment_runs", "csm_assignments", "csm_performance", "csm_supply", "data_quality",
-    "expansion_scores", "goal_gap", "renewal_forecast", "segment_candidates", "segment_states", "tier_migration",
+    "coverage_leakage", "csm_assignment_constraints", "csm_assignment_runs", "csm_assignments", "csm_loads",
+    "csm_performance", "csm_supply", "data_quality", "expansion_scores", "goal_gap", "rebalanced_accounts",
+    "renewal_forecast", "segment_inputs", "segment_states", "tier_migration",
     "tier_migration_summary", "value_scores",
 )  # fmt: skip
 """Read for as_of alone."""
@@ -49,6 +53,19 @@ class Evidence:
     """Tables that cannot be read for the day, each with the reason."""
     previous: date | None
     """The last day before as_of that the chain was run for; None: this is the first."""
+    newer: date | None = None
+    """A day after as_of that has segments, but not all the tables of a report; None: there is none."""
+    faults: list[str] = field(default_factory=list)
+    """Pages and parts that could not be made, each with the error: faults of this program, said in the report."""
+
+    def attempt(self, part: str, make: Callable[[], T], otherwise: T) -> T:
+        """What `make` makes. A fault in it costs this part of the report and no other, and is named in `faults`."""
+        try:
+            return make()
+        except Exception as error:
+            _LOG.exception("report: %s", part)
+            self.faults.append(f"{part} could not be made: {type(error).__name__}: {error}")
+            return otherwise
 
     def has(self, *tables: str) -> bool:
         """Whether all these tables are there."""
@@ -77,13 +94,20 @@ class Evidence:
 
 @contextmanager
 def open_evidence(home: Path, as_of: date | str | None, policy: Policy) -> Iterator[Evidence]:
-    """The evidence of one day, by default the latest that has segments. Raises NotPublished without segments."""
-    day = find_table("segments", home).day_of(as_of)
+    """The evidence of one day, by default the newest that has all tables. Raises NotPublished without segments."""
+    day = day_of(home, as_of)
+    newest = find_table("segments", home).days[-1]
     missing = {name: why for name in READ if (why := _why_missing(name, day, home))}
     tables: dict[str, Days] = {name: day for name in OF_THE_DAY if name not in missing}
     tables |= {name: ALL for name in OVER_TIME if name not in missing}
     with open_tables(tables, home) as connection:
-        yield Evidence(day, connection, policy, missing, day_before(day, home))
+        newer = newest if as_of is None and newest > day else None
+        yield Evidence(day, connection, policy, missing, day_before(day, home), newer)
+
+
+def day_of(home: Path, as_of: date | str | None) -> date:
+    """The day that a report is of: the one that is named, else the newest with all the tables that it reads."""
+    return newest_whole_day("segments", READ, home) if as_of is None else find_table("segments", home).day_of(as_of)
 
 
 def _why_missing(table: str, day: date, home: Path) -> str | None:

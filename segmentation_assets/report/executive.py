@@ -5,18 +5,26 @@ Here: the page's view model. Not here: the decisions' arithmetic (`decisions`) o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from segmentation_assets.policy.segments import AT_RISK, SEGMENTS
 from segmentation_assets.reading import palette
-from segmentation_assets.reading.figures import change, count_change, day, exact, money, number, points, share
+from segmentation_assets.reading.figures import (
+    change,
+    count_change,
+    counted,
+    day,
+    exact,
+    money,
+    number,
+    points,
+    share,
+)
 from segmentation_assets.report import charts
 from segmentation_assets.report.decisions import Decision, decisions
 from segmentation_assets.report.evidence import Evidence, Row
-
-_YEAR = 12
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,7 @@ class MixRow:
     arr: float
     arr_share: float | None
     arr_change: str
-    exact_share: float | None
+    typical_share: float | None
 
 
 @dataclass(frozen=True)
@@ -68,18 +76,18 @@ class ExecutivePage:
 
 def executive_page(evidence: Evidence) -> ExecutivePage:
     """Make the page."""
-    mix = _mix(evidence)
+    mix = evidence.attempt("the segment mix", lambda: _mix(evidence), ())
     gaps = evidence.gaps("company_kpis", "segment_mix", "capacity_plan", "goal_gap", "account_revenue")
     none_before = "" if evidence.previous else (
         f"{day(evidence.as_of)} is the first day that was run: nothing to compare with yet. "
         "Changes show from the next run on."
     )  # fmt: skip
     return ExecutivePage(
-        headlines=tuple(_headlines(evidence)),
+        headlines=tuple(evidence.attempt("the headlines", lambda: _headlines(evidence), [])),
         mix=mix,
-        changes=tuple(_changes(evidence)),
+        changes=tuple(evidence.attempt("what changed", lambda: _changes(evidence), [])),
         decisions=decisions(evidence),
-        charts=_charts(evidence),
+        charts=evidence.attempt("the chart of ARR", lambda: _charts(evidence), {}),
         gaps=gaps,
         no_history=none_before,
     )
@@ -88,7 +96,8 @@ def executive_page(evidence: Evidence) -> ExecutivePage:
 def _kpis(evidence: Evidence, as_of: Any) -> Row:
     if as_of is None or not evidence.has("company_kpis"):
         return {}
-    rows = evidence.rows("SELECT * FROM company_kpis WHERE as_of = ? AND window_months = ?", as_of, _YEAR)
+    months = evidence.policy.targets.window_months
+    rows = evidence.rows("SELECT * FROM company_kpis WHERE as_of = ? AND window_months = ?", as_of, months)
     return rows[0] if rows else {}
 
 
@@ -96,47 +105,56 @@ def _headlines(evidence: Evidence) -> list[Headline]:
     now, before = _kpis(evidence, evidence.as_of), _kpis(evidence, evidence.previous)
     live = evidence.rows("SELECT count(*) AS accounts, sum(arr) AS arr FROM segments WHERE as_of = ?", evidence.as_of)
     arr, accounts = live[0]["arr"] or 0.0, live[0]["accounts"]
-    found = [
+    months = evidence.policy.targets.window_months
+    headlines = [
         Headline(
-            "ARR", money(arr), exact(arr), change(_minus(arr, before.get("arr"))),
-            _is_up(arr, before.get("arr")), _growth_note(now),
+            "ARR", money(arr), exact(arr), _change(arr, before.get("arr"), change),
+            _is_up(arr, before.get("arr")), _growth_note(now, months),
         ),
     ]  # fmt: skip
     for name, column in (("NRR", "nrr"), ("GRR", "grr")):
         value, old = now.get(column), before.get(column)
-        found.append(
+        headlines.append(
             Headline(
-                f"{name}, 12 months", share(value), "" if value is None else f"{value:.4f}",
-                points(_minus(value, old)) if old is not None else "", _is_up(_tenths(value), _tenths(old)),
-                _retention_note(column, now),
+                f"{name}, {months} months", share(value), "" if value is None else f"{value:.4f}",
+                _change(value, old, points), _is_up(_tenths(value), _tenths(old)),
+                _retention_note(evidence, column, now, months),
             )
         )  # fmt: skip
-    found.append(
+    headlines.append(
         Headline(
             "Live accounts", number(accounts), exact(accounts),
-            count_change(_minus(accounts, before.get("accounts"))),
-            _is_up(accounts, before.get("accounts")),
-            f"{share(now['logo_retention'])} of those of a year ago stayed" if now.get("logo_retention") else "",
+            _change(accounts, before.get("accounts"), count_change), _is_up(accounts, before.get("accounts")),
+            f"{share(now['logo_retention'])} of those {months} months ago kept" if now.get("logo_retention") else "",
         )
     )  # fmt: skip
-    found.append(_risk_headline(evidence, arr))
-    return found
+    headlines.append(_risk_headline(evidence, arr))
+    return headlines
 
 
-def _growth_note(now: Row) -> str:
+def _growth_note(now: Row, months: int) -> str:
     if now.get("arr_growth") is None:
         return ""
     bench = now.get("arr_growth_benchmark_low")
-    return f"{share(now['arr_growth'])} in 12 months" + (f"; median of peers {share(bench, 0)}" if bench else "")
+    peers = f"; median of other companies {share(bench, 0)}" if bench else ""
+    return f"{share(now['arr_growth'])} growth in {months} months{peers}"
 
 
-def _retention_note(column: str, now: Row) -> str:
+def _retention_note(evidence: Evidence, column: str, now: Row, months: int) -> str:
+    """What the ratio is of; where it is not known, why."""
     if now.get(column) is None:
-        return "not known: no accounts twelve months ago"
+        if not evidence.has("company_kpis"):
+            return f"not known: {evidence.missing['company_kpis']}"
+        if not now:
+            return f"not known: company_kpis has no period of {months} months"
+        return f"not known: no account was live {months} months ago"
+    few = f" (only {counted(now['start_accounts'], 'account')})" if now.get("nrr_low_n") else ""
     if column == "nrr" and now.get("nrr_benchmark_low") is not None:
         low, high = now["nrr_benchmark_low"], now["nrr_benchmark_high"]
-        return f"median of peers {share(low, 0)}–{share(high, 0)}"
-    return f"of {money(now['start_arr'])} ARR, {money(now['retained_arr'])} kept"
+        return (
+            f"of {money(now['start_arr'])} ARR then{few}; median of other companies {share(low, 0)}–{share(high, 0)}"
+        )
+    return f"of {money(now['start_arr'])} ARR then, {money(now['retained_arr'])} kept{few}"
 
 
 def _risk_headline(evidence: Evidence, arr: float) -> Headline:
@@ -145,10 +163,16 @@ def _risk_headline(evidence: Evidence, arr: float) -> Headline:
     before = evidence.rows(sql, evidence.previous, AT_RISK)[0] if evidence.previous else None
     difference = _minus(now["arr"], before["arr"]) if before else None
     return Headline(
-        "ARR at risk", money(now["arr"]), exact(now["arr"]), change(difference) if before else "",
+        "ARR in the At-Risk segment", money(now["arr"]), exact(now["arr"]), change(difference) if before else "",
         None if not before or not round(difference or 0) else (difference or 0) < 0,
-        f"{now['accounts']} accounts, {share(now['arr'] / arr) if arr else '–'} of ARR",
+        f"{counted(now['accounts'], 'account')}, {share(now['arr'] / arr) if arr else '–'} of ARR",
     )  # fmt: skip
+
+
+def _change(value: float | None, old: float | None, form: Callable[[float | None], str]) -> str:
+    """The difference in words; nothing where one of the two is not known."""
+    difference = _minus(value, old)
+    return "" if difference is None else form(difference)
 
 
 def _minus(value: float | None, old: float | None) -> float | None:
@@ -174,10 +198,10 @@ def _mix(evidence: Evidence) -> tuple[MixRow, ...]:
     return tuple(
         MixRow(
             name, palette.SEGMENTS[name], row["accounts"],
-            count_change(_minus(row["accounts"], old.get(name, {}).get("accounts"))) if old else "",
+            _change(row["accounts"], old.get(name, {}).get("accounts"), count_change),
             row["arr"], row["arr_share"],
-            change(_minus(row["arr"], old.get(name, {}).get("arr"))) if old else "",
-            row["exact_share"],
+            _change(row["arr"], old.get(name, {}).get("arr"), change),
+            row["typical_share"],
         )
         for name in SEGMENTS
         if (row := now.get(name))
@@ -202,41 +226,36 @@ def _changes(evidence: Evidence) -> list[Change]:
     stayed = [row for row in both if row["arr"] is not None and row["old_arr"] is not None]
     grown = sum(max(row["arr"] - row["old_arr"], 0) for row in stayed)
     shrunk = sum(max(row["old_arr"] - row["arr"], 0) for row in stayed)
-    told = [
-        Change(
-            f"ARR: {money(sum(r['arr'] for r in new))} from {_count(new)} that came, +{money(grown)} and "
-            f"{change(-shrunk)} from {_count(stayed)} that stayed, "
-            f"{change(-sum(r['old_arr'] for r in lost))} from {_count(lost)} that left.",
-            "movement",
-        )
-    ]
     into = [row for row in stayed if row["segment"] == AT_RISK != row["old_segment"]]
     out = [row for row in stayed if row["old_segment"] == AT_RISK != row["segment"]]
-    told.append(
-        Change(
-            f"Risk: {_count(into)} with {money(sum(r['arr'] for r in into))} ARR moved into At-Risk, "
-            f"{_count(out)} with {money(sum(r['arr'] for r in out))} out of it.",
-            "movement",
-        )
-    )
     tiers = [row for row in stayed if row["tier"] != row["old_tier"]]
     segments = [row for row in stayed if row["segment"] != row["old_segment"]]
-    told.append(
+    return [
         Change(
-            f"Moves: {_count(segments)} changed segment, {_count(tiers)} changed coverage tier "
-            f"({money(sum(r['arr'] for r in tiers))} ARR).",
+            f"ARR: {change(_arr_of(new))} from {counted(len(new), 'new account')}, {change(grown)} growth and "
+            f"{change(-shrunk)} decline in {counted(len(stayed), 'account')} that stayed, "
+            f"{change(-sum(row['old_arr'] for row in lost))} from {counted(len(lost), 'lost account')}.",
             "movement",
-        )
-    )
-    return told
+        ),
+        Change(
+            f"At-Risk segment: {counted(len(into), 'account')} with {money(_arr_of(into))} ARR moved in, "
+            f"{counted(len(out), 'account')} with {money(_arr_of(out))} ARR moved out.",
+            "movement",
+        ),
+        Change(
+            f"Moves: {counted(len(segments), 'account')} changed segment, {counted(len(tiers), 'account')} changed "
+            f"coverage tier ({money(_arr_of(tiers))} ARR).",
+            "movement",
+        ),
+    ]
 
 
-def _count(rows: list[Row]) -> str:
-    return f"{len(rows):,} account" + ("" if len(rows) == 1 else "s")
+def _arr_of(rows: list[Row]) -> float:
+    return sum(row["arr"] for row in rows)
 
 
 def _charts(evidence: Evidence) -> dict[str, str]:
-    found: dict[str, str] = {}
+    drawn: dict[str, str] = {}
     months = evidence.policy.report.history_months
     if evidence.has("account_revenue"):
         rows = evidence.rows(
@@ -247,7 +266,7 @@ def _charts(evidence: Evidence) -> dict[str, str]:
         if len(rows) > 1:
             data = [{"day": f"{r['day']}T12:00", "value": r["value"], "name": "ARR"} for r in rows]
             said = f"From {exact(rows[0]['value'])} on {day(rows[0]['day'])} to {exact(rows[-1]['value'])}."
-            found["arr"] = charts.lines(
+            drawn["arr"] = charts.lines(
                 data, title="ARR over time", description=said, colours={"ARR": "c1"}, form="~s", height=180
             )
-    return found
+    return drawn

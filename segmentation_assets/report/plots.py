@@ -15,6 +15,7 @@ import pandas as pd
 
 from segmentation_assets.policy.segments import SEGMENTS, TIERS
 from segmentation_assets.reading import palette
+from segmentation_assets.reading.figures import change, counted, money, share
 from segmentation_assets.report import theme
 
 if TYPE_CHECKING:
@@ -54,7 +55,10 @@ def segment_mix(mix: pd.DataFrame) -> alt.TopLevelMixin:
         width=_SHORT_WIDTH + 60,
     )
     days = sorted(rows["as_of"].unique())[-_MOST_DAYS:]
-    title, total = "Segment mix", f"{_day(last)}: {now['accounts'].sum():,} accounts, ARR {_money(now['arr'].sum())}"
+    title, total = (
+        "Segment mix",
+        f"{_day(last)}: {counted(int(now['accounts'].sum()), 'account')}, ARR {money(now['arr'].sum())}",
+    )
     if len(days) == 1:
         return theme.themed(bars, title, total)
     series: Any = rows[rows["as_of"].isin(days)].assign(
@@ -82,7 +86,7 @@ def segments_by_tier(segments: pd.DataFrame) -> alt.TopLevelMixin:
     cells: Any = segments.groupby(["segment", "coverage_tier"], as_index=False).agg(
         accounts=("arr", "size"), arr=("arr", "sum")
     )
-    cells["label"] = _counted(cells["accounts"]) + " · " + cells["arr"].map(_money)
+    cells["label"] = _counted(cells["accounts"]) + " · " + cells["arr"].map(money)
     chart = _matrix(alt, cells, ("segment", SEGMENTS), ("coverage_tier", TIERS), "arr")
     return theme.themed(
         chart, "Accounts · ARR, segment by coverage tier", _as_of(segments) + f": {len(segments):,} accounts"
@@ -157,7 +161,7 @@ def moves_by_direction(moves: pd.DataFrame) -> alt.TopLevelMixin:
         accounts=("account_id", "nunique"), arr=("arr_after", "sum")
     )
     counted["way"] = counted["kind"] + ": " + counted["direction"].str.replace("_", " ")
-    counted["label"] = _counted(counted["accounts"]) + " · " + counted["arr"].map(_money)
+    counted["label"] = _counted(counted["accounts"]) + " · " + counted["arr"].map(money)
     counted["worse"] = counted["direction"].isin(["down", "into_risk"]).map({True: "worse", False: "better"})
     colours = {"better": _LIGHT[palette.GAIN], "worse": _LIGHT[palette.LOSS]}
     order = counted.sort_values("accounts", ascending=False)["way"].tolist()
@@ -181,7 +185,7 @@ def tier_flows(migration: pd.DataFrame) -> alt.TopLevelMixin:
 
 
 def people_needed(plan: pd.DataFrame) -> alt.TopLevelMixin:
-    """`capacity_plan`: full-time equivalents needed and there, by tier, with the gap in words."""
+    """`capacity_plan`: people needed and there, by tier, with the gap in words."""
     alt = _altair()
     rows: Any = plan[plan["required_fte"].notna() | plan["available_fte"].notna()]
     if rows.empty:
@@ -198,7 +202,7 @@ def people_needed(plan: pd.DataFrame) -> alt.TopLevelMixin:
     what = alt.YOffset("what:N", sort=["needed", "there"])
     chart = alt.layer(
         drawn.mark_bar().encode(
-            x=alt.X("fte:Q", title="full-time equivalents"),
+            x=alt.X("fte:Q", title="people of a full week"),
             y=tier,
             yOffset=what,
             color=_colour(
@@ -207,30 +211,29 @@ def people_needed(plan: pd.DataFrame) -> alt.TopLevelMixin:
         ),
         drawn.mark_text(align="left", dx=4, **_LABEL).encode(x="fte:Q", y=tier, yOffset=what, text="label:N"),
     ).properties(width=_WIDTH, height=2 * _ROW * rows["coverage_tier"].nunique())
-    need, there = rows["required_fte"].sum(), rows["available_fte"].sum()
-    return theme.themed(
-        chart, "People needed and people there", f"{_as_of(rows)}: {need:.1f} FTE needed, {there:.1f} there"
-    )
+    need, is_known = rows["required_fte"].sum(), rows["available_fte"].notna().all()
+    there = f"{rows['available_fte'].sum():.2f} there" if is_known else "people there not known (no CSM roster)"
+    return theme.themed(chart, "People needed and people there", f"{_as_of(rows)}: {need:.2f} needed, {there}")
 
 
 def quality_scores(quality: pd.DataFrame) -> alt.TopLevelMixin:
     """`data_quality`: the score of each extract, the worst first; stale and missing ones say so."""
     scored: Any = quality[quality["quality_score"].notna()]
-    known: Any = scored.sort_values("quality_score")
-    if known.empty:
+    judged: Any = scored.sort_values("quality_score")
+    if judged.empty:
         raise NothingToDraw("No extract has any row by this day, so there is no quality to show.")
-    stale: Any = known["is_stale"].fillna(False).astype(bool)
-    known: Any = known.assign(
+    stale: Any = judged["is_stale"].fillna(False).astype(bool)
+    judged: Any = judged.assign(
         state=stale.map({True: "stale", False: "fresh"}),
-        label=known["quality_score"].map("{:.1f}".format)
+        label=judged["quality_score"].map("{:.1f}".format)
         + stale.map({True: " · stale", False: ""})
-        + known["quarantined_rows"].map(lambda n: f" · {n:,} refused" if n else ""),
+        + judged["quarantined_rows"].map(lambda n: f" · {n:,} refused" if n else ""),
     )
     colours = {"fresh": _LIGHT[palette.BLUE]} | ({"stale": _LIGHT[palette.VERMILION]} if stale.any() else {})
-    chart = _bars(known, "extract", known["extract"].tolist(), "quality_score", "score, 0 to 100", colours,
+    chart = _bars(judged, "extract", judged["extract"].tolist(), "quality_score", "score, 0 to 100", colours,
                   colour_by="state", row=17, top=100)  # fmt: skip
     missing = quality[quality["quality_score"].isna()]["extract"].tolist()
-    subtitle = f"{_as_of(known)}: completeness, freshness and refused rows"
+    subtitle = f"{_as_of(judged)}: completeness, freshness and refused rows"
     return theme.themed(
         chart, "Data quality by extract", subtitle + (f"; no rows: {', '.join(missing)}" * bool(missing))
     )
@@ -244,7 +247,9 @@ def renewals_ahead(forecast: pd.DataFrame) -> alt.TopLevelMixin:
     if due.empty:
         raise NothingToDraw("No renewal is due in the quarters ahead.")
     due["quarter"] = due["quarter_start"].map(lambda d: f"{d.year} Q{d.quarter}")
-    due["label"] = due["arr_due"].map(_money) + " · " + _percent(due["arr_at_risk"] / due["arr_due"]) + " at risk"
+    due["label"] = (
+        due["arr_due"].map(money) + " · " + _percent(due["arr_at_risk"] / due["arr_due"]) + " expected loss"
+    )
     due["likely"] = due["arr_due"] - due["arr_at_risk"]
     parts: Any = due.melt(
         ["quarter", "label", "arr_due"], ["likely", "arr_at_risk"], var_name="part", value_name="arr"
@@ -353,7 +358,7 @@ def _bridge(steps: list[tuple[str, float]], unit: str) -> Any:
         low, high = (0.0, amount) if total else (level, level + amount)
         level = high
         kind = "total" if total else "gain" if amount >= 0 else "loss"
-        label = _money(amount) if total else f"{'+' if amount >= 0 else '−'}{_money(abs(amount))}"
+        label = money(amount) if total else change(amount)
         rows.append({"step": step, "low": low, "high": high, "top": max(low, high), "kind": kind, "label": label})
     drawn = alt.Chart(pd.DataFrame([row for row in rows if row["low"] != row["high"] or row["kind"] == "total"]))
     names = [row["step"] for row in rows]
@@ -412,16 +417,7 @@ def _gap_in_words(row: Any) -> str:
 
 
 def _money_of(rows: Any) -> Any:
-    return rows["start_arr"].where(rows["start_arr"] > 0, rows["end_arr"]).map(_money)
-
-
-def _money(value: float) -> str:
-    """An amount in at most four signs: 940, 1.2k, 12k, 1.2M."""
-    size = abs(value)
-    for unit, letter, one_decimal_below in ((1e9, "B", 100), (1e6, "M", 100), (1e3, "k", 10)):
-        if size >= 0.9995 * unit:  # what would round to a thousand of the next smaller unit
-            return f"{value / unit:.{int(size < one_decimal_below * unit)}f}{letter}"
-    return f"{value:.0f}"
+    return rows["start_arr"].where(rows["start_arr"] > 0, rows["end_arr"]).map(money)
 
 
 def _counted(values: Any) -> Any:
@@ -429,7 +425,7 @@ def _counted(values: Any) -> Any:
 
 
 def _percent(values: Any) -> Any:
-    return values.map(lambda v: "–" if pd.isna(v) else f"{v:.0%}")
+    return values.map(lambda value: share(None if pd.isna(value) else value, 0))
 
 
 def _day(value: Any) -> str:

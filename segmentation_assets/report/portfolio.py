@@ -63,10 +63,10 @@ def _portfolios(
     by_person: dict[str, list[Row]] = {}
     for row in rows:
         by_person.setdefault(row[column] or NOBODY, []).append(row)
-    made = [
+    portfolios = [
         _portfolio(evidence, key, names.get(key, key), mine, results.get(key, {})) for key, mine in by_person.items()
     ]
-    return tuple(sorted(made, key=lambda each: (each.key == NOBODY, -each.arr, each.key)))
+    return tuple(sorted(portfolios, key=lambda each: (each.key == NOBODY, -each.arr, each.key)))
 
 
 def _portfolio(evidence: Evidence, key: str, name: str, rows: list[Row], result: Row) -> Portfolio:

@@ -18,9 +18,10 @@ from pathlib import Path
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.reading.access import NotPublished, find_table
 from segmentation_assets.reading.catalogue import read_catalogue
+from segmentation_assets.reading.figures import in_currency
 from segmentation_assets.report.contents import contents
 from segmentation_assets.report.document import render
-from segmentation_assets.report.evidence import READ, open_evidence
+from segmentation_assets.report.evidence import READ, day_of, open_evidence
 
 LATEST = "latest.html"
 _RUN = 8
@@ -39,6 +40,8 @@ class WrittenReport:
     seconds: float
     missing: tuple[str, ...]
     """Tables that the report had to do without, each with the reason."""
+    faults: tuple[str, ...] = ()
+    """Parts of the report that could not be made: faults of this program."""
 
 
 def fingerprint(home: Path, policy: Policy, as_of: date | str | None) -> str:
@@ -46,7 +49,7 @@ def fingerprint(home: Path, policy: Policy, as_of: date | str | None) -> str:
 
     Raises NotPublished without segments.
     """
-    day = find_table("segments", home).day_of(as_of)
+    day = day_of(home, as_of)
     facts = [str(day), policy.hash]
     for name in READ:
         try:
@@ -54,7 +57,7 @@ def fingerprint(home: Path, policy: Policy, as_of: date | str | None) -> str:
         except NotPublished:
             continue
         facts += [
-            f"{path} {(at := path.stat()).st_mtime_ns} {at.st_size}" for found in files.values() for path in found
+            f"{path} {(at := path.stat()).st_mtime_ns} {at.st_size}" for paths in files.values() for path in paths
         ]
     code = sorted(path for path in Path(__file__).parent.rglob("*") if path.suffix in (".py", ".html", ".css", ".js"))
     digest = hashlib.sha256("\n".join(facts).encode())
@@ -68,7 +71,7 @@ def current_report(home: Path, policy: Policy, as_of: date | str | None) -> Path
 
     Raises NotPublished without segments.
     """
-    day, made_from = find_table("segments", home).day_of(as_of), fingerprint(home, policy, as_of)
+    day, made_from = day_of(home, as_of), fingerprint(home, policy, as_of)
     for file in reports_folder(home).glob(f"{day}-*.html"):
         with file.open(encoding="utf-8") as opened:
             if f'name="made-from" content="{made_from}"' in opened.read(_HEAD):
@@ -93,13 +96,13 @@ def publish_report(
     """
     run = (run or secrets.token_hex(_RUN // 2))[:_RUN]
     folder = reports_folder(home)
-    made = _write(home, policy, as_of, lambda day: folder / f"{day}-{run}.html", run, progress)
-    if made.as_of == max(date.fromisoformat(file.name[:_DAY]) for file in folder.glob("*-*-*-*.html")):
+    report = _write(home, policy, as_of, lambda day: folder / f"{day}-{run}.html", run, progress)
+    if report.as_of == max(date.fromisoformat(file.name[:_DAY]) for file in folder.glob("*-*-*-*.html")):
         latest = _beside(folder / LATEST)
-        shutil.copyfile(made.file, latest)
+        shutil.copyfile(report.file, latest)
         latest.replace(folder / LATEST)
     _prune(folder, policy.report.kept)
-    return made
+    return report
 
 
 def write_report(
@@ -117,12 +120,12 @@ def _write(
     started = time.perf_counter()
     progress("lineage and dictionary")
     catalogue = read_catalogue(policy, home)
-    with open_evidence(home, as_of, policy) as evidence:
-        made = contents(evidence, catalogue, run=run, made_at=datetime.now().astimezone(), progress=progress)
+    with open_evidence(home, as_of, policy) as evidence, in_currency(policy.company.reporting_currency):
+        pages = contents(evidence, catalogue, run=run, made_at=datetime.now().astimezone(), progress=progress)
         day, missing = evidence.as_of, tuple(evidence.missing.values())
-    progress("writing the report")
-    made_from = fingerprint(home, policy, day)
-    text = render(made.model | {"made_from": made_from}, made.packs)
+        progress("writing the report")
+        text = render(pages.model | {"made_from": fingerprint(home, policy, day)}, pages.packs, evidence)
+        faults = tuple(evidence.faults)
     file = target(day)
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(file)
@@ -132,7 +135,7 @@ def _write(
     finally:
         beside.unlink(missing_ok=True)
     return WrittenReport(
-        file, day, made.accounts, file.stat().st_size, round(time.perf_counter() - started, 2), missing
+        file, day, pages.accounts, file.stat().st_size, round(time.perf_counter() - started, 2), missing, faults
     )
 
 
@@ -142,8 +145,8 @@ def _beside(file: Path) -> Path:
 
 
 def _prune(folder: Path, kept: int) -> None:
-    made = sorted(
+    reports = sorted(
         (path for path in folder.glob("*-*.html") if path.name != LATEST), key=lambda path: path.stat().st_mtime
     )
-    for path in made[:-kept]:
+    for path in reports[:-kept]:
         path.unlink(missing_ok=True)

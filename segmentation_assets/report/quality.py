@@ -45,7 +45,7 @@ def _accounts(evidence: Evidence) -> list[str]:
         "count(*) FILTER (csm_id IS NULL) AS no_csm FROM segments WHERE as_of = ?",
         evidence.as_of,
     )[0]
-    told = [
+    sentences = [
         f"{number(row['complete'])} of {number(row['accounts'])} accounts have every dimension of the composite "
         f"score; on average {share(row['mean'])} of its weights are known."
     ]
@@ -56,8 +56,8 @@ def _accounts(evidence: Evidence) -> list[str]:
         ("no_csm", "have no CSM in the CRM"),
     ):
         if row[column]:
-            told.append(f"{number(row[column])} {text}.")
-    return told
+            sentences.append(f"{number(row[column])} {text}.")
+    return sentences
 
 
 def _reconciliation(evidence: Evidence) -> list[Row]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.reading import palette
-from segmentation_assets.reading.figures import NONE, day, money, number, share
+from segmentation_assets.reading.figures import NONE, counted, day, money, number, share
 from segmentation_assets.report import charts
 from segmentation_assets.report.evidence import Evidence, Row
 
@@ -70,7 +70,8 @@ def tiers_page(evidence: Evidence) -> TiersPage:
     rows = [row for _, row in shown]
     start = rows[0]["starts_on"]
     notes = [
-        f"{tier}: only {row['start_accounts']} accounts at the start; its ratios say little."
+        f"{tier}: only {counted(row['start_accounts'], 'account')} at the start; its ratios say little and are not "
+        "judged against the target."
         for tier, row in shown
         if row["nrr_low_n"] and row["start_accounts"]
     ]
@@ -101,7 +102,7 @@ def _groups(rows: list[Row]) -> tuple[tuple[str, tuple[KpiRow, ...]], ...]:
             _aimed("GRR", "The same, each account capped at its start.", rows, "grr"),
             _row("Logos kept", "Accounts of the cohort that still pay.", rows, "logo_retention", share),
             _row("Expanded", "Accounts that pay more ÷ all of the cohort.", rows, "expansion_rate", share),
-            _benched("ARR growth", "End ÷ start, with new accounts.", rows, "arr_growth"),
+            _benched("ARR growth", "End ÷ start, with new accounts and those that changed tier.", rows, "arr_growth"),
             _benched("Expansion share of new ARR", "Expansion ÷ (new + expansion).", rows, "expansion_share"),
             _row("First expansion after", "Kaplan–Meier median, months.", rows, "time_to_first_expansion_months",
                  _months),
@@ -109,7 +110,7 @@ def _groups(rows: list[Row]) -> tuple[tuple[str, tuple[KpiRow, ...]], ...]:
         )),
         ("Health and care", (
             _row("Healthy", "Accounts with good health.", rows, "healthy_share", share),
-            _row("At risk by health", "Accounts with poor health.", rows, "risk_share", share),
+            _row("Poor health", "Accounts with poor health.", rows, "risk_share", share),
             _row("Cost to serve ÷ ARR", "Support, CSM and custom work.", rows, "cost_share_of_arr", share),
             _row("Gross margin", "Of ARR.", rows, "gross_margin_share", share),
             _row("Self-service", "Of all requests; should rise down the tiers.", rows, "self_service_ratio", share),
@@ -133,10 +134,10 @@ def _aimed(name: str, meaning: str, rows: list[Row], column: str) -> KpiRow:
     for row in rows:
         low, high = row[f"{column}_target"], row.get(f"{column}_target_high")
         aim = "" if low is None else f"target {share(low, 0)}" + (f"–{share(high, 0)}" if high else " or more")
-        few = "few accounts" if row[f"{column}_low_n"] and row[column] is not None else ""
-        cells.append(
-            Cell(share(row[column]), _exactly(row[column]), aim, _MARKS.get(row[f"{column}_status"], ""), few)
-        )
+        is_few = bool(row[f"{column}_low_n"]) and row[column] is not None
+        status = "" if is_few else _MARKS.get(row[f"{column}_status"], "")
+        few = f"only {counted(row['start_accounts'], 'account')}: not judged" if is_few else ""
+        cells.append(Cell(share(row[column]), _exactly(row[column]), aim, status, few))
     bench = _bench(rows, "nrr") if column == "nrr" else ""
     return KpiRow(name, meaning, tuple(cells), bench)
 

@@ -20,12 +20,14 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
+from segmentation_assets.reasons import Refusal
+
 HOST = "127.0.0.1"
 _GRACE_SECONDS = 15.0
 _LOOK_EVERY_SECONDS = 0.3
 
 
-class PortTaken(OSError):
+class PortTaken(Refusal, OSError):
     """Something else listens on the port."""
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from segmentation_assets.reading import palette
+from segmentation_assets.reasons import WrongUse
 from segmentation_assets.running.children import HOST, Children, check_free
 from segmentation_assets.settings import Settings
 
@@ -32,7 +33,7 @@ _OPTIONS = {
 }
 
 
-class NotInstalled(RuntimeError):
+class NotInstalled(WrongUse):
     """The extra `app` is not installed; the message says how to."""
 
 

@@ -23,6 +23,7 @@ from segmentation_assets.orchestration.jobs import FULL_CHAIN
 from segmentation_assets.orchestration.partitions import tags_of_run
 from segmentation_assets.orchestration.private_api import DagsterEvent, EventLogEntry, make_new_run_id
 from segmentation_assets.orchestration.resources import WarehouseResource
+from segmentation_assets.reasons import WrongUse
 from segmentation_assets.running.instance import open_instance
 from segmentation_assets.settings import Settings
 from segmentation_assets.warehouse.store import Store
@@ -44,6 +45,12 @@ class Step:
     days_kept: int | None = None
     seconds: float | None = None
     reason: str | None = None
+    read: int | None = None
+    """Of an extract: rows read; the next ones are of those. Money is recurring money a month."""
+    quarantined: int | None = None
+    left_out: int | None = None
+    money: float | None = None
+    refused_money: float | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ class Outcome:
         return [step for step in self.steps if step.state == "failed"]
 
 
-class SelectionError(ValueError):
+class SelectionError(WrongUse, ValueError):
     """A selection that Dagster cannot read, or that selects nothing; or a day outside the partitions."""
 
 
@@ -206,4 +213,16 @@ def _done(table: str, event: DagsterEvent) -> Step | None:
     facts: dict[str, Any] = {k: v.value for k, v in event.step_materialization_data.materialization.metadata.items()}
     if "seconds" not in facts:  # a look-back day, not the step's own result
         return None
-    return Step(table, "done", facts.get("rows"), facts.get("days made"), facts.get("days kept"), facts["seconds"])
+    return Step(
+        table,
+        "done",
+        facts.get("rows"),
+        facts.get("days made"),
+        facts.get("days kept"),
+        facts["seconds"],
+        read=facts.get("read"),
+        quarantined=facts.get("quarantined"),
+        left_out=facts.get("left out"),
+        money=facts.get("money"),
+        refused_money=facts.get("refused money"),
+    )

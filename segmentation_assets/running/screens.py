@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from segmentation_assets.reasons import Refusal
 from segmentation_assets.running.children import HOST, Children, check_free, script
 from segmentation_assets.running.instance import prepare
 from segmentation_assets.settings import Settings
@@ -25,7 +26,7 @@ _WORKSPACE = "load_from:\n  - grpc_server: {{socket: {socket}, location_name: se
 _MODULE = "segmentation_assets.definitions"
 
 
-class AlreadyKept(Exception):
+class AlreadyKept(Refusal):
     """Another process already runs the daemon of this home: two would start everything twice."""
 
     def __init__(self, holder: Holder | None) -> None:

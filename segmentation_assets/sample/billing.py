@@ -81,7 +81,7 @@ def billing_subscriptions(company: Company, rates: Rates) -> pa.Table:
         "mrr": _local(company, rates, rows.account, rows.mrr),
         "currency": tables.choice(CURRENCIES, company.currency[rows.account]),
         "end_date": tables.dates(rows.end, open_end),
-        "end_known_on": tables.dates(rows.known, open_end),
+        "end_known_on": tables.dates(rows.end_known, open_end),
         "term_end": tables.dates(rows.term_end, rows.term_end == NEVER),
     }
     return tables.table("billing_subscriptions", columns)

@@ -56,7 +56,7 @@ class Subscriptions:
     number: Ints  # of the subscription id
     start: Ints
     end: Ints
-    known: Ints
+    end_known: Ints
     term_end: Ints
     kind: Ints
     plan: Ints
@@ -261,10 +261,10 @@ def _rows(
     mrr, seats = sizes
     end = _next_days(events)
     closed_by_end = np.append(events.kind[1:] == END, False)
-    known = end - np.round(60 * rng.beta(1.2, 1.8, len(events))).astype(np.int64)
+    end_known = end - np.round(60 * rng.beta(1.2, 1.8, len(events))).astype(np.int64)
     future = end > timeline.last_day
-    told = closed_by_end & (known <= timeline.last_day) & (events.kind != TRIAL)
-    end = np.where(future & ~told, NEVER, end)
+    is_announced = closed_by_end & (end_known <= timeline.last_day) & (events.kind != TRIAL)
+    end = np.where(future & ~is_announced, NEVER, end)
     number = np.cumsum((events.kind == START) | (events.kind == TRIAL) | events.fresh)
     licensed = np.isin(events.line, ADD_ONS, invert=True) & (events.seats > 0)
     count = np.where(licensed, np.maximum(1, np.round(events.seats * seats[events.account])), 0).astype(np.int64)
@@ -274,7 +274,7 @@ def _rows(
         number=number,
         start=events.day,
         end=end,
-        known=known,
+        end_known=end_known,
         term_end=_term_ends(events, timeline, contract_day),
         kind=events.kind,
         plan=events.plan,
@@ -302,8 +302,8 @@ def _term_ends(events: Events, timeline: Timeline, contract_day: Ints) -> Ints:
     reachable = np.minimum(ahead, len(timeline.month_starts) - 1)
     exact = timeline.month_starts[reachable] + contract_day[events.account] - 1
     beyond = _far_days(timeline, ahead) + contract_day[events.account] - 1
-    found = np.where(ahead == reachable, exact, beyond)
-    return np.where((term > 1) & (events.kind != TRIAL), found, NEVER)
+    term_end = np.where(ahead == reachable, exact, beyond)
+    return np.where((term > 1) & (events.kind != TRIAL), term_end, NEVER)
 
 
 def _far_days(timeline: Timeline, month: Ints) -> Ints:
@@ -338,14 +338,14 @@ def _split(rows: Subscriptions, picked: int, source: int, day: int) -> Subscript
     line = (rows.account == rows.account[picked]) & (rows.line == rows.line[picked])
     past = line & (rows.start < day)
     cut = rows.take(np.append(np.arange(len(rows)), picked))
-    account, start, end, known = cut.account.copy(), cut.start.copy(), cut.end.copy(), cut.known.copy()
+    account, start, end, end_known = cut.account.copy(), cut.start.copy(), cut.end.copy(), cut.end_known.copy()
     number = cut.number.copy()
     account[:-1][past] = source
-    end[picked], known[picked] = day, day - 30
+    end[picked], end_known[picked] = day, day - 30
     start[-1] = day
     number[-1] = int(rows.number.max()) + 1
     account[:-1][line & ~past] = rows.account[picked]
-    changed = {"account": account, "start": start, "end": end, "known": known, "number": number}
+    changed = {"account": account, "start": start, "end": end, "end_known": end_known, "number": number}
     return Subscriptions(**{**cut.__dict__, **changed})
 
 

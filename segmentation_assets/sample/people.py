@@ -53,8 +53,8 @@ def draw_users(company: Company) -> Users:
     rank = _ranks(rng, account)
     service = rng.random(len(account)) < SERVICE_SHARE
     account, created, gone, rank, service = _generations(rng, account, created, leave, rank=rank, service=service)
-    known = (created <= timeline.last_day) & (gone >= timeline.first_day) & (gone > created)
-    order = np.flatnonzero(known)
+    in_history = (created <= timeline.last_day) & (gone >= timeline.first_day) & (gone > created)
+    order = np.flatnonzero(in_history)
     order = order[np.lexsort((rank[order], created[order], account[order]))]
     size = len(order)
     return Users(

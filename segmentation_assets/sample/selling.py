@@ -110,11 +110,11 @@ def _lost(rng: np.random.Generator, company: Company) -> Deals:
     """Expansion attempts that failed; attempts follow growth."""
     months = company.timeline.months
     rate = 0.02 * np.exp(0.4 * company.latents.growth[:, :months]) * (company.mrr > 0)
-    found = happenings(company, rng, rate, weekends=0.0)
-    amount = 12 * company.mrr[found.account, found.month] * rng.uniform(0.05, 0.4, len(found))
-    created = np.maximum(found.day - _lead_time(rng, company, found.account), company.first_paid[found.account])
-    size = len(found)
-    return Deals(found.account, np.full(size, EXPANSION), np.full(size, LOST), amount, created, found.day)
+    deals = happenings(company, rng, rate, weekends=0.0)
+    amount = 12 * company.mrr[deals.account, deals.month] * rng.uniform(0.05, 0.4, len(deals))
+    created = np.maximum(deals.day - _lead_time(rng, company, deals.account), company.first_paid[deals.account])
+    size = len(deals)
+    return Deals(deals.account, np.full(size, EXPANSION), np.full(size, LOST), amount, created, deals.day)
 
 
 def _open(rng: np.random.Generator, company: Company) -> Deals:

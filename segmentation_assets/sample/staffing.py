@@ -89,11 +89,11 @@ def custom_development(company: Company) -> pa.Table:
     """Development hours for the large accounts."""
     rng = company.stream("custom_development")
     rate = np.array([0.35, 0.08, 0.01, 0.0])[company.tier[: company.customers]][:, None]
-    found = happenings(company, rng, rate * (company.mrr > 0), weekends=0.0)
+    work = happenings(company, rng, rate * (company.mrr > 0), weekends=0.0)
     columns = {
-        "account_id": tables.choice(company.account_ids, found.account),
-        "worked_on": tables.dates(found.day),
-        "ticket": tables.ids("DEV-", np.arange(1, len(found) + 1), 5),
-        "hours": np.round(rng.gamma(2.0, 4.0, len(found)) + 0.5, 1),
+        "account_id": tables.choice(company.account_ids, work.account),
+        "worked_on": tables.dates(work.day),
+        "ticket": tables.ids("DEV-", np.arange(1, len(work) + 1), 5),
+        "hours": np.round(rng.gamma(2.0, 4.0, len(work)) + 0.5, 1),
     }
     return tables.table("custom_development", columns)

@@ -85,9 +85,9 @@ def support_tickets(company: Company) -> pa.Table:
     rng = company.stream("support_tickets")
     health = _grid(company, "health")
     self_served = np.array([1.15, 1.0, 0.85, 0.6])[_tier(company)][:, None]
-    found = happenings(company, rng, 0.055 * (company.seats + 1.5) * np.exp(-0.4 * health) * self_served)
-    size, mood = len(found), found.health(company)
-    opened = found.day * _DAY + rng.integers(7 * 3_600, 20 * 3_600, size)
+    tickets = happenings(company, rng, 0.055 * (company.seats + 1.5) * np.exp(-0.4 * health) * self_served)
+    size, mood = len(tickets), tickets.health(company)
+    opened = tickets.day * _DAY + rng.integers(7 * 3_600, 20 * 3_600, size)
     priority = np.clip(np.floor(rng.normal(1.3 - 0.25 * mood, 0.8)), 0, 3).astype(np.int64)
     wait = rng.lognormal(np.log(np.array([14_000, 9_000, 4_000, 1_500]))[priority], 0.8)
     solve = wait + rng.lognormal(np.log(np.array([90_000, 80_000, 60_000, 40_000]))[priority] - 0.15 * mood, 1.0)
@@ -97,7 +97,7 @@ def support_tickets(company: Company) -> pa.Table:
     unresolved = (opened + solve >= horizon) | (rng.random(size) < 0.01)
     columns = {
         "ticket_id": tables.ids("T", np.arange(1, size + 1), 7),
-        "account_id": tables.choice(company.account_ids, found.account),
+        "account_id": tables.choice(company.account_ids, tickets.account),
         "opened_at": tables.moments(opened),
         "first_response_at": tables.moments(opened + wait.astype(np.int64), opened + wait >= horizon),
         "resolved_at": tables.moments(opened + solve.astype(np.int64), unresolved),
@@ -119,11 +119,11 @@ def self_service_sessions(company: Company) -> pa.Table:
     rng = company.stream("self_service_sessions")
     likes = np.array([0.7, 0.9, 1.1, 1.3])[_tier(company)][:, None]
     rate = 0.16 * (company.seats + 2) ** 0.85 * likes * np.exp(0.1 * _grid(company, "health")) * (company.mrr > 0)
-    found = happenings(company, rng, rate, distinct=True)
-    size = len(found)
+    sessions = happenings(company, rng, rate, distinct=True)
+    size = len(sessions)
     columns = {
-        "account_id": tables.choice(company.account_ids, found.account),
-        "used_on": tables.dates(found.day),
+        "account_id": tables.choice(company.account_ids, sessions.account),
+        "used_on": tables.dates(sessions.day),
         "channel": tables.choice(SELF_SERVICE_CHANNELS, rng.choice(3, size, p=[0.55, 0.25, 0.20])),
         "sessions": 1 + rng.poisson(0.6, size),
     }
@@ -134,11 +134,11 @@ def marketing_engagement(company: Company) -> pa.Table:
     """Touches; champions take part more."""
     rng = company.stream("marketing_engagement")
     rate = 1.1 * np.exp(0.3 * _grid(company, "champion")) * (company.mrr > 0)
-    found = happenings(company, rng, rate * np.array([2.2, 1.5, 0.9, 0.5])[_tier(company)][:, None], distinct=True)
-    size = len(found)
+    touches = happenings(company, rng, rate * np.array([2.2, 1.5, 0.9, 0.5])[_tier(company)][:, None], distinct=True)
+    size = len(touches)
     columns = {
-        "account_id": tables.choice(company.account_ids, found.account),
-        "engaged_on": tables.dates(found.day),
+        "account_id": tables.choice(company.account_ids, touches.account),
+        "engaged_on": tables.dates(touches.day),
         "channel": tables.choice(MARKETING_CHANNELS, rng.choice(6, size, p=[0.4, 0.1, 0.05, 0.15, 0.1, 0.2])),
         "touches": 1 + rng.poisson(0.5, size),
     }
@@ -149,18 +149,18 @@ def interactions(company: Company) -> pa.Table:
     """Conversations; champions answer sooner and more often."""
     rng = company.stream("interactions")
     care = np.array([5.0, 2.4, 0.7, 0.12])[_tier(company)][:, None]
-    found = happenings(company, rng, care * (company.mrr > 0), weekends=0.0)
-    size = len(found)
-    warmth = company.latents.champion[found.account, found.month] + 0.5 * found.health(company)
+    contacts = happenings(company, rng, care * (company.mrr > 0), weekends=0.0)
+    size = len(contacts)
+    warmth = company.latents.champion[contacts.account, contacts.month] + 0.5 * contacts.health(company)
     ours = rng.random(size) < 0.68
     kind = rng.choice(4, size, p=[0.28, 0.22, 0.44, 0.06])
-    replied = found.day + np.floor(rng.exponential(2.2 * np.exp(-0.35 * warmth))).astype(np.int64)
+    replied = contacts.day + np.floor(rng.exponential(2.2 * np.exp(-0.35 * warmth))).astype(np.int64)
     silent = rng.random(size) > 1 / (1 + np.exp(-(1.1 + 0.8 * warmth)))
     silent |= ~ours | (replied > company.timeline.last_day)
     columns = {
         "interaction_id": tables.ids("N", np.arange(1, size + 1), 7),
-        "account_id": tables.choice(company.account_ids, found.account),
-        "occurred_on": tables.dates(found.day),
+        "account_id": tables.choice(company.account_ids, contacts.account),
+        "occurred_on": tables.dates(contacts.day),
         "kind": tables.choice(INTERACTION_KINDS, kind),
         "initiated_by": tables.choice(("customer", "us"), ours.astype(np.int64)),
         "replied_on": tables.dates(replied, silent),
@@ -172,22 +172,22 @@ def interactions(company: Company) -> pa.Table:
 def surveys(company: Company, users: Users) -> pa.Table:
     """Scores on the scales of NPS (0 to 10), CSAT (1 to 5) and CES (1 to 7)."""
     rng = company.stream("surveys")
-    found = happenings(company, rng, 0.055 * (company.seats + 1.0) ** 0.7)
-    size = len(found)
+    surveyed = happenings(company, rng, 0.055 * (company.seats + 1.0) ** 0.7)
+    size = len(surveyed)
     kind = rng.choice(3, size, p=[0.5, 0.3, 0.2])
-    mood = 0.8 * found.health(company) + 0.25 * company.latents.champion[found.account, found.month]
+    mood = 0.8 * surveyed.health(company) + 0.25 * company.latents.champion[surveyed.account, surveyed.month]
     mood += 0.8 * rng.standard_normal(size)
     raw = np.array([7.6, 4.0, 4.9])[kind] + np.array([1.7, 0.7, 1.0])[kind] * mood
     low, high = np.array([0, 1, 1])[kind], np.array([10, 5, 7])[kind]
-    answered = found.day + np.floor(rng.exponential(3, size)).astype(np.int64)
+    answered = surveyed.day + np.floor(rng.exponential(3, size)).astype(np.int64)
     silent = rng.random(size) > 1 / (1 + np.exp(-(-0.5 + 0.5 * mood)))
     silent |= answered > company.timeline.last_day
-    user = _asked_users(rng, users, found)
+    user = _asked_users(rng, users, surveyed)
     order = {
         "response_id": tables.ids("R", np.arange(1, size + 1), 6),
-        "account_id": tables.choice(company.account_ids, found.account),
+        "account_id": tables.choice(company.account_ids, surveyed.account),
         "user_id": tables.choice(users.ids, np.maximum(user, 0), (user < 0) | (rng.random(size) < 0.08)),
-        "sent_on": tables.dates(found.day),
+        "sent_on": tables.dates(surveyed.day),
         "answered_on": tables.dates(answered, silent),
         "kind": tables.choice(("nps", "csat", "ces"), kind),
         "score": tables.values(np.clip(np.round(raw), low, high), silent),
@@ -195,15 +195,15 @@ def surveys(company: Company, users: Users) -> pa.Table:
     return tables.table("surveys", order)
 
 
-def _asked_users(rng: np.random.Generator, users: Users, found: Happenings) -> Ints:
+def _asked_users(rng: np.random.Generator, users: Users, events: Happenings) -> Ints:
     """A user of the account who is there on the day, else -1."""
-    first = np.searchsorted(users.account, found.account, side="left")
-    after = np.searchsorted(users.account, found.account, side="right")
-    picked = first + np.floor(rng.random(len(found)) * (after - first)).astype(np.int64)
+    first = np.searchsorted(users.account, events.account, side="left")
+    after = np.searchsorted(users.account, events.account, side="right")
+    picked = first + np.floor(rng.random(len(events)) * (after - first)).astype(np.int64)
     safe = np.minimum(picked, max(len(users) - 1, 0))
     if len(users) == 0:
-        return np.full(len(found), -1)
-    there = (after > first) & (users.created[safe] <= found.day) & (found.day < users.deactivated[safe])
+        return np.full(len(events), -1)
+    there = (after > first) & (users.created[safe] <= events.day) & (events.day < users.deactivated[safe])
     return np.where(there & ~users.is_service[safe], safe, -1)
 
 
@@ -233,17 +233,17 @@ def technology_installs(company: Company) -> pa.Table:
 def external_signals(company: Company) -> pa.Table:
     """News of the account, good where it grows."""
     rng = company.stream("external_signals")
-    found = happenings(company, rng, np.array([0.22, 0.14, 0.08, 0.05])[_tier(company)][:, None], weekends=0.5)
-    size = len(found)
+    signals = happenings(company, rng, np.array([0.22, 0.14, 0.08, 0.05])[_tier(company)][:, None], weekends=0.5)
+    size = len(signals)
     weight = np.array([signal[1] for signal in SIGNALS])
-    outlook = 0.5 * found.health(company) + 0.7 * company.latents.growth[found.account, found.month]
+    outlook = 0.5 * signals.health(company) + 0.7 * company.latents.growth[signals.account, signals.month]
     liking = 1.2 * outlook[:, None] * weight[None, :] + rng.gumbel(size=(size, len(SIGNALS)))
     signal = np.argmax(liking, axis=1)
     columns = {
         "signal_id": tables.ids("G", np.arange(1, size + 1), 6),
-        "account_id": tables.choice(company.account_ids, found.account),
+        "account_id": tables.choice(company.account_ids, signals.account),
         "signal": tables.choice([signal[0] for signal in SIGNALS], signal),
-        "observed_on": tables.dates(found.day),
+        "observed_on": tables.dates(signals.day),
         "weight": np.round(np.clip(weight[signal] + 0.15 * rng.standard_normal(size), -1, 1), 2),
     }
     return tables.table("external_signals", columns)
@@ -252,22 +252,22 @@ def external_signals(company: Company) -> pa.Table:
 def success_goals(company: Company) -> pa.Table:
     """Goals, each once per quarter; met sooner where health is good."""
     rng = company.stream("success_goals")
-    found = happenings(company, rng, np.array([0.24, 0.14, 0.06, 0.015])[_tier(company)][:, None], weekends=0.0)
-    code = rng.integers(0, len(GOALS), len(found))
-    due = found.day + rng.choice([60, 90, 120, 180], len(found))
-    pace = rng.normal(0, 40, len(found)) - 28 * found.health(company)
-    met = np.maximum(np.round(due - 8 + pace), found.day + 5).astype(np.int64)
-    never = rng.random(len(found)) > 1 / (1 + np.exp(-(1.3 + 0.9 * found.health(company))))
-    never |= (met > company.timeline.last_day) | (met >= company.last_paid[found.account])
+    goals = happenings(company, rng, np.array([0.24, 0.14, 0.06, 0.015])[_tier(company)][:, None], weekends=0.0)
+    code = rng.integers(0, len(GOALS), len(goals))
+    due = goals.day + rng.choice([60, 90, 120, 180], len(goals))
+    pace = rng.normal(0, 40, len(goals)) - 28 * goals.health(company)
+    met = np.maximum(np.round(due - 8 + pace), goals.day + 5).astype(np.int64)
+    never = rng.random(len(goals)) > 1 / (1 + np.exp(-(1.3 + 0.9 * goals.health(company))))
+    never |= (met > company.timeline.last_day) | (met >= company.last_paid[goals.account])
     names = [f"{goal}_{year}" for year in range(2000, 2101) for goal in GOALS]
-    quarter = (found.day // 91) % 101
+    quarter = (goals.day // 91) % 101
     columns = {
-        "account_id": tables.choice(company.account_ids, found.account),
+        "account_id": tables.choice(company.account_ids, goals.account),
         "goal": tables.choice(names, quarter * len(GOALS) + code),
-        "set_on": tables.dates(found.day),
+        "set_on": tables.dates(goals.day),
         "due_on": tables.dates(due),
         "met_on": tables.dates(met, never),
     }
-    key = (found.account * 101 + quarter) * len(GOALS) + code
+    key = (goals.account * 101 + quarter) * len(GOALS) + code
     _, first = np.unique(key, return_index=True)
     return tables.table("success_goals", columns).take(pa.array(np.sort(first)))

@@ -89,5 +89,5 @@ def monthly_truth(company: Company) -> pa.Table:
 
 
 def _mrr_at(company: Company, account: Ints, day: Ints) -> Floats:
-    found = mrr_on(company.subscriptions, account, day)
-    return np.where(found < 0.005, 0.0, found)
+    mrr = mrr_on(company.subscriptions, account, day)
+    return np.where(mrr < 0.005, 0.0, mrr)

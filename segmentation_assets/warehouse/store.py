@@ -213,8 +213,14 @@ def _linked(file: Path, folder: Path) -> Path:
     """A second name for a file, below a folder of its own, with its day in the path as before."""
     target = folder / file.parent.name / file.name
     target.parent.mkdir(parents=True)
-    target.hardlink_to(file)
-    return target
+    while True:
+        try:
+            target.hardlink_to(file)
+        except FileNotFoundError:
+            if not file.exists():
+                raise
+            continue  # it was replaced while the system looked it up
+        return target
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from segmentation_assets.cli.printing.grid import print_table
-from segmentation_assets.reading.rows import shown, write_csv, write_json
+from segmentation_assets.reading.rows import write_csv, write_json
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=20)
 
@@ -83,27 +83,6 @@ def test_json_of_nothing_is_an_empty_list():
 def test_json_has_a_row_per_line_and_dates_as_text():
     text = as_json(["day"], [[date(2026, 3, 31)], [None]])
     assert text == '[\n{"day": "2026-03-31"},\n{"day": null}\n]\n'
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (None, "–"),
-        (True, "yes"),
-        (1234567, "1,234,567"),
-        (1234.567, "1,235"),
-        (12.5, "12.5"),
-        (2.0, "2"),
-        (1.00417, "1.0042"),
-        (0.12345, "0.1235"),
-        (-0.00001, "-0"),
-        (0.0, "0"),
-        (date(2026, 3, 31), "2026-03-31"),
-        ("text", "text"),
-    ],
-)
-def test_values_as_people_read_them(value, text: str):
-    assert shown(value) == text
 
 
 def printed(width: int, header, rows, **options) -> tuple[str, int]:

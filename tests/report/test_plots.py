@@ -41,7 +41,7 @@ def test_the_bridge_stands_on_what_came_before():
         "start": (0, 1000), "new": (1000, 1300), "expansion": (1300, 1500), "contraction": (1500, 1450),
         "churn": (1450, 1300), "exchange": (1300, 1290), "end": (0, 1290),
     }  # fmt: skip
-    assert {rows["new"]["label"], rows["churn"]["label"], rows["end"]["label"]} == {"+300", "−150", "1.3k"}
+    assert {rows["new"]["label"], rows["churn"]["label"], rows["end"]["label"]} == {"+300", "−150", "1.29k"}
     assert rows["churn"]["kind"] == "loss"
 
 
@@ -88,7 +88,7 @@ def test_the_mix_of_several_days_shows_the_last_twelve():
     assert {row["segment"]: row["label"] for row in rows if "label" in row} == {
         "Strategic": "1 · 60%", "At-Risk": "3 · 40%"
     }  # fmt: skip
-    assert "4 accounts, ARR 100k" in words(plots.segment_mix(mix))
+    assert "4 accounts, ARR 100.0k" in words(plots.segment_mix(mix))
 
 
 def test_people_short_and_to_spare():
@@ -127,7 +127,7 @@ def test_moves_count_accounts_and_their_arr():
         }
     )  # fmt: skip
     assert {row["way"]: (row["label"], row["worse"]) for row in drawn(plots.moves_by_direction(moves))} == {
-        "segment: into risk": ("2 · 1.5k", "worse"), "tier: up": ("1 · 1.0k", "better")
+        "segment: into risk": ("2 · 1.50k", "worse"), "tier: up": ("1 · 1.00k", "better")
     }  # fmt: skip
 
 
@@ -139,7 +139,7 @@ def test_renewals_and_health():
         }
     )  # fmt: skip
     rows = drawn(plots.renewals_ahead(forecast))
-    assert {row["label"] for row in rows} == {"400 · 25% at risk"}
+    assert {row["label"] for row in rows} == {"400 · 25% expected loss"}
     assert {row["part"]: row["arr"] for row in rows if "part" in row} == {"likely to renew": 300, "at risk": 100}
     health = pd.DataFrame({"as_of": DAY, "health_score": [0.0, 9.9, 10.0, 100.0, None]})
     chart = plots.health_spread(health)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from segmentation_assets.cli.main import main
 from segmentation_assets.warehouse.planning import DAMAGED, MISSING, Planner
 from segmentation_assets.warehouse.results import LedgerDamaged
 from segmentation_assets.warehouse.sealing import Seal, seal_of
@@ -222,3 +225,22 @@ def test_pinned_files_stay_what_they_were_while_others_are_published(tmp_path: P
         assert file.read_bytes() != before
         assert pinned.read_bytes() == before
     assert not pinned.exists()
+
+
+def test_the_command_names_what_is_damaged_and_changes_nothing(tmp_path: Path):
+    land(tmp_path, [1])
+    store = Store(tmp_path)
+    file = store.published / "fx_rates" / "part-0.parquet"
+    file.parent.mkdir()
+    file.write_bytes(store.file("numbers").read_bytes())
+    asked = ["--home", str(tmp_path), "verify"]
+    assert CliRunner().invoke(main, asked).exit_code == 0
+    file.write_bytes(file.read_bytes()[:-1])
+    result = CliRunner().invoke(main, asked)
+    assert result.exit_code == 1
+    assert "fx_rates: " in result.output
+    assert "lacks its end" in result.output
+    assert "1 problems" in result.output
+    [problem] = json.loads(CliRunner().invoke(main, [*asked, "--format", "json"]).output)["problems"]
+    assert problem["table"] == "fx_rates"
+    assert is_damaged(file)

@@ -13,38 +13,37 @@ from rich.console import Console
 from segmentation_assets.cli.printing.grid import print_table
 from segmentation_assets.reading.escaping import escape
 from segmentation_assets.reading.explanations.gathering import Condition, Explanation, Score
-from segmentation_assets.reading.figures import share, words
-from segmentation_assets.reading.rows import shown
+from segmentation_assets.reading.figures import NAMES, label, share, shown, words
 
 _MARKS = {True: "yes", False: "no", None: "unknown"}
 
 
-def print_explanation(console: Console, told: Explanation) -> None:
+def print_explanation(console: Console, explanation: Explanation) -> None:
     """Segment, tier, what follows from them, every score down to raw figures, moves."""
-    name = f"{told.account_name} ({told.account_id})" if told.account_name else told.account_id
-    console.print(
-        f"[bold]{escape(name)}[/]: [bold]{told.segment}[/], tier [bold]{told.coverage_tier}[/], {told.as_of}"
-    )
-    _heading(console, f"Why segment {told.segment}")
-    _sentences(console, told.segment_reasons)
-    _print_conditions(console, told.conditions)
-    _heading(console, f"Why tier {told.coverage_tier}")
-    _sentences(console, told.tier_reasons)
+    account, name = explanation.account_id, explanation.account_name
+    title = f"{name} ({account})" if name else account
+    place = f"[bold]{explanation.segment}[/], tier [bold]{explanation.coverage_tier}[/]"
+    console.print(f"[bold]{escape(title)}[/]: {place}, {explanation.as_of}")
+    _heading(console, f"Why segment {explanation.segment}")
+    _sentences(console, explanation.segment_reasons)
+    _print_conditions(console, explanation.conditions)
+    _heading(console, f"Why tier {explanation.coverage_tier}")
+    _sentences(console, explanation.tier_reasons)
     _heading(console, "What would move it up")
-    _sentences(console, told.ways_up)
-    if told.compared_with:
-        _heading(console, f"Since {told.compared_with}")
-        _sentences(console, told.changes or ["Nothing that is told here has changed."])
+    _sentences(console, explanation.ways_up)
+    if explanation.compared_with:
+        _heading(console, f"Since {explanation.compared_with}")
+        _sentences(console, explanation.changes or ["Nothing shown here has changed."])
     _heading(console, "What follows")
-    _print_pairs(console, told.treatment)
-    if told.moves:
+    _print_pairs(console, explanation.treatment)
+    if explanation.moves:
         _heading(console, "Moves")
-        _print_moves(console, told)
-    for score in told.scores:
+        _print_moves(console, explanation)
+    for score in explanation.scores:
         _print_score(console, score)
-    if told.figures:
+    if explanation.figures:
         _heading(console, "Raw figures")
-        for topic, figures in told.figures.items():
+        for topic, figures in explanation.figures.items():
             listed = ", ".join(f"{name} {shown(value)}" for name, value in figures.items())
             console.print(f"  [bold]{topic}[/]: {escape(listed)}", highlight=False)
 
@@ -61,25 +60,26 @@ def _sentences(console: Console, texts: Sequence[str]) -> None:
 def _print_pairs(console: Console, pairs: Any) -> None:
     for name, value in pairs.items():
         if value not in (None, ""):
-            console.print(f"  {name.replace('_', ' ')}: {escape(_in_words(name, value))}", highlight=False)
+            console.print(f"  {label(name)}: {escape(_in_words(name, value))}", highlight=False)
 
 
 def _in_words(name: str, value: Any) -> str:
     if isinstance(value, str):
-        return words(value)
+        return label(value) if value in NAMES else words(value)
     return share(value) if name.endswith("_risk") else shown(value)
 
 
 def _print_conditions(console: Console, conditions: Sequence[Condition]) -> None:
     rows = [(c.dimension, c.value, c.wanted, _MARKS[c.meets]) for c in conditions]
-    print_table(console, ("condition", "this account", "the row asks for", "met"), rows)
+    print_table(console, ("condition", "this account", "needed for it", "met"), rows)
 
 
-def _print_moves(console: Console, told: Explanation) -> None:
-    for move in told.moves:
+def _print_moves(console: Console, explanation: Explanation) -> None:
+    for move in explanation.moves:
+        way, why = NAMES.get(move["direction"], move["direction"]), words(str(move["cause_text"]))
         console.print(
             f"  {move['effective_on']} {move['kind']}: {move['moved_from']} → {move['moved_to']} "
-            f"({move['direction'].replace('_', ' ')}, {move['move_rule']}): {escape(str(move['cause_text']))}",
+            f"({way}, {move['move_rule']}): {escape(why)}",
             highlight=False,
         )
 

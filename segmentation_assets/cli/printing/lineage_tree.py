@@ -25,8 +25,8 @@ _DEPTH_UP, _DEPTH_DOWN = 3, 1
 _STYLE: Mapping[Kind, str] = {"value": "bold", "computed": "yellow", "influence": "dim"}
 _ARROW: Mapping[Kind, str] = {"value": "-->", "computed": "==>", "influence": "-.->"}
 _LEGEND = (
-    "[bold]bold[/]: its value is made from it; [yellow]yellow[/]: a function of frames reads it, or declares it; "
-    "[dim]dim[/]: it only decides rows (filter, join, group, order)"
+    "[bold]bold[/]: its value comes from it; [yellow]yellow[/]: an input of the Python function that makes it; "
+    "[dim]dim[/]: it only decides which rows there are (filter, join, group, order)"
 )
 _SPINE_WORDS = "the days that a run computes"
 _ROW_ROLES = frozenset({"filter", "join", "group", "order", "partition", "rows"})
@@ -68,12 +68,12 @@ def _print_up(
     start = trace.start
     table = facts.lineage.tables[start.table]
     if table.how == "landed":
-        told = origin(start, mapping)
-        console.print(f"\nA raw field, landed from {escape(str(told)) if told else 'a source that is not mapped'}")
+        source = origin(start, mapping) or "a source that is not mapped"
+        console.print(f"\nA raw field, landed from {escape(source)}")
         return
     _heading(console, "Made from")
-    made = [s for s in table.columns[start.column] if s.kind != "influence"]
-    if not made:
+    sources = [s for s in table.columns[start.column] if s.kind != "influence"]
+    if not sources:
         console.print("  no column: a constant of the code or the policy, or of the rows below")
     else:
         console.print(_tree(start, _branches(trace, is_up=True), depth, mapping))
@@ -106,12 +106,12 @@ def _print_down(console: Console, trace: Trace, depth: int) -> None:
 
 def _branches(trace: Trace, *, is_up: bool) -> Branches:
     """Per place, what comes next on the way, influence left out."""
-    found: dict[Place, list[tuple[Place, tuple[Role, ...], Kind]]] = {}
+    branches: dict[Place, list[tuple[Place, tuple[Role, ...], Kind]]] = {}
     for step in trace.steps:
         if step.kind != "influence":
             at, to = (step.target, step.source) if is_up else (step.source, step.target)
-            found.setdefault(at, []).append((to, step.roles, step.kind))
-    return found
+            branches.setdefault(at, []).append((to, step.roles, step.kind))
+    return branches
 
 
 def _tree(start: Place, steps: Branches, depth: int, mapping: Mapping[str, ExtractSource]) -> Tree:
@@ -127,15 +127,15 @@ def _tree(start: Place, steps: Branches, depth: int, mapping: Mapping[str, Extra
                 branch.add(f"[dim]… {len(nexts)} more (--depth {depth + 1})[/]")
             continue
         for role, note in (("declared", "declared by"), ("read", "read by")):
-            given = [place for place, roles, kind in nexts if kind == "computed" and role in roles]
-            for table, columns in _by_table(given).items():
-                branch.add(f"[yellow]{table}: {', '.join(columns)}[/]  [dim]{note} a function of frames[/]")
+            inputs = [place for place, roles, kind in nexts if kind == "computed" and role in roles]
+            for table, columns in _by_table(inputs).items():
+                branch.add(f"[yellow]{table}: {', '.join(columns)}[/]  [dim]{note} the Python function[/]")
         for place, roles, kind in nexts:
             if kind == "computed":
                 continue
-            told = origin(place, mapping)
+            source = origin(place, mapping)
             words = ", ".join(role for role in roles if role not in _ROW_ROLES)
-            note = f"  [dim]{words}{f' ← {escape(str(told))}' if told else ''}[/]"
+            note = f"  [dim]{words}{f' ← {escape(str(source))}' if source else ''}[/]"
             opened = place not in seen
             child = branch.add(f"{_named(place, kind)}{note}{'' if opened or not steps.get(place) else ' [dim]↑[/]'}")
             if opened:
@@ -172,18 +172,18 @@ def _print_raw(console: Console, facts: CatalogueFacts, trace: Trace, mapping: M
             entry = facts.entries.get(table)
             if entry is None or facts.lineage.tables[table].how != "landed":
                 continue
-            told = mapping.get(table)
-            where = f"  [dim]← {escape(told.place)}[/]" if told else ""
+            source = mapping.get(table)
+            where = f"  [dim]← {escape(source.place)}[/]" if source else ""
             console.print(f"  [{_STYLE[kind]}]{table}[/]: {', '.join(columns)}{where}", highlight=False)
             if kind != "influence":
                 console.print(f"    [dim]{escape(entry.question)}[/]", highlight=False)
 
 
 def _by_table(places: Iterable[Place]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    columns: dict[str, list[str]] = {}
     for place in places:
-        found.setdefault(place.table, []).append(place.column)
-    return found
+        columns.setdefault(place.table, []).append(place.column)
+    return columns
 
 
 def _heading(console: Console, text: str) -> None:
@@ -203,7 +203,7 @@ def print_table_lineage(console: Console, facts: CatalogueFacts, table: str, dir
     words = {
         "landed": "an extract, landed from outside",
         "expression": "an expression",
-        "frame": "a function of frames",
+        "frame": "a Python function of frames",
     }
     console.print(f"[bold]{table}[/] ({words[one.how]}): {escape(entry.question)}", highlight=False)
     if "up" in directions:
@@ -224,25 +224,25 @@ def _print_columns(
 ) -> None:
     listed = []
     for name, sources in columns.items():
-        made = [str(s.place) for s in sources if s.kind != "influence"]
-        rest = f" and {len(made) - most} more" if len(made) > most else ""
-        listed.append((name, (", ".join(made[:most]) + rest) or "no column"))
+        origins = [str(s.place) for s in sources if s.kind != "influence"]
+        rest = f" and {len(origins) - most} more" if len(origins) > most else ""
+        listed.append((name, (", ".join(origins[:most]) + rest) or "no column"))
     width = max(len(name) for name, _ in listed)
     _heading(console, "Columns, and what they are made from")
-    for name, made in listed:
-        console.print(f"  [bold]{name:<{width}}[/]  {escape(made)}", highlight=False, soft_wrap=True)
+    for name, origins in listed:
+        console.print(f"  [bold]{name:<{width}}[/]  {escape(origins)}", highlight=False, soft_wrap=True)
     _print_influence(console, rows)
 
 
 def _upstream(facts: CatalogueFacts, table: str) -> set[str]:
-    found: set[str] = set()
+    tables: set[str] = set()
     waiting = [table]
     while waiting:
         for name in facts.lineage.tables[waiting.pop()].inputs:
-            if name not in found:
-                found.add(name)
+            if name not in tables:
+                tables.add(name)
                 waiting.append(name)
-    return found
+    return tables
 
 
 # -- for programs, and for documents
@@ -253,14 +253,14 @@ def column_json(
 ) -> dict[str, Any]:
     """A column's traces as plain values: each step with its kind and roles, and the ends with where they are from."""
     start = next(iter(traces.values())).start
-    told: dict[str, Any] = {"table": start.table, "column": start.column}
+    record: dict[str, Any] = {"table": start.table, "column": start.column}
     for direction, trace in traces.items():
-        told[direction] = {
+        record[direction] = {
             "steps": [_step_json(step) for step in trace.steps],
             "ends": [_end_json(place, trace.reached[place], mapping) for place in sorted(trace.ends)],
         }
-    told["policy"] = {name: list(sections) for name, sections in facts.lineage.policy_of(start.table).items()}
-    return told
+    record["policy"] = {name: list(sections) for name, sections in facts.lineage.policy_of(start.table).items()}
+    return record
 
 
 def _step_json(step: Step) -> dict[str, Any]:
@@ -276,12 +276,12 @@ def _end_json(place: Place, kind: Kind, mapping: Mapping[str, ExtractSource]) ->
 def table_json(facts: CatalogueFacts, table: str, directions: Direction) -> dict[str, Any]:
     """A table's neighbours and one step up from each column, as plain values."""
     one = facts.lineage.tables[table]
-    told: dict[str, Any] = {"table": table, "how": one.how, "policy": list(one.policy)}
+    record: dict[str, Any] = {"table": table, "how": one.how, "policy": list(one.policy)}
     if "up" in directions:
-        told["reads"] = list(one.inputs)
+        record["reads"] = list(one.inputs)
     if "down" in directions:
-        told["read_by"] = [name for name, other in facts.lineage.tables.items() if table in other.inputs]
-    return told | {"columns": one.to_json()["columns"], "rows": one.to_json()["rows"]}
+        record["read_by"] = [name for name, other in facts.lineage.tables.items() if table in other.inputs]
+    return record | {"columns": one.to_json()["columns"], "rows": one.to_json()["rows"]}
 
 
 def mermaid_of_column(traces: Mapping[str, Trace]) -> str:
@@ -310,7 +310,7 @@ def mermaid_of_column(traces: Mapping[str, Trace]) -> str:
 
 def mermaid_of_table(facts: CatalogueFacts, table: str, directions: Direction) -> str:
     """A Mermaid graph of the tables that a table is made from, or that are made from it."""
-    edges = [(given, name) for name, one in facts.lineage.tables.items() for given in one.inputs]
+    edges = [(input_name, name) for name, one in facts.lineage.tables.items() for input_name in one.inputs]
     kept: set[tuple[str, str]] = set()
     for direction, (near, far) in (("up", (1, 0)), ("down", (0, 1))):
         if direction in directions:

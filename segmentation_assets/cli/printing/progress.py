@@ -15,6 +15,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 _EVERY_SECONDS = 5.0
 
 
+def messages() -> Console:
+    """Where everything goes that is no data: stderr."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
 class Reporter:
     """Says what is being done: `working` passes; what is `finished`, and a `remark`, stay on the screen."""
 

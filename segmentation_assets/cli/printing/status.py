@@ -48,27 +48,27 @@ def _print_stages(console: Console, status: Status) -> None:
 
 
 def _print_tables(console: Console, status: Status, tables: list[TableStatus]) -> None:
-    found = Table("table", "latest day", "state", "why", "made", box=None, pad_edge=False)
+    listing = Table("table", "latest day", "state", "why", "made", box=None, pad_edge=False)
     for table in tables:
         why = table.reason or ", ".join(cause for cause in table.causes if cause != table.state)
         if table.state == LATE and table.latest:
             why = f"{(status.last_complete_day - table.latest).days} days behind"
         state = f"[{_COLOURS[table.state]}]{table.state}[/]"
-        found.add_row(table.table, str(table.latest or ""), state, escape(why), _moment(table.made_at))
-    console.print(found)
+        listing.add_row(table.table, str(table.latest or ""), state, escape(why), _moment(table.made_at))
+    console.print(listing)
 
 
 def _print_quarantine(console: Console, status: Status) -> None:
     refused = [table for table in status.tables if table.rows_quarantined]
     if not refused:
         return
-    found = Table("refused rows of", "rows", "of", "share", box=None, pad_edge=False)
+    listing = Table("refused rows of", "rows", "of", "share", box=None, pad_edge=False)
     for table in refused:
-        found.add_row(
+        listing.add_row(
             table.table, f"{table.rows_quarantined:,}", f"{table.rows_read:,}", f"{table.quarantined_share or 0:.2%}"
         )
     console.print()
-    console.print(found)
+    console.print(listing)
     console.print("why: `segmentation show quarantine`")
 
 

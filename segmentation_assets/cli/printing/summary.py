@@ -18,32 +18,40 @@ from segmentation_assets.policy.segments import AT_RISK
 from segmentation_assets.reading.access import NotPublished, find_table, open_tables
 from segmentation_assets.reading.escaping import escape
 from segmentation_assets.reading.explanations.gathering import day_before
+from segmentation_assets.reading.figures import NAMES, counted, exact, in_currency, money, number, share, words
+from segmentation_assets.reading.plans import company_people, tier_action
 from segmentation_assets.settings import find_home
+from segmentation_assets.warehouse.store import Store
 
 _MOST_MOVES = 5
 _BESIDE = ("segment_moves", "tier_kpis", "company_kpis", "capacity_plan")
 _MARKS = {"met": " ✓", "missed": " ✗"}
 
 
-def print_summary(console: Console, home: Path, as_of: date) -> None:
-    """Segments × tiers, and the moves of the week that ends with `as_of`. Raises NotPublished without segments."""
+def print_summary(console: Console, home: Path, as_of: date, currency: str) -> None:
+    """Segments × tiers, and the moves of the week that ends with `as_of`; amounts in `currency` (ISO 4217).
+
+    Raises NotPublished without segments.
+    """
     tables: dict[str, date | str | None] = {"segments": as_of}
     tables |= {name: as_of for name in _BESIDE if _has(home, name, as_of)}
     before = day_before(as_of, home)
-    with open_tables(tables, home) as connection:
+    with open_tables(tables, home) as connection, in_currency(currency):
         _print_matrix(console, connection, as_of)
         if "segment_moves" in tables:
             _print_moves(console, connection)
+        _print_moved_by_policy(console, home, as_of)
         if before:
             _print_since(console, home, before, as_of)
         if "tier_kpis" in tables:
             _print_kpis(console, connection, "company_kpis" in tables)
         if "capacity_plan" in tables:
             _print_capacity(console, connection)
+        _print_refused(console, home)
         _print_where(console, home, connection)
 
 
-def _has(home: Path, table: str, as_of: date) -> bool:
+def _has(home: Path, table: str, as_of: date | None) -> bool:
     try:
         return bool(find_table(table, home).of(as_of))
     except NotPublished:
@@ -62,7 +70,7 @@ def _print_matrix(console: Console, connection: duckdb.DuckDBPyConnection, as_of
         for name in segments
     ]
     body.append(["all", *(_cell(_sum([r for r in rows if r[1] == tier])) for tier in tiers), _cell(_sum(rows))])
-    title = f"{as_of}: accounts · ARR in thousands"
+    title = f"{as_of}: accounts · ARR"
     print_table(console, ["segment \\ tier", *tiers, "all"], body, title=title)
 
 
@@ -76,7 +84,7 @@ def _sum(rows: Sequence[Any]) -> tuple[int, float]:
 
 
 def _cell(value: tuple[int, float] | None) -> str:
-    return f"{value[0]:,} · {value[1] / 1000:,.0f}" if value else ""
+    return f"{value[0]:,} · {money(value[1])}" if value else ""
 
 
 def _print_moves(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
@@ -85,19 +93,33 @@ def _print_moves(console: Console, connection: duckdb.DuckDBPyConnection) -> Non
         "ORDER BY direction = 'into_risk' DESC, arr_after DESC, account_id, kind"
     ).fetchall()
     if not rows:
-        console.print("Nobody moved since the last Monday.")
+        console.print("No account moved since the last Monday.")
         return
     counts: dict[str, int] = {}
     for *_, direction, _, _ in rows:
         counts[direction] = counts.get(direction, 0) + 1
-    listed = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(counts.items()))
+    listed = ", ".join(f"{count} {NAMES.get(name, name)}" for name, count in sorted(counts.items()))
     console.print(f"Moves since the last Monday: {listed}")
     for account, kind, before, after, _, _, why in rows[:_MOST_MOVES]:
-        console.print(f"  {account} {kind} {before} → {after}: {escape(why)}", highlight=False)
+        console.print(f"  {account} {kind} {before} → {after}: {escape(words(why))}", highlight=False)
+
+
+def _print_moved_by_policy(console: Console, home: Path, as_of: date) -> None:
+    """How many accounts are elsewhere because the policy changed, not because of themselves."""
+    if not _has(home, "segment_register", None):
+        return
+    with open_tables({"segment_register": None}, home) as connection:
+        rows = connection.execute(
+            "SELECT kind, count(*) FROM segment_register WHERE cause_kind = 'policy' AND as_of = ? GROUP BY ALL "
+            "ORDER BY kind", [as_of],
+        ).fetchall()  # fmt: skip
+    if rows:
+        told = ", ".join(f"the {kind} of {count} accounts" for kind, count in rows)
+        console.print(f"Changed by the new policy alone: {told}")
 
 
 def _print_since(console: Console, home: Path, before: date, as_of: date) -> None:
-    """What changed since the last day that was asked for before: a week without moves is no month without."""
+    """What changed since the last day that was run before: there may be moves that the last week had not."""
     with open_tables({"segments": (before, as_of)}, home) as connection:
         rows = connection.execute(
             "SELECT account_id, b.segment, n.segment, n.arr, b.coverage_tier, n.coverage_tier "
@@ -107,9 +129,9 @@ def _print_since(console: Console, home: Path, before: date, as_of: date) -> Non
         ).fetchall()
     moved = [row for row in rows if row[1] != row[2]]
     tiers = sum(row[4] != row[5] for row in rows)
-    console.print(f"Since {before}: {len(moved)} accounts changed segment, {tiers} changed tier")
+    console.print(f"Since {before}: {counted(len(moved), 'account')} changed segment, {tiers} changed tier")
     for account, was, now, arr, *_ in moved[:_MOST_MOVES]:
-        console.print(f"  {account} segment {was} → {now}, ARR {arr:,.0f}", highlight=False)
+        console.print(f"  {account} segment {was} → {now}, ARR {exact(arr)}", highlight=False)
 
 
 _FIGURES = (
@@ -135,9 +157,9 @@ def _print_kpis(console: Console, connection: duckdb.DuckDBPyConnection, has_com
         return
     body = [
         [
-            tier + (" (few accounts)" if few else ""), f"{accounts:,} · {arr / 1000:,.0f}",
-            _share(nrr) + _aim(nrr_target, nrr_status), _share(grr) + _aim(grr_target, grr_status),
-            _share(logos), _share(expanded), _share(cost),
+            tier + (" (few accounts)" if few else ""), f"{accounts:,} · {money(arr)}",
+            share(nrr) + _aim(nrr_target, nrr_status, few), share(grr) + _aim(grr_target, grr_status, few),
+            share(logos), share(expanded), share(cost),
         ]
         for tier, accounts, arr, nrr, nrr_target, nrr_status, grr, grr_target, grr_status, logos, expanded, cost, few
         in rows
@@ -151,7 +173,7 @@ def _print_kpis(console: Console, connection: duckdb.DuckDBPyConnection, has_com
         "expanded",
         "cost/ARR now",
     ]
-    title = f"{months} months from {start}, by the tier at the start: accounts · ARR in thousands then"
+    title = f"{months} months from {start}, by the tier at the start: accounts · ARR then"
     print_table(console, header, body, title=title)
     if has_company:
         _print_position(console, connection, months)
@@ -159,46 +181,53 @@ def _print_kpis(console: Console, connection: duckdb.DuckDBPyConnection, has_com
 
 def _print_position(console: Console, connection: duckdb.DuckDBPyConnection, months: int) -> None:
     """Where the company's NRR stands among others."""
-    found = connection.execute(
+    rows = connection.execute(
         "SELECT nrr, nrr_benchmark_low, nrr_benchmark_high, nrr_position FROM company_kpis WHERE window_months = ? "
         "AND nrr_position IS NOT NULL",
         [months],
     ).fetchall()
-    for nrr, low, high, position in found:
-        text = f"  NRR of all, {nrr:.1%}: {position.replace('_', ' ')}"
-        console.print(f"{text} (the median of companies is {low:.0%} to {high:.0%})", highlight=False)
+    for nrr, low, high, position in rows:
+        text = f"  NRR of all, {share(nrr)}: {position.replace('_', ' ')}"
+        console.print(f"{text} (the median of companies is {share(low, 0)} to {share(high, 0)})", highlight=False)
 
 
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"
-
-
-def _aim(target: float | None, status: str) -> str:
-    return "" if target is None else f" ({target:.0%}{_MARKS.get(status, '')})"
+def _aim(target: float | None, status: str, is_few: bool) -> str:
+    """The target, and whether it was met; of few accounts that is not judged."""
+    return "" if target is None else f" ({share(target, 0)}{'' if is_few else _MARKS.get(status, '')})"
 
 
 def _print_capacity(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
-    rows = connection.execute(
-        "SELECT coverage_tier, accounts, fte_by_ratio, fte_by_hours, available_fte, gap_fte, planned_utilisation, "
-        "advice FROM capacity_plan ORDER BY arr / greatest(accounts, 1) DESC"
-    ).fetchall()
-    rows += connection.execute(
-        "SELECT 'all', sum(accounts), sum(fte_by_ratio), sum(fte_by_hours), sum(available_fte), sum(gap_fte), "
-        "sum(demanded_hours) / nullif(sum(available_hours), 0), null FROM capacity_plan"
-    ).fetchall()
+    result = connection.execute("SELECT * FROM capacity_plan ORDER BY arr / greatest(accounts, 1) DESC")
+    names = [column[0] for column in result.description or ()]
+    plan = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+    figures = ("fte_by_ratio", "fte_by_hours", "required_fte", "available_fte", "gap_fte")
     body = [
-        [tier, f"{accounts:,}", *(_people(x) for x in figures[:4]), _share(figures[4])]
-        for tier, accounts, *figures, _ in rows
-    ]
-    header = ["tier", "accounts", "FTE by ratio", "by hours", "there", "gap", "utilisation"]
+        [row["coverage_tier"], f"{row['accounts']:,}", *(number(row[name], 2) for name in figures),
+         share(row["planned_utilisation"])]
+        for row in plan
+    ]  # fmt: skip
+    header = ["tier", "accounts", "by ratio", "by hours", "needed", "there", "gap", "utilisation"]
     title = "Customer success capacity: people of a full week (gap = there - needed)"
     print_table(console, header, body, title=title)
-    for tier, *_, advice in rows[:-1]:
-        console.print(f"  {tier}: {escape(advice)}", highlight=False)
+    console.print(f"  {company_people(plan)}", highlight=False)
+    for row in plan:
+        console.print(f"  {row['coverage_tier']}: {escape(tier_action(row))}", highlight=False)
 
 
-def _people(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.1f}"
+def _print_refused(console: Console, home: Path) -> None:
+    """Rows that broke their contract when their extract landed last."""
+    from segmentation_assets.extracts.contracts import EXTRACTS
+    from segmentation_assets.extracts.standing import landed_counts
+
+    store = Store(home)
+    landed = {spec.name: landed_counts(store, spec) for spec in EXTRACTS if store.has(spec.name)}
+    refused = {name: counts for name, counts in landed.items() if counts and counts.quarantined}
+    if not refused:
+        return
+    rows, read = (sum(getattr(c, name) for c in refused.values()) for name in ("quarantined", "read"))
+    listed = ", ".join(f"{name} {counts.quarantined:,}" for name, counts in refused.items())
+    console.print(f"\nRefused: {counted(rows, 'row')} of {read:,} ({listed}); why: `segmentation show quarantine`",
+                  highlight=False, soft_wrap=True)  # fmt: skip
 
 
 def _print_where(console: Console, home: Path, connection: duckdb.DuckDBPyConnection) -> None:

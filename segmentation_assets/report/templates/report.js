@@ -23,26 +23,34 @@
 
   // -- figures, as the pages made beforehand write them
 
-  const minus = (text) => text.replace("-", "\u2212");
-  const number = (value, digits = 0) => value === null || value === undefined ? "\u2013" :
-    minus(value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+  // Signs, scales, acronyms and names come with the page, so that both write figures alike.
+  const FORMATS = JSON.parse(document.getElementById("formats").textContent);
+  const minus = (text) => text.replace("-", FORMATS.minus);
+  const number = (value, digits = 0) => value === null || value === undefined ? FORMATS.none :
+    minus(value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }).replace(/^-(?=[0.,]*$)/, ""));
   const money = (value) => {
-    if (value === null || value === undefined) return "\u2013";
-    for (const [unit, letter] of [[1e9, "B"], [1e6, "M"], [1e3, "k"]]) {
+    if (value === null || value === undefined) return FORMATS.none;
+    const sign = (value < 0 && Math.round(value) !== 0 ? FORMATS.minus : "") + FORMATS.sign;
+    for (const [unit, letter] of FORMATS.scales) {
       const scaled = Math.abs(value) / unit;
-      if (scaled >= 0.9995) return (value < 0 ? "\u2212" : "") + number(scaled, scaled < 10 ? 2 : scaled < 1000 ? 1 : 0) + letter;
+      if (scaled >= FORMATS.rounds_up_from) return sign + number(scaled, scaled < 10 ? 2 : scaled < 1000 ? 1 : 0) + letter;
     }
-    return number(value);
+    return sign + number(Math.abs(value));
   };
-  const share = (value, digits = 1) => value === null || value === undefined ? "\u2013" : number(value * 100, digits) + "%";
-  const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+  const exact = (value) => value === null || value === undefined ? FORMATS.none : (value < 0 && Math.round(value) !== 0 ? FORMATS.minus : "") + FORMATS.sign + number(Math.abs(value));
+  const share = (value, digits = 1) => value === null || value === undefined ? FORMATS.none : number(value * 100, digits) + "%";
+  const counted = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
   const day = (iso) => {
-    if (!iso) return "\u2013";
+    if (!iso) return FORMATS.none;
     const [y, m, d] = iso.split("-");
-    return `${+d} ${MONTHS[m - 1]} ${y}`;
+    return `${+d} ${FORMATS.months[m - 1]} ${y}`;
   };
-  const ACRONYMS = { arr: "ARR", nrr: "NRR", grr: "GRR", csm: "CSM", clv: "CLV", nps: "NPS", csat: "CSAT", mau: "MAU", emea: "EMEA", apac: "APAC", latam: "LATAM", america: "America", "28d": "28\u00a0d", "90d": "90\u00a0d", "12m": "12\u00a0m" };
-  const label = (name) => { const text = String(name).split("_").map((word) => ACRONYMS[word] || word).join(" ").replace(/\b(north|south) America/g, (found) => found.charAt(0).toUpperCase() + found.slice(1)); return text.charAt(0).toUpperCase() + text.slice(1); };
+  const label = (name) => {
+    if (name === null || name === undefined || name === "") return FORMATS.none;
+    if (FORMATS.names[name]) return FORMATS.names[name];
+    const text = String(name).split("_").map((word) => FORMATS.acronyms[word] || word).join(" ");
+    return text.charAt(0).toUpperCase() + text.slice(1);
+  };
 
   // -- data: gzip in base64, unpacked when it is first asked for
 
@@ -168,9 +176,9 @@
     { name: "Account", key: "name", show: link },
     { name: "Segment", key: "segment", show: (a) => [swatch(a.segment), a.segment] },
     { name: "Tier", key: "tier", show: (a) => a.tier },
-    { name: "ARR", key: "arr", numeric: true, show: (a) => h("span", { title: number(a.arr) }, money(a.arr)) },
+    { name: "ARR", key: "arr", numeric: true, show: (a) => h("span", { title: exact(a.arr) }, money(a.arr)) },
     { name: "Health", key: "health", numeric: true, show: (a) => number(a.health) },
-    { name: "Weakest", key: "weakest", show: (a) => a.weakest || "\u2013" },
+    { name: "Weakest", key: "weakest", show: (a) => a.weakest ? a.weakest + (a.is_capped ? " (caps health)" : "") : "\u2013" },
     { name: "Churn risk, 90 d", key: "churn_risk", numeric: true, show: (a) => share(a.churn_risk, 0) },
     { name: "Expansion", key: "expansion", numeric: true, show: (a) => number(a.expansion) },
     { name: "Renewal", key: "renewal_on", show: (a) => day(a.renewal_on) },
@@ -178,7 +186,7 @@
     { name: "Signal", key: "micro", show: (a) => label(a.micro) },
   ];
   const sum = (list) => list.reduce((total, account) => total + account.arr, 0);
-  const told = (list) => `${number(list.length)} account${list.length === 1 ? "" : "s"}, ARR ${money(sum(list))}`;
+  const summed = (list) => `${counted(list.length, "account")}, ARR ${money(sum(list))}`;
 
   let fillAccounts = null;
   const FILTERS = ["segment", "tier", "micro"];
@@ -198,7 +206,7 @@
     function refresh() {
       const wanted = FILTERS.map((key) => [key, $("#accounts-" + key).value]).filter(([, value]) => value);
       const found = matching(accounts, $("#accounts-search").value).filter((a) => wanted.every(([key, value]) => a[key] === value));
-      fillAccounts(found, told(found));
+      fillAccounts(found, summed(found));
     }
   };
 
@@ -287,11 +295,13 @@
       [...parts.map(([part, value, weight, points]) => [label(part), raw(value), weight === null ? "\u2013" : number(weight, 2), number(points, digits)]), ["In all", "", "", number(total, digits)]], "fall");
   };
 
-  const SHARES = /share|ratio|rate$|nrr|risk|trend|consistency|responsiveness|margin_share/;
+  const SHARES = new Set(FORMATS.shares), AMOUNTS = new Set(FORMATS.amounts);
+  const words = (text) => text.replace(/[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+/g, label);
   const plain = (name, value) => {
     if (typeof value === "boolean") return value ? "yes" : "no";
-    if (typeof value === "string") return /^\d{4}-\d\d-\d\d$/.test(value) ? day(value) : h("bdi", {}, /_/.test(value) ? label(value) : value);
-    if (SHARES.test(name)) return share(value);
+    if (typeof value === "string") return /^\d{4}-\d\d-\d\d$/.test(value) ? day(value) : h("bdi", {}, /^[a-z0-9]+(_[a-z0-9]+)+$/.test(value) ? label(value) : words(value));
+    if (SHARES.has(name)) return share(value);
+    if (AMOUNTS.has(name)) return exact(value);
     return number(value, Number.isInteger(value) || Math.abs(value) >= 1000 ? 0 : 2);
   };
   const sentences = (list) => h("ul", { class: "plain" }, list.map((text) => h("li", {}, text.replace(/\b\d{4}-\d\d-\d\d\b/g, day))));
@@ -315,32 +325,32 @@
       return fill(place, h("p", { class: "notice" }, `No live account has the id ${id || "\u2013"} in this report. `, h("a", { href: "#/accounts" }, "All accounts")));
     }
     const data = await unpack("index"), pack = data.packs[position];
-    const told = pack === null ? null : (await unpack("accounts-" + pack))[id];
+    const details = pack === null ? null : (await unpack("accounts-" + pack))[id];
     title.replaceChildren(h("bdi", {}, account.name));
-    const facts = [["Account", account.account_id], ["Segment", [swatch(account.segment), account.segment]], ["Tier", account.tier], ["ARR", h("span", { title: number(account.arr) }, money(account.arr))],
-      ["Health", [number(account.health, 1), account.weakest ? h("small", { class: "muted meaning" }, `weakest: ${account.weakest}`) : null]], ["Churn risk, 90 d", share(account.churn_risk)], ["Expansion score", number(account.expansion, 1)],
+    const facts = [["Account", account.account_id], ["Segment", [swatch(account.segment), account.segment]], ["Tier", account.tier], ["ARR", h("span", { title: exact(account.arr) }, money(account.arr))],
+      ["Health", [number(account.health, 1), account.weakest ? h("small", { class: "muted meaning" }, account.is_capped ? `capped by ${account.weakest}` : `weakest: ${account.weakest}`) : null]], ["Churn risk, 90 d", share(account.churn_risk)], ["Expansion score", number(account.expansion, 1)],
       ["Renewal", day(account.renewal_on)], ["Signal", label(account.micro)], ["CSM", h("bdi", {}, account.csm || "\u2013")], ["Account executive", h("bdi", {}, account.account_executive || "\u2013")]];
     const head = [h("p", { class: "crumb" }, h("a", { href: "#/accounts" }, "Accounts")), h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))), actionCard(account)];
-    if (!told) return fill(place, head, h("p", { class: "notice" }, "segment_candidates has not been made for this day: the reasons cannot be told."));
-    const chosen = h("select", { id: "which-score" }, told.scores.map(([name], i) => h("option", { value: i }, label(name))));
+    if (!details) return fill(place, head, h("p", { class: "notice" }, "The reasons are missing: segment_inputs has not been made for this day."));
+    const chosen = h("select", { id: "which-score" }, details.scores.map(([name], i) => h("option", { value: i }, label(name))));
     const fall = h("div", {});
-    const drawFall = () => fall.replaceChildren(told.scores.length ? waterfall(told.scores[chosen.value || 0]) : h("p", { class: "notice" }, "score_contributions has not been made for this day: scores cannot be taken apart."));
+    const drawFall = () => fall.replaceChildren(details.scores.length ? waterfall(details.scores[chosen.value || 0]) : h("p", { class: "notice" }, "The parts of the scores are missing: score_contributions has not been made for this day."));
     chosen.addEventListener("change", drawFall);
     drawFall();
-    const days = data.history_days, past = told.history;
+    const days = data.history_days, past = details.history;
     fill(place, head,
       h("div", { class: "columns" },
-        h("div", {}, section(`Why segment ${account.segment}`, sentences(told.segment_reasons), simple("Conditions of the segment", ["Condition", "This account", "The row asks for", "Met"], told.conditions.map(([name, value, wanted, met]) => [label(name), value || "\u2013", wanted, MET[met]]))),
-          section(`Why tier ${account.tier}`, sentences(told.tier_reasons))),
-        h("div", {}, section("What would move it up", sentences(told.ways_up)),
-          section(data.previous ? `Since ${day(data.previous)}` : "What changed", data.previous ? sentences(told.changes.length ? told.changes : ["Nothing that is told here has changed."]) : h("p", { class: "muted" }, "There is no earlier snapshot to compare with.")))),
-      section("Scores taken apart", told.scores.length ? h("div", { class: "filters" }, h("label", {}, "Score ", chosen)) : null, fall),
+        h("div", {}, section(`Why segment ${account.segment}`, sentences(details.segment_reasons), simple("Conditions of the segment", ["Condition", "This account", "Typical of the segment", "Met"], details.conditions.map(([name, value, wanted, met]) => [label(name), value || "\u2013", wanted, MET[met]]))),
+          section(`Why tier ${account.tier}`, sentences(details.tier_reasons))),
+        h("div", {}, section("What would move it up", sentences(details.ways_up)),
+          section(data.previous ? `Since ${day(data.previous)}` : "What changed", data.previous ? sentences(details.changes.length ? details.changes : ["Nothing shown on this page has changed."]) : h("p", { class: "muted" }, "There is no earlier snapshot to compare with.")))),
+      section("Scores taken apart", details.scores.length ? h("div", { class: "filters" }, h("label", {}, "Score ", chosen)) : null, fall),
       section("Over time", h("div", { class: "small" }, series("ARR", days, past.arr || [], money, "c1"), series("Active users, 28 d", days, past.users || [], (v) => number(v), "c1"), series("Active share of seats", days, past.seat_share || [], (v) => share(v, 0), "c1"), series("Health", days, past.health || [], (v) => number(v, 1), "c1"))),
       h("div", { class: "columns" },
-        h("div", {}, section("Among peers", told.peers ? [h("p", { class: "muted" }, `${told.peers.accounts} accounts: ${label(told.peers.group)}`), simple("Peers", ["Figure", "Account", "Peers, median"], PEERS.map(([key, name, form, own]) => [name, form(account[own]), form(told.peers.medians[key])]), [1, 2])] : h("p", { class: "muted" }, "expansion_scores, which know the peers, have not been made for this day."))),
-        h("div", {}, section("Moves", told.moves.length ? simple("Moves", ["On", "What", "From", "To", "Why"], told.moves.map(([on, kind, from, to, , why]) => [day(on), label(kind), from, to, why])) : h("p", { class: "muted" }, "No move was recorded in the weeks that were run.")))),
-      section("What follows", h("dl", { class: "facts" }, Object.entries(told.treatment).map(([name, value]) => h("div", {}, h("dt", {}, label(name)), h("dd", { style: "font-size:1rem;font-weight:500" }, plain(name, value)))))),
-      section("Raw figures", h("div", { class: "figures" }, Object.entries(told.figures).map(([topic, values]) => h("div", { class: "card" }, h("h3", {}, label(topic)), h("dl", {}, Object.entries(values).flatMap(([name, value]) => [h("dt", {}, label(name)), h("dd", {}, plain(name, value))])))))));
+        h("div", {}, section("Among peers", details.peers ? [h("p", { class: "muted" }, `${counted(details.peers.accounts, "account")}: ${label(details.peers.group)}`), simple("Peers", ["Figure", "Account", "Peers, median"], PEERS.map(([key, name, form, own]) => [name, form(account[own]), form(details.peers.medians[key])]), [1, 2])] : h("p", { class: "muted" }, "Peers are missing: expansion_scores has not been made for this day."))),
+        h("div", {}, section("Moves", details.moves.length ? simple("Moves", ["On", "What", "From", "To", "Why"], details.moves.map(([on, kind, from, to, , why]) => [day(on), label(kind), from, to, why])) : h("p", { class: "muted" }, "No move is recorded.")))),
+      section("What follows", h("dl", { class: "facts" }, Object.entries(details.treatment).map(([name, value]) => h("div", {}, h("dt", {}, label(name)), h("dd", { style: "font-size:1rem;font-weight:500" }, plain(name, value)))))),
+      section("Raw figures", h("div", { class: "figures" }, Object.entries(details.figures).map(([topic, values]) => h("div", { class: "card" }, h("h3", {}, label(topic)), h("dl", {}, Object.entries(values).flatMap(([name, value]) => [h("dt", {}, label(name)), h("dd", {}, plain(name, value))])))))));
   };
 
   // -- portfolios: the accounts of one person, each with what to do next
@@ -360,9 +370,9 @@
     const risky = list.filter((a) => a.segment === "At-Risk");
     const rows = h("div");
     place.replaceChildren(h("h2", { class: "rule" }, kind === "ae" ? "Account executive " : "CSM ", h("bdi", {}, name)),
-      h("p", { class: "lead" }, `${risky.length} At-Risk with ${money(sum(risky))}; ${due.length} renew within ${data.renewal_within_days} days, ${money(sum(due))}.`), rows);
+      h("p", { class: "lead" }, `${counted(risky.length, "account")} in the At-Risk segment with ${money(sum(risky))} ARR; ${counted(due.length, "renewal")} within ${data.renewal_within_days} days, ${money(sum(due))} ARR.`), rows);
     fillPortfolio = table(rows, PORTFOLIO, { caption: "Accounts of " + name, order: "arr" });
-    fillPortfolio(list, told(list));
+    fillPortfolio(list, summed(list));
   };
 
   // -- moves
@@ -380,7 +390,7 @@
       { name: "Direction", key: "direction", show: (m) => ({ up: "\u25b2 up", down: "\u25bc down", "into risk": "! into risk", "out of risk": "\u2713 out of risk" })[m.direction] || m.direction },
       { name: "Since", key: "on", show: (m) => day(m.on) }, { name: "ARR", key: "arr", numeric: true, show: (m) => money(m.arr) }, { name: "Why", key: "why", wrap: true, show: (m) => m.why }],
       { caption: "Moves", order: "arr", step: 25 });
-    const refresh = () => { const found = matching(rows, search.value).filter((m) => !direction.value || m.direction === direction.value); fillMoves(found, `${number(found.length)} moves`); };
+    const refresh = () => { const found = matching(rows, search.value).filter((m) => !direction.value || m.direction === direction.value); fillMoves(found, counted(found.length, "move")); };
     search.addEventListener("input", refresh);
     direction.addEventListener("change", refresh);
     refresh();
@@ -490,6 +500,7 @@
   };
   const decodeHash = () => { const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?"); return [path || "executive", query]; };
   const safeDecode = (text) => { try { return decodeURIComponent(text); } catch { return text; } };
+  for (const link of $$(".faults-link")) link.addEventListener("click", (event) => { event.preventDefault(); $("#faults").scrollIntoView(); });
   $(".skip").addEventListener("click", (event) => { event.preventDefault(); $("#main").focus(); });
   addEventListener("hashchange", route);
   route();
