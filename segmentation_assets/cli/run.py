@@ -56,12 +56,20 @@ _SEGMENTS = "segments"
     metavar="SECONDS",
     help="How long to wait for another run in the same home. [default: the policy's orchestration.patience_seconds]",
 )
+@click.option(
+    "--accept",
+    "accepted",
+    multiple=True,
+    metavar="EXTRACT",
+    help="The newest delivery of EXTRACT is right, although it is much smaller or looks cut off.",
+)
 @format_option("table", "json")
 @click.pass_obj
 def command(
     home: Path,
     sources: Path | None,
     policy: Path | None,
+    accepted: tuple[str, ...],
     as_of: date | None,
     first: date | None,
     last: date | None,
@@ -71,7 +79,13 @@ def command(
 ) -> None:
     """Land the extracts and bring the tables up to date, for one day or a range. What is up to date is kept."""
     days = _days(as_of, first, last)
-    run_tables(with_sources(settings_of(home, sources, policy)), days, selection, form, wait)
+    settings = with_sources(settings_of(home, sources, policy))
+    if accepted:
+        from segmentation_assets.extracts.delivery import accept
+        from segmentation_assets.extracts.sources import read_sources
+
+        accept(read_sources(settings.sources or Path()), settings.home, accepted)
+    run_tables(settings, days, selection, form, wait)
 
 
 def _days(as_of: date | None, first: date | None, last: date | None) -> list[date]:
@@ -139,6 +153,19 @@ def _steps(outcomes: Sequence[Outcome]) -> list[Step]:
     return [step for outcome in outcomes for step in outcome.steps]
 
 
+def _not_used(step: Step) -> str:
+    """What of an extract's rows was not used, in rows and in money."""
+    said = []
+    if step.quarantined:
+        said.append(f"{step.quarantined:,} of {counted(step.read or 0, 'row')} refused")
+    if step.refused_money:
+        said.append(f"with {step.refused_money:,.2f} of {step.money or 0:,.2f} recurring a month")
+    if step.left_out:
+        said.append(f"{counted(step.left_out, 'row')} left out by the mapping's `where`")
+    see = "; `segmentation show quarantine` says why" if step.quarantined else ""
+    return ", ".join(said) + see
+
+
 def _sum_up(outcomes: Sequence[Outcome]) -> None:
     steps = _steps(outcomes)
     failed = [f"{step.table}: {step.reason}" for step in steps if step.state == "failed"]
@@ -147,5 +174,8 @@ def _sum_up(outcomes: Sequence[Outcome]) -> None:
         note = [f"not run, as they read it: {', '.join(skipped)}"] if skipped else []
         reasons = [outcome.reason for outcome in outcomes if outcome.reason]
         raise Refusal("\n".join([*failed, *(reasons or note)]) or "the run failed; see `segmentation ui`")
+    for step in steps:
+        if step.quarantined or step.left_out:
+            messages().print(f"  {step.table}: {_not_used(step)}", highlight=False)
     changed = sum(bool(step.days_made) for step in steps)
     messages().print(f"{counted(len(steps), 'table')} up to date; {changed} had something to do")

@@ -32,7 +32,7 @@ from segmentation_assets.extracts.reading import (
     SourceError,
     drops_of,
 )
-from segmentation_assets.extracts.sources import Sources, own_columns
+from segmentation_assets.extracts.sources import Sources, SourcesError, close_to, own_columns
 from segmentation_assets.policy.company import CompanyPolicy, ExtractsPolicy
 from segmentation_assets.tables.contracts import ibis_schema
 from segmentation_assets.tables.registry import TableSpec
@@ -308,13 +308,19 @@ def read_accepted(home: Path) -> Mapping[str, str]:
 def accept(sources: Sources, home: Path, names: Iterable[str]) -> None:
     """Remember that the newest delivery of these extracts is right although it looks cut off, or much smaller.
 
-    Raises SourceError where there is none, and for an extract that is not mapped.
+    Raises SourcesError where there is none, and for an extract that is not mapped.
     """
     hashes, accepted = FileHashes(home / "landing" / "files.json"), dict(read_accepted(home))
     for name in names:
         if name not in sources.extracts:
-            raise SourceError(f"{name} is not mapped", file=sources.file.name, advice="name a mapped extract")
-        accepted[name] = delivery_digest(hashes, drops_of(sources, name))
+            mapped = ", ".join(sources.extracts)
+            raise SourcesError(
+                f"{sources.file}: {name} is not mapped{close_to(name, [*sources.extracts])}; mapped: {mapped}"
+            )
+        try:
+            accepted[name] = delivery_digest(hashes, drops_of(sources, name))
+        except SourceError as error:
+            raise SourcesError(str(error)) from None
     write_json(accepted_file(home), accepted)
 
 

@@ -93,8 +93,9 @@ def _facts(landed: Landed) -> dict[str, Any]:
         "quarantined": landed.quarantined,
         "quarantined share": share,
         "drops": landed.drops,
+        "left out": landed.left_out,
         "unchanged": landed.skipped,
-    }
+    } | ({} if landed.money is None else {"money": landed.money, "refused money": landed.refused_money})
 
 
 def _data_version(session: Session, spec: TableSpec) -> dg.DataVersion:

@@ -45,6 +45,12 @@ class Step:
     days_kept: int | None = None
     seconds: float | None = None
     reason: str | None = None
+    read: int | None = None
+    """Of an extract: rows read; the next ones are of those. Money is recurring money a month."""
+    quarantined: int | None = None
+    left_out: int | None = None
+    money: float | None = None
+    refused_money: float | None = None
 
 
 @dataclass(frozen=True)
@@ -207,4 +213,16 @@ def _done(table: str, event: DagsterEvent) -> Step | None:
     facts: dict[str, Any] = {k: v.value for k, v in event.step_materialization_data.materialization.metadata.items()}
     if "seconds" not in facts:  # a look-back day, not the step's own result
         return None
-    return Step(table, "done", facts.get("rows"), facts.get("days made"), facts.get("days kept"), facts["seconds"])
+    return Step(
+        table,
+        "done",
+        facts.get("rows"),
+        facts.get("days made"),
+        facts.get("days kept"),
+        facts["seconds"],
+        read=facts.get("read"),
+        quarantined=facts.get("quarantined"),
+        left_out=facts.get("left out"),
+        money=facts.get("money"),
+        refused_money=facts.get("refused money"),
+    )

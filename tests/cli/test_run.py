@@ -101,6 +101,38 @@ def test_a_header_alone_where_rows_stand_is_refused(tmp_path: Path):
     assert call("run", *days, home=tmp_path).exit_code == 0
 
 
+def test_a_delivery_that_shrank_is_landed_once_somebody_accepts_it(tmp_path: Path):
+    accounts = ["account_id\n", *(f"a{i}\n" for i in range(1, 41))]
+    sources = write_sources(tmp_path, "".join(accounts))
+    only = ["--as-of", "2026-03-31", "--select", "crm_accounts"]
+    assert call("run", "--sources", sources, *only, home=tmp_path).exit_code == 0
+    (tmp_path / "accounts.csv").write_text("".join(accounts[:21]))
+    held = call("run", *only, home=tmp_path)
+    assert held.exit_code == 1
+    assert "20 rows, and 40 in the delivery before (-50%)" in held.stderr
+    assert "segmentation run --accept crm_accounts" in held.stderr
+    wrong = call("run", *only, "--accept", "crm_account", home=tmp_path)
+    assert wrong.exit_code == 1
+    assert "did you mean crm_accounts?" in wrong.stderr
+    assert call("run", *only, "--accept", "crm_accounts", home=tmp_path).exit_code == 0
+
+
+def test_rows_that_are_not_used_stand_in_the_summary_in_rows_and_money(tmp_path: Path):
+    """1 of 201 rows is refused, 4 of 20,004 a month."""
+    sources = write_sources(tmp_path, "account_id\na1\n")
+    rows = "".join(f"s{i},2025-01-01,a1,100,USD,live\n" for i in range(200))
+    (tmp_path / "subscriptions.csv").write_text(
+        f"subscription_id,start_date,account_id,mrr,currency,state\n{rows}x,2025-01-01,a9,4,USD,live\ny,,,0,,trial\n"
+    )
+    sources.write_text(
+        sources.read_text().replace("subscriptions.csv}", "subscriptions.csv, where: \"state = 'live'\"}")
+    )
+    result = call("run", "--sources", sources, "--select", "billing_subscriptions", home=tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert "1 of 201 rows refused, with 4.00 of 20,004.00 recurring a month" in result.stderr
+    assert "1 row left out by the mapping's `where`" in result.stderr
+
+
 def test_what_cannot_run_is_not_remembered(tmp_path: Path):
     sources = write_sources(tmp_path, "account_id\na1\n")
     ahead = call("run", "--sources", sources, "--as-of", "2035-01-01", home=tmp_path)
