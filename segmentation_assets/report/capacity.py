@@ -97,11 +97,15 @@ def _advice(row: Row) -> str:
     if row["redeployed_in_fte"] > 0:
         told.append(f"redeploy {number(row['redeployed_in_fte'], 2)} FTE here")
     if row["hired_fte"] > 0:
-        told.append(f"hire {number(row['hired_fte'], 2)} FTE for {money(row['hiring_cost'])} a year")
+        told.append(f"hire {number(row['hired_fte'], 2)} FTE" + _a_year(row["hiring_cost"]))
     if row["redeployed_out_fte"] > 0:
         told.append(f"give {number(row['redeployed_out_fte'], 2)} FTE to tiers with too few")
     text = " and ".join(told) or "keep"
     return text[:1].upper() + text[1:]
+
+
+def _a_year(cost: float | None) -> str:
+    return " (cost not known: no hourly cost in csm_roster)" if cost is None else f" for {money(cost)} a year"
 
 
 def _arithmetic(row: Row) -> tuple[str, ...]:

@@ -109,8 +109,8 @@ def staff(evidence: Evidence) -> Decision | None:
     if not short:
         return None
     hired, moved = sum(row["hired_fte"] for row in short), sum(row["redeployed_in_fte"] for row in short)
-    cost = sum(row["hiring_cost"] for row in short)
-    bare = sum(row["arr"] - row["covered_arr"] for row in rows)
+    cost = sum(row["hiring_cost"] or 0 for row in short)
+    bare = sum(row["arr"] - (row["covered_arr"] or 0) for row in rows)
     lines = [_tier_need(row) for row in short]
     givers = [row for row in rows if row["redeployed_out_fte"] > 0]
     if givers:
@@ -141,11 +141,15 @@ def _tier_need(row: Row) -> str:
     if row["redeployed_in_fte"] > 0:
         sources.append(f"{number(row['redeployed_in_fte'], 2)} from other tiers")
     if row["hired_fte"] > 0:
-        sources.append(f"hire {number(row['hired_fte'], 2)} ({exact(row['hiring_cost'])} a year)")
+        sources.append(f"hire {number(row['hired_fte'], 2)}{_a_year(row['hiring_cost'])}")
     return (
         f"{row['coverage_tier']}: {need} = {number(row['required_fte'], 2)} FTE needed, "
         f"{number(row['available_fte'], 2)} there, {number(-row['gap_fte'], 2)} short: {', '.join(sources)}."
     )
+
+
+def _a_year(cost: float | None) -> str:
+    return " (cost not known: no hourly cost in csm_roster)" if cost is None else f" ({exact(cost)} a year)"
 
 
 def _hours_per_fte(row: Row) -> float:
