@@ -51,7 +51,7 @@ def _without(job: Job) -> Measured:
             seconds[landed.extract] = landed.seconds
         builder = Builder(engine, CATALOGUE, policy)
         plan = builder.plan(job.tables, job.days)
-        for name in job.tables:
+        for name in plan:
             spec = CATALOGUE[name]
             if not spec.is_extract:
                 is_daily = spec.partition == "usage_date"

@@ -21,6 +21,7 @@ from benchmarks.figures import Findings, Scale
 PARTS: Mapping[str, str] = {
     "location": "benchmarks.location",
     "dagster": "benchmarks.dagster_cost",
+    "half_year": "benchmarks.half_year",
     "demo": "benchmarks.demo",
     "assignments": "benchmarks.assignments",
     "lineage": "benchmarks.lineage",

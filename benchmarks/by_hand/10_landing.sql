@@ -99,7 +99,7 @@ COPY fx_rates TO 'published/fx_rates.parquet';
 CREATE TEMP VIEW good_subscriptions AS
 SELECT DISTINCT ON (subscription_id, start_date) * FROM 'sample/billing_subscriptions.parquet'
 SEMI JOIN ever_known USING (account_id) SEMI JOIN currencies USING (currency)
-WHERE subscription_id <> '' AND start_date IS NOT NULL AND mrr >= 0 AND coalesce(seats >= 0, true)
+WHERE subscription_id <> '' AND start_date IS NOT NULL AND mrr IS NOT NULL AND coalesce(seats >= 0, true)
   AND coalesce(end_date > start_date, true);
 CREATE TABLE billing_subscriptions AS FROM undated('good_subscriptions');
 COPY billing_subscriptions TO 'published/billing_subscriptions.parquet';
@@ -108,7 +108,7 @@ COPY billing_subscriptions TO 'published/billing_subscriptions.parquet';
 CREATE TEMP VIEW good_invoices AS
 SELECT DISTINCT ON (invoice_id) * FROM 'sample/billing_invoices.parquet'
 SEMI JOIN ever_known USING (account_id) SEMI JOIN currencies USING (currency)
-WHERE invoice_id <> '' AND issued_on IS NOT NULL AND amount >= 0 AND coalesce(due_on >= issued_on, true);
+WHERE invoice_id <> '' AND issued_on IS NOT NULL AND amount IS NOT NULL AND coalesce(due_on >= issued_on, true);
 CREATE TABLE billing_invoices AS FROM undated('good_invoices');
 COPY billing_invoices TO 'published/billing_invoices.parquet';
 

@@ -1,4 +1,5 @@
--- What each account pays. Written for the default policy: no renewal grace, days in UTC.
+-- What each account pays. Written for the default policy and the sample: no renewal grace, days in UTC, no pauses, no
+-- discounts, undated subscriptions, no contract that changes its currency.
 
 -- table: account_hierarchy
 CREATE TABLE crm_at AS
@@ -75,7 +76,8 @@ UNION ALL SELECT as_of, policy('company.reporting_currency'), 1, 1 FROM all_days
 -- step of the same subscription ends the one before, whether or not its end is known (least ignores nulls).
 CREATE TABLE subscriptions AS
 SELECT s.as_of, s.day_12m_ago, coalesce(m.surviving_account_id, b.account_id) AS account_id, b.subscription_id,
-       b.product, b.region, b.seats, b.start_date, b.term_end, b.mrr > 0 AS is_paid,
+       b.product, b.plan, b.region, b.seats, b.start_date, b.term_end, b.end_date, b.end_known_on,
+       b.mrr > 0 AS is_paid,
        b.mrr * r.rate AS amount, b.mrr * r.rate_12m_ago AS amount_12m,
        least(lead(b.start_date) OVER (PARTITION BY s.as_of, b.subscription_id ORDER BY b.start_date),
              CASE WHEN b.end_date IS NOT NULL AND greatest(b.end_date, b.end_known_on) <= s.as_of
@@ -104,15 +106,41 @@ WITH totals AS (
     min(term_end) FILTER (is_paid AND over_on IS NULL AND term_end > as_of) AS next_term_end,
     min(start_date) FILTER (is_paid AND over_on IS NULL) AS oldest_start
   FROM subscriptions GROUP BY ALL
-), changes AS (
-  SELECT as_of, account_id, day, sum(step) AS step, sum(amount) AS amount FROM (
-    SELECT as_of, account_id, start_date AS day, 1 AS step, amount FROM subscriptions WHERE is_paid
-    UNION ALL SELECT as_of, account_id, over_on, -1, -amount FROM subscriptions WHERE is_paid AND over_on IS NOT NULL
-  ) GROUP BY ALL
-), expansions AS (  -- a net rise of the day, while paying before and after
+), days AS (
+  SELECT as_of, account_id, start_date AS day FROM subscriptions WHERE is_paid
+  UNION SELECT as_of, account_id, over_on FROM subscriptions WHERE is_paid AND over_on IS NOT NULL
+), lines AS (  -- what each product and plan came to before and after a day of change
+  SELECT d.as_of, d.account_id, d.day,
+    count(*) FILTER (start_date < day) AS n_before,
+    count(*) FILTER (over_on IS NULL OR over_on > day) AS n_after,
+    coalesce(sum(amount) FILTER (start_date < day), 0) AS before,
+    coalesce(sum(amount) FILTER (over_on IS NULL OR over_on > day), 0) AS after,
+    sum(seats) FILTER (start_date < day) AS seats_before,
+    sum(seats) FILTER (over_on IS NULL OR over_on > day) AS seats_after
+  FROM days d JOIN subscriptions s ON s.as_of = d.as_of AND s.account_id = d.account_id AND s.is_paid
+    AND s.start_date <= d.day AND (s.over_on IS NULL OR s.over_on >= d.day)
+  GROUP BY d.as_of, d.account_id, d.day, coalesce(product, ''), coalesce(plan, '')
+), expansions AS (  -- a net rise of the day by seats, plan or products, while paying before and after
   SELECT as_of, account_id, min(day) AS first_on, max(day) AS last_on
-  FROM (SELECT *, sum(step) OVER w AS after FROM changes WINDOW w AS (PARTITION BY as_of, account_id ORDER BY day))
-  WHERE after > 0 AND after - step > 0 AND round(amount, 2) > 0 GROUP BY ALL
+  FROM (
+    SELECT as_of, account_id, day, sum(after - before) AS rise,
+      sum(CASE WHEN n_before = 0 OR n_after = 0 THEN after - before END) AS by_product,
+      sum(CASE WHEN n_before = 0 OR n_after = 0 THEN 0
+               WHEN seats_before > 0 AND seats_after IS NOT NULL
+               THEN (seats_after - seats_before) * before / seats_before ELSE after - before END) AS by_volume
+    FROM lines GROUP BY ALL HAVING sum(n_before) > 0 AND sum(n_after) > 0
+  )
+  WHERE round(rise, 2) > 0 AND (round(by_product, 2) > 0 OR round(by_volume, 2) > 0) GROUP BY ALL
+), following AS (
+  SELECT s.as_of, coalesce(m.surviving_account_id, b.account_id) AS account_id, min(b.start_date) AS next_start
+  FROM billing_subscriptions b
+  JOIN all_days s ON b.start_date > s.as_of AND b.mrr > 0 AND s.as_of >= b.known_from AND s.as_of < b.known_to
+  LEFT JOIN survivors m ON m.as_of = s.as_of AND m.account_id = b.account_id
+  GROUP BY ALL
+), leaving AS (  -- all ends are known, and nothing follows
+  SELECT as_of, account_id, max(end_date) AS leaving_on
+  FROM subscriptions WHERE is_paid AND over_on IS NULL GROUP BY ALL
+  HAVING bool_and(coalesce(end_date > as_of AND end_known_on <= as_of, false))
 ), payments AS (
   SELECT s.as_of, coalesce(m.surviving_account_id, i.account_id) AS account_id,
     i.due_on > s.day_12m_ago AND i.due_on <= s.as_of AS is_recent,
@@ -137,14 +165,18 @@ figures AS (
     if(subscriptions_now > 0, round(round(amount_now, 9) * 12, 2), 0) AS arr,
     coalesce(round(round(amount_then, 9) * 12, 2), 0) AS arr_12m_ago,
     if(subscriptions_now > 0, round(round(amount_now_at_old_rate, 9) * 12, 2), 0) AS arr_at_rate_12m_ago,
-    coalesce(next_term_end, next_anniversary(oldest_start, t.as_of)) AS renewal_on
-  FROM totals t LEFT JOIN expansions e USING (as_of, account_id) LEFT JOIN behaviour b USING (as_of, account_id),
+    CASE WHEN n.next_start IS NULL OR n.next_start > l.leaving_on THEN l.leaving_on END AS leaving_on,
+    coalesce(CASE WHEN n.next_start IS NULL OR n.next_start > l.leaving_on THEN l.leaving_on END, next_term_end,
+             next_anniversary(oldest_start, t.as_of)) AS renewal_on
+  FROM totals t LEFT JOIN expansions e USING (as_of, account_id) LEFT JOIN behaviour b USING (as_of, account_id)
+    LEFT JOIN leaving l USING (as_of, account_id) LEFT JOIN following n USING (as_of, account_id),
     first_invoice i
 )
 SELECT as_of, account_id, arr, if(subscriptions_now > 0, round(amount_now, 9), 0) AS mrr, seats,
   if(subscriptions_now > 0, greatest(products, 1), 0) AS products, product_list, regions, region, arr_12m_ago,
   arr_at_rate_12m_ago, arr_at_rate_12m_ago / nullif(arr_12m_ago, 0) AS nrr_12m, first_paid_on,
   as_of - first_paid_on AS tenure_days, renewal_on, renewal_on - as_of AS days_to_renewal,
+  leaving_on, NULL::DATE AS paused_on,
   last_on AS last_expansion_on, (first_on - first_paid_on) / (365.25 / 12) AS months_to_first_expansion,
   products > 1 AS is_multi_product, regions > 1 AS is_multi_region,
   if(has_invoices, coalesce(late, 0), NULL) AS invoices_late_12m,

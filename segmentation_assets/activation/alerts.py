@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from segmentation_assets.activation.crossings import UP, BillingThresholdCrossings
+from segmentation_assets.activation.register import POLICY, SegmentRegister
 from segmentation_assets.policy.activation import ALERT_KINDS, INTO_RISK, OUT_OF_RISK, AlertPolicy
 from segmentation_assets.segments.micro_segments import HIGH_TOUCH
 from segmentation_assets.tables.contracts import Contract, Dated, Day, Integer, Moment, column
@@ -78,6 +79,9 @@ class RenewalPoints(Dated):
     renewal_on: Day = column("Next renewal.", nullable=True)
 
 
+_BY_POLICY = {"cause": POLICY, "cause_text": "the policy was changed, and would have said so before"}
+
+
 def _of(**columns: str) -> tuple[str, ...]:
     return tuple(f"{table}.{name}" for table, names in columns.items() for name in names.split())
 
@@ -97,7 +101,7 @@ _KIND = _of(segment_moves="kind direction", billing_threshold_crossings="directi
 
 @ledger(
     group="activation",
-    late_days=7,  # the moves of a day are those of its week so far
+    late_days=7,  # the moves of a day go back to the Monday before the last one
     made_from={
         ROWS: ("booked.alert_id", *_ABOUT),
         "number": ("booked.number", "booked.alert_id", *_ABOUT, *_KIND),
@@ -125,11 +129,15 @@ _KIND = _of(segment_moves="kind direction", billing_threshold_crossings="directi
             "booked.effective_on",
             *_of(segment_moves="effective_on", billing_threshold_crossings="effective_on"),
         ),
-        "cause": ("booked.cause", *_of(segment_moves="cause")),
+        "cause": (
+            "booked.cause",
+            *_of(segment_moves="cause", segment_register="account_id kind moved_to as_of cause_kind"),
+        ),
         "cause_text": (
             "booked.cause_text",
             *_of(
                 segment_moves="cause cause_text",
+                segment_register="account_id kind moved_to as_of cause_kind",
                 billing_threshold_crossings="arr_before arr_after threshold_arr",
                 account_revenue="renewal_on",
             ),
@@ -147,17 +155,19 @@ def segment_alerts(
     segments: Frame[SegmentPoints],
     account_revenue: Frame[RenewalPoints],
     billing_threshold_crossings: Frame[BillingThresholdCrossings],
+    segment_register: Frame[SegmentRegister],
     alerts: AlertPolicy,
 ) -> Frame[SegmentAlerts]:
     """What should people hear of which account, why, and who looks after it?
 
     One row per alert, numbered as they were booked; a run adds what no run has booked before, moves into At-Risk
     first: moves of segment and tier, ARR across a billing threshold, and declining usage with a renewal near, once
-    for each renewal. An alert stays when its reason is gone.
+    for each renewal. A move that only another policy made has the cause `policy`. An alert stays when its reason is
+    gone.
     """
     renewals = dict(zip(account_revenue["account_id"], account_revenue["renewal_on"], strict=True))
     found = [
-        *_moves(segment_moves),
+        *_moves(segment_moves, _moved_by_policy(segment_register, posting)),
         *_crossings(billing_threshold_crossings),
         *_renewals(segments, renewals, posting),
     ]
@@ -187,7 +197,16 @@ def _posting(posting: Posting) -> dict[str, Any]:
     }
 
 
-def _moves(moves: pd.DataFrame) -> list[Alert]:
+def _moved_by_policy(register: pd.DataFrame, posting: Posting) -> set[tuple[str, str, str]]:
+    """Account, kind and where it led, of changes that this day's policy made."""
+    return {
+        (row["account_id"], row["kind"], row["moved_to"])
+        for row in register.to_dict("records")
+        if row["cause_kind"] == POLICY and _day(row["as_of"]) == posting.as_of
+    }
+
+
+def _moves(moves: pd.DataFrame, by_policy: set[tuple[str, str, str]]) -> list[Alert]:
     found = []
     for row in moves.to_dict("records"):
         kind = (
@@ -197,8 +216,9 @@ def _moves(moves: pd.DataFrame) -> list[Alert]:
         found.append({
             "alert_id": f"{row['account_id']}: {row['kind']} {move} on {_day(row['effective_on'])}",
             "kind": kind,
-            "cause_text": row["cause_text"] or row["cause"],
+            "cause_text": row["cause_text"] or row["cause"].replace("_", " "),
             **{name: row[name] for name in ("account_id", "moved_from", "moved_to", "effective_on", "cause")},
+            **(_BY_POLICY if (row["account_id"], row["kind"], row["moved_to"]) in by_policy else {}),
         })  # fmt: skip
     return found
 

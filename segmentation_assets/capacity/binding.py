@@ -1,12 +1,12 @@
-"""Which constraint binds where people do not suffice, and what would free it.
+"""Which constraint stands in the way where people do not suffice, and whom it lacks.
 
 Here: the shortfall of the best coverage that people as pools could give, with and without each constraint. Not here:
-the assignment itself (`optimiser`).
+the assignment itself (`optimiser`), or sentences about it (`reading.plans`).
 
 Accounts of a kind and CSMs of a kind are pools, and continuity is left out: what pools cannot do, no assignment can.
-The shortfall is in hours a month: hours above the pools' hours, portfolio above their ratio at the hours of an FTE,
-and all of accounts that nobody fits. A constraint binds if leaving it out alone lowers the shortfall, or the part of
-it that nobody fits: a region without people binds also where all people are short of hours.
+The shortfall is in people: those that accounts take beyond the ones a pool has, and all of accounts that nobody fits.
+A constraint binds if the shortfall, or the part of it that nobody fits, would be smaller without it. So a region
+without people binds also where people are short everywhere.
 """
 
 from __future__ import annotations
@@ -16,45 +16,53 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segmentation_assets.capacity.optimiser import Account, Csm, Floats, fit_of, hours_per_fte
+from segmentation_assets.capacity.optimiser import Account, Csm, Floats, fit_of
 from segmentation_assets.policy.capacity import AssignmentPolicy
 
 SKILLS = ("level", "region", "industry")
-LIMITS = ("hours", "ratio")
-_TINY = 1e-6
+PEOPLE = "people"
+ROSTER = "roster"
+ALL_SKILLS = "+".join(SKILLS)
+_DIGITS = 6
 _NOBODY_WEIGHT = 1000.0
-"""Overload is better than nobody, whatever its size."""
+"""Of the linear program: overload is better than nobody, whatever its size. No number of the business."""
+
+
+@dataclass(frozen=True, order=True)
+class Lack:
+    """People short in one pool of CSMs (level and region), or for accounts of a tier and region that nobody fits."""
+
+    tier: str | None
+    level: str | None
+    region: str | None
+    fte: float
 
 
 @dataclass(frozen=True)
 class Binding:
-    """A constraint that binds, by how much, and what would free it. `relief_hours`: of the shortfall, a month."""
+    """A constraint that binds, by how many people the shortfall is smaller without it, and where they are short."""
 
     constraint: str
-    relief_hours: float
-    text: str
-    frees: str
+    relief_fte: float
+    lacks: tuple[Lack, ...]
 
 
 @dataclass(frozen=True)
 class _Shortfall:
-    """Per pool of CSMs the overload, per kind of account the hours and portfolio that nobody fits."""
+    """In people: per pool of CSMs those too few, per kind of account what nobody fits."""
 
-    over_hours: Floats
-    over_fte: Floats
-    unfit_hours: Floats
-    unfit_portfolio: Floats
-    fte_hours: float
+    over: Floats
+    unfit: Floats
 
     @property
     def total(self) -> float:
-        """In hours a month."""
-        return self.unfit + float(self.over_hours.sum() + self.fte_hours * self.over_fte.sum())
+        """Of all."""
+        return self.nobody + float(self.over.sum())
 
     @property
-    def unfit(self) -> float:
-        """What nobody fits, in hours a month."""
-        return float(self.unfit_hours.sum() + self.fte_hours * self.unfit_portfolio.sum())
+    def nobody(self) -> float:
+        """What nobody fits."""
+        return float(self.unfit.sum())
 
 
 def binding_constraints(
@@ -64,38 +72,27 @@ def binding_constraints(
     if not accounts:
         return ()
     if not csms:
-        hours = sum(a.hours for a in accounts)
-        return (
-            Binding(
-                "roster", hours, f"nobody to take {len(accounts)} accounts",
-                f"people for {hours:.1f} h a month and {sum(a.portfolio_share for a in accounts):.2f} FTE by ratio",
-            ),
-        )  # fmt: skip
-    people = _Pools.of(csms)
-    full = people.shortfall(accounts, policy, frozenset())
+        people = sum(a.portfolio_share for a in accounts)
+        return (Binding(ROSTER, people, (Lack(None, None, None, people),)),)
+    pools = _Pools.of(csms)
+    full = pools.shortfall(accounts, policy, frozenset())
     least = policy.max_gap * max(full.total, 1.0)
     if full.total <= least:
         return ()
-    found = []
-    for name in (*SKILLS, *LIMITS):
-        without = people.shortfall(accounts, policy, frozenset({name}))
-        relief = _relief(full, without)
+    bindings = []
+    for name in (*SKILLS, PEOPLE):
+        relief = _relief(full, pools.shortfall(accounts, policy, frozenset({name})))
         if relief > least:
-            found.append(Binding(name, relief, *_words(name, full, without, accounts, people, policy)))
-    if not found or (full.unfit > least and all(binding.constraint in LIMITS for binding in found)):
-        relief = _relief(full, people.shortfall(accounts, policy, frozenset(SKILLS)))
-        found.append(
-            Binding(
-                "+".join(SKILLS), relief, f"no single one, together {relief:.1f} h a month",
-                "people who fit in all of level, region and industry: " + _unfit(full, accounts),
-            )
-        )  # fmt: skip
-    return tuple(sorted(found, key=lambda binding: -round(binding.relief_hours, 6)))
+            bindings.append(Binding(name, relief, _lacks(name, full, accounts, pools)))
+    if not bindings or (full.nobody > least and all(binding.constraint == PEOPLE for binding in bindings)):
+        relief = _relief(full, pools.shortfall(accounts, policy, frozenset(SKILLS)))
+        bindings.append(Binding(ALL_SKILLS, relief, _lacks(ALL_SKILLS, full, accounts, pools)))
+    return tuple(sorted(bindings, key=lambda binding: -round(binding.relief_fte, _DIGITS)))
 
 
 def _relief(full: _Shortfall, without: _Shortfall) -> float:
     """What leaving something out saves: of the shortfall, or of the part of it that nobody fits."""
-    return max(full.total - without.total, full.unfit - without.unfit)
+    return max(full.total - without.total, full.nobody - without.nobody)
 
 
 def blocking_skills(
@@ -146,100 +143,46 @@ class _Pools:
 
         fit, kind_of = fit_of(accounts, self.people, policy, without)
         kinds, pools = fit.may.shape
-        hours: Floats = np.bincount(kind_of, np.array([a.hours for a in accounts]), minlength=kinds).astype(float)
-        portfolio_shares = np.array([a.portfolio_share for a in accounts])
-        portfolio: Floats = np.bincount(kind_of, portfolio_shares, minlength=kinds).astype(float)
+        people: Floats = np.bincount(
+            kind_of, np.array([a.portfolio_share for a in accounts]), minlength=kinds
+        ).astype(float)
         row, column = np.nonzero(fit.may)
-        pairs, fte_hours = len(row), hours_per_fte(self.people)
-        # Variables: the part of each kind that each pool takes, the part nobody takes, overload hours, overload FTE.
+        pairs = len(row)
+        # Variables: the part of each kind that each pool takes, the part nobody takes, people over.
         numbers = np.arange(pairs)
         covers = sparse.csr_array((np.ones(pairs), (row, numbers)), shape=(kinds, pairs))
-        empty = sparse.csr_array((pools, kinds))
-        loads = [sparse.csr_array((w[row], (column, numbers)), shape=(pools, pairs)) for w in (hours, portfolio)]
-        zero, over = sparse.csr_array((pools, pools)), -sparse.eye_array(pools)
-        limits = sparse.vstack(
-            [sparse.hstack([loads[0], empty, over, zero]), sparse.hstack([loads[1], empty, zero, over])]
-        )
-        coverage = sparse.hstack([covers, sparse.eye_array(kinds), sparse.csr_array((kinds, 2 * pools))])
-        prices = {"hours": float("hours" not in without), "ratio": fte_hours * ("ratio" not in without)}
-        nobody = _NOBODY_WEIGHT * (hours + fte_hours * portfolio)
-        found = linprog(
-            np.concatenate(
-                [np.zeros(pairs), nobody, np.full(pools, prices["hours"]), np.full(pools, prices["ratio"])]
-            ),
+        load = sparse.csr_array((people[row], (column, numbers)), shape=(pools, pairs))
+        limits = sparse.hstack([load, sparse.csr_array((pools, kinds)), -sparse.eye_array(pools)])
+        coverage = sparse.hstack([covers, sparse.eye_array(kinds), sparse.csr_array((kinds, pools))])
+        counts = float(PEOPLE not in without)
+        solution = linprog(
+            np.concatenate([np.zeros(pairs), _NOBODY_WEIGHT * people, np.full(pools, counts)]),
             A_ub=sparse.csr_array(limits),
-            b_ub=np.concatenate([[c.hours for c in self.people], [c.fte for c in self.people]]),
+            b_ub=np.array([c.fte for c in self.people]),
             A_eq=sparse.csr_array(coverage),
             b_eq=np.ones(kinds),
             method="highs",
         )
-        if found.status != 0:
-            raise RuntimeError(f"the linear program of the shortfall was not solved: {found.message}")
-        nobody_part, over_hours, over_fte = np.split(found.x[pairs:], [kinds, kinds + pools])
-        return _Shortfall(
-            over_hours * ("hours" not in without), over_fte * ("ratio" not in without),
-            nobody_part * hours, nobody_part * portfolio, fte_hours,
-        )  # fmt: skip
+        if solution.status != 0:
+            raise RuntimeError(f"the linear program of the shortfall was not solved: {solution.message}")
+        nobody, over = np.split(solution.x[pairs:], [kinds])
+        return _Shortfall(over * counts, nobody * people)
 
 
-def _words(
-    name: str,
-    full: _Shortfall,
-    without: _Shortfall,
-    accounts: Sequence[Account],
-    pools: _Pools,
-    policy: AssignmentPolicy,
-) -> tuple[str, str]:
-    """What binds, and what would free it."""
-    if name == "hours":
-        demanded = sum(a.hours for a in accounts) - float(full.unfit_hours.sum())
-        has = sum(c.hours for c in pools.people)
-        lacking = float(full.over_hours.sum())
-        fte = f" ({lacking / full.fte_hours:.2f} FTE)" if full.fte_hours > 0 else ""
-        return (
-            f"{lacking:.1f} h a month too few ({demanded:.1f} demanded, {has:.1f} there)",
-            f"{lacking:.1f} h a month more{fte}: {_where(full.over_hours, pools, 'h a month')}",
-        )
-    if name == "ratio":
-        needed = sum(a.portfolio_share for a in accounts) - float(full.unfit_portfolio.sum())
-        has = sum(c.fte for c in pools.people)
-        return (
-            f"{full.over_fte.sum():.2f} FTE too few ({needed:.2f} by ratio, {has:.2f} there)",
-            f"{full.over_fte.sum():.2f} FTE more: {_where(full.over_fte, pools, 'FTE')}",
-        )
-    relief = _relief(full, without)
-    if relief > full.total - without.total + _TINY:
-        text = f"because of it nobody fits {relief:.1f} h a month of {full.total:.1f} short"
+def _lacks(name: str, full: _Shortfall, accounts: Sequence[Account], pools: _Pools) -> tuple[Lack, ...]:
+    """Where people are short, the most first: pools that have too few, or kinds of accounts that nobody fits."""
+    sums: dict[tuple[str | None, str | None, str | None], float] = {}
+    if name == PEOPLE:
+        groups = [(None, pool.level, pool.region) for pool in pools.people]
+        amounts = full.over
     else:
-        text = f"without it {relief:.1f} h a month of {full.total:.1f} short would be covered"
-    unfit = _unfit(full, accounts)
-    people = {
-        "level": "CSMs of the level asked for (" + "; ".join(
-            f"{tier}: {' or '.join(levels)}" for tier, levels in policy.levels.items()
-        ) + ")",
-        "region": "CSMs for the region",
-        "industry": "CSMs who know the industry",
-    }[name]  # fmt: skip
-    fte = relief / full.fte_hours if full.fte_hours > 0 else 0.0
-    return text, f"{people}, up to {fte:.2f} FTE" + (f"; nobody now for {unfit}" if unfit else "")
+        groups = [(tier, None, region) for tier, region, _ in sorted({_kind(a) for a in accounts}, key=str)]
+        amounts = full.unfit
+    for group, amount in zip(groups, amounts, strict=True):
+        sums[group] = sums.get(group, 0.0) + float(amount)
+    ordered = sorted(sums.items(), key=lambda item: (-round(item[1], _DIGITS), str(item[0])))
+    return tuple(Lack(*group, fte) for group, fte in ordered if round(fte, _DIGITS) > 0)
 
 
-def _where(over: Floats, pools: _Pools, unit: str) -> str:
-    """The pools that lack, the largest first."""
-    by_name: dict[str, float] = {}
-    for pool, amount in zip(pools.people, over, strict=True):
-        if amount > 0:
-            by_name[pool.csm_id] = by_name.get(pool.csm_id, 0.0) + float(amount)
-    ordered = sorted(by_name.items(), key=lambda item: (-round(item[1], 6), item[0]))
-    return ", ".join(f"{amount:.2f} {unit} {name}" for name, amount in ordered if round(amount, 2) > 0)
-
-
-def _unfit(full: _Shortfall, accounts: Sequence[Account]) -> str:
-    """The kinds of accounts that nobody fits."""
-    kinds = sorted({(a.tier, a.region, a.industry) for a in accounts}, key=str)
-    sums: dict[str, float] = {}
-    for (tier, region, _), hours in zip(kinds, full.unfit_hours, strict=True):
-        if hours > 0:
-            name = f"{tier} in {region or 'any region'}"
-            sums[name] = sums.get(name, 0.0) + float(hours)
-    return ", ".join(f"{name} ({hours:.1f} h a month)" for name, hours in sorted(sums.items()))
+def _kind(account: Account) -> tuple[str, str | None, str | None]:
+    return account.tier, account.region, account.industry

@@ -1,27 +1,35 @@
 """Does attention go where the entitlement is?
 
-Here: `coverage_leakage`. Not here: what accounts are entitled to (`staffing`), or whether there are people enough
-(`plan`).
+Here: `coverage_leakage`. Not here: what accounts are entitled to now (`staffing`), whether there are people enough
+(`plan`), or which hours should move (`rebalancing`).
 """
 
 from __future__ import annotations
 
-import ibis
+from collections.abc import Iterable
+from datetime import date, timedelta
 
-from segmentation_assets.capacity.staffing import AccountDemand, by_tier
+import ibis
+import ibis.expr.types as ir
+
+from segmentation_assets.capacity.staffing import AccountDemand
+from segmentation_assets.kpis.entitlement import entitled_hours
 from segmentation_assets.policy.capacity import CarePolicy
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.policy.service import CostPolicy
 from segmentation_assets.profiles.costs import AccountCosts
-from segmentation_assets.profiles.facts import with_figures
-from segmentation_assets.profiles.revenue import AccountRevenue
-from segmentation_assets.tables.as_of import Spine
-from segmentation_assets.tables.contracts import Snapshot, column
+from segmentation_assets.profiles.facts import only_if, with_figures
+from segmentation_assets.segments.grid import SegmentGrid
+from segmentation_assets.tables.amounts import cents, fine, total
+from segmentation_assets.tables.as_of import Spine, last_monday, months_before, weeks
+from segmentation_assets.tables.contracts import Integer, Snapshot, column
+from segmentation_assets.tables.days import days_after
 from segmentation_assets.tables.registry import Table, table
 
 _MONTHS = 12
 _DAYS_PER_YEAR = 365
-_DIGITS, _CENTS = 6, 2
+_DAYS_PER_WEEK = 7
+_KEY = ("as_of", "account_id")
 
 
 class CoverageLeakage(Snapshot):
@@ -31,8 +39,12 @@ class CoverageLeakage(Snapshot):
     coverage_tier: str = column("Coverage tier at as_of.", isin=TIERS)
     csm_id: str = column("CSM in the CRM.", nullable=True)
     arr: float = column("Annual recurring revenue.", unit="currency per year", ge=0)
-    months_entitled: float = column("Months of the trailing twelve as a customer.", unit="months", ge=0, le=12)
-    entitled_hours: float = column("CSM hours of those months at the rate of as_of's tier.", unit="hours", ge=0)
+    customer_days: Integer = column("Days of the twelve months on which the account was a customer.", ge=0, le=366)
+    tiers: Integer = column("Coverage tiers it was in on those days.", ge=0)
+    entitled_hours: float = column(
+        "CSM hours of those days, each at the rate of the tier and the segment the account was in.",
+        unit="hours", ge=0,
+    )  # fmt: skip
     got_hours: float = column(
         "CSM hours logged on the account in twelve months; null: no time entries.", unit="hours", nullable=True, ge=0
     )
@@ -45,8 +57,9 @@ class CoverageLeakage(Snapshot):
     over_served_cost: float = column("Over-served hours x hourly cost.", unit="currency", nullable=True, ge=0)
     under_served_cost: float = column("Under-served hours x hourly cost.", unit="currency", nullable=True, ge=0)
     under_served_arr: float = column(
-        "ARR x the share of the entitlement not got.", unit="currency per year", nullable=True, ge=0
-    )
+        "ARR x the share of the entitlement not got; 0 where there is no entitlement.",
+        unit="currency per year", nullable=True, ge=0,
+    )  # fmt: skip
     service: str = column(
         "Hours got against the entitlement, give or take the policy's share of it.",
         isin=["over_served", "as_entitled", "under_served", "unknown"],
@@ -56,57 +69,86 @@ class CoverageLeakage(Snapshot):
         unique = ["as_of", "account_id"]
 
 
-@table(group="capacity")
+def mondays_of_the_year(day: date) -> Iterable[date]:
+    """The Mondays whose weeks reach into the twelve months that end at a day."""
+    return weeks(last_monday(months_before(day, _MONTHS) + timedelta(days=1)), day)
+
+
+@table(group="capacity", reads={"segment_grid": mondays_of_the_year})
 def coverage_leakage(
     spine: Table[Spine],
     account_demand: Table[AccountDemand],
+    segment_grid: Table[SegmentGrid],
     account_costs: Table[AccountCosts],
-    account_revenue: Table[AccountRevenue],
     care: CarePolicy,
     costs: CostPolicy,
 ) -> Table[CoverageLeakage]:
-    """Which accounts get more care than their tier is entitled to, which get less, and what is it worth?
+    """Which accounts get more care than they are entitled to, which get less, and what is it worth?
 
-    One row per as_of and live account. Entitled = hours a month of the tier at as_of x the months of the trailing
-    twelve in which the account was a customer (an override is of the day and not in it); got = CSM hours logged on it
-    in that time. The difference
-    is priced at the cost of the account's own hours, so that it reconciles with `account_costs`.
+    One row per as_of and live account. Entitled = for each day of the trailing twelve months, the hours of the tier
+    and the segment of that day, as they stood after the Monday before (a move within a week counts from the next
+    Monday); days before the account was a customer entitle to nothing, nor does an automated tier. Overrides are of a
+    day and are not in it. Got = CSM hours logged on the account in that time. The difference is priced at the cost of
+    the account's own hours, so that it reconciles with `account_costs`.
     """
-    rows = account_demand.select("as_of", "account_id", "coverage_tier", "csm_id", "arr").semi_join(spine, "as_of")
+    rows = account_demand.select(*_KEY, "coverage_tier", "csm_id", "arr").semi_join(spine, "as_of")
     rows = with_figures(
         rows,
-        account_costs.select("as_of", "account_id", "csm_hours_12m", "csm_cost_12m"),
-        account_revenue.select("as_of", "account_id", "tenure_days"),
+        account_costs.select(*_KEY, "csm_hours_12m", "csm_cost_12m"),
+        _entitled(spine, segment_grid, care),
     )
-    months = ibis.least(rows.tenure_days / _DAYS_PER_YEAR, 1.0).fill_null(1.0) * _MONTHS
     rows = rows.mutate(
-        months_entitled=months,
-        entitled_hours=(by_tier(rows, {tier: care.hours_per_month(tier) for tier in TIERS}) * months).round(_DIGITS),
+        customer_days=rows.customer_days.fill_null(0),
+        tiers=rows.tiers.fill_null(0),
+        entitled_hours=rows.entitled_hours.fill_null(0.0),
         got_hours=rows.csm_hours_12m,
         hourly_cost=(rows.csm_cost_12m / rows.csm_hours_12m.nullif(0.0)).fill_null(costs.csm_hourly_rate),
     )
     difference = rows.got_hours - rows.entitled_hours
-    rows = rows.mutate(
-        over_served_hours=ibis.ifelse(difference > 0, difference, 0.0),
-        under_served_hours=ibis.ifelse(difference < 0, -difference, 0.0),
-    )
     # Where nothing is known of the hours got, nothing is known of the difference.
-    unknown = rows.got_hours.isnull()
+    is_known = rows.got_hours.notnull()
     rows = rows.mutate(
-        **{
-            n: ibis.ifelse(unknown, ibis.null("float64"), rows[n])
-            for n in ("over_served_hours", "under_served_hours")
-        }
+        over_served_hours=only_if(is_known, fine(ibis.ifelse(difference > 0, difference, 0.0))),
+        under_served_hours=only_if(is_known, fine(ibis.ifelse(difference < 0, -difference, 0.0))),
     )
     tolerated = rows.entitled_hours * care.as_entitled_share
+    lacking = (rows.under_served_hours / rows.entitled_hours.nullif(0.0)).fill_null(0.0)
     return rows.mutate(
-        over_served_cost=(rows.over_served_hours * rows.hourly_cost).round(_CENTS),
-        under_served_cost=(rows.under_served_hours * rows.hourly_cost).round(_CENTS),
-        under_served_arr=(rows.arr * (rows.under_served_hours / rows.entitled_hours.nullif(0.0))).round(_CENTS),
+        over_served_cost=cents(rows.over_served_hours * rows.hourly_cost),
+        under_served_cost=cents(rows.under_served_hours * rows.hourly_cost),
+        under_served_arr=only_if(rows.got_hours.notnull(), cents(rows.arr * lacking)),
         service=ibis.cases(
             (rows.got_hours.isnull(), "unknown"),
             (rows.over_served_hours > tolerated, "over_served"),
             (rows.under_served_hours > tolerated, "under_served"),
             else_="as_entitled",
         ),
-    ).drop("csm_hours_12m", "csm_cost_12m", "tenure_days")
+    ).drop("csm_hours_12m", "csm_cost_12m")
+
+
+def _entitled(spine: ir.Table, grid: ir.Table, care: CarePolicy) -> ir.Table:
+    """(as_of, account_id) -> days as a customer, tiers, and hours of the twelve months, week by week."""
+    # A Monday stands on the grids of two anchors: the earlier one is that of its own quarter's reports.
+    first = grid.anchor.min().over(ibis.window(group_by="as_of"))
+    weeks_of = grid.mutate(is_first=grid.anchor == first).filter(ibis._.is_first)
+    weeks_of = weeks_of.select("account_id", "coverage_tier", "segment", monday="as_of")
+    days = spine.select("as_of", "day_12m_ago")
+    rows = weeks_of.join(
+        days,
+        [
+            weeks_of.monday <= days.as_of,
+            days_after(weeks_of.monday, _DAYS_PER_WEEK - 1) > days.day_12m_ago,
+        ],
+    )
+    before = ibis.greatest(rows.day_12m_ago.delta(rows.monday, unit="day") + 1, 0)
+    after = ibis.greatest(_DAYS_PER_WEEK - 1 - rows.as_of.delta(rows.monday, unit="day"), 0)
+    rows = rows.mutate(days=_DAYS_PER_WEEK - before - after)
+    days_in = rows.group_by(*_KEY, "coverage_tier", "segment").aggregate(days=rows.days.sum())
+    days_in = days_in.mutate(has_override=ibis.literal(False))
+    hours = entitled_hours(days_in, care) * days_in.days * (_MONTHS / _DAYS_PER_YEAR)
+    days_in = days_in.mutate(hours=hours)
+    return days_in.group_by(*_KEY).aggregate(
+        customer_days=days_in.days.sum(),
+        tiers=days_in.coverage_tier.nunique(),
+        entitled_hours=total(days_in.hours),
+    )

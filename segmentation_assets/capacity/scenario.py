@@ -13,17 +13,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Strict, Tag, ValidationError, model_validator
 
 from segmentation_assets.policy.capacity import CoveragePolicy, ScenarioPolicy
+from segmentation_assets.policy.kpis import TargetPolicy
 from segmentation_assets.policy.lines import Lines, explained, place_of, read_with_lines
 from segmentation_assets.reasons import Refusal
 
 When = Literal["before", "after"]
-Verdict = Literal["supported", "not supported", "not checkable", "implied"]
+Verdict = Literal["supported", "not supported", "not checkable", "implied", "questionable"]
+"""Questionable: no stated figure is wrong, but two of them, or one and the policy's target, do not go together."""
 FIGURES = (
     "accounts", "arr", "csms", "accounts_share", "arr_share", "accounts_per_csm", "nrr", "grr", "expansion",
     "expansion_increment", "expansion_growth", "arr_growth", "arr_after",
@@ -32,15 +35,15 @@ _OF_A_TIME = {"nrr", "grr", "expansion"}
 """Figures that mean nothing without before or after."""
 _RATIOS = {
     "nrr", "grr", "expansion_growth", "arr_growth", "cost_to_serve_change", "churn_and_contraction", "accounts_share",
-    "arr_share",
+    "arr_share", "arr_over_path",
 }  # fmt: skip
 _LOWEST = {"expansion_growth": -1.0, "arr_growth": -1.0, "expansion_increment": -math.inf}
 """What a figure can be at least; the others 0."""
-_HIGHEST = {"grr": 1.0, "accounts_share": 1.0, "arr_share": 1.0, "nrr": 10.0}
-"""What a figure can be at most; an NRR above is percent that was not written as a ratio."""
+_HIGHEST = {"grr": 1.0, "accounts_share": 1.0, "arr_share": 1.0}
+"""What a figure can be at most, whatever the policy."""
 _ROUNDING = 1e-9
 """Of floating point: a share of zero is zero, and 1 - 1 need not be."""
-_PEOPLE = {"accounts", "csms", "csms_change", "fte_freed", "accounts_per_csm"}
+_PEOPLE = {"accounts", "csms", "csms_change", "fte_freed", "accounts_per_csm", "headcount"}
 _KINDS = {"number", "bounds"}
 
 
@@ -127,6 +130,8 @@ class Tier(_Part):
     cost_to_serve: BeforeAfter = BeforeAfter()
     cost_to_serve_change: Annotated[Number, Field(ge=-1)] | None = None
     fte_freed: Count | None = None
+    roles: list[str] = []
+    """Whom the tier's new coverage has besides CSMs, such as account_executive."""
 
 
 class Totals(_Part):
@@ -203,7 +208,7 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def read_scenario(path: Path) -> Scenario:
+def read_scenario(path: Path, policy: ScenarioPolicy) -> Scenario:
     """Raises ScenarioError, one line per problem with file and line number.
 
     For a missing file, broken YAML, a part that is missing, unknown, no number or out of range, and for claims about
@@ -214,7 +219,7 @@ def read_scenario(path: Path) -> Scenario:
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
         raise ScenarioError("\n".join(_hinted(line) for line in explained(error, lines, str(path)))) from None
-    problems = [_told(lines, at, problem) for at, problem in _misfits(scenario)]
+    problems = [_told(lines, at, problem) for at, problem in _misfits(scenario, policy.highest_nrr)]
     if problems:
         raise ScenarioError("\n".join(problems))
     return scenario
@@ -233,7 +238,7 @@ def _told(lines: Lines, at: tuple[str, ...], problem: str) -> str:
     return f"{place_of(at, lines)}: {'.'.join(at)}: {problem}"
 
 
-def _misfits(scenario: Scenario) -> Iterator[tuple[tuple[str, ...], str]]:
+def _misfits(scenario: Scenario, highest_nrr: float) -> Iterator[tuple[tuple[str, ...], str]]:
     """Where parts that are sound by themselves do not fit together, as (path, problem)."""
     names = [t.tier for t in scenario.tiers]
     for i, tier in enumerate(scenario.tiers):
@@ -242,7 +247,7 @@ def _misfits(scenario: Scenario) -> Iterator[tuple[tuple[str, ...], str]]:
         for figure in ("nrr", "expansion", "cost_to_serve"):
             for when in ("before", "after"):
                 value = getattr(getattr(tier, figure), when)
-                yield from _out_of_range(("tiers", str(i), figure, when), figure, value)
+                yield from _out_of_range(("tiers", str(i), figure, when), figure, value, highest_nrr)
     for i, claim in enumerate(scenario.stated):
         at = ("stated", str(i))
         if claim.tier is not None and claim.tier not in names:
@@ -251,15 +256,17 @@ def _misfits(scenario: Scenario) -> Iterator[tuple[tuple[str, ...], str]]:
             yield at, f"{claim.figure} needs `when: before` or `when: after`"
         if claim.figure.endswith("_share") and claim.tier is None:
             yield at, f"{claim.figure} needs a `tier`; the tiers are {', '.join(names)}"
-        yield from _out_of_range((*at, "value"), claim.figure, claim.value)
+        yield from _out_of_range((*at, "value"), claim.figure, claim.value, highest_nrr)
 
 
-def _out_of_range(at: tuple[str, ...], figure: str, value: Figure | None) -> Iterator[tuple[tuple[str, ...], str]]:
-    found = interval(value)
-    if found is None:
+def _out_of_range(
+    at: tuple[str, ...], figure: str, value: Figure | None, highest_nrr: float
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    values = interval(value)
+    if values is None:
         return
-    ends = [x for x in (found.low, found.high) if math.isfinite(x)]
-    low, high = _LOWEST.get(figure, 0.0), _HIGHEST.get(figure, math.inf)
+    ends = [x for x in (values.low, values.high) if math.isfinite(x)]
+    low, high = _LOWEST.get(figure, 0.0), (_HIGHEST | {"nrr": highest_nrr}).get(figure, math.inf)
     if min(ends) < low:
         yield at, f"{figure} is never below {low:g}, found {min(ends):g}"
     if max(ends) > high:
@@ -267,10 +274,11 @@ def _out_of_range(at: tuple[str, ...], figure: str, value: Figure | None) -> Ite
         yield at, f"{figure} is never above {high:g}, found {max(ends):g}{ratio}"
 
 
-def audit(scenario: Scenario, coverage: CoveragePolicy, policy: ScenarioPolicy) -> Audit:
-    """Compute the case and hold every stated figure against its parts."""
+def audit(scenario: Scenario, coverage: CoveragePolicy, targets: TargetPolicy, policy: ScenarioPolicy) -> Audit:
+    """Compute the case and hold every stated figure against its parts, the order of the tiers and their targets."""
     case = _Case(scenario, coverage, policy.tolerance_share)
     lines = [*case.totals(), *case.claims(), *case.conflicts(), *case.people(), *case.implied()]
+    lines += [*case.order(), *case.below_target(targets), *case.headcount(), *case.over_the_path()]
     return Audit(scenario.name, scenario.currency, case.rows(), lines)
 
 
@@ -628,6 +636,61 @@ class _Case:
             return
         text = f"{shown('arr', after)} / {shown('arr', before)} - 1"
         yield self.line("cost_to_serve_change", t.tier, "after", stated, _growth(before, after), text)
+
+    # -- figures that do not go together
+
+    def order(self) -> Iterator[Line]:
+        """A tier of less attention whose accounts are worth more each than those of the tier above it."""
+        known = [t for name in self.coverage.ratios for t in self.s.tiers if t.tier == name and t.accounts]
+        for above, below in pairwise(known):
+            upper, lower = above.arr / above.accounts, below.arr / below.accounts
+            if lower > upper * (1 + self.tolerance):
+                text = (
+                    f"{money(below.arr)} / {below.accounts:,}, above {above.tier}'s {money(above.arr)} / "
+                    f"{above.accounts:,} = {money(upper)}: the accounts that get least attention are worth more each"
+                )
+                most = Interval(-math.inf, upper)
+                yield Line("arr_per_account", below.tier, "", _point(lower), most, "questionable", text)
+
+    def below_target(self, targets: TargetPolicy) -> Iterator[Line]:
+        """Tiers whose GRR, as NRR and expansion imply it, is below the policy's own target."""
+        times: tuple[When, When] = ("before", "after")
+        for t in self.s.tiers:
+            target = next((value for name, value in targets.grr.items() if name == t.tier), None)
+            for when in times:
+                grr, text = self.grr(when, t)
+                if target is None or grr is None or getattr(t.expansion, when) is None:
+                    continue
+                if grr.high < target.low - _ROUNDING:
+                    goal = Interval(target.low, math.inf)
+                    lost = shown("churn_and_contraction", self.loss(t, when))
+                    loss = f"{text} of {lost}; the target is the policy's"
+                    yield Line("grr", t.tier, when, goal, grr, "questionable", loss)
+
+    def headcount(self) -> Iterator[Line]:
+        """People besides CSMs whom the coverage needs, where the CSMs are said to be as many as before."""
+        same = any(c.figure == "csms" and c.when == "after" and c.tier is None for c in self.s.stated)
+        for t in self.s.tiers:
+            if t.roles and same:
+                text = (
+                    f"{', '.join(role.replace('_', ' ') for role in t.roles)} besides {t.csms:g} CSMs: how many, and "
+                    f"at what cost, is not stated, so {self.csms:g} CSMs after and {self.s.totals.csms:g} before are "
+                    "not the whole headcount"
+                )
+                yield Line("headcount", t.tier, "after", None, None, "questionable", text)
+
+    def over_the_path(self) -> Iterator[Line]:
+        """ARR after a year over what it would have been at the NRR stated for before: what the change itself adds."""
+        path = next((interval(c.value) for c in self.s.stated
+                     if c.figure == "nrr" and c.when == "before" and c.tier is None), None)  # fmt: skip
+        after = self.nrr("after")[0]
+        if path is None or after is None or path.low <= 0 or not self.arr:
+            return
+        text = (
+            f"{shown('arr', after.times(self.arr))} / ({money(self.arr)} x {shown('nrr', path)} = "
+            f"{shown('arr', path.times(self.arr))}) - 1: the rest of the growth comes with the stated NRR before"
+        )
+        yield Line("arr_over_path", "company", "after", None, _growth(path, after), "implied", text)
 
     def rows(self) -> list[dict[str, Any]]:
         """Per tier and for the company: sizes, NRR, expansion, implied GRR, ARR after a year, FTE by ratio."""

@@ -6,15 +6,14 @@ covers whom (`assignments`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import CsmRoster, CsmTimeEntries
+from segmentation_assets.kpis.entitlement import added_hours, by_tier, entitled_hours
 from segmentation_assets.policy.capacity import CarePolicy, CoveragePolicy, StaffingPolicy
 from segmentation_assets.policy.kpis import ProductivityPolicy
-from segmentation_assets.policy.segments import TIERS
+from segmentation_assets.policy.segments import SEGMENTS, TIERS
 from segmentation_assets.policy.service import CostPolicy
 from segmentation_assets.profiles.facts import facts, first_fact, with_figures
 from segmentation_assets.profiles.known import AccountHierarchy, known, survivors
@@ -31,20 +30,26 @@ _WEEKS_PER_YEAR = 52
 
 
 class AccountDemand(Snapshot):
-    """The care an account is entitled to. Key: as_of, account_id; one row per live account."""
+    """The care an account is entitled to, the people it takes. Key: as_of, account_id; one row per live account."""
 
     account_id: str = column("Account.")
     coverage_tier: str = column("Coverage tier.", isin=TIERS)
+    segment: str = column("Segment.", isin=SEGMENTS)
     arr: float = column("Annual recurring revenue.", unit="currency per year", ge=0)
     region: str = column("Region of the largest subscription.", nullable=True)
     industry: str = column("Industry.", nullable=True)
     csm_id: str = column("CSM in the CRM.", nullable=True)
     has_override: Flag = column("A coverage override puts the account under high touch.")
-    is_automated: Flag = column("The tier has no named CSM, and no override asks for one.")
+    is_automated: Flag = column("The tier has no named CSM, and neither an override nor the segment adds hours.")
     hours_per_month: float = column("CSM hours the account is entitled to.", unit="hours per month", ge=0)
     portfolio_share: float = column(
-        "Share of one CSM's portfolio by the tier's ratio; null: the policy gives no ratio.",
+        "Share of one person by ratio: 1 / accounts per CSM of the tier (or of the segment in it); null: no ratio.",
         unit="share", nullable=True, ge=0,
+    )  # fmt: skip
+    required_fte: float = column(
+        "The account's part of the people its tier needs: they are spread over the tier's accounts by ratio (by "
+        "hours where the tier has none), so a sum over any accounts is the people these take.",
+        unit="people", ge=0,
     )  # fmt: skip
 
     class Config:
@@ -104,31 +109,73 @@ def account_demand(
     spine: Table[Spine],
     segments: Table[Segments],
     account_profiles: Table[AccountProfiles],
+    csm_supply: Table[CsmSupply],
     care: CarePolicy,
     coverage: CoveragePolicy,
+    staffing: StaffingPolicy,
+    productivity: ProductivityPolicy,
 ) -> Table[AccountDemand]:
-    """How many CSM hours a month is each account entitled to, and how much of one CSM's portfolio is it?
+    """How many CSM hours a month is each account entitled to, and what part of a person does it take?
 
     One row per as_of and live account. Hours are those of the tier's plays, each its hours / the months between; a
-    coverage override adds the policy's hours. The portfolio share is 1 / the tier's accounts per CSM.
+    coverage override or the segment (At-Risk) adds the policy's hours, the larger of the two. A tier needs the larger
+    of its hours / the productive hours of one person and its accounts / its ratio; each account takes its part.
     """
     rows = segments.select(
         "as_of",
         "account_id",
         "coverage_tier",
+        "segment",
         "arr",
         "region",
         "csm_id",
         has_override=segments.coverage_override.notnull(),
     ).semi_join(spine, "as_of")
     rows = with_figures(rows, account_profiles.select("as_of", "account_id", "industry"))
-    hours = by_tier(rows, {tier: care.hours_per_month(tier) for tier in TIERS})
-    extra = ibis.ifelse(rows.has_override, care.override_hours_per_month, 0.0)
-    return rows.mutate(
-        is_automated=rows.coverage_tier.isin(care.automated_tiers) & ~rows.has_override,
-        hours_per_month=hours + extra,
-        portfolio_share=1 / by_tier(rows, accounts_per_csm(coverage)),
+    rows = rows.mutate(
+        is_automated=rows.coverage_tier.isin(care.automated_tiers) & (added_hours(rows, care) == 0),
+        hours_per_month=entitled_hours(rows, care),
+        portfolio_share=1 / _accounts_per_csm(rows, coverage),
     )
+    per_person = hours_per_person(spine, csm_supply, staffing, productivity)
+    rows = rows.join(per_person, "as_of")
+    tier = ibis.window(group_by=["as_of", "coverage_tier"])
+    by_hours = total(rows.hours_per_month, over=tier) / rows.hours_per_fte
+    by_ratio = total(rows.portfolio_share, over=tier)
+    required = ibis.greatest(by_hours, by_ratio.fill_null(0.0))
+    part = ibis.coalesce(
+        rows.portfolio_share / by_ratio,
+        rows.hours_per_month / total(rows.hours_per_month, over=tier).nullif(0.0),
+        0.0,
+    )
+    return rows.mutate(required_fte=required * part).drop("hours_per_fte")
+
+
+def hours_per_person(
+    spine: ir.Table, supply: ir.Table, staffing: StaffingPolicy, productivity: ProductivityPolicy
+) -> ir.Table:
+    """(as_of, hours_per_fte): customer hours a month of one person.
+
+    The mean of the people there, by their contracted hours; where nobody is there, a full week under the policy.
+    """
+    assumed = (
+        staffing.full_week_hours * WEEKS_PER_MONTH * productivity.productive_share * (1 - productivity.admin_share)
+    )
+    there = supply.group_by("as_of").aggregate(hours=total(supply.available_hours), people=total(supply.fte))
+    rows = spine.select("as_of").distinct().left_join(there, "as_of")
+    mean = (rows.hours / rows.people.nullif(0.0)).nullif(0.0)
+    return rows.select("as_of", hours_per_fte=mean.fill_null(assumed))
+
+
+def _accounts_per_csm(rows: ir.Table, coverage: CoveragePolicy) -> ir.FloatingValue:
+    """Accounts that one person looks after, if all were like the row's; null where the tier has no ratio."""
+    special = [
+        ((rows.coverage_tier == tier) & (rows.segment == segment), float(accounts))
+        for tier, ratio in coverage.ratios.items()
+        for segment, accounts in ratio.segments.items()
+    ]
+    usual = by_tier(rows, {tier: ratio.accounts_per_csm for tier, ratio in coverage.ratios.items()})
+    return ibis.cases(*special, else_=usual) if special else usual
 
 
 @table(group="capacity")
@@ -151,7 +198,8 @@ def csm_supply(
     logged = known(csm_time_entries, spine, "day_3m_ago")
     logged = logged.filter((logged.worked_on > logged.day_3m_ago) & (logged.worked_on <= logged.as_of))
     totals = logged.group_by("as_of", "csm_id").aggregate(
-        all_hours=total(logged.hours), internal_hours=total(logged.hours, logged.account_id.isnull())
+        all_hours=total(logged.hours),
+        internal_hours=total(logged.hours, logged.account_id.isnull()),
     )
     rows = rows.left_join(totals, ["as_of", "csm_id"]).select(*rows.columns, "all_hours", "internal_hours")
     measured = (rows.all_hours >= staffing.measured_min_hours).fill_null(False) & (rows.all_hours > 0).fill_null(
@@ -208,10 +256,9 @@ def csm_tier_shares(
         accounts=rows.accounts.fill_null(0),
         **{name: rows[name].fill_null(0.0) for name in ("hours", "own", "company")},
     )
-    found = _shares(rows)
+    rows = _shares(rows)
     first = first_fact(csm_time_entries, "worked_on")
-    found = found.mutate(logged_hours=found.hours).select(*_SHARE_COLUMNS)
-    joined = found.cross_join(first)
+    joined = rows.mutate(logged_hours=rows.hours).select(*_SHARE_COLUMNS).cross_join(first)
     is_known = (joined.first_on <= joined.as_of).fill_null(False)
     return joined.mutate(logged_hours=ibis.ifelse(is_known, joined.logged_hours, ibis.null("float64"))).drop(
         "first_on"
@@ -260,14 +307,3 @@ def with_horizon(roster: ir.Table, staffing: StaffingPolicy) -> ir.Table:
 def each_tier(rows: ir.Table) -> ir.Table:
     """Every row once per coverage tier."""
     return each(rows, "coverage_tier", TIERS)
-
-
-def by_tier(rows: ir.Table, figures: Mapping[str, float | None]) -> ir.FloatingValue:
-    """A number of each row's tier; null for tiers that have none."""
-    cases = [(rows.coverage_tier == tier, value) for tier, value in figures.items() if value is not None]
-    return ibis.cases(*cases, else_=ibis.null("float64")) if cases else ibis.null("float64")
-
-
-def accounts_per_csm(coverage: CoveragePolicy) -> Mapping[str, float | None]:
-    """Accounts one CSM looks after, by tier; None where the policy has no ratio."""
-    return {tier: ratio.accounts_per_csm for tier, ratio in coverage.ratios.items()}

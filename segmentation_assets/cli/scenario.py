@@ -24,7 +24,7 @@ def command(home: Path, file: Path, policy: Path | None, form: str) -> None:
     from segmentation_assets.policy.model import load_policy
 
     chosen = load_policy(settings.policy)
-    case = audit(read_scenario(file), chosen.coverage, chosen.scenario)
+    case = audit(read_scenario(file, chosen.scenario), chosen.coverage, chosen.targets, chosen.scenario)
     if form == "json":
         click.echo(json.dumps(case.to_dict(), indent=1, ensure_ascii=False))
     else:

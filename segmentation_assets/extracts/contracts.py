@@ -114,7 +114,9 @@ class BillingSubscriptions(Extract):
     region: str = column("Region it is sold in.", nullable=True)
     seats: Integer = column("Licensed seats.", unit="seats", nullable=True, ge=0)
     mrr: float = column(
-        "Recurring amount per month, net of discount and tax; 0 = trial or paused.", unit="currency", ge=0
+        "Recurring amount per month, net of discount and tax; 0 = trial or paused, below 0 = a discount, which is "
+        "netted within its account.",
+        unit="currency",
     )
     currency: str = column("Currency of mrr, ISO 4217.", str_matches=_CURRENCY)
     end_date: Day = column("First day on which these terms no longer hold; null = open.", nullable=True)
@@ -138,7 +140,7 @@ class BillingInvoices(Extract):
     issued_on: Day = column("Day of issue.")
     due_on: Day = column("Day by which it is to be paid.", nullable=True)
     paid_on: Day = column("Day it was paid; null = unpaid.", nullable=True)
-    amount: float = column("Amount net of tax.", unit="currency", ge=0)
+    amount: float = column("Amount net of tax; below 0 = a credit note.", unit="currency")
     currency: str = column("Currency of the amount, ISO 4217.", str_matches=_CURRENCY)
 
     @row_rule

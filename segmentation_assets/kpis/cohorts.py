@@ -12,14 +12,16 @@ from datetime import date
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.extracts.contracts import BillingSubscriptions, FxRates
+from segmentation_assets.extracts.contracts import FxRates
 from segmentation_assets.kpis.identities import agrees, at_most
-from segmentation_assets.kpis.points import mrr_in_states, paid_spans, rates_on
+from segmentation_assets.kpis.points import mrr_on
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.insights import CohortPolicy
 from segmentation_assets.policy.kpis import RetentionPolicy
+from segmentation_assets.profiles.exchange import rates_on
 from segmentation_assets.profiles.known import AccountHierarchy, survivors
 from segmentation_assets.profiles.revenue import AccountRevenue, annual
+from segmentation_assets.profiles.subscriptions import SubscriptionSteps
 from segmentation_assets.profiles.usage import AccountUsage, _raw_accounts
 from segmentation_assets.tables.amounts import mean, money, total
 from segmentation_assets.tables.as_of import FromPolicy, Spine, freeze_day
@@ -102,7 +104,7 @@ class CohortRetention(Snapshot):
 )
 def cohort_retention(
     spine: Table[Spine],
-    billing_subscriptions: Table[BillingSubscriptions],
+    subscription_steps: Table[SubscriptionSteps],
     fx_rates: Table[FxRates],
     account_hierarchy: Table[AccountHierarchy],
     account_revenue: Table[AccountRevenue],
@@ -119,8 +121,7 @@ def cohort_retention(
     """
     accounts = _cohort_accounts(account_revenue, spine)
     points = _points(accounts, policy)
-    seen, spans = paid_spans(spine, billing_subscriptions, account_hierarchy, company)
-    paid = _paid(accounts, points, seen, spans, survivors(account_hierarchy))
+    paid = _paid(accounts, points, subscription_steps, survivors(account_hierarchy))
     rates = rates_on(accounts.select("as_of", day="signup_end"), fx_rates, company).rename(signup_end="day")
     members, arr = _members(paid, rates)
     rows = points.join(_starts(members, retention.low_n), ["as_of", "signup"])
@@ -162,15 +163,15 @@ def _points(accounts: ir.Table, policy: CohortPolicy) -> ir.Table:
     return rows.select(*_POINT, observed_on=_end(quarter), is_kept=quarter > rows.last - policy.usage_quarters)
 
 
-def _paid(accounts: ir.Table, points: ir.Table, seen: ir.Table, spans: ir.Table, merged: ir.Table) -> ir.Table:
+def _paid(accounts: ir.Table, points: ir.Table, steps: ir.Table, merged: ir.Table) -> ir.Table:
     """What `accounts`, and those merged into them, pay at the end of each `quarter` since signup, by `currency`."""
-    ends = points.select("as_of", day="observed_on").distinct()
-    days = ends.join(seen, "as_of").select("state", "day").distinct()
-    sums = mrr_in_states(days, spans, "account_id", "currency").rename(raw_account_id="account_id")
-    raw = _raw_accounts(accounts, merged).join(seen, "as_of")
+    sums = mrr_on(points.select(day="observed_on"), steps, "account_id", "currency").rename(
+        raw_account_id="account_id"
+    )
+    raw = _raw_accounts(accounts, merged)
     sums = sums.mutate(quarter=_quarter(sums.day))
     since = [raw.signup <= sums.quarter, raw.last >= sums.quarter]
-    rows = raw.join(sums, ["state", "raw_account_id", *since])
+    rows = raw.join(sums, ["raw_account_id", *since])
     return rows.select(*_KEY, "signup", "signup_end", "quarter", "currency", "mrr")
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.extracts.contracts import BillingSubscriptions, FxRates, GtmSpend
-from segmentation_assets.kpis.points import mrr_on, paid_spans, rates_on
+from segmentation_assets.extracts.contracts import FxRates, GtmSpend
+from segmentation_assets.kpis.points import mrr_on
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.kpis import QUARTER_MONTHS
-from segmentation_assets.profiles.known import AccountHierarchy, known
-from segmentation_assets.profiles.revenue import exchange_rates
+from segmentation_assets.profiles.exchange import rates_on, with_rate
+from segmentation_assets.profiles.known import known
+from segmentation_assets.profiles.subscriptions import SubscriptionSteps
 from segmentation_assets.tables.amounts import money, total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.calendar import each
@@ -51,9 +52,8 @@ class SalesEfficiency(Snapshot):
 @table(group="kpis")
 def sales_efficiency(
     spine: Table[Spine],
-    billing_subscriptions: Table[BillingSubscriptions],
+    subscription_steps: Table[SubscriptionSteps],
     fx_rates: Table[FxRates],
-    account_hierarchy: Table[AccountHierarchy],
     gtm_spend: Table[GtmSpend],
     company: CompanyPolicy,
 ) -> Table[SalesEfficiency]:
@@ -63,7 +63,7 @@ def sales_efficiency(
     brought the difference about; at a quarter's last day they are calendar quarters. Revenue of a month is the MRR at
     its end.
     """
-    rows = _revenue(spine, billing_subscriptions, fx_rates, account_hierarchy, company)
+    rows = _revenue(spine, subscription_steps, fx_rates, company)
     spans = spine.select(
         "as_of",
         window_months=ibis.literal(QUARTER_MONTHS, "int64"),
@@ -85,17 +85,14 @@ def sales_efficiency(
     )
 
 
-def _revenue(
-    spine: ir.Table, subscriptions: ir.Table, fx_rates: ir.Table, hierarchy: ir.Table, company: CompanyPolicy
-) -> ir.Table:
+def _revenue(spine: ir.Table, steps: ir.Table, fx_rates: ir.Table, company: CompanyPolicy) -> ir.Table:
     """Revenue of the last three months and of the three before; `first_month` is that of the earliest one."""
     backs = range(2 * QUARTER_MONTHS)
     ends = each(spine.select("as_of"), "back", backs)
     month_end = ibis.cases(*((ends.back == back, months_before(ends.as_of, back)) for back in backs))
     ends = ends.mutate(day=month_end)
-    seen, spans = paid_spans(spine, subscriptions, hierarchy, company)
-    paid = mrr_on(ends.select("as_of", "day"), seen, spans, "currency").rename(paid_at="as_of", paid_on="day")
-    rows = ends.left_join(paid, [ends.as_of == paid.paid_at, ends.day == paid.paid_on])
+    paid = mrr_on(ends, steps, "currency").rename(paid_on="day")
+    rows = ends.left_join(paid, ends.day == paid.paid_on)
     rates = rates_on(spine.select("as_of", day="day_3m_ago"), fx_rates, company).drop("day")
     rates = rates.rename(rated_at="as_of", rated="currency")
     rows = rows.left_join(rates, [("as_of", "rated_at"), ("currency", "rated")])
@@ -128,9 +125,10 @@ def spend_in(
         rows.ends_on.delta(rows.month, unit="day") + 1,
         rows.ends_on.delta(rows.starts_on, unit="day"),
     )
-    rows = _rated(rows.mutate(share_inside=ibis.greatest(inside, 0) / length, following=following), spine, fx_rates)
-    rate = ibis.ifelse(rows.currency == company.reporting_currency, 1.0, rows.rate)
-    rows = rows.mutate(spent=rows.amount * rate * rows.share_inside)
+    rows = _rated(
+        rows.mutate(share_inside=ibis.greatest(inside, 0) / length, following=following), spine, fx_rates, company
+    )
+    rows = rows.mutate(spent=rows.amount * rows.rate * rows.share_inside)
     covered = rows.group_by("as_of", "window_months").aggregate(
         covered_from=rows.month.min(), covered_to=rows.following.max()
     )
@@ -143,10 +141,9 @@ def spend_in(
     return joined.filter(is_covered).select("as_of", "window_months", "segment", "spend")
 
 
-def _rated(rows: ir.Table, spine: ir.Table, fx_rates: ir.Table) -> ir.Table:
+def _rated(rows: ir.Table, spine: ir.Table, fx_rates: ir.Table, company: CompanyPolicy) -> ir.Table:
     """Adds `rate`, of window_months before as_of; null where the currency has none."""
     days = {12: "day_12m_ago", 3: "day_3m_ago", 1: "day_1m_ago"}
-    rates = exchange_rates(spine, fx_rates, *days.values()).rename(rated_at="as_of", rated="currency")
-    joined = rows.left_join(rates, [rows.as_of == rates.rated_at, rows.currency == rates.rated])
-    picked = ibis.cases(*((joined.window_months == months, joined[f"rate_{day}"]) for months, day in days.items()))
-    return joined.mutate(rate=picked)
+    dated = rows.join(spine.select("as_of", *days.values()), "as_of")
+    then = ibis.cases(*((dated.window_months == months, dated[day]) for months, day in days.items()))
+    return with_rate(dated.mutate(then=then).drop(*days.values()), fx_rates, company, "then").drop("then")

@@ -135,7 +135,7 @@ class Kpis(Snapshot):
         "CSM hours logged on them in the period; null: no time entries.", unit="hours", nullable=True, ge=0
     )
     utilisation: float = column(
-        "Customer hours / productive hours in the period; a CSM's productive hours count where the hours went.",
+        "Customer hours / productive hours in the period; a CSM's count where the book is entitled to them.",
         unit="ratio",
         nullable=True,
         ge=0,

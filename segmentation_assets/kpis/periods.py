@@ -6,18 +6,23 @@ calendar month (`movements`), or migration between tiers (`migration`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.extracts.contracts import BillingSubscriptions, FxRates
+from segmentation_assets.extracts.contracts import FxRates
 from segmentation_assets.kpis.identities import at_most, closes
-from segmentation_assets.kpis.points import first_paid, mrr_on, paid_spans, rates_on
+from segmentation_assets.kpis.points import first_paid
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.kpis import RetentionPolicy
 from segmentation_assets.policy.segments import SEGMENTS, TIERS
+from segmentation_assets.profiles.exchange import with_rate
 from segmentation_assets.profiles.facts import only_if
 from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account
-from segmentation_assets.profiles.revenue import annual
+from segmentation_assets.profiles.revenue import annual, with_linked_rate
+from segmentation_assets.profiles.states import AccountStates, by_kind, by_line
+from segmentation_assets.profiles.subscriptions import SubscriptionSteps, in_force, is_paused
 from segmentation_assets.segments.segments import Segments
 from segmentation_assets.tables.amounts import total
 from segmentation_assets.tables.as_of import FromPolicy, Spine, months_ago
@@ -32,7 +37,7 @@ _STARTS = FromPolicy(RetentionPolicy, lambda policy: months_ago(*policy.windows_
 _KEY = SNAPSHOT_KEY
 _CENTS = 2
 
-MOVEMENTS = ("new", "expansion", "contraction", "churn", "reactivation", "flat")
+MOVEMENTS = ("new", "expansion", "contraction", "churn", "reactivation", "resume", "flat")
 
 
 class AccountPeriods(Snapshot):
@@ -47,12 +52,27 @@ class AccountPeriods(Snapshot):
     retained_arr: float = column("The smaller of a and b.", unit="currency per year", ge=0)
     movement: str = column("What happened between the two points.", isin=MOVEMENTS)
     new_arr: float = column("b of an account that never paid by t0.", unit="currency per year", ge=0)
-    expansion_arr: float = column("b - a of an account that grew.", unit="currency per year", ge=0)
-    contraction_arr: float = column("a - b of an account that shrank.", unit="currency per year", ge=0)
-    churned_arr: float = column("a of an account without ARR at as_of.", unit="currency per year", ge=0)
-    reactivated_arr: float = column(
-        "b of an account that had paid before t0, but not at t0.", unit="currency per year", ge=0
+    expansion_arr: float = column(
+        "b - a of an account that grew, less what came back from pauses.", unit="currency per year", ge=0
     )
+    expansion_volume_arr: float = column(
+        "Of it by more seats of the same; where seats are not known, by more use.", unit="currency per year", ge=0
+    )
+    expansion_product_arr: float = column("Of it by another product or plan.", unit="currency per year", ge=0)
+    expansion_price_arr: float = column("Of it by a higher price of the same.", unit="currency per year", ge=0)
+    contraction_arr: float = column(
+        "a - b of an account that shrank, or that is paused at as_of.", unit="currency per year", ge=0
+    )
+    paused_arr: float = column("Of it by pauses that last at as_of.", unit="currency per year", ge=0)
+    churned_arr: float = column(
+        "a of an account without ARR at as_of that is not paused.", unit="currency per year", ge=0
+    )
+    reactivated_arr: float = column(
+        "b of an account that had paid before t0, but not at t0; and what came back from pauses.",
+        unit="currency per year",
+        ge=0,
+    )
+    resumed_arr: float = column("Of it what came back from pauses at t0.", unit="currency per year", ge=0)
     fx_arr: float = column("What exchange rates did: end_arr_current - b.", unit="currency per year")
     start_tier: str = column(
         "Coverage tier at t0; unassigned: had ARR, but no tier; null: no ARR.",
@@ -77,6 +97,13 @@ class AccountPeriods(Snapshot):
         return closes(t.end_arr_current, end + t.fx_arr)
 
     @row_rule
+    def kinds_add_up(cls, t: ir.Table) -> ir.BooleanValue:
+        """Volume + product + price = expansion; pauses are part of the contraction, resumes of what came back."""
+        kinds = t.expansion_volume_arr + t.expansion_product_arr + t.expansion_price_arr
+        parts = at_most(t.paused_arr, t.contraction_arr) & at_most(t.resumed_arr, t.reactivated_arr)
+        return closes(t.expansion_arr, kinds) & parts
+
+    @row_rule
     def gross_is_at_most_net(cls, t: ir.Table) -> ir.BooleanValue:
         """What is retained is at most the start and at most the end: GRR <= min(1, NRR) for each account."""
         return at_most(t.retained_arr, t.start_arr) & at_most(t.retained_arr, t.end_arr)
@@ -98,7 +125,8 @@ class AccountPeriods(Snapshot):
 )
 def account_periods(
     spine: Table[Spine],
-    billing_subscriptions: Table[BillingSubscriptions],
+    subscription_steps: Table[SubscriptionSteps],
+    account_states: Table[AccountStates],
     fx_rates: Table[FxRates],
     account_hierarchy: Table[AccountHierarchy],
     segments: Table[Segments],
@@ -109,13 +137,14 @@ def account_periods(
 
     One row per as_of, window and account with ARR at either end. Two points in time are compared, both at the
     exchange rates of the first, so what flips in between leaves no trace and a rate is no movement. An account
-    without ARR at the start is new if it never paid by then, else reactivated; one without ARR at the end churned.
+    without ARR at the start is new if it never paid by then, else reactivated; one without ARR at the end churned,
+    but for a pause, which is a contraction and comes back as a resume.
     Tier and segment are those published for the two days. Subscriptions of merged accounts count for the survivor at
     both ends, so a merger is no churn.
     """
     periods = windows(spine, policy.windows_months)
-    rows = two_points(periods, billing_subscriptions, fx_rates, account_hierarchy, company)
-    amounts = {n: annual(rows[n]) for n in ("start", "end", "end_current")}
+    rows = two_points(periods, subscription_steps, account_states, fx_rates, account_hierarchy, company)
+    amounts = {n: annual(rows[n]) for n in ENDS}
     rows = rows.mutate(**amounts)
     rows = moved(rows.filter((rows.start > 0) | (rows.end > 0)), "arr").rename(end_arr_current="end_current_arr")
     rows = rows.mutate(retained_arr=ibis.least(rows.start_arr, rows.end_arr)).drop("first_paid_on")
@@ -124,37 +153,66 @@ def account_periods(
 
 
 def two_points(
-    periods: ir.Table, subscriptions: ir.Table, fx_rates: ir.Table, hierarchy: ir.Table, company: CompanyPolicy
+    periods: ir.Table,
+    steps: ir.Table,
+    states: ir.Table,
+    fx_rates: ir.Table,
+    hierarchy: ir.Table,
+    company: CompanyPolicy,
 ) -> ir.Table:
-    """MRR at the two ends of `periods` (as_of, starts_on, ...), of accounts that pay at either.
+    """MRR at the two ends of `periods` (as_of, starts_on, ...), of accounts that pay, or are paused, at either.
 
-    Key: that of `periods`, and account_id. `start` and `end` are at the exchange rates of `starts_on`, `end_current`
-    at those of as_of; null where a currency has no rate. Adds `first_paid_on`.
-    """
+    Key: that of `periods`, and account_id. `start` and `end` are at the exchange rates of `starts_on`, a contract
+    that changed its currency at that of the change; `end_current` at those of as_of; null where a currency has no
+    rate. `paused_start` and `paused_end` are what was paid before the pauses that last at the ends. Adds
+    `first_paid_on`, and what changed by `volume`, by `product_change` and by `price` (`states.by_kind`).
+    """  # fmt: skip
+    rows = _ends(periods, steps, company)
+    rows = with_linked_rate(rows, "starts_on", states, fx_rates, company, now="day")
+    rows = with_rate(rows.rename(rate_then="linked_rate"), fx_rates, company, "day", "rate_now")
+    rows = by_surviving_account(rows, hierarchy)
+    key = (*periods.columns, "account_id")
+    amounts = _amounts(rows, key)
+    lines = by_line(
+        rows.mutate(
+            rate=rows.rate_then.fill_null(0.0),
+            is_after=rows.is_end,
+            is_before=~rows.is_end,
+            amount_after=rows.mrr * rows.rate_then.fill_null(0.0),
+            amount_before=rows.mrr * rows.rate_then.fill_null(0.0),
+        ),
+        key,
+    )
+    rows = amounts.join(by_kind(lines, key), list(key))
+    return rows.join(first_paid(periods, states, hierarchy), list(_KEY))
+
+
+def _ends(periods: ir.Table, steps: ir.Table, company: CompanyPolicy) -> ir.Table:
+    """The steps in force at both ends of `periods`: priced ones, and pauses that have not lasted too long."""
     ends = periods.mutate(day=periods.as_of, is_end=ibis.literal(True))
     ends = periods.mutate(day=periods.starts_on, is_end=ibis.literal(False)).union(ends)
-    points = ends.select("as_of", "day")
-    seen, spans = paid_spans(periods.select("as_of").distinct(), subscriptions, hierarchy, company)
-    rates = rates_on(points, fx_rates, company)
-    paid = by_surviving_account(mrr_on(points, seen, spans, "account_id", "currency"), hierarchy)
-    rows = paid.join(ends, ["as_of", "day"])
-    rows = rows.left_join(
-        rates.select("as_of", "currency", starts_on="day", rate_then="rate"), ["as_of", "currency", "starts_on"]
-    ).drop("as_of_right", "currency_right", "starts_on_right")
-    rows = rows.left_join(rates.rename(rate_now="rate"), ["as_of", "currency", "day"])
+    rows = in_force(ends, steps.filter((steps.mrr != 0) | steps.paused_on.notnull()))
+    return rows.filter((rows.mrr != 0) | is_paused(rows, rows.day, company))
 
-    def priced(rate: ir.FloatingValue, where: ir.BooleanValue) -> ir.FloatingValue:
-        """The sum, 0 for none; null where the currency of a part has no rate."""
+
+def _amounts(rows: ir.Table, key: Sequence[str]) -> ir.Table:
+    def priced(amount: ir.FloatingValue, rate: ir.FloatingValue, where: ir.BooleanValue) -> ir.FloatingValue:
+        """The sum, at least 0, 0 for none; null where the currency of a part has no rate."""
         is_unpriced = (where & rate.isnull()).any()
-        return only_if(~is_unpriced, total(rows.mrr * rate, where).fill_null(0.0))
+        return only_if(~is_unpriced, ibis.greatest(total(amount * rate, where).fill_null(0.0), 0.0))
 
-    amounts = rows.group_by(*periods.columns, "account_id").aggregate(
-        start=priced(rows.rate_then, ~rows.is_end),
-        end=priced(rows.rate_then, rows.is_end),
-        end_current=priced(rows.rate_now, rows.is_end),
+    paused = rows.paused_mrr.fill_null(0.0)
+    return rows.group_by(*key).aggregate(
+        start=priced(rows.mrr, rows.rate_then, ~rows.is_end),
+        end=priced(rows.mrr, rows.rate_then, rows.is_end),
+        end_current=priced(rows.mrr, rows.rate_now, rows.is_end),
+        paused_start=priced(paused, rows.rate_then, ~rows.is_end),
+        paused_end=priced(paused, rows.rate_then, rows.is_end),
     )
-    firsts = first_paid(seen, spans, hierarchy)
-    return amounts.join(firsts, list(_KEY))
+
+
+ENDS = ("start", "end", "end_current", "paused_start", "paused_end")
+"""The amounts of `two_points`."""
 
 
 def moved(rows: ir.Table, unit: str) -> ir.Table:
@@ -162,29 +220,63 @@ def moved(rows: ir.Table, unit: str) -> ir.Table:
     start, end = rows.start, rows.end
     was, is_now = start > 0, end > 0
     is_new = ~was & is_now & (rows.first_paid_on > rows.starts_on)
+    change = end - start
+    back = ibis.cases(
+        (~was & is_now & (rows.paused_start > 0), end),
+        (was & (change > 0), ibis.least(change, ibis.greatest(rows.paused_start - rows.paused_end, 0.0))),
+        else_=0.0,
+    )
+    rows = rows.mutate(resumed=back.round(_CENTS))
+    grown = ibis.ifelse(was & (change > 0), (change - rows.resumed).round(_CENTS), 0.0)
+    is_left = was & ~is_now & (rows.paused_end == 0)
     movement = ibis.cases(
         (is_new, "new"),
+        (~was & is_now & (rows.paused_start > 0), "resume"),
         (~was & is_now, "reactivation"),
-        (was & ~is_now, "churn"),
-        (end > start, "expansion"),
+        (is_left, "churn"),
+        (grown > 0, "expansion"),
+        (end > start, "resume"),
         (end < start, "contraction"),
         else_="flat",
     )
-    rows = rows.mutate(movement=movement)
+    rows = rows.mutate(movement=movement, expansion=grown)
 
     def amount(kind: str, value: ir.FloatingValue) -> ir.FloatingValue:
         return ibis.ifelse(rows.movement == kind, value.round(_CENTS), 0.0)
 
+    contraction = amount("contraction", start - end)
+    paused = ibis.ifelse(is_now, ibis.greatest(rows.paused_end - rows.paused_start, 0.0), rows.paused_end)
     amounts = {
         "new": amount("new", end),
-        "expansion": amount("expansion", end - start),
-        "contraction": amount("contraction", start - end),
+        "expansion": rows.expansion,
+        **_kinds(rows),
+        "contraction": contraction,
+        "paused": ibis.least(contraction, paused.round(_CENTS)),
         "churned": amount("churn", start),
-        "reactivated": amount("reactivation", end),
+        "reactivated": ibis.ifelse(rows.movement == "reactivation", end.round(_CENTS), rows.resumed),
+        "resumed": rows.resumed,
         "fx": (rows.end_current - end).round(_CENTS),
     }
     rows = rows.mutate(**{f"{name}_{unit}": value for name, value in amounts.items()})
+    rows = rows.drop(
+        "expansion", "resumed", "rise", "volume", "product_change", "price", "paused_start", "paused_end"
+    )
     return rows.rename({f"{name}_{unit}": name for name in ("start", "end", "end_current")})
+
+
+def _kinds(rows: ir.Table) -> dict[str, ir.FloatingValue]:
+    """The expansion by kind, to the cent: by the shares of the kinds that grew, so that the parts are its sum."""
+    volume, product, price = (ibis.greatest(rows[n], 0.0) for n in ("volume", "product_change", "price"))
+    in_all = (volume + product + price).nullif(0.0)
+    by_volume = (rows.expansion * volume / in_all).fill_null(0.0).round(_CENTS)
+    by_product = (rows.expansion * product / in_all).fill_null(0.0).round(_CENTS)
+    by_volume = ibis.least(by_volume, rows.expansion)
+    by_product = ibis.least(by_product, (rows.expansion - by_volume).round(_CENTS))
+    return {
+        "expansion_volume": by_volume,
+        "expansion_product": by_product,
+        "expansion_price": (rows.expansion - by_volume - by_product).round(_CENTS),
+    }
 
 
 def _with_groups(rows: ir.Table, segments: ir.Table, end: str, day: str) -> ir.Table:

@@ -10,16 +10,17 @@ import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import (
     BillingInvoices,
-    BillingSubscriptions,
     FxRates,
     Opportunities,
 )
 from segmentation_assets.kpis.identities import closes
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.insights import ReconciliationPolicy
+from segmentation_assets.profiles.exchange import with_rate
 from segmentation_assets.profiles.facts import facts, first_fact, with_figures, zero_if_present
 from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known, survivors
-from segmentation_assets.profiles.revenue import AccountRevenue, exchange_rates, started_subscriptions
+from segmentation_assets.profiles.revenue import AccountRevenue
+from segmentation_assets.profiles.subscriptions import SubscriptionSteps
 from segmentation_assets.tables.amounts import cents, total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Snapshot, column, row_rule
@@ -95,7 +96,7 @@ class ArrReconciliation(Snapshot):
 def arr_reconciliation(
     spine: Table[Spine],
     account_revenue: Table[AccountRevenue],
-    billing_subscriptions: Table[BillingSubscriptions],
+    subscription_steps: Table[SubscriptionSteps],
     billing_invoices: Table[BillingInvoices],
     opportunities: Table[Opportunities],
     fx_rates: Table[FxRates],
@@ -112,11 +113,9 @@ def arr_reconciliation(
     More invoiced than subscribed, but not more than a year of the ARR in force, is billing in advance; beyond that it
     is over-invoiced, as is an invoice for longer than a year in the year of its issue.
     """
-    rates = exchange_rates(spine, fx_rates, "as_of").rename(rated_at="as_of", rated="currency")
-    started = started_subscriptions(spine, billing_subscriptions, account_hierarchy)
     sources = (
-        _subscribed(_valued(started.filter(started.mrr > 0), rates, company), spine),
-        _invoiced(spine, billing_invoices, rates, account_hierarchy, company),
+        _subscribed(spine, subscription_steps, fx_rates, account_hierarchy, company),
+        _invoiced(spine, billing_invoices, fx_rates, account_hierarchy, company),
         _won(spine, opportunities, account_hierarchy),
     )
     revenue = account_revenue.join(spine.select("as_of", "day_12m_ago"), "as_of")
@@ -128,33 +127,31 @@ def arr_reconciliation(
     return _columns(rows, policy)
 
 
-def _valued(rows: ir.Table, rates: ir.Table, company: CompanyPolicy) -> ir.Table:
-    """Adds `rate`, the reporting currency per unit at as_of; null where the currency has none."""
-    joined = rows.left_join(rates, [rows.as_of == rates.rated_at, rows.currency == rates.rated])
-    rate = ibis.ifelse(joined.currency == company.reporting_currency, 1.0, joined.rate_as_of)
-    return joined.select(*rows.columns, rate=rate)
-
-
-def _subscribed(paid: ir.Table, spine: ir.Table) -> ir.Table:
+def _subscribed(
+    spine: ir.Table, steps: ir.Table, fx_rates: ir.Table, hierarchy: ir.Table, company: CompanyPolicy
+) -> ir.Table:
     """What subscriptions come to over their days in the twelve months, and ARR at their start."""
-    rows = paid.join(spine.select("as_of", "day_12m_ago"), "as_of")
-    rows = rows.filter(rows.ends_on.isnull() | (rows.ends_on > rows.day_12m_ago))
+    priced = steps.filter(steps.mrr != 0)
+    rows = spine.select("as_of", "day_12m_ago").join(priced, ibis._.as_of >= priced.day)
+    rows = rows.filter(rows.until.isnull() | (rows.until > rows.day_12m_ago))
+    rows = with_rate(by_surviving_account(rows, hierarchy), fx_rates, company)
     amount = rows.mrr * rows.rate * _MONTHS_PER_YEAR
-    first = ibis.greatest(rows.start_date, days_after(rows.day_12m_ago))
-    days = rows.ends_on.fill_null(days_after(rows.as_of)).delta(first, unit="day")
+    first = ibis.greatest(rows.day, days_after(rows.day_12m_ago))
+    after = days_after(rows.as_of)
+    days = ibis.least(rows.until.fill_null(after), after).delta(first, unit="day")
     share = ibis.greatest(days, 0) / rows.as_of.delta(rows.day_12m_ago, unit="day")
     return rows.group_by(*_KEY).aggregate(
-        subscribed_12m=total(amount * share), arr_12m_ago=total(amount, rows.start_date <= rows.day_12m_ago)
+        subscribed_12m=total(amount * share), arr_12m_ago=total(amount, rows.day <= rows.day_12m_ago)
     )
 
 
 def _invoiced(
-    spine: ir.Table, invoices: ir.Table, rates: ir.Table, hierarchy: ir.Table, company: CompanyPolicy
+    spine: ir.Table, invoices: ir.Table, fx_rates: ir.Table, hierarchy: ir.Table, company: CompanyPolicy
 ) -> ir.Table:
     """Invoices issued in the twelve months, at the rates of as_of."""
     rows = known(invoices, spine, "day_12m_ago")
     recent = rows.filter((rows.issued_on > rows.day_12m_ago) & (rows.issued_on <= rows.as_of))
-    rows = _valued(by_surviving_account(recent, hierarchy), rates, company)
+    rows = with_rate(by_surviving_account(recent, hierarchy), fx_rates, company)
     return rows.group_by(*_KEY).aggregate(invoiced_12m=total(rows.amount * rows.rate))
 
 

@@ -18,11 +18,14 @@ from segmentation_assets.extracts.contracts import (
     SelfServiceSessions,
     SupportTickets,
 )
+from segmentation_assets.kpis.entitlement import entitled_hours
+from segmentation_assets.policy.capacity import CarePolicy
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.kpis import ProductivityPolicy, RetentionPolicy
 from segmentation_assets.profiles.company_day import company_day
 from segmentation_assets.profiles.facts import accounts_of, facts, first_fact, with_figures, zero_if_present
 from segmentation_assets.profiles.known import AccountHierarchy, known, survivors
+from segmentation_assets.segments.segments import Segments
 from segmentation_assets.tables.amounts import total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.calendar import each, windows
@@ -50,7 +53,7 @@ class AccountWorkloads(Snapshot):
         "Of them, by CSMs whose productive hours are known.", unit="hours", nullable=True, ge=0
     )
     productive_hours: float = column(
-        "Those CSMs' productive hours, each shared out by where the CSM's hours went.",
+        "CSMs' productive hours, each shared out by the hours that the accounts of the CSM's book are entitled to.",
         unit="hours",
         nullable=True,
         ge=0,
@@ -68,15 +71,18 @@ def account_workloads(
     self_service_sessions: Table[SelfServiceSessions],
     csm_time_entries: Table[CsmTimeEntries],
     csm_roster: Table[CsmRoster],
+    segments: Table[Segments],
     company: CompanyPolicy,
     policy: RetentionPolicy,
     productivity: ProductivityPolicy,
+    care: CarePolicy,
 ) -> Table[AccountWorkloads]:
     """How much work did each account make in the last 12, 3 and 1 months, and how much of it did it do itself?
 
     One row per as_of, window and account known. Tickets count on the company's day of opening. A CSM's productive
-    hours (roster hours x productive share x (1 - admin share)) are shared out over the accounts in proportion to the
-    hours logged on them.
+    hours (roster hours x productive share x (1 - admin share)) are shared out over the accounts of the CSM's book at
+    as_of, in proportion to the hours each is entitled to: so hours logged beside productive hours say where time
+    goes astray. Where a CSM's book entitles to nothing, the hours stand where they were logged.
     """
     months, merged = policy.windows_months, survivors(account_hierarchy)
     tickets = support_tickets.mutate(opened_on=company_day(support_tickets.opened_at, company))
@@ -87,7 +93,15 @@ def account_workloads(
     for figures in (
         opened.group_by(*_ACCOUNT).aggregate(**_sums("tickets", opened, ibis.literal(1), months)),
         used.group_by(*_ACCOUNT).aggregate(**_sums("self_service_sessions", used, used.sessions, months)),
-        _hours(_by_stretch(logged, spine, months), csm_roster, merged, spine, months, productivity),
+        _hours(
+            _by_stretch(logged, spine, months),
+            csm_roster,
+            _books(segments, spine, care),
+            merged,
+            spine,
+            months,
+            productivity,
+        ),
     ):
         rows = with_figures(rows, figures)
     rows = _by_window(rows, months).join(windows(spine, months), ["as_of", "window_months"])
@@ -138,30 +152,50 @@ def _by_stretch(entries: ir.Table, spine: ir.Table, months: Sequence[int]) -> ir
     return rows.group_by(*key, worked_on="ends_on").aggregate(hours=total(rows.hours))
 
 
+def _books(segments: ir.Table, spine: ir.Table, care: CarePolicy) -> ir.Table:
+    """(as_of, account_id, csm_id) -> the account's part of the hours that the CSM's book is entitled to."""
+    rows = segments.semi_join(spine, "as_of").filter(ibis._.csm_id.notnull())
+    rows = rows.mutate(has_override=rows.coverage_override.notnull())
+    rows = rows.select(*_ACCOUNT, "csm_id", entitled=entitled_hours(rows, care))
+    whole = total(rows.entitled, over=ibis.window(group_by=["as_of", "csm_id"]))
+    return rows.mutate(book_share=rows.entitled / whole.nullif(0.0)).filter(ibis._.book_share > 0).drop("entitled")
+
+
 def _hours(
     entries: ir.Table,
     roster: ir.Table,
+    books: ir.Table,
     merged: ir.Table,
     spine: ir.Table,
     months: Sequence[int],
     policy: ProductivityPolicy,
 ) -> ir.Table:
-    """Hours by account and window, with the productive hours of the CSMs in proportion. Key: as_of, account_id."""
+    """Hours by account and window, with CSMs' productive hours by their books. Key: as_of, account_id."""
     rows = _within(entries, "worked_on", merged, spine, months)
     logged = rows.group_by(*_ACCOUNT, "csm_id").aggregate(**_sums("hours", rows, rows.hours, months))
     long = csm_productive_hours(roster, windows(spine, months), policy)
     available = long.group_by("as_of", "csm_id").aggregate(
         **{f"available_{m}": long.hours_available.max(where=long.window_months == m) for m in months}
     )
-    joined = logged.left_join(available, ["as_of", "csm_id"]).drop("as_of_right", "csm_id_right")
+    hours = [f"hours_{m}" for m in months]
+    both = logged.mutate(book_share=ibis.null("float64")).union(
+        books.mutate(**dict.fromkeys(hours, ibis.null("float64"))).select(*logged.columns, "book_share")
+    )
+    pairs = both.group_by(*_ACCOUNT, "csm_id").aggregate(
+        book_share=both.book_share.max(), **{name: both[name].max() for name in hours}
+    )
+    joined = pairs.left_join(available, ["as_of", "csm_id"]).drop("as_of_right", "csm_id_right")
     everywhere = ibis.window(group_by=["as_of", "csm_id"])
-    joined = joined.mutate(**{f"total_{m}": total(joined[f"hours_{m}"], over=everywhere).nullif(0.0) for m in months})
+    has_book = joined.book_share.notnull().any().over(everywhere)
+    totals = {f"total_{m}": total(joined[f"hours_{m}"], over=everywhere).nullif(0.0) for m in months}
+    joined = joined.mutate(has_book=has_book, **totals)
     sums = {}
     for m in months:
-        hours, hours_available = joined[f"hours_{m}"], joined[f"available_{m}"]
-        sums[f"csm_hours_{m}"] = total(hours)
-        sums[f"rostered_csm_hours_{m}"] = total(hours, hours_available.notnull())
-        sums[f"productive_hours_{m}"] = total(hours_available * (hours / joined[f"total_{m}"]))
+        worked, there = joined[f"hours_{m}"], joined[f"available_{m}"]
+        part = ibis.ifelse(joined.has_book, joined.book_share, worked / joined[f"total_{m}"])
+        sums[f"csm_hours_{m}"] = total(worked)
+        sums[f"rostered_csm_hours_{m}"] = total(worked, there.notnull())
+        sums[f"productive_hours_{m}"] = total(there * part)
     return joined.group_by(*_ACCOUNT).aggregate(**sums)
 
 

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from segmentation_assets.policy.company import NotNegative, Positive, Share
 from segmentation_assets.policy.section import Section
-from segmentation_assets.policy.segments import TIERS, Tier
+from segmentation_assets.policy.segments import TIERS, Segment, Tier
 
 Level = Literal["associate", "senior"]
 Skill = Literal["level", "region", "industry"]
@@ -23,12 +23,16 @@ class CoverageRatio(Section):
     accounts_per_csm: Annotated[float, Field(gt=0)] | None
     low: Positive | None = None
     high: Positive | None = None
+    segments: dict[Segment, Positive] = {}
+    """Accounts one CSM looks after where an account of the tier is in one of these segments."""
 
     @model_validator(mode="after")
     def _ordered(self) -> CoverageRatio:
         low, high, target = self.low, self.high, self.accounts_per_csm
         if target is not None and ((low and low > target) or (high and high < target)):
             raise ValueError(f"accounts_per_csm {target} is not between low {low} and high {high}")
+        if target is None and self.segments:
+            raise ValueError(f"segments {', '.join(self.segments)} have a ratio, and the tier has none")
         return self
 
 
@@ -57,8 +61,11 @@ class CarePolicy(Section):
     plays: dict[Tier, tuple[Care, ...]]
     override_hours_per_month: NotNegative
     """Added where a coverage override puts the account under high touch."""
+    segment_hours_per_month: dict[Segment, NotNegative] = {}
+    """Added while an account is in one of these segments, whatever its tier: an intervention. Where an override adds
+    hours as well, the larger of the two counts."""
     automated_tiers: tuple[Tier, ...]
-    """No named CSM, unless an override asks for one."""
+    """No named CSM and no hours of one, but for an override or a segment that adds hours."""
     as_entitled_share: Share
     """Hours within this share of the entitlement are as entitled: neither over- nor under-served."""
 
@@ -71,8 +78,8 @@ class CarePolicy(Section):
         return value
 
     def hours_per_month(self, tier: Tier) -> float:
-        """Hours a month that one account of a tier is entitled to, before overrides."""
-        return sum(care.hours_per_month for care in self.plays[tier])
+        """Hours a month that one account of a tier is entitled to, before overrides; none in an automated tier."""
+        return 0.0 if tier in self.automated_tiers else sum(care.hours_per_month for care in self.plays[tier])
 
 
 class StaffingPolicy(Section):
@@ -136,6 +143,8 @@ class AssignmentPolicy(Section):
 
 
 class ScenarioPolicy(Section):
-    """How near a stated figure must be to what its parts give."""
+    """How near a stated figure must be to what its parts give, and what no stated figure can be."""
 
     tolerance_share: Share
+    highest_nrr: Annotated[float, Field(gt=1)]
+    """A stated NRR above this is percent that was not written as a ratio."""

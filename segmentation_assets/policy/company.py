@@ -24,6 +24,8 @@ class CompanyPolicy(Section):
     reporting_currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     renewal_grace_days: Days
     """A gap of at most so many days between two subscriptions of an account is a late renewal, not churn."""
+    pause_days: Annotated[int, Field(ge=1)]
+    """A price of 0 inside a subscription is a pause; from so many days on the account counts as lost."""
 
     @field_validator("timezone")
     @classmethod

@@ -124,3 +124,7 @@ class GoalPolicy(Section):
     """Of the amount of open expansion opportunities."""
     max_moved_share: Share
     """Of a tier's CSM hours that can be moved away from it."""
+    min_accounts: Annotated[int, Field(ge=3)]
+    """Accounts of a tier from which on it is said what one more CSM hour brings there."""
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    """Of the interval around that."""

@@ -59,7 +59,7 @@ from segmentation_assets.policy.section import Section
 from segmentation_assets.policy.segments import (
     MicroSegmentPolicy,
     MovePolicy,
-    SegmentMatrixPolicy,
+    SegmentRulesPolicy,
     StabilityPolicy,
     TierPolicy,
     TreatmentPolicy,
@@ -119,7 +119,7 @@ class Policy(Section):
     addressable: AddressablePolicy
     expansion: ExpansionPolicy
     composite: CompositePolicy
-    segment_matrix: SegmentMatrixPolicy
+    segment_rules: SegmentRulesPolicy
     tier: TierPolicy
     stability: StabilityPolicy
     treatment: TreatmentPolicy
@@ -145,10 +145,11 @@ class Policy(Section):
     next_actions: NextActionPolicy
 
     @model_validator(mode="after")
-    def _cohorts_have_a_rank(self) -> Self:
-        unranked = [c.name for c in self.behavioral.cohorts if c.name not in self.segment_matrix.cohorts]
-        if unranked:
-            raise ValueError(f"behavioral.cohorts: {', '.join(unranked)} has no rank in segment_matrix.cohorts")
+    def _rules_name_cohorts_that_exist(self) -> Self:
+        names = [cohort.name for cohort in self.behavioral.cohorts]
+        strangers = sorted(self.segment_rules.cohorts - {*names})
+        if strangers:
+            raise ValueError(f"segment_rules: {', '.join(strangers)} is none of the cohorts {', '.join(names)}")
         return self
 
     @property

@@ -171,6 +171,32 @@ class BehavioralCondition(Condition):
     measure: Literal[
         "active_users", "prior_active_users", "seat_activity", "users_trend_net", "events_trend_net", "score"
     ]
+    leave: float | None = None
+    """The bound that counts instead for an account that is in the cohort already; without one, the same."""
+
+    @model_validator(mode="after")
+    def _leaves_later(self) -> Self:
+        if self.leave is None:
+            return self
+        bounds = self._bounds
+        if len(bounds) != 1:
+            raise ValueError("leave goes with exactly one of at_least, above, at_most, below")
+        ((name, bound),) = bounds.items()
+        if self.leave < bound if name in {"at_most", "below"} else self.leave > bound:
+            raise ValueError(f"leave {self.leave:g} must not be stricter than {name} {bound:g}")
+        return self
+
+    @property
+    def _bounds(self) -> dict[str, float]:
+        bounds = {name: getattr(self, name) for name in ("at_least", "above", "at_most", "below")}
+        return {name: bound for name, bound in bounds.items() if bound is not None}
+
+    @property
+    def for_members(self) -> BehavioralCondition:
+        """The condition as it counts for an account that is in the cohort already."""
+        if self.leave is None:
+            return self
+        return self.model_copy(update=dict.fromkeys(self._bounds, self.leave))
 
 
 class CohortRule(Section):

@@ -1,6 +1,6 @@
 """Policy sections on segments, coverage tiers, micro-segments and stability, one per table that reads it.
 
-Here: the names of segments and tiers, the segment matrix, tier rules, how moves are slowed, and what follows from a
+Here: the names of segments and tiers, the rules of both, exit bands, how moves are slowed, and what follows from a
 segment. Not here: capacity (`capacity`), plays, or the scores that the rules read.
 """
 
@@ -15,7 +15,7 @@ from segmentation_assets.policy.company import Days, NotNegative, Positive, Scor
 from segmentation_assets.policy.section import Section
 
 SEGMENTS = ("Strategic", "Growth", "Efficient", "At-Risk", "Long-Tail")
-"""Also the CRM's picklist, and the table's order: ties go to the one named first."""
+"""Also the CRM's picklist."""
 
 AT_RISK = "At-Risk"
 
@@ -24,78 +24,149 @@ TIERS = ("Strategic", "Growth", "Core", "Long-Tail")
 
 MICRO_SEGMENTS = ("expansion_ready", "at_risk", "advocate", "stable")
 
+UNKNOWN = "unknown"
+SIZE_CLASSES = ("smb", "mid_market", "enterprise")
+VALUE_TIERS = ("Bronze", "Silver", "Gold", "Platinum")
+"""Lowest first."""
+NEEDS_PROFILES = ("Value not realized", "Basic need", "Specific use case", "Expanding use case", "Platform")
+
 Segment = Literal["Strategic", "Growth", "Efficient", "At-Risk", "Long-Tail"]
+SizeClass = Literal["smb", "mid_market", "enterprise", "unknown"]
+ValueTier = Literal["Bronze", "Silver", "Gold", "Platinum", "unknown"]
+Needs = Literal["Value not realized", "Basic need", "Specific use case", "Expanding use case", "Platform", "unknown"]
+Level = Literal["low", "high", "unknown"]
 Tier = Literal["Strategic", "Growth", "Core", "Long-Tail"]
 Signals = Literal["expansion_ready", "at_risk", "advocate"]
 
 
-def _check_each_once(what: str, found: Iterable[str], wanted: Iterable[str]) -> None:
-    if sorted(found) != sorted(wanted):
-        raise ValueError(f"{what} must name each of {', '.join(wanted)} once, found {', '.join(found) or 'none'}")
+def _check_each_once(what: str, names: Iterable[str], wanted: Iterable[str]) -> None:
+    if sorted(names) != sorted(wanted):
+        raise ValueError(f"{what} must name each of {', '.join(wanted)} once, found {', '.join(names) or 'none'}")
 
 
-class MatrixRow(Section):
-    """One row of the segment matrix: the values that fit, by dimension."""
+class UpBand(Section):
+    """A threshold that is reached from below: in at `enter`, out below `leave`."""
 
-    segment: Segment
-    size_classes: tuple[str, ...]
-    cohorts: tuple[str, ...]
-    value_tiers: tuple[str, ...]
-    needs_profiles: tuple[str, ...]
-    min_expansion_score: Score | None = None
-    """Needed to meet the row exactly; an unknown score does. No part of the distance."""
-    or_seat_activity_below: Positive | None = None
-    """Meets the behavioral condition whatever the cohort."""
-
-
-class AtRiskRule(Section):
-    """Who is At-Risk, decided before any row: a cohort in trouble that is worth an intervention."""
-
-    cohorts: tuple[str, ...]
-    min_clv_percentile: Score
-    worthless_value_tiers: tuple[str, ...]
-    """Where CLV is unknown, all value tiers but these are worth it."""
-
-
-class SegmentMatrixPolicy(Section):
-    """The segment matrix. Its dimensions are weighted like the composite score's."""
-
-    size_classes: tuple[str, ...]
-    """Scales, lowest first: the rank on them makes the distance."""
-    cohorts: tuple[str, ...]
-    value_tiers: tuple[str, ...]
-    needs_profiles: tuple[str, ...]
-    at_risk: AtRiskRule
-    rows: tuple[MatrixRow, ...]
-    """In the order that settles ties."""
-    no_data_segment: Segment
+    enter: float
+    leave: float
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        _check_each_once(
-            "the rows of the matrix", [r.segment for r in self.rows], [s for s in SEGMENTS if s != AT_RISK]
-        )
-        scales = ("size_classes", "cohorts", "value_tiers", "needs_profiles")
-        for scale in scales:
-            known = getattr(self, scale)
-            if len(known) < 2 or len(set(known)) != len(known):
-                raise ValueError(f"{scale} needs two or more values, each once")
-            for row in self.rows:
-                self._check_known(f"row {row.segment}, {scale}", getattr(row, scale), known)
-        for condition in ("min_expansion_score", "or_seat_activity_below"):
-            if sum(getattr(row, condition) is not None for row in self.rows) > 1:
-                raise ValueError(f"only one row may have {condition}: an account has one answer to it")
-        self._check_known("at_risk, cohorts", self.at_risk.cohorts, self.cohorts)
-        self._check_known("at_risk, worthless_value_tiers", self.at_risk.worthless_value_tiers, self.value_tiers)
+    def _ordered(self) -> Self:
+        if self.leave > self.enter:
+            raise ValueError(f"leave {self.leave:g} must not lie above enter {self.enter:g}")
         return self
 
-    @staticmethod
-    def _check_known(what: str, named: tuple[str, ...], known: tuple[str, ...]) -> None:
-        if not named:
-            raise ValueError(f"{what}: names nothing")
-        strangers = [n for n in named if n not in known]
-        if strangers:
-            raise ValueError(f"{what}: {', '.join(strangers)} is not on the scale {', '.join(known)}")
+
+class ScoreBand(UpBand):
+    """A threshold of a score or percentile, 0-100."""
+
+    enter: Score
+    leave: Score
+
+
+class ShareBand(UpBand):
+    """A threshold of a share, 0-1."""
+
+    enter: Share
+    leave: Share
+
+
+class DownBand(Section):
+    """A threshold that is reached from above: in below `enter`, out at `leave`."""
+
+    enter: NotNegative
+    leave: NotNegative
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.leave < self.enter:
+            raise ValueError(f"leave {self.leave:g} must not lie below enter {self.enter:g}")
+        return self
+
+
+class Conditions(Section):
+    """What an account must be to fit: all that is named must hold. `unknown` stands for a value nobody knows."""
+
+    size_classes: Annotated[tuple[SizeClass, ...], Field(min_length=1)] | None = None
+    cohorts: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    value_tiers: Annotated[tuple[ValueTier, ...], Field(min_length=1)] | None = None
+    needs_profiles: Annotated[tuple[Needs, ...], Field(min_length=1)] | None = None
+    expansion: Annotated[tuple[Level, ...], Field(min_length=1)] | None = None
+    """Whether the expansion score reaches `high_expansion`."""
+    worth_saving: bool | None = None
+    barely_used: bool | None = None
+
+
+class SegmentRule(Conditions):
+    """One of the ordered rules: the segment of every account that meets its conditions."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")]
+    segment: Segment
+    dimensions_at_most: Annotated[int, Field(ge=0, le=3)] | None = None
+    """Holds only where at most so many of size class, cohort, value tier and needs profile are known."""
+
+    @property
+    def has_conditions(self) -> bool:
+        """Whether there is any account that the rule leaves to the next one."""
+        return any(value is not None for name, value in self if name not in {"id", "segment"})
+
+
+class Archetype(Conditions):
+    """The typical account of a segment: four conditions (size, behavior, value, needs). One left out holds always."""
+
+    or_barely_used: bool = False
+    """The behavioral condition also holds where the product is barely used, whatever the cohort."""
+
+
+class WorthSaving(Section):
+    """When an account in trouble is worth an intervention: either holds."""
+
+    clv_percentile: ScoreBand
+    value_tiers: tuple[ValueTier, ...]
+
+
+class SegmentRulesPolicy(Section):
+    """The segments: ordered rules, the thresholds they read with their exit bands, and each segment's archetype."""
+
+    high_expansion: ScoreBand
+    """Expansion score."""
+    barely_used: DownBand
+    """Share of licensed seats active in 28 days."""
+    value_exit_share: Annotated[float, Field(ge=0, lt=1)]
+    """A value tier is left once value is below its cut-off by more than this share of it."""
+    worth_saving: WorthSaving
+    rules: Annotated[tuple[SegmentRule, ...], Field(min_length=1)]
+    """The first that holds decides."""
+    archetypes: dict[Segment, Archetype]
+
+    @model_validator(mode="after")
+    def _decides_everybody(self) -> Self:
+        pairs = [(rule.id, rule.segment) for rule in self.rules]
+        twice = sorted({rule for rule, segment in pairs if pairs.count((rule, segment)) > 1})
+        if twice:
+            raise ValueError(f"rules: {', '.join(twice)} stands twice for the same segment")
+        never = [rule.id for rule in self.rules[:-1] if not rule.has_conditions]
+        if never:
+            raise ValueError(f"rules: {never[0]} has no condition, so no rule after it can ever hold")
+        if self.rules[-1].has_conditions:
+            raise ValueError(f"rules: the last one, {self.rules[-1].id}, must have no condition: it takes all others")
+        missing = [name for name in SEGMENTS if name not in {rule.segment for rule in self.rules}]
+        if missing:
+            raise ValueError(f"rules: none gives {', '.join(missing)}")
+        _check_each_once("archetypes", self.archetypes, SEGMENTS)
+        return self
+
+    @property
+    def cohorts(self) -> frozenset[str]:
+        """Every cohort that a rule or an archetype names."""
+        parts: tuple[Conditions, ...] = (*self.rules, *self.archetypes.values())
+        return frozenset(name for part in parts for name in part.cohorts or () if name != UNKNOWN)
+
+    @property
+    def cohorts_in_trouble(self) -> tuple[str, ...]:
+        """The cohorts that lead into At-Risk, in the order the rules name them."""
+        named = [name for rule in self.rules if rule.segment == AT_RISK for name in rule.cohorts or ()]
+        return tuple(dict.fromkeys(name for name in named if name != UNKNOWN))
 
 
 class TierPolicy(Section):
@@ -105,14 +176,15 @@ class TierPolicy(Section):
     """Share of accounts, largest ARR first, that may be Strategic."""
     top_share: Annotated[float, Field(gt=0, lt=1)]
     """Share of accounts that is Strategic by ARR alone."""
-    strategic_min_expansion_score: Score
+    strategic_expansion_score: ScoreBand
     growth_min_arr: Positive
     growth_min_behavioral_score: Score
     growth_min_health_score: Score
-    growth_min_expansion_score: Score
-    growth_min_lookalike: Share
+    growth_expansion_score: ScoreBand
+    growth_lookalike: ShareBand
     long_tail_below_arr: Positive
-    long_tail_below_expansion_score: Score
+    long_tail_expansion_score: ScoreBand
+    """Leaving Long-Tail upwards at `enter`, falling back below `leave`."""
     exit_band: Annotated[float, Field(ge=0, lt=1)]
     """Leaving a tier by ARR needs so much less than its entry."""
 
@@ -130,8 +202,11 @@ class StabilityPolicy(Section):
 
     grid_points: Annotated[int, Field(ge=1)]
     """Mondays in a row."""
+    min_stay_weeks: Annotated[int, Field(ge=0)]
+    """A segment is not left sooner, except into At-Risk, out of it, or because ARR crossed a billing threshold."""
     tier_memory_quarters: Annotated[int, Field(ge=0)]
-    """Quarters before a walk's first Monday that tell which tier an account was in then."""
+    """Quarters before a walk's first Monday that tell where an account stood then: every Monday of the last one, the
+    first Monday of each month of the others."""
     max_usage_lag_days: Days
     """Usage further behind than this moves nobody into At-Risk; it still counts, up to `usage.max_lag_days`."""
 
@@ -146,7 +221,7 @@ class Treatment(Section):
     """`{region}` stands for the account's region."""
     care_tier: Tier | None
     """The coverage tier whose level of care the segment names; null: none of its own."""
-    agrees_with: tuple[Tier, ...]
+    agrees_with: Annotated[tuple[Tier, ...], Field(min_length=1)]
     """Coverage tiers that are no conflict."""
 
 
@@ -154,11 +229,14 @@ class TreatmentPolicy(Section):
     """What follows from each segment."""
 
     unknown_region: str
+    care_labels: dict[Tier, str]
+    """What people call each coverage tier: the kind of care it gives. Two of the tiers' names are segments, too."""
     segments: dict[Segment, Treatment]
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
         _check_each_once("treatment.segments", self.segments, SEGMENTS)
+        _check_each_once("treatment.care_labels", self.care_labels, TIERS)
         for name, treatment in self.segments.items():
             if treatment.care_tier is not None and treatment.care_tier not in treatment.agrees_with:
                 raise ValueError(f"{name}: its own care_tier {treatment.care_tier} must be in agrees_with")
@@ -178,6 +256,7 @@ class MicroSegmentPolicy(Section):
     """Users, net of the company's trend: at least this is an adoption surge."""
     min_new_champions: Annotated[int, Field(ge=1)]
     negative_sentiment_below: Annotated[float, Field(ge=-1, le=1)]
+    low_health_below: Score
     late_overdue_days: Days
     """Longest overdue invoice: more than this is late payment."""
     late_mean_days: Positive
@@ -191,6 +270,8 @@ class MicroSegmentPolicy(Section):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         _check_each_once("order", self.order, MICRO_SEGMENTS[:-1])
+        if self.order[0] != "at_risk":
+            raise ValueError("order must begin with at_risk: no account in danger is ready to expand or an advocate")
         return self
 
 

@@ -6,12 +6,17 @@ here: all else that `account_revenue` says of an account, or which bounds ARR cr
 
 from __future__ import annotations
 
+import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.extracts.contracts import BillingSubscriptions, FxRates
+from segmentation_assets.extracts.contracts import FxRates
 from segmentation_assets.policy.company import CompanyPolicy
-from segmentation_assets.profiles.known import AccountHierarchy
-from segmentation_assets.profiles.revenue import annual, priced, revenue_steps, started_subscriptions
+from segmentation_assets.profiles.exchange import with_rate
+from segmentation_assets.profiles.facts import only_if
+from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account
+from segmentation_assets.profiles.revenue import annual
+from segmentation_assets.profiles.subscriptions import SubscriptionSteps
+from segmentation_assets.tables.amounts import total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Snapshot, column
 from segmentation_assets.tables.registry import Table, table
@@ -36,7 +41,7 @@ class ArrSteps(Snapshot):
 @table(group="profiles")
 def arr_steps(
     spine: Table[Spine],
-    billing_subscriptions: Table[BillingSubscriptions],
+    subscription_steps: Table[SubscriptionSteps],
     fx_rates: Table[FxRates],
     account_hierarchy: Table[AccountHierarchy],
     company: CompanyPolicy,
@@ -46,9 +51,24 @@ def arr_steps(
     One row per as_of, account and day on which its recurring revenue changed, as it is known at as_of. Days without
     revenue have no step. The step that holds at as_of is the account's `arr` in `account_revenue`.
     """
-    started = started_subscriptions(spine, billing_subscriptions, account_hierarchy)
-    steps = revenue_steps(priced(started, spine, fx_rates, company), company)
-    return steps.select(*_KEY, "day", "until", arr=annual(steps.amount))
+    begun = subscription_steps.filter(subscription_steps.mrr != 0)
+    rows = spine.select("as_of").join(begun, ibis._.as_of >= begun.day)
+    rows = by_surviving_account(rows, account_hierarchy)
+    rows = with_rate(rows.mutate(until=only_if(rows.until <= rows.as_of, rows.until)), fx_rates, company)
+    ends = rows.filter(rows.until.notnull()).select(*_KEY, change="until")
+    changes = rows.select(*_KEY, change="day").union(ends).distinct()
+    in_order = ibis.window(group_by=_KEY, order_by="change")
+    changes = changes.mutate(next_change=changes.change.lead().over(in_order))
+    steps = rows.view()
+    held = changes.join(
+        steps, [*_KEY, steps.day <= changes.change, steps.until.isnull() | (steps.until > changes.change)]
+    )
+    sums = held.group_by(*_KEY, "change", "next_change").aggregate(
+        paid=(held.mrr > 0).any(), amount=total(held.mrr * held.rate), is_priced=held.rate.notnull().all()
+    )
+    paid = sums.filter(sums.paid)
+    arr = annual(ibis.greatest(paid.amount, 0.0))
+    return paid.select(*_KEY, day="change", until="next_change", arr=only_if(paid.is_priced, arr))
 
 
 def arr_at_end_of_day(steps: ir.Table) -> ir.Table:

@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import (
-    BillingSubscriptions,
+    FxRates,
     ProductFeatures,
     ProductUsage,
     ProductUsers,
@@ -19,11 +19,8 @@ from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.profiles import UsagePolicy
 from segmentation_assets.profiles.facts import only_if, with_figures
 from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known, survivors
-from segmentation_assets.profiles.revenue import (
-    seat_periods,
-    started_subscriptions,
-    subscriptions_in_force,
-)
+from segmentation_assets.profiles.states import AccountStates, states_for
+from segmentation_assets.profiles.subscriptions import SubscriptionSteps, in_force
 from segmentation_assets.tables.as_of import FromPolicy, Spine, last
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Contract, Day, Flag, Integer, Snapshot, column
 from segmentation_assets.tables.days import days_after, days_before
@@ -227,7 +224,9 @@ def account_usage(
     product_usage: Table[ProductUsage],
     product_users: Table[ProductUsers],
     product_features: Table[ProductFeatures],
-    billing_subscriptions: Table[BillingSubscriptions],
+    subscription_steps: Table[SubscriptionSteps],
+    account_states: Table[AccountStates],
+    fx_rates: Table[FxRates],
     account_hierarchy: Table[AccountHierarchy],
     company: CompanyPolicy,
     usage: UsagePolicy,
@@ -240,30 +239,44 @@ def account_usage(
     force on the days themselves. Trends compare the window with the one before; net of the median account's, a
     season or holiday is nobody's decline.
     """
-    started = started_subscriptions(spine, billing_subscriptions, account_hierarchy)
-    periods = seat_periods(_recent(started, company, usage), company)
+    states = states_for(spine, account_states, subscription_steps, fx_rates, account_hierarchy, company)
+    periods = _seat_periods(states, usage)
     accounts = _licensed_accounts(periods, _windows(usage_last_days, usage))
     raw = _raw_accounts(accounts, survivors(account_hierarchy))
     users = _users(usage_days, _spans(raw, periods), product_users, usage)
     use = _feature_use(product_usage, raw, product_users)
-    in_force = subscriptions_in_force(started, company)
+    paid_for = _paid_products(spine, subscription_steps, account_hierarchy)
     rows = with_figures(
         accounts,
         _account_sums(users, accounts, usage),
         _mean_seats(periods, accounts),
         _departments(users, product_users, account_hierarchy, spine),
         _new_champions(users, usage),
-        _feature_sums(use, known(product_features, spine), in_force),
-        _paid_features(known(product_features, spine), in_force),
+        _feature_sums(use, known(product_features, spine), paid_for),
+        _paid_features(known(product_features, spine), paid_for),
     )
     rows = rows.left_join(_days_with_key_features(known(product_features, spine)), "as_of")
     return _net_of_company(_columns(rows, usage))
 
 
-def _recent(started: ir.Table, company: CompanyPolicy, usage: UsagePolicy) -> ir.Table:
-    """Subscriptions that can be in force on a day that any window holds."""
-    days = usage.look_back_days + company.renewal_grace_days
-    return started.filter(started.ends_on.isnull() | (started.ends_on > started.as_of - ibis.interval(days=days)))
+def _seat_periods(states: ir.Table, usage: UsagePolicy) -> ir.Table:
+    """Licensed seats in force: periods that cover all days that any window holds, up to as_of, without a gap.
+
+    Key: as_of, account_id, day; `until` is exclusive, null at the end. Days without a paid subscription, or where
+    none says its seats, have null.
+    """
+    days = ibis.interval(days=usage.look_back_days)
+    recent = states.filter(states.until.isnull() | (states.until > states.as_of - days))
+    periods = recent.select(*_KEY, "day", "until", "seats")
+    first = recent.group_by(*_KEY).aggregate(until=recent.day.min())
+    before = first.select(*_KEY, "until", day=ibis.date(1, 1, 1), seats=ibis.null("int64"))
+    return periods.union(before.select(periods.columns))
+
+
+def _paid_products(spine: ir.Table, steps: ir.Table, hierarchy: ir.Table) -> ir.Table:
+    """(as_of, account_id, product) of the paid subscriptions in force at as_of."""
+    rows = in_force(spine.select("as_of"), steps.filter(steps.mrr > 0), "as_of")
+    return by_surviving_account(rows.select(*_KEY, "product"), hierarchy)
 
 
 def _windows(last_days: ir.Table, usage: UsagePolicy) -> ir.Table:

@@ -114,7 +114,7 @@ def _iso(value: date | None) -> str | None:
 def account_details(evidence: Evidence) -> Iterator[tuple[str, dict[str, Any]]]:
     """For each live account by id: the explanation as plain values, its history, and where it stands among peers."""
     tables = [name for name in TABLES if evidence.has(name)]
-    if not evidence.has("segment_candidates"):
+    if not evidence.has("segment_inputs"):
         return
     history, peers = _history(evidence), _peers(evidence)
     reasons = explanations(evidence.connection, tables, evidence.as_of, evidence.previous, evidence.policy)

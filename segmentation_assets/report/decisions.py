@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from segmentation_assets.policy.segments import AT_RISK
+from segmentation_assets.reading import plans
 from segmentation_assets.reading.figures import counted, exact, hourly, money, number, share
+from segmentation_assets.report.capacity import moved_accounts
 from segmentation_assets.report.evidence import Evidence, Row
 
 _NAMED = 5
@@ -103,57 +105,38 @@ def _hourly_rate(evidence: Evidence) -> tuple[float, str]:
 
 
 def staff(evidence: Evidence) -> Decision | None:
-    """Hire or redeploy where a tier has too few people, as `capacity_plan` advises."""
+    """Move people between tiers and hire what is left, as `capacity_plan` advises."""
     rows = evidence.of_day("capacity_plan", "gap_fte, coverage_tier")
-    short = [row for row in rows if row["redeployed_in_fte"] + row["hired_fte"] > 0]
+    short = [row for row in rows if (row["rebalanced_in_fte"] or 0) + (row["hired_fte"] or 0) > 0]
     if not short:
         return None
-    hired, moved = sum(row["hired_fte"] for row in short), sum(row["redeployed_in_fte"] for row in short)
-    cost = sum(row["hiring_cost"] or 0 for row in short)
-    bare = sum(row["arr"] - (row["covered_arr"] or 0) for row in rows)
-    lines = [_tier_need(row) for row in short]
-    givers = [row for row in rows if row["redeployed_out_fte"] > 0]
-    if givers:
-        spare = ", ".join(f"{row['coverage_tier']} {number(row['redeployed_out_fte'], 2)}" for row in givers)
-        lines.append(f"To spare: {spare} FTE.")
-    lines.append(f"ARR whose entitled care does not fit in the hours there: {exact(bare)}.")
-    if cost:
-        lines.append(f"Hiring costs {exact(cost)} a year, {share(cost / bare)} of that ARR." if bare > 0 else "")
-    parts = [f"hire {number(hired, 1)} FTE"] if hired > 0 else []
-    parts += [f"redeploy {number(moved, 1)} FTE"] if moved > 0 else []
+    hired, moved = sum(row["hired_fte"] for row in short), sum(row["rebalanced_in_fte"] for row in short)
+    costs = [row["hiring_cost"] for row in short]
+    cost = None if any(each is None for each in costs) else sum(costs)
+    bare = sum(row["arr"] - row["covered_arr"] for row in rows)
+    accounts = moved_accounts(evidence)
+    lines = [plans.company_people(rows), *plans.rebalancing(rows, accounts), *(plans.tier_need(row) for row in short)]
+    if hired > 0:
+        lines.append(f"ARR beyond the people there, before hiring: {exact(bare)}.")
+    if cost and bare > 0:
+        lines.append(f"Hiring costs {exact(cost)} a year, {share(cost / bare)} of that ARR.")
+    parts = [f"move {number(moved, 2)} people between tiers"] if moved > 0 else []
+    parts += [f"hire {number(hired, 2)} people"] if hired > 0 else []
     tiers = " and ".join(row["coverage_tier"] for row in short)
-    title = " and ".join(parts)
+    title = ", then ".join(parts)
     return Decision(
         "Staff",
         f"{title[:1].upper()}{title[1:]} for {tiers}",
         f"{money(bare)} ARR without its full care",
-        tuple(line for line in lines if line),
+        tuple(lines),
+        tuple(
+            _named(
+                row, f"{row['direction']} {number(row['hours_per_month'], 1)} h a month, worth {money(row['worth'])}"
+            )
+            for row in accounts[:_NAMED]
+        ),
         page="capacity",
     )
-
-
-def _tier_need(row: Row) -> str:
-    if row["required_by"] == "ratio":
-        need = f"{row['accounts']:,} accounts ÷ {number(row['accounts_per_csm_target'])} per CSM"
-    else:
-        need = f"{number(row['demanded_hours'], 1)} h a month ÷ {number(_hours_per_fte(row), 1)} h per FTE"
-    sources = []
-    if row["redeployed_in_fte"] > 0:
-        sources.append(f"{number(row['redeployed_in_fte'], 2)} from other tiers")
-    if row["hired_fte"] > 0:
-        sources.append(f"hire {number(row['hired_fte'], 2)}{_a_year(row['hiring_cost'])}")
-    return (
-        f"{row['coverage_tier']}: {need} = {number(row['required_fte'], 2)} FTE needed, "
-        f"{number(row['available_fte'], 2)} there, {number(-row['gap_fte'], 2)} short: {', '.join(sources)}."
-    )
-
-
-def _a_year(cost: float | None) -> str:
-    return " (cost not known: no hourly cost in csm_roster)" if cost is None else f" ({exact(cost)} a year)"
-
-
-def _hours_per_fte(row: Row) -> float:
-    return row["demanded_hours"] / row["fte_by_hours"] if row["fte_by_hours"] else 0.0
 
 
 def grow(evidence: Evidence) -> Decision | None:
@@ -175,7 +158,7 @@ def grow(evidence: Evidence) -> Decision | None:
         f"their ARR) adds up to {exact(whitespace)}."
     ]
     goal = evidence.first_of_day("goal_gap")
-    if goal and goal["gap"] > 0:
+    if goal and (goal["gap"] or 0) > 0:
         lines += [
             f"Goal: expansion {exact(goal['expansion_target'])} in twelve months; expected at the present rate "
             f"{exact(goal['expected_expansion'])}; gap {exact(goal['gap'])}.",
@@ -213,14 +196,16 @@ def rebalance(evidence: Evidence) -> Decision | None:
         f"Move {number(min(spare, lacking))} h from over- to under-served accounts",
         f"{money(arr)} ARR under-served",
         (
-            f"{counted(len(over), 'account')} got {number(spare)} h more than entitled to, worth {exact(cost)}.",
-            f"{counted(len(under), 'account')} lack {number(lacking)} h; the ARR those hours are for is "
-            f"{exact(arr)}.",
+            f"{counted(len(over), 'account')} got {number(spare)} h more in twelve months than they were entitled "
+            f"to, worth {exact(cost)}.",
+            f"{counted(len(under), 'account')} lack{'' if len(under) > 1 else 's'} {number(lacking)} h; the ARR those"
+            f" hours should have cared for is {exact(arr)}.",
             f"What can move is the smaller of the two: {number(min(spare, lacking))} h.",
         ),
+        tuple(_named(row, f"lacks {number(row['under_served_hours'])} h") for row in under[:_NAMED]),
         page="capacity",
     )
 
 
 def _named(row: Row, why: str) -> NamedAccount:
-    return NamedAccount(row["account_id"], row["account_name"] or row["account_id"], why)
+    return NamedAccount(row["account_id"], row.get("account_name") or row["account_id"], why)

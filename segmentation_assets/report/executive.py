@@ -50,7 +50,7 @@ class MixRow:
     arr: float
     arr_share: float | None
     arr_change: str
-    exact_share: float | None
+    typical_share: float | None
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ def _mix(evidence: Evidence) -> tuple[MixRow, ...]:
             _change(row["accounts"], old.get(name, {}).get("accounts"), count_change),
             row["arr"], row["arr_share"],
             _change(row["arr"], old.get(name, {}).get("arr"), change),
-            row["exact_share"],
+            row["typical_share"],
         )
         for name in SEGMENTS
         if (row := now.get(name))

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from segmentation_assets.policy.segments import TIERS
+from segmentation_assets.reading.explanations.changes import why_moved, why_recorded
 from segmentation_assets.reading.explanations.gathering import direction_of
-from segmentation_assets.reading.figures import change, counted, day, exact, label, money, number, share
+from segmentation_assets.reading.figures import change, counted, day, exact, label, money, share
 from segmentation_assets.report import charts
 from segmentation_assets.report.evidence import Evidence, Row
 from segmentation_assets.report.flows import flows_svg
@@ -23,8 +24,6 @@ _STEPS = (
     ("Contraction", "contraction_arr", -1), ("Churn", "churned_arr", -1), ("FX", "fx_arr", 1),
 )  # fmt: skip
 _MIGRATION = (("Migrated in", "migrated_in_arr", 1), ("Migrated out", "migrated_out_arr", -1))
-_TIER_SCORES = ("behavioral_score", "health_score", "expansion_score")
-_INPUTS = ("size_class", "behavioral_cohort", "value_tier", "needs_profile")
 
 MOVES = ("account_id", "name", "kind", "from", "to", "direction", "on", "arr", "why")
 """Columns of the list of moves."""
@@ -193,67 +192,38 @@ def _total(name: str, value: float) -> dict[str, Any]:
 def moves(evidence: Evidence) -> list[list[Any]]:
     """Accounts whose segment or tier differs from the snapshot before, with the cause; the largest ARR first.
 
-    The cause is the one that `segment_moves` recorded; where no run saw the move happen, the rule inputs that differ
-    between the two snapshots.
+    The cause is the one that `segment_moves` recorded; where no run recorded the move, what `segments` says of it.
     """
     if evidence.previous is None:
         return []
-    inputs = ", ".join(f"o.{name} AS old_{name}, n.{name}" for name in (*_INPUTS, *_TIER_SCORES))
-    both = evidence.rows(
-        f"SELECT n.account_id, n.account_name, n.arr, o.arr AS old_arr, n.segment, o.segment AS old_segment, "
-        "n.coverage_tier AS tier, o.coverage_tier AS old_tier, n.segment_since, n.tier_since, "
-        f"o.candidate_segment AS old_candidate_segment, o.candidate_tier AS old_candidate_tier, {inputs} "
-        "FROM segments n JOIN segments o ON o.account_id = n.account_id AND o.as_of = ? WHERE n.as_of = ? "
-        "AND (n.segment <> o.segment OR n.coverage_tier <> o.coverage_tier) ORDER BY n.arr DESC, n.account_id",
+    days = evidence.rows(
+        "SELECT * FROM segments WHERE as_of IN (?, ?) ORDER BY arr DESC, account_id",
         evidence.previous,
         evidence.as_of,
     )
+    before = {row["account_id"]: row for row in days if row["as_of"] == evidence.previous}
     causes = _causes(evidence)
     found = []
-    for row in both:
-        for kind, before, after, since in (
-            ("segment", row["old_segment"], row["segment"], row["segment_since"]),
-            ("tier", row["old_tier"], row["tier"], row["tier_since"]),
-        ):
-            if before == after:
+    for row in (row for row in days if row["as_of"] == evidence.as_of and row["account_id"] in before):
+        old = before[row["account_id"]]
+        for kind, column in (("segment", "segment"), ("tier", "coverage_tier")):
+            was, now, since = old[column], row[column], row[f"{kind}_since"]
+            if was == now:
                 continue
-            recorded = causes.get((row["account_id"], kind, after), {})
-            why = recorded.get("cause_text") or _differences(row, kind, evidence)
-            direction = recorded.get("direction") or direction_of(kind, before, after, evidence.policy)
-            found.append([row["account_id"], row["account_name"] or row["account_id"], kind, before, after,
+            recorded = causes.get((row["account_id"], kind, now))
+            why = why_recorded(recorded) if recorded else why_moved(kind, old, row)
+            direction = direction_of(kind, was, now, evidence.policy)
+            found.append([row["account_id"], row["account_name"] or row["account_id"], kind, was, now,
                           direction.replace("_", " "), since.isoformat(), round(row["arr"]), why])  # fmt: skip
     return found
 
 
 def _causes(evidence: Evidence) -> dict[tuple[str, str, str], Row]:
+    """The last recorded move of each account and kind since the snapshot before, by where it led."""
     if not evidence.has("segment_moves"):
         return {}
     rows = evidence.rows(
-        "SELECT * FROM segment_moves WHERE effective_on > ? AND as_of <= ? ORDER BY as_of",
+        "SELECT * FROM segment_moves WHERE effective_on > ? AND as_of <= ? ORDER BY as_of, effective_on",
         evidence.previous, evidence.as_of,
     )  # fmt: skip
     return {(row["account_id"], row["kind"], row["moved_to"]): row for row in rows}
-
-
-def _differences(row: Row, kind: str, evidence: Evidence) -> str:
-    """What the two snapshots differ in, of what the rules read; else that the candidate was there before and held."""
-    told = []
-    if kind == "segment":
-        told = [
-            f"{name.replace('_', ' ')} {row[f'old_{name}'] or 'unknown'} to {row[name] or 'unknown'}"
-            for name in _INPUTS
-            if row[f"old_{name}"] != row[name]
-        ]
-    else:
-        least = evidence.policy.segment_moves.min_points
-        if round(row["arr"]) != round(row["old_arr"]):
-            told.append(f"ARR {exact(row['old_arr'])} to {exact(row['arr'])}")
-        told += [
-            f"{name.replace('_', ' ')} {number(row[f'old_{name}'])} to {number(row[name])}"
-            for name in _TIER_SCORES
-            if None not in (row[name], row[f"old_{name}"]) and abs(row[name] - row[f"old_{name}"]) >= least
-        ]
-    column = ("segment", "old_candidate_segment") if kind == "segment" else ("tier", "old_candidate_tier")
-    if row[column[0]] == row[column[1]]:
-        told.insert(0, f"was its candidate on {day(evidence.previous)} already, and has held")
-    return "; ".join(told) or "its figures changed and changed back in between"

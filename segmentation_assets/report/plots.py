@@ -185,7 +185,7 @@ def tier_flows(migration: pd.DataFrame) -> alt.TopLevelMixin:
 
 
 def people_needed(plan: pd.DataFrame) -> alt.TopLevelMixin:
-    """`capacity_plan`: full-time equivalents needed and there, by tier, with the gap in words."""
+    """`capacity_plan`: people needed and there, by tier, with the gap in words."""
     alt = _altair()
     rows: Any = plan[plan["required_fte"].notna() | plan["available_fte"].notna()]
     if rows.empty:
@@ -202,7 +202,7 @@ def people_needed(plan: pd.DataFrame) -> alt.TopLevelMixin:
     what = alt.YOffset("what:N", sort=["needed", "there"])
     chart = alt.layer(
         drawn.mark_bar().encode(
-            x=alt.X("fte:Q", title="full-time equivalents"),
+            x=alt.X("fte:Q", title="people of a full week"),
             y=tier,
             yOffset=what,
             color=_colour(
@@ -211,10 +211,9 @@ def people_needed(plan: pd.DataFrame) -> alt.TopLevelMixin:
         ),
         drawn.mark_text(align="left", dx=4, **_LABEL).encode(x="fte:Q", y=tier, yOffset=what, text="label:N"),
     ).properties(width=_WIDTH, height=2 * _ROW * rows["coverage_tier"].nunique())
-    need, there = rows["required_fte"].sum(), rows["available_fte"].sum()
-    return theme.themed(
-        chart, "People needed and people there", f"{_as_of(rows)}: {need:.1f} FTE needed, {there:.1f} there"
-    )
+    need, is_known = rows["required_fte"].sum(), rows["available_fte"].notna().all()
+    there = f"{rows['available_fte'].sum():.2f} there" if is_known else "people there not known (no CSM roster)"
+    return theme.themed(chart, "People needed and people there", f"{_as_of(rows)}: {need:.2f} needed, {there}")
 
 
 def quality_scores(quality: pd.DataFrame) -> alt.TopLevelMixin:

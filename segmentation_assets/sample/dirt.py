@@ -32,7 +32,7 @@ _DUPLICATE = Flaw()
 FLAWS: dict[str, tuple[Flaw, ...]] = {
     "crm_accounts": (Flaw("business_model", "b2x"), Flaw("employees", -5)),
     "billing_subscriptions": (
-        Flaw("mrr", -49.0),
+        Flaw("seats", -3),
         Flaw("currency", "XXX"),
         _ORPHAN,
         Flaw("end_date", days_before="start_date"),

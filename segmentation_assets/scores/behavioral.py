@@ -5,7 +5,9 @@ Here: the points of usage and the cohort rules. Not here: measuring usage (`prof
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import reduce
+from operator import or_
 
 import ibis
 import ibis.expr.types as ir
@@ -21,6 +23,7 @@ from segmentation_assets.tables.contracts import Snapshot, column
 from segmentation_assets.tables.registry import Table, table
 
 ONBOARDING = "onboarding"
+KEPT_SEPARATOR = "|"
 COHORT_INPUTS = (
     "lifecycle_stage",
     "active_users_28d",
@@ -115,17 +118,20 @@ def trend(rows: ir.Table) -> ir.Value:
 
 def cohort_rule(scored: ir.Table, policy: BehavioralPolicy) -> ir.StringValue:
     """Name of the first cohort rule that holds, on rows with behavioral_score."""
-    measures = {
-        "active_users": scored.active_users_28d,
-        "prior_active_users": scored.active_users_prior_28d,
-        "seat_activity": scored.mau_seat_share,
-        "users_trend_net": scored.users_trend_net,
-        "events_trend_net": scored.events_trend_net,
-        "score": scored.behavioral_score,
-    }
-    is_onboarded = (scored.lifecycle_stage != ONBOARDING).fill_null(True)
-    rules = [rule for cohort in policy.cohorts for rule in _rules(cohort, measures, is_onboarded)]
+    rules = [rule for cohort in policy.cohorts for rule in _rules(cohort, scored)]
     return first_that_holds(rules, OTHERWISE)
+
+
+def kept_cohorts(scored: ir.Table, policy: BehavioralPolicy) -> ir.StringValue:
+    """The cohorts that an account keeps if it is in them already (`leave` in the policy), each followed by a `|`.
+
+    Null without usage. Needs the columns of COHORT_INPUTS and behavioral_score.
+    """
+    names = ibis.literal("")
+    for cohort in policy.cohorts[:-1]:
+        kept = reduce(or_, [holds for holds, _ in _rules(cohort, scored, for_members=True)])
+        names += ibis.ifelse(kept, f"{cohort.name}{KEPT_SEPARATOR}", "")
+    return ibis.ifelse(_is_used(scored), names, ibis.null("string"))
 
 
 def cohort_of(rule: ir.StringValue, policy: BehavioralPolicy) -> ir.StringValue:
@@ -135,11 +141,21 @@ def cohort_of(rule: ir.StringValue, policy: BehavioralPolicy) -> ir.StringValue:
     return ibis.cases(*named, (rule == OTHERWISE, last.name), else_=ibis.null("string"))
 
 
-def _rules(
-    cohort: Cohort, measures: Mapping[str, ir.Value], is_onboarded: ir.BooleanValue
-) -> list[tuple[ir.BooleanValue, str]]:
-    verdicts = [(hold(rule.all_of, measures), rule.name) for rule in cohort.any_of]
-    return [(test & is_onboarded if cohort.after_onboarding else test, name) for test, name in verdicts]
+def _rules(cohort: Cohort, scored: ir.Table, *, for_members: bool = False) -> list[tuple[ir.BooleanValue, str]]:
+    measures = {
+        "active_users": scored.active_users_28d,
+        "prior_active_users": scored.active_users_prior_28d,
+        "seat_activity": scored.mau_seat_share,
+        "users_trend_net": scored.users_trend_net,
+        "events_trend_net": scored.events_trend_net,
+        "score": scored.behavioral_score,
+    }
+    is_onboarded = (scored.lifecycle_stage != ONBOARDING).fill_null(True)
+    rules = []
+    for rule in cohort.any_of:
+        test = hold([c.for_members if for_members else c for c in rule.all_of], measures)
+        rules.append((test & is_onboarded if cohort.after_onboarding else test, rule.name))
+    return rules
 
 
 def _part(name: str, weight: float, raw: Callable[[ir.Table], ir.Value], scale: Scale) -> Part:

@@ -6,17 +6,29 @@ state means for people (`segments`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from segmentation_assets.policy.segments import SEGMENTS, TIERS, StabilityPolicy, TierPolicy
-from segmentation_assets.segments.candidates import CandidatePoints
-from segmentation_assets.segments.encoding import CandidateDays, Column, Words, from_frame, to_frame
-from segmentation_assets.segments.stability import MOVE_RULES, State, start, step
+from segmentation_assets.policy.scores import BehavioralPolicy
+from segmentation_assets.policy.segments import SEGMENTS, TIERS, SegmentRulesPolicy, StabilityPolicy, TierPolicy
+from segmentation_assets.segments.causes import CAUSE_KINDS
+from segmentation_assets.segments.encoding import Column, InputDays, accounts_of, from_frame, to_frame
+from segmentation_assets.segments.inputs import InputPoints
+from segmentation_assets.segments.rules import RuleBook
+from segmentation_assets.segments.stability import (
+    AT_RISK_CODE,
+    MOVE_RULES,
+    Rules,
+    State,
+    held_in_risk,
+    start,
+    step,
+)
+from segmentation_assets.segments.standing import LEVELS
 from segmentation_assets.tables.as_of import FromPolicy, Spine, anchor, last_monday, quarter_start, weeks
 from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, ibis_schema
 from segmentation_assets.tables.registry import POLICY_HASH, ROWS, Frame, table
@@ -29,21 +41,59 @@ class _State(Snapshot):
     account_id: str = column("Account.")
     segment: str = column("Segment in force.", isin=SEGMENTS)
     rule_id: str = column("Rule that gave the segment when it was last the candidate.")
-    segment_since: Day = column("Day the segment came into force, at the earliest the start of this chain.")
+    segment_since: Day = column("Day the segment came into force, as far as the grid looks back.")
     segment_move_rule: str = column(
         "How it came into force: start, held, risk_at_once, arr_at_once.", isin=MOVE_RULES
     )
-    candidate_segment: str = column("What the rules say on this day alone.", isin=SEGMENTS)
+    candidate_segment: str = column("What the rules say on this day.", isin=SEGMENTS)
+    candidate_rule_id: str = column("The rule behind the candidate.")
     candidate_segment_points: Integer = column("Grid points in a row that this candidate has held.", ge=0)
+    segment_basis_on: Day = column("Day looked at on which the rules last gave the segment in force.")
+    segment_basis: str = column("What the rules read on that day, as JSON; null: that day is as_of.", nullable=True)
+    segment_compared_with: Day = column(
+        "Day that the last move was explained against; null: it has not moved.", nullable=True
+    )
+    segment_cause: str = column("Of the last move, the first input that, changed back, undoes it.", nullable=True)
+    segment_cause_kind: str = column("What lies behind that input.", nullable=True, isin=CAUSE_KINDS)
+    segment_cause_text: str = column(
+        "The inputs that, changed back together, undo the last move, with their values before and after.",
+        nullable=True,
+    )
     coverage_tier: str = column("Coverage tier in force.", isin=TIERS)
     tier_rule_id: str = column("Rule that gave the tier when it was last the candidate.")
-    tier_since: Day = column("Day the tier came into force, at the earliest the start of this chain.")
+    tier_since: Day = column("Day the tier came into force, as far as the grid looks back.")
     tier_move_rule: str = column("How it came into force: start, held, arr_at_once.", isin=MOVE_RULES)
     candidate_tier: str = column("Tier that the rules give on this day to an account in this tier.", isin=TIERS)
+    candidate_tier_rule_id: str = column("The rule behind the candidate tier.")
     candidate_tier_points: Integer = column("Grid points in a row that this candidate has held.", ge=0)
+    tier_basis_on: Day = column("Day looked at on which the rules last gave the tier in force.")
+    tier_basis: str = column("What the rules read on that day, as JSON; null: that day is as_of.", nullable=True)
+    tier_compared_with: Day = column(
+        "Day that the last move was explained against; null: it has not moved.", nullable=True
+    )
+    tier_cause: str = column("Of the last move, the first input that, changed back, undoes it.", nullable=True)
+    tier_cause_kind: str = column("What lies behind that input.", nullable=True, isin=CAUSE_KINDS)
+    tier_cause_text: str = column(
+        "The inputs that, changed back together, undo the last move, with their values before and after.",
+        nullable=True,
+    )
+    behavioral_cohort: str = column("Behavioral cohort, exit bands applied.", nullable=True)
+    value_tier: str = column("Value tier, exit band applied.", nullable=True)
+    expansion_level: str = column(
+        "Expansion score against its threshold, exit band applied; null: unknown.", nullable=True, isin=LEVELS
+    )
+    clv_level: str = column(
+        "CLV percentile against its threshold, exit band applied; null: unknown.", nullable=True, isin=LEVELS
+    )
+    is_barely_used: Flag = column("Seat activity is below its threshold, exit band applied; unknown is no.")
+    is_worth_saving: Flag = column("In trouble, the account would be worth an intervention.")
     is_above_long_tail: Flag = column("ARR counts as above the lowest billing threshold (up at it, down 10 % below).")
     is_above_growth: Flag = column("ARR counts as above the Growth threshold (up at it, down 10 % below).")
     is_above_strategic: Flag = column("ARR counts as above the Strategic cut (up at it, down 10 % below).")
+    segment_at_renewal: str = column(
+        "Segment at the last renewal looked back at, else when the account was first looked at.", isin=SEGMENTS
+    )
+    renewal_on: Day = column("Next renewal.", nullable=True)
 
 
 class SegmentGrid(_State):
@@ -68,80 +118,87 @@ def anchors_of(monday: date) -> list[date]:
     return [anchor(monday), start_of_quarter + timedelta(days=-start_of_quarter.weekday() % 7)]
 
 
-def stretches_before(first: date, quarters: int) -> list[list[date]]:
-    """The Mondays that tell which tier an account was in when the chain of `first` starts, oldest stretch first.
+def start_of_walk(first: date, quarters: int) -> tuple[list[date], date]:
+    """The Mondays that tell where an account stood before the chain of `first`: single ones, oldest first, and the
+    one from which on every Monday is walked.
 
-    The first Monday of each of so many quarters before, and of the last of them every Monday: entering a tier is
-    missed only if it was done and undone within one of the older quarters.
+    Of the quarter before, every Monday; of the quarters before that, the first Monday of each month: entering a tier
+    is missed only if it was done and undone within one of the older months.
     """
+    if not quarters:
+        return [], first
     starts = [first]
     for _ in range(quarters):
         starts.append(anchor(starts[-1]))
-    older = [[monday] for monday in reversed(starts[2:])]
-    return [*older, weeks(starts[1], first - _WEEK)] if quarters else []
+    months = pd.date_range(starts[-1].replace(day=1), starts[1], freq="MS")[:-1]
+    return [m.date() + timedelta(days=-m.weekday() % 7) for m in months], starts[1]
 
 
 def mondays_walked(quarters: int) -> Callable[[date], Iterable[date]]:
     """The Mondays behind the grid at a day: those of the day's chains, and what their start remembers."""
 
     def look_back(day: date) -> Iterable[date]:
-        chains = [[*stretches_before(first, quarters), weeks(first, day)] for first in anchors_of(day)]
-        return sorted({monday for chain in chains for stretch in chain for monday in stretch})
+        mondays = set()
+        for first in anchors_of(day):
+            single, weekly_from = start_of_walk(first, quarters)
+            mondays.update(single, weeks(weekly_from, day))
+        return sorted(mondays)
 
     return look_back
 
 
-def week_so_far(day: date) -> list[date]:
-    """The last Monday and the days after it up to `day`."""
-    monday = last_monday(day)
+def two_weeks_so_far(day: date) -> list[date]:
+    """The Monday before the last one, and the days after it up to `day`."""
+    monday = last_monday(day) - _WEEK
     return [monday + timedelta(days=i) for i in range((day - monday).days + 1)]
 
 
-_SEGMENT_ASKS = ("candidate_segment", "value_tier", "is_worth_saving", "risk_waits", "arr", "strategic_cut")
-_TIER_ASKS = (
-    "arr", "strategic_cut", "top_cut", "strategic_evidence", "has_growth_usage", "growth_evidence",
-    "has_little_to_expand",
-)  # fmt: skip
-_SIDES = ("is_above_long_tail", "is_above_growth", "is_above_strategic")
-_OF_SEGMENT = (
-    "segment",
-    "rule_id",
-    "segment_since",
-    "segment_move_rule",
-    "candidate_segment",
-    "candidate_segment_points",
-)
-_OF_TIER = (
-    "coverage_tier",
-    "tier_rule_id",
-    "tier_since",
-    "tier_move_rule",
-    "candidate_tier",
-    "candidate_tier_points",
-)
+def last_two_mondays(day: date) -> list[date]:
+    """The last Monday on or before `day`, and the one before."""
+    return [last_monday(day) - _WEEK, last_monday(day)]
 
 
-def _made_from(*, grid: bool) -> dict[str, tuple[str, ...]]:
-    """What the columns of a state are made from: today's candidates, and the grid's state where one starts there.
+def _made_from(*, grid: bool) -> Mapping[str, tuple[str, ...]]:
+    """What the columns of a state are made from: today's inputs, and the grid's state where one starts there.
 
     Segment and tier are walked side by side and know nothing of each other.
     """
+    contract = [name for name in ibis_schema(SegmentStates) if name != POLICY_HASH]
+    of_segment = [n for n in contract if n.startswith(("segment", "candidate_segment", "rule_id", "candidate_rule"))]
+    of_tier = [n for n in contract if n.startswith(("tier", "coverage_tier", "candidate_tier"))]
+    standing = ("behavioral_cohort", "value_tier", "expansion_level", "clv_level", "is_barely_used")
+    sides = ("is_above_long_tail", "is_above_growth", "is_above_strategic")
 
-    def told(names: Iterable[str], before: Iterable[str]) -> tuple[str, ...]:
+    def sources(inputs: Iterable[str], before: Iterable[str]) -> tuple[str, ...]:
         carried = [f"segment_grid.{name}" for name in before] if grid else []
-        return (*(f"segment_candidates.{name}" for name in names), *carried)
+        return (*(f"segment_inputs.{name}" for name in inputs), *carried)
 
-    segment = told(("as_of", *_SEGMENT_ASKS), (*_OF_SEGMENT, *_SIDES))
+    value = ("value", "cut_silver", "cut_gold", "cut_platinum")
+    read = (
+        "behavioral_cohort", "kept_cohorts", "size_class", "needs_profile", *value, "clv_percentile",
+        "seat_activity", "expansion_score",
+    )  # fmt: skip
+    tier_read = (
+        "arr", "strategic_cut", "top_cut", "strategic_sign", "expansion_score", "lookalike", "behavioral_score",
+        "health_score",
+    )  # fmt: skip
+    segment = sources(("as_of", *read, "risk_waits", "arr", "strategic_cut"), (*of_segment, *standing, *sides))
     return {
-        ROWS: ("spine.as_of", *told(("as_of", "account_id"), ("as_of", "anchor", "account_id"))),
+        ROWS: ("spine.as_of", *sources(("as_of", "account_id"), ("as_of", "anchor", "account_id"))),
         "as_of": ("spine.as_of",),
-        "account_id": told(("account_id",), ("account_id",)),
-        **dict.fromkeys(_OF_SEGMENT, segment),
-        "candidate_segment": told(("candidate_segment",), ("candidate_segment",)),
-        "rule_id": (*segment, *told(("candidate_rule_id",), ())),
-        **dict.fromkeys(_OF_TIER, told(("as_of", *_TIER_ASKS), (*_OF_TIER, *_SIDES))),
-        **{side: told(("as_of", "arr"), (side,)) for side in _SIDES},
-        "is_above_strategic": told(("as_of", "arr", "strategic_cut"), ("is_above_strategic",)),
+        "account_id": sources(("account_id",), ("account_id",)),
+        **dict.fromkeys(of_segment, segment),
+        "segment_at_renewal": (*segment, *sources(("renewal_on",), ("segment_at_renewal", "renewal_on"))),
+        **dict.fromkeys(of_tier, sources(("as_of", *tier_read), (*of_tier, *sides))),
+        "behavioral_cohort": sources(("behavioral_cohort", "kept_cohorts"), ("behavioral_cohort",)),
+        "value_tier": sources(value, ("value_tier",)),
+        "expansion_level": sources(("expansion_score",), ("expansion_level",)),
+        "clv_level": sources(("clv_percentile",), ("clv_level",)),
+        "is_barely_used": sources(("seat_activity",), ("is_barely_used",)),
+        "is_worth_saving": sources((*value, "clv_percentile"), ("value_tier", "clv_level")),
+        **{side: sources(("as_of", "arr"), (side,)) for side in sides},
+        "is_above_strategic": sources(("as_of", "arr", "strategic_cut"), ("is_above_strategic",)),
+        "renewal_on": sources(("renewal_on",), ()),
     }
 
 
@@ -150,108 +207,129 @@ _MONDAYS_WALKED = FromPolicy(StabilityPolicy, lambda p: mondays_walked(p.tier_me
 
 @table(
     group="segments",
-    reads={"segment_candidates": _MONDAYS_WALKED},
+    reads={"segment_inputs": _MONDAYS_WALKED},
     made_from={**_made_from(grid=False), "anchor": ("spine.as_of",)},
 )
 def segment_grid(
-    spine: Frame[Spine], segment_candidates: Frame[CandidatePoints], tier: TierPolicy, stability: StabilityPolicy
+    spine: Frame[Spine],
+    segment_inputs: Frame[InputPoints],
+    segment_rules: SegmentRulesPolicy,
+    behavioral: BehavioralPolicy,
+    tier: TierPolicy,
+    stability: StabilityPolicy,
 ) -> Frame[SegmentGrid]:
     """Where does every account stand after a Monday, if one walks the weekly grid from a fixed Monday?
 
     One row per Monday, anchor and live account; days other than Mondays have no rows. A Monday is on the grids of two
     anchors: the first Monday of the previous quarter, and that of its own, which the next quarter's reports start at.
-    At the anchor, or at its first Monday, an account's state is its candidate; after that `stability` says when a
-    candidate moves it. The candidate tier at the anchor is that of an account in the tier it was in: the quarter
-    before is walked as well, and the first Mondays of the quarters before that (policy), so that nobody leaves Growth
-    because usage fell, nor a tier within its exit band, only because a walk starts there. The walk reads Mondays
-    alone, so it gives the same whatever else was run.
+    At the first Monday looked at, an account's state is its candidate; after that `stability` says when a candidate
+    moves it. The quarter before the anchor is walked as well, and the first Mondays of the months before that
+    (policy), so that nobody leaves Growth because usage fell, nor a tier or cohort within its exit band, only because
+    a chain starts there. The walk reads Mondays alone, so it gives the same whatever else was run.
     """
+    rules = _rules(segment_rules, behavioral, tier, stability)
     mondays = [day for day in _days_of(spine) if day.weekday() == 0]
-    words = Words.of((segment_candidates["account_id"], segment_candidates["candidate_rule_id"]))
-    candidates = CandidateDays(segment_candidates, words)
+    accounts = accounts_of(segment_inputs["account_id"])
+    inputs = InputDays(segment_inputs, accounts, rules.book)
     chains = sorted({first for monday in mondays for first in anchors_of(monday)})
     parts = []
     for first in chains:
         wanted = {m for m in mondays if first in anchors_of(m)}
+        single, weekly_from = start_of_walk(first, stability.tier_memory_quarters)
         carried = None
-        for stretch in stretches_before(first, stability.tier_memory_quarters):
-            *_, (_, carried) = _walk(candidates, stretch, carried, tier, stability)
-        for day, state in _walk(candidates, weeks(first, max(wanted)), carried, tier, stability):
+        for monday in single:
+            *_, (_, carried) = _walk(inputs, [monday], carried, rules)
+        for day, state in _walk(inputs, weeks(weekly_from, max(wanted)), carried, rules):
             if day in wanted:
-                parts.append(to_frame(state, np.datetime64(day), words).assign(anchor=first))
+                parts.append(to_frame(state, np.datetime64(day), accounts, rules.book).assign(anchor=first))
     return _stacked(parts, SegmentGrid)
 
 
 @table(
     group="segments",
-    reads={"segment_grid": lambda day: [last_monday(day)], "segment_candidates": week_so_far},
+    reads={"segment_grid": last_two_mondays, "segment_inputs": two_weeks_so_far},
     made_from=_made_from(grid=True),
 )
 def segment_states(
     spine: Frame[Spine],
     segment_grid: Frame[SegmentGrid],
-    segment_candidates: Frame[CandidatePoints],
+    segment_inputs: Frame[InputPoints],
+    segment_rules: SegmentRulesPolicy,
+    behavioral: BehavioralPolicy,
     tier: TierPolicy,
     stability: StabilityPolicy,
 ) -> Frame[SegmentStates]:
     """Where does every account stand at the end of as_of?
 
     One row per as_of and live account: the state after the last Monday on the grid of as_of's anchor, and after it,
-    day by day up to as_of, only what counts at once: into At-Risk, and ARR across a billing threshold. That holds up
-    to the next Monday, which confirms or ends it: where it ends, the Mondays on both sides, two points of the grid in
-    a row, say that it is not so. `segment_moves` tells the end as it told the entry. (Holding it over another Monday
-    takes all days of the week before every day that is looked back at: half as many days again in a first run.)
-    An account that was not live the day before starts with its candidate.
+    day by day up to as_of, only what counts at once: into At-Risk, and ARR across a billing threshold. Who entered
+    At-Risk between two Mondays stays in it until two Mondays in a row say otherwise, even if the first of them does:
+    so the week before the last Monday is walked as well. An account that was not live the day before starts with its
+    candidate.
     """
-    words = Words.of(
-        (segment_grid["account_id"], segment_grid["rule_id"]),
-        (segment_candidates["account_id"], segment_candidates["candidate_rule_id"]),
-    )
-    candidates = CandidateDays(segment_candidates, words)
+    rules = _rules(segment_rules, behavioral, tier, stability)
+    accounts = accounts_of(segment_grid["account_id"], segment_inputs["account_id"])
+    inputs = InputDays(segment_inputs, accounts, rules.book)
+
+    def on_grid(monday: date, first: date) -> State:
+        rows = segment_grid[_is_on(segment_grid["as_of"], monday) & _is_on(segment_grid["anchor"], first)]
+        return from_frame(rows, inputs.at(np.datetime64(monday)), accounts, rules.book)
+
     days = _days_of(spine)
     parts = []
     for monday, first in sorted({(last_monday(d), anchor(d)) for d in days}):
         wanted = {d for d in days if (last_monday(d), anchor(d)) == (monday, first)}
-        rows = segment_grid[_is_on(segment_grid["as_of"], monday) & _is_on(segment_grid["anchor"], first)]
-        for day, state in _walk_week(candidates, from_frame(rows, words), monday, max(wanted), tier, stability):
+        *_, (_, eve) = _walk_days(inputs, on_grid(monday - _WEEK, first), monday - _WEEK, monday - _DAY, rules)
+        begin = _with_entries_of_the_week(on_grid(monday, first), eve, monday)
+        for day, state in _walk_days(inputs, begin, monday, max(wanted), rules):
             if day in wanted:
-                parts.append(to_frame(state, np.datetime64(day), words))
+                parts.append(to_frame(state, np.datetime64(day), accounts, rules.book))
     return _stacked(parts, SegmentStates)
 
 
+def _rules(
+    segment_rules: SegmentRulesPolicy, behavioral: BehavioralPolicy, tier: TierPolicy, stability: StabilityPolicy
+) -> Rules:
+    return Rules(RuleBook(segment_rules, [cohort.name for cohort in behavioral.cohorts]), tier, stability)
+
+
+def _with_entries_of_the_week(after_monday: State, eve: State, monday: date) -> State:
+    """The state after a Monday, where accounts that entered At-Risk in the week before it are still in it."""
+    is_new = eve.segment.since > np.datetime64(monday - _WEEK)
+    entered = eve.is_live & after_monday.is_live & (eve.segment.state == AT_RISK_CODE) & is_new
+    confirmed = (after_monday.segment.state == AT_RISK_CODE) & (after_monday.segment.since == np.datetime64(monday))
+    doubted = after_monday.segment.state != AT_RISK_CODE
+    return held_in_risk(after_monday, eve, entered & (confirmed | doubted))
+
+
 def _walk(
-    candidates: CandidateDays,
-    days: Sequence[date],
-    carried: State | None,
-    tier: TierPolicy,
-    stability: StabilityPolicy,
+    inputs: InputDays, days: Sequence[date], carried: State | None, rules: Rules
 ) -> Iterator[tuple[date, State]]:
-    """The state after each of the grid points `days`, from the first on; `carried` is the state before them."""
-    before = candidates.at(np.datetime64(days[0]))
-    state = start(before, np.datetime64(days[0]), tier, carried)
+    """The state after each of the grid points `days`; `carried` is the state at an earlier one, if any."""
+    first = np.datetime64(days[0])
+    before = inputs.at(first)
+    state = start(before, first, rules)
+    if carried is not None:
+        # Nobody looked in between, so nothing is seen to have happened at once.
+        state = step(carried, before, before, first, is_grid_point=True, rules=rules)
     yield days[0], state
     for day in days[1:]:
-        now = candidates.at(np.datetime64(day))
-        state = step(state, before, now, np.datetime64(day), is_grid_point=True, tier=tier, stability=stability)
+        now = inputs.at(np.datetime64(day))
+        state = step(state, before, now, np.datetime64(day), is_grid_point=True, rules=rules)
         before = now
         yield day, state
 
 
-def _walk_week(
-    candidates: CandidateDays,
-    after_monday: State,
-    monday: date,
-    until: date,
-    tier: TierPolicy,
-    stability: StabilityPolicy,
+def _walk_days(
+    inputs: InputDays, after_monday: State, monday: date, until: date, rules: Rules
 ) -> Iterator[tuple[date, State]]:
     """The state after a Monday, and after each day that follows up to `until`."""
-    before, state, day = candidates.at(np.datetime64(monday)), after_monday, monday
+    before, state, day = inputs.at(np.datetime64(monday)), after_monday, monday
     yield day, state
     while day < until:
         day += _DAY
-        now = candidates.at(np.datetime64(day))
-        state = step(state, before, now, np.datetime64(day), is_grid_point=False, tier=tier, stability=stability)
+        now = inputs.at(np.datetime64(day))
+        state = step(state, before, now, np.datetime64(day), is_grid_point=False, rules=rules)
         before = now
         yield day, state
 

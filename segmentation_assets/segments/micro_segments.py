@@ -6,14 +6,14 @@ change, or the plays that answer them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import add, or_
 
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.policy.segments import MICRO_SEGMENTS, MicroSegmentPolicy
+from segmentation_assets.policy.segments import AT_RISK, MICRO_SEGMENTS, MicroSegmentPolicy
 
 STABLE = MICRO_SEGMENTS[-1]
 HIGH_TOUCH = "high_touch"
@@ -28,10 +28,12 @@ def is_usage_declining(rows: ir.Table, policy: MicroSegmentPolicy) -> ir.Boolean
     return has_base.fill_null(False) & (users.fill_null(False) | events.fill_null(False))
 
 
-def signals_of(rows: ir.Table, policy: MicroSegmentPolicy) -> dict[str, dict[str, ir.BooleanValue]]:
+def signals_of(
+    rows: ir.Table, policy: MicroSegmentPolicy, cohorts_in_trouble: Sequence[str]
+) -> dict[str, dict[str, ir.BooleanValue]]:
     """By micro-segment its signals, any of which is enough. Unknown is no signal.
 
-    Needs profile columns, firmographic_score and is_usage_declining.
+    Needs profile columns, segment, behavioral_cohort, health_score, firmographic_score and is_usage_declining.
     """
     surges = (rows.users_trend_net >= policy.surge_trend) & (rows.users_trend > 0)
     has_base = rows.active_users_prior_28d >= policy.declining_min_users
@@ -41,7 +43,7 @@ def signals_of(rows: ir.Table, policy: MicroSegmentPolicy) -> dict[str, dict[str
         rows.nps >= policy.satisfied_min_nps
     ).fill_null(False)
     fits = rows.firmographic_score >= policy.fit_min_firmographic_score
-    found = {
+    signals = {
         "expansion_ready": {
             "new champions": rows.new_champions >= policy.min_new_champions,
             "adoption surge": surges & has_base,
@@ -51,16 +53,19 @@ def signals_of(rows: ir.Table, policy: MicroSegmentPolicy) -> dict[str, dict[str
             "usage declining": rows.is_usage_declining,
             "negative sentiment": rows.sentiment < policy.negative_sentiment_below,
             "late payments": is_late | often_late,
+            "low health": rows.health_score < policy.low_health_below,
+            **{f"cohort {name}": rows.behavioral_cohort == name for name in cohorts_in_trouble},
+            f"segment {AT_RISK}": rows.segment == AT_RISK,
         },
         "advocate": {"satisfied and a good fit": is_satisfied & fits},
     }
-    return {name: {word: sign.fill_null(False) for word, sign in signs.items()} for name, signs in found.items()}
+    return {name: {word: sign.fill_null(False) for word, sign in signs.items()} for name, signs in signals.items()}
 
 
-def with_micro_segment(rows: ir.Table, policy: MicroSegmentPolicy) -> ir.Table:
+def with_micro_segment(rows: ir.Table, policy: MicroSegmentPolicy, cohorts_in_trouble: Sequence[str]) -> ir.Table:
     """`rows` with is_usage_declining, micro_segment, micro_segment_reason and coverage_override."""
     rows = rows.mutate(is_usage_declining=is_usage_declining(rows, policy))
-    signals = signals_of(rows, policy)
+    signals = signals_of(rows, policy, cohorts_in_trouble)
     present = [(reduce(or_, signals[name].values()), name) for name in policy.order]
     is_near = (rows.days_to_renewal <= policy.override_renewal_within_days).fill_null(False)
     return rows.mutate(

@@ -1,6 +1,6 @@
 """The segment of every live account and all that follows from it.
 
-Here: `segments`, what sales, success and marketing read, and `segment_mix`. Not here: the rules (`matrix`, `tiers`),
+Here: `segments`, what sales, success and marketing read, and `segment_mix`. Not here: the rules (`rules`, `tiers`),
 their stability (`stability`, `grid`), or what moved and why (`moves`).
 """
 
@@ -17,6 +17,7 @@ from segmentation_assets.policy.segments import (
     SEGMENTS,
     TIERS,
     MicroSegmentPolicy,
+    SegmentRulesPolicy,
     Treatment,
     TreatmentPolicy,
 )
@@ -28,9 +29,11 @@ from segmentation_assets.scores.composite import CompositeScores
 from segmentation_assets.scores.expansion import ExpansionScores
 from segmentation_assets.scores.firmographic import FirmographicScores
 from segmentation_assets.scores.health import HealthScores
-from segmentation_assets.segments.candidates import SegmentCandidates
+from segmentation_assets.segments.archetypes import CONDITIONS, archetype_fit
 from segmentation_assets.segments.grid import SegmentStates
+from segmentation_assets.segments.inputs import SegmentInputs
 from segmentation_assets.segments.micro_segments import HIGH_TOUCH, with_micro_segment
+from segmentation_assets.segments.stability import MOVE_RULES
 from segmentation_assets.tables.amounts import money
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Flag, Integer, Snapshot, column, ibis_schema
@@ -39,6 +42,8 @@ from segmentation_assets.tables.registry import POLICY_HASH, Table, table
 _KEY = SNAPSHOT_KEY
 _REGION = "{region}"
 
+LESS, MORE = CONFLICTS = ("tier_gives_less", "tier_gives_more")
+
 
 class Segments(Snapshot):
     """Segment, tier, micro-segment and what follows from them. Key: as_of, account_id; one row per live account."""
@@ -46,20 +51,39 @@ class Segments(Snapshot):
     account_id: str = column("Account.")
     account_name: str = column("Name in the CRM.", nullable=True)
     segment: str = column("Segment in force.", isin=SEGMENTS)
-    rule_id: str = column(
-        "Rule that gave the segment: at_risk, exact:<segment>, nearest:<segment>:<distance>, no_data."
+    rule_id: str = column("Rule of the policy that gave the segment when it was last the candidate.")
+    archetype_fit: Integer = column(
+        "How many of the four conditions (size, behavior, value, needs) of the segment's typical account hold.",
+        ge=0, le=CONDITIONS,
+    )  # fmt: skip
+    segment_since: Day = column("Day the segment came into force, as far as the grid looks back.")
+    segment_move_rule: str = column("How the segment came into force.", isin=MOVE_RULES)
+    segment_cause_kind: str = column("What lies behind its last move; null: it has not moved.", nullable=True)
+    segment_cause_text: str = column(
+        "The inputs that, changed back together, undo its last move, with their values before and after.",
+        nullable=True,
     )
-    segment_since: Day = column("Day the segment came into force, at the earliest the anchor of as_of's grid.")
-    candidate_segment: str = column("What the rules say on this day alone.", isin=SEGMENTS)
+    candidate_segment: str = column("What the rules say on this day.", isin=SEGMENTS)
     candidate_rule_id: str = column("The rule behind the candidate.")
     is_pending: Flag = column("The candidate differs from the segment and has not held long enough to move it.")
     coverage_tier: str = column("Tier that staffs and reports.", isin=TIERS)
     tier_rule_id: str = column("Rule that gave the tier.")
-    tier_since: Day = column("Day the tier came into force, at the earliest the anchor of as_of's grid.")
+    tier_since: Day = column("Day the tier came into force, as far as the grid looks back.")
+    tier_move_rule: str = column("How the tier came into force.", isin=MOVE_RULES)
+    tier_cause_kind: str = column("What lies behind its last move; null: it has not moved.", nullable=True)
+    tier_cause_text: str = column(
+        "The inputs that, changed back together, undo its last move, with their values before and after.",
+        nullable=True,
+    )
     candidate_tier: str = column("Tier that the rules give on this day to an account in this tier.", isin=TIERS)
     is_tier_pending: Flag = column("The candidate tier differs from the tier and has not held long enough.")
-    has_tier_conflict: Flag = column("Segment and tier name different levels of care.")
-    tier_conflict: str = column("Which levels of care they name; null: they agree.", nullable=True)
+    kind_of_care: str = column("What people call the coverage tier: the kind of care it gives.")
+    has_tier_conflict: Flag = column("Segment and tier call for different levels of care.")
+    tier_conflict: str = column(
+        "tier_gives_less or tier_gives_more care than the segment calls for; null: they agree. The tier decides the "
+        "hours, the segment the plays: of plays above the tier's care only those of At-Risk or an override are due.",
+        nullable=True, isin=CONFLICTS,
+    )  # fmt: skip
     micro_segment: str = column("What to do next inside the tier.", isin=MICRO_SEGMENTS)
     micro_segment_reason: str = column("The signals behind it, comma-separated; empty for stable.")
     is_usage_declining: Flag = column("Users or events fall faster than the company's; unknown is no.")
@@ -69,16 +93,19 @@ class Segments(Snapshot):
     )  # fmt: skip
     overlay: str = column("Industry x use case, for messages only; null: neither is known.", nullable=True)
     go_to_market: str = column("How the segment is served.")
-    pricing_model: str = column("How the segment is priced.")
+    segment_at_renewal: str = column(
+        "Segment at the last renewal, which price and territory follow until the next one.", isin=SEGMENTS
+    )
+    pricing_model: str = column("How it is priced: as the segment at the last renewal.")
     message_track: str = column("How the segment is addressed.")
-    territory: str = column("Who sells to it.")
+    territory: str = column("Who sells to it: as the segment at the last renewal.")
     care_tier: str = column(
         "Tier whose level of care the segment names; null: none of its own.", nullable=True, isin=TIERS
     )
     arr: float = column("Annual recurring revenue.", unit="currency", gt=0)
     size_class: str = column("Size class.", nullable=True)
-    behavioral_cohort: str = column("Behavioral cohort.", nullable=True)
-    value_tier: str = column("Value tier.", nullable=True)
+    behavioral_cohort: str = column("Behavioral cohort, exit bands applied.", nullable=True)
+    value_tier: str = column("Value tier, exit band applied.", nullable=True)
     needs_profile: str = column("Needs profile.", nullable=True)
     primary_use_case: str = column("Primary use case.", nullable=True)
     lifecycle_stage: str = column("Lifecycle stage.", nullable=True)
@@ -113,9 +140,9 @@ class SegmentMix(Snapshot):
     )
     arr: float = column("Their ARR.", unit="currency", ge=0)
     arr_share: float = column("Of all ARR; null: there is none.", unit="share", nullable=True, ge=0, le=1)
-    exact_accounts: Integer = column("Of them, accounts that met every condition of the row.", ge=0)
-    exact_share: float = column(
-        "Exact accounts / accounts; null: no accounts.", unit="share", nullable=True, ge=0, le=1
+    typical_accounts: Integer = column("Of them, accounts that meet all conditions of the archetype.", ge=0)
+    typical_share: float = column(
+        "Typical accounts / accounts; null: no accounts.", unit="share", nullable=True, ge=0, le=1
     )
     pending_accounts: Integer = column("Of them, accounts whose candidate is another segment.", ge=0)
 
@@ -127,7 +154,7 @@ class SegmentMix(Snapshot):
 def segments(
     spine: Table[Spine],
     segment_states: Table[SegmentStates],
-    segment_candidates: Table[SegmentCandidates],
+    segment_inputs: Table[SegmentInputs],
     account_profiles: Table[AccountProfiles],
     composite_scores: Table[CompositeScores],
     firmographic_scores: Table[FirmographicScores],
@@ -135,22 +162,21 @@ def segments(
     expansion_scores: Table[ExpansionScores],
     health_scores: Table[HealthScores],
     churn_risk: Table[ChurnRisk],
+    rules: SegmentRulesPolicy,
     treatment: TreatmentPolicy,
     micro: MicroSegmentPolicy,
 ) -> Table[Segments]:
     """Which segment and tier is each live account in, and how is it served, priced and addressed?
 
-    One row per as_of and live account. Segment and coverage tier come from `segment_states`; go-to-market, pricing,
-    message track and territory follow from the segment. Where segment and tier name different levels of care,
-    `tier_conflict` says so. The micro-segment is the first of the policy's order whose signals are there, the
+    One row per as_of and live account. Segment and coverage tier come from `segment_states`, cohort and value tier
+    too, exit bands applied. Go-to-market and message track follow from the segment, pricing and territory from the
+    segment at the last renewal. Where segment and tier call for different levels of care, `tier_conflict` says which
+    of them gives more. The micro-segment is the first of the policy's order whose signals are there, the
     override is declining usage with a renewal near; both are of the day itself and change neither segment nor tier.
     """
     rows = segment_states.semi_join(spine, "as_of")
     sources: list[tuple[ir.Table, list[str]]] = [
-        (
-            segment_candidates,
-            ["arr", "size_class", "behavioral_cohort", "value_tier", "needs_profile", "candidate_rule_id"],
-        ),
+        (segment_inputs, ["arr", "size_class", "needs_profile"]),
         (account_profiles, [*_PROFILE_COLUMNS, *_SIGNAL_COLUMNS]),
         (composite_scores, ["composite_score", "data_completeness"]),
         (firmographic_scores, ["firmographic_score"]),
@@ -160,19 +186,22 @@ def segments(
         (churn_risk, ["churn_risk"]),
     ]
     rows = with_figures(rows, *(source.select(*_KEY, *names) for source, names in sources))
-    rows = with_micro_segment(rows, micro)
+    rows = with_micro_segment(rows, micro, rules.cohorts_in_trouble)
     conflict = _conflict(rows, treatment)
+    at_renewal = rows.segment_at_renewal
     found = rows.mutate(
         is_pending=rows.candidate_segment != rows.segment,
         is_tier_pending=rows.candidate_tier != rows.coverage_tier,
         has_tier_conflict=conflict.notnull(),
         tier_conflict=conflict,
+        archetype_fit=archetype_fit(rows, rules),
         overlay=_overlay(rows),
-        go_to_market=_by_segment(rows, treatment, lambda t: t.go_to_market),
-        pricing_model=_by_segment(rows, treatment, lambda t: t.pricing_model),
-        message_track=_by_segment(rows, treatment, lambda t: t.message_track),
-        care_tier=_by_segment(rows, treatment, lambda t: t.care_tier),
-        territory=_by_segment(rows, treatment, lambda t: t.territory).replace(
+        kind_of_care=ibis.cases(*((rows.coverage_tier == tier, treatment.care_labels[tier]) for tier in TIERS)),
+        go_to_market=_by_segment(rows.segment, treatment, lambda t: t.go_to_market),
+        pricing_model=_by_segment(at_renewal, treatment, lambda t: t.pricing_model),
+        message_track=_by_segment(rows.segment, treatment, lambda t: t.message_track),
+        care_tier=_by_segment(rows.segment, treatment, lambda t: t.care_tier),
+        territory=_by_segment(at_renewal, treatment, lambda t: t.territory).replace(
             _REGION, rows.region.fill_null(treatment.unknown_region)
         ),
     )
@@ -192,16 +221,16 @@ _SIGNAL_COLUMNS = (
 
 @table(group="segments")
 def segment_mix(spine: Table[Spine], segments: Table[Segments]) -> Table[SegmentMix]:
-    """How do accounts and ARR divide into segments, and how many accounts does the matrix name exactly?
+    """How do accounts and ARR divide into segments, and how many accounts are typical of theirs?
 
-    One row per as_of and segment, also for segments without accounts. Exact: every condition of the row was met when
-    the account's segment was last its candidate (At-Risk always is); the others are where the nearest row put them.
+    One row per as_of and segment, also for segments without accounts. Typical: all four conditions of the segment's
+    archetype hold.
     """
     cells = reduce(ibis.union, [spine.select("as_of", segment=ibis.literal(name)) for name in SEGMENTS])
     found = segments.group_by("as_of", "segment").agg(
         live=segments.account_id.count(),
         revenue=money(segments.arr),
-        exact=_is_exact(segments.rule_id).cast("int64").sum(),
+        typical=(segments.archetype_fit == CONDITIONS).cast("int64").sum(),
         pending=segments.is_pending.cast("int64").sum(),
     )
     rows = cells.left_join(found, ["as_of", "segment"]).select(
@@ -209,38 +238,43 @@ def segment_mix(spine: Table[Spine], segments: Table[Segments]) -> Table[Segment
         "segment",
         accounts=found.live.fill_null(0),
         arr=found.revenue.fill_null(0.0),
-        exact_accounts=found.exact.fill_null(0),
+        typical_accounts=found.typical.fill_null(0),
         pending_accounts=found.pending.fill_null(0),
     )
     day = ibis.window(group_by="as_of")
     return rows.mutate(
         account_share=rows.accounts / rows.accounts.sum().over(day).nullif(0),
         arr_share=rows.arr / money(rows.arr, over=day).nullif(0.0),
-        exact_share=rows.exact_accounts / rows.accounts.nullif(0),
+        typical_share=rows.typical_accounts / rows.accounts.nullif(0),
     )
 
 
-def _is_exact(rule_id: ir.StringValue) -> ir.BooleanValue:
-    return rule_id.startswith("exact:") | (rule_id == "at_risk")
-
-
-def _by_segment(rows: ir.Table, policy: TreatmentPolicy, choose: Callable[[Treatment], str | None]) -> ir.StringValue:
+def _by_segment(
+    segment: ir.StringValue, policy: TreatmentPolicy, choose: Callable[[Treatment], str | None]
+) -> ir.StringValue:
     """A text of each row's segment."""
     texts = {name: choose(policy.segments[name]) for name in SEGMENTS}
     return ibis.cases(
-        *((rows.segment == name, text) for name, text in texts.items() if text is not None), else_=ibis.null("string")
+        *((segment == name, text) for name, text in texts.items() if text is not None), else_=ibis.null("string")
     )
 
 
 def _conflict(rows: ir.Table, policy: TreatmentPolicy) -> ir.StringValue:
-    """What segment and tier disagree on; null: they agree."""
+    """Whether the tier gives less or more care than the segment calls for; null: they agree.
+
+    A tier agrees with the segment's `agrees_with`; one below all of these gives less, any other more.
+    """
     cases = []
     for name in SEGMENTS:
-        agreed = policy.segments[name].agrees_with
-        text = f"segment {name} goes with tier {' or '.join(agreed)}, the tier is "
-        cases.append(
-            ((rows.segment == name) & rows.coverage_tier.notin(agreed), ibis.literal(text) + rows.coverage_tier)
-        )
+        places = [TIERS.index(tier) for tier in policy.segments[name].agrees_with]
+        less = [tier for place, tier in enumerate(TIERS) if place > max(places)]
+        more = [tier for place, tier in enumerate(TIERS) if place < max(places) and place not in places]
+        is_segment = rows.segment == name
+        cases += [
+            (is_segment & rows.coverage_tier.isin(tiers), word)
+            for tiers, word in ((less, LESS), (more, MORE))
+            if tiers
+        ]
     return ibis.cases(*cases, else_=ibis.null("string"))
 
 

@@ -1,12 +1,12 @@
 """The rules of the coverage tiers for many accounts at once.
 
 Here: billing thresholds with their exit band, and the tier that the rules give to an account in a tier, as NumPy.
-Not here: the evidence (`candidates`), when a tier change counts (`stability`), or the cuts (`cuts`).
+Not here: gathering what they read (`inputs`), when a tier change counts (`stability`), or the cuts (`cuts`).
 
-First rule wins. An account enters a tier at its bound and leaves it by ARR only a tenth (policy) below:
-Strategic = ARR at the cut and evidence, or ARR at the top cut; Growth = ARR at its bound, usage and health to enter,
-expansion evidence (an account in Growth stays until what is known says no); Long-Tail = ARR counts as below the
-lowest threshold and little to expand; Core = all others.
+First rule wins. An account enters a tier at its bound and leaves it at another (policy):
+Strategic = ARR at the cut and a sign beyond it, or ARR at the top cut; Growth = ARR at its bound, usage and health to
+enter, signs of expansion (an account in Growth stays until what is known says no); Long-Tail = ARR counts as below
+the lowest threshold and little to expand; Core = all others.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segmentation_assets.policy.segments import TIERS, TierPolicy
-from segmentation_assets.segments.candidates import EVIDENCE, STRATEGIC_EVIDENCE
+from segmentation_assets.segments.inputs import STRATEGIC_SIGNS
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -25,14 +25,12 @@ Codes = npt.NDArray[np.int64]
 
 NO_TIER = -1
 STRATEGIC, GROWTH, CORE, LONG_TAIL = range(len(TIERS))
-PRESENT, ABSENT, _UNKNOWN = range(len(EVIDENCE))
-TOP_ARR = len(STRATEGIC_EVIDENCE)
-"""Evidence by ARR alone, after the others."""
 
-_SIGNS = (*STRATEGIC_EVIDENCE, "top_arr")
+EVIDENCE = (*STRATEGIC_SIGNS, "expansion_score", "top_arr")
+_BY_EXPANSION, _BY_ARR = len(STRATEGIC_SIGNS), len(STRATEGIC_SIGNS) + 1
 TIER_RULES = (
-    *(f"strategic:{sign}" for sign in _SIGNS),
-    *(f"strategic_kept:{sign}" for sign in _SIGNS),
+    *(f"strategic:{sign}" for sign in EVIDENCE),
+    *(f"strategic_kept:{sign}" for sign in EVIDENCE),
     "growth",
     "growth_kept",
     "long_tail",
@@ -40,21 +38,24 @@ TIER_RULES = (
     "core_kept",
 )
 """Rule ids. `..._kept`: the account would not enter, but nothing that makes it leave holds."""
-_GROWTH, _GROWTH_KEPT, _LONG_TAIL, _CORE, _CORE_KEPT = range(2 * len(_SIGNS), len(TIER_RULES))
+_GROWTH, _GROWTH_KEPT, _LONG_TAIL, _CORE, _CORE_KEPT = range(2 * len(EVIDENCE), len(TIER_RULES))
 
 
 @dataclass(frozen=True)
 class TierInputs:
-    """What the tier rules read, one entry per account. Cuts are NaN where nobody stands in the top share."""
+    """What the tier rules read, one entry per account. NaN is unknown; of a cut, that nobody stands in the share."""
 
+    arr: Floats
+    is_above_long_tail: Flags
+    """ARR counts as above the lowest threshold, exit band applied."""
     strategic_cut: Floats
     top_cut: Floats
-    strategic_evidence: Codes
-    """Index in STRATEGIC_EVIDENCE, -1: none."""
-    has_growth_usage: Flags
-    growth_evidence: Codes
-    """Index in EVIDENCE."""
-    has_little_to_expand: Flags
+    strategic_sign: Codes
+    """Index in STRATEGIC_SIGNS, -1: none."""
+    expansion_score: Floats
+    lookalike: Floats
+    behavioral_score: Floats
+    health_score: Floats
 
 
 @dataclass(frozen=True)
@@ -89,27 +90,38 @@ def thresholds_of(arr: Floats, strategic_cut: Floats, before: Thresholds | None,
     )
 
 
-def tier_of(
-    arr: Floats, above: Thresholds, given: TierInputs, current: Codes, tier: TierPolicy
-) -> tuple[Codes, Codes]:
+def tier_of(inputs: TierInputs, current: Codes, tier: TierPolicy) -> tuple[Codes, Codes]:
     """Tier (index in TIERS) and rule (index in TIER_RULES) for accounts now in `current` (NO_TIER: new)."""
+    arr, expansion = inputs.arr, inputs.expansion_score
     keep = 1 - tier.exit_band
-    enters_strategic, entry_sign = _strategic(arr, given, 1.0)
-    stays_strategic, stay_sign = _strategic(arr, given, keep)
+    strategic, growth, lookalike = tier.strategic_expansion_score, tier.growth_expansion_score, tier.growth_lookalike
+    enters_strategic, entry_sign = _strategic(inputs, 1.0, strategic.enter)
+    stays_strategic, stay_sign = _strategic(inputs, keep, strategic.leave)
     stays_strategic &= current == STRATEGIC
-    enters_growth = (arr >= tier.growth_min_arr) & given.has_growth_usage & (given.growth_evidence == PRESENT)
-    stays_growth = (current == GROWTH) & (arr >= tier.growth_min_arr * keep) & (given.growth_evidence != ABSENT)
-    is_long_tail = ~above.long_tail & given.has_little_to_expand
-    is_kept_core = (arr < tier.long_tail_below_arr) & given.has_little_to_expand
+    has_usage = (inputs.behavioral_score >= tier.growth_min_behavioral_score) & (
+        inputs.health_score >= tier.growth_min_health_score
+    )
+    expands = (expansion >= growth.enter) | (inputs.lookalike >= lookalike.enter)
+    may_expand = (expansion >= growth.leave) | (inputs.lookalike >= lookalike.leave)
+    is_unknown = np.isnan(expansion) & np.isnan(inputs.lookalike)
+    enters_growth = (arr >= tier.growth_min_arr) & has_usage & expands
+    stays_growth = (current == GROWTH) & (arr >= tier.growth_min_arr * keep) & (may_expand | is_unknown)
+    is_kept_out = (current >= 0) & (current != LONG_TAIL)
+    band = tier.long_tail_expansion_score
+    has_little = expansion < np.where(is_kept_out, band.leave, band.enter)
+    is_long_tail = ~inputs.is_above_long_tail & has_little
+    is_kept_core = (arr < tier.long_tail_below_arr) & (expansion < band.enter)
     conditions = [enters_strategic, stays_strategic, enters_growth, stays_growth, is_long_tail, is_kept_core]
     tiers = [STRATEGIC, STRATEGIC, GROWTH, GROWTH, LONG_TAIL, CORE]
-    rules = [entry_sign, stay_sign + len(_SIGNS), _GROWTH, _GROWTH_KEPT, _LONG_TAIL, _CORE_KEPT]
+    rules = [entry_sign, stay_sign + len(EVIDENCE), _GROWTH, _GROWTH_KEPT, _LONG_TAIL, _CORE_KEPT]
     return np.select(conditions, tiers, CORE).astype(np.int64), np.select(conditions, rules, _CORE).astype(np.int64)
 
 
-def _strategic(arr: Floats, given: TierInputs, factor: float) -> tuple[Flags, Codes]:
-    """Whether the Strategic rule holds at `factor` x the cuts, and the first sign of evidence."""
-    has_sign = given.strategic_evidence >= 0
-    is_top = arr >= given.top_cut * factor
-    holds = (arr >= given.strategic_cut * factor) & (has_sign | is_top)
-    return holds, np.where(has_sign, given.strategic_evidence, TOP_ARR)
+def _strategic(inputs: TierInputs, factor: float, min_expansion: float) -> tuple[Flags, Codes]:
+    """Whether the Strategic rule holds at `factor` x the cuts, and the first sign beyond ARR."""
+    has_sign = inputs.strategic_sign >= 0
+    expands = inputs.expansion_score >= min_expansion
+    is_top = inputs.arr >= inputs.top_cut * factor
+    holds = (inputs.arr >= inputs.strategic_cut * factor) & (has_sign | expands | is_top)
+    by = np.where(has_sign, inputs.strategic_sign, np.where(expands, _BY_EXPANSION, _BY_ARR))
+    return holds, by.astype(np.int64)

@@ -13,6 +13,7 @@ from typing import Any
 
 import ibis.expr.types as ir
 
+_DIGITS = 9
 _FINE = "decimal(38, 9)"
 _CENTS = "decimal(38, 2)"
 
@@ -20,6 +21,11 @@ _CENTS = "decimal(38, 2)"
 def cents(amount: ir.NumericValue) -> ir.FloatingValue:
     """An amount of money to the cent."""
     return amount.cast(_FINE).cast(_CENTS).cast("float64")
+
+
+def fine(value: ir.NumericValue) -> ir.FloatingValue:
+    """A value to nine decimals, as sums have it: what arithmetic leaves beyond them is no difference."""
+    return value.cast("float64").round(_DIGITS)
 
 
 def money(amounts: ir.NumericColumn, where: ir.BooleanValue | None = None, over: Any = None) -> ir.FloatingValue:

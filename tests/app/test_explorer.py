@@ -119,7 +119,7 @@ def test_two_days(page: AppTest, ran_home: Path):
 def hostile_home(ran_home: Path, tmp_path: Path) -> Path:
     """All accounts have a name that means harm."""
     home = tmp_path / "home"
-    for table in ("segments", "segment_candidates", "account_profiles", "score_contributions"):
+    for table in ("segments", "segment_inputs", "account_profiles", "score_contributions"):
         shutil.copytree(ran_home / "published" / table / f"as_of={DAY}", home / "published" / table / f"as_of={DAY}")
     path = home / "published" / "segments" / f"as_of={DAY}" / "part-0.parquet"
     pd.read_parquet(path).assign(account_name=HOSTILE).to_parquet(path)

@@ -14,25 +14,26 @@ from tests.companies import given
 
 POLICY = load_policy()
 DAY = date(2026, 5, 6)
-HOURS = {"Strategic": 8.0, "Growth": 2.5, "Core": 0.6, "Long-Tail": 0.02}
+HOURS = {"Strategic": 8.0, "Growth": 2.5, "Core": 0.6, "Long-Tail": 0.0}
 RATIOS = {"Strategic": 10, "Growth": 30, "Core": 100, "Long-Tail": 500}
 
 Row = Mapping[str, Any]
 
 
 def demand(*rows: Row, as_of: date = DAY) -> list[dict[str, Any]]:
-    """Rows of `account_demand`: Core accounts of 12,000 ARR unless said."""
-    made = []
+    """Rows of `account_demand`: Core accounts of 12,000 ARR unless said, which take the people of their ratio."""
+    listed = []
     for i, row in enumerate(rows):
         tier = row.get("coverage_tier", "Core")
-        made.append(
+        share = row.get("portfolio_share", 1 / RATIOS[tier])
+        listed.append(
             {
-                "as_of": as_of, "account_id": f"a{i:02}", "coverage_tier": tier, "arr": 12_000.0,
+                "as_of": as_of, "account_id": f"a{i:02}", "coverage_tier": tier, "segment": "Growth", "arr": 12_000.0,
                 "has_override": False, "is_automated": tier == "Long-Tail", "hours_per_month": HOURS[tier],
-                "portfolio_share": 1 / RATIOS[tier], **row,
+                "portfolio_share": share, "required_fte": share, **row,
             }
         )  # fmt: skip
-    return made
+    return listed
 
 
 def supply(*rows: Row, as_of: date = DAY) -> list[dict[str, Any]]:

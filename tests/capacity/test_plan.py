@@ -9,21 +9,25 @@ import pytest
 
 from segmentation_assets.capacity.plan import capacity_plan
 from segmentation_assets.extracts.contracts import CsmRoster
+from segmentation_assets.kpis.workloads import AccountWorkloads
 from segmentation_assets.policy.capacity import CoveragePolicy
 from segmentation_assets.policy.segments import TIERS
 from tests.capacity.company import DAY, POLICY, demand, shares, supply, tables
-from tests.companies import given, spine
+from tests.companies import given, records, spine
 
 
 def plans(
     demanded: list[dict], people: list[dict], shared: list[dict],
-    roster: list[dict] | None = None, coverage: CoveragePolicy = POLICY.coverage, days: tuple[date, ...] = (DAY,),
+    coverage: CoveragePolicy = POLICY.coverage, days: tuple[date, ...] = (DAY,),
+    worked: list[dict] | None = None, roster: list[dict] | None = None,
 ) -> dict[Any, Mapping[str, Any]]:  # fmt: skip
+    rostered = [{"csm_id": "c0"}] if roster is None else roster
     found = capacity_plan(
-        spine(*days), **tables(demanded, people, shared), csm_roster=given(CsmRoster, roster or []),
-        coverage=coverage, staffing=POLICY.staffing, productivity=POLICY.productivity,
+        spine(*days), **tables(demanded, people, shared), csm_roster=given(CsmRoster, rostered),
+        account_workloads=given(AccountWorkloads, worked or []), coverage=coverage, staffing=POLICY.staffing,
+        productivity=POLICY.productivity,
     )  # fmt: skip
-    rows = found.execute().to_dict("records")
+    rows = records(found)
     return {row["coverage_tier"] if len(days) == 1 else (row["as_of"], row["coverage_tier"]): row for row in rows}
 
 
@@ -38,7 +42,8 @@ def test_people_needed_by_ratio_and_by_hours():
     # 15 x 8 h = 120 h; one FTE has 110.5 h.
     assert (top["demanded_hours"], top["fte_by_hours"]) == (120.0, pytest.approx(120 / 110.5))
     assert (top["required_fte"], top["required_by"]) == (1.5, "ratio")
-    assert (top["available_fte"], top["gap_fte"], top["gap_hours"]) == pytest.approx((1.0, -0.5, -9.5))
+    assert (top["available_fte"], top["gap_fte"], top["hours_per_fte"]) == pytest.approx((1.0, -0.5, 110.5))
+    assert (top["accounts_per_csm_target"], core["accounts_per_csm_target"]) == pytest.approx((10.0, 100.0))
     assert top["planned_utilisation"] == pytest.approx(120 / 110.5)
     assert (core["fte_by_ratio"], core["fte_by_ratio_most"]) == pytest.approx((0.5, 50 / 75))
     assert (top["annual_cost"], top["cost_share_of_arr"]) == (100_000.0, pytest.approx(1 / 15))
@@ -52,7 +57,7 @@ def test_tiers_without_accounts_and_with_three():
     assert (empty["accounts"], empty["arr"], empty["required_fte"], empty["gap_fte"]) == (0, 0.0, 0.0, 0.0)
     assert (empty["covered_share"], empty["flat_covered_share"]) == (1.0, 1.0)
     assert all(math.isnan(empty[name]) for name in ("planned_utilisation", "cost_share_of_arr", "accounts_per_csm"))
-    assert empty["advice"].startswith("keep: needs 0 FTE")
+    assert empty["action"] == "keep"
 
 
 def test_the_policy_may_give_no_ratio():
@@ -74,83 +79,114 @@ def test_spare_people_go_where_they_lack_and_the_rest_is_hired():
     )
     rows = plans(demanded, supply({}, {}, {}), people)
     # 0.5 to spare against 1.3 too few: Strategic gets 1.0 / 1.3 of them.
-    assert rows["Strategic"]["redeployed_in_fte"] == pytest.approx(0.5 / 1.3)
-    assert rows["Growth"]["redeployed_in_fte"] == pytest.approx(0.5 * 0.3 / 1.3)
-    assert rows["Core"]["redeployed_out_fte"] == pytest.approx(0.5)
+    assert rows["Strategic"]["rebalanced_in_fte"] == pytest.approx(0.5 / 1.3)
+    assert rows["Growth"]["rebalanced_in_fte"] == pytest.approx(0.5 * 0.3 / 1.3)
+    assert rows["Core"]["rebalanced_out_fte"] == pytest.approx(0.5)
     assert rows["Strategic"]["hired_fte"] + rows["Growth"]["hired_fte"] == pytest.approx(0.8)
-    assert rows["Strategic"]["advice"] == (
-        "redeploy 0.38 FTE from tiers with people to spare and hire 0.62 FTE: needs 2 FTE by ratio "
-        "(20 accounts / 10 per CSM = 2; 160 h a month / 110.5 h per FTE = 1.45), has 1"
-    )
-    assert rows["Core"]["advice"].startswith("give 0.5 FTE to tiers with too few: needs 0.1 FTE")
-    moved = [row["redeployed_in_fte"] - row["redeployed_out_fte"] for row in rows.values()]
+    actions = {tier: row["action"] for tier, row in rows.items()}
+    assert actions == {
+        "Strategic": "rebalance_in_and_hire", "Growth": "rebalance_in_and_hire", "Core": "rebalance_out",
+        "Long-Tail": "keep",
+    }  # fmt: skip
+    # Strategic has 1.0 of 2.0, then 1 + 0.5 / 1.3: the ARR of 0.5 / 1.3 / 2 of its 2,000,000 gets its care.
+    assert rows["Strategic"]["rebalanced_arr"] == pytest.approx(2_000_000 * 0.5 / 1.3 / 2, abs=0.01)
+    moved = [row["rebalanced_in_fte"] - row["rebalanced_out_fte"] for row in rows.values()]
     assert sum(moved) == pytest.approx(0.0)
 
 
-def test_small_gaps_are_kept():
-    # The least gap worth acting on is 0.1 FTE.
-    def advice(fte: float) -> str:
-        people = supply({"available_hours": 110.5 * fte})
-        return plans(demand(*STRATEGIC * 10), people, shares(("c0", "Strategic", 1.0, None)))["Strategic"]["advice"]
+def test_a_lack_below_the_policys_least_is_kept():
+    # The least lack worth acting on is 0.1 people.
+    def row(people: float) -> Mapping[str, Any]:
+        there = supply({"fte": people, "available_hours": 110.5 * people})
+        return plans(demand(*STRATEGIC * 10), there, shares(("c0", "Strategic", 1.0, None)))["Strategic"]
 
-    assert advice(0.91).startswith("keep")
-    assert advice(0.89).startswith("hire 0.11 FTE")
-    assert advice(1.09).startswith("keep: needs")
-    assert advice(1.5).startswith("keep: 0.5 FTE to spare, and no tier lacks people")
+    assert (row(0.91)["action"], row(0.91)["hired_fte"]) == ("keep", 0.0)
+    assert (row(0.89)["action"], row(0.89)["hired_fte"]) == ("hire", pytest.approx(0.11))
+    assert row(1.09)["action"] == "keep"
+    assert row(1.5)["action"] == "spare"
+
+
+def test_a_small_spare_also_moves_so_that_people_hired_are_needed_less_there():
+    # Needed 2.0 + 0.5, there 1.0 + 0.55: 0.05 move, and 2.5 - 1.55 = 0.95 are hired, not 1.0.
+    rows = plans(
+        demand(*STRATEGIC * 20, *CORE * 50), supply({}, {"fte": 0.55, "available_hours": 110.5 * 0.55}),
+        shares(("c0", "Strategic", 1.0, None), ("c1", "Core", 1.0, None)),
+    )  # fmt: skip
+    assert rows["Core"]["rebalanced_out_fte"] == pytest.approx(0.05)
+    assert sum(row["hired_fte"] for row in rows.values()) == pytest.approx(2.5 - 1.55)
+
+
+def test_heads_and_hours_are_one_unit():
+    """Trap 17. Two people whose internal time is 40 % have 2 x 40 x 52/12 x 0.75 x 0.6 = 156 hours, 78 a person.
+
+    30 Strategic accounts at 8 h are 240 h: 240 / 78 = 3.08 people by hours, 3.0 by ratio. Two are there, by contract,
+    so 1.08 are hired. Compared with 240 / 110.5 = 2.17 people, it would have been 0.17."""
+    people = supply(*[{"internal_share": 0.4, "available_hours": 78.0}] * 2)
+    row = plans(
+        demand(*STRATEGIC * 30), people, shares(("c0", "Strategic", 1.0, None), ("c1", "Strategic", 1.0, None))
+    )["Strategic"]
+    assert (row["hours_per_fte"], row["fte_by_hours"]) == pytest.approx((78.0, 240 / 78))
+    assert (row["required_by"], row["available_fte"]) == ("hours", 2.0)
+    assert row["hired_fte"] == pytest.approx(240 / 78 - 2)
+    assert row["planned_utilisation"] == pytest.approx(row["required_fte"] / row["available_fte"])
 
 
 def test_what_tiered_coverage_is_worth_against_flat():
-    # 10 Strategic accounts want 80 h, 90 Core 54 h; one CSM for each, 110.5 h each. Flat: 2.21 h for every account.
+    # 10 Strategic accounts take 1 person, 90 Core 0.9; one person for each. Flat: 0.02 people for every account.
     rows = plans(
         demand(*STRATEGIC * 10, *CORE * 90), supply({}, {}),
         shares(("c0", "Strategic", 1.0, None), ("c1", "Core", 1.0, None)),
     )  # fmt: skip
     top, core = rows["Strategic"], rows["Core"]
-    assert (top["flat_hours"], core["flat_hours"]) == pytest.approx((22.1, 198.9))
-    assert (top["covered_share"], top["flat_covered_share"]) == pytest.approx((1.0, 22.1 / 80))
-    assert top["gain_over_flat"] == pytest.approx(1_000_000 * (1 - 22.1 / 80))
+    assert (top["flat_fte"], core["flat_fte"]) == pytest.approx((0.2, 1.8))
+    assert (top["covered_share"], top["flat_covered_share"]) == pytest.approx((1.0, 0.2))
+    assert top["gain_over_flat"] == pytest.approx(800_000)
     assert core["gain_over_flat"] == 0.0
-    # 144.9 h a month too many, at 200,000 / (221 x 12) an hour.
-    assert core["flat_wasted_cost"] == pytest.approx(144.9 * 12 * 200_000 / (221 * 12), abs=0.01)
-    assert top["comparison"] == (
-        "flat: 10 accounts get 22.1 h a month of 80 h demanded (28 % covered), tiered: 110.5 h (100 %); "
-        "ARR that gets its care: 1000K - 276K = 724K"
-    )
+    # 0.9 people too many, at 100,000 each.
+    assert core["flat_wasted_cost"] == pytest.approx(90_000)
 
 
-def test_flat_and_tiered_spend_the_same_hours():
+def test_flat_and_tiered_spend_the_same_people():
     rows = plans(
         demand(*STRATEGIC * 20, *CORE * 33), supply({}, {}),
         shares(("c0", "Strategic", 0.6, None), ("c0", "Core", 0.4, None), ("c1", "Core", 1.0, None)),
     )  # fmt: skip
-    for name in ("flat_hours", "planned_hours", "available_hours"):
-        assert sum(row[name] for row in rows.values()) == pytest.approx(221.0), name
+    for name in ("flat_fte", "planned_fte", "available_fte"):
+        assert sum(row[name] for row in rows.values()) == pytest.approx(2.0), name
 
 
-def test_actual_utilisation_is_of_the_three_months_and_the_people_of_the_roster():
-    roster = [
-        {"csm_id": "c0", "weekly_hours": 40.0},
-        {"csm_id": "c1", "weekly_hours": 40.0, "ends_on": date(2026, 3, 8)},
-        {"csm_id": "c2", "weekly_hours": None},
+def test_actual_utilisation_is_that_of_the_work_loads():
+    def work(account: str, **hours: float) -> dict:
+        return {"as_of": DAY, "account_id": account, "window_months": 3, **hours}
+
+    worked = [
+        work("a00", csm_hours=90.0, rostered_csm_hours=80.0, productive_hours=100.0),
+        work("a01", csm_hours=30.0, rostered_csm_hours=30.0, productive_hours=10.0),
+        work("a02", csm_hours=7.0, rostered_csm_hours=7.0, productive_hours=14.0),
+        work("gone", csm_hours=7.0, rostered_csm_hours=7.0, productive_hours=14.0),
     ]
-    shared = shares(
-        ("c0", "Core", 0.5, 80.0), ("c0", "Growth", 0.5, 80.0), ("c1", "Core", 1.0, 50.0), ("c2", "Core", 1.0, 9.0)
-    )
-    rows = plans(demand(*CORE), supply({}), shared, roster)
-    # 7 February to 6 May are 89 days; c1 was there for 29 of them. 40 / 7 x 0.75 x 0.85 = 3.642857 h a day.
-    per_day = 40 / 7 * 0.75 * 0.85
-    assert rows["Core"]["actual_utilisation"] == pytest.approx((80 + 50) / (per_day * (89 / 2 + 29)))
-    assert rows["Growth"]["actual_utilisation"] == pytest.approx(80 / (per_day * 89 / 2))
-    assert rows["Core"]["logged_hours"] == 139.0
-    unlogged = plans(demand(*CORE), supply({}), shares(("c0", "Core", 1.0, None)), roster)["Core"]
-    assert math.isnan(unlogged["actual_utilisation"])
+    rows = plans(
+        demand(*CORE * 2, *STRATEGIC), supply({}), shares(("c0", "Core", 1.0, None)), worked=worked
+    )  # fmt: skip
+    # Core: (80 + 30) of 110 hours; Strategic: 7 of 14.
+    assert (rows["Core"]["actual_utilisation"], rows["Core"]["logged_hours"]) == (1.0, 120.0)
+    assert (rows["Strategic"]["actual_utilisation"], rows["Strategic"]["logged_hours"]) == (0.5, 7.0)
+    assert math.isnan(rows["Growth"]["actual_utilisation"])
 
 
-def test_nobody_on_the_roster():
-    row = plans(demand(*CORE * 20), [], [])["Core"]
+def test_nobody_is_there_or_nobody_is_known():
+    """An empty roster lacks people; without a roster nothing is known of them, and nothing is a guess."""
+    named = [{"coverage_tier": "Core", "csm_id": f"c{i % 2}"} for i in range(20)]
+    row = plans(demand(*named), [], [])["Core"]
     assert (row["available_fte"], row["gap_fte"], row["covered_share"]) == (0.0, pytest.approx(-0.2), 0.0)
-    assert row["advice"].startswith("hire 0.2 FTE")
+    assert (row["action"], row["hired_fte"]) == ("hire", pytest.approx(0.2))
     assert math.isnan(row["hiring_cost"])
+    row = plans(demand(*named), [], [], roster=[])["Core"]
+    assert (row["action"], row["required_fte"], row["named_csms"]) == ("unknown", pytest.approx(0.2), 2)
+    unknown = ("available_fte", "gap_fte", "hired_fte", "hiring_cost", "covered_share", "covered_arr", "flat_fte",
+               "rebalanced_in_fte", "rebalanced_arr", "gain_over_flat", "annual_cost",
+               "planned_utilisation")  # fmt: skip
+    assert all(math.isnan(row[name]) for name in unknown)
 
 
 def test_days_do_not_mix():
@@ -161,7 +197,7 @@ def test_days_do_not_mix():
         days=(DAY, other),
     )  # fmt: skip
     alone = plans(demand(*CORE * 20), supply({}), shares(("c0", "Core", 1.0, None)))
-    for name in ("accounts", "available_fte", "gap_fte", "flat_hours", "advice"):
+    for name in ("accounts", "available_fte", "gap_fte", "flat_fte", "action"):
         assert (
             next(row[name] for (day, tier), row in both.items() if tier == "Core" and str(day)[:10] == str(DAY))
             == alone["Core"][name]

@@ -17,12 +17,12 @@ POLICY = load_policy()
 
 
 def audited(scenario: Scenario) -> Audit:
-    return audit(scenario, POLICY.coverage, POLICY.scenario)
+    return audit(scenario, POLICY.coverage, POLICY.targets, POLICY.scenario)
 
 
 @pytest.fixture(scope="module")
 def case() -> Audit:
-    return audited(read_scenario(CASE))
+    return audited(read_scenario(CASE, POLICY.scenario))
 
 
 # (scope, figure, when) -> verdict, nearest computed value, stated less computed
@@ -62,6 +62,15 @@ EXPECTED = {
     ("company", "churn_and_contraction", "before"): ("implied", 0.39 / 20, None),
     ("company", "churn_and_contraction", "after"): ("implied", (0.45 + 0.15) / 20, None),
     ("Long-Tail", "cost_to_serve_change", "after"): ("not checkable", None, None),
+    # 1M / 60 = 16.7K an account, above Core's 3M / 200 = 15.0K
+    ("Long-Tail", "arr_per_account", ""): ("questionable", 15_000, 1e6 / 60 - 15_000),
+    # 1 - 13 % and 1 - 15 % lost, against the policy's 90 %
+    ("Core", "grr", "before"): ("questionable", 0.87, 0.03),
+    ("Core", "grr", "after"): ("questionable", 0.85, 0.05),
+    # 8 CSMs before and after; the dedicated account executives are not among them
+    ("Strategic", "headcount", "after"): ("questionable", None, None),
+    # 24.1 / (20 x 1.02 = 20.4) - 1 = 18.1 %
+    ("company", "arr_over_path", "after"): ("implied", 24.1 / 20.4 - 1, None),
 }
 
 
@@ -79,6 +88,27 @@ def test_every_line_of_the_shipped_case(case: Audit) -> None:
             nearest = min(ends, key=lambda x: abs(x - target))
         assert nearest == (None if computed is None else pytest.approx(computed, abs=1e-9)), key
         assert line.difference == (None if difference is None else pytest.approx(difference, abs=1e-6)), key
+
+
+def test_what_does_not_go_together_is_said_with_its_arithmetic(case: Audit) -> None:
+    lines = {(line.scope, line.figure, line.when): line.arithmetic for line in case.lines}
+    assert lines["Long-Tail", "arr_per_account", ""].startswith("1M / 60, above Core's 3M / 200 = 15K: ")
+    assert lines["Core", "grr", "after"] == "1 - churn and contraction of 15.0%; the target is the policy's"
+    assert lines["Strategic", "headcount", "after"].startswith("account executive besides 3 CSMs: how many")
+    assert lines["company", "arr_over_path", "after"].startswith("24.1M / (20M x 102.0% = 20.4M) - 1: ")
+
+
+def test_tiers_in_order_with_sound_retention_and_csms_alone_are_not_questioned() -> None:
+    tiers = [
+        {"tier": "Growth", "accounts": 10, "arr": 1000.0, "csms": 1, "nrr": {"after": 1.0},
+         "expansion": {"after": 0}},
+        {"tier": "Core", "accounts": 10, "arr": 900.0, "csms": 1, "nrr": {"after": 0.95},
+         "expansion": {"after": 0}},
+    ]  # fmt: skip
+    totals = {"accounts": 20, "arr": 1900.0, "csms": 2}
+    stated = [{"figure": "csms", "when": "after", "value": 2}]
+    case = audited(Scenario.model_validate({"name": "x", "totals": totals, "tiers": tiers, "stated": stated}))
+    assert [line for line in case.lines if line.verdict == "questionable"] == []
 
 
 def test_what_a_stated_nrr_would_ask_of_the_open_tier(case: Audit) -> None:

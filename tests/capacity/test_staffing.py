@@ -24,13 +24,18 @@ from tests.companies import given, spine
 
 
 def demands(
-    *accounts: dict, coverage: CoveragePolicy = POLICY.coverage, care: CarePolicy = POLICY.care
-) -> list[dict]:
-    keyed = [{"as_of": DAY, "account_id": f"a{i}", "arr": 1.0} | a for i, a in enumerate(accounts)]
+    *accounts: dict, coverage: CoveragePolicy = POLICY.coverage, care: CarePolicy = POLICY.care,
+    people: list[dict] | None = None,
+) -> list[dict]:  # fmt: skip
+    keyed = [{"as_of": DAY, "account_id": f"a{i:02}", "arr": 1.0, "segment": "Growth"} | a
+             for i, a in enumerate(accounts)]  # fmt: skip
     profiles = [
         {"as_of": DAY, "account_id": row["account_id"], "industry": row.pop("industry", None)} for row in keyed
     ]
-    found = account_demand(spine(DAY), given(Segments, keyed), given(AccountProfiles, profiles), care, coverage)
+    found = account_demand(
+        spine(DAY), given(Segments, keyed), given(AccountProfiles, profiles), given(CsmSupply, people or []),
+        care, coverage, POLICY.staffing, POLICY.productivity,
+    )  # fmt: skip
     return found.order_by("account_id").execute().to_dict("records")
 
 
@@ -50,7 +55,7 @@ def supplies(*people: dict, entries: list[dict] | None = None) -> dict[str, dict
 
 def test_hours_and_portfolio_share_of_each_tier():
     rows = demands(*({"coverage_tier": tier} for tier in TIERS))
-    assert [row["hours_per_month"] for row in rows] == pytest.approx([8.0, 2.5, 0.6, 0.02])
+    assert [row["hours_per_month"] for row in rows] == pytest.approx([8.0, 2.5, 0.6, 0.0])
     assert [row["portfolio_share"] for row in rows] == pytest.approx([0.1, 1 / 30, 0.01, 0.002])
     assert [row["is_automated"] for row in rows] == [False, False, False, True]
 
@@ -61,13 +66,46 @@ def test_an_override_adds_hours_and_asks_for_a_person_even_in_an_automated_tier(
         {"coverage_tier": "Long-Tail", "coverage_override": "high_touch"},
     )
     assert (core["hours_per_month"], core["industry"]) == (pytest.approx(4.6), "retail")
-    assert (tail["hours_per_month"], tail["is_automated"]) == (pytest.approx(4.02), False)
+    assert (tail["hours_per_month"], tail["is_automated"]) == (pytest.approx(4.0), False)
+
+
+def test_an_intervention_has_hours_in_any_tier_and_the_larger_of_it_and_an_override_counts():
+    core, tail, both = demands(
+        {"coverage_tier": "Core", "segment": "At-Risk"},
+        {"coverage_tier": "Long-Tail", "segment": "At-Risk"},
+        {"coverage_tier": "Core", "segment": "At-Risk", "coverage_override": "high_touch"},
+    )
+    assert [row["hours_per_month"] for row in (core, tail, both)] == pytest.approx([4.6, 4.0, 4.6])
+    assert not tail["is_automated"]
+
+
+def test_efficient_accounts_of_core_have_a_ratio_of_their_own():
+    rows = demands(
+        *[{"coverage_tier": "Core", "segment": "Efficient"}] * 3, {"coverage_tier": "Core"},
+        {"coverage_tier": "Long-Tail", "segment": "Efficient"},
+    )  # fmt: skip
+    assert [row["portfolio_share"] for row in rows] == pytest.approx([1 / 75] * 3 + [1 / 100, 1 / 500])
+
+
+def test_the_people_of_a_tier_are_spread_over_its_accounts():
+    """Two Growth accounts in danger take 2 x (2.5 + 4) = 13 h, 13 / 110.5 = 0.1176 people; by ratio 2 / 30 = 0.067.
+    Two Strategic accounts take 0.2 people by ratio; their 16 h are 0.145."""
+    rows = demands(
+        *[{"coverage_tier": "Growth", "segment": "At-Risk"}] * 2, *[{"coverage_tier": "Strategic"}] * 2
+    )  # fmt: skip
+    assert [row["required_fte"] for row in rows] == pytest.approx([13 / 110.5 / 2] * 2 + [0.1] * 2)
+    # Where the people there have fewer hours, more of them are needed: 13 h / 52 h.
+    rows = demands(*[{"coverage_tier": "Growth", "segment": "At-Risk"}] * 2,
+                   people=supply({"fte": 0.5, "available_hours": 26.0}))  # fmt: skip
+    assert sum(row["required_fte"] for row in rows) == pytest.approx(13 / 52)
 
 
 def test_a_tier_without_ratio_has_no_portfolio_share():
     ratios = {
         **POLICY.coverage.ratios,
-        "Long-Tail": POLICY.coverage.ratios["Core"].model_copy(update={"accounts_per_csm": None, "low": None}),
+        "Long-Tail": POLICY.coverage.ratios["Core"].model_copy(
+            update={"accounts_per_csm": None, "low": None, "segments": {}}
+        ),
     }
     row, other = demands(
         {"coverage_tier": "Long-Tail"}, {"coverage_tier": "Core"}, coverage=CoveragePolicy(ratios=ratios)

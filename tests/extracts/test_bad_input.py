@@ -21,7 +21,7 @@ def refused(home: Home, extract: str = "billing_subscriptions") -> list[tuple[st
         ("S1,2025-01-01,A1,lots,USD,,5", "S1 | 2025-01-01", "mrr: must be a number", "mrr", "lots"),
         ("S1,31/12/2025,A1,1,USD,,5", "S1 | 31/12/2025", "start_date: must be a date (YYYY-MM-DD)", "start_date",
          "31/12/2025"),
-        ("S1,2025-01-01,A1,-1,USD,,5", "S1 | 2025-01-01", "mrr: greater_than_or_equal_to 0", "mrr", "-1"),
+        ("S1,2025-01-01,A1,1,USD,,-5", "S1 | 2025-01-01", "seats: greater_than_or_equal_to 0", "seats", "-5"),
         ("S1,2025-01-01,A1,nan,USD,,5", "S1 | 2025-01-01", "mrr: finite", "mrr", "nan"),
         ("S1,2025-01-01,A1,inf,USD,,5", "S1 | 2025-01-01", "mrr: finite", "mrr", "inf"),
         ("S1,2025-01-01,A1,1,XXX,,5", "S1 | 2025-01-01", "unknown currency", "currency", "XXX"),
@@ -52,12 +52,12 @@ def test_above_the_allowed_share_nothing_is_published(home):
     home.write("subscriptions.csv", HEADER + GOOD)
     home.land()
     before = home.files()
-    bad = "".join(f"B{i},2025-01-01,A1,-{i + 1},USD,,5\n" for i in range(2))
+    bad = "".join(f"B{i},2025-01-01,A1,{i + 1},USD,,-{i + 1}\n" for i in range(2))
     home.write("subscriptions.csv", HEADER + GOOD + bad)
     result = home.land()["billing_subscriptions"]
     assert result.failed
     assert "2 of 3 rows (66.7%), 3.00 of 103.00 a month (2.9%) break the contract, 10.0% may" in (result.reason or "")
-    assert "mrr: greater_than_or_equal_to 0: 2 rows, e.g. -1 (B0 | 2025-01-01) in subscriptions.csv, row 2" in (
+    assert "seats: greater_than_or_equal_to 0: 2 rows, e.g. -1 (B0 | 2025-01-01) in subscriptions.csv, row 2" in (
         result.reason or ""
     )
     assert home.files() == before

@@ -18,7 +18,8 @@ def logged(csm: str, account: str | None, hours: float, day: date = date(2025, 1
 
 def test_hours_and_the_productive_hours_behind_them():
     """c works 30 h on a and 10 h on b; in December's 31 days 40 h a week are 40 / 7 x 31 x 0.75 x 0.85 = 112.9 h.
-    Three quarters of them stand behind a. d is not on the roster; hours of nobody's account are internal."""
+    c's book is nobody's, so three quarters of the hours stand behind a, where they were logged. d is not on the
+    roster; hours of nobody's account are internal."""
     made = kpis(
         ["account_workloads", "tier_kpis", "company_kpis"],
         [T1],
@@ -52,6 +53,41 @@ def test_hours_and_the_productive_hours_behind_them():
     company = one(made["company_kpis"], window_months=1)
     assert company.csm_hours == 45
     assert company.utilisation == pytest.approx(40 / (available + 40 / 7 * 7 * 0.75 * 0.85))
+
+
+def test_utilisation_of_a_tier_says_where_time_goes_astray():
+    """c's book entitles Strategic a to 8 h and Core b to 0.6 h a month: of the 112.9 productive hours of December
+    8 / 8.6 = 105.0 belong to a. c worked 30 h there and 30 h on b, to which 7.9 belong: 29 % and 381 %. All in all
+    it is 60 / 112.9. By where the hours went it would have been 53 % in both."""
+    made = kpis(
+        ["account_workloads", "tier_kpis", "company_kpis"],
+        [T1],
+        billing_subscriptions=LIVE,
+        crm_accounts=CRM,
+        segments=[stands("a", T1, "Strategic", csm_id="c"), stands("b", T1, "Core", csm_id="c")],
+        csm_roster=[{"csm_id": "c", "weekly_hours": 40.0}],
+        csm_time_entries=[logged("c", "a", 30), logged("c", "b", 30)],
+    )
+    available = 40 / 7 * 31 * 0.75 * 0.85
+    a = one(made["account_workloads"], account_id="a", window_months=1)
+    assert a.productive_hours == pytest.approx(available * 8 / 8.6)
+    for tier, utilisation in (("Strategic", 30 / (available * 8 / 8.6)), ("Core", 30 / (available * 0.6 / 8.6))):
+        assert one(made["tier_kpis"], coverage_tier=tier, window_months=1).utilisation == pytest.approx(utilisation)
+    assert one(made["company_kpis"], window_months=1).utilisation == pytest.approx(60 / available)
+
+
+def test_a_book_without_hours_logged_is_under_used_not_unknown():
+    """c has a and b, and works on b alone: a's hours stand there unused, 0 of 105.0."""
+    made = kpis(
+        ["account_workloads", "tier_kpis"],
+        [T1],
+        billing_subscriptions=LIVE,
+        crm_accounts=CRM,
+        segments=[stands("a", T1, "Strategic", csm_id="c"), stands("b", T1, "Core", csm_id="c")],
+        csm_roster=[{"csm_id": "c", "weekly_hours": 40.0}],
+        csm_time_entries=[logged("c", "b", 30)],
+    )
+    assert one(made["tier_kpis"], coverage_tier="Strategic", window_months=1).utilisation == 0.0
 
 
 def test_tickets_and_self_service_of_the_period():

@@ -332,7 +332,8 @@ def test_a_figure_back_to_the_fields_it_is_made_from(whole: Any):
     raw = set(map(str, whole.up("account_profiles", "arr").of_kind("value")))
     assert raw == {
         "billing_subscriptions.mrr", "billing_subscriptions.currency", "billing_subscriptions.start_date",
-        "billing_subscriptions.end_date", "billing_subscriptions.end_known_on", "fx_rates.rate", "spine.as_of",
+        "billing_subscriptions.end_date", "billing_subscriptions.end_known_on", "billing_subscriptions.known_from",
+        "billing_subscriptions.known_to", "fx_rates.rate", "spine.as_of",
     }  # fmt: skip
     assert "billing_subscriptions.account_id" in map(str, whole.up("account_profiles", "arr").of_kind("influence"))
     assert Place("segments", "arr") in whole.down("billing_subscriptions", "mrr").reached
@@ -347,8 +348,8 @@ def test_a_path_is_as_strong_as_its_weakest_step(whole: Any):
 
 def test_policy_sections_of_a_table_and_of_what_it_is_made_from(whole: Any):
     sections = whole.policy_of("segment_states")
-    assert sections["segment_states"] == ("tier", "stability")
-    assert "segment_matrix" in sections["segment_candidates"]
+    assert sections["segment_states"] == ("segment_rules", "behavioral", "tier", "stability")
+    assert "behavioral" in sections["segment_inputs"]
 
 
 def narrow(spine: Frame[Spine], customers: Frame[Customers]) -> Frame[Anything]:
@@ -387,9 +388,9 @@ def test_a_ledgers_own_entries_are_a_source_of_it(whole: Any):
 
 def test_a_segment_is_made_without_the_evidence_of_a_tier(whole: Any):
     declared = {str(s.place) for s in whole.tables["segment_states"].columns["segment"]}
-    assert "segment_candidates.value_tier" in declared
+    assert "segment_inputs.value" in declared
     assert not declared & {
-        "segment_candidates.growth_evidence", "segment_candidates.top_cut", "segment_grid.tier_since",
+        "segment_inputs.lookalike", "segment_inputs.top_cut", "segment_grid.tier_since",
     }  # fmt: skip
 
 

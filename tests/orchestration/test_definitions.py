@@ -149,7 +149,7 @@ def test_a_policy_change_marks_only_what_declares_it(tmp_path: Path):
     other.write_text("stability: {max_usage_lag_days: 9}\n")
     before, after = versions(None), versions(other)
     changed = {name for name in before if before[name] != after[name]}
-    assert "segment_candidates" in changed
+    assert "segment_inputs" in changed
     assert not changed & {"account_revenue", "crm_accounts", "behavioral_scores"}
 
 

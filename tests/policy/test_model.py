@@ -86,8 +86,8 @@ def test_an_empty_section_changes_nothing(tmp_path: Path):
             "mine.yaml:2: expansion.whitespace_percentile: Input should be less than or equal to 100, found 101",
         ),
         (
-            "segment_matrix:\n  at_risk:\n    min_clv_percentile: 160\n",
-            "mine.yaml:3: segment_matrix.at_risk.min_clv_percentile: Input should be less than or equal to 100",
+            "segment_rules:\n  worth_saving:\n    clv_percentile: {enter: 160}\n",
+            "mine.yaml:3: segment_rules.worth_saving.clv_percentile.enter: Input should be less than or equal to 100",
         ),
         ("engagement:\n  promoter_from: 6\n", "mine.yaml:1: engagement: detractor_to must be below promoter_from"),
         (

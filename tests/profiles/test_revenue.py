@@ -90,7 +90,8 @@ def test_steps_of_a_subscription_never_overlap_whatever_their_ends_say() -> None
     )  # fmt: skip
     paid = [rows[d, "a"]["arr"] for d in (date(2025, 12, 31), date(2026, 1, 31), date(2026, 2, 28), AS_OF)]
     assert paid == [1200.0, 1440.0, 0.0, 0.0]
-    assert (rows[AS_OF, "b"]["arr"], rows[AS_OF, "a"]["churned_on"]) == (960.0, date(2026, 2, 1))
+    assert (rows[AS_OF, "b"]["arr"], rows[AS_OF, "a"]["churned_on"]) == (960.0, date(2026, 3, 1))
+    assert rows[date(2026, 2, 28), "a"]["paused_on"] == date(2026, 2, 1)
 
 
 def test_revenue_of_a_past_day_is_the_same_from_every_later_day() -> None:
@@ -201,12 +202,73 @@ def test_trials_and_pauses_are_no_revenue() -> None:
     paused, trial = rows[AS_OF, "a"], rows[AS_OF, "b"]
     assert (paused["arr"], paused["churned_on"], paused["seats"], paused["is_trial_only"]) == (
         0.0,
-        pause,
+        None,
         None,
         False,
     )
+    assert (paused["paused_on"], paused["is_live"], trial["is_live"]) == (pause, True, False)
     assert (trial["arr"], trial["churned_on"], trial["is_trial_only"]) == (0.0, None, True)
     assert (trial["first_paid_on"], trial["tenure_days"], trial["renewal_on"]) == (None, None, None)
+
+
+def test_a_pause_that_lasts_too_long_is_churn() -> None:
+    """Paused on 1 December 2025: 90 days later, on 1 March 2026, the account counts as lost."""
+    pause, lapsed, back = date(2025, 12, 1), date(2026, 3, 1), date(2026, 3, 20)
+    rows = revenue(
+        [subscription(), subscription(start_date=pause, mrr=0.0), subscription(start_date=back, mrr=100.0)],
+        lapsed - timedelta(days=1), lapsed, back,
+    )  # fmt: skip
+    seen = [
+        (rows[day, "a"]["is_live"], rows[day, "a"]["paused_on"], rows[day, "a"]["churned_on"])
+        for day in (lapsed - timedelta(days=1), lapsed, back)
+    ]
+    assert seen == [(True, pause, None), (False, None, lapsed), (True, None, None)]
+    assert rows[back, "a"]["last_expansion_on"] is None, "coming back from a pause is no expansion"
+
+
+def test_a_rise_of_the_price_alone_is_no_expansion() -> None:
+    """10 seats at 10 each become 10 at 11 in May, 12 at 11 in July: only July is an expansion."""
+    rows = revenue(
+        [
+            subscription(seats=10),
+            subscription(start_date=date(2025, 5, 1), mrr=110.0, seats=10),
+            subscription(start_date=date(2025, 7, 1), mrr=132.0, seats=12),
+            subscription(start_date=date(2025, 9, 1), mrr=140.0, seats=12),
+        ],
+        date(2025, 6, 30), AS_OF,
+    )  # fmt: skip
+    assert [row["last_expansion_on"] for _, row in sorted(rows.items())] == [None, date(2025, 7, 1)]
+
+
+def test_a_change_of_the_contracts_currency_moves_nothing() -> None:
+    """1,250 USD become 1,000 EUR at 1.25: NRR 1, whatever the rate a year ago (1.10) and today (1.40)."""
+    rates = [
+        {"currency": "EUR", "valid_from": day, "rate": rate}
+        for day, rate in ((date(2024, 1, 1), 1.10), (date(2025, 9, 1), 1.25), (date(2026, 3, 1), 1.40))
+    ]
+    row = revenue(
+        [subscription(mrr=1250.0), subscription(start_date=date(2025, 9, 15), mrr=1000.0, currency="EUR")],
+        fx_rates=rates,
+    )[AS_OF, "a"]
+    assert (row["arr"], row["arr_12m_ago"], row["nrr_12m"]) == (16_800.0, 15_000.0, 1.0)
+    assert row["last_expansion_on"] is None
+
+
+def test_discounts_never_make_revenue_negative() -> None:
+    row = revenue([subscription(), subscription(subscription_id="d", mrr=-150.0)])[AS_OF, "a"]
+    assert (row["arr"], row["is_live"]) == (0.0, False)
+
+
+def test_an_account_leaves_only_where_nothing_follows() -> None:
+    """Known to end in May, and nothing else is known; a subscription that starts that day makes it a renewal."""
+    end = date(2026, 5, 1)
+    known = subscription(end_date=end, end_known_on=date(2026, 3, 1))
+    assert revenue([known])[AS_OF, "a"]["leaving_on"] == end
+    for other, leaves in ((subscription(subscription_id="t"), None), (known | {"subscription_id": "t"}, end)):
+        assert revenue([known, other])[AS_OF, "a"]["leaving_on"] == leaves
+    following = subscription(subscription_id="t", start_date=end)
+    assert revenue([known, following])[AS_OF, "a"]["leaving_on"] is None
+    assert revenue([known | {"end_known_on": None}])[AS_OF, "a"]["leaving_on"] is None
 
 
 def test_retention_is_null_without_a_start_twelve_months_before() -> None:

@@ -60,7 +60,7 @@ def test_what_is_made_from_a_raw_field(home: Path):
 def test_a_whole_table(home: Path):
     said = run(home, "lineage", "segment_states").stdout
     assert "segment_states (a function of frames)" in said
-    assert "reads: segment_grid, segment_candidates" in said
+    assert "reads: segment_grid, segment_inputs" in said
     assert "policy: tier, stability" in said
 
 

@@ -47,34 +47,57 @@ def test_protect_without_a_roster_or_a_risk():
 def plan(tier: str, **values: object) -> dict[str, object]:
     return {
         "coverage_tier": tier, "accounts": 40, "arr": 100_000.0, "accounts_per_csm_target": 10.0, "required_fte": 4.0,
-        "required_by": "ratio", "available_fte": 4.0, "gap_fte": 0.0, "demanded_hours": 100.0, "fte_by_hours": 1.0,
-        "redeployed_in_fte": 0.0, "redeployed_out_fte": 0.0, "hired_fte": 0.0, "hiring_cost": 0.0,
-        "covered_arr": 100_000.0, **values,
+        "required_by": "ratio", "available_fte": 4.0, "gap_fte": 0.0, "demanded_hours": 100.0, "hours_per_fte": 110.5,
+        "rebalanced_in_fte": 0.0, "rebalanced_out_fte": 0.0, "rebalanced_arr": 0.0, "hired_fte": 0.0,
+        "hiring_cost": 0.0, "covered_arr": 100_000.0, "is_roster_known": True, **values,
     }  # fmt: skip
 
 
 def test_staff_says_where_people_come_from():
     rows = [
-        plan("Strategic", available_fte=2.5, gap_fte=-1.5, redeployed_in_fte=0.5, hired_fte=1.0,
-             hiring_cost=120_000.0, covered_arr=60_000.0),
-        plan("Growth", required_by="hours", required_fte=2.0, demanded_hours=221.0, fte_by_hours=2.0,
+        plan("Strategic", available_fte=2.5, gap_fte=-1.5, rebalanced_in_fte=0.5, hired_fte=1.0,
+             hiring_cost=120_000.0, covered_arr=60_000.0, rebalanced_arr=12_500.0),
+        plan("Growth", required_by="hours", required_fte=2.0, demanded_hours=221.0,
              available_fte=1.0, gap_fte=-1.0, hired_fte=1.0, hiring_cost=80_000.0, covered_arr=90_000.0),
-        plan("Core", available_fte=4.5, gap_fte=0.5, redeployed_out_fte=0.5),
+        plan("Core", available_fte=4.5, gap_fte=0.5, rebalanced_out_fte=0.5),
     ]  # fmt: skip
-    made = staff(evidence({"segments": [segment()], "capacity_plan": rows}))
+    moved = [
+        {"account_id": "a1", "coverage_tier": "Core", "direction": "gives", "hours_per_month": 55.25,
+         "worth": 9000.0},
+        {"account_id": "a2", "coverage_tier": "Strategic", "direction": "gets", "hours_per_month": 55.25,
+         "worth": 12_500.0},
+    ]  # fmt: skip
+    tables = {"segments": [segment(account_id="a1", account_name="Acme")], "capacity_plan": rows}
+    made = staff(evidence(tables | {"rebalanced_accounts": moved}))
     assert made is not None
-    assert made.title == "Hire 2.0 FTE and redeploy 0.5 FTE for Strategic and Growth"
+    assert made.title == "Move 0.50 people between tiers, then hire 2.00 people for Strategic and Growth"
     assert made.worth == "50.0k ARR without its full care"
     assert made.arithmetic == (
-        "Strategic: 40 accounts ÷ 10 per CSM = 4.00 FTE needed, 2.50 there, 1.50 short: "
-        "0.50 from other tiers, hire 1.00 (120,000 a year).",
-        "Growth: 221.0 h a month ÷ 110.5 h per FTE = 2.00 FTE needed, 1.00 there, 1.00 short: "
-        "hire 1.00 (80,000 a year).",
-        "To spare: Core 0.50 FTE.",
-        "ARR whose entitled care does not fit in the hours there: 50,000.",
+        # 4 + 2 + 4 needed, 2.5 + 1 + 4.5 there
+        "10.00 people needed, 8.00 there: 2.00 too few.",
+        "First move people: Core 0.50 to Strategic 0.50. 12,500 of ARR gets its care by this.",
+        "1 account gives 55.2 h a month, worth 9,000 a year: Acme 55.2 h.",
+        "1 account gets 55.2 h a month, care for 12,500 of ARR: a2 55.2 h.",
+        "Strategic: 40 accounts ÷ 10.0 a person = 4.00 needed, 2.50 there, 1.50 too few: 0.50 from other tiers, "
+        "hire 1.00 (120,000 a year).",
+        "Growth: 221.0 h a month ÷ 110.5 h a person = 2.00 needed, 1.00 there, 1.00 too few: hire 1.00 "
+        "(80,000 a year).",
+        "ARR beyond the people there, before hiring: 50,000.",
         "Hiring costs 200,000 a year, 400.0% of that ARR.",
     )
+    assert [one.why for one in made.accounts] == [
+        "gets 55.2 h a month, worth 12.5k", "gives 55.2 h a month, worth 9.00k",
+    ]  # fmt: skip
     assert staff(evidence({"segments": [segment()], "capacity_plan": [plan("Core")]})) is None
+
+
+def test_without_a_roster_nobody_is_hired_or_moved():
+    unknown = dict.fromkeys(
+        ("available_fte", "gap_fte", "rebalanced_in_fte", "rebalanced_out_fte", "rebalanced_arr", "hired_fte",
+         "hiring_cost", "covered_arr")
+    )  # fmt: skip
+    rows = [plan("Strategic", is_roster_known=False, **unknown)]
+    assert staff(evidence({"segments": [segment()], "capacity_plan": rows})) is None
 
 
 def whitespace(**by_account: float) -> list[dict[str, object]]:
@@ -128,8 +151,8 @@ def test_rebalance_moves_the_smaller_of_the_two():
     assert made is not None
     assert made.title == "Move 20 h from over- to under-served accounts"
     assert made.arithmetic == (
-        "1 account got 30 h more than entitled to, worth 1,500.",
-        "1 account lack 20 h; the ARR those hours are for is 20,000.",
+        "1 account got 30 h more in twelve months than they were entitled to, worth 1,500.",
+        "1 account lacks 20 h; the ARR those hours should have cared for is 20,000.",
         "What can move is the smaller of the two: 20 h.",
     )
 

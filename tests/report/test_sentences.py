@@ -91,7 +91,7 @@ def test_a_wrong_number_is_seen():
 def test_explanations_quote_what_is_published(ran_home: Path, policy: Policy):
     bounds = list(values_of(policy.model_dump(mode="json")))
     tables = (
-        "segments", "segment_candidates", "account_profiles", "behavioral_scores", "expansion_scores",
+        "segments", "segment_inputs", "account_profiles", "behavioral_scores", "expansion_scores",
         "score_contributions", "value_scores", "segment_states",
     )  # fmt: skip
     now = {name: published(name, ran_home, DAY) for name in tables}
@@ -128,7 +128,7 @@ def _changes(now: pd.DataFrame, old: pd.DataFrame, key: str) -> list[float]:
 
 def _shortfalls(rows: dict[str, pd.DataFrame], policy: Policy) -> list[float]:
     """What is lacking to a bound: of ARR, value and scores."""
-    segment, candidate = rows["segments"].iloc[0], rows["segment_candidates"].iloc[0]
+    segment, candidate = rows["segments"].iloc[0], rows["segment_inputs"].iloc[0]
     bounds = {
         "arr": [policy.tier.growth_min_arr, policy.tier.long_tail_below_arr, candidate.strategic_cut,
                 candidate.top_cut],

@@ -19,8 +19,9 @@ SEGMENT: Mapping[str, Any] = {
     "arr": 1000.0, "churn_risk": 0.1, "health_score": 80.0, "behavioral_score": 60.0, "expansion_score": 40.0,
     "composite_score": 50.0, "weakest_dimension": "product", "coverage_override": None, "micro_segment": "stable",
     "micro_segment_reason": "", "size_class": "smb", "behavioral_cohort": "Steady State", "value_tier": "Silver",
-    "needs_profile": "Basic need", "rule_id": "exact:Growth", "tier_rule_id": "core", "candidate_segment": "Growth",
-    "candidate_tier": "Core", "segment_since": DAY, "tier_since": DAY, "csm_id": "C1", "account_executive": "Ann",
+    "needs_profile": "Basic need", "rule_id": "growth_expanding", "tier_rule_id": "core",
+    "candidate_segment": "Growth", "candidate_tier": "Core", "segment_since": DAY, "tier_since": DAY,
+    "csm_id": "C1", "account_executive": "Ann",
 }  # fmt: skip
 """A row of `segments`: what a test does not say."""
 

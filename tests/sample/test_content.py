@@ -47,7 +47,7 @@ def test_keys_are_unique_but_for_planted_duplicates(sample: Sample, name: str):
 def test_broken_rows_are_there_and_stay_under_one_percent(sample: Sample):
     for name, broken in sample.summary.broken_rows.items():
         assert broken < 0.01 * sample.summary.rows[name] or broken == 0, name
-    assert sample.value("SELECT count(*) FROM billing_subscriptions WHERE mrr < 0") >= 1
+    assert sample.value("SELECT count(*) FROM billing_subscriptions WHERE seats < 0") >= 1
     assert sample.value("SELECT count(*) FROM billing_subscriptions WHERE currency = 'XXX'") >= 1
     assert sample.value("SELECT count(*) FROM product_usage ANTI JOIN product_users USING (user_id)") > 0
     assert sample.summary.broken_rows["product_usage"] > 0.0005 * sample.summary.rows["product_usage"]

@@ -1,6 +1,6 @@
 """The rules of segments and tiers once more, in plain Python, one account at a time, written from the specification.
 
-Here: the matrix walked cell by cell and the state machine walked day by day, with the default numbers spelled out, so
+Here: the ordered rules, exit bands and the state machine walked day by day, with the default numbers spelled out, so
 that tests hold the real thing against them. Nothing here is imported from the rules under test.
 """
 
@@ -10,84 +10,113 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-SIZES = ["smb", "mid_market", "enterprise"]
-COHORTS = ["Dormant", "At Risk", "Steady State", "Power User"]
+COHORTS = ["Dormant", "At Risk", "Power User", "Steady State"]  # the order of the policy's rules
 VALUE_TIERS = ["Bronze", "Silver", "Gold", "Platinum"]
-NEEDS = ["Platform", "Expanding use case", "Specific use case", "Basic need", "Value not realized"]
-
-ROWS = {
-    "Strategic": (["enterprise"], ["Power User"], ["Platinum", "Gold"], "Platform"),
-    "Growth": (["mid_market"], ["Steady State"], ["Gold", "Silver"], "Expanding use case"),
-    "Efficient": (["smb", "mid_market"], ["Power User"], ["Silver", "Bronze"], "Specific use case"),
-    "Long-Tail": (["smb"], ["At Risk", "Dormant"], ["Bronze"], "Basic need"),
-}
+TROUBLE = ("Dormant", "At Risk")
 
 
-@dataclass(frozen=True)
-class Cell:
-    size: str | None
-    cohort: str | None
-    value: str | None
-    needs: str | None
-    clv: float | None = None
-    expansion: float | None = None
-    activity: float | None = None
-
-
-def matrix(cell: Cell) -> tuple[str, str]:  # noqa: C901 - the rules read top to bottom
-    """(segment, rule id) of a cell."""
-    worth = cell.clv >= 60 if cell.clv is not None else cell.value != "Bronze"
-    if cell.cohort in ("At Risk", "Dormant") and worth:
+def rule_of(size, cohort, value, needs, expansion, clv, barely) -> tuple[str, str]:  # noqa: C901 - as SPEC reads
+    """(segment, rule id). `expansion` and `clv` are high, low or None; None is unknown everywhere."""
+    known = sum(part is not None for part in (size, cohort, value, needs))
+    if known < 2:
+        if value is None:
+            return "Efficient", "no_data"
+        return ("Long-Tail" if value == "Bronze" else "Efficient"), "value_only"
+    worth = clv == "high" or value != "Bronze"
+    if cohort in TROUBLE and worth:
         return "At-Risk", "at_risk"
-    barely = cell.activity is not None and cell.activity < 0.2
-    too_low = cell.expansion is not None and cell.expansion < 50
-    best: tuple[float, str] | None = None
-    for segment, (sizes, cohorts, tiers, needs) in ROWS.items():
-        behaves = cell.cohort in cohorts or (segment == "Long-Tail" and barely)
-        fits = cell.size in sizes and behaves and cell.value in tiers and cell.needs == needs
-        if fits and not (segment == "Growth" and too_low):
-            return segment, f"exact:{segment}"
-    for segment, (sizes, cohorts, tiers, needs) in ROWS.items():
-        gaps = []
-        if cell.size is not None:
-            gaps.append((15, min(abs(SIZES.index(cell.size) - SIZES.index(s)) for s in sizes) / 2))
-        if cell.cohort is not None:
-            gap = min(abs(COHORTS.index(cell.cohort) - COHORTS.index(c)) for c in cohorts) / 3
-            gaps.append((30, 0 if segment == "Long-Tail" and barely else gap))
-        if cell.value is not None:
-            gap = min(abs(VALUE_TIERS.index(cell.value) - VALUE_TIERS.index(t)) for t in tiers) / 3
-            gaps.append((35, gap))
-        if cell.needs is not None:
-            gaps.append((15, 0 if cell.needs == needs else 1))
-        if not gaps:
-            return "Long-Tail", "no_data"
-        distance = round(sum(w * g for w, g in gaps) / sum(w for w, _ in gaps), 9)
-        if best is None or distance < best[0]:
-            best = (distance, segment)
-    assert best is not None
-    return best[1], f"nearest:{best[1]}:{int(best[0] * 1000 + 0.5) / 1000:.3f}"
+    if size == "enterprise" and value in ("Platinum", "Gold"):
+        return "Strategic", "strategic_enterprise"
+    if value == "Platinum" and needs == "Platform":
+        return "Strategic", "strategic_platform"
+    is_better = value in ("Silver", "Gold", "Platinum")
+    if is_better and expansion != "low" and needs in ("Expanding use case", "Platform"):
+        return "Growth", "growth_expanding"
+    if size in ("mid_market", "enterprise") and is_better and expansion == "high" and needs != "Specific use case":
+        return "Growth", "growth_larger"
+    if value == "Bronze":
+        if cohort in TROUBLE:
+            return "Long-Tail", "long_tail_in_trouble"
+        if size in ("smb", None) and needs in ("Basic need", "Value not realized", None):
+            return "Long-Tail", "long_tail_basic_need"
+        if size in ("smb", None) and barely:
+            return "Long-Tail", "long_tail_barely_used"
+    return "Efficient", "efficient"
 
 
 @dataclass(frozen=True)
 class Day:
-    """What the rules say of one account on one day."""
+    """What the rules read of one account on one day. Cut-offs of value: Silver 100, Gold 200, Platinum 300."""
 
-    candidate: str
-    arr: float
-    value: str = "Gold"
+    size: str | None = "smb"
+    cohort: str | None = "Steady State"
+    kept: tuple[str, ...] = ()
+    needs: str | None = "Specific use case"
+    value: float | None = 150.0
+    clv: float | None = None
+    activity: float | None = 0.5
+    expansion: float | None = None
+    arr: float = 15_000.0
     waits: bool = False
     cut: float | None = None
     top: float | None = None
     sign: str | None = None
-    usage: bool = False
-    growth: str = "absent"
-    little: bool = False
+    behavior: float | None = None
+    health: float | None = None
+    alike: float | None = None
+    renewal: date | None = None
+
+
+@dataclass
+class Standing:
+    cohort: str | None = None
+    value: str | None = None
+    expansion: str | None = None
+    clv: str | None = None
+    barely: bool = False
+
+
+def _value_tier(value: float | None, lowered: float) -> str | None:
+    if value is None:
+        return None
+    return VALUE_TIERS[sum(value >= cut * lowered for cut in (100, 200, 300))]
+
+
+def _level(score: float | None, before: str | None, enter: float, leave: float) -> str | None:
+    if score is None:
+        return None
+    return "high" if score >= (leave if before == "high" else enter) else "low"
+
+
+def standing_after(before: Standing, day: Day) -> Standing:
+    cohort = day.cohort
+    if before.cohort in day.kept and cohort is not None and COHORTS.index(before.cohort) < COHORTS.index(cohort):
+        cohort = before.cohort
+    value, kept = _value_tier(day.value, 1), _value_tier(day.value, 0.9)
+    if value is not None and before.value is not None:
+        lowest, highest = VALUE_TIERS.index(value), VALUE_TIERS.index(kept)
+        value = VALUE_TIERS[max(lowest, min(VALUE_TIERS.index(before.value), highest))]
+    barely = day.activity is not None and day.activity < (0.3 if before.barely else 0.2)
+    return Standing(
+        cohort,
+        value,
+        _level(day.expansion, before.expansion, 50, 40),
+        _level(day.clv, before.clv, 60, 55),
+        barely,
+    )
+
+
+def candidate_of(standing: Standing, day: Day) -> str:
+    return rule_of(
+        day.size, standing.cohort, standing.value, day.needs, standing.expansion, standing.clv, standing.barely
+    )[0]
 
 
 @dataclass
 class Account:
     """Where one account stands."""
 
+    standing: Standing
     segment: str
     segment_since: date
     segment_how: str
@@ -97,6 +126,7 @@ class Account:
     tier_how: str
     tier_seen: list[str]
     above: list[bool]
+    at_renewal: str
     last: Day
 
 
@@ -118,43 +148,58 @@ def above_after(above: list[bool], arr: float, day: Day) -> list[bool]:
     return after
 
 
+def _at_least(score: float | None, bound: float) -> bool:
+    return score is not None and score >= bound
+
+
 def tier(day: Day, arr: float, above: list[bool], current: str | None) -> str:
-    factor = 0.9 if current == "Strategic" else 1
-    if day.cut is not None and arr >= day.cut * factor:
-        is_top = day.top is not None and arr >= day.top * factor
-        if day.sign is not None or is_top:
-            return "Strategic"
-    if arr >= 25_000 and day.usage and day.growth == "present":
+    for factor, expansion, applies in ((1, 70, True), (0.9, 65, current == "Strategic")):
+        if applies and day.cut is not None and arr >= day.cut * factor:
+            is_top = day.top is not None and arr >= day.top * factor
+            if day.sign is not None or is_top or _at_least(day.expansion, expansion):
+                return "Strategic"
+    usage = _at_least(day.behavior, 60) and _at_least(day.health, 50)
+    if arr >= 25_000 and usage and (_at_least(day.expansion, 50) or _at_least(day.alike, 0.5)):
         return "Growth"
-    if current == "Growth" and arr >= 22_500 and day.growth != "absent":
+    unknown = day.expansion is None and day.alike is None
+    may = _at_least(day.expansion, 45) or _at_least(day.alike, 0.45) or unknown
+    if current == "Growth" and arr >= 22_500 and may:
         return "Growth"
-    if not above[0] and day.little:
+    bound = 50 if current in (None, "Long-Tail") else 45
+    if not above[0] and day.expansion is not None and day.expansion < bound:
         return "Long-Tail"
     return "Core"
 
 
-def begin(day: Day, on: date, former: Account | None = None) -> Account:
-    """An account whose walk starts, perhaps with a tier and sides of the thresholds from before."""
-    above = above_after(former.above if former else [False] * 3, day.arr, day)
-    first = tier(day, day.arr, above, former.tier if former else None)
-    return Account(day.candidate, on, "start", [day.candidate], first, on, "start", [first], above, day)
+def begin(day: Day, on: date) -> Account:
+    """An account whose walk starts."""
+    standing = standing_after(Standing(), day)
+    above = above_after([False] * 3, day.arr, day)
+    first, segment = tier(day, day.arr, above, None), candidate_of(standing, day)
+    return Account(standing, segment, on, "start", [segment], first, on, "start", [first], above, segment, day)
 
 
 def move(account: Account, day: Day, on: date, is_monday: bool) -> None:  # noqa: C901 - as above
     before = above_after(account.above, account.last.arr, day)
     above = above_after(before, day.arr, day)
     crossed = above != before
+    renews = account.last.renewal is not None and account.last.renewal <= on
 
-    new = day.candidate
+    old = account.standing
+    account.standing = standing_after(old, day)
+    was, new = candidate_of(old, account.last), candidate_of(account.standing, day)
     if is_monday:
         account.segment_seen.append(new)
+    value_side = (old.value, old.clv) != (account.standing.value, account.standing.clv)
+    settled = account.segment_how == "start" or account.segment == "At-Risk"
+    may_leave = settled or (on - account.segment_since).days >= 18 * 7
     how = None
     if new != account.segment:
         if new == "At-Risk":
             how = None if day.waits else "risk_at_once"
-        elif crossed and new != account.last.candidate and day.value != account.last.value:
+        elif crossed and new != was and value_side:
             how = "arr_at_once"
-        elif is_monday and account.segment_seen[-2:] == [new, new]:
+        elif is_monday and may_leave and account.segment_seen[-2:] == [new, new]:
             how = "held"
     if how:
         account.segment, account.segment_since, account.segment_how = new, on, how
@@ -171,48 +216,72 @@ def move(account: Account, day: Day, on: date, is_monday: bool) -> None:  # noqa
     if how:
         account.tier, account.tier_since, account.tier_how = new, on, how
     account.above, account.last = above, day
+    if renews:
+        account.at_renewal = account.segment
 
 
-def first_monday(year: int, quarter: int) -> date:
-    """Of a quarter; quarters are counted on over the turn of the year, backwards too."""
-    year, quarter = year + quarter // 4, quarter % 4
-    on = date(year, 3 * quarter + 1, 1)
+def first_monday(year: int, month: int) -> date:
+    """Of a month; months are counted on over the turn of the year, backwards too."""
+    year, month = year + (month - 1) // 12, (month - 1) % 12 + 1
+    on = date(year, month, 1)
     while on.weekday() != 0:
         on += timedelta(days=1)
     return on
 
 
-def remembered(days: Mapping[date, Day], first: date) -> Account | None:
-    """Where the account stood on the Monday before `first`, the first Monday of a quarter.
+def grid_points(first: date, until: date) -> list[date]:
+    """The first Mondays of nine months, every Monday of the quarter before `first`, and those from it to `until`."""
+    quarter_before = first_monday(first.year, first.month - 3)
+    points = [first_monday(first.year, first.month - back) for back in range(12, 3, -1)]
+    on = quarter_before
+    while on <= until:
+        points.append(on)
+        on += timedelta(days=7)
+    return points
 
-    As far as four quarters tell: by the first Mondays of three, and every Monday of the last.
-    """
+
+def on_grid(days: Mapping[date, Day], first: date, until: date) -> Account | None:
+    """Where an account stands after the grid point `until`, on the grid of `first`."""
     account: Account | None = None
-    starts = [first_monday(first.year, (first.month - 1) // 3 - back) for back in (4, 3, 2, 1)]
-    on = starts[0]
-    while on < first:
+    weekly = first_monday(first.year, first.month - 3)
+    for on in grid_points(first, until):
         if on not in days:
             account = None
-        elif account is None or on in starts:
-            account = begin(days[on], on, account)
+        elif account is None:
+            account = begin(days[on], on)
         else:
+            if on <= weekly:  # nobody looked in between: nothing is seen to have happened at once
+                account.last = _with_arr_of(account.last, days[on])
             move(account, days[on], on, is_monday=True)
-        on = starts[starts.index(on) + 1] if on in starts[:-1] else on + timedelta(days=7)
+    return account
+
+
+def _with_arr_of(before: Day, now: Day) -> Day:
+    return Day(**{**now.__dict__, "renewal": before.renewal})
+
+
+def walk_week(account: Account | None, days: Mapping[date, Day], after: date, until: date) -> Account | None:
+    """From the state after the Monday `after`, day by day up to `until`."""
+    on = after
+    while on < until:
+        on += timedelta(days=1)
+        if on not in days:
+            account = None
+        elif account is None:
+            account = begin(days[on], on)
+        else:
+            move(account, days[on], on, is_monday=False)
     return account
 
 
 def walk(days: Mapping[date, Day], first: date, until: date) -> Account | None:
-    """Mondays from `first` to the last one on or before `until`, then the days up to `until`."""
-    account: Account | None = None
-    former = remembered(days, first)
-    last_monday = until - timedelta(days=until.weekday())
-    on = first
-    while on <= until:
-        if on not in days:
-            account = None
-        elif account is None:
-            account = begin(days[on], on, former if on == first else None)
-        else:
-            move(account, days[on], on, on.weekday() == 0)
-        on += timedelta(days=7 if on < last_monday else 1)
-    return account
+    """Where an account stands at the end of `until`."""
+    monday = until - timedelta(days=until.weekday())
+    week_before = monday - timedelta(days=7)
+    eve = walk_week(on_grid(days, first, week_before), days, week_before, monday - timedelta(days=1))
+    account = on_grid(days, first, monday)
+    entered = eve is not None and eve.segment == "At-Risk" and eve.segment_since > week_before
+    if eve and account and entered and (account.segment != "At-Risk" or account.segment_since == monday):
+        account.segment, account.segment_how = eve.segment, eve.segment_how
+        account.segment_since = eve.segment_since
+    return walk_week(account, days, monday, until)

@@ -4,162 +4,172 @@ from datetime import date, timedelta
 
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.scores.contributions import ScoreContributions
-from segmentation_assets.segments.candidates import SegmentCandidates
-from segmentation_assets.segments.grid import SegmentGrid, SegmentStates, anchors_of
-from segmentation_assets.segments.moves import days_compared, days_of_inputs, previous_monday, segment_moves, with_eve
+from segmentation_assets.segments.grid import SegmentStates
+from segmentation_assets.segments.inputs import SegmentInputs
+from segmentation_assets.segments.moves import days_looked_at, days_of_parts, segment_moves
 from tests.companies import given, records, spine
 
 POLICY = load_policy()
 MONDAY = date(2026, 5, 11)
 WEEK = timedelta(weeks=1)
 BEFORE, LONG_BEFORE = MONDAY - WEEK, MONDAY - 2 * WEEK
-STATE = {"segment": "Growth", "coverage_tier": "Core", "segment_since": LONG_BEFORE, "tier_since": LONG_BEFORE}
-INPUTS = {
-    "arr": 15_000.0, "candidate_segment": "Growth", "risk_waits": False, "is_worth_saving": True,
-    "is_barely_used": False, "growth_evidence": "absent", "has_little_to_expand": False, "has_growth_usage": False,
-}  # fmt: skip
+WEDNESDAY = MONDAY - timedelta(days=5)
+EVE = MONDAY - timedelta(days=1)
+STATE = {"segment": "Growth", "coverage_tier": "Core", "segment_since": LONG_BEFORE, "tier_since": LONG_BEFORE,
+         "segment_move_rule": "held", "tier_move_rule": "held"}  # fmt: skip
 
 
 def moves(
-    now: dict,
+    states: dict[date, dict],
     *,
     as_of: date = MONDAY,
-    was: dict | None = None,
-    was_in_new_chain: dict | None = None,
-    eve: dict | None = None,
-    inputs: dict[date, dict] | None = None,
+    arr: dict[date, float] | None = None,
     parts: dict[date, dict[tuple[str, str], float]] | None = None,
 ) -> list[dict]:
-    """Moves of one account that was in Growth and Core, but for what is given."""
+    """Moves of one account that is in Growth and Core on every day, but for what is said."""
     key = {"account_id": "a"}
-    monday = previous_monday(as_of)
-    chains = anchors_of(monday)
-    grid = [{"as_of": monday, "anchor": chains[0]} | key | STATE | (was or {})]
-    grid += [{"as_of": monday, "anchor": c} | key | STATE | (was_in_new_chain or was or {}) for c in chains[1:]]
-    days = sorted(set(days_of_inputs(2)(as_of)))
-    candidates = [{"as_of": d} | key | INPUTS | (inputs or {}).get(d, {}) for d in days]
-    contributions = [
-        {"as_of": d, "score": score, "part": part, "points": points} | key
-        for d, named in (parts or {}).items()
-        for (score, part), points in named.items()
-    ]
-    states = [{"as_of": as_of} | key | STATE | now]
-    states += [{"as_of": d} | key | STATE | (eve or was or {}) for d in with_eve(as_of)[:-1]]
+    days = days_looked_at(as_of)
+    assert set(states) <= set(days)
     found = segment_moves(
         spine(as_of),
-        given(SegmentStates, states),
-        given(SegmentGrid, grid),
-        given(SegmentCandidates, candidates),
-        given(ScoreContributions, contributions),
+        given(SegmentStates, [{"as_of": d} | key | STATE | states.get(d, {}) for d in days]),
+        given(SegmentInputs, [{"as_of": d, "arr": (arr or {}).get(d, 15_000.0)} | key for d in days]),
+        given(
+            ScoreContributions,
+            [
+                {"as_of": d, "score": score, "part": part, "points": points} | key
+                for d, named in (parts or {}).items()
+                for (score, part), points in named.items()
+            ],
+        ),
         POLICY.stability,
         POLICY.segment_moves,
     )
-    return records(found.order_by("kind"))
+    return records(found.order_by(["kind", "effective_on"]))
 
 
-def segment_now(name: str, rule: str, since: date = MONDAY) -> dict:
-    return {"segment": name, "segment_since": since, "segment_move_rule": rule}
+def segment(name: str, rule: str, since: date = MONDAY, text: str = "behavioral cohort A to B", **more) -> dict:
+    return {
+        "segment": name, "segment_since": since, "segment_move_rule": rule, "segment_compared_with": LONG_BEFORE,
+        "segment_cause": "behavioral_cohort", "segment_cause_kind": "behaviour", "segment_cause_text": text, **more,
+    }  # fmt: skip
 
 
-def tier_now(name: str, rule: str, since: date = MONDAY) -> dict:
-    return {"coverage_tier": name, "tier_since": since, "tier_move_rule": rule}
+def tier(name: str, rule: str, since: date = MONDAY) -> dict:
+    return {
+        "coverage_tier": name, "tier_since": since, "tier_move_rule": rule, "tier_compared_with": BEFORE,
+        "tier_cause": "arr", "tier_cause_kind": "revenue", "tier_cause_text": "arr 12,000 to 8,000",
+    }  # fmt: skip
+
+
+def told(row: dict, *names: str) -> tuple:
+    return tuple(row[name].date() if name in {"effective_on", "compared_with"} else row[name] for name in names)
 
 
 def test_days_looked_at():
-    assert previous_monday(MONDAY) == BEFORE
-    assert previous_monday(MONDAY + timedelta(days=1)) == MONDAY
-    assert list(days_compared(2)(MONDAY)) == [LONG_BEFORE, BEFORE, MONDAY]
-    assert list(days_compared(2)(MONDAY + timedelta(days=2))) == [MONDAY, MONDAY + timedelta(days=2)]
-    assert list(days_compared(1)(MONDAY)) == [BEFORE, MONDAY]
-    assert with_eve(MONDAY) == [date(2026, 5, 10), MONDAY]
-    assert with_eve(date(2026, 5, 12)) == [date(2026, 5, 12)]
-    assert days_of_inputs(2)(MONDAY) == [LONG_BEFORE, *(BEFORE + timedelta(days=i) for i in range(8))]
-
-
-def test_what_moved_an_account_at_once_is_told_even_where_it_is_over():
-    tuesday, thursday = MONDAY + timedelta(days=1), MONDAY + timedelta(days=3)
-    (row,) = moves(
-        segment_now("At-Risk", "risk_at_once", since=tuesday),
-        as_of=thursday,
-        inputs={
-            MONDAY: {"behavioral_cohort": "Steady State"},
-            tuesday: {"behavioral_cohort": "At Risk"},
-            thursday: {"behavioral_cohort": "Steady State", "arr": 16_000.0},
-        },
-    )
-    assert (row["cause"], row["cause_text"]) == (
-        "behavioral_cohort", "behavioral cohort Steady State to At Risk",
-    )  # fmt: skip
-    assert (row["effective_on"].date(), row["arr_before"], row["arr_after"]) == (tuesday, 15_000.0, 16_000.0)
-
-
-WEDNESDAY = MONDAY - timedelta(days=5)
-BLIP = {BEFORE: {"behavioral_cohort": "Steady State"}, MONDAY: {"behavioral_cohort": "Steady State"}}
-BLIP |= {WEDNESDAY: {"behavioral_cohort": "At Risk"}}
-
-
-def test_what_entered_in_the_week_and_the_monday_does_not_confirm_has_a_row_of_its_end():
-    (row,) = moves({}, eve=segment_now("At-Risk", "risk_at_once", since=WEDNESDAY), inputs=BLIP)
-    assert (row["moved_from"], row["moved_to"], row["direction"]) == ("At-Risk", "Growth", "out_of_risk")
-    assert (row["move_rule"], row["cause"]) == ("not_confirmed", "not_confirmed")
-    assert row["cause_text"] == (
-        "at once on 2026-05-06, not confirmed on the Monday; behavioral cohort At Risk to Steady State"
-    )
-    assert (row["effective_on"].date(), row["compared_with"].date()) == (MONDAY, WEDNESDAY)
-
-
-def test_an_end_that_is_a_move_of_its_own_goes_from_what_the_week_had_made_of_it():
-    """On Wednesday into At-Risk, on Monday Efficient has held: no account goes from Growth to Efficient unseen."""
-    (row,) = moves(
-        segment_now("Efficient", "held"), eve=segment_now("At-Risk", "risk_at_once", since=WEDNESDAY), inputs=BLIP
-    )
-    assert (row["moved_from"], row["moved_to"], row["move_rule"]) == ("At-Risk", "Efficient", "held")
-    assert row["direction"] == "out_of_risk"
-
-
-def test_a_tier_that_arr_crossed_into_for_some_days_has_a_row_of_its_end():
-    (row,) = moves({}, eve=tier_now("Strategic", "arr_at_once", since=WEDNESDAY))
-    assert (row["kind"], row["moved_from"], row["moved_to"], row["move_rule"]) == (
-        "tier", "Strategic", "Core", "not_confirmed",
-    )  # fmt: skip
-
-
-def test_what_the_monday_confirms_or_entered_earlier_is_told_once():
-    at_risk = segment_now("At-Risk", "risk_at_once", since=WEDNESDAY)
-    (row,) = moves(segment_now("At-Risk", "risk_at_once"), eve=at_risk)
-    assert (row["moved_from"], row["moved_to"], row["direction"]) == ("Growth", "At-Risk", "into_risk")
-    since_long = segment_now("At-Risk", "risk_at_once", since=LONG_BEFORE)
-    assert moves(since_long, eve=since_long, was=since_long) == []
+    assert days_looked_at(MONDAY) == [BEFORE, EVE, MONDAY]
+    assert days_looked_at(MONDAY + timedelta(days=6)) == [BEFORE, EVE, MONDAY, MONDAY + timedelta(days=6)]
+    assert list(days_of_parts(2)(MONDAY + timedelta(days=2))) == [LONG_BEFORE, MONDAY, MONDAY + timedelta(days=2)]
 
 
 def test_who_stays_has_no_row():
     assert moves({}) == []
+    assert moves({}, as_of=MONDAY + timedelta(days=3)) == []
 
 
-def test_a_move_that_held_is_explained_from_before_its_candidate_showed():
-    (row,) = moves(
-        segment_now("Efficient", "held"),
-        inputs={
-            LONG_BEFORE: {"behavioral_cohort": "Steady State", "value_tier": "Gold"},
-            BEFORE: {"behavioral_cohort": "Power User", "value_tier": "Silver"},
-            MONDAY: {"behavioral_cohort": "Power User", "value_tier": "Silver"},
-        },
-    )
-    assert (row["kind"], row["moved_from"], row["moved_to"], row["direction"]) == (
-        "segment", "Growth", "Efficient", "down",
+def test_a_move_on_monday_has_the_cause_that_its_state_carries():
+    (row,) = moves({MONDAY: segment("Efficient", "held")}, arr={EVE: 15_000.0, MONDAY: 14_000.0})
+    assert told(row, "kind", "moved_from", "moved_to", "direction", "move_rule") == (
+        "segment", "Growth", "Efficient", "down", "held",
     )  # fmt: skip
-    assert row["cause"] == "behavioral_cohort"
-    assert row["cause_text"] == "behavioral cohort Steady State to Power User; value tier Gold to Silver"
-    assert (row["effective_on"].date(), row["compared_with"].date()) == (MONDAY, LONG_BEFORE)
-    assert row["move_rule"] == "held"
+    assert told(row, "cause", "cause_kind", "cause_text") == (
+        "behavioral_cohort", "behaviour", "behavioral cohort A to B",
+    )  # fmt: skip
+    assert told(row, "effective_on", "compared_with") == (MONDAY, LONG_BEFORE)
+    assert (row["arr_before"], row["arr_after"]) == (15_000.0, 14_000.0)
 
 
-def test_score_parts_follow_the_rule_inputs_largest_first():
+def test_every_day_of_a_week_tells_the_moves_of_its_monday():
+    """A weekly run is of a Sunday: it must not miss what counted on the Monday before."""
+    moved = segment("Efficient", "held")
+    sunday = MONDAY + timedelta(days=6)
+    (row,) = moves({MONDAY: moved, sunday: moved}, as_of=sunday)
+    assert told(row, "moved_from", "moved_to", "effective_on") == ("Growth", "Efficient", MONDAY)
+
+
+def test_two_moves_of_one_account_have_a_row_each():
+    thursday = MONDAY + timedelta(days=3)
+    rows = moves(
+        {
+            MONDAY: segment("Efficient", "held"),
+            thursday: segment("At-Risk", "risk_at_once", thursday, "cohort B to C"),
+        },
+        as_of=thursday,
+    )
+    assert [told(row, "moved_from", "moved_to", "effective_on", "direction", "cause_text") for row in rows] == [
+        ("Growth", "Efficient", MONDAY, "down", "behavioral cohort A to B"),
+        ("Efficient", "At-Risk", thursday, "into_risk", "cohort B to C"),
+    ]
+
+
+def test_one_day_in_danger_has_a_row_for_its_entry_and_one_for_its_end():
+    entered = segment("At-Risk", "risk_at_once", WEDNESDAY)
+    (entry,) = moves({EVE: entered, MONDAY: entered})
+    assert told(entry, "moved_to", "effective_on", "direction") == ("At-Risk", WEDNESDAY, "into_risk")
+    later = MONDAY + WEEK
+    (end,) = moves({MONDAY: entered, later - timedelta(days=1): entered}, as_of=later)
+    assert told(end, "moved_from", "moved_to", "effective_on", "direction", "move_rule") == (
+        "At-Risk", "Growth", later, "out_of_risk", "not_confirmed",
+    )  # fmt: skip
+    assert told(end, "cause", "cause_text") == ("behavioral_cohort", "behavioral cohort A to B, and back")
+
+
+def test_arr_that_crossed_and_came_back_within_a_week_has_both_rows():
+    fell = tier("Long-Tail", "arr_at_once", WEDNESDAY)
+    rows = moves({EVE: fell}, arr={EVE: 8_000.0})
+    assert [told(row, "moved_from", "moved_to", "effective_on", "move_rule") for row in rows] == [
+        ("Core", "Long-Tail", WEDNESDAY, "arr_at_once"), ("Long-Tail", "Core", MONDAY, "not_confirmed"),
+    ]  # fmt: skip
+    assert [(row["arr_before"], row["arr_after"]) for row in rows] == [(15_000.0, 8_000.0), (8_000.0, 15_000.0)]
+    assert {row["cause_kind"] for row in rows} == {"revenue"}
+
+
+def test_directions():
+    def direction(start: str, end: str) -> str:
+        was = {"segment": start}
+        (row,) = moves({BEFORE: was, EVE: was, MONDAY: segment(end, "held")})
+        return row["direction"]
+
+    assert direction("Long-Tail", "Efficient") == "up"
+    assert direction("Strategic", "Growth") == "down"
+    assert direction("At-Risk", "Long-Tail") == "out_of_risk"
+    assert direction("Long-Tail", "At-Risk") == "into_risk"
+
+
+def test_an_account_that_left_and_came_back():
+    (row,) = moves({MONDAY: {"segment": "Efficient", "segment_since": MONDAY, "segment_move_rule": "start"}})
+    assert told(row, "cause", "cause_kind", "cause_text", "compared_with") == ("came_back", "revenue", "", EVE)
+
+
+def test_a_move_that_only_the_new_anchor_makes_is_re_anchored():
+    first = date(2026, 7, 1)  # a Wednesday; the second quarter's last Monday is 29 June
+    (row,) = moves({first: segment("Efficient", "held", date(2026, 5, 4))}, as_of=first)
+    assert told(row, "moved_from", "moved_to", "cause", "cause_kind", "move_rule", "effective_on") == (
+        "Growth", "Efficient", "re_anchored", "re_anchored", "re_anchored", first,
+    )  # fmt: skip
+
+
+def test_a_move_in_the_same_week_as_a_new_anchor_keeps_its_own_cause():
+    first = date(2026, 7, 1)
+    (row,) = moves({first: segment("At-Risk", "risk_at_once", first)}, as_of=first)
+    assert told(row, "moved_to", "cause") == ("At-Risk", "behavioral_cohort")
+
+
+def test_score_parts_are_told_largest_first():
     (row,) = moves(
-        segment_now("At-Risk", "risk_at_once"),
-        inputs={BEFORE: {"behavioral_cohort": "Steady State"}, MONDAY: {"behavioral_cohort": "At Risk"}},
+        {MONDAY: segment("At-Risk", "risk_at_once")},
         parts={
-            BEFORE: {
+            LONG_BEFORE: {
                 ("behavioral_score", "seat_activity"): 20.0,
                 ("behavioral_score", "trend"): 8.0,
                 ("expansion_score", "trajectory"): 15.0,
@@ -177,84 +187,4 @@ def test_score_parts_follow_the_rule_inputs_largest_first():
     )
     # Trajectory -15, seat activity -12.04, trend -8 (its part went); depth +3 is the fourth, size +0.2 is too little,
     # and churn risk is in log-odds.
-    assert row["cause_text"] == (
-        "behavioral cohort Steady State to At Risk; expansion trajectory -15.0; behavioral seat activity -12.0; "
-        "behavioral trend -8.0"
-    )
-    assert (row["direction"], row["compared_with"].date()) == ("into_risk", BEFORE)
-
-
-def test_directions():
-    def direction(start: str, end: str) -> str:
-        (row,) = moves(segment_now(end, "held"), was={"segment": start})
-        return row["direction"]
-
-    assert direction("Long-Tail", "Efficient") == "up"
-    assert direction("Strategic", "Growth") == "down"
-    assert direction("At-Risk", "Long-Tail") == "out_of_risk"
-    assert direction("Long-Tail", "At-Risk") == "into_risk"
-
-
-def test_arr_across_a_threshold_moves_segment_and_tier_and_says_so():
-    segment, tier = moves(
-        segment_now("Long-Tail", "arr_at_once") | tier_now("Long-Tail", "arr_at_once"),
-        inputs={BEFORE: {"arr": 12_000.0, "value_tier": "Gold"}, MONDAY: {"arr": 8_000.0, "value_tier": "Bronze"}},
-    )
-    assert segment["cause"] == tier["cause"] == "arr_threshold"
-    assert segment["cause_text"] == "ARR 12000 to 8000 crossed a billing threshold; value tier Gold to Bronze"
-    assert tier["cause_text"] == "ARR 12000 to 8000 crossed a billing threshold"
-    assert (tier["arr_before"], tier["arr_after"], tier["direction"]) == (12_000.0, 8_000.0, "down")
-
-
-def test_evidence_of_a_tier():
-    (row,) = moves(
-        tier_now("Strategic", "held"),
-        inputs={BEFORE: {"strategic_evidence": "reference"}, MONDAY: {"strategic_evidence": "reference"}},
-    )
-    assert (row["kind"], row["direction"], row["cause"]) == ("tier", "up", "strategic_evidence")
-    assert row["cause_text"] == "strategic evidence none to reference"
-
-
-def test_risk_that_waited_for_usage():
-    (row,) = moves(
-        segment_now("At-Risk", "risk_at_once"),
-        inputs={
-            BEFORE: {"candidate_segment": "At-Risk", "risk_waits": True},
-            MONDAY: {"candidate_segment": "At-Risk"},
-        },
-    )
-    assert (row["cause"], row["cause_text"]) == ("usage_lag", "usage is up to date again")
-
-
-def test_a_day_in_the_week_has_the_moves_since_monday():
-    wednesday = MONDAY + timedelta(days=2)
-    tuesday = MONDAY + timedelta(days=1)
-    (row,) = moves(segment_now("At-Risk", "risk_at_once", since=tuesday), as_of=wednesday)
-    assert (row["effective_on"].date(), row["compared_with"].date()) == (tuesday, MONDAY)
-
-
-def test_a_move_that_only_the_new_anchor_makes_is_re_anchored():
-    # 1 July: the Monday before is in the second quarter, where people saw the state on the older grid.
-    first = date(2026, 7, 1)
-    moved = segment_now("Efficient", "held", since=date(2026, 5, 4))
-    (row,) = moves(moved, as_of=first, was_in_new_chain={"segment": "Efficient"})
-    assert (row["moved_from"], row["moved_to"]) == ("Growth", "Efficient")
-    assert (row["cause"], row["move_rule"]) == ("re_anchored", "re_anchored")
-    assert row["cause_text"] == "the grid starts anew on 2026-04-06"
-    assert row["effective_on"].date() == first
-
-
-def test_a_move_in_the_same_week_as_a_new_anchor_keeps_its_own_cause():
-    first = date(2026, 7, 1)
-    (row,) = moves(
-        segment_now("At-Risk", "risk_at_once", since=first),
-        as_of=first,
-        was_in_new_chain={"segment": "Efficient"},
-        inputs={date(2026, 6, 29): {"behavioral_cohort": "Steady State"}, first: {"behavioral_cohort": "Dormant"}},
-    )
-    assert (row["moved_from"], row["moved_to"], row["cause"]) == ("Growth", "At-Risk", "behavioral_cohort")
-
-
-def test_nothing_that_can_be_named_is_other():
-    (row,) = moves(segment_now("Efficient", "held"))
-    assert (row["cause"], row["cause_text"]) == ("other", "")
+    assert row["parts_text"] == "expansion trajectory -15.0; behavioral seat activity -12.0; behavioral trend -8.0"

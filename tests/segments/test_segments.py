@@ -13,8 +13,8 @@ from segmentation_assets.scores.composite import CompositeScores
 from segmentation_assets.scores.expansion import ExpansionScores
 from segmentation_assets.scores.firmographic import FirmographicScores
 from segmentation_assets.scores.health import HealthScores
-from segmentation_assets.segments.candidates import SegmentCandidates
 from segmentation_assets.segments.grid import SegmentStates
+from segmentation_assets.segments.inputs import SegmentInputs
 from segmentation_assets.segments.segments import Segments, segment_mix, segments
 from tests.companies import given, records, spine
 
@@ -22,7 +22,7 @@ POLICY = load_policy()
 DAY = date(2026, 5, 6)
 SOURCES = {
     "segment_states": SegmentStates,
-    "segment_candidates": SegmentCandidates,
+    "segment_inputs": SegmentInputs,
     "account_profiles": AccountProfiles,
     "composite_scores": CompositeScores,
     "firmographic_scores": FirmographicScores,
@@ -35,10 +35,16 @@ DEFAULTS = {
     "arr": 15_000.0,
     "segment": "Growth",
     "candidate_segment": "Growth",
-    "rule_id": "exact:Growth",
+    "rule_id": "growth_expanding",
     "coverage_tier": "Core",
     "candidate_tier": "Core",
 }
+
+
+def _columns(account: dict) -> dict:
+    """An account's columns; one that renews in the segment it has, unless said otherwise."""
+    columns = DEFAULTS | account
+    return {"segment_at_renewal": columns["segment"]} | columns
 
 
 def segments_of(*accounts: dict) -> list[dict]:
@@ -47,11 +53,13 @@ def segments_of(*accounts: dict) -> list[dict]:
     for name, contract in SOURCES.items():
         columns = contract.to_schema().columns
         rows = [
-            {"as_of": DAY, "account_id": f"a{i:03}"} | {k: v for k, v in (DEFAULTS | a).items() if k in columns}
+            {"as_of": DAY, "account_id": f"a{i:03}"} | {k: v for k, v in _columns(a).items() if k in columns}
             for i, a in enumerate(accounts)
         ]
         tables[name] = given(contract, rows)
-    found = segments(spine(DAY), **tables, treatment=POLICY.treatment, micro=POLICY.micro_segment)
+    found = segments(
+        spine(DAY), **tables, rules=POLICY.segment_rules, treatment=POLICY.treatment, micro=POLICY.micro_segment
+    )
     return records(found.order_by("account_id"))
 
 
@@ -79,17 +87,51 @@ def test_territory_and_overlay_of_an_account_that_we_know_nothing_of():
     assert both["overlay"] == "Retail x Reporting"
 
 
-def test_where_segment_and_tier_name_different_levels_of_care():
+def test_price_and_territory_follow_the_segment_at_the_last_renewal():
+    (row,) = segments_of({"segment": "At-Risk", "segment_at_renewal": "Growth", "region": "EMEA"})
+    assert (row["pricing_model"], row["territory"]) == ("value-based", "field sales, EMEA")
+    assert (row["message_track"], row["segment_at_renewal"]) == ("account-specific", "Growth")
+
+
+def test_where_segment_and_tier_call_for_different_care():
     pairs = [(segment, tier) for segment in SEGMENTS for tier in TIERS]
     rows = segments_of(*({"segment": s, "coverage_tier": t} for s, t in pairs))
-    agree = {pair for pair, row in zip(pairs, rows, strict=True) if not row["has_tier_conflict"]}
-    assert agree == {
-        ("Strategic", "Strategic"), ("Growth", "Growth"), ("Efficient", "Core"), ("Long-Tail", "Long-Tail"),
-        ("At-Risk", "Strategic"), ("At-Risk", "Growth"), ("At-Risk", "Core"),
+    told = {pair: row["tier_conflict"] for pair, row in zip(pairs, rows, strict=True)}
+    less, more = "tier_gives_less", "tier_gives_more"
+    assert told == {
+        ("Strategic", "Strategic"): None, ("Strategic", "Growth"): less, ("Strategic", "Core"): less,
+        ("Strategic", "Long-Tail"): less,
+        ("Growth", "Strategic"): more, ("Growth", "Growth"): None, ("Growth", "Core"): less,
+        ("Growth", "Long-Tail"): less,
+        ("Efficient", "Strategic"): more, ("Efficient", "Growth"): more, ("Efficient", "Core"): None,
+        ("Efficient", "Long-Tail"): None,
+        ("At-Risk", "Strategic"): None, ("At-Risk", "Growth"): None, ("At-Risk", "Core"): None,
+        ("At-Risk", "Long-Tail"): less,
+        ("Long-Tail", "Strategic"): more, ("Long-Tail", "Growth"): more, ("Long-Tail", "Core"): more,
+        ("Long-Tail", "Long-Tail"): None,
     }  # fmt: skip
-    text = rows[pairs.index(("Growth", "Core"))]["tier_conflict"]
-    assert text == "segment Growth goes with tier Growth, the tier is Core"
     assert all((row["tier_conflict"] is not None) == row["has_tier_conflict"] for row in rows)
+
+
+def test_people_see_a_tier_by_its_kind_of_care():
+    rows = segments_of(*({"coverage_tier": tier} for tier in TIERS))
+    assert [row["kind_of_care"] for row in rows] == ["High-touch", "Pooled", "Tech-touch", "Self-serve"]
+
+
+def test_archetype_fit_counts_the_conditions_that_hold():
+    typical = {"size_class": "mid_market", "behavioral_cohort": "Steady State", "value_tier": "Gold",
+               "needs_profile": "Expanding use case", "expansion_level": "high"}  # fmt: skip
+    cases = [
+        (typical, 4),
+        (typical | {"expansion_level": None}, 4),
+        (typical | {"expansion_level": "low"}, 3),
+        (typical | {"size_class": "smb", "needs_profile": None}, 2),
+        ({}, 0),
+        ({"segment": "At-Risk", "behavioral_cohort": "Dormant", "is_worth_saving": True}, 4),
+        ({"segment": "Long-Tail", "size_class": "smb", "value_tier": "Bronze", "is_barely_used": True}, 3),
+    ]
+    rows = segments_of(*(columns for columns, _ in cases))
+    assert [row["archetype_fit"] for row in rows] == [fit for _, fit in cases]
 
 
 def test_pending():
@@ -127,6 +169,11 @@ SIGNALS = [
     ({"csat": 4.5, "firmographic_score": 69.0}, "stable", ""),
     ({"csat": 4.5}, "stable", ""),
     ({"firmographic_score": 99.0}, "stable", ""),
+    ({"health_score": 49.9, "csat": 4.5, "firmographic_score": 70.0}, "at_risk", "low health"),
+    ({"health_score": 50.0}, "stable", ""),
+    ({"behavioral_cohort": "Dormant", "csat": 4.5, "firmographic_score": 70.0}, "at_risk", "cohort Dormant"),
+    ({"segment": "At-Risk", "new_champions": 2}, "at_risk", "segment At-Risk"),
+    ({"segment": "At-Risk", "behavioral_cohort": "At Risk"}, "at_risk", "cohort At Risk, segment At-Risk"),
 ]
 
 
@@ -138,12 +185,19 @@ def test_micro_segment_and_its_reason():
 
 def test_neither_micro_segment_nor_override_changes_segment_or_tier():
     crossed = [
-        columns | {"segment": s, "coverage_tier": t} for columns, _, _ in SIGNALS for s in SEGMENTS for t in TIERS
+        {"segment": s, "coverage_tier": t} | columns for columns, _, _ in SIGNALS for s in SEGMENTS for t in TIERS
     ]
     rows = segments_of(*(columns | {"days_to_renewal": 30} for columns in crossed))
     assert [(row["segment"], row["coverage_tier"]) for row in rows] == [
         (columns["segment"], columns["coverage_tier"]) for columns in crossed
     ]
+
+
+def test_no_account_in_danger_is_ready_to_expand_an_advocate_or_stable():
+    dangers = [{"segment": "At-Risk"}, {"behavioral_cohort": "At Risk"}, {"behavioral_cohort": "Dormant"},
+               {"health_score": 10.0}, {"health_score": 49.9}]  # fmt: skip
+    rows = segments_of(*(columns | danger for columns, _, _ in SIGNALS for danger in dangers))
+    assert {row["micro_segment"] for row in rows} == {"at_risk"}
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -158,23 +212,23 @@ def test_declining_usage_with_a_renewal_near_is_high_touch_in_every_tier(tier):
     assert [far["coverage_override"], steady["coverage_override"], unknown["coverage_override"]] == [None] * 3
 
 
-def test_the_mix_counts_all_segments_and_the_exact_share():
+def test_the_mix_counts_all_segments_and_the_typical_share():
     rows = [
-        {"segment": "Growth", "rule_id": "exact:Growth", "arr": 30.0, "is_pending": True},
-        {"segment": "Growth", "rule_id": "nearest:Growth:0.100", "arr": 50.0, "is_pending": False},
-        {"segment": "At-Risk", "rule_id": "at_risk", "arr": 20.0, "is_pending": False},
-        {"segment": "Long-Tail", "rule_id": "no_data", "arr": 100.0, "is_pending": False},
+        {"segment": "Growth", "archetype_fit": 4, "arr": 30.0, "is_pending": True},
+        {"segment": "Growth", "archetype_fit": 3, "arr": 50.0, "is_pending": False},
+        {"segment": "At-Risk", "archetype_fit": 4, "arr": 20.0, "is_pending": False},
+        {"segment": "Long-Tail", "archetype_fit": 0, "arr": 100.0, "is_pending": False},
     ]
     table = given(Segments, [{"as_of": DAY, "account_id": f"a{i}"} | row for i, row in enumerate(rows)])
     mix = segment_mix(spine(DAY), table).execute().set_index("segment")
     assert set(mix.index) == set(SEGMENTS)
     growth = mix.loc["Growth"]
     assert (growth["accounts"], growth["account_share"], growth["arr"], growth["arr_share"]) == (2, 0.5, 80.0, 0.4)
-    assert (growth["exact_accounts"], growth["exact_share"], growth["pending_accounts"]) == (1, 0.5, 1)
-    assert mix.loc["At-Risk", "exact_share"] == 1.0
-    assert mix.loc["Long-Tail", "exact_share"] == 0.0
+    assert (growth["typical_accounts"], growth["typical_share"], growth["pending_accounts"]) == (1, 0.5, 1)
+    assert mix.loc["At-Risk", "typical_share"] == 1.0
+    assert mix.loc["Long-Tail", "typical_share"] == 0.0
     assert mix.loc["Strategic", "accounts"] == 0
-    assert mix["exact_share"].isna()["Strategic"]
+    assert mix["typical_share"].isna()["Strategic"]
     assert mix["account_share"].sum() == pytest.approx(1.0)
 
 

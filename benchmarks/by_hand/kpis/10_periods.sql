@@ -24,6 +24,7 @@ SELECT as_of, account_id, surviving_account_id FROM account_hierarchy SEMI JOIN 
 CREATE TABLE paid AS
 FROM (
   SELECT a.as_of, coalesce(h.surviving_account_id, b.account_id) AS account_id, b.start_date, b.mrr, b.currency,
+    coalesce(b.product, '') AS product, coalesce(b.plan, '') AS plan, b.seats,
     least(lead(b.start_date) OVER (PARTITION BY a.as_of, b.subscription_id ORDER BY b.start_date),
           CASE WHEN b.end_date IS NOT NULL AND greatest(b.end_date, b.end_known_on) <= a.as_of
                THEN greatest(b.end_date, b.end_known_on) END) AS over_on
@@ -40,7 +41,34 @@ SELECT p.as_of, s.window_months, s.starts_on, p.account_id, min(start_date) AS f
   coalesce(sum(mrr * rate_now) FILTER (over_on IS NULL), 0) AS mrr_now_current
 FROM paid p JOIN spans s USING (as_of) JOIN rates r USING (as_of, window_months, currency)
 GROUP BY ALL;
+-- What grew: another product or plan, more seats of the same at the price of before, or its price.
+CREATE TABLE kinds AS
+WITH lines AS (
+  SELECT as_of, window_months, account_id,
+    count(*) FILTER (was) AS n_before, count(*) FILTER (over_on IS NULL) AS n_after,
+    coalesce(sum(mrr * rate_then) FILTER (was), 0) AS before,
+    coalesce(sum(mrr * rate_then) FILTER (over_on IS NULL), 0) AS after,
+    sum(seats) FILTER (was) AS seats_before, sum(seats) FILTER (over_on IS NULL) AS seats_after
+  FROM (SELECT *, start_date <= starts_on AND (over_on IS NULL OR over_on > starts_on) AS was
+        FROM paid p JOIN spans s USING (as_of) JOIN rates r USING (as_of, window_months, currency))
+  WHERE was OR over_on IS NULL GROUP BY as_of, window_months, account_id, product, plan
+), parts AS (
+  SELECT as_of, window_months, account_id, sum(after - before) AS rise,
+    sum(CASE WHEN n_before = 0 OR n_after = 0 THEN after - before ELSE 0 END) AS by_product,
+    sum(CASE WHEN n_before = 0 OR n_after = 0 THEN 0
+             WHEN seats_before > 0 AND seats_after IS NOT NULL
+             THEN (seats_after - seats_before) * before / seats_before ELSE after - before END) AS by_volume
+  FROM lines GROUP BY ALL
+)
+SELECT as_of, window_months, account_id, greatest(round(by_product, 9), 0) AS product,
+  greatest(round(by_volume, 9), 0) AS volume, greatest(round(rise - by_product - by_volume, 9), 0) AS price
+FROM parts;
 CREATE MACRO moved(factor) AS TABLE
+SELECT *, least(coalesce(cents(grown * volume / nullif(volume + product + price, 0)), 0), grown) AS grown_volume,
+  least(coalesce(cents(grown * product / nullif(volume + product + price, 0)), 0), cents(grown - grown_volume))
+    AS grown_product,
+  cents(grown - grown_volume - grown_product) AS grown_price
+FROM (
 SELECT *,
   CASE WHEN a = 0 AND first_paid_on > starts_on THEN 'new' WHEN a = 0 THEN 'reactivation' WHEN b = 0 THEN 'churn'
        WHEN b > a THEN 'expansion' WHEN b < a THEN 'contraction' ELSE 'flat' END AS movement,
@@ -49,12 +77,15 @@ SELECT *,
   if(movement = 'churn', a, 0) AS lost
 FROM (SELECT *, cents(round(mrr_then, 9) * factor) AS a, cents(round(mrr_now, 9) * factor) AS b,
              cents(round(mrr_now_current, 9) * factor) AS b_current FROM points)
-WHERE a > 0 OR b > 0;
+WHERE a > 0 OR b > 0
+) LEFT JOIN kinds USING (as_of, window_months, account_id);
 
 -- table: account_periods
 CREATE TABLE account_periods AS
 SELECT m.as_of, m.account_id, m.window_months, m.starts_on, a AS start_arr, b AS end_arr, b_current AS end_arr_current,
-  least(a, b) AS retained_arr, movement, gained AS new_arr, grown AS expansion_arr, shrunk AS contraction_arr,
+  least(a, b) AS retained_arr, movement, gained AS new_arr, grown AS expansion_arr, grown_volume AS expansion_volume_arr,
+  grown_product AS expansion_product_arr, grown_price AS expansion_price_arr, 0 AS paused_arr, 0 AS resumed_arr,
+  shrunk AS contraction_arr,
   lost AS churned_arr, back AS reactivated_arr, cents(b_current - b) AS fx_arr,
   if(a > 0, coalesce(t0.coverage_tier, 'unassigned'), NULL) AS start_tier,
   if(b > 0, coalesce(t1.coverage_tier, 'unassigned'), NULL) AS end_tier,
@@ -71,7 +102,8 @@ COPY account_periods TO 'published/account_periods' (FORMAT parquet, PARTITION_B
 -- table: revenue_movements
 COPY (
   SELECT as_of, account_id, date_trunc('month', as_of)::DATE AS month, a AS start_mrr, movement, gained AS new_mrr,
-    grown AS expansion_mrr, shrunk AS contraction_mrr, lost AS churned_mrr, back AS reactivated_mrr,
+    grown AS expansion_mrr, grown_volume AS expansion_volume_mrr, grown_product AS expansion_product_mrr,
+    grown_price AS expansion_price_mrr, 0 AS paused_mrr, 0 AS resumed_mrr, shrunk AS contraction_mrr, lost AS churned_mrr, back AS reactivated_mrr,
     cents(b_current - b) AS fx_mrr, b_current AS end_mrr
   FROM moved(1) WHERE window_months = 0
 ) TO 'published/revenue_movements' (FORMAT parquet, PARTITION_BY (as_of));
@@ -122,11 +154,26 @@ WITH tickets AS (
   JOIN windows w ON worked_on <= w.as_of AND worked_on > w.starts_on
     AND w.as_of >= t.known_from AND w.as_of < t.known_to
   JOIN survivors h ON h.as_of = w.as_of AND h.account_id = t.account_id GROUP BY ALL
+), books AS (
+  SELECT as_of, account_id, csm_id, entitled / sum(entitled) OVER (PARTITION BY as_of, csm_id) AS book_share
+  FROM (
+    SELECT as_of, account_id, csm_id, CASE coverage_tier WHEN 'Strategic' THEN 8 WHEN 'Growth' THEN 2.5
+        WHEN 'Core' THEN 0.6 ELSE 0 END
+      + greatest(if(segment = 'At-Risk', policy('care.segment_hours_per_month.At-Risk'), 0),
+                 if(coverage_override IS NOT NULL, policy('care.override_hours_per_month'), 0)) AS entitled
+    FROM segments JOIN asked USING (as_of) WHERE csm_id IS NOT NULL
+  ) WHERE entitled > 0
+), pairs AS (
+  SELECT as_of, window_months, account_id, csm_id, hours, book_share,
+    bool_or(book_share IS NOT NULL) OVER (PARTITION BY as_of, csm_id) AS has_book,
+    hours / nullif(sum(hours) OVER (PARTITION BY as_of, window_months, csm_id), 0) AS hours_share
+  FROM (SELECT as_of, window_months, account_id, csm_id, book_share FROM books JOIN windows USING (as_of))
+  FULL JOIN logged USING (as_of, window_months, account_id, csm_id)
 ), hours AS (
   SELECT as_of, window_months, account_id, sum(hours) AS csm_hours,
-    sum(hours) FILTER (hours_available IS NOT NULL) AS rostered, sum(hours_available * share) AS productive
-  FROM (SELECT *, hours / nullif(sum(hours) OVER (PARTITION BY as_of, window_months, csm_id), 0) AS share FROM logged)
-  LEFT JOIN productive USING (as_of, window_months, csm_id) GROUP BY ALL
+    sum(hours) FILTER (hours_available IS NOT NULL) AS rostered,
+    sum(hours_available * if(has_book, book_share, hours_share)) AS productive
+  FROM pairs LEFT JOIN productive USING (as_of, window_months, csm_id) GROUP BY ALL
 ), first_days AS (
   SELECT (SELECT min(greatest(opened_at::DATE, known_from)) FROM support_tickets) AS opened,
          (SELECT min(greatest(used_on, known_from)) FROM self_service_sessions) AS used,

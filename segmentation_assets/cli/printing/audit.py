@@ -13,7 +13,7 @@ from segmentation_assets.capacity.scenario import Audit, Interval, Line, shown
 from segmentation_assets.cli.printing.grid import print_table
 from segmentation_assets.reading.escaping import escape
 
-_MARKS = {"supported": "✓", "not supported": "✗", "not checkable": "?", "implied": "→"}
+_MARKS = {"supported": "✓", "not supported": "✗", "not checkable": "?", "implied": "→", "questionable": "!"}
 
 
 def print_audit(console: Console, case: Audit) -> None:
@@ -36,6 +36,7 @@ def print_audit(console: Console, case: Audit) -> None:
     )
     for verdict, title in (
         ("not supported", "Stated, and not what the parts give"),
+        ("questionable", "Does not go together with other figures, or with the policy's targets"),
         ("not checkable", "Stated, and not to be checked"),
         ("supported", "Stated, and supported"),
         ("implied", "Not stated, but implied"),

@@ -19,6 +19,7 @@ from segmentation_assets.reading.access import NotPublished, find_table, open_ta
 from segmentation_assets.reading.escaping import escape
 from segmentation_assets.reading.explanations.gathering import day_before
 from segmentation_assets.reading.figures import NAMES, counted, exact, in_currency, money, number, share, words
+from segmentation_assets.reading.plans import company_people, tier_action
 from segmentation_assets.settings import find_home
 from segmentation_assets.warehouse.store import Store
 
@@ -39,6 +40,7 @@ def print_summary(console: Console, home: Path, as_of: date, currency: str) -> N
         _print_matrix(console, connection, as_of)
         if "segment_moves" in tables:
             _print_moves(console, connection)
+        _print_moved_by_policy(console, home, as_of)
         if before:
             _print_since(console, home, before, as_of)
         if "tier_kpis" in tables:
@@ -49,7 +51,7 @@ def print_summary(console: Console, home: Path, as_of: date, currency: str) -> N
         _print_where(console, home, connection)
 
 
-def _has(home: Path, table: str, as_of: date) -> bool:
+def _has(home: Path, table: str, as_of: date | None) -> bool:
     try:
         return bool(find_table(table, home).of(as_of))
     except NotPublished:
@@ -100,6 +102,20 @@ def _print_moves(console: Console, connection: duckdb.DuckDBPyConnection) -> Non
     console.print(f"Moves since the last Monday: {listed}")
     for account, kind, before, after, _, _, why in rows[:_MOST_MOVES]:
         console.print(f"  {account} {kind} {before} → {after}: {escape(words(why))}", highlight=False)
+
+
+def _print_moved_by_policy(console: Console, home: Path, as_of: date) -> None:
+    """How many accounts are elsewhere because the policy changed, not because of themselves."""
+    if not _has(home, "segment_register", None):
+        return
+    with open_tables({"segment_register": None}, home) as connection:
+        rows = connection.execute(
+            "SELECT kind, count(*) FROM segment_register WHERE cause_kind = 'policy' AND as_of = ? GROUP BY ALL "
+            "ORDER BY kind", [as_of],
+        ).fetchall()  # fmt: skip
+    if rows:
+        told = ", ".join(f"the {kind} of {count} accounts" for kind, count in rows)
+        console.print(f"Changed by the new policy alone: {told}")
 
 
 def _print_since(console: Console, home: Path, before: date, as_of: date) -> None:
@@ -181,23 +197,21 @@ def _aim(target: float | None, status: str, is_few: bool) -> str:
 
 
 def _print_capacity(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
-    rows = connection.execute(
-        "SELECT coverage_tier, accounts, fte_by_ratio, fte_by_hours, available_fte, gap_fte, planned_utilisation, "
-        "advice FROM capacity_plan ORDER BY arr / greatest(accounts, 1) DESC"
-    ).fetchall()
-    rows += connection.execute(
-        "SELECT 'all', sum(accounts), sum(fte_by_ratio), sum(fte_by_hours), sum(available_fte), sum(gap_fte), "
-        "sum(demanded_hours) / nullif(sum(available_hours), 0), null FROM capacity_plan"
-    ).fetchall()
+    result = connection.execute("SELECT * FROM capacity_plan ORDER BY arr / greatest(accounts, 1) DESC")
+    names = [column[0] for column in result.description or ()]
+    plan = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+    figures = ("fte_by_ratio", "fte_by_hours", "required_fte", "available_fte", "gap_fte")
     body = [
-        [tier, number(accounts), *(number(x, 1) for x in figures[:4]), share(figures[4])]
-        for tier, accounts, *figures, _ in rows
-    ]
-    header = ["tier", "accounts", "FTE by ratio", "by hours", "there", "gap", "utilisation"]
-    title = "Customer success capacity, FTE (gap = there − needed; utilisation over 100%: more work than hours)"
+        [row["coverage_tier"], f"{row['accounts']:,}", *(number(row[name], 2) for name in figures),
+         share(row["planned_utilisation"])]
+        for row in plan
+    ]  # fmt: skip
+    header = ["tier", "accounts", "by ratio", "by hours", "needed", "there", "gap", "utilisation"]
+    title = "Customer success capacity: people of a full week (gap = there - needed)"
     print_table(console, header, body, title=title)
-    for tier, *_, advice in rows[:-1]:
-        console.print(f"  {tier}: {escape(advice)}", highlight=False)
+    console.print(f"  {company_people(plan)}", highlight=False)
+    for row in plan:
+        console.print(f"  {row['coverage_tier']}: {escape(tier_action(row))}", highlight=False)
 
 
 def _print_refused(console: Console, home: Path) -> None:

@@ -37,6 +37,7 @@ from segmentation_assets.orchestration.sensors.requests import (
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.profiles.arr_steps import arr_at_end_of_day, arr_steps
 from segmentation_assets.profiles.known import account_hierarchy
+from segmentation_assets.profiles.subscriptions import subscription_steps
 from segmentation_assets.segments.cuts import tier_cuts
 from segmentation_assets.settings import Settings
 from segmentation_assets.tables.as_of import Spine, freeze_day, spine_frame
@@ -152,7 +153,8 @@ def _today(
     crm, billing, rates = (engine.read(catalogue[name]) for name in ("crm_accounts", WATCHED, "fx_rates"))
     spine = engine.frame(spine_frame([freeze_day(day), day]), Spine)
     hierarchy = account_hierarchy(spine, crm)
-    steps = arr_steps(spine, billing, rates, hierarchy, policy.company)
+    terms = subscription_steps(billing, policy.company)
+    steps = arr_steps(spine, terms, rates, hierarchy, policy.company)
     frame = engine.execute(arr_at_end_of_day(steps))
     held = ibis.memtable(frame.assign(is_live=frame["arr"] > 0), schema=_ARR)
     cuts = engine.execute(tier_cuts(spine.filter(spine.as_of == day), held, policy.tier))

@@ -1,7 +1,7 @@
-"""What changed about an account between two snapshots, in sentences.
+"""What changed about an account between two snapshots, and why it moved, in sentences.
 
-Here: comparing two rows of `segments`, and the parts of scores behind the differences. Not here: reading the rows
-(`explanations`), or the causes of a move, which `segment_moves` holds.
+Here: comparing two rows of `segments`, the parts of scores behind the differences, and the cause of a move in words.
+Not here: reading the rows (`gathering`), or finding causes (`segments.causes`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 from segmentation_assets.policy.segments import SEGMENTS, TIERS
+from segmentation_assets.tables.as_of import quarter_start
 
 Row = Mapping[str, Any]
 
@@ -68,3 +69,36 @@ def _differs(now: float | None, before: float | None, least: float) -> bool:
 
 def _signed(value: float, digits: int = 1) -> str:
     return f"{value:+,.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def why_moved(kind: str, before: Row, now: Row) -> str:
+    """Why an account is in another segment (or tier) now than `before`: rows of `segments` of two days.
+
+    The inputs that moved it stand in the row itself. Where none did, the account had been away, the grid was started
+    anew at the turn of a quarter, or the earlier day would be told differently today.
+    """
+    since, rule, inputs = now[f"{kind}_since"], now[f"{kind}_move_rule"], now[f"{kind}_cause_text"]
+    if since > before["as_of"]:
+        if rule == "start":
+            return "it had no revenue for a while and came back"
+        return inputs or "its figures changed"
+    if before["as_of"] < quarter_start(now["as_of"]):
+        return f"the weekly grid was started anew in the quarter from {quarter_start(now['as_of']):%-d %b %Y}"
+    return f"by today's policy and data it was in {_state(kind, now)} on {before['as_of']:%-d %b %Y} already"
+
+
+def why_recorded(move: Row) -> str:
+    """Why an account moved, of a row of `segment_moves`."""
+    if move["cause"] == "re_anchored":
+        return "the weekly grid was started anew with the quarter"
+    if move["cause"] == "came_back":
+        return "it had no revenue for a while and came back"
+    parts = f" (scores: {move['parts_text']})" if move.get("parts_text") else ""
+    if move["move_rule"] == "arr_at_once":
+        crossed = f"ARR {move['arr_before']:,.0f} to {move['arr_after']:,.0f} crossed a billing threshold"
+        return f"{crossed}; {move['cause_text']}{parts}"
+    return f"{move['cause_text']}{parts}"
+
+
+def _state(kind: str, row: Row) -> str:
+    return row["segment"] if kind == "segment" else row["coverage_tier"]

@@ -9,30 +9,31 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from segmentation_assets.policy.model import Policy
-from segmentation_assets.policy.segments import AT_RISK, TIERS
+from segmentation_assets.policy.segments import AT_RISK, TIERS, UNKNOWN, Conditions
 from segmentation_assets.reading.access import ALL, Days, NotPublished, find_table, newest_whole_day, open_tables
-from segmentation_assets.reading.explanations.changes import changes
+from segmentation_assets.reading.explanations.changes import changes, why_moved, why_recorded
 from segmentation_assets.reading.explanations.ways_up import ways_up
 from segmentation_assets.reading.figures import NAMES, exact, in_currency
 from segmentation_assets.reasons import Refusal
+from segmentation_assets.tables.as_of import quarter_start
 
 Row = Mapping[str, Any]
 
-_REQUIRED = ("segments", "segment_candidates")
+_REQUIRED = ("segments", "segment_inputs")
 _OPTIONAL = (
     "account_profiles", "behavioral_scores", "expansion_scores", "score_contributions", "segment_states",
     "value_scores",
 )  # fmt: skip
 _COMPARED = ("segments", "score_contributions")
 TABLES = (*_REQUIRED, *_OPTIONAL, "segment_moves")
-"""What explanations are read from; `segments` and `segment_candidates` must be there."""
+"""What explanations are read from; `segments` and `segment_inputs` must be there."""
 _CLOSE = 5
 _START = "start"  # the move rule of a state that stands since the first day looked at
 
@@ -77,7 +78,7 @@ class UnknownAccount(Refusal, LookupError):
 
 @dataclass(frozen=True)
 class Condition:
-    """One dimension of the segment matrix: the account's value, and the values that its segment's row names."""
+    """One condition of a segment's typical account: the account's value, and the values that meet it."""
 
     dimension: str
     value: str | None
@@ -86,7 +87,7 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Part:
+class Contribution:
     """One part of a score: the raw figure or word behind it, its weight, and the points it adds."""
 
     part: str
@@ -101,7 +102,7 @@ class Score:
 
     name: str
     total: float
-    parts: tuple[Part, ...]
+    parts: tuple[Contribution, ...]
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def explain(
         account_id = _resolve(connection, account, day)
         for explanation in explanations(connection, frozenset(tables), day, before, policy, account_id):
             return explanation
-    raise UnknownAccount(f"segment_candidates has no row of {account_id} on {day}: run that day again")
+    raise UnknownAccount(f"segment_inputs has no row of {account_id} on {day}: run that day again")
 
 
 def day_before(day: date, home: Path | str | None = None) -> date | None:
@@ -179,7 +180,7 @@ def explanations(
         name: _by_account(connection, name, before, account_id) if before and name in tables else {}
         for name in _COMPARED
     }
-    for each in sorted(tables_by_account["segments"].keys() & tables_by_account["segment_candidates"].keys()):
+    for each in sorted(tables_by_account["segments"].keys() & tables_by_account["segment_inputs"].keys()):
         rows = {name: by_account.get(each, []) for name, by_account in tables_by_account.items()}
         explanation = _explanation(
             day, rows | {"segment_moves": moves.get(each, []), "seen": seen.get(each, [])}, policy
@@ -247,7 +248,7 @@ def _by_account(
 
 
 def _explanation(day: date, rows: Mapping[str, list[Row]], policy: Policy) -> Explanation:
-    segment, candidate = rows["segments"][0], rows["segment_candidates"][0]
+    segment, inputs = rows["segments"][0], rows["segment_inputs"][0]
     state = (rows.get("segment_states") or [{}])[0]
     return Explanation(
         account_id=segment["account_id"],
@@ -255,9 +256,9 @@ def _explanation(day: date, rows: Mapping[str, list[Row]], policy: Policy) -> Ex
         as_of=day,
         segment=segment["segment"],
         coverage_tier=segment["coverage_tier"],
-        segment_reasons=tuple(_segment_reasons(segment, candidate, state, policy)),
-        conditions=tuple(_conditions(segment["segment"], candidate, policy)),
-        tier_reasons=tuple(_tier_reasons(segment, candidate, state, policy)),
+        segment_reasons=tuple(_segment_reasons(segment, inputs, state, policy)),
+        conditions=tuple(_conditions(segment, inputs, state, policy)),
+        tier_reasons=tuple(_tier_reasons(segment, inputs, state, policy)),
         treatment={name: segment.get(name) for name in TREATMENT},
         ways_up=ways_up({name: each[0] for name, each in rows.items() if each}, policy),
         scores=_scores(rows.get("score_contributions", [])),
@@ -275,86 +276,104 @@ def _explanation(day: date, rows: Mapping[str, list[Row]], policy: Policy) -> Ex
 # -- rules in words
 
 
-def _segment_reasons(segment: Row, candidate: Row, state: Row, policy: Policy) -> list[str]:
-    sentences = [
-        f"In {segment['segment']} since {_since('segment', segment, state)}, by rule {segment['rule_id']}.",
-        _segment_rule(segment["rule_id"], candidate, policy),
+def _segment_reasons(segment: Row, inputs: Row, state: Row, policy: Policy) -> list[str]:
+    told = [
+        f"In {segment['segment']} since {_since('segment', segment, state)}, by rule {segment['rule_id']}: "
+        f"{rule_in_words(segment['rule_id'], segment['segment'], policy)}.",
+        f"{segment['archetype_fit']} of the 4 conditions of the typical {segment['segment']} account hold.",
     ]
     if segment["is_pending"]:
         wanted = f"{segment['candidate_segment']} ({segment['candidate_rule_id']})"
-        sentences.append(_pending("segment", wanted, candidate, state, policy))
-    if candidate["risk_waits"]:
-        sentences.append(f"Usage is {candidate['usage_lag_days']} days behind, so moves into At-Risk wait.")
-    return sentences
+        told.append(_pending("segment", wanted, segment, state, policy))
+    if inputs["risk_waits"]:
+        told.append(f"Usage is {inputs['usage_lag_days']} days behind, so moves into At-Risk wait.")
+    return told
 
 
 def _since(kind: str, segment: Row, state: Row) -> str:
-    """Since when it is in its segment or tier; at the start of the grid nobody knows how long before."""
+    """Since when it is in its segment or tier; where the look-back begins nobody knows how long before."""
     return f"{segment[f'{kind}_since']}{' or longer' if state.get(f'{kind}_move_rule') == _START else ''}"
 
 
-def _pending(kind: str, wanted: str, candidate: Row, state: Row, policy: Policy) -> str:
+def _pending(kind: str, wanted: str, segment: Row, state: Row, policy: Policy) -> str:
     held = state.get(f"candidate_{kind}_points")
     so_far = f" (held on {held} so far)" if held else ""
+    stay = policy.stability.min_stay_weeks
+    earliest = segment[f"{kind}_since"] + timedelta(weeks=stay)
+    waits = kind == "segment" and state.get("segment_move_rule") != _START and segment["segment"] != AT_RISK
+    wait = (
+        f", and not before {earliest}, {stay} weeks after the last move"
+        if waits and earliest > segment["as_of"]
+        else ""
+    )
     return (
-        f"By the figures of {candidate['as_of']} alone it would be {wanted}. It moves once that has held on "
-        f"{policy.stability.grid_points} Mondays in a row{so_far}."
+        f"By the figures of {segment['as_of']} it would be {wanted}. It moves once that has held on "
+        f"{policy.stability.grid_points} Mondays in a row{so_far}{wait}."
     )
 
 
-def _segment_rule(rule_id: str, candidate: Row, policy: Policy) -> str:
-    kind, _, rest = rule_id.partition(":")
-    if kind == "at_risk":
-        rule = policy.segment_matrix.at_risk
-        cohort = candidate["behavioral_cohort"]
-        worth = f"its value tier is {candidate['value_tier'] or 'unknown'}"
-        if candidate["clv_percentile"] is not None:
-            rank = candidate["clv_percentile"]
-            worth = f"its lifetime value ranks at {rank:.0f} of 100 (from {rule.min_clv_percentile:g} on)"
-        return (
-            f"Its usage cohort is {NAMES.get(cohort, cohort)}, and it is worth saving: {worth}. This rule comes "
-            "before all others."
+def rule_in_words(rule_id: str, segment: str, policy: Policy) -> str:
+    """The conditions of a segment rule, as a clause."""
+    rules = policy.segment_rules
+    rule = next((r for r in rules.rules if r.id == rule_id and r.segment == segment), None)
+    if rule is None:
+        return "a rule of an earlier policy"
+    told = [f"{name} {_one_of(words)}" for name, words in _conditions_named(rule)]
+    if rule.expansion is not None:
+        band = rules.high_expansion
+        told.append(
+            f"expansion score {_one_of(rule.expansion)} (high: in at {band.enter:g}, out below {band.leave:g})"
         )
-    if kind == "exact":
-        return f"It met every condition of the row {rest}."
-    if kind == "nearest":
-        row, _, distance = rest.partition(":")
-        return (
-            f"It met no row exactly; {row} was the nearest, at distance {distance} "
-            "(0: every condition met, 1: as far off as can be)."
+    if rule.worth_saving:
+        worth = rules.worth_saving
+        told.append(
+            f"worth saving (value tier {_one_of(worth.value_tiers)}, or lifetime value in the upper ranks: in at "
+            f"{worth.clv_percentile.enter:g} of 100, out below {worth.clv_percentile.leave:g})"
         )
-    return "None of the four dimensions is known, so it is served like the Long-Tail."
+    if rule.barely_used:
+        band = rules.barely_used
+        told.append(f"barely used (seat activity below {band.enter:.0%}, until it reaches {band.leave:.0%})")
+    if rule.dimensions_at_most is not None:
+        told.insert(0, f"at most {rule.dimensions_at_most} of size class, cohort, value tier and needs is known")
+    return ", ".join(told) or "no rule before it holds"
 
 
-def _conditions(segment: str, candidate: Row, policy: Policy) -> list[Condition]:
-    row = next((r for r in policy.segment_matrix.rows if r.segment == segment), None)
-    if row is None:
-        rule = policy.segment_matrix.at_risk
-        return [_condition("usage cohort", candidate["behavioral_cohort"], rule.cohorts)]
-    conditions = [
-        _condition("size class", candidate["size_class"], row.size_classes),
-        _condition("usage cohort", candidate["behavioral_cohort"], row.cohorts),
-        _condition("value tier", candidate["value_tier"], row.value_tiers),
-        _condition("needs profile", candidate["needs_profile"], row.needs_profiles),
-    ]
-    if row.or_seat_activity_below is not None:
-        activity = candidate["seat_activity"]
+def _conditions_named(part: Conditions) -> list[tuple[str, Sequence[str]]]:
+    named = (
+        ("size class", part.size_classes), ("usage cohort", part.cohorts), ("value tier", part.value_tiers),
+        ("needs profile", part.needs_profiles),
+    )  # fmt: skip
+    return [(name, words) for name, words in named if words is not None]
+
+
+def _one_of(words: Sequence[str]) -> str:
+    return " or ".join(words)
+
+
+def _conditions(segment: Row, inputs: Row, state: Row, policy: Policy) -> list[Condition]:
+    """The conditions of the typical account of the segment, and whether this one meets them."""
+    typical = policy.segment_rules.archetypes[segment["segment"]]
+    values = {
+        "size class": segment["size_class"], "usage cohort": segment["behavioral_cohort"],
+        "value tier": segment["value_tier"], "needs profile": segment["needs_profile"],
+    }  # fmt: skip
+    found = [_condition(name, values[name], words) for name, words in _conditions_named(typical)]
+    if typical.or_barely_used:
+        activity, band = inputs["seat_activity"], policy.segment_rules.barely_used
         shown = None if activity is None else f"{activity:.0%}"
-        conditions.append(
-            Condition(
-                "or seat activity",
-                shown,
-                f"below {row.or_seat_activity_below:.0%}",
-                bool(candidate["is_barely_used"]),
-            )
-        )
-    if row.min_expansion_score is not None:
-        score = candidate["expansion_score"]
+        meets = state.get("is_barely_used")
+        found.append(Condition("or seat activity", shown, f"below {band.enter:.0%}", meets))
+    if typical.expansion is not None:
+        score = inputs["expansion_score"]
         shown = None if score is None else f"{score:.1f}"
-        conditions.append(
-            Condition("expansion score", shown, f"{row.min_expansion_score:g} or more", bool(candidate["may_expand"]))
-        )
-    return conditions
+        meets = (state.get("expansion_level") or UNKNOWN) in typical.expansion
+        wanted = f"{policy.segment_rules.high_expansion.enter:g} or more"
+        found.append(Condition("expansion score", shown, wanted, meets))
+    if typical.worth_saving is not None:
+        rank = inputs["clv_percentile"]
+        shown = None if rank is None else f"{rank:.0f} of 100"
+        found.append(Condition("lifetime value, ranked", shown, "worth saving", state.get("is_worth_saving")))
+    return found
 
 
 def _condition(dimension: str, value: str | None, wanted: Sequence[str]) -> Condition:
@@ -373,40 +392,70 @@ _SIGNS: Mapping[str, str] = {
 }
 
 
-def _tier_reasons(segment: Row, candidate: Row, state: Row, policy: Policy) -> list[str]:
+def _tier_reasons(segment: Row, inputs: Row, state: Row, policy: Policy) -> list[str]:
     tier, rule = segment["coverage_tier"], segment["tier_rule_id"]
-    sentences = [
-        f"In tier {tier} since {_since('tier', segment, state)}, by rule {rule}.",
-        _tier_rule(rule, candidate, policy),
+    told = [
+        f"In tier {tier} ({segment['kind_of_care']}) since {_since('tier', segment, state)}, by rule {rule}.",
+        _tier_rule(rule, inputs, policy),
     ]
+    if segment["tier_conflict"]:
+        told.append(_conflict(segment, policy))
     if segment["is_tier_pending"]:
-        sentences.append(_pending("tier", segment["candidate_tier"], candidate, state, policy))
-    return sentences
+        told.append(_pending("tier", segment["candidate_tier"], segment, state, policy))
+    return told
 
 
-def _tier_rule(rule_id: str, candidate: Row, policy: Policy) -> str:
+def _conflict(segment: Row, policy: Policy) -> str:
+    """That segment and tier call for different care, and what follows."""
+    labels = policy.treatment.care_labels
+    wanted = policy.treatment.segments[segment["segment"]].agrees_with
+    calls = f"Segment {segment['segment']} calls for {_one_of([labels[tier] for tier in wanted])} care"
+    if segment["tier_conflict"] == "tier_gives_more":
+        return f"{calls}; its tier gives more, {segment['kind_of_care']}, because of its ARR and expansion."
+    if segment["segment"] == AT_RISK:
+        return f"{calls}; its tier is {segment['kind_of_care']}. The intervention is due all the same."
+    return (
+        f"{calls}; its tier gives less, {segment['kind_of_care']}. The tier decides the hours, so plays that need "
+        "more care are due only with an override or in At-Risk."
+    )
+
+
+def _tier_rule(rule_id: str, inputs: Row, policy: Policy) -> str:
     kind, _, sign = rule_id.partition(":")
-    arr, cut, top, tier = exact(candidate["arr"]), candidate["strategic_cut"], candidate["top_cut"], policy.tier
+    arr, cut, top, tier = exact(inputs["arr"]), inputs["strategic_cut"], inputs["top_cut"], policy.tier
     if kind.startswith("strategic"):
         kept = " It has fallen below the entry, but not by the exit band." if kind.endswith("_kept") else ""
         if sign == "top_arr":
-            return f"ARR {arr} against {exact(top)}, the cut of the top {tier.top_share:.0%} of accounts.{kept}"
+            return f"ARR {arr}; the largest {tier.top_share:.0%} of accounts begin at {exact(top)}.{kept}"
         return (
-            f"ARR {arr} against {exact(cut)}, the cut of the top {tier.strategic_share:.0%} of accounts, and "
+            f"ARR {arr}; the largest {tier.strategic_share:.0%} of accounts begin at {exact(cut)}. And "
             f"{_SIGNS.get(sign, sign)}.{kept}"
         )
     if kind.startswith("growth"):
-        sentence = (
-            f"ARR {arr} against {exact(tier.growth_min_arr)}; expansion evidence is {candidate['growth_evidence']}."
-        )
+        told = f"ARR {arr}; the tier begins at {exact(tier.growth_min_arr)}. {_expansion(inputs, policy)}"
         if kind == "growth":
-            return f"{sentence} Usage and health reached what entering Growth asks."
-        return f"{sentence} It stays: Growth is left only on ARR or expansion evidence."
+            return f"{told} Usage and health are high enough to enter."
+        return f"{told} It stays: Growth is left only because of ARR or expansion."
     if kind == "long_tail":
         return f"ARR {arr} is below {exact(tier.long_tail_below_arr)}, and there is little to expand."
     if kind == "core_kept":
-        return f"ARR {arr} is below {exact(tier.long_tail_below_arr)}, but not by the exit band: it stays in Core."
+        return (
+            f"ARR {arr} is below {exact(tier.long_tail_below_arr)}, but ARR or expansion is still within the exit "
+            "band: it stays in Core."
+        )
     return f"No rule of Strategic, Growth or Long-Tail holds at ARR {arr}."
+
+
+def _expansion(inputs: Row, policy: Policy) -> str:
+    """What is known of expansion, against the bounds of Growth."""
+    score, alike, tier = inputs["expansion_score"], inputs["lookalike"], policy.tier
+    parts = [
+        "Expansion score unknown" if score is None else
+        f"Expansion score {score:.1f} (in at {tier.growth_expansion_score.enter:g})",
+        "similar accounts unknown" if alike is None else
+        f"of similar accounts {alike:.1%} expanded (in at {tier.growth_lookalike.enter:.0%})",
+    ]  # fmt: skip
+    return "; ".join(parts) + "."
 
 
 # -- figures
@@ -422,44 +471,62 @@ def _scores(rows: Sequence[Row]) -> tuple[Score, ...]:
     )
 
 
-def _parts(rows: Sequence[Row]) -> list[Part]:
+def _parts(rows: Sequence[Row]) -> list[Contribution]:
     ordered = sorted(rows, key=lambda row: (-abs(row["points"]), row["part"]))
     return [
-        Part(r["part"], r["raw_number"] if r["raw_text"] is None else r["raw_text"], r["weight"], r["points"])
+        Contribution(r["part"], r["raw_number"] if r["raw_text"] is None else r["raw_text"], r["weight"], r["points"])
         for r in ordered
     ]
 
 
 _SEEN = """
-SELECT * FROM (
-  SELECT account_id, as_of, segment, coverage_tier, segment_since, tier_since,
-    lag(as_of) OVER days AS old_day, lag(segment) OVER days AS old_segment, lag(coverage_tier) OVER days AS old_tier
+SELECT * EXCLUDE (previous) RENAME (as_of AS day), previous.as_of AS old_day, previous.segment AS old_segment,
+  previous.coverage_tier AS old_tier
+FROM (
+  SELECT account_id, as_of, segment, coverage_tier, segment_since, tier_since, segment_move_rule, tier_move_rule,
+    segment_cause_text, tier_cause_text,
+    lag({'as_of': as_of, 'segment': segment, 'coverage_tier': coverage_tier}) OVER days AS previous
   FROM segments WHERE as_of <= ? AND (? IS NULL OR account_id = ?)
   WINDOW days AS (PARTITION BY account_id ORDER BY as_of)
-) WHERE old_day IS NOT NULL AND (segment <> old_segment OR coverage_tier <> old_tier)
+) WHERE previous IS NOT NULL AND (segment <> previous.segment OR coverage_tier <> previous.coverage_tier)
 """
 
 
 def _seen_moves(
     connection: duckdb.DuckDBPyConnection, day: date, account_id: str | None, policy: Policy
 ) -> dict[str, list[Row]]:
-    """By account: moves that two published days differ by, whether or not a run saw them happen."""
-    seen: dict[str, list[Row]] = {}
-    for account, at, segment, tier, segment_since, tier_since, old_day, old_segment, old_tier in connection.execute(
-        _SEEN, [day, account_id, account_id]
-    ).fetchall():
-        for kind, before, after, since in (
-            ("segment", old_segment, segment, segment_since),
-            ("tier", old_tier, tier, tier_since),
+    """By account: moves that two published days differ by, whether or not a run recorded them."""
+    result = connection.execute(_SEEN, [day, account_id, account_id])
+    names = [column[0] for column in result.description or ()]
+    found: dict[str, list[Row]] = {}
+    for values in result.fetchall():
+        row = dict(zip(names, values, strict=True))
+        now, old = row | {"as_of": row["day"]}, {"as_of": row["old_day"]}
+        for kind, before, after in (
+            ("segment", row["old_segment"], row["segment"]),
+            ("tier", row["old_tier"], row["coverage_tier"]),
         ):
-            if before != after:
-                move = {
-                    "effective_on": max(since, old_day), "kind": kind, "moved_from": before, "moved_to": after,
-                    "direction": direction_of(kind, before, after, policy), "move_rule": "seen",
-                    "cause_text": f"seen between {old_day} and {at}; no run recorded why", "between": (old_day, at),
-                }  # fmt: skip
-                seen.setdefault(account, []).append(move)
-    return seen
+            if before == after:
+                continue
+            since = row[f"{kind}_since"]
+            on = (
+                since
+                if since > row["old_day"]
+                else max(quarter_start(row["day"]), row["old_day"] + timedelta(days=1))
+            )
+            found.setdefault(row["account_id"], []).append(
+                {
+                    "effective_on": on,
+                    "kind": kind,
+                    "moved_from": before,
+                    "moved_to": after,
+                    "direction": direction_of(kind, before, after, policy),
+                    "move_rule": row[f"{kind}_move_rule"],
+                    "cause_text": why_moved(kind, old, now),
+                    "between": (row["old_day"], row["day"]),
+                }
+            )
+    return found
 
 
 def direction_of(kind: str, before: str, after: str, policy: Policy) -> str:
@@ -478,6 +545,7 @@ def _moves(day: date, rows: Sequence[Row], seen: Sequence[Row]) -> list[Row]:
     kept = ("effective_on", "kind", "moved_from", "moved_to", "direction", "move_rule", "cause_text")
     moves = {
         (row["kind"], row["effective_on"], row["moved_to"]): {name: row.get(name) for name in kept}
+        | {"cause_text": why_recorded(row)}
         for row in sorted(rows, key=lambda row: row["as_of"])
         if row["as_of"] <= day
     }

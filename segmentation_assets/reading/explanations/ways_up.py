@@ -11,7 +11,7 @@ from typing import Any
 
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.policy.scores import BehavioralCondition, CohortRule
-from segmentation_assets.policy.segments import AT_RISK, TIERS, MatrixRow, TierPolicy
+from segmentation_assets.policy.segments import AT_RISK, TIERS, UNKNOWN, SegmentRule, TierPolicy
 
 Row = Mapping[str, Any]
 
@@ -28,7 +28,7 @@ _WORDS = {
 def ways_up(rows: Mapping[str, Row], policy: Policy) -> tuple[str, ...]:
     """Sentences on the coverage tier, the value tier and the segment above. `rows` are the account's, by table.
 
-    Needs `segments` and `segment_candidates`; what a missing score table would add is left out.
+    Needs `segments` and `segment_inputs`; what a missing score table would add is left out.
     """
     return (*_tier_ways(rows, policy), *_value_way(rows), *_segment_ways(rows, policy))
 
@@ -37,72 +37,73 @@ def ways_up(rows: Mapping[str, Row], policy: Policy) -> tuple[str, ...]:
 
 
 def _tier_ways(rows: Mapping[str, Row], policy: Policy) -> list[str]:
-    segment, candidate, tier = rows["segments"], rows["segment_candidates"], policy.tier
+    segment, inputs, tier = rows["segments"], rows["segment_inputs"], policy.tier
     now = segment["coverage_tier"]
     if now == _STRATEGIC:
         return [f"{_STRATEGIC} is the highest coverage tier."]
     if now == _LONG_TAIL:
-        return [_core_way(candidate, tier)]
+        return [_core_way(inputs, tier)]
     found = [_growth_way(rows, tier)] if now == _CORE else []
-    cut = candidate["strategic_cut"]
-    if now == _GROWTH or (cut is not None and candidate["arr"] >= cut):
-        found.append(_strategic_way(candidate, tier))
+    cut = inputs["strategic_cut"]
+    if now == _GROWTH or (cut is not None and inputs["arr"] >= cut):
+        found.append(_strategic_way(inputs, tier))
     return found
 
 
-def _core_way(candidate: Row, tier: TierPolicy) -> str:
-    arr = _gap("ARR", candidate["arr"], tier.long_tail_below_arr, _money)
-    expansion = _gap("the expansion score", candidate["expansion_score"], tier.long_tail_below_expansion_score)
-    return f"Tier {_CORE} asks for one of two: {arr}; {expansion}."
+def _core_way(inputs: Row, tier: TierPolicy) -> str:
+    arr = _gap("ARR", inputs["arr"], tier.long_tail_below_arr, _money)
+    expansion = _gap("expansion score", inputs["expansion_score"], tier.long_tail_expansion_score.enter)
+    return f"For tier {_CORE} it needs one of two: {arr}; {expansion}."
 
 
 def _growth_way(rows: Mapping[str, Row], tier: TierPolicy) -> str:
-    segment, candidate = rows["segments"], rows["segment_candidates"]
-    lookalike = rows.get("expansion_scores", {}).get("lookalike")
+    segment, inputs = rows["segments"], rows["segment_inputs"]
+    expansion, alike = inputs["expansion_score"], inputs["lookalike"]
     tests = [
-        ("ARR", candidate["arr"], tier.growth_min_arr, _money),
-        ("the behavioral score", segment["behavioral_score"], tier.growth_min_behavioral_score, _score),
+        ("ARR", inputs["arr"], tier.growth_min_arr, _money),
+        ("behavioral score", segment["behavioral_score"], tier.growth_min_behavioral_score, _score),
         ("health", segment["health_score"], tier.growth_min_health_score, _score),
     ]
     met = [f"{name} {show(value)}" for name, value, bound, show in tests if _reaches(value, bound)]
     lacking = [_gap(name, value, bound, show) for name, value, bound, show in tests if not _reaches(value, bound)]
-    expansion = candidate["expansion_score"]
-    if candidate["growth_evidence"] == "present":
+    if _reaches(expansion, tier.growth_expansion_score.enter) or _reaches(alike, tier.growth_lookalike.enter):
         met.append("signs of expansion")
     else:
         lacking.append(
-            "a sign of expansion: "
-            + _gap("its score", expansion, tier.growth_min_expansion_score)
+            "a sign of expansion ("
+            + _gap("expansion score", expansion, tier.growth_expansion_score.enter)
             + ", or "
-            + _gap("the share of similar accounts that expanded", lookalike, tier.growth_min_lookalike, _share)
+            + _gap("similar accounts that expanded", alike, tier.growth_lookalike.enter, _share)
+            + ")"
         )
-    return _asks(f"Tier {_GROWTH}", met, lacking)
+    return _needs(f"tier {_GROWTH}", met, lacking)
 
 
-def _strategic_way(candidate: Row, tier: TierPolicy) -> str:
-    arr, cut, top = candidate["arr"], candidate["strategic_cut"], candidate["top_cut"]
+def _strategic_way(inputs: Row, tier: TierPolicy) -> str:
+    arr, cut, top = inputs["arr"], inputs["strategic_cut"], inputs["top_cut"]
     if cut is None:
-        return f"Tier {_STRATEGIC} cannot be reached yet: the cut of the largest accounts is not known."
-    sign = candidate["strategic_evidence"]
+        return f"Tier {_STRATEGIC} cannot be reached yet: where the largest accounts begin is not known."
+    expansion = tier.strategic_expansion_score.enter
     signs = (
-        "several products or regions, an expansion score from "
-        f"{tier.strategic_min_expansion_score:g}, being a reference, or strategic influence"
+        f"several products or regions, an expansion score of {expansion:g}, being a reference, or strategic influence"
     )
     met, lacking = [], []
     (met if arr >= cut else lacking).append(_gap("ARR", arr, cut, _money))
-    if sign:
-        met.append(f"a sign beyond ARR ({sign.replace('_', ' ')})")
+    if inputs["strategic_sign"]:
+        met.append(f"a sign beyond ARR ({inputs['strategic_sign'].replace('_', ' ')})")
+    elif _reaches(inputs["expansion_score"], expansion):
+        met.append("a sign beyond ARR (expansion score)")
     else:
-        alone = f", or ARR from {_money(top)} alone ({_money(top - arr)} short)" if top and arr < top else ""
-        lacking.append(f"a sign beyond ARR: {signs}{alone}")
-    return _asks(f"Tier {_STRATEGIC}", met, lacking)
+        alone = f", or {_money(top - arr)} more ARR, {_money(top)} in all" if top and arr < top else ""
+        lacking.append(f"a sign beyond ARR ({signs}{alone})")
+    return _needs(f"tier {_STRATEGIC}", met, lacking)
 
 
-def _asks(what: str, met: Sequence[str], lacking: Sequence[str]) -> str:
+def _needs(what: str, met: Sequence[str], lacking: Sequence[str]) -> str:
     if not lacking:
-        return f"{what} asks for nothing more; a move counts once it has held on the weekly grid."
-    have = f" Met: {'; '.join(met)}." if met else ""
-    return f"{what} still asks for {'; '.join(lacking)}.{have}"
+        return f"For {what} it needs nothing more; a move counts once it has held on the weekly grid."
+    have = f" It has {'; '.join(met)}." if met else ""
+    return f"For {what} it needs {'; '.join(lacking)}.{have}"
 
 
 # -- the value tier
@@ -117,7 +118,7 @@ def _value_way(rows: Mapping[str, Row]) -> list[str]:
         return []
     name, cut = above
     gap = _gap("value", row["value"], cut, _money)
-    return [f"Value tier {name} asks for {gap} (value is ARR × NRR less cost to serve)."]
+    return [f"For value tier {name} it needs {gap}; value is ARR × NRR less cost to serve."]
 
 
 # -- the segment
@@ -131,29 +132,35 @@ def _segment_ways(rows: Mapping[str, Row], policy: Policy) -> list[str]:
     if segment == order[0]:
         return [f"{segment} is the highest segment."]
     target = order[order.index(segment) - 1]
-    row = next(row for row in policy.segment_matrix.rows if row.segment == target)
-    lacking = _lacking(row, rows, policy)
-    if not lacking:
-        return [f"Segment {target}: all conditions of its row are met; a move counts once that has held."]
-    return [f"Segment {target} is sure once its row is met in full, and may come before as the nearest one. Lacking: "
-            f"{'; '.join(lacking)}."]  # fmt: skip
+    ways = [_lacking(rule, rows, policy) for rule in policy.segment_rules.rules
+            if rule.segment == target and rule.dimensions_at_most is None]  # fmt: skip
+    if not ways:
+        return []
+    nearest = min(ways, key=len)
+    if not nearest:
+        return [f"For segment {target} it needs nothing more; a move counts once that has held."]
+    return [f"For segment {target} it needs {'; '.join(nearest)}."]
 
 
-def _lacking(row: MatrixRow, rows: Mapping[str, Row], policy: Policy) -> list[str]:
-    candidate = rows["segment_candidates"]
+def _lacking(rule: SegmentRule, rows: Mapping[str, Row], policy: Policy) -> list[str]:
+    """What an account lacks of a rule's conditions."""
+    segment, inputs = rows["segments"], rows["segment_inputs"]
     tests = (
-        ("size class", candidate["size_class"], row.size_classes),
-        ("behavioral cohort", candidate["behavioral_cohort"], row.cohorts),
-        ("value tier", candidate["value_tier"], row.value_tiers),
-        ("needs profile", candidate["needs_profile"], row.needs_profiles),
+        ("size class", segment["size_class"], rule.size_classes),
+        ("behavioral cohort", segment["behavioral_cohort"], rule.cohorts),
+        ("value tier", segment["value_tier"], rule.value_tiers),
+        ("needs profile", segment["needs_profile"], rule.needs_profiles),
     )
     found = []
     for name, value, wanted in tests:
-        if value not in wanted:
+        if wanted is not None and (value or UNKNOWN) not in wanted:
             how = _cohort_gap(wanted, rows, policy) if name == "behavioral cohort" else ""
-            found.append(f"{name} {' or '.join(wanted)} (is {value or 'unknown'}{how})")
-    if row.min_expansion_score is not None and not candidate["may_expand"]:
-        found.append(_gap("the expansion score", candidate["expansion_score"], row.min_expansion_score))
+            named = " or ".join(word for word in wanted if word != UNKNOWN)
+            found.append(f"{name} {named} (it is {value or UNKNOWN}{how})")
+    bound, score = policy.segment_rules.high_expansion.enter, inputs["expansion_score"]
+    level = UNKNOWN if score is None else "high" if score >= bound else "low"
+    if rule.expansion is not None and level not in rule.expansion:
+        found.append(_gap("expansion score", score, bound))
     return found
 
 
@@ -174,18 +181,18 @@ def _cohort_gap(wanted: Sequence[str], rows: Mapping[str, Row], policy: Policy) 
 
 
 def _out_of_risk(rows: Mapping[str, Row], policy: Policy) -> list[str]:
-    """Which rules of the cohorts in trouble hold: none of them may."""
+    """Which rules keep the account in a cohort of trouble: none of them may."""
     measures = _measures(rows)
-    trouble = [c for c in policy.behavioral.cohorts if c.name in policy.segment_matrix.at_risk.cohorts]
+    trouble = [c for c in policy.behavioral.cohorts if c.name in policy.segment_rules.cohorts_in_trouble]
     holding = [rule for cohort in trouble for rule in cohort.any_of if _holds(rule, measures)]
     points = policy.stability.grid_points
     if not holding:
         return [
-            f"Out of {AT_RISK}: by the figures of the day none of its rules holds; it leaves once that has held on "
+            f"Out of {AT_RISK}: by the figures of the day nothing keeps it there; it leaves once that has held on "
             f"{points} Mondays in a row."
         ]
     told = "; ".join(f"{_why(rule, measures)}" for rule in holding)
-    return [f"Out of {AT_RISK} once none of this holds, on {points} Mondays in a row: {told}."]
+    return [f"It leaves {AT_RISK} once this has been over on {points} Mondays in a row: {told}."]
 
 
 def _measures(rows: Mapping[str, Row]) -> dict[str, float | None]:
@@ -195,13 +202,14 @@ def _measures(rows: Mapping[str, Row]) -> dict[str, float | None]:
         "prior_active_users": profile.get("active_users_prior_28d"),
         "users_trend_net": profile.get("users_trend_net"),
         "events_trend_net": profile.get("events_trend_net"),
-        "seat_activity": rows["segment_candidates"]["seat_activity"],
+        "seat_activity": rows["segment_inputs"]["seat_activity"],
         "score": behavior.get("behavioral_score", rows["segments"]["behavioral_score"]),
     }
 
 
 def _holds(rule: CohortRule, measures: Mapping[str, float | None]) -> bool:
-    return all(_meets(condition, measures[condition.measure]) for condition in rule.all_of)
+    """Whether the rule keeps an account that is in its cohort."""
+    return all(_meets(condition.for_members, measures[condition.measure]) for condition in rule.all_of)
 
 
 def _meets(condition: BehavioralCondition, value: float | None) -> bool:
@@ -219,7 +227,7 @@ def _meets(condition: BehavioralCondition, value: float | None) -> bool:
 def _why(rule: CohortRule, measures: Mapping[str, float | None]) -> str:
     """The conditions that can be grown out of: upper bounds, with the value and the bound."""
     told = []
-    for condition in rule.all_of:
+    for condition in (each.for_members for each in rule.all_of):
         bound = condition.below if condition.below is not None else condition.at_most
         value = measures[condition.measure]
         if bound is not None and value is not None:
@@ -237,13 +245,13 @@ def _reaches(value: float | None, bound: float) -> bool:
 
 
 def _gap(name: str, value: float | None, bound: float, show: Any = None) -> str:
-    """A value against a lower bound: how much is lacking, if anything is."""
+    """A lower bound, and how much a value is below it, if it is."""
     form = show or _score
     if value is None:
-        return f"{name} from {form(bound)} (unknown)"
+        return f"{name} {form(bound)} (it is unknown)"
     if value >= bound:
-        return f"{name} {form(value)} (from {form(bound)})"
-    return f"{name} {form(value)}: {form(bound - value)} short of {form(bound)}"
+        return f"{name} {form(value)}, enough from {form(bound)} on"
+    return f"{name} {form(bound)}, which is {form(bound - value)} more than its {form(value)}"
 
 
 def _form(measure: str) -> Any:

@@ -331,7 +331,7 @@
       ["Health", [number(account.health, 1), account.weakest ? h("small", { class: "muted meaning" }, account.is_capped ? `capped by ${account.weakest}` : `weakest: ${account.weakest}`) : null]], ["Churn risk, 90 d", share(account.churn_risk)], ["Expansion score", number(account.expansion, 1)],
       ["Renewal", day(account.renewal_on)], ["Signal", label(account.micro)], ["CSM", h("bdi", {}, account.csm || "\u2013")], ["Account executive", h("bdi", {}, account.account_executive || "\u2013")]];
     const head = [h("p", { class: "crumb" }, h("a", { href: "#/accounts" }, "Accounts")), h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))), actionCard(account)];
-    if (!details) return fill(place, head, h("p", { class: "notice" }, "The reasons are missing: segment_candidates has not been made for this day."));
+    if (!details) return fill(place, head, h("p", { class: "notice" }, "The reasons are missing: segment_inputs has not been made for this day."));
     const chosen = h("select", { id: "which-score" }, details.scores.map(([name], i) => h("option", { value: i }, label(name))));
     const fall = h("div", {});
     const drawFall = () => fall.replaceChildren(details.scores.length ? waterfall(details.scores[chosen.value || 0]) : h("p", { class: "notice" }, "The parts of the scores are missing: score_contributions has not been made for this day."));
@@ -340,7 +340,7 @@
     const days = data.history_days, past = details.history;
     fill(place, head,
       h("div", { class: "columns" },
-        h("div", {}, section(`Why segment ${account.segment}`, sentences(details.segment_reasons), simple("Conditions of the segment", ["Condition", "This account", "Needed for it", "Met"], details.conditions.map(([name, value, wanted, met]) => [label(name), value || "\u2013", wanted, MET[met]]))),
+        h("div", {}, section(`Why segment ${account.segment}`, sentences(details.segment_reasons), simple("Conditions of the segment", ["Condition", "This account", "Typical of the segment", "Met"], details.conditions.map(([name, value, wanted, met]) => [label(name), value || "\u2013", wanted, MET[met]]))),
           section(`Why tier ${account.tier}`, sentences(details.tier_reasons))),
         h("div", {}, section("What would move it up", sentences(details.ways_up)),
           section(data.previous ? `Since ${day(data.previous)}` : "What changed", data.previous ? sentences(details.changes.length ? details.changes : ["Nothing shown on this page has changed."]) : h("p", { class: "muted" }, "There is no earlier snapshot to compare with.")))),

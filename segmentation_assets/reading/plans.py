@@ -1,0 +1,260 @@
+"""Sentences about plans: people needed and there, who moves, what it is worth, how far a goal is.
+
+Here: a table's row in, sentences out; every number in them is a column's, or stands there with its arithmetic. Not
+here: any figure itself (`capacity`), or where a sentence stands (the faces).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from segmentation_assets.reading.figures import day, exact, label, money, number, share
+
+Row = Mapping[str, Any]
+
+_UNKNOWN_PEOPLE = "how many are there is not known: there is no CSM roster"
+
+
+def people(value: float | None) -> str:
+    """So many people, to two digits: 2.19 people, 1.00 person."""
+    text = number(value, 2)
+    return f"{text} person" if text == "1.00" else f"{text} people"
+
+
+def company_people(plan: Sequence[Row]) -> str:
+    """The one answer to "how many people": needed, there, too few, over all tiers of `capacity_plan`."""
+    if not plan:
+        return ""
+    required = sum(row["required_fte"] for row in plan)
+    if any(row["available_fte"] is None for row in plan):
+        named = max(row["named_csms"] for row in plan)
+        crm = f"; the CRM names {named:,} CSM{'' if named == 1 else 's'}" if named else ""
+        return f"{people(required)} needed; {_UNKNOWN_PEOPLE}{crm}."
+    return _needed_and_there(required, sum(row["available_fte"] for row in plan))
+
+
+def _needed_and_there(required: float, available: float) -> str:
+    missing = round(required - available, 2)
+    if missing == 0:
+        return f"{people(required)} needed, {number(available, 2)} there."
+    word = "too few" if missing > 0 else "to spare"
+    return f"{people(required)} needed, {number(available, 2)} there: {number(abs(missing), 2)} {word}."
+
+
+def tier_action(row: Row) -> str:
+    """What to do about a tier, in a few words."""
+    if row["action"] == "unknown":
+        return "Not known: no CSM roster"
+    parts = []
+    if row["rebalanced_in_fte"] > 0:
+        parts.append(f"take {number(row['rebalanced_in_fte'], 2)} from tiers with people to spare")
+    if row["hired_fte"] > 0:
+        parts.append(f"hire {number(row['hired_fte'], 2)}{_for(row['hiring_cost'])}")
+    if row["rebalanced_out_fte"] > 0:
+        parts.append(f"give {number(row['rebalanced_out_fte'], 2)} to tiers with too few")
+    if not parts and row["action"] == "spare":
+        parts.append(f"keep: {number(row['gap_fte'], 2)} to spare, and no tier lacks them")
+    text = " and ".join(parts) or "keep"
+    return text[:1].upper() + text[1:]
+
+
+def _for(cost: float | None) -> str:
+    return "" if cost is None else f" for {money(cost)} a year"
+
+
+def tier_arithmetic(row: Row) -> tuple[str, ...]:
+    """How the people of a tier were counted, a line per step."""
+    lines = []
+    if row["fte_by_ratio"] and row["accounts_per_csm_target"]:
+        lines.append(
+            f"By ratio: {row['accounts']:,} accounts ÷ {number(row['accounts_per_csm_target'], 1)} a person = "
+            f"{number(row['fte_by_ratio'], 2)}."
+        )
+    if row["fte_by_hours"]:
+        lines.append(
+            f"By hours: {number(row['demanded_hours'], 1)} h a month ÷ {number(row['hours_per_fte'], 1)} h a person "
+            f"= {number(row['fte_by_hours'], 2)}."
+        )
+    there = _UNKNOWN_PEOPLE
+    if row["available_fte"] is not None:
+        there = f"{number(row['available_fte'], 2)} there; gap {number(row['gap_fte'], 2)}"
+    lines.append(f"Needed, the larger (by {row['required_by']}): {number(row['required_fte'], 2)}; {there}.")
+    return tuple(lines)
+
+
+def tier_need(row: Row) -> str:
+    """A tier with too few people: what it needs and where they come from, in one sentence."""
+    if row["required_by"] == "ratio":
+        need = f"{row['accounts']:,} accounts ÷ {number(row['accounts_per_csm_target'], 1)} a person"
+    else:
+        need = f"{number(row['demanded_hours'], 1)} h a month ÷ {number(row['hours_per_fte'], 1)} h a person"
+    sources = []
+    if row["rebalanced_in_fte"] > 0:
+        sources.append(f"{number(row['rebalanced_in_fte'], 2)} from other tiers")
+    if row["hired_fte"] > 0:
+        cost = "" if row["hiring_cost"] is None else f" ({exact(row['hiring_cost'])} a year)"
+        sources.append(f"hire {number(row['hired_fte'], 2)}{cost}")
+    return (
+        f"{row['coverage_tier']}: {need} = {number(row['required_fte'], 2)} needed, "
+        f"{number(row['available_fte'], 2)} there, {number(-row['gap_fte'], 2)} too few: {', '.join(sources)}."
+    )
+
+
+def rebalancing(plan: Sequence[Row], moved: Sequence[Row]) -> list[str]:
+    """Which tiers give and get people, from and to how many accounts, and what that is worth."""
+    gives = [row for row in plan if (row["rebalanced_out_fte"] or 0) > 0]
+    gets = [row for row in plan if (row["rebalanced_in_fte"] or 0) > 0]
+    if not gives or not gets:
+        return []
+    from_tiers = ", ".join(f"{row['coverage_tier']} {number(row['rebalanced_out_fte'], 2)}" for row in gives)
+    to_tiers = ", ".join(f"{row['coverage_tier']} {number(row['rebalanced_in_fte'], 2)}" for row in gets)
+    lines = [
+        f"First move people: {from_tiers} to {to_tiers}. {exact(sum(row['rebalanced_arr'] for row in gets))} of ARR "
+        "gets its care by this."
+    ]
+    for direction, verb, worth in (("gives", "give", "worth {} a year"), ("gets", "get", "care for {} of ARR")):
+        rows = [row for row in moved if row["direction"] == direction]
+        if rows:
+            hours, amount = sum(row["hours_per_month"] for row in rows), sum(row["worth"] for row in rows)
+            lines.append(
+                f"{_accounts(len(rows))} {verb}{'' if len(rows) > 1 else 's'} {number(hours, 1)} h a month, "
+                f"{worth.format(exact(amount))}: {_named(rows)}."
+            )
+    return lines
+
+
+_NAMED = 5
+
+
+def _named(rows: Sequence[Row]) -> str:
+    ordered = sorted(rows, key=lambda row: (-row["worth"], row["account_id"]))
+    names = [
+        f"{row.get('account_name') or row['account_id']} {number(row['hours_per_month'], 1)} h" for row in ordered
+    ]
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _accounts(count: int) -> str:
+    return f"{count:,} account" + ("" if count == 1 else "s")
+
+
+def against_flat(plan: Sequence[Row]) -> list[str]:
+    """Tiered coverage against the same people spread evenly."""
+    if not plan or any(row["available_fte"] is None for row in plan):
+        return []
+    names = ("covered_arr", "flat_covered_arr", "gain_over_flat", "flat_wasted_cost")
+    covered, flat, gain, wasted = (sum(row[name] or 0 for row in plan) for name in names)
+    return [
+        f"Beside flat coverage (the same people, accounts spread evenly): {money(covered)} of ARR gets its care "
+        f"instead of {money(flat)}; a difference of {money(gain)}.",
+        f"Flat coverage would spend {exact(wasted)} a year on people beyond those that tiers need.",
+    ]
+
+
+def assignment(run: Row | None, constraints: Iterable[Row], loads: Sequence[Row]) -> list[str]:
+    """How good the proposed assignment is, what stands in its way, and whom it loads further above what they have."""
+    if run is None:
+        return []
+    if run["available_fte"] is None:
+        return ["No assignment is proposed: there is no CSM roster. Accounts stay with the CSM whom the CRM names."]
+    lines = [
+        f"The proposed assignment keeps {run['kept_accounts']:,} of {run['could_stay_accounts']:,} accounts that "
+        f"could stay ({share(run['continuity'])}), moves {run['moved_accounts']:,}, places {run['new_accounts']:,} "
+        f"that had no CSM on the roster, and leaves {run['unassigned_accounts']:,} without one."
+        + ("" if run["gap"] is None else f" No other one is better by more than {share(run['gap'], 2)}."),
+        _needed_and_there(run["required_fte"], run["available_fte"])
+        + (f" {people(run['leaving_fte'])} of them leave soon and take no accounts." if run["leaving_fte"] else ""),
+    ]
+    lines += [f"{row.get('csm_name') or row['csm_id']} goes from {share(row['load_share'], 0)} to "
+              f"{share(row['proposed_load_share'], 0)} of what one person can carry."
+              for row in loads if row["change"] == "more_overloaded"]  # fmt: skip
+    return lines + [what_binds(rows) for rows in _by_constraint(constraints).values()]
+
+
+def _by_constraint(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row["constraint"], []).append(row)
+    return groups
+
+
+def what_binds(rows: Sequence[Row]) -> str:
+    """One constraint of the assignment and whom it lacks."""
+    name, relief = rows[0]["constraint"], number(rows[0]["relief_fte"], 2)
+    groups = ", ".join(f"{number(row['short_fte'], 2)} {_group(row)}" for row in rows if row["short_fte"])
+    if name == "roster":
+        return f"Nobody is on the roster, so nobody can take accounts: {relief} people are needed."
+    if name == "people":
+        return f"Where CSMs who fit are too few: {groups or relief}."
+    what = {
+        "level": "CSMs of the level that the tier needs",
+        "region": "CSMs for the region",
+        "industry": "CSMs who know the industry",
+    }.get(name, "CSMs who fit in level, region and industry at once")
+    return f"With more {what}, {relief} fewer people would be short" + (f"; nobody fits {groups}." if groups else ".")
+
+
+def _group(row: Row) -> str:
+    who = row["coverage_tier"] or row["level"] or "level not known"
+    return f"{who} in {label(row['region']) if row['region'] else 'any region'}"
+
+
+def assignment_reason(row: Row) -> str:
+    """Why an account has the CSM that `csm_assignments` proposes."""
+    current, chosen = row["current_csm_id"], row["csm_id"]
+    return {
+        "fits": "The CSM fits, and a handover would not pay.",
+        "had_no_csm": "It had no CSM.",
+        "csm_leaves": f"{current} leaves on {day(row['current_csm_leaves_on'])}.",
+        "relieves_or_fits_better": f"{chosen} has more room, or knows the industry better, than {current}.",
+        "csm_does_not_fit": f"{current} does not fit in level, region or industry.",
+        "csm_not_on_roster": f"{current} is not on the roster.",
+        "nobody_fits_or_has_room": f"Nobody fits or has room: {row['constraint']}.",
+        "automated_tier": "The tier has no named CSM.",
+        "no_roster": "There is no CSM roster: the CSM in the CRM stays.",
+    }[row["reason"]]
+
+
+def goal(row: Row) -> list[str]:
+    """How far expansion is from its goal, and what moving hours would do about it."""
+    if row["gap"] is None:
+        return ["Neither a run rate nor a pipeline is known: there is no gap to close."]
+    lines = [
+        f"Target {_cents(row['expansion_target'])} - expected {_cents(row['expected_expansion'])} = "
+        f"gap {_cents(row['gap'])}."
+        if row["gap"] > 0
+        else f"Expected expansion {_cents(row['expected_expansion'])} reaches the target "
+        f"{_cents(row['expansion_target'])}: no hours need to move."
+    ]
+    more = _cents((row["to_expansion_per_hour"] or 0) - (row["from_expansion_per_hour"] or 0))
+    to_tier = (
+        f"One more CSM hour in {row['to_tier']} went with {_cents(row['to_expansion_per_hour'])} more expansion "
+        f"({_cents(row['to_expansion_per_hour_low'])} to {_cents(row['to_expansion_per_hour_high'])})"
+        if row["to_tier"]
+        else ""
+    )
+    if row["reallocation"] == "nothing_to_spare":
+        lines.append(f"{to_tier}, but no tier has people to spare: {_plan_in_words(row)}")
+    elif row["reallocation"] == "not_proven":
+        lines.append(f"{to_tier}: not clearly more than where people are to spare. Moving hours is no answer.")
+    elif row["reallocation"] in ("closes_the_gap", "closes_part"):
+        lines += [
+            f"{to_tier}, in {row['from_tier']} with {_cents(row['from_expansion_per_hour'])}: moving one adds "
+            f"{more}.",
+            f"{_cents(row['gap'])} ÷ {more} = {number(row['hours_to_close'])} hours; {row['from_tier']} has "
+            f"{number(row['hours_available'])} to spare: {number(row['hours_to_move'])} × {more} = "
+            f"{_cents(row['gap_closed'])}.",
+        ]
+    elif row["reallocation"] == "unknown":
+        lines.append("What one more CSM hour brings, or who has people to spare, is not known.")
+    return lines
+
+
+def _plan_in_words(row: Row) -> str:
+    return _needed_and_there(row["required_fte"], row["available_fte"])
+
+
+def _cents(value: float | None) -> str:
+    return number(value, 2)
