@@ -38,7 +38,7 @@ def code_version(subject: Callable[..., Any] | type) -> str:
     stands: a module may be moved or renamed. Which definition names which does count, so that two functions of one
     name in two modules cannot change places unnoticed.
     """
-    definitions = _told_of(subject)
+    definitions = _definitions_behind(subject)
     lines = [f"{name}={one.digest}" for (_, name), one in definitions.items()]
     for one in definitions.values():
         named = (definitions[place].digest for place in one.places)
@@ -48,44 +48,44 @@ def code_version(subject: Callable[..., Any] | type) -> str:
 
 def parts(subject: Callable[..., Any] | type) -> set[str]:
     """What `code_version` stands for: one `module.name=syntax tree` per definition that `subject` rests on."""
-    return {f"{module}.{name}={one.text}" for (module, name), one in _told_of(subject).items()}
+    return {f"{module}.{name}={one.text}" for (module, name), one in _definitions_behind(subject).items()}
 
 
 @dataclass(frozen=True)
-class _Told:
-    """What a definition says: its trees as text, a hash of that, and where what they name is defined."""
+class _Definition:
+    """What stands at a place: its trees as text, a hash of that, and where what they name is defined."""
 
     text: str
     digest: str
     places: tuple[Place, ...]
 
 
-def _told_of(subject: Callable[..., Any] | type) -> dict[Place, _Told]:
+def _definitions_behind(subject: Callable[..., Any] | type) -> dict[Place, _Definition]:
     function = inspect.unwrap(subject)
     module, name = function.__module__, function.__qualname__
-    found: dict[Place, _Told] = {}
+    definitions: dict[Place, _Definition] = {}
     waiting = [(module, name)]
     if name not in _outline(sys.modules[module])[0]:  # defined inside a function
-        found[module, name] = told = _told([ast.parse(textwrap.dedent(inspect.getsource(function)))], module)
-        waiting = [*told.places]
+        definitions[module, name] = one = _read([ast.parse(textwrap.dedent(inspect.getsource(function)))], module)
+        waiting = [*one.places]
     while waiting:
         place = waiting.pop()
-        if place not in found:
-            found[place] = told = _definition(import_module(place[0]), place[1])
-            waiting += told.places
-    return found
+        if place not in definitions:
+            definitions[place] = one = _definition(import_module(place[0]), place[1])
+            waiting += one.places
+    return definitions
 
 
 @cache
-def _definition(module: ModuleType, name: str) -> _Told:
-    return _told(_outline(module)[0][name], module.__name__)
+def _definition(module: ModuleType, name: str) -> _Definition:
+    return _read(_outline(module)[0][name], module.__name__)
 
 
-def _told(nodes: Sequence[ast.AST], module: str) -> _Told:
+def _read(nodes: Sequence[ast.AST], module: str) -> _Definition:
     named: dict[Place, None] = {}
     text = ";".join(_text(node, module, named) for node in nodes)
     places = dict.fromkeys(_origin(*each) for each in named)
-    return _Told(text, _hash(text), tuple(p for p in places if p and p[0] not in _MACHINERY))
+    return _Definition(text, _hash(text), tuple(p for p in places if p and p[0] not in _MACHINERY))
 
 
 def _hash(text: str) -> str:

@@ -87,7 +87,7 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Part:
+class Contribution:
     """One part of a score: the raw figure or word behind it, its weight, and the points it adds."""
 
     part: str
@@ -102,7 +102,7 @@ class Score:
 
     name: str
     total: float
-    parts: tuple[Part, ...]
+    parts: tuple[Contribution, ...]
 
 
 @dataclass(frozen=True)
@@ -471,10 +471,10 @@ def _scores(rows: Sequence[Row]) -> tuple[Score, ...]:
     )
 
 
-def _parts(rows: Sequence[Row]) -> list[Part]:
+def _parts(rows: Sequence[Row]) -> list[Contribution]:
     ordered = sorted(rows, key=lambda row: (-abs(row["points"]), row["part"]))
     return [
-        Part(r["part"], r["raw_number"] if r["raw_text"] is None else r["raw_text"], r["weight"], r["points"])
+        Contribution(r["part"], r["raw_number"] if r["raw_text"] is None else r["raw_text"], r["weight"], r["points"])
         for r in ordered
     ]
 
