@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pandas as pd
 import scipy.optimize  # noqa: F401 - loading it is start-up, on both sides
 
 from benchmarks.measuring import Job, Measured, peak_memory, run_child
 from segmentation_assets.policy.model import load_policy
-from segmentation_assets.scores import lifetime
+from segmentation_assets.scores import churn_bases, lifetime
 
 FOLDER = Path(__file__).parent / "by_hand"
 _SECTION, _BATCHES = "-- table: ", " in batches of "
@@ -113,21 +114,32 @@ def _run(connection: duckdb.DuckDBPyConnection, section: Section) -> None:
         connection.execute(section.sql)
 
 
-def _fit(connection: duckdb.DuckDBPyConnection) -> None:
+def _fit_lifetimes(connection: duckdb.DuckDBPyConnection) -> None:
     """Retention curves, by the product's own functions: the fit is numerics, not SQL."""
     policy = load_policy().lifetime
     renewals = connection.execute("FROM cohort_renewals").df()
     parameters = lifetime.clv_parameters(renewals, policy)
-    for table, frame in (
-        ("fitted_parameters", parameters),
-        ("fitted_lifetimes", lifetime.clv_lifetimes(parameters, renewals, policy)),
-    ):
-        connection.register("frame", frame)
-        connection.execute(f"CREATE TABLE {table} AS SELECT * REPLACE (as_of::DATE AS as_of) FROM frame")
-        connection.unregister("frame")
+    _keep(connection, "fitted_parameters", parameters)
+    _keep(connection, "fitted_lifetimes", lifetime.clv_lifetimes(parameters, renewals, policy))
 
 
-_IN_PYTHON: Mapping[str, Callable[[duckdb.DuckDBPyConnection], None]] = {"clv_parameters": _fit}
+def _fit_bases(connection: duckdb.DuckDBPyConnection) -> None:
+    """The base of the churn rule, by the product's own function."""
+    days = connection.execute("FROM days_of('churn_bases')").df()
+    outcomes = connection.execute("FROM churn_outcomes").df()
+    _keep(connection, "fitted_bases", churn_bases.churn_bases(days, outcomes, load_policy().churn))
+
+
+def _keep(connection: duckdb.DuckDBPyConnection, table: str, frame: pd.DataFrame) -> None:
+    connection.register("frame", frame)
+    connection.execute(f"CREATE TABLE {table} AS SELECT * REPLACE (as_of::DATE AS as_of) FROM frame")
+    connection.unregister("frame")
+
+
+_IN_PYTHON: Mapping[str, Callable[[duckdb.DuckDBPyConnection], None]] = {
+    "clv_parameters": _fit_lifetimes,
+    "churn_bases": _fit_bases,
+}
 
 
 def _declare(connection: duckdb.DuckDBPyConnection, job: Job) -> None:

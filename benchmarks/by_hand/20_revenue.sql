@@ -180,7 +180,7 @@ SELECT as_of, account_id, arr, if(subscriptions_now > 0, round(amount_now, 9), 0
   last_on AS last_expansion_on, (first_on - first_paid_on) / (365.25 / 12) AS months_to_first_expansion,
   products > 1 AS is_multi_product, regions > 1 AS is_multi_region,
   if(has_invoices, coalesce(late, 0), NULL) AS invoices_late_12m,
-  if(due > 0, if(late > 0, days_late / late, 0), NULL) AS mean_days_late,
+  if(due > 0, coalesce(days_late, 0) / due, NULL) AS mean_days_late, late / nullif(due, 0) AS late_share_12m,
   if(has_invoices, round(round(coalesce(owed, 0), 9), 2), NULL) AS overdue_amount,
   if(has_invoices, coalesce(overdue_days, 0), NULL) AS overdue_days,
   arr > 0 AS is_live, if(subscriptions_now > 0, NULL, last_end) AS churned_on,

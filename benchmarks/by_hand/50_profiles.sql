@@ -43,7 +43,7 @@ WITH grouped AS (
 )
 SELECT * EXCLUDE dimensions, len(dimensions) / 10 AS data_completeness,
   array_to_string(dimensions, ', ') AS dimensions_present,
-  CASE WHEN NOT is_live THEN 'churned'
+  CASE WHEN NOT is_live THEN 'churned' WHEN paused_on IS NOT NULL THEN 'paused'
        WHEN tenure_days < policy('lifecycle.onboarding_days') THEN 'onboarding'
        WHEN tenure_days < policy('lifecycle.adopting_days') THEN 'adopting'
        WHEN days_to_renewal <= policy('lifecycle.renewing_days') THEN 'renewing'

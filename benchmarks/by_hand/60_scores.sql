@@ -232,67 +232,156 @@ WITH valued AS (
 SELECT * EXCLUDE (depth, adoption, reliability, engagement, responsiveness, nps, csat, sentiment, goals, payments,
                   overdue, budget, product_known, relationship_known, financial_known, known, mean, weakest),
   least(0, weakest + policy('health.cap_above_weakest') - mean) + mean * 0 AS cap_points,
-  mean + cap_points AS health_score, round(cap_points, 9) < 0 AS is_capped,
+  mean + cap_points AS health_score, mean AS uncapped_health_score, round(cap_points, 9) < 0 AS is_capped,
   CASE weakest WHEN product_health THEN 'product' WHEN relationship_health THEN 'relationship'
-               WHEN outcome_health THEN 'outcome' WHEN financial_health THEN 'financial' END AS weakest_dimension
+               WHEN outcome_health THEN 'outcome' WHEN financial_health THEN 'financial' END AS weakest_dimension,
+  if(is_capped, weakest_dimension, NULL) AS capped_by
 FROM overall;
 COPY health_scores TO 'published/health_scores' (FORMAT parquet, PARTITION_BY (as_of));
+
+-- table: churn_outcomes
+-- Windows of 13 weeks (the horizon of 90 days in full weeks) that ended by as_of's last Monday.
+CREATE MACRO last_monday(day) AS day - (isodow(day) - 1)::INT;
+CREATE TABLE churn_points AS
+SELECT as_of, account_id, arr,
+  percentile(count(*) OVER (PARTITION BY as_of ORDER BY arr), count(*) OVER (PARTITION BY as_of, arr),
+             count(*) OVER (PARTITION BY as_of)) / 100 - 0.5 AS size_rank,
+  coalesce(policy('churn.cohorts')[b.behavioral_cohort], 0) AS cohort_points,
+  if(p.single_champion, policy('churn.single_champion'), 0) AS single_champion_points,
+  if(p.overdue_days > policy('churn.overdue.more_than_days'), policy('churn.overdue.log_odds'), 0) AS overdue_points,
+  if(p.sentiment < policy('churn.sentiment.below'), policy('churn.sentiment.log_odds'), 0) AS sentiment_points,
+  if(p.days_to_renewal <= policy('churn.renewal.within_days'), policy('churn.renewal.log_odds'), 0) AS renewal_points,
+  coalesce(p.signal_weight_180d * policy('churn.per_signal_weight'), 0) AS external_signals_points,
+  cohort_points + single_champion_points + overdue_points + sentiment_points + renewal_points + external_signals_points
+    AS points,
+  [if(b.behavioral_cohort IS NULL, 'cohort', NULL), if(p.single_champion IS NULL, 'single_champion', NULL),
+   if(p.overdue_days IS NULL, 'overdue', NULL), if(p.sentiment IS NULL, 'sentiment', NULL),
+   if(p.days_to_renewal IS NULL, 'renewal', NULL), if(p.signal_weight_180d IS NULL, 'external_signals', NULL)] AS missing
+FROM (FROM live SEMI JOIN days_of('behavioral_scores') USING (as_of)) p
+LEFT JOIN behavioral_scores b USING (as_of, account_id);
+CREATE MACRO has_left(is_live, churned_on, since) AS
+  coalesce(NOT is_live AND churned_on <= since + policy('churn.horizon_days')::INT, false);
+CREATE TABLE churn_outcomes AS
+WITH past AS (
+  SELECT as_of, last_monday(as_of) - 91 * k::INT AS window_start, last_monday(as_of) - 91 * (k::INT - 1) AS window_end
+  FROM days_of('churn_outcomes'), range(1, policy('churn.base.windows') + 1) r(k)
+)
+SELECT w.as_of, w.window_start, round(p.points, 3) AS points, round(p.size_rank, 2) AS size_rank, count(*) AS accounts,
+  count(*) FILTER (has_left(r.is_live, r.churned_on, w.window_start)) AS leavers
+FROM past w JOIN churn_points p ON p.as_of = w.window_start
+JOIN account_revenue r ON r.as_of = w.window_end AND r.account_id = p.account_id
+GROUP BY ALL;
+COPY churn_outcomes TO 'published/churn_outcomes' (FORMAT parquet, PARTITION_BY (as_of));
+
+-- table: churn_bases
+-- The fit itself is the product's Python function on both sides; `hand_side` puts its result into fitted_bases.
+COPY fitted_bases TO 'published/churn_bases' (FORMAT parquet, PARTITION_BY (as_of));
 
 -- table: churn_risk
 CREATE TABLE churn_risk AS
 WITH pointed AS (
-  SELECT as_of, account_id, policy('churn.base') AS base_points,
-    coalesce(policy('churn.cohorts')[b.behavioral_cohort], 0) AS cohort_points,
-    if(p.single_champion, policy('churn.single_champion'), 0) AS single_champion_points,
-    if(p.overdue_days > policy('churn.overdue.more_than_days'), policy('churn.overdue.log_odds'), 0) AS overdue_points,
-    if(p.sentiment < policy('churn.sentiment.below'), policy('churn.sentiment.log_odds'), 0) AS sentiment_points,
-    if(p.days_to_renewal <= policy('churn.renewal.within_days'), policy('churn.renewal.log_odds'), 0) AS renewal_points,
-    coalesce(p.signal_weight_180d * policy('churn.per_signal_weight'), 0) AS external_signals_points,
-    array_to_string(list_filter([
-      if(b.behavioral_cohort IS NULL, 'cohort', NULL), if(p.single_champion IS NULL, 'single_champion', NULL),
-      if(p.overdue_days IS NULL, 'overdue', NULL), if(p.sentiment IS NULL, 'sentiment', NULL),
-      if(p.days_to_renewal IS NULL, 'renewal', NULL), if(p.signal_weight_180d IS NULL, 'external_signals', NULL)
-    ], lambda part: part IS NOT NULL), ', ') AS inputs_missing
-  FROM (FROM live SEMI JOIN days_of('churn_risk') USING (as_of)) p LEFT JOIN behavioral_scores b USING (as_of, account_id)
+  SELECT p.* EXCLUDE (arr, size_rank, points, missing), f.is_fitted, f.base_log_odds AS base_points,
+    p.size_rank * f.size_log_odds AS size_points,
+    array_to_string(list_filter(p.missing, lambda part: part IS NOT NULL), ', ') AS inputs_missing,
+    base_points + size_points + p.points AS log_odds
+  FROM churn_points p SEMI JOIN days_of('churn_risk') USING (as_of) JOIN fitted_bases f USING (as_of)
 )
-SELECT *, base_points + cohort_points + single_champion_points + overdue_points + sentiment_points + renewal_points
-    + external_signals_points AS log_odds, 1 / (1 + exp(-log_odds)) AS churn_risk
+SELECT *,
+  if(inputs_missing IN ('cohort, single_champion, overdue, sentiment, external_signals',
+                        'cohort, single_champion, overdue, sentiment, renewal, external_signals'),
+     NULL, 1 / (1 + exp(-log_odds))) AS churn_risk,
+  percentile(count(*) OVER (PARTITION BY as_of ORDER BY round(log_odds, 9)),
+             count(*) OVER (PARTITION BY as_of, round(log_odds, 9)), count(*) OVER (PARTITION BY as_of)) AS risk_rank
 FROM pointed;
 COPY churn_risk TO 'published/churn_risk' (FORMAT parquet, PARTITION_BY (as_of));
 
+-- table: risk_calibration
+CREATE TABLE risk_calibration AS
+WITH past AS (
+  SELECT as_of, last_monday(as_of) - 91 * k::INT AS past_day, last_monday(as_of) - 91 * (k::INT - 1) AS window_end
+  FROM days_of('risk_calibration'), range(1, policy('churn.calibration.past_days') + 1) r(k)
+), ranked AS (
+  SELECT as_of AS past_day, account_id, churn_risk AS risk,
+    least(1 + floor(percentile(count(*) OVER (PARTITION BY as_of ORDER BY churn_risk),
+      count(*) OVER (PARTITION BY as_of, churn_risk), count(*) OVER (PARTITION BY as_of)) / 10), 10)::INT AS decile
+  FROM churn_risk WHERE churn_risk IS NOT NULL
+)
+SELECT w.as_of, w.past_day, k.decile, count(*) AS accounts, sum(k.risk) AS predicted_leavers,
+  count(*) FILTER (has_left(e.is_live, e.churned_on, w.past_day)) AS leavers,
+  predicted_leavers / nullif(leavers, 0) AS ratio, round(sum(s.arr), 2) AS arr,
+  round(sum(s.arr * k.risk), 2) AS predicted_arr_lost,
+  round(coalesce(sum(s.arr) FILTER (has_left(e.is_live, e.churned_on, w.past_day)), 0), 2) AS arr_lost,
+  predicted_arr_lost / nullif(arr_lost, 0) AS arr_ratio
+FROM past w JOIN ranked k USING (past_day)
+JOIN account_revenue s ON s.as_of = w.past_day AND s.account_id = k.account_id
+JOIN account_revenue e ON e.as_of = w.window_end AND e.account_id = k.account_id
+GROUP BY ALL;
+COPY risk_calibration TO 'published/risk_calibration' (FORMAT parquet, PARTITION_BY (as_of));
+
+-- table: risk_calibration_summary
+CREATE TABLE risk_calibration_summary AS
+WITH summed AS (
+  SELECT as_of, count(DISTINCT past_day) AS past_days, coalesce(sum(accounts), 0) AS accounts,
+    coalesce(sum(predicted_leavers), 0) AS predicted_leavers, coalesce(sum(leavers), 0) AS leavers,
+    coalesce(round(sum(arr), 2), 0) AS arr, coalesce(round(sum(predicted_arr_lost), 2), 0) AS predicted_arr_lost,
+    coalesce(round(sum(arr_lost), 2), 0) AS arr_lost
+  FROM days_of('risk_calibration_summary') LEFT JOIN risk_calibration USING (as_of) GROUP BY as_of
+)
+SELECT *, predicted_leavers / nullif(leavers, 0) AS ratio,
+  predicted_arr_lost / nullif(arr_lost, 0) AS arr_ratio,
+  policy('churn.calibration.lowest_ratio') AS lowest_ratio, policy('churn.calibration.highest_ratio') AS highest_ratio,
+  CASE WHEN past_days = 0 THEN 'no_past_day'
+       WHEN greatest(leavers, predicted_leavers) < policy('churn.calibration.min_leavers') THEN 'few_leavers' END AS reason,
+  if(reason IS NULL, predicted_leavers NOT BETWEEN leavers * lowest_ratio AND leavers * highest_ratio
+     OR predicted_arr_lost NOT BETWEEN arr_lost * lowest_ratio AND arr_lost * highest_ratio, NULL) AS is_off
+FROM summed;
+COPY risk_calibration_summary TO 'published/risk_calibration_summary' (FORMAT parquet, PARTITION_BY (as_of));
+
 -- table: expansion_scores
+-- The percentile of the others: each account's own row is taken out of its group before counting.
 CREATE TABLE expansion_scores AS
 WITH accounts AS (
   SELECT p.as_of, p.account_id, p.arr, p.seats, p.employees, p.users_trend_net, p.events_trend_net, f.size_class,
     p.industry || ', ' || f.size_class AS narrow, p.arr / nullif(p.employees, 0) AS arr_per_employee,
-    coalesce(p.last_expansion_on > s.day_12m_ago, false) AS expanded
+    coalesce(p.last_expansion_on > s.day_12m_ago, false) AS grown
   FROM live p JOIN days_of('expansion_scores') USING (as_of) JOIN all_days s USING (as_of)
   LEFT JOIN firmographic_scores f USING (as_of, account_id)
 ), grouped AS (
-  SELECT *, CASE
-    WHEN narrow IS NOT NULL AND count(*) OVER (PARTITION BY as_of, narrow) > policy('expansion.min_peers') THEN narrow
-    WHEN size_class IS NOT NULL AND count(*) OVER (PARTITION BY as_of, size_class) > policy('expansion.min_peers')
-      THEN size_class
+  SELECT *, (arr_per_employee IS NOT NULL)::INT AS own, CASE
+    WHEN narrow IS NOT NULL AND count(arr_per_employee) OVER (PARTITION BY as_of, narrow) - own
+      >= policy('expansion.min_peers') THEN narrow
+    WHEN size_class IS NOT NULL AND count(arr_per_employee) OVER (PARTITION BY as_of, size_class) - own
+      >= policy('expansion.min_peers') THEN size_class
     ELSE 'all' END AS peer_group
   FROM accounts
 ), groups AS (
-  SELECT as_of, peer_group, count(*) AS members, count(*) FILTER (expanded) AS expanded,
-    quantile_disc(arr_per_employee, policy('expansion.whitespace_percentile') / 100) AS p75
-  FROM (SELECT as_of, narrow AS peer_group, expanded, arr_per_employee FROM accounts WHERE narrow IS NOT NULL
-        UNION ALL SELECT as_of, size_class, expanded, arr_per_employee FROM accounts WHERE size_class IS NOT NULL
-        UNION ALL SELECT as_of, 'all', expanded, arr_per_employee FROM accounts)
+  SELECT as_of, peer_group, count(*) AS members, count(*) FILTER (grown) AS grown,
+    list_sort(list(arr_per_employee) FILTER (arr_per_employee IS NOT NULL)) AS sorted
+  FROM (SELECT as_of, narrow AS peer_group, grown, arr_per_employee FROM accounts WHERE narrow IS NOT NULL
+        UNION ALL SELECT as_of, size_class, grown, arr_per_employee FROM accounts WHERE size_class IS NOT NULL
+        UNION ALL SELECT as_of, 'all', grown, arr_per_employee FROM accounts)
   GROUP BY ALL
+), left_out AS (
+  SELECT g.*, p.members, p.grown AS group_grown, a.members AS all_members, a.grown AS all_grown,
+    coalesce(list_position(p.sorted, g.arr_per_employee), 0) AS own_place,
+    CASE WHEN p.sorted IS NULL THEN []::DOUBLE[] WHEN own_place = 0 THEN p.sorted
+         ELSE p.sorted[:own_place - 1] || p.sorted[own_place + 1:] END AS others
+  FROM grouped g JOIN groups p USING (as_of, peer_group) JOIN groups a ON a.as_of = g.as_of AND a.peer_group = 'all'
 ), measured AS (
-  SELECT g.as_of, g.account_id, g.seats AS captured_seats, addressable(g.employees, g.seats) AS addressable_seats,
-    1 - g.seats / nullif(addressable(g.employees, g.seats), 0) AS expansion_potential, g.peer_group,
-    p.members - 1 AS peers, p.p75 AS arr_per_employee_p75,
-    if(p.p75 * g.employees IS NULL, NULL, greatest(p.p75 * g.employees - g.arr, 0)) AS whitespace,
-    (p.expanded - g.expanded::INT) / nullif(p.members - 1, 0) AS lookalike,
-    percentile(count(*) OVER (PARTITION BY g.as_of ORDER BY g.arr), count(*) OVER (PARTITION BY g.as_of, g.arr),
-               count(*) OVER (PARTITION BY g.as_of)) AS arr_score,
-    on_scale(mean_known([g.users_trend_net, g.events_trend_net]), policy('expansion.net_trend')) AS trajectory_score,
-    whitespace / (whitespace + g.arr) * 100 AS whitespace_score, lookalike * 100 AS lookalike_score
-  FROM grouped g JOIN groups p USING (as_of, peer_group)
+  SELECT as_of, account_id, seats AS captured_seats, addressable(employees, seats) AS addressable_seats,
+    1 - seats / nullif(addressable(employees, seats), 0) AS expansion_potential, peer_group, members - 1 AS peers,
+    len(others) AS peers_with_employees,
+    others[ceil(round(len(others) * policy('expansion.whitespace_percentile') / 100, 9))::INT] AS arr_per_employee_p75,
+    round(if(arr_per_employee_p75 * employees IS NULL, NULL, greatest(arr_per_employee_p75 * employees - arr, 0)), 2)
+      AS whitespace,
+    (group_grown - grown::INT) / nullif(members - 1, 0) AS lookalike,
+    (all_grown - grown::INT) / nullif(all_members - 1, 0) AS lookalike_base_rate,
+    lookalike / nullif(lookalike_base_rate, 0) AS lookalike_lift,
+    percentile(count(*) OVER (PARTITION BY as_of ORDER BY arr), count(*) OVER (PARTITION BY as_of, arr),
+               count(*) OVER (PARTITION BY as_of)) AS arr_score,
+    on_scale(mean_known([users_trend_net, events_trend_net]), policy('expansion.net_trend')) AS trajectory_score,
+    whitespace / nullif(whitespace + arr, 0) * 100 AS whitespace_score, lookalike * 100 AS lookalike_score
+  FROM left_out
 ), summed AS (
   SELECT *, nullif(if_known(arr_score, policy('expansion.weights.arr'))
     + if_known(trajectory_score, policy('expansion.weights.trajectory'))
@@ -314,7 +403,7 @@ SELECT r.as_of, r.account_id, coalesce(size_class_of(c.employees, c.annual_reven
   years_between(r.first_paid_on, r.as_of) AS renewals_due,
   years_between(r.first_paid_on, r.churned_on - 1) + 1 AS left_in_year,
   least(left_in_year - 1, renewals_due) AS renewals_made
-FROM account_revenue r LEFT JOIN crm_at c USING (as_of, account_id)
+FROM (FROM account_revenue SEMI JOIN days_of('account_tenures') USING (as_of)) r LEFT JOIN crm_at c USING (as_of, account_id)
 WHERE r.first_paid_on IS NOT NULL;
 COPY account_tenures TO 'published/account_tenures' (FORMAT parquet, PARTITION_BY (as_of));
 
@@ -343,7 +432,7 @@ WITH used AS (
     nrr_12m IS NULL AS nrr_is_assumed, coalesce(cost_to_serve, policy('value.assumed_cost')) AS cost_used,
     support_cost_12m IS NULL OR csm_cost_12m IS NULL OR custom_development_cost_12m IS NULL AS cost_is_assumed,
     seats / nullif(addressable(employees, seats), 0) AS captured_share
-  FROM live
+  FROM live SEMI JOIN days_of('account_value') USING (as_of)
 ), valued AS (
   SELECT *, round(arr * nrr_used - cost_used, 2) AS value_before_multiplier,
     if(value_before_multiplier > 0 AND captured_share < policy('value.whitespace_below_captured_share')

@@ -158,4 +158,5 @@ def _cause(kind: str, row: Mapping[str, Any], before: Mapping[str, Any], posting
 
 
 def _day(value: Any) -> date:
-    return pd.Timestamp(value).date()
+    moment: Any = pd.Timestamp(value)
+    return moment.date()

@@ -17,8 +17,9 @@ from segmentation_assets.orchestration.descriptions import code_references, colu
 from segmentation_assets.orchestration.extract_steps import extract_deps, land_extract
 from segmentation_assets.orchestration.partitions import look_back_mapping
 from segmentation_assets.orchestration.resources import WarehouseResource
-from segmentation_assets.orchestration.steps import CHECK, bring_up_to_date
+from segmentation_assets.orchestration.steps import CHECK, WARNINGS, bring_up_to_date
 from segmentation_assets.policy.model import Policy
+from segmentation_assets.tables.contracts import schema_of
 from segmentation_assets.tables.registry import AS_OF, Input, Registry, TableSpec
 from segmentation_assets.warehouse.planning import code_version_under
 
@@ -59,15 +60,7 @@ class Catalogue:
             code_version=code_version_under(spec, self.policy),
             partitions_def=self.days if partitioned else None,
             backfill_policy=dg.BackfillPolicy.single_run() if partitioned else None,
-            check_specs=[
-                dg.AssetCheckSpec(
-                    CHECK,
-                    asset=spec.name,
-                    blocking=True,
-                    description="Every row keeps to the table's contract.",
-                    partitions_def=self.days if partitioned else None,  # a day that failed stays red
-                )
-            ],
+            check_specs=self._checks(spec),
             output_required=True,
             pool=POOL,
         )
@@ -82,6 +75,23 @@ class Catalogue:
                 raise dg.RetryRequested(max_retries=_RETRIES, seconds_to_wait=RETRY_SECONDS) from error
 
         return step
+
+    def _checks(self, spec: TableSpec) -> list[dg.AssetCheckSpec]:
+        """The contract's check, and one of the rules whose breach only warns, where the contract has any."""
+        rules = {str(c.name): c.description for c in schema_of(spec.contract).checks or [] if c.raise_warning}
+        said = {CHECK: "Every row keeps to the table's contract."}
+        if rules:
+            said[WARNINGS] = " ".join(text or name for name, text in rules.items())
+        return [
+            dg.AssetCheckSpec(
+                name,
+                asset=spec.name,
+                blocking=name == CHECK,
+                description=text,
+                partitions_def=self.days if spec.partition == AS_OF else None,  # a day that failed stays red
+            )
+            for name, text in said.items()
+        ]
 
     def _deps(self, spec: TableSpec) -> list[dg.AssetDep]:
         if spec.is_extract:

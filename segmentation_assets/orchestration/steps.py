@@ -28,12 +28,13 @@ from segmentation_assets.orchestration.lineage_metadata import lineage_metadata
 from segmentation_assets.orchestration.partitions import days_of_run, partitions_of_run
 from segmentation_assets.orchestration.plots import plot_metadata
 from segmentation_assets.orchestration.resources import Session
+from segmentation_assets.tables.enforcement import Verdict, warn, warnings
 from segmentation_assets.tables.registry import AS_OF, TableSpec
 from segmentation_assets.warehouse.building import Builder
 from segmentation_assets.warehouse.results import Built, ContractBroken
 from segmentation_assets.warehouse.store import first_rows, rows_in
 
-CHECK = "contract"
+CHECK, WARNINGS = "contract", "warnings"
 _PREVIEW_ROWS = 5
 
 
@@ -73,6 +74,23 @@ def bring_up_to_date(context: dg.AssetExecutionContext, session: Session, spec: 
         check_name=CHECK,
         passed=True,
         metadata={"rows": built.verdict.rows, "days made": len(built.made), "days kept": len(built.kept)},
+    )
+    yield from _warned(builder, spec, own[-1])
+
+
+def _warned(builder: Builder, spec: TableSpec, day: date | None) -> Iterator[dg.AssetCheckResult]:
+    """What the table's warnings say of the last day of the step; nothing for a table without any."""
+    table = builder.engine.read(spec, None if day is None else [day])
+    if not warnings(spec.contract, table):
+        return
+    verdict = warn(spec.contract, table, builder.engine.execute)
+    yield dg.AssetCheckResult(
+        asset_key=spec.name,
+        check_name=WARNINGS,
+        passed=verdict.passed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=None if verdict.passed else f"{spec.name}: {_broken_rules(spec, verdict)}",
+        metadata={"rows": verdict.rows},
     )
 
 
@@ -189,14 +207,17 @@ def preview(builder: Builder, spec: TableSpec, day: date | None) -> str:
 
 
 def _reason(spec: TableSpec, broken: ContractBroken) -> str:
+    rules = _broken_rules(spec, broken.verdict)
+    return f"{spec.name} breaks its contract, nothing of it was published: {rules}"
+
+
+def _broken_rules(spec: TableSpec, verdict: Verdict) -> str:
     """Which rules broke, and an example: its key and the columns that the rules are about, as an identity's terms."""
-    verdict = broken.verdict
     told = "; ".join(f"{rule}: {count:,} of {verdict.rows:,} rows" for rule, count in verdict.broken.items())
     row = verdict.sample[0] if verdict.sample else {}
     about = dict.fromkeys([*spec.key, *verdict.columns])
     example = ", ".join(f"{name} {_shown(row[name])}" for name in about if name in row)
-    shown = f"; e.g. {example}" if example else ""
-    return f"{spec.name} breaks its contract, nothing of it was published: {told}{shown}"
+    return f"{told}; e.g. {example}" if example else told
 
 
 def _shown(value: Any) -> str:

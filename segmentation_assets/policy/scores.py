@@ -419,10 +419,43 @@ class RenewalAhead(Section):
     log_odds: float
 
 
-class ChurnPolicy(Section):
-    """The points rule of churn within 90 days: log-odds that add up."""
+class ChurnBase(Section):
+    """How the base of the log-odds is fitted to the accounts that left in past windows."""
 
-    base: float
+    fallback: float
+    """The base where too few accounts left for a fit."""
+    min_leavers: Annotated[int, Field(ge=1)]
+    """Accounts that must have left in the windows for a fit."""
+    windows: Annotated[int, Field(ge=1, le=8)]
+    """Past windows that the fit looks at, each of the horizon's full weeks; four of 13 weeks are a year."""
+    size_spread: NotNegative
+    """How far the effect of size may lie from none: the standard deviation of its prior. 0 = size has no effect."""
+
+
+class ChurnCalibration(Section):
+    """When predicted churn is too far from the churn that came."""
+
+    lowest_ratio: Positive
+    highest_ratio: Positive
+    """Predicted / observed below the one or above the other is a warning."""
+    past_days: Annotated[int, Field(ge=1, le=8)]
+    """Past days that are compared, one window apart."""
+    min_leavers: Annotated[int, Field(ge=1)]
+    """Fewer accounts that left, and fewer predicted to, are not judged."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.lowest_ratio < self.highest_ratio:
+            raise ValueError("lowest_ratio must be below highest_ratio")
+        return self
+
+
+class ChurnPolicy(Section):
+    """The points rule of churn within the horizon: log-odds that add up."""
+
+    horizon_days: Annotated[int, Field(ge=1, le=365)]
+    base: ChurnBase
+    calibration: ChurnCalibration
     cohorts: dict[str, float]
     """By behavioral cohort; those not named add 0."""
     single_champion: float
@@ -431,6 +464,11 @@ class ChurnPolicy(Section):
     renewal: RenewalAhead
     per_signal_weight: float
     """Per unit of external signal weight; below 0, so that good signals lower the risk."""
+
+    @property
+    def window_weeks(self) -> int:
+        """Full weeks that cover the horizon: past windows start on Mondays, the days that runs make anyway."""
+        return -(-self.horizon_days // 7)
 
 
 def _each_once(what: str, names: Sequence[str]) -> None:

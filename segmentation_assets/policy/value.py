@@ -58,7 +58,8 @@ class LifetimePolicy(Section):
     min_accounts: Annotated[int, Field(ge=1)]
     min_renewals: Annotated[int, Field(ge=2)]
     """Annual renewals that a cohort has come to: points on its survival curve."""
-    longest_unfitted_years: Positive
+    longest_unfitted_years: Annotated[int, Field(ge=1)]
+    """Payments ahead that count where a cohort has no fit."""
 
 
 class AddressablePolicy(Section):

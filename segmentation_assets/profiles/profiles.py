@@ -31,7 +31,7 @@ from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Flag, Integer, Sn
 from segmentation_assets.tables.registry import Table, table
 
 _KEY = SNAPSHOT_KEY
-LIFECYCLE_STAGES = ("onboarding", "adopting", "established", "renewing", "churned")
+LIFECYCLE_STAGES = ("onboarding", "adopting", "established", "renewing", "paused", "churned")
 
 
 class AccountIdentity(Snapshot):
@@ -123,8 +123,9 @@ def account_profiles(
 ) -> Table[AccountProfiles]:
     """Who is each customer, where in its life with us, and what do all profiles say of it? The one wide table.
 
-    One row per as_of and account that is live (ARR above 0), or churned no longer ago than the policy keeps them.
-    The CRM's columns are those known at as_of; where it did not know the account, they are null. Lifecycle: churned;
+    One row per as_of and account that is live (ARR above 0, or paused), or churned no longer ago than the policy
+    keeps them. The CRM's columns are those known at as_of; where it did not know the account, they are null.
+    Lifecycle: churned; paused;
     onboarding and adopting by tenure; renewing close to the renewal; else established. `data_completeness` is the
     share of ten optional dimensions (firmographic, users' usage, product features, invoices, support, engagement,
     outcomes, technology, signals, costs) of which at least one figure is known.
@@ -185,6 +186,7 @@ def _groups(revenue: ir.Table, hierarchy: ir.Table) -> ir.Table:
 def _stage(rows: ir.Table, lifecycle: LifecyclePolicy) -> ir.StringValue:
     return ibis.cases(
         (~rows.is_live, "churned"),
+        (rows.paused_on.notnull(), "paused"),
         (rows.tenure_days < lifecycle.onboarding_days, "onboarding"),
         (rows.tenure_days < lifecycle.adopting_days, "adopting"),
         (rows.days_to_renewal <= lifecycle.renewing_days, "renewing"),

@@ -97,14 +97,24 @@ class AccountRevenue(Snapshot):
         ge=0,
     )
     mean_days_late: float = column(
-        "Mean days late of the late ones (invoices_late_12m), not of all that fell due: how late it pays when it is "
-        "late. 0 where none was late; null where no invoice fell due.",
+        "Mean days late of all invoices that fell due in the last 12 months; one paid on time counts 0. Null where "
+        "none fell due.",
         unit="days",
         nullable=True,
         ge=0,
     )
+    late_share_12m: float = column(
+        "invoices_late_12m / invoices that fell due in the last 12 months; null where none did.",
+        unit="share",
+        nullable=True,
+        ge=0,
+        le=1,
+    )
     overdue_amount: float = column(
-        "Unpaid and past due, at the exchange rate of as_of.", unit="currency", nullable=True, ge=0
+        "Unpaid and past due, less unpaid credit notes, at the exchange rate of as_of; at least 0.",
+        unit="currency",
+        nullable=True,
+        ge=0,
     )
     overdue_days: Integer = column(
         "Days that the oldest unpaid invoice is overdue; 0 = none is.", unit="days", nullable=True, ge=0
@@ -302,7 +312,8 @@ def _payment(
 ) -> ir.Table:
     """Lateness of the invoices due in the last twelve months, and what is overdue at as_of, per account.
 
-    Late = paid after the due day, or not paid by as_of although due before it (paid after as_of is unpaid).
+    Late = paid after the due day, or not paid by as_of although due before it (paid after as_of is unpaid). A credit
+    note is never late; while it is not paid out, it lowers what is overdue.
     """
     rows = known(invoices, spine, "day_12m_ago")
     rows = by_surviving_account(rows.filter(rows.issued_on <= rows.as_of), hierarchy)
@@ -312,7 +323,8 @@ def _payment(
     rows = rows.mutate(
         days_late=ibis.greatest(settled.delta(rows.due_on, unit="day"), 0),
         is_overdue=~is_paid & (rows.due_on < rows.as_of) & (rows.amount > 0),
-        is_recent=(rows.due_on > rows.day_12m_ago) & (rows.due_on <= rows.as_of),
+        is_credit=~is_paid & (rows.amount < 0),
+        is_recent=(rows.due_on > rows.day_12m_ago) & (rows.due_on <= rows.as_of) & (rows.amount >= 0),
         owed=rows.amount * rows.rate,
     )
     is_late = rows.is_recent & (rows.days_late > 0)
@@ -320,8 +332,8 @@ def _payment(
         late=is_late.sum(),
         days_late_in_all=rows.days_late.sum(where=is_late),
         due=rows.is_recent.sum(),
-        owed=rows.owed.sum(where=rows.is_overdue),
-        owed_unpriced=(rows.is_overdue & rows.owed.isnull()).sum(),
+        owed=total(rows.owed, rows.is_overdue | rows.is_credit),
+        owed_unpriced=((rows.is_overdue | rows.is_credit) & rows.owed.isnull()).sum(),
         overdue_days=rows.days_late.max(where=rows.is_overdue),
     )
 
@@ -342,6 +354,7 @@ def _columns(rows: ir.Table) -> ir.Table:
     arr = annual(mrr)
     renewal_on = ibis.coalesce(rows.leaving_on, rows.next_term_end, _next_anniversary(rows.oldest_start, rows.as_of))
     is_known = rows.has_invoices.fill_null(False)
+    overdue = ibis.greatest(rows.owed.fill_null(0.0), 0.0).round(_CENTS)
     late = rows.late.fill_null(0)
     return rows.select(
         *_KEY,
@@ -366,12 +379,9 @@ def _columns(rows: ir.Table) -> ir.Table:
         is_multi_product=rows.products.fill_null(0) > 1,
         is_multi_region=rows.regions.fill_null(0) > 1,
         invoices_late_12m=only_if(is_known, late),
-        mean_days_late=only_if(rows.due > 0, rows.days_late_in_all.fill_null(0) / late.nullif(0)).fill_null(
-            only_if(rows.due > 0, ibis.literal(0.0))
-        ),
-        overdue_amount=only_if(
-            is_known & (rows.owed_unpriced.fill_null(0) == 0), rows.owed.fill_null(0.0).round(_FINE).round(_CENTS)
-        ),
+        mean_days_late=rows.days_late_in_all.fill_null(0) / rows.due.nullif(0),
+        late_share_12m=late / rows.due.nullif(0),
+        overdue_amount=only_if(is_known & (rows.owed_unpriced.fill_null(0) == 0), overdue),
         overdue_days=only_if(is_known, rows.overdue_days.fill_null(0)),
         is_live=(arr > 0) | rows.paused_on.notnull(),
         churned_on=rows.gone,

@@ -123,7 +123,7 @@ def _headlines(evidence: Evidence) -> list[Headline]:
         )  # fmt: skip
     headlines.append(
         Headline(
-            "Live accounts", number(accounts), exact(accounts),
+            "Live accounts", number(accounts), number(accounts),
             _change(accounts, before.get("accounts"), count_change), _is_up(accounts, before.get("accounts")),
             f"{share(now['logo_retention'])} of those {months} months ago kept" if now.get("logo_retention") else "",
         )

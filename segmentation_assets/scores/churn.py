@@ -1,29 +1,30 @@
-"""How likely the account is to leave within 90 days.
+"""How likely the account is to leave within the policy's horizon (90 days).
 
-Here: the points rule. Not here: CLV's retention curves (`value`), or what to do about the risk (plays).
+Here: the probability and its rank. Not here: the points of the rule (`churn_points`), the base that they stand on
+(`churn_bases`), CLV's retention curves (`lifetime`), or what to do about the risk (plays).
 """
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import add
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.policy.scores import ChurnPolicy
-from segmentation_assets.profiles.facts import with_figures
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores import parts as score_parts
 from segmentation_assets.scores.behavioral import BehavioralScores
+from segmentation_assets.scores.churn_bases import ChurnBases
+from segmentation_assets.scores.churn_points import evidence, logistic, missing, risk_inputs, too_little_is_known
 from segmentation_assets.scores.live import live_accounts
-from segmentation_assets.scores.parts import KEY, Part, add_up
+from segmentation_assets.scores.parts import KEY, TOP, Part, add_up
+from segmentation_assets.scores.ranks import mid_rank
 from segmentation_assets.tables.as_of import Spine
-from segmentation_assets.tables.contracts import Snapshot, column
+from segmentation_assets.tables.contracts import Flag, Snapshot, column
 from segmentation_assets.tables.registry import Table, table
 
-PROFILE_INPUTS = ("single_champion", "overdue_days", "sentiment", "days_to_renewal", "signal_weight_180d")
+_DIGITS = 9
 
 
 def _log_odds(part: str) -> Any:
@@ -31,17 +32,26 @@ def _log_odds(part: str) -> Any:
 
 
 class ChurnRisk(Snapshot):
-    """Probability of churn in 90 days. Key: as_of, account_id; one row per live account."""
+    """Probability of churn within the horizon. Key: as_of, account_id; one row per live account."""
 
     account_id: str = column("Account.")
     churn_risk: float = column(
-        "Probability of churn within 90 days: logistic function of the log-odds.",
+        "Probability of churn within the policy's horizon (90 days): logistic function of the log-odds. Null where "
+        "nothing is known of the account but its contract: then only the rank is shown.",
         unit="probability",
+        nullable=True,
         in_range={"min_value": 0, "max_value": 1},
     )
+    risk_rank: float = column(
+        "Mid-rank of the log-odds among live accounts x 100: 100 = the most likely to leave.",
+        unit="score",
+        in_range={"min_value": 0, "max_value": 100},
+    )
     log_odds: float = column("Sum of the parts below.", unit="log-odds")
+    is_fitted: Flag = column("The base is fitted to the company's own past; else it is the policy's fallback.")
     inputs_missing: str = column("Parts whose input is unknown and so added 0, comma-separated; empty if none.")
-    base_points: float = _log_odds("Base rate")
+    base_points: float = _log_odds("Base: how often the company's accounts leave")
+    size_points: float = _log_odds("Size: rank of ARR, as far as small accounts left more often than large ones")
     cohort_points: float = _log_odds("Behavioral cohort")
     single_champion_points: float = _log_odds("One user makes most events")
     overdue_points: float = _log_odds("Long overdue invoices")
@@ -57,23 +67,29 @@ class ChurnRisk(Snapshot):
 def churn_risk(
     account_profiles: Table[AccountProfiles],
     behavioral_scores: Table[BehavioralScores],
+    churn_bases: Table[ChurnBases],
     spine: Table[Spine],
     policy: ChurnPolicy,
 ) -> Table[ChurnRisk]:
-    """How likely is it that the account leaves within 90 days?
+    """How likely is it that the account leaves within 90 days (policy)?
 
-    Log-odds that add up: a base rate, the cohort (At Risk or Dormant), a single champion, invoices overdue for long,
-    bad ticket sentiment, a renewal ahead, and external signals (good ones lower the risk); the probability is their
-    logistic function. An unknown input adds 0 and is named in `inputs_missing`. One row per live account.
+    Log-odds that add up: the base and the effect of size, fitted to the accounts that left in the last year, the
+    cohort (At Risk or Dormant), a single champion, invoices overdue for long, bad ticket sentiment, a renewal ahead,
+    and external signals (good ones lower the risk). The probability is their logistic function. An unknown input adds
+    0 and is named in `inputs_missing`. One row per live account.
     """
     rows = risk_inputs(live_accounts(account_profiles, spine), behavioral_scores)
-    added = add_up(rows, "log_odds", parts(policy))
+    bases = churn_bases.select("as_of", "is_fitted", base="base_log_odds", size="size_log_odds")
+    added = add_up(rows.join(bases, "as_of"), "log_odds", parts(policy))
+    is_unknown = too_little_is_known(added, evidence(policy))
     return added.select(
         *KEY,
         "log_odds",
+        "is_fitted",
         *(part.column for part in parts(policy)),
-        churn_risk=logistic(added.log_odds),
-        inputs_missing=_missing(added, parts(policy)),
+        churn_risk=ibis.ifelse(is_unknown, ibis.null("float64"), logistic(added.log_odds)),
+        risk_rank=mid_rank(added.log_odds.round(_DIGITS), [added.as_of]) * TOP,
+        inputs_missing=missing(added, evidence(policy)),
     )
 
 
@@ -81,69 +97,15 @@ def contributions(
     churn_risk: ir.Table, account_profiles: ir.Table, behavioral_scores: ir.Table, policy: ChurnPolicy
 ) -> ir.Table:
     """The parts of the log-odds as rows of `score_contributions`, under the score churn_risk."""
-    inputs = risk_inputs(account_profiles, behavioral_scores)
+    bases = churn_risk.select(*KEY, base="base_points")
+    inputs = risk_inputs(account_profiles, behavioral_scores).join(bases, list(KEY))
     return score_parts.contributions(churn_risk, inputs, "churn_risk", parts(policy), shared_weights=False)
-
-
-def risk_inputs(account_profiles: ir.Table, behavioral_scores: ir.Table) -> ir.Table:
-    """What the parts read: columns of the profile, and the behavioral cohort."""
-    cohorts = behavioral_scores.select(*KEY, "behavioral_cohort")
-    return with_figures(account_profiles.select(*KEY, *PROFILE_INPUTS), cohorts)
 
 
 def parts(policy: ChurnPolicy) -> tuple[Part, ...]:
     """What adds to the log-odds."""
     return (
-        Part("base", None, lambda _: ibis.literal(policy.base), lambda _: ibis.literal(policy.base)),
-        Part("cohort", None, lambda t: t.behavioral_cohort, lambda t: _of_cohort(t, policy)),
-        Part(
-            "single_champion",
-            policy.single_champion,
-            lambda t: t.single_champion,
-            lambda t: _if(t.single_champion, policy.single_champion),
-        ),
-        Part(
-            "overdue",
-            policy.overdue.log_odds,
-            lambda t: t.overdue_days,
-            lambda t: _if(t.overdue_days > policy.overdue.more_than_days, policy.overdue.log_odds),
-        ),
-        Part(
-            "sentiment",
-            policy.sentiment.log_odds,
-            lambda t: t.sentiment,
-            lambda t: _if(t.sentiment < policy.sentiment.below, policy.sentiment.log_odds),
-        ),
-        Part(
-            "renewal",
-            policy.renewal.log_odds,
-            lambda t: t.days_to_renewal,
-            lambda t: _if(t.days_to_renewal <= policy.renewal.within_days, policy.renewal.log_odds),
-        ),
-        Part(
-            "external_signals",
-            policy.per_signal_weight,
-            lambda t: t.signal_weight_180d,
-            lambda t: t.signal_weight_180d * policy.per_signal_weight,
-        ),
+        Part("base", None, lambda t: t.base, lambda t: t.base),
+        Part("size", None, lambda t: t.arr, lambda t: t.size_rank * t["size"]),
+        *evidence(policy),
     )
-
-
-def logistic(log_odds: ir.Value) -> ir.Value:
-    """1 / (1 + e^-x), in a form whose exponential cannot overflow."""
-    small = (-log_odds.abs()).exp()
-    return ibis.ifelse(log_odds >= 0, 1 / (1 + small), small / (1 + small))
-
-
-def _of_cohort(rows: ir.Table, policy: ChurnPolicy) -> ir.Value:
-    named = [(rows.behavioral_cohort == name, log_odds) for name, log_odds in policy.cohorts.items()]
-    return ibis.cases(*named, else_=0.0) if named else ibis.literal(0.0)
-
-
-def _if(applies: ir.BooleanValue, log_odds: float) -> ir.Value:
-    return ibis.ifelse(applies, log_odds, 0.0)
-
-
-def _missing(rows: ir.Table, parts: tuple[Part, ...]) -> ir.StringValue:
-    names = [ibis.ifelse(part.raw(rows).isnull(), f"{part.name} ", "") for part in parts]
-    return reduce(add, names).strip().replace(" ", ", ")

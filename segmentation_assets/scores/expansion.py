@@ -10,12 +10,14 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.policy.value import AddressablePolicy, ExpansionPolicy
+from segmentation_assets.profiles.facts import only_if
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores import parts as score_parts
 from segmentation_assets.scores.firmographic import FirmographicScores
 from segmentation_assets.scores.live import live_accounts
 from segmentation_assets.scores.parts import KEY, TOP, Part, mean_of, on_scale, points, score_column, weigh
 from segmentation_assets.scores.ranks import mid_rank
+from segmentation_assets.tables.amounts import cents
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import Integer, Snapshot, column, ibis_schema
 from segmentation_assets.tables.registry import POLICY_HASH, Table, table
@@ -38,21 +40,40 @@ class ExpansionScores(Snapshot):
         "1 - captured ÷ addressable seats.", unit="share", nullable=True, in_range={"min_value": 0, "max_value": 1}
     )
     peer_group: str = column("Accounts it is compared with: industry and size class, size class, or all.")
-    peers: Integer = column("Other live accounts in the peer group.", ge=0)
+    peers: Integer = column("Other live accounts of the peer group.", ge=0)
+    peers_with_employees: Integer = column(
+        "Of them, those whose employees are known: what whitespace compares with.", ge=0
+    )
     arr_per_employee_p75: float = column(
-        "The policy's percentile (75th) of ARR per employee in the peer group, the account itself included.",
+        "The policy's percentile (75th) of ARR per employee among those peers; null without any.",
         unit="currency",
         nullable=True,
         ge=0,
     )
     whitespace: float = column(
-        "That ARR per employee x employees - ARR, at least 0.", unit="currency", nullable=True, ge=0
+        "That ARR per employee x employees - ARR, at least 0; null where the employees are unknown.",
+        unit="currency",
+        nullable=True,
+        ge=0,
     )
     lookalike: float = column(
-        "Share of the other accounts of the peer group that expanded in the last 12 months; null without others.",
+        "Share of the peers that expanded in the last 12 months (more seats, plan or products; a higher price alone "
+        "is no expansion); null without peers.",
         unit="share",
         nullable=True,
         in_range={"min_value": 0, "max_value": 1},
+    )
+    lookalike_base_rate: float = column(
+        "The same share among all other live accounts: what lookalike is compared with.",
+        unit="share",
+        nullable=True,
+        in_range={"min_value": 0, "max_value": 1},
+    )
+    lookalike_lift: float = column(
+        "lookalike ÷ lookalike_base_rate: above 1, its peers expand more than others; null where nobody did.",
+        unit="ratio",
+        nullable=True,
+        ge=0,
     )
     arr_score: float = score_column("Mid-rank of ARR among live accounts x 100.")
     trajectory_score: float = score_column("Trend of users and events net of the company's, on the policy's scale.")
@@ -80,32 +101,43 @@ def expansion_scores(
 
     One row per as_of and live account. Captured = licensed seats; addressable = employees x share of the industry.
     Whitespace = what the account would pay beyond its ARR if it paid per employee like the top quarter (policy) of
-    similar accounts: its industry and size class, or only its size class, or all, whichever first has enough others.
-    Lookalike = share of the other similar accounts that expanded in the last 12 months. Score = weighted mean of the
-    rank of ARR, the usage trend net of the company's, the share of the ARR within reach that is not sold yet, and
-    lookalike; weights renormalise over what is known.
+    similar accounts, itself left out: its industry and size class, or only its size class, or all, whichever first
+    has enough others with known employees. Lookalike = share of the other similar accounts that expanded in the last
+    12 months. Score = weighted mean of the rank of ARR, the usage trend net of the company's, the share of the ARR
+    within reach that is not sold yet, and lookalike; weights renormalise over what is known.
     """
     rows = _with_groups(_accounts(spine, account_profiles, firmographic_scores), policy)
     groups = _groups(rows, policy)
-    rows = rows.inner_join(groups, ["as_of", "peer_group"])
-    seats = addressable_seats(rows, addressable)
-    reachable = rows.arr_per_employee_p75 * rows.employees - rows.arr
-    others = rows.group_accounts - 1
-    found = rows.mutate(
+    everybody = groups.filter(groups.peer_group == ALL).select("as_of", all_accounts="accounts", all_grown="grown")
+    rows = rows.inner_join(groups, ["as_of", "peer_group"]).inner_join(everybody, "as_of")
+    others, all_others = rows.accounts - 1, rows.all_accounts - 1
+    others_known = rows.with_employees - rows.is_known
+    # The percentile of the others: where the account itself is among those up to it, the next one takes its place.
+    among_first = (rows.arr_per_employee <= rows.others_at).fill_null(False)
+    of_known = ibis.ifelse(among_first, rows.others_after, rows.others_at)
+    percentile = ibis.ifelse(rows.is_known == 1, of_known, rows.all_at)
+    measured = rows.mutate(
         captured_seats=rows.seats,
-        addressable_seats=seats,
+        addressable_seats=addressable_seats(rows, addressable),
         expansion_potential=1 - captured_share(rows, addressable),
         peers=others,
-        whitespace=ibis.ifelse(reachable < 0, 0.0, reachable),
-        lookalike=(rows.group_expanded - rows.expanded) / others.nullif(0),
+        peers_with_employees=others_known,
+        arr_per_employee_p75=only_if(others_known > 0, percentile),
+        lookalike=(rows.grown - rows.has_grown) / others.nullif(0),
+        lookalike_base_rate=(rows.all_grown - rows.has_grown) / all_others.nullif(0),
         arr_score=mid_rank(rows.arr, [rows.as_of]) * TOP,
         trajectory_score=on_scale(mean_of([rows.users_trend_net, rows.events_trend_net]), policy.net_trend),
     )
-    found = found.mutate(
-        whitespace_score=found.whitespace / (found.whitespace + found.arr) * TOP,
-        lookalike_score=found.lookalike * TOP,
+    reachable = cents(measured.arr_per_employee_p75 * measured.employees - measured.arr)
+    measured = measured.mutate(
+        whitespace=ibis.ifelse(reachable < 0, 0.0, reachable),
+        lookalike_lift=measured.lookalike / measured.lookalike_base_rate.nullif(0.0),
     )
-    return weigh(found, "expansion_score", parts(policy)).select(
+    measured = measured.mutate(
+        whitespace_score=measured.whitespace / (measured.whitespace + measured.arr).nullif(0.0) * TOP,
+        lookalike_score=measured.lookalike * TOP,
+    )
+    return weigh(measured, "expansion_score", parts(policy)).select(
         *(name for name in ibis_schema(ExpansionScores) if name != POLICY_HASH)
     )
 
@@ -149,11 +181,15 @@ def captured_share(accounts: ir.Table, policy: AddressablePolicy) -> ir.Floating
 
 
 def _accounts(spine: ir.Table, account_profiles: ir.Table, firmographic_scores: ir.Table) -> ir.Table:
-    """Live accounts with what the score reads, `expanded` (1 or 0 in the last 12 months) and ARR per employee."""
+    """Live accounts with what the score reads, `has_grown` (expanded in the last 12 months) and ARR per employee.
+
+    `is_known`: there is an ARR per employee. Both are 1 or 0.
+    """
     live = live_accounts(account_profiles, spine)
     sizes = firmographic_scores.select("as_of", "account_id", "size_class")
     rows = live.left_join(sizes, ["as_of", "account_id"]).inner_join(spine.select("as_of", "day_12m_ago"), "as_of")
-    has_expanded = (rows.last_expansion_on > rows.day_12m_ago).fill_null(False)
+    has_grown = (rows.last_expansion_on > rows.day_12m_ago).fill_null(False)
+    arr_per_employee = rows.arr / rows.employees.nullif(0)
     return rows.select(
         "as_of",
         "account_id",
@@ -164,44 +200,55 @@ def _accounts(spine: ir.Table, account_profiles: ir.Table, firmographic_scores: 
         "size_class",
         "users_trend_net",
         "events_trend_net",
-        expanded=has_expanded.cast("int64"),
-        arr_per_employee=rows.arr / rows.employees.nullif(0),
+        has_grown=has_grown.cast("int64"),
+        arr_per_employee=arr_per_employee,
+        is_known=arr_per_employee.notnull().cast("int64"),
     )
 
 
 def _with_groups(rows: ir.Table, policy: ExpansionPolicy) -> ir.Table:
     """Each account's narrow, wider and chosen peer group; an unknown industry or size has no group of its own."""
     rows = rows.mutate(narrow_group=rows.industry + ", " + rows.size_class)
-    in_narrow = rows.count().over(ibis.window(group_by=["as_of", "narrow_group"]))
-    in_size = rows.count().over(ibis.window(group_by=["as_of", "size_class"]))
+    in_narrow = rows.is_known.sum().over(ibis.window(group_by=["as_of", "narrow_group"])) - rows.is_known
+    in_size = rows.is_known.sum().over(ibis.window(group_by=["as_of", "size_class"])) - rows.is_known
     chosen = ibis.cases(
-        (rows.narrow_group.notnull() & (in_narrow > policy.min_peers), rows.narrow_group),
-        (rows.size_class.notnull() & (in_size > policy.min_peers), rows.size_class),
+        (rows.narrow_group.notnull() & (in_narrow >= policy.min_peers), rows.narrow_group),
+        (rows.size_class.notnull() & (in_size >= policy.min_peers), rows.size_class),
         else_=ALL,
     )
     return rows.mutate(peer_group=chosen)
 
 
 def _groups(rows: ir.Table, policy: ExpansionPolicy) -> ir.Table:
-    """Per as_of and peer group: accounts, those that expanded, and the percentile of ARR per employee.
+    """Per as_of and peer group: its accounts, those that expanded, and its percentiles of ARR per employee.
 
-    A wider group holds all its accounts, also those that are compared within a narrower one. The percentile is the
-    smallest ARR per employee that at least so many of 100 accounts do not exceed.
+    A wider group holds all its accounts, also those that are compared within a narrower one. A percentile is the
+    smallest ARR per employee that at least so many of 100 accounts do not exceed: `all_at` of all, `others_at` of as
+    many as there are without one of them, `others_after` the value of the next account.
     """
     members = ibis.union(
         *(
-            rows.select("as_of", "expanded", "arr_per_employee", peer_group=group)
+            rows.select("as_of", "has_grown", "arr_per_employee", "is_known", peer_group=group)
             for group in (rows.narrow_group, rows.size_class, ibis.literal(ALL))
         )
     )
     members = members.filter(members.peer_group.notnull())
-    is_known = members.arr_per_employee.notnull()
-    group = [members.as_of, members.peer_group, is_known]
-    place = ibis.row_number().over(ibis.window(group_by=group, order_by=members.arr_per_employee)) + 1
-    known = members.arr_per_employee.count().over(ibis.window(group_by=group))
-    ranked = members.mutate(is_reached=is_known & (place * TOP >= known * policy.whitespace_percentile))
+    group = [members.as_of, members.peer_group, members.is_known]
+    ranked = members.mutate(
+        place=ibis.row_number().over(ibis.window(group_by=group, order_by=members.arr_per_employee)) + 1,
+        with_employees=members.is_known.sum().over(ibis.window(group_by=group)),
+    )
+
+    def smallest(place: ir.Value, of: ir.Value) -> ir.Value:
+        reached = (ranked.is_known == 1) & (place * TOP >= of * policy.whitespace_percentile)
+        return ranked.arr_per_employee.min(where=reached)
+
+    others = ranked.with_employees - 1
     return ranked.group_by("as_of", "peer_group").agg(
-        group_accounts=ranked.count(),
-        group_expanded=ranked.expanded.sum(),
-        arr_per_employee_p75=ranked.arr_per_employee.min(where=ranked.is_reached),
+        accounts=ranked.count(),
+        grown=ranked.has_grown.sum(),
+        with_employees=ranked.is_known.sum(),
+        all_at=smallest(ranked.place, ranked.with_employees),
+        others_at=smallest(ranked.place, others),
+        others_after=smallest(ranked.place - 1, others),
     )

@@ -31,13 +31,19 @@ class HealthScores(Snapshot):
     relationship_health: float = score_column("Engagement, responsiveness and satisfaction; null if unknown.")
     outcome_health: float = score_column("Goals met; null if no goal was due.")
     financial_health: float = score_column("Payments, overdue amounts and budget signals; null if unknown.")
-    health_score: float = score_column("Weighted mean of the known dimensions, at most the weakest + 25.")
+    health_score: float = score_column("Weighted mean of the known dimensions, at most the weakest + 25 (policy).")
+    uncapped_health_score: float = score_column(
+        "The weighted mean before the cap: what accounts of equal health_score are ordered by."
+    )
     weakest_dimension: str = column(
         "The lowest of the four (the first named of equals): product, relationship, outcome, financial.",
         nullable=True,
         isin=DIMENSIONS,
     )
     is_capped: Flag = column("The weakest dimension holds the overall score down.", nullable=True)
+    capped_by: str = column(
+        "The dimension that holds the overall score down; null where none does.", nullable=True, isin=DIMENSIONS
+    )
     depth_points: float = points("Key-feature events per active user, in product_health")
     adoption_points: float = points("Seat activity, in product_health")
     reliability_points: float = points("Errors per event, in product_health")
@@ -75,16 +81,20 @@ def health_scores(
     dimensions = weigh_each(rows, {f"{name}_health": found for name, found in parts.items()}, keep=())
     mean = weigh(dimensions, "health_score", overall_parts(policy))
     weakest = ibis.least(*(_or_above_all(mean, dimension) for dimension in DIMENSIONS))
+    mean = mean.mutate(uncapped_health_score=mean.health_score)
     capped = adjust(mean, "health_score", "cap", ibis.least(mean.health_score, weakest + policy.cap_above_weakest))
+    is_capped = capped.cap_points.round(BORDER_DIGITS) < 0  # a mean at the cap may be a hair above it
     return capped.select(
         *KEY,
         "health_score",
+        "uncapped_health_score",
         *(f"{dimension}_health" for dimension in DIMENSIONS),
         *(part.column for found in parts.values() for part in found),
         *(part.column for part in overall_parts(policy)),
         "cap_points",
         weakest_dimension=_weakest(capped),
-        is_capped=capped.cap_points.round(BORDER_DIGITS) < 0,  # a mean at the cap may be a hair above it
+        is_capped=is_capped,
+        capped_by=ibis.ifelse(is_capped, _weakest(capped), ibis.null("string")),
     )
 
 

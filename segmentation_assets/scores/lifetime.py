@@ -85,7 +85,10 @@ class ClvParameters(Snapshot):
         "Yearly churn over all ages: churned / (churned + renewals).", unit="share", nullable=True, ge=0, le=1
     )
     expected_years: float = column(
-        "Residual lifetime without a fit; null with one.", unit="years", nullable=True, gt=0
+        "Discounted residual lifetime without a fit, the same at every tenure; null with one.",
+        unit="years",
+        nullable=True,
+        ge=0,
     )
     method: str = column(
         "sBG; else churn_rate (the cohort's), company_churn_rate (the cohort has none), cap (nobody has).",
@@ -186,8 +189,8 @@ def clv_parameters(cohort_renewals: Frame[CohortRenewals], policy: LifetimePolic
 
     One row per as_of and cohort. With enough accounts and renewals (policy), and accounts that left after their
     first renewal, alpha and beta are the maximum-likelihood fit of the shifted-beta-geometric model to the counts.
-    Without, the lifetime is 1 / churn rate, capped, and flagged; a cohort that has come to no renewal takes the
-    company's churn rate.
+    Without, the lifetime is that of a constant churn rate, discounted as the fits are, over a limited number of years
+    (policy), and flagged; a cohort that has come to no renewal takes the company's churn rate.
     """
     histories = _histories(cohort_renewals)
     per_day: dict[Any, list[_History]] = defaultdict(list)
@@ -222,7 +225,7 @@ def clv_lifetimes(
 
     One row per as_of, cohort and tenure in full years. The next payment (at the coming renewal) counts with its
     probability and undiscounted, each later one a year's discount less; what is already paid does not count.
-    Accounts without a fit have the same lifetime at every tenure, undiscounted and flagged.
+    Accounts without a fit have the same lifetime at every tenure, flagged.
     """
     histories = _histories(cohort_renewals)
     rows = []
@@ -306,6 +309,16 @@ def residual_lifetimes(alpha: float, beta: float, discount_rate: float, tenures:
     return lifetimes[::-1][:tenures]
 
 
+def geometric_lifetime(churn_rate: float, discount_rate: float, most_years: int) -> float:
+    """Discounted expected residual lifetime (years) at a constant yearly churn rate, of the next payments alone.
+
+    The sum over the next `most_years` payments of (1 - churn rate)^t / (1 + discount rate)^(t - 1): as in
+    `residual_lifetimes`, the next payment counts with its probability and undiscounted.
+    """
+    retention, v = 1 - churn_rate, 1 / (1 + discount_rate)
+    return sum(retention**t * v ** (t - 1) for t in range(1, most_years + 1))
+
+
 @dataclass(frozen=True)
 class _History:
     """One cohort's renewals: item t is renewal year t, item 0 the first payment."""
@@ -347,7 +360,7 @@ def _parameters(history: _History, company_rate: float | None, policy: LifetimeP
         alpha, beta = fit_sbg(at_risk, churned)
         return found | {"alpha": alpha, "beta": beta, "method": SBG, "is_flagged": False}
     method, rate = next(_churn_rates(found["churn_rate"], company_rate))
-    years = min(1 / rate, policy.longest_unfitted_years) if rate else policy.longest_unfitted_years
+    years = geometric_lifetime(rate, policy.discount_rate, policy.longest_unfitted_years)
     return found | {"expected_years": years, "method": method, "is_flagged": True}
 
 

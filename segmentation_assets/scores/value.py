@@ -21,14 +21,13 @@ from segmentation_assets.scores.lifetime import METHODS, AccountTenures, ClvLife
 from segmentation_assets.scores.live import live_accounts
 from segmentation_assets.scores.parts import KEY, TOP, Part
 from segmentation_assets.scores.ranks import mid_rank
+from segmentation_assets.tables.amounts import cents
 from segmentation_assets.tables.as_of import FromPolicy, Spine, freeze_day
 from segmentation_assets.tables.contracts import Day, Flag, Snapshot, column, ibis_schema
 from segmentation_assets.tables.registry import POLICY_HASH, Table, table
 
 _ROUNDING = 1e-9
 """Of a percentile as a float; two different ranks are much further apart."""
-_CENTS = 2
-"""Decimals of money that is ranked: the order in which an engine adds costs must not split equals or cross a cut."""
 TIERS = ("Platinum", "Gold", "Silver", "Bronze")
 
 
@@ -113,7 +112,7 @@ def account_value(
     """
     value = _value(live_accounts(account_profiles, spine), policy, addressable)
     margins = value.join(_lifetimes(account_tenures, clv_lifetimes), ["as_of", "account_id"], how="left")
-    rows = margins.mutate(clv=(margins.gross_margin * margins.derl).round(_CENTS))
+    rows = margins.mutate(clv=cents(margins.gross_margin * margins.derl))
     ranked = rows.mutate(
         value_percentile=mid_rank(rows.value, [rows.as_of]) * TOP,
         clv_percentile=mid_rank(rows.clv, [rows.as_of]) * TOP,
@@ -204,7 +203,7 @@ def _value(live: ir.Table, policy: ValuePolicy, addressable: AddressablePolicy) 
         cost_is_assumed=ibis.or_(*(live[part].isnull() for part in COST_PARTS)),
         captured_share=captured_share(live, addressable),
     )
-    rows = rows.mutate(value_before_multiplier=(rows.arr * rows.nrr_used - rows.cost_used).round(_CENTS))
+    rows = rows.mutate(value_before_multiplier=cents(rows.arr * rows.nrr_used - rows.cost_used))
     has_room = (
         (rows.value_before_multiplier > 0)
         & (rows.captured_share < policy.whitespace_below_captured_share)
@@ -213,7 +212,7 @@ def _value(live: ir.Table, policy: ValuePolicy, addressable: AddressablePolicy) 
     rows = rows.mutate(
         whitespace_multiplier=ibis.ifelse(has_room.fill_null(False), policy.whitespace_multiplier, 1.0)
     )
-    return rows.mutate(value=(rows.value_before_multiplier * rows.whitespace_multiplier).round(_CENTS))
+    return rows.mutate(value=cents(rows.value_before_multiplier * rows.whitespace_multiplier))
 
 
 def _lifetimes(account_tenures: ir.Table, clv_lifetimes: ir.Table) -> ir.Table:

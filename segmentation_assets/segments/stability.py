@@ -20,7 +20,7 @@ Price and territory follow the segment at the last renewal: when a renewal has p
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -370,7 +370,7 @@ def merged(takes_first: Flags, first: Any, second: Any) -> Any:
 
 def combine(function: Callable[..., Any], *parts: Any) -> Any:
     """`function` over the arrays of dataclasses of the same kind, however deep."""
-    if not is_dataclass(parts[0]):
+    if isinstance(parts[0], np.ndarray):
         return function(*parts)
     return replace(
         parts[0], **{f.name: combine(function, *(getattr(p, f.name) for p in parts)) for f in fields(parts[0])}

@@ -71,7 +71,8 @@ class Standing:
 def standing_of(figures: Figures, before: Standing | None, policy: SegmentRulesPolicy) -> Standing:
     """Today's standing of accounts that stood at `before`; without it, by the entries alone."""
     nowhere = np.full(len(figures.size), UNKNOWN_CODE, dtype=np.int64)
-    stood = before or Standing(*(nowhere,) * 7, *(figures.value,) * 4)
+    codes, value = nowhere, figures.value
+    stood = before or Standing(codes, codes, codes, codes, codes, codes, codes, value, value, value, value)
     return Standing(
         size=figures.size,
         cohort=_cohort(figures, stood.cohort),

@@ -67,6 +67,11 @@ It runs both on a pandas frame and on an Ibis table, so it uses only operators a
 """
 
 
+def row_warning(rule: Any) -> Any:
+    """Like `row_rule`, but a row that breaks it is published: the table's check `warnings` says so."""
+    return pa.dataframe_check(raise_warning=True)(rule)
+
+
 class Contract(pa.DataFrameModel):
     """Base of all contracts. `Config.unique` is the key; the class docstring is what the table is for."""
 

@@ -6,7 +6,7 @@ what happens to a table that fails (`warehouse.building`), or to a row of an ext
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,8 +93,18 @@ def rules(contract: type[Contract], table: ir.Table) -> Iterator[Rule]:
                 raise NotImplementedError(f"{contract.__name__}.{name}: check {check.name} has no compiled form")
             holds = _OPERATORS[check.name](value, check.statistics)
             yield Rule(f"{name}: {check.name} {_shown(check.statistics)}", name, value.isnull() | holds)
-    for check in schema.checks or []:
-        yield Rule(str(check.name), None, check._check_fn(table).fill_null(False))
+    yield from _row_rules(contract, table, is_warning=False)
+
+
+def warnings(contract: type[Contract], table: ir.Table) -> tuple[Rule, ...]:
+    """The rules whose breach warns and holds nothing back (`row_warning`); none for most contracts."""
+    return tuple(_row_rules(contract, table, is_warning=True))
+
+
+def _row_rules(contract: type[Contract], table: ir.Table, *, is_warning: bool) -> Iterator[Rule]:
+    for check in schema_of(contract).checks or []:
+        if bool(check.raise_warning) == is_warning:
+            yield Rule(str(check.name), None, check._check_fn(table).fill_null(False))
 
 
 def _shown(statistics: Mapping[str, Any]) -> str:
@@ -113,7 +123,17 @@ def summary(contract: type[Contract], table: ir.Table) -> ir.Table:
 
 def enforce(contract: type[Contract], table: ir.Table, execute: Callable[[ir.Expr], Any]) -> Verdict:
     """Hold `table` to its contract: one aggregate query; a second one, for the sample, only on failure."""
-    found = list(rules(contract, table))
+    return _verdict(contract, list(rules(contract, table)), table, execute)
+
+
+def warn(contract: type[Contract], table: ir.Table, execute: Callable[[ir.Expr], Any]) -> Verdict:
+    """What the warnings of a contract say of `table`: like `enforce`, of those rules alone."""
+    return _verdict(contract, list(warnings(contract, table)), table, execute)
+
+
+def _verdict(
+    contract: type[Contract], found: Sequence[Rule], table: ir.Table, execute: Callable[[ir.Expr], Any]
+) -> Verdict:
     counts = {f"r{i}": ibis.ifelse(rule.holds, 0, 1).sum().fill_null(0) for i, rule in enumerate(found)}
     key = key_of(contract)
     row = execute(_with_key_count(table, table.aggregate(rows=table.count(), **counts), key)).iloc[0]

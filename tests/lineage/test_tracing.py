@@ -305,7 +305,8 @@ def test_what_changes_with_a_column_of_a_frame_is_in_its_lineage(spec: TableSpec
     for name, (source, contract) in inputs.items():
         frame: pd.DataFrame = given[name]
         for column_name in ibis_schema(contract):
-            if column_name in key_of(contract) or len(frame[column_name].map(str).unique()) < 2:
+            is_name = column_name in key_of(contract) and not pd.api.types.is_float_dtype(frame[column_name])
+            if is_name or len(frame[column_name].map(str).unique()) < 2:
                 continue
             other = frame.assign(**{column_name: frame[column_name].to_numpy()[::-1]})
             tried += 1

@@ -69,9 +69,10 @@ def test_every_asset_tells_what_it_is(defs: dg.Definitions):
         [reference] = node.metadata["dagster/code_references"].code_references
         assert Path(reference.file_path).exists()
         assert reference.line_number > 0
-        [check] = node.check_keys
-        assert check.name == "contract"
-        assert graph.get(check).blocking
+        checks = {check.name: graph.get(check).blocking for check in node.check_keys}
+        assert checks.pop("contract")
+        assert not any(checks.values())  # warnings hold nothing back
+        assert set(checks) <= {"warnings"}
 
 
 def test_a_page_tells_what_the_table_reads_and_who_reads_it(defs: dg.Definitions):
@@ -87,7 +88,7 @@ def test_a_page_tells_what_the_table_reads_and_who_reads_it(defs: dg.Definitions
     assert "`stability`" in states
     assert "`tier`" in states
     moves = graph.get(dg.AssetKey("segment_moves")).description
-    assert "[score_contributions](/assets/score_contributions) (up to 14 days back)" in moves
+    assert "[score_contributions](/assets/score_contributions) (up to 20 days back)" in moves
 
 
 def test_commands_on_a_page_are_commands(defs: dg.Definitions):

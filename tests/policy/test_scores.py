@@ -32,6 +32,8 @@ def refused(tmp_path, text):
         ("health:\n  outcome:\n    goals: [[0, 0], [1, 101]]\n", "less than or equal to 100"),
         ("needs:\n  otherwise: Basics\n", "Input should be"),
         ("churn:\n  overdue: {more_than_days: -1}\n", "greater than or equal to 0"),
+        ("churn:\n  base: {min_leavers: 0}\n", "greater than or equal to 1"),
+        ("churn:\n  calibration: {lowest_ratio: 1.5}\n", "lowest_ratio must be below highest_ratio"),
         (
             "needs:\n  rules:\n    - {name: a, profile: Platform, all_of: [{measure: products, at_least: 3}]}\n"
             "    - {name: a, profile: Platform, all_of: [{measure: products, at_least: 2}]}\n",
@@ -107,5 +109,7 @@ def test_the_defaults_carry_the_numbers_of_the_specification():
     ]
     assert sorted(policy.needs.scores.values()) == [0, 40, 60, 80, 100]
     assert policy.health.cap_above_weakest == 25
-    assert policy.churn.base == -3
+    assert policy.churn.base.model_dump() == {"fallback": -5, "min_leavers": 10, "windows": 4, "size_spread": 1}
+    assert (policy.churn.horizon_days, policy.churn.window_weeks) == (90, 13)
+    assert (policy.churn.calibration.lowest_ratio, policy.churn.calibration.highest_ratio) == (0.67, 1.5)
     assert policy.churn.cohorts == {"At Risk": 1.5, "Dormant": 2.5}

@@ -86,6 +86,11 @@ def test_live_accounts_and_those_that_churned_within_a_year_have_a_profile() -> 
     assert found[AS_OF, "recent"]["lifecycle_stage"] == "churned"
 
 
+def test_a_paused_account_stays_and_says_so() -> None:
+    row = profiles([live(arr=0.0, mrr=0.0, paused_on=date(2026, 3, 1), tenure_days=30)])[AS_OF, "a"]
+    assert (row["is_live"], row["lifecycle_stage"]) == (True, "paused")
+
+
 @pytest.mark.parametrize(
     ("tenure", "to_renewal", "stage"),
     [

@@ -432,8 +432,19 @@ def test_late_is_paid_after_the_due_day_or_unpaid_past_it() -> None:
     ]
     row = revenue([subscription()], billing_invoices=invoices)[AS_OF, "a"]
     assert row["invoices_late_12m"] == 3
-    assert row["mean_days_late"] == pytest.approx((4 + 30 + 10) / 3)
+    assert row["mean_days_late"] == pytest.approx((0 + 4 + 30 + 10 + 0) / 5)
+    assert row["late_share_12m"] == pytest.approx(3 / 5)
     assert (row["overdue_amount"], row["overdue_days"]) == (100.0, 30)
+
+
+def test_a_credit_note_lowers_what_is_overdue_and_is_never_late() -> None:
+    """70 overdue less 20 credited = 50; the note itself counts neither as due nor as late."""
+    invoices = [
+        invoice(invoice_id="unpaid", due_on=date(2026, 3, 1), amount=70.0),
+        invoice(invoice_id="credit", due_on=date(2026, 3, 1), amount=-20.0),
+    ]
+    row = revenue([subscription()], billing_invoices=invoices)[AS_OF, "a"]
+    assert (row["overdue_amount"], row["invoices_late_12m"], row["late_share_12m"]) == (50.0, 1, 1.0)
 
 
 def test_an_old_debt_is_overdue_though_it_fell_due_over_a_year_ago() -> None:

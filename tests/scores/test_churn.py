@@ -5,18 +5,22 @@ from __future__ import annotations
 import math
 from datetime import date
 
+import pandas as pd
 import pytest
 
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores.behavioral import BehavioralScores
 from segmentation_assets.scores.churn import churn_risk, contributions
+from segmentation_assets.scores.churn_bases import ChurnBases
 from tests.companies import given, spine
 from tests.scores.profiles import stored
 
 DAY = date(2024, 3, 4)
 POLICY = load_policy().churn
+BASES = given(ChurnBases, [{"as_of": DAY, "base_log_odds": -3.0, "size_log_odds": -0.5, "is_fitted": True}])
 CALM = {
+    "arr": 1000.0,
     "single_champion": False,
     "overdue_days": 0,
     "sentiment": 0.2,
@@ -29,7 +33,7 @@ def scored(cohort="Steady State", **profile):
     profiles = given(AccountProfiles, [{"as_of": DAY, "account_id": "a", "is_live": True, **CALM, **profile}])
     cohorts = [{"as_of": DAY, "account_id": "a", "behavioral_cohort": cohort}]
     behavior = given(BehavioralScores, cohorts)
-    made = stored(churn_risk(profiles, behavior, spine(DAY), POLICY))
+    made = stored(churn_risk(profiles, behavior, BASES, spine(DAY), POLICY))
     return made, contributions(made, profiles, behavior, POLICY)
 
 
@@ -42,7 +46,8 @@ def test_a_calm_account_has_the_base_rate():
     assert row.log_odds == -3
     assert row.churn_risk == pytest.approx(1 / (1 + math.e**3), abs=1e-12)
     assert row.churn_risk == pytest.approx(0.0474258731775668, abs=1e-12)
-    assert row.inputs_missing == ""
+    assert (row.inputs_missing, row.is_fitted, row.risk_rank) == ("", True, 50)
+    assert row.size_points == 0  # a lone account stands in the middle
 
 
 @pytest.mark.parametrize(
@@ -83,10 +88,6 @@ def test_parts_add_up_in_log_odds_and_never_leave_zero_to_one():
 
 
 def test_unknown_inputs_add_nothing_and_are_named():
-    unknown = dict.fromkeys(CALM)
-    row = scored(cohort=None, **unknown)[0].execute().iloc[0]
-    assert row.log_odds == -3
-    assert row.inputs_missing == "cohort, single_champion, overdue, sentiment, renewal, external_signals"
     row = scored(sentiment=None, overdue_days=31)[0].execute().iloc[0]
     assert (row.log_odds, row.inputs_missing) == (pytest.approx(-2.2), "sentiment")
 
@@ -98,6 +99,7 @@ def test_contributions_sum_to_the_log_odds():
     assert rows.points.sum() == pytest.approx(made.execute().log_odds.item(), abs=1e-9)
     assert rows.points.to_dict() == {
         "base": -3,
+        "size": 0,
         "cohort": 1.5,
         "single_champion": 0,
         "overdue": 0.8,
@@ -107,6 +109,30 @@ def test_contributions_sum_to_the_log_odds():
     }
     assert (rows.raw_text["cohort"], rows.raw_number["overdue"], rows.weight["overdue"]) == ("At Risk", 31, 0.8)
     assert rows.raw_text["single_champion"] == "no"
+    assert (rows.raw_number["base"], rows.raw_number["size"]) == (-3, 1000)
+
+
+def test_with_nothing_known_but_the_contract_there_is_a_rank_and_no_probability():
+    unknown = dict.fromkeys(name for name in CALM if name != "arr")
+    row = scored(cohort=None, **unknown)[0].execute().iloc[0]
+    assert pd.isna(row.churn_risk)
+    assert (row.log_odds, row.risk_rank) == (-3, 50)
+    assert row.inputs_missing == "cohort, single_champion, overdue, sentiment, renewal, external_signals"
+    only_contract = scored(cohort=None, **unknown | {"days_to_renewal": 10})[0].execute().iloc[0]
+    assert pd.isna(only_contract.churn_risk)
+    assert scored(cohort=None, **unknown | {"overdue_days": 0})[0].execute().churn_risk.notna().all()
+
+
+def test_small_accounts_leave_more_often_where_the_company_says_so_and_equals_share_a_rank():
+    accounts = {"small": 100.0, "middle": 500.0, "equal": 500.0, "large": 9000.0}
+    rows = [{"as_of": DAY, "account_id": a, "is_live": True, **CALM, "arr": arr} for a, arr in accounts.items()]
+    cohorts = [{"as_of": DAY, "account_id": a, "behavioral_cohort": "Steady State"} for a in accounts]
+    profiles, behavior = given(AccountProfiles, rows), given(BehavioralScores, cohorts)
+    made = churn_risk(profiles, behavior, BASES, spine(DAY), POLICY).execute().set_index("account_id")
+    # Mid-ranks of ARR: 0.125, 0.5, 0.5, 0.875; less one half, times -0.5.
+    assert made.size_points.to_dict() == {"small": 0.1875, "middle": 0, "equal": 0, "large": -0.1875}
+    assert made.log_odds["small"] == -2.8125
+    assert made.risk_rank.to_dict() == {"small": 87.5, "middle": 50, "equal": 50, "large": 12.5}
 
 
 def test_only_live_accounts_of_the_days_asked_for():
@@ -117,6 +143,6 @@ def test_only_live_accounts_of_the_days_asked_for():
         {"as_of": other, "account_id": "live", "is_live": True},
     ]
     behavior = given(BehavioralScores, [{"as_of": DAY, "account_id": "live", "behavioral_cohort": "Dormant"}])
-    made = churn_risk(given(AccountProfiles, rows), behavior, spine(DAY), POLICY).execute()
+    made = churn_risk(given(AccountProfiles, rows), behavior, BASES, spine(DAY), POLICY).execute()
     assert made.account_id.tolist() == ["live"]
     assert made.log_odds.tolist() == [-0.5]

@@ -10,6 +10,7 @@ from segmentation_assets.policy.model import load_policy
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores.behavioral import behavioral_scores
 from segmentation_assets.scores.churn import churn_risk
+from segmentation_assets.scores.churn_bases import ChurnBases
 from segmentation_assets.scores.composite import composite_scores
 from segmentation_assets.scores.contributions import ScoreContributions, score_contributions
 from segmentation_assets.scores.expansion import expansion_scores
@@ -136,7 +137,8 @@ def everything(profiles, days=(AS_OF,)):
     )
     keep("needs_scores", needs_scores(accounts, at, POLICY.needs))
     keep("health_scores", health_scores(accounts, at, POLICY.health))
-    keep("churn_risk", churn_risk(accounts, made["behavioral_scores"], at, POLICY.churn))
+    bases = [{"as_of": day, "base_log_odds": -4.5, "size_log_odds": -0.8, "is_fitted": True} for day in days]
+    keep("churn_risk", churn_risk(accounts, made["behavioral_scores"], given(ChurnBases, bases), at, POLICY.churn))
     dimensions = ("firmographic_scores", "technographic_scores", "behavioral_scores", "value_scores", "needs_scores")
     keep("composite_scores", composite_scores(at, accounts, *(made[name] for name in dimensions), POLICY.composite))
     parts = score_contributions(

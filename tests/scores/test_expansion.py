@@ -61,19 +61,37 @@ def test_seats_by_hand():
     }
 
 
-def test_the_percentile_is_the_smallest_value_that_three_quarters_do_not_exceed():
-    # ARR per employee 1 to 11: 75 % of 11 is 8.25, so the 9th value. 12: 9, so the 9th. 4 of 5 (3.75): the 4th.
-    for count, expected in ((11, 9), (12, 9), (5, 4), (4, 3), (1, 1)):
-        found = by_account(scored(crowd(count)))
-        assert {r.arr_per_employee_p75 for r in found.values()} == {expected}, count
+def test_the_percentile_is_the_smallest_value_that_three_quarters_of_the_others_do_not_exceed():
+    # ARR per employee 1 to 12. Eleven others: 75 % of 11 is 8.25, so their 9th value. For 1 to 9 that is 10, for
+    # 10 to 12 it is 9.
+    found = by_account(scored(crowd(12)))
+    assert [found[f"p{i}"].arr_per_employee_p75 for i in range(12)] == [10] * 9 + [9] * 3
+    # Four others (3 of them): the 4th value for 1 to 3, the 3rd for 4 and 5. One other: that one. None: unknown.
+    found = by_account(scored(crowd(5)))
+    assert [found[f"p{i}"].arr_per_employee_p75 for i in range(5)] == [4, 4, 4, 3, 3]
+    found = by_account(scored(crowd(2)))
+    assert [found[f"p{i}"].arr_per_employee_p75 for i in range(2)] == [2, 1]
+    assert by_account(scored(crowd(1)))["p0"].arr_per_employee_p75 is None
+
+
+def test_equals_are_each_left_out_once():
+    found = by_account(scored([account | {"arr": 70.0} for account in crowd(6)]))
+    assert {row.arr_per_employee_p75 for row in found.values()} == {7}
+    assert {row.whitespace for row in found.values()} == {0}
 
 
 def test_whitespace_by_hand():
-    # 75th percentile of 1 to 11 is 9; an account of 10 employees could pay 90.
-    found = by_account(scored(crowd(11)))
-    assert [found[f"p{i}"].whitespace for i in range(11)] == [80, 70, 60, 50, 40, 30, 20, 10, 0, 0, 0]
-    assert found["p0"].whitespace_score == pytest.approx(80 / 90 * 100)
-    assert found["p10"].whitespace_score == 0
+    # 10 employees each; the 75th percentile of the others is 10 (100 in all), of the three largest 9.
+    found = by_account(scored(crowd(12)))
+    assert [found[f"p{i}"].whitespace for i in range(12)] == [90, 80, 70, 60, 50, 40, 30, 20, 10, 0, 0, 0]
+    assert found["p0"].whitespace_score == pytest.approx(90)
+    assert found["p11"].whitespace_score == 0
+
+
+def test_an_account_far_above_its_peers_does_not_lift_its_own_bar():
+    found = by_account(scored([*crowd(10), {"account_id": "huge", "arr": 1e6, "employees": 10}]))
+    assert found["huge"].arr_per_employee_p75 == 8  # of 1 to 10: the 8th value
+    assert found["p0"].arr_per_employee_p75 == 9  # of 2 to 10 and the huge one: the 8th value
 
 
 def test_peers_are_industry_and_size_if_there_are_ten_others_else_size_else_all():
@@ -93,15 +111,18 @@ def test_peers_are_industry_and_size_if_there_are_ten_others_else_size_else_all(
     }
 
 
-def test_the_percentile_leaves_out_accounts_without_employees():
-    accounts = [
-        *crowd(11),
-        *({"account_id": f"u{i}", "arr": 1e6} for i in range(5)),
-        {"account_id": "z", "arr": 1e6, "employees": 0},
-    ]
-    found = by_account(scored(accounts))
-    assert found["p0"].arr_per_employee_p75 == 9
-    assert (found["u0"].whitespace, found["u0"].whitespace_score) == (None, None)
+def test_peers_of_unknown_employees_do_not_count():
+    # Ten software companies, one of them of unknown size: for the others, nine with employees are too few.
+    software = crowd(10, "s", industry="software", size_class="smb")
+    unknown = {"account_id": "u", "arr": 1e6, "industry": "software", "size_class": "smb"}
+    zero = {"account_id": "z", "arr": 1e6, "employees": 0, "industry": "software", "size_class": "smb"}
+    retail = crowd(5, "r", industry="retail", size_class="smb")
+    found = by_account(scored([*software, unknown, zero, *retail]))
+    assert (found["s0"].peer_group, found["s0"].peers, found["s0"].peers_with_employees) == ("smb", 16, 14)
+    # The one of unknown size has ten others with employees; 75 % of them pay at most 8 an employee.
+    row = found["u"]
+    assert (row.peer_group, row.peers, row.peers_with_employees) == ("software, smb", 11, 10)
+    assert (row.arr_per_employee_p75, row.whitespace, row.whitespace_score) == (8, None, None)
     assert found["z"].whitespace == 0
 
 
@@ -111,7 +132,22 @@ def test_lookalike_leaves_out_the_account_itself():
     accounts = [account | {"last_expansion_on": day} for account, day in zip(crowd(5), days, strict=True)]
     found = by_account(scored(accounts))
     assert [found[f"p{i}"].lookalike for i in range(5)] == [0.25, 0.25, 0.5, 0.5, 0.5]
+    assert {found[f"p{i}"].lookalike_lift for i in range(5)} == {1}  # all accounts are the peer group
     assert by_account(scored(crowd(1)))["p0"].lookalike is None
+
+
+def test_lookalike_is_compared_with_all_other_accounts():
+    # Software: 6 of 11 expanded; retail: none of 11. A software company that did not: 6 of 10 others, 6 of 21.
+    grown = {"last_expansion_on": AS_OF}
+    software = [a | (grown if i < 6 else {}) for i, a in enumerate(crowd(11, "s", industry="x", size_class="smb"))]
+    retail = crowd(11, "r", industry="y", size_class="smb")
+    found = by_account(scored([*software, *retail]))
+    row = found["s10"]
+    assert (row.lookalike, row.lookalike_base_rate) == (0.6, pytest.approx(6 / 21))
+    assert row.lookalike_lift == pytest.approx(2.1)
+    assert (found["r0"].lookalike, found["r0"].lookalike_lift) == (0, 0)
+    nobody = by_account(scored(crowd(3)))["p0"]
+    assert (nobody.lookalike, nobody.lookalike_base_rate, nobody.lookalike_lift) == (0, 0, None)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +174,8 @@ def test_score_by_hand_with_everything_known():
         for account in crowd(11)
     ]
     row = by_account(scored(accounts))["p2"]
-    # ARR 30 of 10 to 110: mid-rank 2.5 / 11. Trend +25 % -> 75. Whitespace 60 of 90. All others expanded.
+    # ARR 30 of 10 to 110: mid-rank 2.5 / 11. Trend +25 % -> 75. Of the ten others three quarters pay at most 9 an
+    # employee (their 8th value), so whitespace is 60 of 90. All others expanded.
     assert row.arr_score == pytest.approx(2.5 / 11 * 100)
     points = (20 * 2.5 / 11, 30 * 0.75, 30 * 60 / 90, 20)
     assert (row.arr_points, row.trajectory_points, row.whitespace_points, row.lookalike_points) == pytest.approx(
@@ -204,19 +241,28 @@ accounts_at_random = st.lists(
 def naive(account, accounts, policy):
     """Peer group, percentile, whitespace and lookalike by plain loops."""
     size, industry = account["size_class"], account["industry"]
-    same_size = [a for a in accounts if a["size_class"] == size] if size else []
-    same = [a for a in same_size if a["industry"] == industry] if industry else []
-    group = next(g for g in (same, same_size, accounts) if len(g) > policy.min_peers or g is accounts)
-    ratios = sorted(a["arr"] / a["employees"] for a in group if a["employees"])
+    everybody = [a for a in accounts if a is not account]
+    same_size = [a for a in everybody if size and a["size_class"] == size]
+    same = [a for a in same_size if industry and a["industry"] == industry]
+    enough = (g for g in (same, same_size) if len([a for a in g if a["employees"]]) >= policy.min_peers)
+    others = next(enough, everybody)
+    ratios = sorted(a["arr"] / a["employees"] for a in others if a["employees"])
     p75 = ratios[ceil(0.75 * len(ratios)) - 1] if ratios else None
     known = p75 is not None and account["employees"] is not None
-    others = [a for a in group if a is not account]
-    expanded = [a["last_expansion_on"] is not None and a["last_expansion_on"] > date(2025, 3, 31) for a in others]
+
+    def share(of):
+        grown = [a["last_expansion_on"] is not None and a["last_expansion_on"] > date(2025, 3, 31) for a in of]
+        return sum(grown) / len(of) if of else None
+
+    lookalike, base = share(others), share(everybody)
     return {
         "peers": len(others),
+        "peers_with_employees": len(ratios),
         "arr_per_employee_p75": p75,
-        "whitespace": max(p75 * account["employees"] - account["arr"], 0.0) if known else None,
-        "lookalike": sum(expanded) / len(others) if others else None,
+        "whitespace": round(max(p75 * account["employees"] - account["arr"], 0.0), 2) if known else None,
+        "lookalike": lookalike,
+        "lookalike_base_rate": base,
+        "lookalike_lift": lookalike / base if base else None,
     }
 
 

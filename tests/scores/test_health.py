@@ -61,9 +61,13 @@ def test_the_weakest_dimension_caps_the_mean():
     row = found.loc["nothing paid"]
     assert (row.health_score, row.weakest_dimension, row.is_capped) == (25, "financial", True)
     assert row.cap_points == pytest.approx(25 - 5500 / 75)
+    assert (row.capped_by, row.uncapped_health_score) == ("financial", pytest.approx(5500 / 75))
     # Mean (35 x 100 + 20 x 50) / 55 = 81.8, capped at 75.
     assert (found.health_score["just under"], found.is_capped["just under"]) == (75, True)
     assert (found.health_score["no goal met"], found.weakest_dimension["no goal met"]) == (25, "outcome")
+    # Two accounts at exactly 25 keep an order: (35 x 100 + 20 x 0) / 55 = 63.6 against 73.3.
+    assert found.capped_by["no goal met"] == "outcome"
+    assert found.uncapped_health_score["no goal met"] == pytest.approx(3500 / 55)
 
 
 def test_a_mean_at_the_cap_is_not_capped():
@@ -71,7 +75,8 @@ def test_a_mean_at_the_cap_is_not_capped():
     policy = POLICY.model_copy(update={"cap_above_weakest": 43.75})
     inputs = profiles({"a": {"mau_seat_share": 0.8, "goals_met_share": 0.3125}})
     row = by_account(health_scores(inputs, spine(DAY), policy)).loc["a"]
-    assert (row.health_score, row.is_capped) == (75, False)
+    assert (row.health_score, row.is_capped, row.capped_by) == (75, False, None)
+    assert row.uncapped_health_score == row.health_score
 
 
 def test_unknown_dimensions_leave_their_weight_to_the_rest():

@@ -20,6 +20,7 @@ from segmentation_assets.scores.lifetime import (
     cohort_renewals,
     fit_sbg,
     full_years,
+    geometric_lifetime,
     residual_lifetimes,
 )
 from tests.companies import given, spine
@@ -230,7 +231,7 @@ def test_a_fit_needs_thirty_accounts_and_three_renewals(accounts, years, method)
     assert pd.isna(found.alpha) == (method != "sBG")
 
 
-def test_without_a_fit_one_over_the_churn_rate_at_most_seven_years():
+def test_without_a_fit_a_constant_churn_rate_discounted_over_seven_years():
     found = parameters(
         [
             ("smb", 0, 10, 0), ("smb", 1, 10, 5),
@@ -240,11 +241,13 @@ def test_without_a_fit_one_over_the_churn_rate_at_most_seven_years():
             ("unknown", 0, 3, 0),
         ]
     )  # fmt: skip
+    # Sum of r^t / 1.1^(t - 1) over t = 1 to 7 = r x (1 - (r / 1.1)^7) / (1 - r / 1.1).
     assert found.expected_years.to_dict() == {
-        "smb": 2,  # 1 / 0.5
-        "enterprise": 7,  # 1 / 0.05 = 20
-        "mid_market": 7,  # nobody ever left: no fit
-        "unknown": 7,  # nothing due: company 6 / 1230, so 205
+        "smb": pytest.approx(0.912992, abs=1e-6),  # r = 0.5: 0.5 x 0.995991 / 0.545455
+        "enterprise": pytest.approx(4.470110, abs=1e-6),  # r = 0.95: 0.95 x 0.641643 / 0.136364
+        "mid_market": pytest.approx(5.355261, abs=1e-6),  # nobody ever left, no fit: 0.486842 / 0.090909
+        # nothing due: the company's 6 of 1,230, r = 0.995122
+        "unknown": pytest.approx(5.261502, abs=1e-6),
     }
     assert found.method.to_dict() == {
         "smb": "churn_rate",
@@ -257,18 +260,27 @@ def test_without_a_fit_one_over_the_churn_rate_at_most_seven_years():
 
 def test_a_cohort_without_renewals_takes_the_companys_churn_rate():
     found = parameters([("smb", 0, 4, 0), ("smb", 1, 4, 2), ("enterprise", 0, 4, 0)])
-    assert found.loc["enterprise", "expected_years"] == 2
+    assert found.loc["enterprise", "expected_years"] == found.loc["smb", "expected_years"]
     assert pd.isna(found.loc["enterprise", "churn_rate"])
 
 
 def test_a_company_without_renewals_takes_the_cap():
     found = parameters([("smb", 0, 400, 0)]).loc["smb"]
-    assert (found.method, found.expected_years) == ("cap", 7)
+    assert (found.method, found.expected_years) == ("cap", pytest.approx(5.355261, abs=1e-6))
 
 
 def test_all_left_is_no_fit():
     found = parameters([("smb", 0, 40, 0), ("smb", 1, 40, 40), ("smb", 2, 0, 0), ("smb", 3, 0, 0)]).loc["smb"]
-    assert (found.renewal_years, found.method, found.expected_years) == (1, "churn_rate", 1)
+    assert (found.renewal_years, found.method, found.expected_years) == (1, "churn_rate", 0)
+
+
+def test_lifetimes_with_and_without_a_fit_are_comparable():
+    # Counts of a constant rate of 10 %: over very many years both are r / (1 - r / 1.1) = 4.95.
+    alpha, beta = fit_sbg([1000, 900, 810], [100, 90, 81])
+    fitted = residual_lifetimes(alpha, beta, 0.10, 1)[0]
+    assert geometric_lifetime(0.10, 0.10, 200) == pytest.approx(4.95)
+    assert fitted == pytest.approx(4.95, abs=5e-3)
+    assert geometric_lifetime(0.10, 0.10, 7) < 4.95
 
 
 def test_days_do_not_mix():
@@ -290,7 +302,8 @@ def test_lifetimes_of_fit_and_of_fallback():
     shares = survival(*fit_sbg(SURVIVORS[:-1], CHURNED), 400)
     assert smb.derl.iloc[0] == pytest.approx(sum(s / 1.1 ** (t - 1) for t, s in enumerate(shares) if t > 0))
     enterprise = found[found.cohort == "enterprise"]
-    assert enterprise.derl.tolist() == [4, 4]
+    # r = 0.75: 0.75 x (1 - (0.75 / 1.1)^7) / (1 - 0.75 / 1.1) = 0.75 x 0.931502 / 0.318182.
+    assert enterprise.derl.tolist() == pytest.approx([2.195682, 2.195682], abs=1e-6)
     assert enterprise.is_flagged.all()
 
 

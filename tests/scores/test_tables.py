@@ -10,6 +10,7 @@ import pytest
 
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.scores import behavioral, churn, firmographic, health, needs, technographic
+from segmentation_assets.scores.churn_bases import ChurnBases
 from segmentation_assets.tables.contracts import conform
 from segmentation_assets.tables.enforcement import enforce
 from tests.companies import given, spine
@@ -91,6 +92,10 @@ COHORTS = given(
         {"as_of": LATER, "account_id": "poor later", "behavioral_cohort": "Dormant"},
     ],
 )
+BASES = given(
+    ChurnBases,
+    [{"as_of": d, "base_log_odds": -5.0, "size_log_odds": -1.0, "is_fitted": True} for d in (DAY, LATER)],
+)
 TABLES = {
     "firmographic": (
         firmographic.FirmographicScores,
@@ -106,7 +111,7 @@ TABLES = {
     ),
     "needs": (needs.NeedsScores, lambda days: needs.needs_scores(INPUTS, days, POLICY.needs)),
     "health": (health.HealthScores, lambda days: health.health_scores(INPUTS, days, POLICY.health)),
-    "churn": (churn.ChurnRisk, lambda days: churn.churn_risk(INPUTS, COHORTS, days, POLICY.churn)),
+    "churn": (churn.ChurnRisk, lambda days: churn.churn_risk(INPUTS, COHORTS, BASES, days, POLICY.churn)),
 }
 
 

@@ -114,8 +114,8 @@ def _print_moved_by_policy(console: Console, home: Path, as_of: date) -> None:
             "ORDER BY kind", [as_of],
         ).fetchall()  # fmt: skip
     if rows:
-        told = ", ".join(f"the {kind} of {count} accounts" for kind, count in rows)
-        console.print(f"Changed by the new policy alone: {told}")
+        relabelled = ", ".join(f"the {kind} of {count} accounts" for kind, count in rows)
+        console.print(f"Changed by the new policy alone: {relabelled}")
 
 
 def _print_since(console: Console, home: Path, before: date, as_of: date) -> None:
