@@ -8,6 +8,7 @@ from pathlib import Path
 import segmentation_assets
 from segmentation_assets.reading import palette
 
+SOURCES = (".py", ".html", ".css", ".js")
 PACKAGE = Path(segmentation_assets.__file__).parent
 COLOUR = re.compile(r"#(?:[0-9a-fA-F]{8}|[0-9a-fA-F]{6}|[0-9a-fA-F]{3,4})\b(?![\w-])")
 
@@ -19,7 +20,7 @@ def test_no_other_file_names_a_colour():
 
 
 def test_every_variable_that_is_used_has_a_value_in_light_dark_and_print():
-    texts = [path.read_text(encoding="utf-8") for path in (PACKAGE / "report").rglob("*") if path.is_file()]
+    texts = [path.read_text(encoding="utf-8") for path in (PACKAGE / "report").rglob("*") if path.suffix in SOURCES]
     used = {name for text in texts for name in re.findall(r"var\(--(\w+)\)", text)} - {"share"}
     assert used <= set(palette.LIGHT) == set(palette.DARK) == set(palette.PRINT)
     assert palette.style_variables().count("--ink:") == 3
