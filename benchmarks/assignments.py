@@ -48,7 +48,8 @@ def company(accounts: int, csms: int, seed: int = 7) -> tuple[list[Account], lis
     hours = hours + policy.care.override_hours_per_month * (override & (tier < len(_TIERS) - 1))
     shares = np.array([1 / (policy.coverage.ratios[t].accounts_per_csm or np.inf) for t in _TIERS])[tier]
     team = _team(rng, csms)
-    had = _portfolios(rng, tier, region, hours, team)
+    # Nobody gave all accounts without hours to one CSM: a portfolio is as full as its hours or its ratio says.
+    had = _portfolios(rng, tier, region, np.maximum(hours, shares * hours.sum() / shares.sum()), team)
     stay = rng.random(csms) >= _LEFT_SHARE
     there = sum(c.hours for c, stays in zip(team, stay, strict=True) if stays)
     people = [

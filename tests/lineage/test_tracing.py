@@ -395,6 +395,7 @@ def test_a_segment_is_made_without_the_evidence_of_a_tier(whole: Any):
     }  # fmt: skip
 
 
+@pytest.mark.usefixtures("texts_of_its_own")
 def test_lineage_reads_back_and_is_kept_until_the_policy_changes(tmp_path: Path):
     kept, spec = Compiled(tmp_path / "home" / "compiled", ".json"), CATALOGUE["tier_cuts"]
     kept.folder.parent.mkdir()

@@ -344,7 +344,7 @@ def test_a_price_that_was_agreed_ahead_crosses_on_its_day(company: Company, monk
 def test_a_landing_that_is_refused_reruns_nothing(company: Company):
     company.keep(company.tick())
     (company.folder / "billing.csv").write_text(
-        "subscription_id,start_date,account_id,mrr,currency\ns-a3,2024-01-10,a3,-5,USD\n"
+        "subscription_id,start_date,account_id,mrr,currency\ns-a3,2024-01-10,a3,lots,USD\n"
     )
     assert not company.land()
     assert str(company.tick().skip_reason).count("no new billing data") == 1
