@@ -24,7 +24,7 @@ def _offers(home: Path, *words: str) -> list[str]:
 def test_tables(ran_home: Path):
     assert _offers(ran_home, "show", "segment_m") == ["segment_mix", "segment_moves"]
     assert "tier_kpis" in _offers(ran_home, "export", "segments", "tier")
-    assert _offers(ran_home, "dictionary", "churn") == ["churn_risk"]
+    assert _offers(ran_home, "dictionary", "churn_r") == ["churn_risk"]
 
 
 def test_columns(ran_home: Path):
@@ -32,7 +32,7 @@ def test_columns(ran_home: Path):
         "account_id", "account_name", "account_executive",
     ]  # fmt: skip
     assert _offers(ran_home, "show", "segments", "--columns", "arr,account_n") == ["arr,account_name"]
-    assert _offers(ran_home, "lineage", "segments.ar") == ["segments.arr"]
+    assert _offers(ran_home, "lineage", "segments.arr") == ["segments.arr"]
     assert _offers(ran_home, "show", "no_such_table", "--columns", "a") == []
 
 
