@@ -184,7 +184,8 @@ weekdays AS (  -- bits of the window's days from Monday to Friday
     coalesce(wau, 0) / coalesce(seats_in_week, seats_now) AS wau_seat_share,
     users / coalesce(seats_in_window, seats_now) AS mau_seat_share,
     coalesce(mau_calendar_month, 0) / coalesce(seats_in_month, seats_now) AS calendar_month_seat_share,
-    calendar_month_seat_share >= policy('usage.active_account_share') AS is_active_account,
+    mau_seat_share AS active_seat_share,  -- the window is last_28_days
+    active_seat_share >= policy('usage.active_account_share') AS is_active_account,
     coalesce(user_days / policy('usage.window_days') / nullif(users, 0), 0) AS stickiness,
     coalesce(features_used, 0) AS features_used,
     coalesce(paid_used, 0) / nullif(features, 0) AS feature_breadth_share, departments_active,

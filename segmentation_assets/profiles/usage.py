@@ -16,7 +16,7 @@ from segmentation_assets.extracts.contracts import (
     ProductUsers,
 )
 from segmentation_assets.policy.company import CompanyPolicy
-from segmentation_assets.policy.profiles import UsagePolicy
+from segmentation_assets.policy.profiles import ACTIVE_DAYS, UsagePolicy
 from segmentation_assets.profiles.facts import only_if, with_figures
 from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known, survivors
 from segmentation_assets.profiles.states import AccountStates, states_for
@@ -90,7 +90,10 @@ class AccountUsage(Snapshot):
     calendar_month_seat_share: float = column(
         "mau_calendar_month / mean seats in force this month.", unit="share", ge=0
     )
-    is_active_account: Flag = column("calendar_month_seat_share reaches the policy's active share.")
+    active_seat_share: float = column(
+        "Users active in the policy's window for active accounts / mean seats in force over it.", unit="share", ge=0
+    )
+    is_active_account: Flag = column("active_seat_share reaches the policy's active share.")
     stickiness: float = column("dau / mau; 0 without active users.", unit="share", ge=0, le=1)
     features_used: Integer = column("Different features used in the window.", unit="features", ge=0)
     feature_breadth_share: float = column(
@@ -289,7 +292,15 @@ def _windows(last_days: ir.Table, usage: UsagePolicy) -> ir.Table:
         month_start=ibis.date(rows.usage_through.year(), rows.usage_through.month(), 1),
         day_after=days_after(rows.usage_through),
     )
-    return rows.mutate(earliest=ibis.least(rows.prior_start, rows.month_start))
+    if usage.active_account_window == "last_full_month":
+        # the month of usage_through where that is its last day, else the month before
+        until = ibis.date(rows.day_after.year(), rows.day_after.month(), 1)
+        last_of_month = days_before(until, 1)
+        start = ibis.date(last_of_month.year(), last_of_month.month(), 1)
+    else:
+        start, until = days_before(rows.day_after, ACTIVE_DAYS), rows.day_after
+    rows = rows.mutate(active_start=start, active_until=until)
+    return rows.mutate(earliest=ibis.least(rows.prior_start, rows.month_start, rows.active_start))
 
 
 def _licensed_accounts(periods: ir.Table, windows: ir.Table) -> ir.Table:
@@ -402,11 +413,17 @@ def _who_count(rows: ir.Table, product_users: ir.Table) -> ir.Table:
 
 def _account_sums(users: ir.Table, accounts: ir.Table, usage: UsagePolicy) -> ir.Table:
     """Counts and sums per account over its users."""
-    month = accounts.select("as_of", days_of_month=accounts.usage_through.day()).distinct()
-    rows = users.join(month, "as_of")
+    windows = accounts.select(
+        "as_of",
+        days_of_month=accounts.usage_through.day(),
+        days_since_active=accounts.day_after.delta(accounts.active_until, unit="day"),
+        days_of_active=accounts.active_until.delta(accounts.active_start, unit="day"),
+    ).distinct()
+    rows = users.join(windows, "as_of")
     rows = rows.mutate(
         active_days=_bits(rows.days),
-        active_in_month=(rows.days_back & ((ibis.literal(1, "int64") << rows.days_of_month) - 1)) > 0,
+        active_in_month=(rows.days_back & _ones(rows.days_of_month)) > 0,
+        is_active_user=((rows.days_back >> rows.days_since_active) & _ones(rows.days_of_active)) > 0,
     )
     sums = {n: rows[n].sum() for name in ("events", "sessions") for n in (name, f"{name}_prior")}
     return rows.group_by(*_KEY).aggregate(
@@ -414,6 +431,7 @@ def _account_sums(users: ir.Table, accounts: ir.Table, usage: UsagePolicy) -> ir
         was_active=(rows.days_prior > 0).sum(),
         wau=((rows.days & (2**usage.week_days - 1)) > 0).sum(),
         mau_calendar_month=rows.active_in_month.sum(),
+        active_users=rows.is_active_user.sum(),
         user_days=rows.active_days.sum(),
         seat_days=rows.seat_parts.sum() / _PARTS,
         days=rows.days.bit_or(),
@@ -424,6 +442,11 @@ def _account_sums(users: ir.Table, accounts: ir.Table, usage: UsagePolicy) -> ir
         minutes_prior=rows.milliseconds_prior.sum() / _MILLISECONDS,
         **sums,
     )
+
+
+def _ones(places: ir.IntegerValue) -> ir.IntegerValue:
+    """The number whose lowest `places` bits are set."""
+    return (ibis.literal(1, "int64") << places) - 1
 
 
 def _bits(value: ir.IntegerValue) -> ir.IntegerValue:
@@ -445,16 +468,18 @@ def _weekdays(through: ir.DateValue, window_days: int) -> ir.IntegerValue:
 
 
 def _mean_seats(periods: ir.Table, accounts: ir.Table) -> ir.Table:
-    """Mean seats per day in force over the window, the week and the month; days without seats do not count."""
+    """Mean seats per day in force over each window; days without seats do not count."""
     licensed = periods.filter(periods.seats > 0).select(*_KEY, "seats", from_day="day", until_day="until")
     rows = accounts.join(licensed, _KEY)
-    until = ibis.least(rows.until_day.fill_null(rows.day_after), rows.day_after)
-    days = {
-        name: ibis.greatest(until.delta(ibis.greatest(rows.from_day, rows[start]), unit="day"), 0)
-        for name, start in (("window", "window_start"), ("week", "week_start"), ("month", "month_start"))
-    }
+
+    def overlap(start: str, until: str) -> ir.IntegerValue:
+        end = ibis.least(rows.until_day.fill_null(rows[until]), rows[until])
+        return ibis.greatest(end.delta(ibis.greatest(rows.from_day, rows[start]), unit="day"), 0)
+
+    days = {name: overlap(f"{name}_start", "day_after") for name in ("window", "week", "month")}
+    days["active"] = overlap("active_start", "active_until")
     rows = rows.mutate(**{f"{name}_days": value for name, value in days.items()})
-    rows = rows.filter((rows.window_days > 0) | (rows.month_days > 0))
+    rows = rows.filter((rows.window_days > 0) | (rows.month_days > 0) | (rows.active_days > 0))
     means = {
         f"{name}_seats": (rows.seats * rows[f"{name}_days"]).sum() / rows[f"{name}_days"].sum().nullif(0)
         for name in days
@@ -564,6 +589,7 @@ def _columns(rows: ir.Table, usage: UsagePolicy) -> ir.Table:
     mau, events, before = (rows[name].fill_null(0) for name in ("mau", "events", "was_active"))
     sessions, minutes = (_unless_nobody(rows[name], mau) for name in ("sessions", "minutes"))
     dau = rows.user_days.fill_null(0) / usage.window_days
+    active_share = _per(rows.active_users.fill_null(0), rows.active_seats.fill_null(rows.seats_now))
     month_share = _per(rows.mau_calendar_month.fill_null(0), rows.month_seats.fill_null(rows.seats_now))
     top_user_share = rows.top_events / rows.events.nullif(0)
     weekdays = _weekdays(rows.usage_through, usage.window_days)
@@ -586,7 +612,8 @@ def _columns(rows: ir.Table, usage: UsagePolicy) -> ir.Table:
         wau_seat_share=_per(rows.wau.fill_null(0), rows.week_seats.fill_null(rows.seats_now)),
         mau_seat_share=_per(mau, rows.window_seats.fill_null(rows.seats_now)),
         calendar_month_seat_share=month_share,
-        is_active_account=month_share >= usage.active_account_share,
+        active_seat_share=active_share,
+        is_active_account=active_share >= usage.active_account_share,
         stickiness=_per(dau, mau),
         features_used=rows.features_used.fill_null(0),
         feature_breadth_share=used / rows.paid_features,

@@ -148,6 +148,42 @@ def test_an_account_is_active_from_forty_percent_of_its_seats_on() -> None:
     assert not one(rows[:3])["is_active_account"]
 
 
+def test_an_account_is_as_active_on_the_second_as_on_the_thirtieth() -> None:
+    """10 seats. Five users log in once in any 28 days, each on a day of its own; one more logs in daily.
+
+    Last 28 days: 6 of 10 on each day. The month to date has 2 of 10 on 2 April: below 40 %, though nothing changed.
+    """
+    second, thirtieth = date(2026, 4, 2), date(2026, 4, 30)
+    base = (thirtieth - THROUGH).days
+    rows = used("daily", range(-base, 80))
+    for n in range(5):  # u0 on 29 April and 1 April, u1 on 24 April and 27 March ...
+        rows += used(f"u{n}", range(-base + 1 + 5 * n, 80, 28))
+    found = usage(rows, second, thirtieth)
+    assert [found[day, "a"]["active_seat_share"] for day in (second, thirtieth)] == [0.6, 0.6]
+    assert [found[day, "a"]["is_active_account"] for day in (second, thirtieth)] == [True, True]
+    assert found[second, "a"]["calendar_month_seat_share"] == 0.2, "daily, and u0 on 1 April"
+
+
+def test_the_last_full_month_is_the_one_that_ended_last() -> None:
+    """March: u on the 1st, v on the 31st, 2 of 10 seats. April: w on the 1st, x on the 30th, y, z too: 4 of 10.
+
+    On 2 and 29 April: March. On 30 April, the last day of its month: April. 1 March is 59 days before 29 April,
+    outside both 28-day windows.
+    """
+    rows = [
+        *used("u", 30),
+        *used("v", 0),
+        *used("w", [-1, -2]),
+        *used("x", -30),
+        *used("y", [-29, -5]),
+        *used("z", -7),
+    ]
+    days = (date(2026, 4, 2), date(2026, 4, 29), date(2026, 4, 30))
+    found = usage(rows, *days, policy={"active_account_window": "last_full_month"})
+    assert [found[day, "a"]["active_seat_share"] for day in days] == [0.2, 0.2, 0.4]
+    assert [found[day, "a"]["is_active_account"] for day in days] == [False, False, True]
+
+
 def test_shares_divide_by_the_seats_in_force_on_the_days_themselves() -> None:
     """10 seats for 21 days of the window, 30 for the last 7: mean 15; a day's share by that day's seats."""
     raised = THROUGH - 6 * DAY

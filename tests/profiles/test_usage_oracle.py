@@ -165,6 +165,8 @@ class Naive:
             "dau_seat_share": mean(daily or [0]),
             "wau_seat_share": len(self.users(self.days(0, 7))) / self.mean_seats(self.days(0, 7)),
             "mau_seat_share": len(now) / self.mean_seats(window),
+            "active_seat_share": len(now) / self.mean_seats(window),
+            "is_active_account": len(now) / self.mean_seats(window) >= DEFAULT.usage.active_account_share,
             "calendar_month_seat_share": len(self.users(month)) / self.mean_seats(month),
             "active_days_28d": sum(bool(self.users([day])) for day in window),
             "consistency": mean([bool(self.users([day])) for day in weekdays]),
