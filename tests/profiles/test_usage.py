@@ -100,15 +100,34 @@ def test_an_account_nobody_uses_has_zeros_where_usage_is_known() -> None:
     assert (row["is_active_account"], row["single_champion"]) == (False, False)
 
 
-def test_only_accounts_that_pay_for_seats_have_usage() -> None:
+def test_only_accounts_that_pay_have_usage() -> None:
     subscriptions = [
         subscription(),
         subscription(subscription_id="t", account_id="trial", mrr=0.0),
         subscription(subscription_id="u", account_id="gone", end_date=THROUGH),
         subscription(subscription_id="v", account_id="flat", seats=None),
     ]
-    assert set(usage(used("u", 0), billing_subscriptions=subscriptions)) == {(THROUGH, "a")}
+    found = usage(used("u", 0), billing_subscriptions=subscriptions)
+    assert set(found) == {(THROUGH, "a"), (THROUGH, "flat")}
     assert usage([]) == {}
+
+
+def test_without_seats_only_what_is_per_seat_is_unknown() -> None:
+    """Two users against one before: + 100 %. Who pays for no seats now has no share, whatever it had before."""
+    rows = [*used("u", [0, 30], event_count=5), *used("v", 1)]
+    of_seats = (
+        "dau_seat_share", "wau_seat_share", "mau_seat_share", "calendar_month_seat_share", "active_seat_share",
+        "is_active_account", "single_champion",
+    )  # fmt: skip
+    for terms in (
+        [subscription(seats=None)],
+        [subscription(seats=0)],
+        [subscription(end_date=THROUGH), subscription(subscription_id="t", start_date=THROUGH, seats=None)],
+    ):
+        row = one(rows, billing_subscriptions=terms)
+        assert [row[name] for name in of_seats] == [None] * len(of_seats)
+        assert (row["mau"], row["events_28d"], row["users_trend"], row["users_trend_net"]) == (2, 6, 1.0, 0.0)
+        assert (row["feature_breadth_share"], row["active_days_28d"]) == (None, 2)
 
 
 def test_service_and_deactivated_users_never_count() -> None:
