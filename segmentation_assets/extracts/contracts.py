@@ -142,6 +142,15 @@ class BillingInvoices(Extract):
     paid_on: Day = column("Day it was paid; null = unpaid.", nullable=True)
     amount: float = column("Amount net of tax; below 0 = a credit note.", unit="currency")
     currency: str = column("Currency of the amount, ISO 4217.", str_matches=_CURRENCY)
+    period_start: Day = column("First day of the service invoiced; null = the day of issue.", nullable=True)
+    period_end: Day = column(
+        "First day after the service invoiced; null = the account's next invoice, at most a year.", nullable=True
+    )
+
+    @row_rule
+    def period_end_after_start(cls, t: ir.Table) -> ir.BooleanValue:
+        """A service period has at least a day."""
+        return t.period_start.isnull() | t.period_end.isnull() | (t.period_end > t.period_start)
 
     @row_rule
     def due_not_before_issue(cls, t: ir.Table) -> ir.BooleanValue:

@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 
 from segmentation_assets.kpis.identities import closes
 from segmentation_assets.kpis.intervals import normal_quantile
-from segmentation_assets.kpis.periods import AccountPeriods
+from segmentation_assets.kpis.periods import AccountPeriods, has_expanded
 from segmentation_assets.policy.insights import EngagedUsePolicy, TraitPolicy
 from segmentation_assets.policy.kpis import Benchmark, BenchmarkPolicy, RetentionPolicy
 from segmentation_assets.profiles.facts import with_figures
@@ -164,7 +164,8 @@ def _since(
 ) -> ir.Table:
     """Expansion since twelve months before, by the top accounts of then and by engaged use then."""
     rows = periods.filter((periods.window_months == _MONTHS) & (periods.start_arr > 0)).semi_join(spine, "as_of")
-    rows = _placed(rows.select(*_KEY, "starts_on", "start_arr", "expansion_arr", "movement"), "start_arr", share)
+    rows = rows.select(*_KEY, "starts_on", "start_arr", "expansion_arr", grew=has_expanded(rows).fill_null(False))
+    rows = _placed(rows, "start_arr", share)
     then = profiles.select("mau_seat_share", "touches_90d", then="as_of", who="account_id")
     rows = rows.left_join(then, [rows.starts_on == then.then, rows.account_id == then.who])
     is_engaged = (rows.mau_seat_share >= policy.min_seat_activity) & (rows.touches_90d >= policy.min_touches_90d)
@@ -172,7 +173,7 @@ def _since(
     rows = rows.mutate(
         engaged=is_known & is_engaged.fill_null(False),
         other=is_known & ~is_engaged.fill_null(False),
-        expanded=rows.movement == "expansion",
+        expanded=rows.grew,
     )
     return rows.group_by("as_of").aggregate(
         start_accounts=rows.count(),

@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import CsmRoster
 from segmentation_assets.kpis.identities import at_most
-from segmentation_assets.kpis.periods import UNASSIGNED, AccountPeriods
+from segmentation_assets.kpis.periods import UNASSIGNED, AccountPeriods, has_expanded
 from segmentation_assets.policy.insights import CsmPolicy
 from segmentation_assets.policy.kpis import BenchmarkPolicy, RetentionPolicy
 from segmentation_assets.profiles.known import known
@@ -136,7 +136,7 @@ def _cohort(periods: ir.Table, covered: ir.Table, spine: ir.Table, policy: CsmPo
     amounts = {"start": rows.start_arr, "end": rows.end_arr, "kept": rows.retained_arr, "grown": rows.expansion_arr}
     return rows.group_by(*_CSM).aggregate(
         start_accounts=rows.count(),
-        expanded_accounts=(rows.movement == "expansion").sum(),
+        expanded_accounts=has_expanded(rows).sum().fill_null(0),
         retained_accounts=(rows.end_arr > 0).sum(),
         **{name: money(value) for name, value in amounts.items()},
         **{f"weighted_{name}": total(value * rows.weight) for name, value in amounts.items()},

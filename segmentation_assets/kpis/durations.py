@@ -16,6 +16,7 @@ from segmentation_assets.kpis.intervals import normal_quantile
 from segmentation_assets.kpis.periods import AccountPeriods
 from segmentation_assets.policy.kpis import QUARTER_MONTHS, MigrationPolicy, SurvivalPolicy
 from segmentation_assets.policy.segments import TIERS
+from segmentation_assets.profiles.facts import only_if
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.segments.segments import Segments
 from segmentation_assets.tables.as_of import FromPolicy, Spine, months_ago
@@ -31,6 +32,8 @@ WHOLE_LIFE = 0
 
 _DAYS_PER_MONTH = 365.25 / 12
 _HALF = 0.5
+SHARE_QUARTERS = (2, 3)
+"""Quarters for which a probability is told, as the columns are named."""
 _SHARE_DIGITS = 12  # a share that is one half but for its last bits is one half
 _KEY = SNAPSHOT_KEY
 _CURVE = ("as_of", "duration", "grouping", "member", "window_months")
@@ -59,7 +62,7 @@ class Durations(_Curve):
 
 
 class MedianDurations(_Curve):
-    """How long does it take, half of the accounts? Key: as_of, duration, grouping, member, window_months."""
+    """How long does it take, and how likely is it by then? Key: as_of, duration, grouping, member, window_months."""
 
     median_months: float = column(
         "Kaplan-Meier median; null where the curve stays above one half.", unit="months", nullable=True, ge=0
@@ -68,6 +71,18 @@ class MedianDurations(_Curve):
         "Confidence interval, lower end; null: not reached.", unit="months", nullable=True, ge=0
     )
     high_months: float = column("Upper end; null: not reached.", unit="months", nullable=True, ge=0)
+    share_2q: float = column(
+        "Kaplan-Meier probability that it happens within two quarters; null: nobody was watched for so long.",
+        unit="share",
+        nullable=True,
+        ge=0,
+        le=1,
+    )
+    share_2q_low: float = column("Its confidence interval, lower end.", unit="share", nullable=True, ge=0, le=1)
+    share_2q_high: float = column("Upper end.", unit="share", nullable=True, ge=0, le=1)
+    share_3q: float = column("The same within three quarters.", unit="share", nullable=True, ge=0, le=1)
+    share_3q_low: float = column("Its confidence interval, lower end.", unit="share", nullable=True, ge=0, le=1)
+    share_3q_high: float = column("Upper end.", unit="share", nullable=True, ge=0, le=1)
     accounts: Integer = column("Accounts that it is estimated from.", ge=1)
     happened: Integer = column("Of them, those to whom it happened.", ge=0)
 
@@ -181,7 +196,8 @@ def median_durations(durations: Table[Durations], policy: SurvivalPolicy) -> Tab
 
     One row per as_of and curve. Kaplan-Meier: accounts that still wait count for as long as they were seen. The
     median is the first day on which at most half still wait; its interval is where the curve's confidence limits
-    (Greenwood's variance, log-log, `survival.confidence`; Kalbfleisch & Prentice) cross one half.
+    (Greenwood's variance, log-log, `survival.confidence`; Kalbfleisch & Prentice) cross one half. Where the curve
+    stays above one half there is no median, but a probability for two and for three quarters: one less the curve.
     """
     curves = _limits(_survival(durations), normal_quantile(policy.confidence))
 
@@ -189,7 +205,19 @@ def median_durations(durations: Table[Durations], policy: SurvivalPolicy) -> Tab
         reached = curves[share_waiting].round(_SHARE_DIGITS) <= _HALF
         return curves.days.min(where=reached) / _DAYS_PER_MONTH
 
+    def share(quarters: int, share_waiting: str) -> ir.FloatingValue:
+        day = round(quarters * QUARTER_MONTHS * _DAYS_PER_MONTH)
+        waiting = curves[share_waiting].argmax(curves.days, where=curves.days <= day).fill_null(1.0)
+        is_seen = (curves.days.max() >= day) | (curves.waiting.min() == 0)
+        return only_if(is_seen, (1 - waiting).round(_SHARE_DIGITS))
+
+    shares = {
+        f"share_{quarters}q{end}": share(quarters, waiting)
+        for quarters in SHARE_QUARTERS
+        for end, waiting in (("", "waiting"), ("_low", "waiting_high"), ("_high", "waiting_low"))
+    }
     return curves.group_by(*_CURVE).aggregate(
+        **shares,
         median_months=first_day("waiting"),
         low_months=first_day("waiting_low"),
         high_months=first_day("waiting_high"),

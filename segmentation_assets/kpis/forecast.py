@@ -20,7 +20,7 @@ from segmentation_assets.segments.segments import Segments
 from segmentation_assets.tables.amounts import money, total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Flag, Integer, Snapshot, column, row_rule
-from segmentation_assets.tables.days import days_after, months_after
+from segmentation_assets.tables.days import days_after
 from segmentation_assets.tables.registry import Table, table
 
 GROWTH_BASES = ("tier", "company")
@@ -45,7 +45,11 @@ class RenewalForecast(Snapshot):
         "Of them, accounts whose churn risk is not known: counted as staying.", ge=0
     )
     arr_due: float = column("Their whole ARR.", unit=_ARR, ge=0)
-    arr_at_risk: float = column("Sum of ARR x probability of churn over the quarter.", unit=_ARR, ge=0)
+    accounts_leaving: Integer = column("Of the accounts, those that are known to leave.", ge=0)
+    arr_leaving: float = column("Their ARR: no risk but a fact.", unit=_ARR, ge=0)
+    arr_at_risk: float = column(
+        "arr_leaving, and the sum of ARR x probability of churn by the renewal of the others.", unit=_ARR, ge=0
+    )
     expected_accounts_lost: float = column("Sum of those probabilities.", unit="accounts", ge=0)
     expected_grr_of_churn: float = column(
         "1 - arr_at_risk / arr_due: losses by churn alone.", unit="ratio", ge=0, le=1
@@ -74,7 +78,7 @@ class RenewalForecast(Snapshot):
     def risk_is_part_of_due(cls, t: ir.Table) -> ir.BooleanValue:
         """What is at risk is at most what is due, and expected NRR lies in its interval."""
         inside = at_most(t.expected_nrr_low, t.expected_nrr) & at_most(t.expected_nrr, t.expected_nrr_high)
-        return (t.arr_at_risk <= t.arr_due) & inside
+        return (t.arr_at_risk <= t.arr_due) & at_most(t.arr_leaving, t.arr_at_risk) & inside
 
     @row_rule
     def grr_is_what_is_not_at_risk(cls, t: ir.Table) -> ir.BooleanValue:
@@ -97,8 +101,10 @@ def renewal_forecast(
     """How much ARR comes up for renewal in the next quarters, how much of it may leave, and what is likely left?
 
     One row per as_of, quarter, tier and CSM with ARR due. An account is due with all its ARR in the quarter of its
-    next renewal. Its probability of churn is about so many days (the policy's risk horizon); over a quarter of n days
-    it is 1 - (1 - p) ^ (n / horizon), of the running quarter only the days left count. Whoever stays grows as the
+    next renewal, an account that is known to leave in the quarter in which it does, with all of its ARR at risk. For
+    the others, the probability p of churn is about so many days (the policy's risk horizon). A renewal within them is
+    decided within them: p counts in full. For a renewal n days ahead, beyond the horizon, it is
+    1 - (1 - p) ^ (n / horizon): the same risk a day for as long as it takes. Whoever stays grows as the
     accounts kept over the last twelve months did, by tier, or as the company where fewer than `retention.low_n` were
     kept. The interval is that of independent decisions of accounts to stay or leave.
     """
@@ -107,6 +113,8 @@ def renewal_forecast(
         accounts=rows.count(),
         accounts_without_risk=rows.is_unknown.sum(),
         arr_due=money(rows.arr),
+        accounts_leaving=rows.is_leaving.sum(),
+        arr_leaving=money(rows.arr, rows.is_leaving).fill_null(0.0),
         arr_at_risk=money(rows.arr * rows.risk),
         expected_accounts_lost=total(rows.risk),
         variance=total(rows.arr * rows.arr * rows.risk * (1 - rows.risk)),
@@ -122,30 +130,31 @@ def _quarter(day: ir.DateValue) -> ir.IntegerValue:
 
 
 def _due(segments: ir.Table, revenue: ir.Table, spine: ir.Table, policy: RenewalPolicy) -> ir.Table:
-    """Live accounts that renew within the policy's quarters, with `risk`: churn over the renewal's quarter."""
+    """Live accounts that renew within the policy's quarters, with `risk`: churn by the renewal."""
     states = segments.select(*_KEY, "coverage_tier", "csm_id", "churn_risk")
-    live = revenue.filter(revenue.is_live & revenue.renewal_on.notnull()).select(*_KEY, "renewal_on", "arr")
+    live = revenue.filter(revenue.is_live & revenue.renewal_on.notnull()).select(
+        *_KEY, "renewal_on", "days_to_renewal", "leaving_on", "arr"
+    )
     rows = live.semi_join(spine, "as_of").left_join(states, list(_KEY))
-    rows = rows.select(*_KEY, "renewal_on", "coverage_tier", "csm_id", "churn_risk", "arr")
-    following = days_after(rows.as_of)
-    quarter_start = rows.renewal_on.truncate("Q").cast("date")
+    rows = rows.select(*live.columns, "coverage_tier", "csm_id", "churn_risk")
     rows = rows.mutate(
-        quarters_ahead=_quarter(rows.renewal_on) - _quarter(following),
-        quarter_start=quarter_start,
-        quarter_end=months_after(quarter_start, 3),
-        first_day=ibis.greatest(quarter_start, following),
+        quarters_ahead=_quarter(rows.renewal_on) - _quarter(days_after(rows.as_of)),
+        quarter_start=rows.renewal_on.truncate("Q").cast("date"),
+        is_leaving=rows.leaving_on.notnull(),
     )
     rows = rows.filter(rows.quarters_ahead.between(0, policy.quarters - 1))
-    days = rows.quarter_end.delta(rows.first_day, unit="day")
+    horizons = ibis.greatest(rows.days_to_renewal / policy.risk_horizon_days, 1.0)
+    by_renewal = 1 - (1 - rows.churn_risk.fill_null(0.0)) ** horizons
     return rows.select(
         *_KEY,
         "arr",
         "quarter_start",
         "quarters_ahead",
+        "is_leaving",
         coverage_tier=rows.coverage_tier.fill_null(UNASSIGNED),
         csm_id=rows.csm_id.fill_null(UNASSIGNED),
-        is_unknown=rows.churn_risk.isnull(),
-        risk=1 - (1 - rows.churn_risk.fill_null(0.0)) ** (days / policy.risk_horizon_days),
+        is_unknown=rows.churn_risk.isnull() & ~rows.is_leaving,
+        risk=ibis.ifelse(rows.is_leaving, 1.0, by_renewal),
     )
 
 
@@ -171,6 +180,8 @@ def _columns(rows: ir.Table, deviations: float, low_n: int) -> ir.Table:
         "accounts",
         "accounts_without_risk",
         "arr_due",
+        "accounts_leaving",
+        "arr_leaving",
         "arr_at_risk",
         "expected_accounts_lost",
         "growth_of_retained",

@@ -12,7 +12,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.kpis.durations import COMPANY, FIRST_EXPANSION, SEGMENT, TIER
-from segmentation_assets.kpis.periods import UNASSIGNED
+from segmentation_assets.kpis.periods import UNASSIGNED, has_expanded
 from segmentation_assets.policy.kpis import HealthBandPolicy, RetentionPolicy
 from segmentation_assets.policy.segments import SEGMENTS, TIERS
 from segmentation_assets.profiles.facts import only_if
@@ -65,7 +65,7 @@ def group_figures(
     rows = joined_by(rows, _cohort(periods, grouping), *_KEY)
     rows = joined_by(rows, _arrivals(periods, grouping), *_KEY)
     rows = joined_by(rows, _state(live, bands), "as_of", "member")
-    rows = joined_by(rows, _load(live, workloads), *_KEY)
+    rows = joined_by(rows, _load(workloads, periods, grouping), *_KEY)
     rows = joined_by(rows, _medians(medians, spine, policy, grouping), *_KEY)
     return _reasons(_ratios(_zeros(rows)))
 
@@ -84,7 +84,8 @@ def _cohort(periods: ir.Table, grouping: Grouping) -> ir.Table:
     return rows.group_by(*_KEY).aggregate(
         start_accounts=rows.count(),
         retained_accounts=stayed.sum(),
-        expanded_accounts=(rows.expansion_arr > 0).sum(),
+        expanded_accounts=has_expanded(rows).sum().fill_null(0),
+        risen_accounts=(rows.expansion_arr > 0).sum(),
         contracted_accounts=(rows.contraction_arr > 0).sum(),
         churned_accounts=(~stayed).sum(),
         migrated_out_accounts=left_group.sum(),
@@ -94,7 +95,10 @@ def _cohort(periods: ir.Table, grouping: Grouping) -> ir.Table:
     )
 
 
-_COHORT_SUMS = ("start_arr", "retained_arr", "expansion_arr", "contraction_arr", "churned_arr")
+_COHORT_SUMS = (
+    "start_arr", "retained_arr", "expansion_arr", "expansion_volume_arr", "expansion_product_arr",
+    "expansion_price_arr", "contraction_arr", "churned_arr",
+)  # fmt: skip
 
 
 def _arrivals(periods: ir.Table, grouping: Grouping) -> ir.Table:
@@ -125,8 +129,8 @@ def _state(live: ir.Table, bands: HealthBandPolicy) -> ir.Table:
         risk_accounts=(score < bands.watch_from).sum(),
         cost_to_serve=money(live.cost_to_serve),
         costed_arr=money(live.arr, live.cost_to_serve.notnull()),
-        gross_margin=money(live.gross_margin),
-        margin_arr=money(live.arr, live.gross_margin.notnull()),
+        gross_margin=money(live.gross_margin, live.cost_to_serve.notnull()),
+        margin_arr=money(live.arr, live.gross_margin.notnull() & live.cost_to_serve.notnull()),
         expansion_pipeline=money(live.expansion_pipeline),
     )
 
@@ -136,9 +140,16 @@ _HOURS = ("csm_hours", "rostered_csm_hours", "productive_hours")
 _LOAD = (*_COUNTED, *_HOURS)
 
 
-def _load(live: ir.Table, workloads: ir.Table) -> ir.Table:
-    """Work that the live accounts made in the period; null where it is not known."""
-    rows = live.select("as_of", "account_id", "member").join(workloads, ["as_of", "account_id"])
+def _load(workloads: ir.Table, periods: ir.Table, grouping: Grouping) -> ir.Table:
+    """Work in the period, by the group at as_of, of accounts lost since by the group at t0; null where not known.
+
+    The company has all work, also on accounts that paid at neither end: of the groups, the unassigned have that.
+    """
+    key = ("as_of", "account_id", "window_months")
+    places = periods.select(*key, here=periods[grouping.end], before=periods[grouping.start])
+    rows = joined_by(workloads, places, *key)
+    elsewhere = COMPANY if grouping is BY_COMPANY else UNASSIGNED
+    rows = rows.mutate(member=ibis.coalesce(rows.here, rows.before, elsewhere))
     return rows.group_by(*_KEY).aggregate(
         **{name: rows[name].sum() for name in _COUNTED}, **{name: total(rows[name]) for name in _HOURS}
     )
@@ -159,9 +170,9 @@ def _medians(medians: ir.Table, spine: ir.Table, policy: RetentionPolicy, groupi
 
 
 _COUNTS = (
-    "start_accounts", "retained_accounts", "expanded_accounts", "contracted_accounts", "churned_accounts",
-    "migrated_out_accounts", "new_accounts", "reactivated_accounts", "migrated_in_accounts", "accounts",
-    "health_accounts", "healthy_accounts", "risk_accounts", "time_to_first_expansion_accounts",
+    "start_accounts", "retained_accounts", "expanded_accounts", "risen_accounts", "contracted_accounts",
+    "churned_accounts", "migrated_out_accounts", "new_accounts", "reactivated_accounts", "migrated_in_accounts",
+    "accounts", "health_accounts", "healthy_accounts", "risk_accounts", "time_to_first_expansion_accounts",
 )  # fmt: skip
 _AMOUNTS = (
     *_COHORT_SUMS, "cohort_end_arr", "migrated_out_arr", "migrated_in_arr", "new_arr", "reactivated_arr", "fx_arr",
@@ -190,9 +201,13 @@ def _ratios(rows: ir.Table) -> ir.Table:
         grr=rows.retained_arr / start,
         logo_retention=rows.retained_accounts / logos,
         expansion_rate=rows.expanded_accounts / logos,
+        expansion_rate_with_price=rows.risen_accounts / logos,
         quick_ratio=(gained + rows.reactivated_arr) / (rows.contraction_arr + rows.churned_arr).nullif(0.0),
         expansion_share=rows.expansion_arr / gained.nullif(0.0),
         arr_growth=rows.end_arr_at_start_rates / start - 1,
+        arr_growth_without_migration=(rows.end_arr_at_start_rates - rows.migrated_in_arr + rows.migrated_out_arr)
+        / start
+        - 1,
         healthy_share=rows.healthy_accounts / scored,
         watch_share=watched / scored,
         risk_share=rows.risk_accounts / scored,

@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 
 from segmentation_assets.kpis.identities import agrees
 from segmentation_assets.kpis.intervals import wilson
-from segmentation_assets.kpis.periods import AccountPeriods
+from segmentation_assets.kpis.periods import AccountPeriods, has_expanded
 from segmentation_assets.policy.insights import TraitPolicy
 from segmentation_assets.policy.kpis import RetentionPolicy
 from segmentation_assets.profiles.profiles import AccountProfiles
@@ -91,14 +91,15 @@ def icp_insights(
     """Which firmographic and technographic traits go with expansion, and which with churn?
 
     One row per as_of, trait, value and outcome. Accounts are those with ARR twelve months ago, described as they were
-    then; what they did since is the outcome, so nothing of the outcome is in the trait. Lift compares with all
-    accounts whose trait is known; its interval is Wilson's around the rate, over the rate of all, which is taken as
-    given. One trait at a time: traits go together, and none of them is a cause. No rows where billing does not reach
-    back twelve months.
+    then; what they did since is the outcome, so nothing of the outcome is in the trait. A price uplift alone is no
+    expansion. Lift compares with all accounts whose trait is known; its interval is Wilson's around the rate, over
+    the rate of all, which is taken as given. One trait at a time: traits go together, and none of them is a cause.
+    No rows where billing does not reach back twelve months.
     """
     periods = account_periods.filter(account_periods.window_months == _MONTHS)
     cohort = periods.filter(periods.start_arr > 0).semi_join(spine, "as_of")
-    cohort = cohort.select(*_KEY, "starts_on", "movement")
+    by_price = (cohort.movement == "expansion") & ~has_expanded(cohort).fill_null(False)
+    cohort = cohort.select(*_KEY, "starts_on", movement=ibis.ifelse(by_price, "price", cohort.movement))
     rows = _traits(cohort, account_profiles, firmographic_scores, technographic_scores, policy)
     sums = rows.group_by(*_GROUP).aggregate(
         accounts=rows.count(),

@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 from segmentation_assets.policy.kpis import BenchmarkPolicy, RetentionPolicy, TargetPolicy
 from segmentation_assets.profiles.facts import only_if
 
-STATUSES = ("met", "missed", "no_target", "unknown")
+STATUSES = ("met", "missed", "no_target", "too_few", "unknown")
 POSITIONS = ("below_median", "median", "above_median", "top_quartile", "elite")
 
 _RATIO_DIGITS = 9  # a ratio that is a target to the last digit but one meets it
@@ -41,7 +41,10 @@ def judged(
         arr_growth_benchmark_low=only_if(is_year, marks.arr_growth.low),
         arr_growth_benchmark_high=only_if(is_year, marks.arr_growth.high),
     )
-    return rows.mutate(nrr_status=_status(rows.nrr, rows.nrr_target), grr_status=_status(rows.grr, rows.grr_target))
+    return rows.mutate(
+        nrr_status=status(rows.nrr, rows.nrr_target, None, rows.nrr_low_n),
+        grr_status=status(rows.grr, rows.grr_target, None, rows.grr_low_n),
+    )
 
 
 _LOW_N = {
@@ -62,11 +65,19 @@ def _target(rows: ir.Table, targets: Mapping[str, float | None], is_window: ir.B
     return only_if(is_window, ibis.cases(*known_targets))
 
 
-def _status(value: ir.FloatingValue, target: ir.FloatingValue) -> ir.StringValue:
+def status(
+    value: ir.FloatingValue, at_least: ir.FloatingValue, at_most: ir.FloatingValue | None, is_few: ir.BooleanValue
+) -> ir.StringValue:
+    """How a figure stands against its target. A figure over too few accounts is shown, not judged."""
+    settled = value.round(_RATIO_DIGITS)
+    is_met, has_none = at_least.isnull() | (settled >= at_least), at_least.isnull()
+    if at_most is not None:
+        is_met, has_none = is_met & (at_most.isnull() | (settled <= at_most)), has_none & at_most.isnull()
     return ibis.cases(
-        (target.isnull(), "no_target"),
+        (has_none, "no_target"),
         (value.isnull(), "unknown"),
-        (value.round(_RATIO_DIGITS) >= target, "met"),
+        (is_few, "too_few"),
+        (is_met, "met"),
         else_="missed",
     )
 

@@ -29,13 +29,20 @@ class Kpis(Snapshot):
     arr: float = column("Their ARR at the rates of as_of.", unit=ARR, ge=0)
     nrr: float = column("Net revenue retention: cohort_end_arr / start_arr.", unit="ratio", nullable=True, ge=0)
     nrr_target: float = column("At least this.", unit="ratio", nullable=True)
-    nrr_status: str = column("met, missed, no_target or unknown.", isin=STATUSES)
+    nrr_status: str = column("met, missed, no_target, too_few (below `retention.low_n`) or unknown.", isin=STATUSES)
     grr: float = column("Gross revenue retention: retained_arr / start_arr.", unit="ratio", nullable=True, ge=0)
     grr_target: float = column("At least this.", unit="ratio", nullable=True)
-    grr_status: str = column("met, missed, no_target or unknown.", isin=STATUSES)
+    grr_status: str = column("met, missed, no_target, too_few or unknown.", isin=STATUSES)
     logo_retention: float = column("retained_accounts / start_accounts.", unit="share", nullable=True, ge=0, le=1)
     expansion_rate: float = column(
-        "expanded_accounts / start_accounts, lost ones included.", unit="share", nullable=True, ge=0, le=1
+        "expanded_accounts / start_accounts, lost ones included: more seats, plan or products.",
+        unit="share",
+        nullable=True,
+        ge=0,
+        le=1,
+    )
+    expansion_rate_with_price: float = column(
+        "risen_accounts / start_accounts: the same with price uplifts.", unit="share", nullable=True, ge=0, le=1
     )
     starts_on: Day = column("t0: the period compares the end of this day with the end of as_of.")
     reason: str = column(
@@ -51,7 +58,8 @@ class Kpis(Snapshot):
     cohort_end_arr: float = column("The same accounts' ARR at as_of.", unit=ARR, ge=0)
     retained_arr: float = column("Sum of each account's smaller one of both.", unit=ARR, ge=0)
     retained_accounts: Integer = column("Accounts of the cohort with ARR at as_of.", ge=0)
-    expanded_accounts: Integer = column("Accounts of the cohort that grew.", ge=0)
+    expanded_accounts: Integer = column("Accounts of the cohort that grew by more seats, plan or products.", ge=0)
+    risen_accounts: Integer = column("Accounts of the cohort that grew, by price too.", ge=0)
     contracted_accounts: Integer = column("Accounts of the cohort that shrank and stayed.", ge=0)
     churned_accounts: Integer = column("Accounts of the cohort without ARR at as_of.", ge=0)
     new_accounts: Integer = column("Accounts that first paid in the period and still do.", ge=0)
@@ -70,7 +78,10 @@ class Kpis(Snapshot):
     expansion_rate_low_n: Flag = column("Fewer accounts than `retention.low_n` at t0.")
     # The bridge
     new_arr: float = column("ARR of new accounts.", unit=ARR, ge=0)
-    expansion_arr: float = column("Growth of the cohort's accounts.", unit=ARR, ge=0)
+    expansion_arr: float = column("Growth of the cohort's accounts: the sum of the next three.", unit=ARR, ge=0)
+    expansion_volume_arr: float = column("Of it by more seats or use of the same.", unit=ARR, ge=0)
+    expansion_product_arr: float = column("Of it by another product or plan.", unit=ARR, ge=0)
+    expansion_price_arr: float = column("Of it by a higher price of the same.", unit=ARR, ge=0)
     contraction_arr: float = column("Shrinking of the cohort's accounts that stayed.", unit=ARR, ge=0)
     churned_arr: float = column("ARR at t0 of the cohort's accounts that left.", unit=ARR, ge=0)
     reactivated_arr: float = column("ARR of accounts that came back; beside NRR, not in it.", unit=ARR, ge=0)
@@ -91,6 +102,12 @@ class Kpis(Snapshot):
     expansion_share_benchmark_high: float = column("From here on among the top.", unit="share", nullable=True)
     arr_growth: float = column(
         "ARR at as_of / ARR at t0 - 1, both at the rates of t0, new (of a group, also migrated) accounts included.",
+        unit="ratio",
+        nullable=True,
+        ge=-1,
+    )
+    arr_growth_without_migration: float = column(
+        "Without what moved between groups: (new + reactivated + expansion - contraction - churned) / start.",
         unit="ratio",
         nullable=True,
         ge=-1,
@@ -118,13 +135,16 @@ class Kpis(Snapshot):
     watch_share: float = column("In the band between.", unit="share", nullable=True, ge=0, le=1)
     risk_share: float = column("In the lowest band.", unit="share", nullable=True, ge=0, le=1)
     health_low_n: Flag = column("Fewer than `retention.low_n` of them.")
-    # Cost and load of the accounts live at as_of
+    # Cost of the accounts live at as_of. Work of the period: theirs, and that of accounts lost in it
     cost_to_serve: float = column("Cost to serve, per year.", unit=ARR, nullable=True, ge=0)
     cost_share_of_arr: float = column(
         "Cost to serve / ARR of the accounts whose cost is known.", unit="ratio", nullable=True, ge=0
     )
     gross_margin_share: float = column(
-        "Gross margin / ARR of the accounts whose margin is known.", unit="ratio", nullable=True, le=1
+        "Gross margin / ARR of the accounts whose cost is known; null: no cost data.",
+        unit="ratio",
+        nullable=True,
+        le=1,
     )
     tickets: Integer = column("Tickets opened in the period; null: no ticket extract.", nullable=True, ge=0)
     self_service_sessions: Integer = column(
@@ -155,6 +175,12 @@ class Kpis(Snapshot):
     def bridge_ends_at_arr(cls, t: ir.Table) -> ir.BooleanValue:
         """The bridge, made of subscriptions, ends at the ARR of the profiles."""
         return closes(t.end_arr, t.arr)
+
+    @row_rule
+    def expansion_is_its_kinds(cls, t: ir.Table) -> ir.BooleanValue:
+        """Volume, product and price add up to the expansion, and price alone makes no account an expanded one."""
+        kinds = t.expansion_volume_arr + t.expansion_product_arr + t.expansion_price_arr
+        return closes(t.expansion_arr, kinds) & (t.expanded_accounts <= t.risen_accounts)
 
     @row_rule
     def cohort_is_closed(cls, t: ir.Table) -> ir.BooleanValue:

@@ -98,6 +98,14 @@ class TierMigrationSummary(Snapshot):
     )
     downgrade_to_churn_low: float = column("Its confidence interval, lower end.", unit="months", nullable=True, ge=0)
     downgrade_to_churn_high: float = column("Upper end; null: open.", unit="months", nullable=True, ge=0)
+    downgrade_to_churn_share_2q: float = column(
+        "Kaplan-Meier probability of churn within two quarters of the fall; null: nobody was watched for so long.",
+        unit="share",
+        nullable=True,
+        ge=0,
+        le=1,
+    )
+    downgrade_to_churn_share_3q: float = column("Within three quarters.", unit="share", nullable=True, ge=0, le=1)
     downgrade_to_churn_low_n: Flag = column("Fewer than `retention.low_n` downgraded accounts.")
     downgrade_to_churn_benchmark_low: float = column("Expected, lower end.", unit="months")
     downgrade_to_churn_benchmark_high: float = column("Expected, upper end.", unit="months")
@@ -186,7 +194,7 @@ def tier_migration_summary(
 
     One row per as_of. Graduation is over all accounts that were Long-Tail at the start, those lost included. The lag
     from a downgrade to churn is a Kaplan-Meier median over accounts seen to fall in the last quarters, as accounts
-    that have not churned may still do.
+    that have not churned may still do; where fewer than half do, the probabilities say what the median cannot.
     """
     rows = spine.select("as_of", starts_on="day_3m_ago")
     for figures in (_ups_and_downs(tier_migration), _lag(median_durations)):
@@ -224,4 +232,6 @@ def _lag(medians: ir.Table) -> ir.Table:
         downgrade_to_churn_months="median_months",
         downgrade_to_churn_low="low_months",
         downgrade_to_churn_high="high_months",
+        downgrade_to_churn_share_2q="share_2q",
+        downgrade_to_churn_share_3q="share_3q",
     )

@@ -37,6 +37,15 @@ _STARTS = FromPolicy(RetentionPolicy, lambda policy: months_ago(*policy.windows_
 _KEY = SNAPSHOT_KEY
 _CENTS = 2
 
+
+def has_expanded(periods: ir.Table) -> ir.BooleanValue:
+    """Whether an account of `account_periods` pays more for more seats, plan or products; a price uplift alone is no
+    expansion of the account.
+    """
+    by_more = periods.expansion_volume_arr + periods.expansion_product_arr
+    return (periods.start_arr > 0) & (periods.end_arr > periods.start_arr) & (by_more > 0)
+
+
 MOVEMENTS = ("new", "expansion", "contraction", "churn", "reactivation", "resume", "flat")
 
 

@@ -5,6 +5,8 @@ Here: `arr_reconciliation`, per account. Not here: recurring revenue itself (`pr
 
 from __future__ import annotations
 
+from functools import reduce
+
 import ibis
 import ibis.expr.types as ir
 
@@ -14,11 +16,12 @@ from segmentation_assets.extracts.contracts import (
     Opportunities,
 )
 from segmentation_assets.kpis.identities import closes
+from segmentation_assets.kpis.service_periods import billed
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.insights import ReconciliationPolicy
 from segmentation_assets.profiles.exchange import with_rate
-from segmentation_assets.profiles.facts import facts, first_fact, with_figures, zero_if_present
-from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known, survivors
+from segmentation_assets.profiles.facts import facts, first_fact, only_if, with_figures, zero_if_present
+from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, survivors
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.profiles.subscriptions import SubscriptionSteps
 from segmentation_assets.tables.amounts import cents, total
@@ -28,7 +31,7 @@ from segmentation_assets.tables.days import days_after
 from segmentation_assets.tables.registry import Table, table
 
 INVOICE_KINDS = (
-    "agrees", "changed_in_the_year", "not_invoiced", "under_invoiced", "billed_in_advance", "over_invoiced",
+    "agrees", "changed_in_the_year", "not_yet_billed", "billed_ahead", "ended", "price", "missing",
     "invoiced_without_subscription", "unknown",
 )  # fmt: skip
 BOOKING_KINDS = ("agrees", "growth_not_won", "won_not_subscribed", "unknown")
@@ -49,15 +52,24 @@ class ArrReconciliation(Snapshot):
         unit="currency",
         ge=0,
     )
-    subscribed_share: float = column(
-        "Share of the twelve months from the first payment to churn; gaps between count in.", unit="share", ge=0, le=1
-    )
     invoiced_12m: float = column(
-        "Invoices issued in the twelve months; null: no invoice extract.", unit="currency", nullable=True, ge=0
+        "Invoices, each spread over its days of service, for the service of the twelve months; credit notes netted; "
+        "of an account that never subscribed, what was issued. Null: no invoice extract.",
+        unit="currency",
+        nullable=True,
     )
-    invoiced_annualised: float = column(
-        "invoiced_12m / subscribed_share: a full year's worth; null: no subscription in the year.",
-        unit=_ARR,
+    issued_12m: float = column(
+        "Invoices issued in the twelve months, whatever service they are for, credit notes netted.",
+        unit="currency",
+        nullable=True,
+    )
+    billed_ahead: float = column(
+        "Of all invoices issued by as_of, the part for service after it.", unit="currency", nullable=True
+    )
+    unbilled: float = column(
+        "Of subscribed_12m, what falls on days after the last day that an invoice is about; all of it where there is "
+        "no invoice.",
+        unit="currency",
         nullable=True,
         ge=0,
     )
@@ -71,8 +83,14 @@ class ArrReconciliation(Snapshot):
     explained_by_change: float = column(
         "arr - subscribed_12m: the price or the months of the year were others than now.", unit=_ARR
     )
-    unexplained: float = column("subscribed_12m - invoiced_12m: billing.", unit=_ARR, nullable=True)
-    invoice_kind: str = column("What explains arr_less_invoiced.", isin=INVOICE_KINDS)
+    unexplained: float = column("subscribed_12m - invoiced_12m: billing.", unit="currency", nullable=True)
+    invoice_kind: str = column(
+        "Cause of the difference. not_yet_billed: the newest days have no invoice yet; billed_ahead: invoices begin "
+        "before the subscription; ended: the account has left; price: the same days, another amount; missing: days "
+        "without invoice for longer; invoiced_without_subscription: the account never subscribed; "
+        "changed_in_the_year: billing agrees, ARR was another in the year.",
+        isin=INVOICE_KINDS,
+    )
     growth_less_won: float = column("Growth of ARR in the year, at least 0, less won_12m.", unit=_ARR, nullable=True)
     booking_kind: str = column("What explains growth_less_won.", isin=BOOKING_KINDS)
 
@@ -106,53 +124,57 @@ def arr_reconciliation(
 ) -> Table[ArrReconciliation]:
     """Do subscriptions, invoices and won opportunities tell the same story of each account, and if not, why?
 
-    One row per as_of and account with ARR now or twelve months before, or with invoices or wins in between; all at
-    the exchange rates of as_of. ARR differs from the invoices of a year because subscriptions changed within it
-    (explained_by_change) or because billing did (unexplained); the kind names the part above the policy's tolerance,
-    billing first. Opportunities are held against the growth of ARR: won and not subscribed, or grown without a win.
-    More invoiced than subscribed, but not more than a year of the ARR in force, is billing in advance; beyond that it
-    is over-invoiced, as is an invoice for longer than a year in the year of its issue.
+    One row per as_of and account with ARR now or twelve months before, or with invoices or wins in between, also
+    without any subscription; all at the exchange rates of as_of. Invoices are spread over the days of service that
+    they are about, so a year paid at once counts by the month. ARR differs from the invoices of a year because
+    subscriptions changed within it (explained_by_change) or because billing did (unexplained); the kind names the
+    cause of what is above the policy's tolerance, billing first. Opportunities are held against the growth of ARR:
+    won and not subscribed, or grown without a win.
     """
-    sources = (
-        _subscribed(spine, subscription_steps, fx_rates, account_hierarchy, company),
-        _invoiced(spine, billing_invoices, fx_rates, account_hierarchy, company),
-        _won(spine, opportunities, account_hierarchy),
-    )
-    revenue = account_revenue.join(spine.select("as_of", "day_12m_ago"), "as_of")
-    revenue = revenue.select(*_KEY, "arr", "first_paid_on", "churned_on", "day_12m_ago")
-    rows = with_figures(revenue, *sources)
-    invoiced = billing_invoices.select("known_from", "issued_on")
-    rows = zero_if_present(rows, first_fact(invoiced, "issued_on"), ("invoiced_12m",))
+    invoices = billed(spine, billing_invoices, fx_rates, account_hierarchy, company)
+    won = _won(spine, opportunities, account_hierarchy)
+    revenue = account_revenue.semi_join(spine, "as_of").select(*_KEY, "arr", "first_paid_on")
+    everyone = reduce(
+        lambda one, other: one.union(other), [t.select(*_KEY) for t in (revenue, invoices, won)]
+    ).distinct()
+    subscribed = _subscribed(spine, subscription_steps, fx_rates, account_hierarchy, invoices, company)
+    rows = with_figures(everyone, revenue, subscribed, invoices, won)
+    rows = rows.join(spine.select("as_of", "day_12m_ago"), "as_of")
+    issued = first_fact(billing_invoices.select("known_from", "issued_on"), "issued_on")
+    rows = zero_if_present(rows, issued, ("invoiced_12m", "issued_12m", "billed_ahead"))
     rows = zero_if_present(rows, first_fact(opportunities, "closed_on"), ("won_12m",))
-    return _columns(rows, policy)
+    return _explained(_columns(rows), policy)
 
 
 def _subscribed(
-    spine: ir.Table, steps: ir.Table, fx_rates: ir.Table, hierarchy: ir.Table, company: CompanyPolicy
+    spine: ir.Table,
+    steps: ir.Table,
+    fx_rates: ir.Table,
+    hierarchy: ir.Table,
+    invoices: ir.Table,
+    company: CompanyPolicy,
 ) -> ir.Table:
-    """What subscriptions come to over their days in the twelve months, and ARR at their start."""
+    """What subscriptions come to over their days in the twelve months, and ARR at their start.
+
+    `unbilled` is the part on days that no invoice of `invoices` is about yet.
+    """
     priced = steps.filter(steps.mrr != 0)
     rows = spine.select("as_of", "day_12m_ago").join(priced, ibis._.as_of >= priced.day)
     rows = rows.filter(rows.until.isnull() | (rows.until > rows.day_12m_ago))
     rows = with_rate(by_surviving_account(rows, hierarchy), fx_rates, company)
-    amount = rows.mrr * rows.rate * _MONTHS_PER_YEAR
+    covered = invoices.select(billed_at="as_of", billed_to="account_id", covered_until="covered_until")
+    rows = rows.view().left_join(covered.view(), [("as_of", "billed_at"), ("account_id", "billed_to")])
+    amount = rows.mrr * rows.rate * _MONTHS_PER_YEAR / rows.as_of.delta(rows.day_12m_ago, unit="day")
     first = ibis.greatest(rows.day, days_after(rows.day_12m_ago))
     after = days_after(rows.as_of)
-    days = ibis.least(rows.until.fill_null(after), after).delta(first, unit="day")
-    share = ibis.greatest(days, 0) / rows.as_of.delta(rows.day_12m_ago, unit="day")
+    last = ibis.least(rows.until.fill_null(after), after)
+    days = ibis.greatest(last.delta(first, unit="day"), 0)
+    unbilled_from = ibis.greatest(first, rows.covered_until.fill_null(first))
     return rows.group_by(*_KEY).aggregate(
-        subscribed_12m=total(amount * share), arr_12m_ago=total(amount, rows.day <= rows.day_12m_ago)
+        subscribed_12m=total(amount * days),
+        unbilled=total(amount * ibis.greatest(last.delta(unbilled_from, unit="day"), 0)),
+        arr_12m_ago=total(rows.mrr * rows.rate * _MONTHS_PER_YEAR, rows.day <= rows.day_12m_ago),
     )
-
-
-def _invoiced(
-    spine: ir.Table, invoices: ir.Table, fx_rates: ir.Table, hierarchy: ir.Table, company: CompanyPolicy
-) -> ir.Table:
-    """Invoices issued in the twelve months, at the rates of as_of."""
-    rows = known(invoices, spine, "day_12m_ago")
-    recent = rows.filter((rows.issued_on > rows.day_12m_ago) & (rows.issued_on <= rows.as_of))
-    rows = with_rate(by_surviving_account(recent, hierarchy), fx_rates, company)
-    return rows.group_by(*_KEY).aggregate(invoiced_12m=total(rows.amount * rows.rate))
 
 
 def _won(spine: ir.Table, opportunities: ir.Table, hierarchy: ir.Table) -> ir.Table:
@@ -163,30 +185,28 @@ def _won(spine: ir.Table, opportunities: ir.Table, hierarchy: ir.Table) -> ir.Ta
     return won.group_by(*_KEY).aggregate(won_12m=total(won.amount_arr))
 
 
-def _if(condition: ir.BooleanValue, value: ir.FloatingValue) -> ir.FloatingValue:
-    return ibis.ifelse(condition, value, ibis.null("float64"))
-
-
-def _columns(rows: ir.Table, policy: ReconciliationPolicy) -> ir.Table:
-    amounts = {name: cents(rows[name].fill_null(0.0)) for name in ("arr", "arr_12m_ago", "subscribed_12m")} | {
-        name: cents(rows[name]) for name in ("invoiced_12m", "won_12m")
-    }
-    first = ibis.greatest(rows.first_paid_on, days_after(rows.day_12m_ago))
-    days = rows.churned_on.fill_null(days_after(rows.as_of)).delta(first, unit="day")
-    share = ibis.greatest(days, 0) / rows.as_of.delta(rows.day_12m_ago, unit="day")
-    rows = rows.mutate(subscribed_share=_if(rows.first_paid_on.notnull(), share).fill_null(0.0), **amounts).drop(
-        "first_paid_on", "churned_on", "day_12m_ago"
+def _columns(rows: ir.Table) -> ir.Table:
+    """Amounts to the cent and their differences, of accounts with anything to compare."""
+    own = {n: cents(rows[n].fill_null(0.0)) for n in ("arr", "arr_12m_ago", "subscribed_12m")}
+    invoiced = ibis.ifelse(rows.first_paid_on.isnull(), rows.issued_12m, rows.invoiced_12m)
+    others = {n: cents(rows[n]) for n in ("issued_12m", "billed_ahead", "won_12m")}
+    unbilled = only_if(invoiced.notnull(), cents(rows.unbilled.fill_null(0.0)))
+    rows = rows.mutate(**own, **others, invoiced_12m=cents(invoiced), unbilled=unbilled)
+    happened = (rows.invoiced_12m != 0) | (rows.issued_12m != 0) | (rows.won_12m > 0)
+    rows = rows.filter(
+        (rows.arr > 0) | (rows.arr_12m_ago > 0) | (rows.subscribed_12m > 0) | happened.fill_null(False)
     )
-    happened = (rows.invoiced_12m > 0).fill_null(False) | (rows.won_12m > 0).fill_null(False)
-    rows = rows.filter((rows.arr > 0) | (rows.arr_12m_ago > 0) | (rows.subscribed_12m > 0) | happened)
     growth = ibis.greatest(rows.arr - rows.arr_12m_ago, 0.0)
-    rows = rows.mutate(
-        invoiced_annualised=cents(rows.invoiced_12m / rows.subscribed_share.nullif(0.0)),
+    return rows.mutate(
         arr_less_invoiced=cents(rows.arr - rows.invoiced_12m),
         explained_by_change=cents(rows.arr - rows.subscribed_12m),
         unexplained=cents(rows.subscribed_12m - rows.invoiced_12m),
         growth_less_won=cents(growth - rows.won_12m),
     )
+
+
+def _explained(rows: ir.Table, policy: ReconciliationPolicy) -> ir.Table:
+    """Adds the causes of the differences that are above the policy's tolerance."""
 
     def tolerance(amount: ir.FloatingValue) -> ir.FloatingValue:
         return ibis.greatest(amount * policy.tolerance_share, policy.tolerance_amount)
@@ -194,18 +214,29 @@ def _columns(rows: ir.Table, policy: ReconciliationPolicy) -> ir.Table:
     def differs(difference: ir.FloatingValue, one: ir.FloatingValue, other: ir.FloatingValue) -> ir.BooleanValue:
         return difference.abs() > tolerance(ibis.greatest(one, other))
 
-    is_billing = differs(rows.unexplained, rows.subscribed_12m, rows.invoiced_12m)
+    largest = tolerance(ibis.greatest(rows.subscribed_12m, rows.invoiced_12m))
+    is_short = rows.unexplained > 0
+    unbilled_days = days_after(rows.as_of).delta(
+        ibis.greatest(rows.covered_until.fill_null(rows.first_paid_on), rows.first_paid_on), unit="day"
+    )
+    is_recent = (unbilled_days <= policy.not_yet_billed_days).fill_null(False)
+    begins_early = (rows.covered_from < rows.first_paid_on) & (rows.first_paid_on > rows.day_12m_ago)
     is_booking = differs(rows.growth_less_won, rows.arr, rows.won_12m)
     return rows.mutate(
         invoice_kind=ibis.cases(
             (rows.invoiced_12m.isnull(), "unknown"),
-            (is_billing & (rows.subscribed_12m == 0), "invoiced_without_subscription"),
-            (is_billing & (rows.invoiced_12m == 0), "not_invoiced"),
-            (is_billing & (rows.unexplained > 0), "under_invoiced"),
-            (is_billing & (rows.invoiced_12m <= rows.arr + tolerance(rows.arr)), "billed_in_advance"),
-            (is_billing, "over_invoiced"),
-            (differs(rows.explained_by_change, rows.arr, rows.subscribed_12m), "changed_in_the_year"),
-            else_="agrees",
+            (
+                rows.unexplained.abs() <= largest,
+                ibis.ifelse(
+                    differs(rows.explained_by_change, rows.arr, rows.subscribed_12m), "changed_in_the_year", "agrees"
+                ),
+            ),
+            (rows.first_paid_on.isnull(), "invoiced_without_subscription"),
+            (rows.arr == 0, "ended"),
+            (is_short & is_recent & (rows.unexplained - rows.unbilled <= largest), "not_yet_billed"),
+            (is_short & (rows.unbilled > largest), "missing"),
+            (~is_short & begins_early.fill_null(False), "billed_ahead"),
+            else_="price",
         ),
         booking_kind=ibis.cases(
             (rows.won_12m.isnull(), "unknown"),
@@ -213,4 +244,4 @@ def _columns(rows: ir.Table, policy: ReconciliationPolicy) -> ir.Table:
             (rows.growth_less_won > 0, "growth_not_won"),
             else_="won_not_subscribed",
         ),
-    )
+    ).drop("first_paid_on", "day_12m_ago", "covered_from", "covered_until")

@@ -138,8 +138,9 @@ def tier_kpis(
     One row per as_of, tier and window of 12, 3 and 1 months; tiers without accounts too, and `unassigned` for
     accounts that have ARR but no tier. Retention, expansion and losses count in the tier at the start of the period,
     new and reactivated ARR in the tier at its end, and what an account that changed tier is worth at the end
-    migrates: so the bridge of every tier closes, and tiers add up to the company. Accounts, ARR, health, cost,
-    tickets, hours and pipeline are those of the accounts in the tier at as_of.
+    migrates: so the bridge of every tier closes, and tiers add up to the company. Accounts, ARR, health, cost and
+    pipeline are those of the accounts in the tier at as_of; tickets and hours those of the period, of accounts lost
+    in it in the tier at its start.
     """
     groups = (account_periods, account_standings, account_workloads, median_durations)
     rows = group_figures(spine, *groups, policy, bands, BY_TIER)

@@ -112,6 +112,8 @@ class ReconciliationPolicy(Section):
 
     tolerance_share: Share
     tolerance_amount: NotNegative
+    not_yet_billed_days: Count
+    """Days of service that may be without an invoice so far; for longer, an invoice is missing."""
 
 
 class GoalPolicy(Section):

@@ -23,7 +23,8 @@ def _then(account: str, seat_activity: float | None, touches: int | None) -> Row
 def _period(account: str, start: float, expansion: float) -> Row:
     return {
         "as_of": DAY, "account_id": account, "window_months": 12, "starts_on": THEN, "start_arr": start,
-        "expansion_arr": expansion, "movement": "expansion" if expansion else "flat",
+        "expansion_arr": expansion, "movement": "expansion" if expansion else "flat", "end_arr": start + expansion,
+        "expansion_volume_arr": 0.0, "expansion_product_arr": expansion,
     }  # fmt: skip
 
 

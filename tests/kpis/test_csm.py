@@ -20,7 +20,7 @@ def _period(account: str, start: float, end: float, tier: str = "Core") -> Row:
     return {
         "as_of": DAY, "account_id": account, "window_months": 12, "starts_on": THEN, "start_arr": start,
         "end_arr": end, "retained_arr": min(start, end), "expansion_arr": max(end - start, 0.0), "movement": movement,
-        "start_tier": tier,
+        "expansion_volume_arr": max(end - start, 0.0), "expansion_product_arr": 0.0, "start_tier": tier,
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -30,6 +31,16 @@ def median_time(*rows: tuple[int, bool, int], confidence: float = 0.95) -> tuple
 
 def medians(curves: list[Sequence[tuple[int, bool, int]]], confidence: float) -> list[tuple[float | None, ...]]:
     """Those of several curves, which the table estimates at once."""
+    found = estimates(curves, confidence)
+    return [tuple(row[n] for n in ("median_months", "low_months", "high_months")) for row in found]
+
+
+def curve_of(rows: Sequence[tuple[int, bool, int]]) -> dict[str, Any]:
+    """All that the table says of one curve."""
+    return estimates([rows], 0.95)[0]
+
+
+def estimates(curves: Sequence[Sequence[tuple[int, bool, int]]], confidence: float) -> list[dict[str, Any]]:
     listed = [
         {
             "as_of": T1,
@@ -45,8 +56,7 @@ def medians(curves: list[Sequence[tuple[int, bool, int]]], confidence: float) ->
         for days, has_happened in sorted({row[:2] for row in rows})
     ]
     table = median_durations(given(Durations, listed), SurvivalPolicy(confidence=confidence))
-    found = table.order_by("member").to_pyarrow().to_pylist()
-    return [tuple(row[n] for n in ("median_months", "low_months", "high_months")) for row in found]
+    return table.order_by("member").to_pyarrow().to_pylist()
 
 
 def test_median_is_the_first_day_on_which_at_most_half_still_wait():
@@ -56,6 +66,28 @@ def test_median_is_the_first_day_on_which_at_most_half_still_wait():
     assert median == pytest.approx(20 / MONTH)
     assert low == pytest.approx(10 / MONTH)
     assert high is None
+
+
+def test_a_probability_is_told_where_there_is_no_median():
+    """10 accounts: 1 gone on day 100, 1 on day 200, 8 watched to day 300. By day 183 (two quarters) 1 of 10, by day
+    274 (three) 2 of 10; no median. lifelines gives the same curve and, log-log, the same limits."""
+    rows = [(100, True, 1), (200, True, 1), (300, False, 8)]
+    found = curve_of(rows)
+    reference = fitted(rows, 0.95)
+    for day, quarters in ((183, 2), (274, 3)):
+        at = reference.survival_function_at_times(day).iloc[0]
+        limits = reference.confidence_interval_survival_function_
+        low, high = limits[limits.index <= day].iloc[-1]
+        assert found[f"share_{quarters}q"] == pytest.approx(1 - at, abs=1e-9)
+        assert found[f"share_{quarters}q_low"] == pytest.approx(1 - high, abs=1e-9)
+        assert found[f"share_{quarters}q_high"] == pytest.approx(1 - low, abs=1e-9)
+    assert (found["median_months"], found["share_2q"], found["share_3q"]) == (None, 0.1, 0.2)
+
+
+def test_no_probability_is_told_for_longer_than_anybody_was_watched():
+    found = curve_of([(100, True, 1), (200, False, 9)])
+    assert (found["share_2q"], found["share_3q"]) == (0.1, None)
+    assert curve_of([(50, True, 3)])["share_3q"] == 1  # all are gone: nobody is left to watch
 
 
 def test_median_is_null_where_the_curve_stays_above_one_half():

@@ -58,7 +58,7 @@ def test_payback_of_company_and_segments():
         ],
         account_costs=[
             {"as_of": T1, "account_id": "new", "gross_margin": 960.0, "cost_to_serve": 120.0},
-            {"as_of": T1, "account_id": "old", "gross_margin": 1440.0},
+            {"as_of": T1, "account_id": "old", "gross_margin": 1440.0, "cost_to_serve": 180.0},
         ],
         gtm_spend=[
             spent(12, 600, segment="Strategic"),
@@ -77,8 +77,8 @@ def test_payback_of_company_and_segments():
     assert company.gtm_spend == 900
     assert company.cac_payback_months == pytest.approx(900 / (1200 / 12 * 0.8))
     assert company.cac_payback_blended_months == pytest.approx(900 / (1800 / 12 * 0.8))
-    assert company.cost_to_serve == 120
-    assert company.cost_share_of_arr == pytest.approx(0.1)  # of the one account whose cost is known
+    assert company.cost_to_serve == 300
+    assert company.cost_share_of_arr == pytest.approx(0.1)  # 300 of 3,000
     assert company.gross_margin_share == pytest.approx(0.8)
     # Only December's spend is known: none for the quarter.
     assert math.isnan(one(made["company_kpis"], window_months=3).gtm_spend)

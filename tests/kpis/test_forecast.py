@@ -18,8 +18,12 @@ def _state(account: str, risk: float, tier: str = "Core", csm: str | None = "kim
     }  # fmt: skip
 
 
-def _revenue(account: str, arr: float, renewal_on: date | None) -> Row:
-    return {"as_of": DAY, "account_id": account, "arr": arr, "is_live": arr > 0, "renewal_on": renewal_on}
+def _revenue(account: str, arr: float, renewal_on: date | None, day: date = DAY, *, leaves: bool = False) -> Row:
+    return {
+        "as_of": day, "account_id": account, "arr": arr, "is_live": arr > 0, "renewal_on": renewal_on,
+        "days_to_renewal": (renewal_on - day).days if renewal_on else None,
+        "leaving_on": renewal_on if leaves else None,
+    }  # fmt: skip
 
 
 def _period(account: str, start: float, end: float, tier: str = "Core") -> Row:
@@ -47,21 +51,42 @@ def test_risk_is_the_sum_of_arr_times_probability() -> None:
     assert (row["expected_nrr"], row["growth_of_retained"], row["reason"]) == (None, None, "no_history")
 
 
-def test_probability_is_scaled_to_the_days_of_the_quarter() -> None:
+def test_a_renewal_beyond_the_horizon_has_the_same_risk_a_day_for_longer() -> None:
+    """1 April is 91 days ahead; 0.1 in 90 days."""
     row = at(alone("renewal_forecast", DAY, segments=STATES, account_revenue=REVENUE), quarter_start=APRIL)
     assert (row["csm_id"], row["quarters_ahead"]) == ("unassigned", 1)
     assert row["expected_accounts_lost"] == pytest.approx(1 - 0.9 ** (91 / 90))
 
 
-def test_of_the_running_quarter_only_the_days_left_count() -> None:
-    day = date(2026, 2, 14)  # 45 days are left
+def test_a_renewal_within_the_horizon_has_all_of_the_risk() -> None:
+    """Whoever decides in two weeks decides within the 90 days that the probability is about."""
+    day = date(2026, 2, 14)
     rows = alone(
         "renewal_forecast",
         day,
         segments=[_state("a", 0.19) | {"as_of": day}],
-        account_revenue=[_revenue("a", 100.0, date(2026, 3, 1)) | {"as_of": day}],
+        account_revenue=[_revenue("a", 100.0, date(2026, 3, 1), day)],
     )
-    assert rows[0]["expected_accounts_lost"] == pytest.approx(1 - 0.81**0.5)
+    assert rows[0]["expected_accounts_lost"] == pytest.approx(0.19)
+
+
+def test_a_known_end_is_a_fact_and_counts_in_full() -> None:
+    """c1 and c2 pay 10,800 each; on 3 June c1 cancelled for 15 September. On 10 June all of c1 is at risk in Q3, and
+    of c2, whose term ends on 14 September (96 days ahead), 10,800 x (1 - 0.95 ^ (96 / 90)) = 575.21."""
+    day = date(2025, 6, 10)
+    rows = alone(
+        "renewal_forecast",
+        day,
+        segments=[_state(name, 0.05) | {"as_of": day} for name in ("c1", "c2")],
+        account_revenue=[
+            _revenue("c1", 10_800.0, date(2025, 9, 15), day, leaves=True),
+            _revenue("c2", 10_800.0, date(2025, 9, 14), day),
+        ],
+    )
+    row = at(rows, quarter_start=date(2025, 7, 1))
+    assert (row["arr_due"], row["arr_leaving"], row["accounts_leaving"]) == (21_600, 10_800, 1)
+    assert row["arr_at_risk"] == pytest.approx(10_800 + 10_800 * (1 - 0.95 ** (96 / 90)), abs=0.01)
+    assert row["expected_accounts_lost"] == pytest.approx(2 - 0.95 ** (96 / 90))
 
 
 def test_whoever_stays_grows_as_the_tier_did() -> None:

@@ -23,7 +23,8 @@ def _company(outcomes: dict[str, list[str]]) -> dict[str, list[Row]]:
             periods.append(
                 {
                     "as_of": DAY, "account_id": account, "window_months": 12, "starts_on": THEN, "start_arr": 1.0,
-                    "movement": movement,
+                    "movement": movement, "end_arr": 2.0 if movement == "expansion" else 1.0,
+                    "expansion_volume_arr": float(movement == "expansion"), "expansion_product_arr": 0.0,
                 }
             )  # fmt: skip
             profiles.append(

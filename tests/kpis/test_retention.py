@@ -8,6 +8,7 @@ import pytest
 from segmentation_assets.kpis.periods import AccountPeriods
 from segmentation_assets.kpis.retention import CompanyKpis, TierKpis
 from segmentation_assets.policy.kpis import Benchmark, HealthBandPolicy, RetentionPolicy, Target, TargetPolicy
+from tests.kpis.alone import changed
 from tests.kpis.world import POLICY, broken_rules, kpis, one, pays, rows_of, stands
 
 T0, T1 = date(2024, 12, 31), date(2025, 12, 31)
@@ -33,6 +34,7 @@ def test_targets_are_met_from_their_value_on(percents: dict[str, int], nrr: str,
     made = kpis(
         ["tier_kpis"],
         [T1],
+        changed("retention", low_n=1),
         billing_subscriptions=[row for rows, _ in accounts for row in rows],
         segments=[row for _, rows in accounts for row in rows],
     )["tier_kpis"]
@@ -44,6 +46,87 @@ def test_targets_are_met_from_their_value_on(percents: dict[str, int], nrr: str,
     # Targets are yearly.
     quarter = one(made, coverage_tier="Strategic", window_months=3)
     assert (quarter.nrr_status, pd.isna(quarter.nrr_target)) == ("no_target", True)
+
+
+def test_a_tier_of_too_few_accounts_is_shown_and_not_judged():
+    """Nine accounts that grew to 94 % of what they paid: below the target of 95 %, of nine. Ten are judged."""
+    for number, expected in ((9, "too_few"), (10, "missed")):
+        made = kpis(
+            ["tier_kpis"],
+            [T1],
+            billing_subscriptions=[
+                pays(f"a{i}", amount, start, end)
+                for i in range(number)
+                for amount, start, end in ((100, date(2024, 1, 1), date(2025, 6, 1)), (94, date(2025, 6, 1), None))
+            ],
+            segments=[stands(f"a{i}", day, "Core") for i in range(number) for day in (T0, T1)],
+        )["tier_kpis"]
+        row = one(made, coverage_tier="Core", window_months=12)
+        assert (row.nrr, row.nrr_low_n, row.nrr_status) == (pytest.approx(0.94), number < 10, expected)
+
+
+def test_growth_without_migration_stands_beside_growth():
+    """Core: a 100 -> 110 stays, b 100 -> 150 rises to Growth. ARR falls by 45 %; of its own it grew by 30 %."""
+    made = kpis(
+        ["tier_kpis", "company_kpis"],
+        [T1],
+        billing_subscriptions=[
+            pays("a", 100, date(2024, 1, 1), date(2025, 6, 1)),
+            pays("a", 110, date(2025, 6, 1)),
+            pays("b", 100, date(2024, 1, 1), date(2025, 6, 1)),
+            pays("b", 150, date(2025, 6, 1)),
+        ],
+        segments=[*(stands(a, T0, "Core") for a in "ab"), stands("a", T1, "Core"), stands("b", T1, "Growth")],
+    )
+    core = one(made["tier_kpis"], coverage_tier="Core", window_months=12)
+    assert core.arr_growth == pytest.approx(-0.45)
+    assert core.arr_growth_without_migration == pytest.approx(0.30)
+    company = one(made["company_kpis"], window_months=12)
+    assert company.arr_growth_without_migration == company.arr_growth == pytest.approx(0.30)
+
+
+def test_a_price_uplift_is_no_expansion_of_the_account():
+    """Of four, one pays 3 % more for the same, one 20 % more for more seats, one for a second product, one nothing.
+
+    Expansion rate 2 / 4, with price 3 / 4. ARR: 36 by price, 240 by volume, 600 by product."""
+    changes = date(2025, 6, 1)
+    made = kpis(
+        ["company_kpis"],
+        [T1],
+        billing_subscriptions=[
+            *(pays(a, 100, date(2024, 1, 1), changes, seats=10, subscription_id=a) for a in ("price", "seats")),
+            pays("price", 103, changes, seats=10, subscription_id="price"),
+            pays("seats", 120, changes, seats=12, subscription_id="seats"),
+            pays("second", 100, date(2024, 1, 1), product="one"),
+            pays("second", 50, changes, product="two"),
+            pays("none", 100, date(2024, 1, 1)),
+        ],
+    )["company_kpis"]
+    row = one(made, window_months=12)
+    assert (row.expanded_accounts, row.risen_accounts) == (2, 3)
+    assert (row.expansion_rate, row.expansion_rate_with_price) == (0.5, 0.75)
+    kinds = (row.expansion_price_arr, row.expansion_volume_arr, row.expansion_product_arr)
+    assert kinds == (36, 240, 600)
+    assert row.expansion_arr == 876
+
+
+def test_gross_margin_is_not_known_without_costs():
+    """Hosting alone would make it 90 %: nobody's cost to serve is known, so nor is the margin."""
+    made = kpis(
+        ["company_kpis"],
+        [T1],
+        billing_subscriptions=[pays("a", 100, date(2024, 1, 1)), pays("b", 100, date(2024, 1, 1))],
+        account_costs=[
+            {"as_of": T1, "account_id": "a", "gross_margin": 1080.0, "cost_to_serve": None},
+            {"as_of": T1, "account_id": "b", "gross_margin": 1080.0, "cost_to_serve": None},
+        ],
+    )["company_kpis"]
+    assert pd.isna(one(made, window_months=12).gross_margin_share)
+
+
+def test_nothing_lost_is_no_quick_ratio():
+    made = kpis(["company_kpis"], [T1], billing_subscriptions=[pays("a", 100, date(2024, 1, 1))])["company_kpis"]
+    assert pd.isna(one(made, window_months=12).quick_ratio)
 
 
 POSITIONS = {

@@ -1,10 +1,10 @@
-"""The thirteen traps of METRICS.md, each with numbers worked out by hand."""
+"""Traps of the KPI definitions, each with numbers worked out by hand."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -289,7 +289,7 @@ def test_11_no_start_is_null_and_few_accounts_carry_a_flag(year):
     """Three Strategic accounts: a value and a flag. No Growth account: null, the reason, and a flag."""
     strategic = year("few accounts", "Strategic")
     assert (strategic.start_accounts, strategic.nrr, strategic.nrr_low_n) == (3, 1.0, True)
-    assert strategic.nrr_status == "missed"  # 100 % against 130 %
+    assert strategic.nrr_status == "too_few"  # 100 % against 130 %, of three accounts: not judged
     growth = year("few accounts", "Growth")
     assert (growth.accounts, growth.arr, growth.start_arr) == (0, 0, 0)
     assert growth[["nrr", "grr", "logo_retention", "expansion_rate", "quick_ratio"]].isna().all()
@@ -328,3 +328,27 @@ def test_13_ranks_over_ties_nulls_and_few_accounts_are_mid_ranks():
     assert ranks.isna().tolist() == [False, False, False, True]
     alone = given(AccountStandings, rows[:1])
     assert alone.mutate(rank=mid_rank(alone.arr, [alone.as_of])).execute()["rank"].tolist() == [0.5]
+
+
+def test_18_the_companys_own_sums_include_accounts_lost_since():
+    """lost paid until June and made 2 tickets in March; live made 1; a prospect 1. Company 4; Core 3, as at t0."""
+    tickets = [("lost", 2), ("live", 1), ("prospect", 1)]
+    made = kpis(
+        ["account_workloads", "company_kpis", "tier_kpis"],
+        [T1],
+        POLICY,
+        crm_accounts=[{"account_id": name} for name, _ in tickets],
+        billing_subscriptions=[
+            pays("lost", 100, date(2024, 1, 1), date(2025, 6, 1)),
+            pays("live", 100, date(2024, 1, 1)),
+        ],
+        segments=[stands("lost", T0, "Core"), stands("live", T0, "Core"), stands("live", T1, "Core")],
+        support_tickets=[
+            {"ticket_id": f"{name}{i}", "account_id": name, "opened_at": datetime(2025, 3, 1, 12)}  # noqa: DTZ001
+            for name, number in tickets
+            for i in range(number)
+        ],
+    )
+    assert one(made["company_kpis"], window_months=12).tickets == 4
+    tiers = made["tier_kpis"][made["tier_kpis"].window_months == 12].set_index("coverage_tier").tickets
+    assert (tiers["Core"], tiers["unassigned"], tiers.sum()) == (3, 1, 4)

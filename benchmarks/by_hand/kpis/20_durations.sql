@@ -61,6 +61,12 @@ SELECT as_of, duration, grouping, member, window_months,
   min(days) FILTER (round(waiting, 12) <= 0.5) / (365.25 / 12) AS median_months,
   min(days) FILTER (round(low, 12) <= 0.5) / (365.25 / 12) AS low_months,
   min(days) FILTER (round(high, 12) <= 0.5) / (365.25 / 12) AS high_months,
+  if(max(days) >= 183 OR min(waiting) = 0, round(1 - coalesce(arg_max(waiting, days) FILTER (days <= 183), 1), 12), NULL) AS share_2q,
+  if(max(days) >= 183 OR min(waiting) = 0, round(1 - coalesce(arg_max(high, days) FILTER (days <= 183), 1), 12), NULL) AS share_2q_low,
+  if(max(days) >= 183 OR min(waiting) = 0, round(1 - coalesce(arg_max(low, days) FILTER (days <= 183), 1), 12), NULL) AS share_2q_high,
+  if(max(days) >= 274 OR min(waiting) = 0, round(1 - coalesce(arg_max(waiting, days) FILTER (days <= 274), 1), 12), NULL) AS share_3q,
+  if(max(days) >= 274 OR min(waiting) = 0, round(1 - coalesce(arg_max(high, days) FILTER (days <= 274), 1), 12), NULL) AS share_3q_low,
+  if(max(days) >= 274 OR min(waiting) = 0, round(1 - coalesce(arg_max(low, days) FILTER (days <= 274), 1), 12), NULL) AS share_3q_high,
   sum(gone) AS accounts, sum(happened) AS happened
 FROM limits GROUP BY ALL;
 COPY median_durations TO 'published/median_durations' (FORMAT parquet, PARTITION_BY (as_of));

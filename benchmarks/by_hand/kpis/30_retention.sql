@@ -50,12 +50,15 @@ WITH members AS (
     ('coverage_tier', start_tier, end_tier), ('segment', start_segment, end_segment)) g(grouping, came_from, went_to)
 ), cohort AS (
   SELECT as_of, window_months, grouping, came_from AS member, count(*) AS start_accounts,
-    count(*) FILTER (end_arr > 0) AS retained_accounts, count(*) FILTER (expansion_arr > 0) AS expanded_accounts,
+    count(*) FILTER (end_arr > 0) AS retained_accounts, count(*) FILTER (expansion_arr > 0) AS risen_accounts,
+    count(*) FILTER (end_arr > start_arr AND expansion_volume_arr + expansion_product_arr > 0) AS expanded_accounts,
     count(*) FILTER (contraction_arr > 0) AS contracted_accounts, count(*) FILTER (end_arr = 0) AS churned_accounts,
     count(*) FILTER (went_to <> came_from) AS migrated_out_accounts,
     cents(sum(end_arr) FILTER (went_to <> came_from)) AS migrated_out_arr, cents(sum(end_arr)) AS cohort_end_arr,
     cents(sum(start_arr)) AS start_arr, cents(sum(retained_arr)) AS retained_arr,
-    cents(sum(expansion_arr)) AS expansion_arr, cents(sum(contraction_arr)) AS contraction_arr,
+    cents(sum(expansion_arr)) AS expansion_arr, cents(sum(expansion_volume_arr)) AS expansion_volume_arr,
+    cents(sum(expansion_product_arr)) AS expansion_product_arr,
+    cents(sum(expansion_price_arr)) AS expansion_price_arr, cents(sum(contraction_arr)) AS contraction_arr,
     cents(sum(churned_arr)) AS churned_arr
   FROM ends WHERE came_from IS NOT NULL GROUP BY ALL
 ), arrivals AS (
@@ -74,14 +77,19 @@ WITH members AS (
     count(*) FILTER (health_score >= policy('health_bands.healthy_from')) AS healthy_accounts,
     count(*) FILTER (health_score < policy('health_bands.watch_from')) AS risk_accounts,
     cents(sum(cost_to_serve)) AS cost_to_serve, sum(arr) FILTER (cost_to_serve IS NOT NULL) AS costed_arr,
-    sum(gross_margin) AS gross_margin, sum(arr) FILTER (gross_margin IS NOT NULL) AS margin_arr,
+    cents(sum(gross_margin) FILTER (cost_to_serve IS NOT NULL)) AS gross_margin,
+    sum(arr) FILTER (gross_margin IS NOT NULL AND cost_to_serve IS NOT NULL) AS margin_arr,
     cents(sum(expansion_pipeline)) AS expansion_pipeline
   FROM live GROUP BY ALL
 ), load AS (
-  SELECT as_of, window_months, grouping, member, sum(tickets) AS tickets,
+  SELECT w.as_of, w.window_months, g.grouping, coalesce(went_to, came_from, if(g.grouping = 'company', 'company',
+    'unassigned')) AS member, sum(tickets) AS tickets,
     sum(self_service_sessions) AS self_service_sessions, sum(csm_hours) AS csm_hours,
     sum(rostered_csm_hours) AS rostered, sum(productive_hours) AS productive
-  FROM live JOIN account_workloads USING (as_of, account_id) GROUP BY ALL
+  FROM account_workloads w CROSS JOIN (SELECT DISTINCT grouping FROM members) g
+  LEFT JOIN ends e ON e.as_of = w.as_of AND e.window_months = w.window_months AND e.account_id = w.account_id
+    AND e.grouping = g.grouping
+  GROUP BY ALL
 ), waits AS (
   SELECT as_of, w.window_months, grouping, member, median_months, low_months, high_months, accounts AS waiting_accounts
   FROM median_durations d JOIN windows w USING (as_of)
@@ -89,7 +97,9 @@ WITH members AS (
 ), zeros AS (
   SELECT * REPLACE (
     coalesce(start_accounts, 0) AS start_accounts, coalesce(retained_accounts, 0) AS retained_accounts,
-    coalesce(expanded_accounts, 0) AS expanded_accounts, coalesce(contracted_accounts, 0) AS contracted_accounts,
+    coalesce(expanded_accounts, 0) AS expanded_accounts, coalesce(risen_accounts, 0) AS risen_accounts,
+    coalesce(expansion_volume_arr, 0) AS expansion_volume_arr, coalesce(expansion_price_arr, 0) AS expansion_price_arr,
+    coalesce(expansion_product_arr, 0) AS expansion_product_arr, coalesce(contracted_accounts, 0) AS contracted_accounts,
     coalesce(churned_accounts, 0) AS churned_accounts, coalesce(migrated_out_accounts, 0) AS migrated_out_accounts,
     coalesce(new_accounts, 0) AS new_accounts, coalesce(reactivated_accounts, 0) AS reactivated_accounts,
     coalesce(migrated_in_accounts, 0) AS migrated_in_accounts, coalesce(accounts, 0) AS accounts,
@@ -125,10 +135,13 @@ SELECT *, start_accounts < policy('retention.low_n') AS nrr_low_n, nrr_low_n AS 
   cohort_end_arr / nullif(start_arr, 0) AS nrr, retained_arr / nullif(start_arr, 0) AS grr,
   retained_accounts / nullif(start_accounts, 0) AS logo_retention,
   expanded_accounts / nullif(start_accounts, 0) AS expansion_rate,
+  risen_accounts / nullif(start_accounts, 0) AS expansion_rate_with_price,
   if(no_history, NULL, (new_arr + expansion_arr + reactivated_arr) / nullif(contraction_arr + churned_arr, 0))
     AS quick_ratio,
   if(no_history, NULL, expansion_arr / nullif(new_arr + expansion_arr, 0)) AS expansion_share,
   end_arr_at_start_rates / nullif(start_arr, 0) - 1 AS arr_growth,
+  (end_arr_at_start_rates - migrated_in_arr + migrated_out_arr) / nullif(start_arr, 0) - 1
+    AS arr_growth_without_migration,
   healthy_accounts / nullif(health_accounts, 0) AS healthy_share,
   (health_accounts - healthy_accounts - risk_accounts) / nullif(health_accounts, 0) AS watch_share,
   risk_accounts / nullif(health_accounts, 0) AS risk_share,
@@ -158,8 +171,10 @@ SELECT *, start_accounts < policy('retention.low_n') AS nrr_low_n, nrr_low_n AS 
     WHEN 'Strategic' THEN policy('targets.grr.Strategic.low') WHEN 'Growth' THEN policy('targets.grr.Growth.low')
     WHEN 'Core' THEN policy('targets.grr.Core.low') END END AS grr_target,
   CASE WHEN nrr_target IS NULL THEN 'no_target' WHEN nrr IS NULL THEN 'unknown'
+       WHEN start_accounts < policy('retention.low_n') THEN 'too_few'
        WHEN round(nrr, 9) >= nrr_target THEN 'met' ELSE 'missed' END AS nrr_status,
   CASE WHEN grr_target IS NULL THEN 'no_target' WHEN grr IS NULL THEN 'unknown'
+       WHEN start_accounts < policy('retention.low_n') THEN 'too_few'
        WHEN round(grr, 9) >= grr_target THEN 'met' ELSE 'missed' END AS grr_status
 FROM zeros WINDOW everywhere AS (PARTITION BY as_of, window_months, grouping);
 CREATE TABLE tier_kpis AS SELECT *, member AS coverage_tier FROM figures WHERE grouping = 'coverage_tier';
@@ -259,7 +274,8 @@ COPY (
     long_tail_accounts < policy('retention.low_n') AS graduation_rate_low_n,
     coalesce(d.accounts, 0) AS downgraded_accounts, coalesce(d.happened, 0) AS downgraded_then_churned,
     median_months AS downgrade_to_churn_months, low_months AS downgrade_to_churn_low,
-    high_months AS downgrade_to_churn_high,
+    high_months AS downgrade_to_churn_high, share_2q AS downgrade_to_churn_share_2q,
+    share_3q AS downgrade_to_churn_share_3q,
     coalesce(d.accounts, 0) < policy('retention.low_n') AS downgrade_to_churn_low_n,
     policy('benchmarks.downgrade_to_churn_months.low') AS downgrade_to_churn_benchmark_low,
     policy('benchmarks.downgrade_to_churn_months.high') AS downgrade_to_churn_benchmark_high

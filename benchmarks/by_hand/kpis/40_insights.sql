@@ -124,7 +124,7 @@ COPY (
       sum(csm_hours_12m) FILTER (is_top) AS top_hours, sum(csm_hours_12m) FILTER (is_bottom) AS bottom_hours
     FROM placed GROUP BY ALL
   ), cohort AS (
-    SELECT p.as_of, expansion_arr, movement = 'expansion' AS expanded,
+    SELECT p.as_of, expansion_arr, start_arr > 0 AND end_arr > start_arr AND expansion_volume_arr + expansion_product_arr > 0 AS expanded,
       row_number() OVER (PARTITION BY p.as_of ORDER BY start_arr DESC, p.account_id)
         <= ceil(round(count(*) OVER (PARTITION BY p.as_of) * policy('benchmarks.top_accounts_share'), 9)) AS is_top,
       mau_seat_share >= policy('engaged_use.min_seat_activity') AND touches_90d >= policy('engaged_use.min_touches_90d')
@@ -181,7 +181,7 @@ COPY (
     FROM segments SEMI JOIN asked USING (as_of) GROUP BY ALL
   ), then_ AS (
     SELECT p.as_of, coalesce(s.csm_id, 'unassigned') AS csm_id, count(*) AS start_accounts,
-      count(*) FILTER (movement = 'expansion') AS expanded_accounts, count(*) FILTER (end_arr > 0) AS retained_accounts,
+      count(*) FILTER (end_arr > start_arr AND expansion_volume_arr + expansion_product_arr > 0) AS expanded_accounts, count(*) FILTER (end_arr > 0) AS retained_accounts,
       cents(sum(start_arr)) AS start_arr, cents(sum(end_arr)) AS cohort_end_arr, cents(sum(retained_arr)) AS retained_arr,
       cents(sum(expansion_arr)) AS expansion_arr, sum(start_arr * weight) AS weighted_start,
       sum(end_arr * weight) AS weighted_end, sum(retained_arr * weight) AS weighted_kept,
@@ -225,14 +225,15 @@ COPY (
     SELECT r.as_of, r.arr, date_trunc('quarter', renewal_on)::DATE AS quarter_start,
       quarter_of(renewal_on) - quarter_of(r.as_of + 1) AS quarters_ahead,
       coalesce(coverage_tier, 'unassigned') AS coverage_tier, coalesce(csm_id, 'unassigned') AS csm_id,
-      churn_risk IS NULL AS is_unknown,
-      1 - (1 - coalesce(churn_risk, 0)) ** (((quarter_start + INTERVAL 3 MONTH)::DATE
-        - greatest(quarter_start, r.as_of + 1)) / policy('renewals.risk_horizon_days')) AS risk
+      leaving_on IS NOT NULL AS is_leaving, churn_risk IS NULL AND NOT is_leaving AS is_unknown,
+      if(is_leaving, 1, 1 - (1 - coalesce(churn_risk, 0))
+        ** greatest((renewal_on - r.as_of) / policy('renewals.risk_horizon_days'), 1)) AS risk
     FROM account_revenue r SEMI JOIN asked USING (as_of) LEFT JOIN segments s USING (as_of, account_id)
     WHERE is_live AND renewal_on IS NOT NULL
   ), sums AS (
     SELECT as_of, quarter_start, quarters_ahead, coverage_tier, csm_id, count(*) AS accounts,
-      count(*) FILTER (is_unknown) AS accounts_without_risk, cents(sum(arr)) AS arr_due,
+      count(*) FILTER (is_unknown) AS accounts_without_risk, count(*) FILTER (is_leaving) AS accounts_leaving,
+      coalesce(cents(sum(arr) FILTER (is_leaving)), 0) AS arr_leaving, cents(sum(arr)) AS arr_due,
       cents(sum(arr * risk)) AS arr_at_risk, sum(risk) AS expected_accounts_lost,
       sum(arr * arr * risk * (1 - risk)) AS variance
     FROM due WHERE quarters_ahead BETWEEN 0 AND policy('renewals.quarters') - 1 GROUP BY ALL
