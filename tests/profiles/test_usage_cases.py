@@ -10,7 +10,7 @@ __all__ = ["case"]  # the fixture
 LAST = date(2025, 6, 10)
 
 
-def test_who_pays_by_use_has_usage_without_shares_of_seats(case: Case) -> None:  # noqa: F811
+def test_who_pays_by_use_has_usage_without_shares_of_seats(case: Case) -> None:
     """P1 has no seats: 10 users x 500 events x 28 days = 140,000. N1 has 10 seats: 10 x 20 x 28 = 5,600."""
     rows = case("usage_priced_no_seats", "account_usage", LAST)["account_usage"]
     found = {row["account_id"]: row for row in rows}
