@@ -43,19 +43,20 @@ WITH steps AS (
          sum(said) OVER w AS said
   FROM steps WINDOW w AS (PARTITION BY as_of, account_id ORDER BY day)
 )
-SELECT l.as_of, account_id, day, until, if(n > 0 AND said > 0 AND seats > 0, seats::BIGINT, NULL) AS seats
+SELECT l.as_of, account_id, day, until, n, if(n > 0 AND said > 0 AND seats > 0, seats::BIGINT, NULL) AS seats
 FROM levels l JOIN usage_windows w USING (as_of)
 WHERE until IS NULL OR until > least(w.prior_start, w.month_start);
 CREATE OR REPLACE TABLE seat_spans AS FROM seat_levels WHERE seats IS NOT NULL;
 
-CREATE OR REPLACE TABLE licensed AS
-SELECT s.as_of, s.account_id, s.seats AS seats_now FROM seat_spans s WHERE s.day <= s.as_of AND s.until IS NULL;
+CREATE OR REPLACE TABLE paying AS
+SELECT s.as_of, s.account_id, s.seats AS seats_now FROM seat_levels s
+WHERE s.day <= s.as_of AND s.until IS NULL AND s.n > 0;
 -- Usage names accounts by the id they had before they were merged.
-CREATE OR REPLACE TABLE licensed_ids AS
-SELECT as_of, account_id AS used_by, account_id FROM licensed
+CREATE OR REPLACE TABLE paying_ids AS
+SELECT as_of, account_id AS used_by, account_id FROM paying
 UNION ALL
 SELECT s.as_of, s.account_id, s.surviving_account_id FROM survivors s
-JOIN licensed l ON l.as_of = s.as_of AND l.account_id = s.surviving_account_id
+JOIN paying l ON l.as_of = s.as_of AND l.account_id = s.surviving_account_id
 WHERE s.account_id <> s.surviving_account_id;
 
 -- Users who count at each as_of, with their department.
@@ -68,7 +69,7 @@ FROM product_users u JOIN usage_windows w ON w.as_of >= u.known_from AND w.as_of
 CREATE OR REPLACE TABLE spans AS
 SELECT w.*, i.used_by, i.account_id, s.seats, greatest(s.day, least(w.prior_start, w.month_start)) AS from_day,
        coalesce(least(s.until - 1, w.usage_through), w.usage_through) AS to_day
-FROM licensed_ids i JOIN usage_windows w USING (as_of) JOIN seat_levels s USING (as_of, account_id)
+FROM paying_ids i JOIN usage_windows w USING (as_of) JOIN seat_levels s USING (as_of, account_id)
 WHERE s.day <= w.usage_through;
 
 CREATE OR REPLACE TABLE user_usage AS
@@ -141,7 +142,7 @@ WITH sums AS (
   FROM (FROM read_parquet('published/product_usage/*/*.parquet', hive_partitioning = true)
         WHERE usage_date BETWEEN (SELECT min(window_start) FROM usage_windows)
                              AND (SELECT max(usage_through) FROM usage_windows)) u
-  JOIN (FROM licensed_ids JOIN usage_windows USING (as_of)) w
+  JOIN (FROM paying_ids JOIN usage_windows USING (as_of)) w
     ON w.used_by = u.account_id AND u.usage_date BETWEEN w.window_start AND w.usage_through
   ANTI JOIN (FROM people WHERE NOT counts) p ON p.as_of = w.as_of AND p.user_id = u.user_id
   GROUP BY ALL HAVING sum(u.event_count) > 0
@@ -169,7 +170,7 @@ weekdays AS (  -- bits of the window's days from Monday to Friday
     t.licensed_days, t.in_window AS seats_in_window, t.in_week AS seats_in_week, t.in_month AS seats_in_month,
     c.new_champions, f.features_used, f.paid_used, f.advanced_used, f.key_events, p.features, p.advanced, k.has_key,
     coalesce(s.mau, 0) AS users, coalesce(s.events, 0) AS events_28d
-  FROM licensed l JOIN usage_windows w USING (as_of) JOIN weekdays d USING (as_of)
+  FROM paying l JOIN usage_windows w USING (as_of) JOIN weekdays d USING (as_of)
   LEFT JOIN sums s USING (as_of, account_id) LEFT JOIN seats t USING (as_of, account_id)
   LEFT JOIN departments g USING (as_of, account_id) LEFT JOIN champions c USING (as_of, account_id)
   LEFT JOIN used_features f USING (as_of, account_id) LEFT JOIN paid_features p USING (as_of, account_id)
@@ -180,11 +181,12 @@ weekdays AS (  -- bits of the window's days from Monday to Friday
     if(users > 0, minutes, 0) AS minutes_28d, if(was_active > 0, minutes_prior, 0) AS minutes_prior_28d,
     coalesce(user_days, 0) / policy('usage.window_days') AS dau, coalesce(wau, 0) AS wau, users AS mau,
     coalesce(mau_calendar_month, 0) AS mau_calendar_month,
-    coalesce(seat_days / nullif(licensed_days, 0), 0) AS dau_seat_share,
-    coalesce(wau, 0) / coalesce(seats_in_week, seats_now) AS wau_seat_share,
-    users / coalesce(seats_in_window, seats_now) AS mau_seat_share,
-    coalesce(mau_calendar_month, 0) / coalesce(seats_in_month, seats_now) AS calendar_month_seat_share,
-    calendar_month_seat_share >= policy('usage.active_account_share') AS is_active_account,
+    if(seats_now > 0, coalesce(seat_days / nullif(licensed_days, 0), 0), NULL) AS dau_seat_share,
+    if(seats_now > 0, coalesce(wau, 0) / coalesce(seats_in_week, seats_now), NULL) AS wau_seat_share,
+    if(seats_now > 0, users / coalesce(seats_in_window, seats_now), NULL) AS mau_seat_share,
+    if(seats_now > 0, coalesce(mau_calendar_month, 0) / coalesce(seats_in_month, seats_now), NULL) AS calendar_month_seat_share,
+    mau_seat_share AS active_seat_share,  -- the window is last_28_days
+    active_seat_share >= policy('usage.active_account_share') AS is_active_account,
     coalesce(user_days / policy('usage.window_days') / nullif(users, 0), 0) AS stickiness,
     coalesce(features_used, 0) AS features_used,
     coalesce(paid_used, 0) / nullif(features, 0) AS feature_breadth_share, departments_active,
@@ -200,8 +202,8 @@ weekdays AS (  -- bits of the window's days from Monday to Friday
     if(users > 0, minutes, 0) / nullif(minutes_prior, 0) - 1 AS minutes_trend,
     users / nullif(was_active, 0) - 1 AS users_trend, events_28d / nullif(events_prior, 0) - 1 AS events_trend,
     errors / nullif(events, 0) AS error_rate, top_events / nullif(events, 0) AS top_user_share,
-    coalesce(top_user_share >= policy('usage.single_champion_share'), false)
-      AND seats_now >= policy('usage.single_champion_seats') AS single_champion,
+    if(seats_now > 0, coalesce(top_user_share >= policy('usage.single_champion_share'), false)
+      AND seats_now >= policy('usage.single_champion_seats'), NULL) AS single_champion,
     coalesce(power_users, 0) AS power_users, coalesce(new_champions, 0) AS new_champions
   FROM joined
 ), medians AS (

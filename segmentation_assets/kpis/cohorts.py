@@ -68,14 +68,15 @@ class CohortRetention(Snapshot):
     expansion_rate: float = column("expanded_accounts / accounts, lost ones included.", unit="share", ge=0, le=1)
     low_n: Flag = column("Fewer accounts than `retention.low_n`.")
     usage_accounts: Integer = column(
-        "Accounts whose usage at observed_on is known; null: see the reason.", nullable=True
+        "Accounts with licensed seats whose usage at observed_on is known; null: see the reason.", nullable=True
     )
     active_share: float = column("Of them, accounts in active use.", unit="share", nullable=True, ge=0, le=1)
     seat_activity: float = column(
         "Mean active users / licensed seats over 28 days.", unit="ratio", nullable=True, ge=0
     )
     usage_reason: str = column(
-        "Why usage is not told: not_kept (too long ago to look back), no_usage (none known); null: it is.",
+        "Why usage is not told: not_kept (too long ago to look back), no_usage (none known of accounts with seats); "
+        "null: it is.",
         nullable=True,
         isin=USAGE_REASONS,
     )
@@ -217,7 +218,9 @@ def _usage(members: ir.Table, points: ir.Table, account_usage: ir.Table) -> ir.T
     rows = used.view().join(members.view(), _KEY)
     rows = rows.mutate(age_quarters=_quarter(rows.observed_on) - rows.signup).filter(ibis._.age_quarters >= 0)
     return rows.group_by(*_POINT).aggregate(
-        used=rows.count(), active=rows.is_active_account.sum(), seat_activity=mean(rows.mau_seat_share)
+        used=rows.is_active_account.count(),
+        active=rows.is_active_account.sum(),
+        seat_activity=mean(rows.mau_seat_share),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -10,7 +10,10 @@ from segmentation_assets.policy.company import Days, Share
 from segmentation_assets.policy.section import Section
 
 OneOrMore = Annotated[int, Field(ge=1)]
+ACTIVE_DAYS = 28
+"""Days of the window `last_28_days`."""
 _LONGEST_MONTH = 31
+_TWO_MONTHS = 62  # a last full month and the running one beside it; as bits they are one signed 64-bit number
 _LONGEST_WINDOW = 31  # a user's active days of two windows are the bits of one signed 64-bit number
 
 
@@ -25,6 +28,10 @@ class UsagePolicy(Section):
     """Usage older than this at as_of counts as no usage known, and is not looked for. Not the few days after which
     moves into At-Risk wait (`stability.max_usage_lag_days`): in between it is known, and late."""
     active_account_share: Share
+    """Users active in the window below per licensed seat, from which on an account is active."""
+    active_account_window: Literal["last_28_days", "last_full_month"]
+    """Both end at or before the last usage day, and neither starts anew on the 1st: `last_full_month` is the calendar
+    month that ended last."""
     power_user_days: OneOrMore
     champions: OneOrMore
     single_champion_share: Share
@@ -32,8 +39,9 @@ class UsagePolicy(Section):
 
     @property
     def look_back_days(self) -> int:
-        """How many days, as_of included, hold both windows and the calendar month whatever the lag."""
-        return max(2 * self.window_days, _LONGEST_MONTH) + self.max_lag_days
+        """How many days, as_of included, hold all windows whatever the lag."""
+        months = _TWO_MONTHS if self.active_account_window == "last_full_month" else _LONGEST_MONTH
+        return max(2 * self.window_days, months) + self.max_lag_days
 
     @model_validator(mode="after")
     def _inside_the_window(self) -> UsagePolicy:

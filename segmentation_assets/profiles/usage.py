@@ -16,7 +16,7 @@ from segmentation_assets.extracts.contracts import (
     ProductUsers,
 )
 from segmentation_assets.policy.company import CompanyPolicy
-from segmentation_assets.policy.profiles import UsagePolicy
+from segmentation_assets.policy.profiles import ACTIVE_DAYS, UsagePolicy
 from segmentation_assets.profiles.facts import only_if, with_figures
 from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known, survivors
 from segmentation_assets.profiles.states import AccountStates, states_for
@@ -61,7 +61,7 @@ class UsageLastDays(Snapshot):
 class AccountUsage(Snapshot):
     """Do the people an account pays for use the product, how deeply, and where is it heading?"""
 
-    account_id: str = column("A live account with licensed seats; accounts merged into it are counted here.")
+    account_id: str = column("An account that pays; accounts merged into it are counted here.")
     usage_through: Day = column("Last usage day known at as_of: where all windows end.")
     usage_lag_days: Integer = column("Days from usage_through to as_of.", unit="days", ge=0)
     active_users_28d: Integer = column("Distinct active users in the window.", unit="users", ge=0)
@@ -81,16 +81,35 @@ class AccountUsage(Snapshot):
         "Distinct active users from the first of usage_through's month on.", unit="users", ge=0
     )
     dau_seat_share: float = column(
-        "Mean over the window's days of active users / seats in force that day.", unit="share", ge=0
+        "Mean over the window's days of active users / seats in force that day; null without licensed seats.",
+        unit="share",
+        nullable=True,
+        ge=0,
     )
-    wau_seat_share: float = column("wau / mean seats in force over the 7 days.", unit="share", ge=0)
+    wau_seat_share: float = column(
+        "wau / mean seats in force over the 7 days; null without licensed seats.", unit="share", nullable=True, ge=0
+    )
     mau_seat_share: float = column(
-        "Seat activity: mau / mean seats in force over the window; above 1 is possible.", unit="share", ge=0
+        "Seat activity: mau / mean seats in force over the window; above 1 is possible. Null without licensed seats.",
+        unit="share",
+        nullable=True,
+        ge=0,
     )
     calendar_month_seat_share: float = column(
-        "mau_calendar_month / mean seats in force this month.", unit="share", ge=0
+        "mau_calendar_month / mean seats in force this month; null without licensed seats.",
+        unit="share",
+        nullable=True,
+        ge=0,
     )
-    is_active_account: Flag = column("calendar_month_seat_share reaches the policy's active share.")
+    active_seat_share: float = column(
+        "Users active in the policy's window for active accounts / mean seats in force over it; null without seats.",
+        unit="share",
+        nullable=True,
+        ge=0,
+    )
+    is_active_account: Flag = column(
+        "active_seat_share reaches the policy's active share; null without licensed seats.", nullable=True
+    )
     stickiness: float = column("dau / mau; 0 without active users.", unit="share", ge=0, le=1)
     features_used: Integer = column("Different features used in the window.", unit="features", ge=0)
     feature_breadth_share: float = column(
@@ -176,7 +195,9 @@ class AccountUsage(Snapshot):
         ge=0,
         le=1,
     )
-    single_champion: Flag = column("One user makes most events although several seats are licensed.")
+    single_champion: Flag = column(
+        "One user makes most events although several seats are licensed; null without licensed seats.", nullable=True
+    )
     power_users: Integer = column("Users active on at least the policy's number of days of the window.", ge=0)
     new_champions: Integer = column("Users in the account's top by events now and not in the window before.", ge=0)
 
@@ -233,7 +254,8 @@ def account_usage(
 ) -> Table[AccountUsage]:
     """Do the people an account pays for use the product, how broadly and deeply, and where is it heading?
 
-    One row per as_of and account that pays for seats, where usage is known at all; an account nobody uses has zeros.
+    One row per as_of and account that pays, where usage is known at all; an account nobody uses has zeros. An account
+    that pays for no seats (priced by use, or flat) has users, events and trends; its shares of seats are null.
     All windows end at usage_through, the last day with usage on or before as_of, so a late delivery does not look
     like a decline. Service users, and users deactivated by as_of, never count. Shares of seats divide by the seats in
     force on the days themselves. Trends compare the window with the one before; net of the median account's, a
@@ -241,7 +263,7 @@ def account_usage(
     """
     states = states_for(spine, account_states, subscription_steps, fx_rates, account_hierarchy, company)
     periods = _seat_periods(states, usage)
-    accounts = _licensed_accounts(periods, _windows(usage_last_days, usage))
+    accounts = _paying_accounts(periods, _windows(usage_last_days, usage))
     raw = _raw_accounts(accounts, survivors(account_hierarchy))
     users = _users(usage_days, _spans(raw, periods), product_users, usage)
     use = _feature_use(product_usage, raw, product_users)
@@ -260,16 +282,22 @@ def account_usage(
 
 
 def _seat_periods(states: ir.Table, usage: UsagePolicy) -> ir.Table:
-    """Licensed seats in force: periods that cover all days that any window holds, up to as_of, without a gap.
+    """Paid subscriptions and seats in force: periods that cover all days of any window, up to as_of, without a gap.
 
     Key: as_of, account_id, day; `until` is exclusive, null at the end. Days without a paid subscription, or where
     none says its seats, have null.
     """
     days = ibis.interval(days=usage.look_back_days)
     recent = states.filter(states.until.isnull() | (states.until > states.as_of - days))
-    periods = recent.select(*_KEY, "day", "until", "seats")
+    periods = recent.select(*_KEY, "day", "until", "subscriptions", "seats")
     first = recent.group_by(*_KEY).aggregate(until=recent.day.min())
-    before = first.select(*_KEY, "until", day=ibis.date(1, 1, 1), seats=ibis.null("int64"))
+    before = first.select(
+        *_KEY,
+        "until",
+        day=ibis.date(1, 1, 1),
+        subscriptions=ibis.literal(0, periods.subscriptions.type()),
+        seats=ibis.null("int64"),
+    )
     return periods.union(before.select(periods.columns))
 
 
@@ -289,17 +317,25 @@ def _windows(last_days: ir.Table, usage: UsagePolicy) -> ir.Table:
         month_start=ibis.date(rows.usage_through.year(), rows.usage_through.month(), 1),
         day_after=days_after(rows.usage_through),
     )
-    return rows.mutate(earliest=ibis.least(rows.prior_start, rows.month_start))
+    if usage.active_account_window == "last_full_month":
+        # the month of usage_through where that is its last day, else the month before
+        until = ibis.date(rows.day_after.year(), rows.day_after.month(), 1)
+        last_of_month = days_before(until, 1)
+        start = ibis.date(last_of_month.year(), last_of_month.month(), 1)
+    else:
+        start, until = days_before(rows.day_after, ACTIVE_DAYS), rows.day_after
+    rows = rows.mutate(active_start=start, active_until=until)
+    return rows.mutate(earliest=ibis.least(rows.prior_start, rows.month_start, rows.active_start))
 
 
-def _licensed_accounts(periods: ir.Table, windows: ir.Table) -> ir.Table:
-    """Accounts that pay for seats at as_of (`seats_now`), with the windows of that day."""
+def _paying_accounts(periods: ir.Table, windows: ir.Table) -> ir.Table:
+    """Accounts that pay at as_of, with the windows of that day; `seats_now` is null where they pay for no seats."""
     now = periods.filter(
         (periods.day <= periods.as_of)
         & (periods.until.isnull() | (periods.until > periods.as_of))
-        & (periods.seats > 0)
+        & (periods.subscriptions > 0)
     )
-    return now.select(*_KEY, seats_now="seats").join(windows, "as_of")
+    return now.select(*_KEY, seats_now=now.seats.nullif(0)).join(windows, "as_of")
 
 
 def _raw_accounts(accounts: ir.Table, merged_into: ir.Table) -> ir.Table:
@@ -402,11 +438,17 @@ def _who_count(rows: ir.Table, product_users: ir.Table) -> ir.Table:
 
 def _account_sums(users: ir.Table, accounts: ir.Table, usage: UsagePolicy) -> ir.Table:
     """Counts and sums per account over its users."""
-    month = accounts.select("as_of", days_of_month=accounts.usage_through.day()).distinct()
-    rows = users.join(month, "as_of")
+    windows = accounts.select(
+        "as_of",
+        days_of_month=accounts.usage_through.day(),
+        days_since_active=accounts.day_after.delta(accounts.active_until, unit="day"),
+        days_of_active=accounts.active_until.delta(accounts.active_start, unit="day"),
+    ).distinct()
+    rows = users.join(windows, "as_of")
     rows = rows.mutate(
         active_days=_bits(rows.days),
-        active_in_month=(rows.days_back & ((ibis.literal(1, "int64") << rows.days_of_month) - 1)) > 0,
+        active_in_month=(rows.days_back & _ones(rows.days_of_month)) > 0,
+        is_active_user=((rows.days_back >> rows.days_since_active) & _ones(rows.days_of_active)) > 0,
     )
     sums = {n: rows[n].sum() for name in ("events", "sessions") for n in (name, f"{name}_prior")}
     return rows.group_by(*_KEY).aggregate(
@@ -414,6 +456,7 @@ def _account_sums(users: ir.Table, accounts: ir.Table, usage: UsagePolicy) -> ir
         was_active=(rows.days_prior > 0).sum(),
         wau=((rows.days & (2**usage.week_days - 1)) > 0).sum(),
         mau_calendar_month=rows.active_in_month.sum(),
+        active_users=rows.is_active_user.sum(),
         user_days=rows.active_days.sum(),
         seat_days=rows.seat_parts.sum() / _PARTS,
         days=rows.days.bit_or(),
@@ -424,6 +467,11 @@ def _account_sums(users: ir.Table, accounts: ir.Table, usage: UsagePolicy) -> ir
         minutes_prior=rows.milliseconds_prior.sum() / _MILLISECONDS,
         **sums,
     )
+
+
+def _ones(places: ir.IntegerValue) -> ir.IntegerValue:
+    """The number whose lowest `places` bits are set."""
+    return (ibis.literal(1, "int64") << places) - 1
 
 
 def _bits(value: ir.IntegerValue) -> ir.IntegerValue:
@@ -445,16 +493,18 @@ def _weekdays(through: ir.DateValue, window_days: int) -> ir.IntegerValue:
 
 
 def _mean_seats(periods: ir.Table, accounts: ir.Table) -> ir.Table:
-    """Mean seats per day in force over the window, the week and the month; days without seats do not count."""
+    """Mean seats per day in force over each window; days without seats do not count."""
     licensed = periods.filter(periods.seats > 0).select(*_KEY, "seats", from_day="day", until_day="until")
     rows = accounts.join(licensed, _KEY)
-    until = ibis.least(rows.until_day.fill_null(rows.day_after), rows.day_after)
-    days = {
-        name: ibis.greatest(until.delta(ibis.greatest(rows.from_day, rows[start]), unit="day"), 0)
-        for name, start in (("window", "window_start"), ("week", "week_start"), ("month", "month_start"))
-    }
+
+    def overlap(start: str, until: str) -> ir.IntegerValue:
+        end = ibis.least(rows.until_day.fill_null(rows[until]), rows[until])
+        return ibis.greatest(end.delta(ibis.greatest(rows.from_day, rows[start]), unit="day"), 0)
+
+    days = {name: overlap(f"{name}_start", "day_after") for name in ("window", "week", "month")}
+    days["active"] = overlap("active_start", "active_until")
     rows = rows.mutate(**{f"{name}_days": value for name, value in days.items()})
-    rows = rows.filter((rows.window_days > 0) | (rows.month_days > 0))
+    rows = rows.filter((rows.window_days > 0) | (rows.month_days > 0) | (rows.active_days > 0))
     means = {
         f"{name}_seats": (rows.seats * rows[f"{name}_days"]).sum() / rows[f"{name}_days"].sum().nullif(0)
         for name in days
@@ -564,8 +614,10 @@ def _columns(rows: ir.Table, usage: UsagePolicy) -> ir.Table:
     mau, events, before = (rows[name].fill_null(0) for name in ("mau", "events", "was_active"))
     sessions, minutes = (_unless_nobody(rows[name], mau) for name in ("sessions", "minutes"))
     dau = rows.user_days.fill_null(0) / usage.window_days
-    month_share = _per(rows.mau_calendar_month.fill_null(0), rows.month_seats.fill_null(rows.seats_now))
+    active_share = _of_seats(rows, "active_users", "active_seats")
+    has_seats = rows.seats_now.notnull()
     top_user_share = rows.top_events / rows.events.nullif(0)
+    is_led_by_one = (top_user_share >= usage.single_champion_share).fill_null(False)
     weekdays = _weekdays(rows.usage_through, usage.window_days)
     used = rows.paid_features_used.fill_null(0)
     return rows.select(
@@ -582,11 +634,12 @@ def _columns(rows: ir.Table, usage: UsagePolicy) -> ir.Table:
         wau=rows.wau.fill_null(0),
         mau=mau,
         mau_calendar_month=rows.mau_calendar_month.fill_null(0),
-        dau_seat_share=_per(rows.seat_days.fill_null(0), rows.licensed_days),
-        wau_seat_share=_per(rows.wau.fill_null(0), rows.week_seats.fill_null(rows.seats_now)),
-        mau_seat_share=_per(mau, rows.window_seats.fill_null(rows.seats_now)),
-        calendar_month_seat_share=month_share,
-        is_active_account=month_share >= usage.active_account_share,
+        dau_seat_share=only_if(has_seats, _per(rows.seat_days.fill_null(0), rows.licensed_days)),
+        wau_seat_share=_of_seats(rows, "wau", "week_seats"),
+        mau_seat_share=_of_seats(rows, "mau", "window_seats"),
+        calendar_month_seat_share=_of_seats(rows, "mau_calendar_month", "month_seats"),
+        active_seat_share=active_share,
+        is_active_account=active_share >= usage.active_account_share,
         stickiness=_per(dau, mau),
         features_used=rows.features_used.fill_null(0),
         feature_breadth_share=used / rows.paid_features,
@@ -607,8 +660,7 @@ def _columns(rows: ir.Table, usage: UsagePolicy) -> ir.Table:
         events_trend=events / rows.events_prior.nullif(0) - 1,
         error_rate=rows.errors / rows.events.nullif(0),
         top_user_share=top_user_share,
-        single_champion=(top_user_share >= usage.single_champion_share).fill_null(False)
-        & (rows.seats_now >= usage.single_champion_seats),
+        single_champion=only_if(has_seats, is_led_by_one & (rows.seats_now >= usage.single_champion_seats)),
         power_users=rows.power_users.fill_null(0),
         new_champions=rows.new_champions.fill_null(0),
     )
@@ -617,6 +669,11 @@ def _columns(rows: ir.Table, usage: UsagePolicy) -> ir.Table:
 def _unless_nobody(value: ir.NumericValue, users: ir.IntegerValue) -> ir.NumericValue:
     """0 where nobody was active; else the value, null where the extract does not say it."""
     return ibis.ifelse(users > 0, value, ibis.literal(0, value.type()))
+
+
+def _of_seats(rows: ir.Table, users: str, seats: str) -> ir.NumericValue:
+    """`users` / mean `seats` of their window, or today's seats where it has none; null without seats today."""
+    return only_if(rows.seats_now.notnull(), _per(rows[users].fill_null(0), rows[seats].fill_null(rows.seats_now)))
 
 
 def _per(value: ir.NumericValue, base: ir.NumericValue) -> ir.NumericValue:

@@ -100,15 +100,34 @@ def test_an_account_nobody_uses_has_zeros_where_usage_is_known() -> None:
     assert (row["is_active_account"], row["single_champion"]) == (False, False)
 
 
-def test_only_accounts_that_pay_for_seats_have_usage() -> None:
+def test_only_accounts_that_pay_have_usage() -> None:
     subscriptions = [
         subscription(),
         subscription(subscription_id="t", account_id="trial", mrr=0.0),
         subscription(subscription_id="u", account_id="gone", end_date=THROUGH),
         subscription(subscription_id="v", account_id="flat", seats=None),
     ]
-    assert set(usage(used("u", 0), billing_subscriptions=subscriptions)) == {(THROUGH, "a")}
+    found = usage(used("u", 0), billing_subscriptions=subscriptions)
+    assert set(found) == {(THROUGH, "a"), (THROUGH, "flat")}
     assert usage([]) == {}
+
+
+def test_without_seats_only_what_is_per_seat_is_unknown() -> None:
+    """Two users against one before: + 100 %. Who pays for no seats now has no share, whatever it had before."""
+    rows = [*used("u", [0, 30], event_count=5), *used("v", 1)]
+    of_seats = (
+        "dau_seat_share", "wau_seat_share", "mau_seat_share", "calendar_month_seat_share", "active_seat_share",
+        "is_active_account", "single_champion",
+    )  # fmt: skip
+    for terms in (
+        [subscription(seats=None)],
+        [subscription(seats=0)],
+        [subscription(end_date=THROUGH), subscription(subscription_id="t", start_date=THROUGH, seats=None)],
+    ):
+        row = one(rows, billing_subscriptions=terms)
+        assert [row[name] for name in of_seats] == [None] * len(of_seats)
+        assert (row["mau"], row["events_28d"], row["users_trend"], row["users_trend_net"]) == (2, 6, 1.0, 0.0)
+        assert (row["feature_breadth_share"], row["active_days_28d"]) == (None, 2)
 
 
 def test_service_and_deactivated_users_never_count() -> None:
@@ -146,6 +165,42 @@ def test_an_account_is_active_from_forty_percent_of_its_seats_on() -> None:
     rows = [u for n in range(4) for u in used(f"u{n}", 2)]
     assert one(rows)["is_active_account"]
     assert not one(rows[:3])["is_active_account"]
+
+
+def test_an_account_is_as_active_on_the_second_as_on_the_thirtieth() -> None:
+    """10 seats. Five users log in once in any 28 days, each on a day of its own; one more logs in daily.
+
+    Last 28 days: 6 of 10 on each day. The month to date has 2 of 10 on 2 April: below 40 %, though nothing changed.
+    """
+    second, thirtieth = date(2026, 4, 2), date(2026, 4, 30)
+    base = (thirtieth - THROUGH).days
+    rows = used("daily", range(-base, 80))
+    for n in range(5):  # u0 on 29 April and 1 April, u1 on 24 April and 27 March ...
+        rows += used(f"u{n}", range(-base + 1 + 5 * n, 80, 28))
+    found = usage(rows, second, thirtieth)
+    assert [found[day, "a"]["active_seat_share"] for day in (second, thirtieth)] == [0.6, 0.6]
+    assert [found[day, "a"]["is_active_account"] for day in (second, thirtieth)] == [True, True]
+    assert found[second, "a"]["calendar_month_seat_share"] == 0.2, "daily, and u0 on 1 April"
+
+
+def test_the_last_full_month_is_the_one_that_ended_last() -> None:
+    """March: u on the 1st, v on the 31st, 2 of 10 seats. April: w on the 1st, x on the 30th, y, z too: 4 of 10.
+
+    On 2 and 29 April: March. On 30 April, the last day of its month: April. 1 March is 59 days before 29 April,
+    outside both 28-day windows.
+    """
+    rows = [
+        *used("u", 30),
+        *used("v", 0),
+        *used("w", [-1, -2]),
+        *used("x", -30),
+        *used("y", [-29, -5]),
+        *used("z", -7),
+    ]
+    days = (date(2026, 4, 2), date(2026, 4, 29), date(2026, 4, 30))
+    found = usage(rows, *days, policy={"active_account_window": "last_full_month"})
+    assert [found[day, "a"]["active_seat_share"] for day in days] == [0.2, 0.2, 0.4]
+    assert [found[day, "a"]["is_active_account"] for day in days] == [False, False, True]
 
 
 def test_shares_divide_by_the_seats_in_force_on_the_days_themselves() -> None:

@@ -130,6 +130,9 @@ class Naive:
         licensed = [seats_on(self.terms, self.account, day) for day in days]
         return mean([n for n in licensed if n] or [seats_on(self.terms, self.account, self.as_of)])
 
+    def of_seats(self, users: int, days: list[date]) -> float | None:
+        return users / self.mean_seats(days) if seats_on(self.terms, self.account, self.as_of) else None
+
     def figures(self) -> dict[str, Any]:
         window, prior = self.days(0), self.days(WINDOW)
         month = [day for day in self.days(0, 31) if (day.year, day.month) == (self.through.year, self.through.month)]
@@ -152,6 +155,8 @@ class Naive:
             and counts(row, self.as_of)
         }
         at_work = {self.people[u]["department"] for u in now if u in self.people} - {None}
+        has_seats = bool(seats_on(self.terms, self.account, self.as_of))
+        active_share = self.of_seats(len(now), window)
         top_share = max(events.values()) / sum(events.values()) if events else None
         per_user = Counter(user for user, day in self.active if day in window)
         return {
@@ -162,10 +167,12 @@ class Naive:
             "dau": mean([len(self.users([day])) for day in window]),
             "wau": len(self.users(self.days(0, 7))),
             "mau_calendar_month": len(self.users(month)),
-            "dau_seat_share": mean(daily or [0]),
-            "wau_seat_share": len(self.users(self.days(0, 7))) / self.mean_seats(self.days(0, 7)),
-            "mau_seat_share": len(now) / self.mean_seats(window),
-            "calendar_month_seat_share": len(self.users(month)) / self.mean_seats(month),
+            "dau_seat_share": mean(daily or [0]) if has_seats else None,
+            "wau_seat_share": self.of_seats(len(self.users(self.days(0, 7))), self.days(0, 7)),
+            "mau_seat_share": active_share,
+            "active_seat_share": active_share,
+            "is_active_account": None if active_share is None else active_share >= DEFAULT.usage.active_account_share,
+            "calendar_month_seat_share": self.of_seats(len(self.users(month)), month),
             "active_days_28d": sum(bool(self.users([day])) for day in window),
             "consistency": mean([bool(self.users([day])) for day in weekdays]),
             "features_used": len(used),
@@ -175,7 +182,9 @@ class Naive:
             "key_events_per_active_user": key_events / max(len(now), 1),
             "departments_active": len(at_work) if staff | at_work else None,
             "top_user_share": top_share,
-            "single_champion": (top_share or 0) >= 0.5 and seats_on(self.terms, self.account, self.as_of) >= 5,
+            "single_champion": ((top_share or 0) >= 0.5 and seats_on(self.terms, self.account, self.as_of) >= 5)
+            if has_seats
+            else None,
             "power_users": sum(n >= DEFAULT.usage.power_user_days for n in per_user.values()),
             "new_champions": len(self.top(window) - self.top(prior)),
             "users_trend": len(now) / len(self.users(prior)) - 1 if self.users(prior) else None,
@@ -192,7 +201,7 @@ def expected(use: Rows, people: Rows, terms: Rows, as_of: date) -> dict[tuple[da
     found = {
         (as_of, account): Naive(use, people, terms, account, as_of, max(days)).figures()
         for account in ACCOUNTS
-        if account not in MERGED and seats_on(terms, account, as_of)
+        if account not in MERGED and in_force(terms, account, as_of)
     }
     trends = [row["users_trend"] for row in found.values() if row["users_trend"] is not None]
     for row in found.values():
