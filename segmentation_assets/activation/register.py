@@ -17,9 +17,9 @@ import pandas as pd
 
 from segmentation_assets.segments.causes import CAUSE_KINDS, REVENUE
 from segmentation_assets.segments.moves import KINDS, RE_ANCHORED
-from segmentation_assets.tables.as_of import quarter_start
 from segmentation_assets.tables.contracts import Contract, Dated, Day, Flag, Integer, Moment, column
 from segmentation_assets.tables.ledgers import Posting, appended
+from segmentation_assets.tables.quarters import quarter_start
 from segmentation_assets.tables.registry import ROWS, Frame, ledger
 
 POLICY, RESTATED = "policy", "restated"

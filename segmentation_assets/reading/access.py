@@ -45,6 +45,10 @@ class WrongFilter(WrongUse, ValueError):
     """A filter that is no SQL predicate over the table's columns."""
 
 
+class DamagedFile(Refusal):
+    """A published file cannot be read. The message names it."""
+
+
 @dataclass(frozen=True)
 class Published:
     """A published table: its files by day, or (`partition` None) all files that it has without a day."""
@@ -168,10 +172,21 @@ def open_tables(tables: Mapping[str, Days], home: Path | str | None = None) -> I
     with Store(find_home(home)).pinned(files) as pinned, duckdb.connect(":memory:") as connection:
         kept = dict(zip(files, pinned, strict=True))
         for name, published in published_tables.items():
-            source = _select(connection, published, [kept[path] for path in paths[name]])
-            connection.execute(f"CREATE VIEW {identifier(name)} AS {source}")
+            try:
+                source = _select(connection, published, [kept[path] for path in paths[name]])
+                connection.execute(f"CREATE VIEW {identifier(name)} AS {source}")
+            except duckdb.Error as error:
+                raise DamagedFile(_named_as_published(error, kept)) from None
         lock(connection, pinned)
         yield connection
+
+
+def _named_as_published(error: Exception, kept: Mapping[Path, Path]) -> str:
+    """The engine's message, with the published file in place of its second name."""
+    text = str(error).partition("\n")[0]
+    for file, second in kept.items():
+        text = text.replace(str(second), str(file))
+    return f"{text}; `segmentation run` makes it again, `segmentation verify` looks at all files"
 
 
 def lock(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:

@@ -29,8 +29,9 @@ from segmentation_assets.segments.stability import (
     step,
 )
 from segmentation_assets.segments.standing import LEVELS
-from segmentation_assets.tables.as_of import FromPolicy, Spine, anchor, last_monday, quarter_start, weeks
+from segmentation_assets.tables.as_of import FromPolicy, Spine, anchor, last_monday, weeks
 from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, ibis_schema
+from segmentation_assets.tables.quarters import quarter_start
 from segmentation_assets.tables.registry import POLICY_HASH, ROWS, Frame, table
 
 _DAY = timedelta(days=1)

@@ -18,6 +18,7 @@ import pandas as pd
 
 from segmentation_assets.policy.section import Section
 from segmentation_assets.tables.contracts import Dated, Day, column, schema_of
+from segmentation_assets.tables.quarters import quarter_start
 
 S = TypeVar("S", bound=Section)
 _DAY = timedelta(days=1)
@@ -57,11 +58,6 @@ class Spine(Dated):
 
     class Config:
         unique = ["as_of"]
-
-
-def quarter_start(day: date) -> date:
-    """First day of the calendar quarter."""
-    return date(day.year, 3 * ((day.month - 1) // 3) + 1, 1)
 
 
 def freeze_day(day: date) -> date:

@@ -13,15 +13,15 @@ from tests.cli.calling import ROOT
 
 
 @pytest.mark.parametrize("command", [["show", "segments"], ["explain", "A00001"], ["--help"]])
-def test_looking_loads_neither_dagster_nor_the_chain_and_is_quick(ran_home: Path, command: list[str]):
+def test_looking_loads_neither_dagster_nor_the_chain(ran_home: Path, command: list[str]):
     code = (
-        "import sys, time; begun = time.process_time()\n"
+        "import sys\n"
         "from segmentation_assets.cli.main import main\n"
         "try: main(sys.argv[1:])\n"
         "except SystemExit: pass\n"
         "heavy = [m for m in ('dagster', 'ibis', 'pandas', 'pandera', 'scipy', 'segmentation_assets.chain') "
         "if m in sys.modules]\n"
-        "print('\\n', heavy, time.process_time() - begun, file=sys.stderr)"
+        "print('\\n', heavy, file=sys.stderr)"
     )
     # With compiled modules at hand, as an installed command has them.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
@@ -33,9 +33,7 @@ def test_looking_loads_neither_dagster_nor_the_chain_and_is_quick(ran_home: Path
         )
         for _ in range(2)
     ]  # fmt: skip
-    heavy, _, seconds = runs[-1].stderr.strip().splitlines()[-1].strip().rpartition(" ")
-    assert heavy == "[]"
-    assert float(seconds) < 1.0  # of the processor: other tests run beside this one
+    assert runs[-1].stderr.strip().splitlines()[-1].strip() == "[]"
 
 
 def test_importing_the_package_loads_nothing():

@@ -71,7 +71,7 @@ def test_a_table_and_a_query_land_with_their_types_and_bad_rows_are_refused(home
     }  # fmt: skip
     columns = ("account_id", "account_name", "employees", "annual_revenue", "is_reference", "created_on")
     assert home.rows("crm_accounts", *columns) == [
-        ("A1", "Zoë & Sons", "120", "1234567.89", "true", "2024-02-29"),
+        ("A1", "Zoë & Sons", "120.0", "1234567.89", "true", "2024-02-29"),
         ("A2", None, None, None, None, None),
     ]
     assert home.rows("billing_subscriptions", "subscription_id", "account_id", "mrr", "end_date") == [

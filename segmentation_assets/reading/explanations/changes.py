@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 from segmentation_assets.policy.segments import SEGMENTS, TIERS
-from segmentation_assets.tables.as_of import quarter_start
+from segmentation_assets.tables.quarters import quarter_start
 
 Row = Mapping[str, Any]
 

@@ -22,7 +22,7 @@ from segmentation_assets.reading.explanations.changes import changes, why_moved,
 from segmentation_assets.reading.explanations.ways_up import ways_up
 from segmentation_assets.reading.figures import NAMES, exact, in_currency
 from segmentation_assets.reasons import Refusal
-from segmentation_assets.tables.as_of import quarter_start
+from segmentation_assets.tables.quarters import quarter_start
 
 Row = Mapping[str, Any]
 

@@ -1,0 +1,13 @@
+"""Quarters of the calendar, in plain Python: also for readers, which load neither pandas nor Ibis.
+
+Not here: days as expressions (`days`), or which days one as_of reads (`as_of`).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+
+def quarter_start(day: date) -> date:
+    """First day of the calendar quarter."""
+    return date(day.year, 3 * ((day.month - 1) // 3) + 1, 1)
