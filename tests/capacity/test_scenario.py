@@ -8,7 +8,9 @@ from click.testing import CliRunner, Result
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from segmentation_assets.capacity.scenario import Audit, Scenario, audit, read_scenario
+from segmentation_assets.capacity.scenario.audit import Audit, audit
+from segmentation_assets.capacity.scenario.model import Scenario
+from segmentation_assets.capacity.scenario.reading import read_scenario
 from segmentation_assets.cli.main import main
 from segmentation_assets.policy.model import load_policy
 
