@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from segmentation_assets.capacity.scenario.audit import Audit, audit
@@ -157,6 +157,7 @@ def test_an_nrr_that_the_stated_expansion_cannot_give() -> None:
 
 
 @example([(1, 124.5, 0.0, 0.0)])
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(1, 500), st.floats(1, 1e7), st.floats(0, 2), st.floats(0, 1)), min_size=1, max_size=6
