@@ -29,6 +29,7 @@ from segmentation_assets.extracts.casting import (
     try_expressions,
 )
 from segmentation_assets.extracts.contracts import EXTRACTS
+from segmentation_assets.extracts.detective import Delivery, Detective
 from segmentation_assets.extracts.reading import (
     REJECTS,
     Drop,
@@ -39,6 +40,7 @@ from segmentation_assets.extracts.reading import (
 )
 from segmentation_assets.extracts.sources import Sources, own_columns
 from segmentation_assets.policy.company import CompanyPolicy, ExtractsPolicy
+from segmentation_assets.policy.detective import DetectivePolicy
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.policy.section import Section
 from segmentation_assets.tables.contracts import Contract, ibis_schema, schema_of
@@ -106,6 +108,8 @@ class _Check:
         self.sources, self.reader = sources, reader
         self.zone: str = sections[CompanyPolicy].timezone  # type: ignore[attr-defined]
         self.share: float = sections[ExtractsPolicy].max_quarantine_share  # type: ignore[attr-defined]
+        grace_days: int = sections[CompanyPolicy].renewal_grace_days  # type: ignore[attr-defined]
+        self.detective = Detective(reader, sections[DetectivePolicy], grace_days)  # type: ignore[arg-type]
 
     def problems_of(self, spec: TableSpec) -> list[Problem]:
         try:
@@ -138,7 +142,16 @@ class _Check:
         types = try_expressions(self.reader.connection, spec.name, source, raw, file)
         if not missing:
             columns = casts(spec.contract, source, raw, own, self.zone, types)
-            yield from self._of_values(spec, file, select_sql(raw, columns), columns)
+            problems = [*self._of_values(spec, file, select_sql(raw, columns), columns)]
+            yield from problems
+            if all(problem.is_warning for problem in problems):
+                yield from self._suspicions(Delivery(spec, source, raw, columns, drop.day is not None, file))
+
+    def _suspicions(self, delivery: Delivery) -> Iterator[Problem]:
+        name = delivery.spec.name
+        for each in self.detective.look(delivery):
+            place = self._place(name, each.column)
+            yield Problem(name, place, delivery.file, each.column, each.seen, None, None, each.line, is_warning=True)
 
     def _of_values(self, spec: TableSpec, file: str, typed: str, columns: list[Cast]) -> Iterator[Problem]:
         counts = [

@@ -23,6 +23,7 @@ from segmentation_assets.policy.capacity import (
     StaffingPolicy,
 )
 from segmentation_assets.policy.company import CompanyPolicy, ExtractsPolicy
+from segmentation_assets.policy.detective import DetectivePolicy
 from segmentation_assets.policy.insights import (
     AdoptionPolicy,
     CohortPolicy,
@@ -93,6 +94,7 @@ class Policy(Section):
 
     company: CompanyPolicy
     extracts: ExtractsPolicy
+    detective: DetectivePolicy
     orchestration: OrchestrationPolicy
     alerts: AlertPolicy
     coverage: CoveragePolicy
