@@ -19,7 +19,8 @@ from segmentation_assets.cli.options import format_option, policy_option, settin
 def command(home: Path, file: Path, policy: Path | None, form: str) -> None:
     """Compute the coverage business case in FILE, and say which of its stated figures hold."""
     settings = settings_of(home, policy=policy, needs_sources=False)
-    from segmentation_assets.capacity.scenario import audit, read_scenario
+    from segmentation_assets.capacity.scenario.audit import audit
+    from segmentation_assets.capacity.scenario.reading import read_scenario
     from segmentation_assets.cli.printing.audit import print_audit
     from segmentation_assets.policy.model import load_policy
 

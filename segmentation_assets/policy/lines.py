@@ -1,7 +1,7 @@
 """YAML that people write, read with the line of every key, so that a mistake is named where it stands.
 
 Here: reading a file that way, and a model's complaints in words with their lines. Not here: any model (`model`,
-`capacity.scenario`).
+`capacity.scenario.reading`).
 """
 
 from __future__ import annotations

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from segmentation_assets.capacity.scenario import Audit, Scenario, audit, read_scenario
+from segmentation_assets.capacity.scenario.audit import Audit, audit
+from segmentation_assets.capacity.scenario.model import Scenario
+from segmentation_assets.capacity.scenario.reading import read_scenario
 from segmentation_assets.cli.main import main
 from segmentation_assets.policy.model import load_policy
 
@@ -155,6 +157,7 @@ def test_an_nrr_that_the_stated_expansion_cannot_give() -> None:
 
 
 @example([(1, 124.5, 0.0, 0.0)])
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(1, 500), st.floats(1, 1e7), st.floats(0, 2), st.floats(0, 1)), min_size=1, max_size=6

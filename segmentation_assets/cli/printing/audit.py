@@ -9,7 +9,9 @@ from typing import Any
 
 from rich.console import Console
 
-from segmentation_assets.capacity.scenario import Audit, Interval, Line, shown
+from segmentation_assets.capacity.scenario.audit import Audit, Line
+from segmentation_assets.capacity.scenario.intervals import Interval
+from segmentation_assets.capacity.scenario.words import shown
 from segmentation_assets.cli.printing.grid import print_table
 from segmentation_assets.reading.escaping import escape
 

@@ -1,0 +1,47 @@
+"""Arithmetic of figures of which only bounds are known. Not here: what the figures mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ROUNDING = 1e-9
+"""Of floating point: a share of zero is zero, and 1 - 1 need not be."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """All values a figure can have. A known number has equal ends."""
+
+    low: float
+    high: float
+
+    @property
+    def is_point(self) -> bool:
+        """One value only."""
+        return self.low == self.high
+
+    def __add__(self, other: Interval) -> Interval:
+        return Interval(self.low + other.low, self.high + other.high)
+
+    def __sub__(self, other: Interval) -> Interval:
+        return Interval(self.low - other.high, self.high - other.low)
+
+    def times(self, factor: float) -> Interval:
+        """Every value times a factor that is not negative."""
+        return Interval(self.low * factor, self.high * factor if factor else 0.0)
+
+    def meets(self, other: Interval, tolerance: float) -> bool:
+        """Whether some value is in both, give or take a share of the other's ends."""
+        above = other.high + tolerance * abs(other.high) + ROUNDING
+        below = other.low - tolerance * abs(other.low) - ROUNDING
+        return self.low <= above and self.high >= below
+
+
+def point(value: float) -> Interval:
+    """A number that is known."""
+    return Interval(float(value), float(value))
+
+
+def growth_of(before: Interval, after: Interval) -> Interval:
+    """After over before, less 1; before is above 0."""
+    return Interval(after.low / before.high - 1, after.high / before.low - 1)
