@@ -31,7 +31,7 @@ class AccountStandings(Snapshot):
     account_id: str = column("The paying account.")
     coverage_tier: str = column("Coverage tier; unassigned: has none.", isin=[*TIERS, UNASSIGNED])
     segment: str = column("Segment; unassigned: has none.", isin=[*SEGMENTS, UNASSIGNED])
-    arr: float = column("ARR at the rates of as_of.", unit="currency per year", gt=0)
+    arr: float = column("ARR at the rates of as_of; 0 = paused.", unit="currency per year", ge=0)
     health_score: float = column("Overall health.", unit="score", nullable=True, ge=0, le=100)
     cost_to_serve: float = column("Cost to serve, per year.", unit="currency", nullable=True, ge=0)
     gross_margin: float = column("Gross margin, per year.", unit="currency", nullable=True)

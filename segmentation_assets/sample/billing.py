@@ -147,5 +147,8 @@ def _invoice_table(
         "paid_on": tables.dates(paid, unpaid),
         "amount": _local(company, rates, account, amount),
         "currency": tables.choice(CURRENCIES, company.currency[account]),
+        # Most billing systems say nothing of the service: each invoice lasts until the account's next one.
+        "period_start": tables.dates(issued, np.ones(size, dtype=bool)),
+        "period_end": tables.dates(issued, np.ones(size, dtype=bool)),
     }
     return tables.table("billing_invoices", columns)

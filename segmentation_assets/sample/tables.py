@@ -34,7 +34,7 @@ _COLUMNS = {
     "billing_subscriptions": "subscription_id:text start_date:date account_id:text product:text plan:text region:text"
     " seats:count mrr:float currency:text end_date:date end_known_on:date term_end:date",
     "billing_invoices": "invoice_id:text account_id:text issued_on:date due_on:date paid_on:date amount:float"
-    " currency:text",
+    " currency:text period_start:date period_end:date",
     "fx_rates": "currency:text valid_from:date rate:float",
     "product_users": "user_id:text account_id:text created_on:date deactivated_on:date role:text department:text"
     " is_service_user:flag",

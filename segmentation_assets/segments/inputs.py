@@ -46,7 +46,7 @@ class SegmentInputs(Snapshot):
     """What the rules read of each live account. Key: as_of, account_id."""
 
     account_id: str = column("Account.")
-    arr: float = column("Annual recurring revenue.", unit="currency", gt=0)
+    arr: float = column("Annual recurring revenue; 0 = paused.", unit="currency", ge=0)
     size_class: str = column("Size class.", nullable=True)
     behavioral_cohort: str = column("Behavioral cohort by the figures of the day alone.", nullable=True)
     kept_cohorts: str = column(

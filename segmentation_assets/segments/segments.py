@@ -102,7 +102,7 @@ class Segments(Snapshot):
     care_tier: str = column(
         "Tier whose level of care the segment names; null: none of its own.", nullable=True, isin=TIERS
     )
-    arr: float = column("Annual recurring revenue.", unit="currency", gt=0)
+    arr: float = column("Annual recurring revenue; 0 = paused.", unit="currency", ge=0)
     size_class: str = column("Size class.", nullable=True)
     behavioral_cohort: str = column("Behavioral cohort, exit bands applied.", nullable=True)
     value_tier: str = column("Value tier, exit band applied.", nullable=True)
