@@ -46,12 +46,14 @@ def tier_action(row: Row) -> str:
     """What to do about a tier, in a few words."""
     if row["action"] == "unknown":
         return "Not known: no CSM roster"
+    if row["action"] is None or row["rebalanced_in_fte"] is None:
+        return "Not known: the plan does not say"
     parts = []
     if row["rebalanced_in_fte"] > 0:
         parts.append(f"take {number(row['rebalanced_in_fte'], 2)} from tiers with people to spare")
-    if row["hired_fte"] > 0:
+    if row["hired_fte"] is not None and row["hired_fte"] > 0:
         parts.append(f"hire {number(row['hired_fte'], 2)}{_for(row['hiring_cost'])}")
-    if row["rebalanced_out_fte"] > 0:
+    if row["rebalanced_out_fte"] is not None and row["rebalanced_out_fte"] > 0:
         parts.append(f"give {number(row['rebalanced_out_fte'], 2)} to tiers with too few")
     if not parts and row["action"] == "spare":
         parts.append(f"keep: {number(row['gap_fte'], 2)} to spare, and no tier lacks them")
@@ -92,7 +94,7 @@ def tier_need(row: Row) -> str:
     sources = []
     if row["rebalanced_in_fte"] > 0:
         sources.append(f"{number(row['rebalanced_in_fte'], 2)} from other tiers")
-    if row["hired_fte"] > 0:
+    if row["hired_fte"] is not None and row["hired_fte"] > 0:
         cost = "" if row["hiring_cost"] is None else f" ({exact(row['hiring_cost'])} a year)"
         sources.append(f"hire {number(row['hired_fte'], 2)}{cost}")
     return (

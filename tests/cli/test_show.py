@@ -19,7 +19,7 @@ from tests.conftest import RAN_DAYS
 
 
 def test_names_with_commands_for_the_terminal_are_shown_not_obeyed(tmp_path: Path):
-    write_sources(tmp_path, 'account_id,account_name\na1,"red \x1b[31m\nnext"\n')
+    write_sources(tmp_path, 'account_id,account_name\na1,"red \x1b[31m\nnext"\n', ", line_breaks: true")
     assert call("run", "--as-of", "2026-03-31", "--select", "+account_hierarchy", home=tmp_path).exit_code == 0
     shown = call("show", "crm_accounts", "--columns", "account_name", home=tmp_path).stdout
     assert "\x1b" not in shown
