@@ -31,7 +31,7 @@ class AccountStandings(Snapshot):
     account_id: str = column("The paying account.")
     coverage_tier: str = column("Coverage tier; unassigned: has none.", isin=[*TIERS, UNASSIGNED])
     segment: str = column("Segment; unassigned: has none.", isin=[*SEGMENTS, UNASSIGNED])
-    arr: float = column("ARR at the rates of as_of; 0 = paused.", unit="currency per year", ge=0)
+    arr: float = column("ARR at the rates of as_of.", unit="currency per year", gt=0)
     health_score: float = column("Overall health.", unit="score", nullable=True, ge=0, le=100)
     cost_to_serve: float = column("Cost to serve, per year.", unit="currency", nullable=True, ge=0)
     gross_margin: float = column("Gross margin, per year.", unit="currency", nullable=True)
@@ -63,7 +63,7 @@ def account_standings(
     """
     revenue = account_revenue.join(spine.select("as_of"), "as_of")
     rows = with_figures(
-        revenue.filter(revenue.is_live).select(*_KEY, "arr"),
+        revenue.filter(revenue.arr > 0).select(*_KEY, "arr"),  # a paused account pays nothing: no KPI counts it
         segments.select(*_KEY, "coverage_tier", "segment"),
         health_scores.select(*_KEY, "health_score"),
         account_costs.select(*_KEY, "cost_to_serve", "gross_margin"),

@@ -2,10 +2,10 @@
 
 Here: sums and means for the chain, and rounding to the cent. Not here: exchange rates, or amounts in words.
 
-A sum of binary floats depends on the order in which threads add. So every amount is taken as a decimal first: decimals
-add up exactly. Money has nine digits, so that what arithmetic leaves behind does not decide about half a cent, which
-rounds away from zero; other values have twelve, so that a sum of many is right to the ninth. An amount of 10^26 or
-more has no such decimal and fails the query.
+A sum of binary floats depends on the order in which threads add. So every amount is taken as a decimal first:
+decimals add up exactly. Money has nine digits, so that what arithmetic leaves behind does not decide about half a
+cent, which rounds away from zero; other values have twelve, so that a sum of many is right to the ninth. An amount of
+10^26 or more has no such decimal and fails the query.
 """
 
 from __future__ import annotations

@@ -195,7 +195,8 @@ def test_tables_sort_and_search(browser: Browser, report: Path):
         amounts = table.locator("td:nth-child(4) span")
 
         def values() -> list[float]:
-            return [float(text.removeprefix("$").replace(",", "")) for text in amounts.evaluate_all("a => a.map(e => e.title)")]
+            titles = amounts.evaluate_all("a => a.map(e => e.title)")
+            return [float(text.removeprefix("$").replace(",", "")) for text in titles]
 
         assert values() == sorted(values(), reverse=True)
         arr.focus()
