@@ -16,6 +16,8 @@ from segmentation_assets.tables.contracts import ibis_schema
 from segmentation_assets.tables.registry import TableSpec
 
 TOLERANCE = 1e-9
+_DIFFERENCES = {"cap_points": 100}
+"""Columns that are the difference of two numbers as large as this: they are as exact as those, not as themselves."""
 _LEFT_OUT = ("policy_hash",)
 
 
@@ -104,6 +106,6 @@ def _compared(
 def _differs(name: str, kind: dt.DataType) -> str:
     c, h = f'c."{name}"', f'h."{name}"'
     if kind.is_floating():
-        scale = f"greatest(1, abs({c}), abs({h}))"
+        scale = f"greatest({_DIFFERENCES.get(name, 1)}, abs({c}), abs({h}))"
         return f"({c} IS NULL) <> ({h} IS NULL) OR abs({c} - {h}) > {TOLERANCE} * {scale}"
     return f"{c} IS DISTINCT FROM {h}"

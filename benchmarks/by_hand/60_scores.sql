@@ -11,6 +11,8 @@ CREATE MACRO of_word(word, points, other) AS if(word IS NULL, NULL, coalesce(poi
 CREATE MACRO if_known(v, w) AS if(v IS NULL, 0, w);
 CREATE MACRO mean_known(vs) AS list_avg(vs);
 CREATE MACRO percentile(below_or_tied, ties, n) AS (below_or_tied - ties / 2) / n * 100;
+-- Half a cent rounds away from zero, whatever a binary number leaves behind it.
+CREATE MACRO to_cents(amount) AS amount::DECIMAL(38, 9)::DECIMAL(38, 2)::DOUBLE;
 CREATE MACRO size_class_of(employees, revenue) AS CASE
   WHEN coalesce(employees < policy('firmographic.employees.mid_market_from'),
                 revenue < policy('firmographic.annual_revenue.mid_market_from')) THEN 'smb'
@@ -434,10 +436,10 @@ WITH used AS (
     seats / nullif(addressable(employees, seats), 0) AS captured_share
   FROM live SEMI JOIN days_of('account_value') USING (as_of)
 ), valued AS (
-  SELECT *, round(arr * nrr_used - cost_used, 2) AS value_before_multiplier,
+  SELECT *, to_cents(arr * nrr_used - cost_used) AS value_before_multiplier,
     if(value_before_multiplier > 0 AND captured_share < policy('value.whitespace_below_captured_share')
        AND mau_seat_share >= policy('value.whitespace_min_seat_activity'), policy('value.whitespace_multiplier'), 1)
-      AS whitespace_multiplier, round(value_before_multiplier * whitespace_multiplier, 2) AS value
+      AS whitespace_multiplier, to_cents(value_before_multiplier * whitespace_multiplier) AS value
   FROM used
 ), lasting AS (
   SELECT v.* EXCLUDE (nrr_any, nrr_12m, mau_seat_share), l.method AS clv_method, l.is_flagged AS clv_is_flagged,
