@@ -49,16 +49,21 @@ def tier_action(row: Row) -> str:
     if row["action"] is None or row["rebalanced_in_fte"] is None:
         return "Not known: the plan does not say"
     parts = []
-    if row["rebalanced_in_fte"] > 0:
+    if _is_shown(row["rebalanced_in_fte"]):
         parts.append(f"take {number(row['rebalanced_in_fte'], 2)} from tiers with people to spare")
-    if row["hired_fte"] is not None and row["hired_fte"] > 0:
+    if _is_shown(row["hired_fte"]):
         parts.append(f"hire {number(row['hired_fte'], 2)}{_for(row['hiring_cost'])}")
-    if row["rebalanced_out_fte"] is not None and row["rebalanced_out_fte"] > 0:
+    if _is_shown(row["rebalanced_out_fte"]):
         parts.append(f"give {number(row['rebalanced_out_fte'], 2)} to tiers with too few")
     if not parts and row["action"] == "spare":
         parts.append(f"keep: {number(row['gap_fte'], 2)} to spare, and no tier lacks them")
     text = " and ".join(parts) or "keep"
     return text[:1].upper() + text[1:]
+
+
+def _is_shown(fte: float | None) -> bool:
+    """Whether people, to two decimals, are more than none: nobody takes 0.00 of a person."""
+    return fte is not None and round(fte, 2) > 0
 
 
 def _for(cost: float | None) -> str:
@@ -92,9 +97,9 @@ def tier_need(row: Row) -> str:
     else:
         need = f"{number(row['demanded_hours'], 1)} h a month ÷ {number(row['hours_per_fte'], 1)} h a person"
     sources = []
-    if row["rebalanced_in_fte"] > 0:
+    if _is_shown(row["rebalanced_in_fte"]):
         sources.append(f"{number(row['rebalanced_in_fte'], 2)} from other tiers")
-    if row["hired_fte"] is not None and row["hired_fte"] > 0:
+    if _is_shown(row["hired_fte"]):
         cost = "" if row["hiring_cost"] is None else f" ({exact(row['hiring_cost'])} a year)"
         sources.append(f"hire {number(row['hired_fte'], 2)}{cost}")
     return (
