@@ -25,6 +25,7 @@ row = st.tuples(
     st.sampled_from(["", "2025-06-01", "2024-01-01"]),
     st.sampled_from(["", "5", "5.5", "99999999999999999999"]),
 )
+BROKEN_LINES = {"path": "subscriptions.csv", "line_breaks": True}
 few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -37,13 +38,15 @@ def text_of(rows: list[tuple[str, ...]], names: tuple[str, ...] = NAMES) -> str:
 @few
 @given(st.lists(row, max_size=8))
 def test_subscriptions_of_any_kind(rows):
+    """Texts with line breaks among them: the mapping says that they are there."""
     seen = []
     for order in (rows, rows[::-1]):
         with tempfile.TemporaryDirectory() as folder:
             home = Home(Path(folder))
             home.minimal()
             home.write("subscriptions.csv", text_of(order))
-            result = home.land(["crm_accounts", "billing_subscriptions"])["billing_subscriptions"]
+            result = home.land(["crm_accounts", "billing_subscriptions"], billing_subscriptions=BROKEN_LINES)
+            result = result["billing_subscriptions"]
             assert not result.failed, result.reason
             assert result.read == len(rows)
             assert len(home.rows("quarantine", "key")) == result.quarantined
@@ -54,6 +57,19 @@ def test_subscriptions_of_any_kind(rows):
                 assert enforce(spec.contract, engine.read(spec), engine.execute).passed
             seen.append(good)
     assert seen[0] == seen[1]
+
+
+@few
+@given(st.lists(row, min_size=1, max_size=8), st.integers(0, 7), st.sampled_from(["\n", "\r\n", "x\ny"]))
+def test_a_line_break_that_nobody_declared_is_refused(rows, at, text):
+    rows[at % len(rows)] = ("S7", "2025-01-01", "A1", text, "USD", "", "")
+    with tempfile.TemporaryDirectory() as folder:
+        home = Home(Path(folder))
+        home.minimal()
+        home.write("subscriptions.csv", text_of(rows))
+        result = home.land(["crm_accounts", "billing_subscriptions"])["billing_subscriptions"]
+        assert result.failed
+        assert "a quote is open at the end of the line" in result.reason
 
 
 use = st.tuples(
