@@ -66,8 +66,8 @@ def lineage_markdown(one: TableLineage) -> str:
 
 
 def _tells(one: TableLineage) -> str:
-    is_declared = any("declared" in source.roles for sources in one.columns.values() for source in sources)
-    return "declares to make it from" if is_declared else "reads"
+    is_observed = any("observed" in source.roles for sources in one.columns.values() for source in sources)
+    return "was observed to make it from" if is_observed else "reads"
 
 
 def _listed(sources: Iterable[Source]) -> str:
