@@ -33,7 +33,7 @@ class Results(Snapshot):
 
     account_id: str = column("Who.")
     twice: float = column("Twice the amount.")
-    place: int = column("Place by amount.")
+    place: float = column("Place by amount.")
     country: str = column("Where.")
 
     class Config:
