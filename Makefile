@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 HOME_DIR ?= data
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast stress soak lint bench ui pictures lock clean
+.PHONY: help setup demo test test-fast stress soak lint bench ui pictures lineage lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -50,6 +50,9 @@ ui: setup  ## Dagster's UI on 127.0.0.1
 
 pictures: setup  ## README's pictures, from a home that was run (needs chromium)
 	@$(BIN)/python docs/pictures.py $(HOME_DIR)
+
+lineage: setup  ## observe again what changes what, in the functions of frames whose code changed
+	@$(BIN)/python -m tests.lineage.observing
 
 lock: setup  ## renew requirements.lock from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \

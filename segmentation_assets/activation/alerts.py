@@ -17,7 +17,7 @@ from segmentation_assets.policy.activation import ALERT_KINDS, INTO_RISK, OUT_OF
 from segmentation_assets.segments.micro_segments import HIGH_TOUCH
 from segmentation_assets.tables.contracts import Contract, Dated, Day, Integer, Moment, column
 from segmentation_assets.tables.ledgers import Posting, appended
-from segmentation_assets.tables.registry import ROWS, Frame, ledger
+from segmentation_assets.tables.registry import Frame, ledger
 
 Alert = dict[str, Any]
 
@@ -82,71 +82,9 @@ class RenewalPoints(Dated):
 _BY_POLICY = {"cause": POLICY, "cause_text": "the policy was changed, and would have said so before"}
 
 
-def _of(**columns: str) -> tuple[str, ...]:
-    return tuple(f"{table}.{name}" for table, names in columns.items() for name in names.split())
-
-
-_ABOUT = _of(
-    segment_moves="account_id kind moved_from moved_to effective_on",
-    billing_threshold_crossings="account_id threshold crossing",
-    segments="account_id coverage_override",
-    account_revenue="account_id renewal_on",
-)
-"""What an alert is about, in the words by which it is known again."""
-_ACCOUNT = _of(
-    segment_moves="account_id", billing_threshold_crossings="account_id", segments="account_id coverage_override"
-)
-_KIND = _of(segment_moves="kind direction", billing_threshold_crossings="direction", segments="coverage_override")
-
-
 @ledger(
     group="activation",
     late_days=7,  # the moves of a day go back to the Monday before the last one
-    made_from={
-        ROWS: ("booked.alert_id", *_ABOUT),
-        "number": ("booked.number", "booked.alert_id", *_ABOUT, *_KIND),
-        "alert_id": ("booked.alert_id", *_ABOUT),
-        "kind": ("booked.kind", *_KIND),
-        "account_id": ("booked.account_id", *_ACCOUNT),
-        "account_name": ("booked.account_name", *_of(segments="account_name")),
-        "moved_from": (
-            "booked.moved_from",
-            *_of(
-                segment_moves="moved_from",
-                billing_threshold_crossings="threshold direction",
-                segments="coverage_tier coverage_override",
-            ),
-        ),
-        "moved_to": (
-            "booked.moved_to",
-            *_of(
-                segment_moves="moved_to",
-                billing_threshold_crossings="threshold direction",
-                segments="coverage_override",
-            ),
-        ),
-        "effective_on": (
-            "booked.effective_on",
-            *_of(segment_moves="effective_on", billing_threshold_crossings="effective_on"),
-        ),
-        "cause": (
-            "booked.cause",
-            *_of(segment_moves="cause", segment_register="account_id kind moved_to as_of cause_kind"),
-        ),
-        "cause_text": (
-            "booked.cause_text",
-            *_of(
-                segment_moves="cause cause_text",
-                segment_register="account_id kind moved_to as_of cause_kind",
-                billing_threshold_crossings="arr_before arr_after threshold_arr",
-                account_revenue="renewal_on",
-            ),
-        ),
-        "owner": ("booked.owner", *_of(segments="csm_id account_executive")),
-        "arr": ("booked.arr", *_of(segments="arr")),
-        "renewal_on": ("booked.renewal_on", *_of(account_revenue="renewal_on")),
-        **{name: (f"booked.{name}",) for name in ("as_of", "posted_at", "run_id", "policy_hash")},
-    },
 )
 def segment_alerts(
     booked: Frame[SegmentAlerts],

@@ -22,7 +22,7 @@ from segmentation_assets.policy.segments import TierPolicy
 from segmentation_assets.segments.tiers import counts_as_above
 from segmentation_assets.tables.contracts import Contract, Dated, Day, Flag, Integer, Moment, column
 from segmentation_assets.tables.ledgers import Posting, appended
-from segmentation_assets.tables.registry import ROWS, Frame, Table, ledger, table
+from segmentation_assets.tables.registry import Frame, Table, ledger, table
 
 THRESHOLDS = ("long_tail", "growth", "strategic")
 """Lowest first: leaving Long-Tail, Growth, the Strategic cut of the quarter."""
@@ -164,35 +164,7 @@ def to_look_at(sides: pd.DataFrame, arr: Mapping[str, float], merged: set[str]) 
     return {account: value for account, value in arr.items() if account not in merged} | dict.fromkeys(gone, 0.0)
 
 
-_STOOD = ("booked.is_newest", "booked.is_above", "booked.arr_seen", "booked.threshold_seen")
-_NOW = ("arr_steps.account_id", "arr_steps.day", "arr_steps.until", "arr_steps.arr", "tier_cuts.strategic_cut")
-_MERGED = ("account_hierarchy.account_id", "account_hierarchy.surviving_account_id")
-_CROSSED = ("booked.account_id", "booked.threshold", *_STOOD, *_NOW, *_MERGED)
-"""What says whether an account crossed, and so whether a posting adds an entry."""
-
-
-@ledger(
-    group="activation",
-    made_from={
-        ROWS: _CROSSED,
-        "account_id": ("booked.account_id", "arr_steps.account_id"),
-        "threshold": ("booked.threshold",),
-        "entry": ("booked.entry", *_CROSSED),
-        "direction": ("booked.direction", *_CROSSED),
-        "threshold_arr": ("booked.threshold_arr", "tier_cuts.strategic_cut"),
-        "effective_on": ("booked.effective_on", *_CROSSED),
-        "arr_before": ("booked.arr_before", "booked.arr_seen"),
-        "arr_after": ("booked.arr_after", *_NOW[:-1]),
-        "as_of": ("booked.as_of",),
-        "posted_at": ("booked.posted_at",),
-        "run_id": ("booked.run_id",),
-        "policy_hash": ("booked.policy_hash",),
-        "is_newest": ("booked.is_newest", *_CROSSED),
-        "is_above": _CROSSED,
-        "arr_seen": ("booked.arr_seen", *_NOW[:-1]),
-        "threshold_seen": ("booked.threshold_seen", "tier_cuts.strategic_cut"),
-    },
-)
+@ledger(group="activation")
 def threshold_ledger(
     booked: Frame[ThresholdLedger],
     posting: Posting,

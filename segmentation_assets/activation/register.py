@@ -20,7 +20,7 @@ from segmentation_assets.segments.moves import KINDS, RE_ANCHORED
 from segmentation_assets.tables.contracts import Contract, Dated, Day, Flag, Integer, Moment, column
 from segmentation_assets.tables.ledgers import Posting, appended
 from segmentation_assets.tables.quarters import quarter_start
-from segmentation_assets.tables.registry import ROWS, Frame, ledger
+from segmentation_assets.tables.registry import Frame, ledger
 
 POLICY, RESTATED = "policy", "restated"
 KINDS_OF_CAUSE = (*CAUSE_KINDS, RE_ANCHORED, POLICY, RESTATED)
@@ -70,26 +70,7 @@ class SegmentMoveFacts(Dated):
     tier_cause_text: str = column("The inputs that moved it.", nullable=True)
 
 
-_READ = tuple(
-    f"segments.{name}"
-    for name in (
-        "account_id", "segment", "segment_since", "segment_move_rule", "segment_cause_kind", "segment_cause_text",
-        "coverage_tier", "tier_since", "tier_move_rule", "tier_cause_kind", "tier_cause_text",
-    )
-)  # fmt: skip
-_BOOKED = ("booked.account_id", "booked.kind", "booked.moved_to", "booked.is_newest", "booked.seen_on")
-
-
-@ledger(
-    group="activation",
-    made_from={
-        ROWS: (*_BOOKED, *_READ),
-        **{
-            name: (f"booked.{name}", *_BOOKED, "booked.seen_policy", *_READ)
-            for name in SegmentRegister.to_schema().columns
-        },
-    },
-)
+@ledger(group="activation")
 def segment_register(
     booked: Frame[SegmentRegister], posting: Posting, segments: Frame[SegmentMoveFacts]
 ) -> Frame[SegmentRegister]:

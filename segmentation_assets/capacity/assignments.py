@@ -37,7 +37,7 @@ from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.tables.amounts import fine, money, total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, ibis_schema
-from segmentation_assets.tables.registry import POLICY_HASH, ROWS, Frame, Table, table
+from segmentation_assets.tables.registry import POLICY_HASH, Frame, Table, table
 
 STATUSES = ("kept", "moved", "new", "unassigned", "automated")
 REASONS = (
@@ -194,33 +194,7 @@ class _Day:
     binding: tuple[Binding, ...]
 
 
-_DECIDED = (
-    *(f"account_demand.{name}" for name in (
-        "account_id", "is_automated", "coverage_tier", "hours_per_month", "required_fte", "region", "industry",
-        "csm_id",
-    )),
-    *(f"csm_supply.{name}" for name in (
-        "as_of", "csm_id", "stays", "available_hours", "fte", "level", "region", "industries",
-    )),
-)  # fmt: skip
-"""What the optimiser decides by: every account's CSM depends on every other's."""
-_ROWS = ("spine.as_of", "account_demand.as_of", "account_demand.account_id")
-
-
-@table(
-    group="capacity",
-    made_from={
-        ROWS: _ROWS,
-        "as_of": ("spine.as_of",),
-        **{
-            name: (f"account_demand.{name}",)
-            for name in ("account_id", "coverage_tier", "hours_per_month", "required_fte")
-        },
-        "current_csm_id": ("account_demand.csm_id",),
-        "current_csm_leaves_on": ("account_demand.csm_id", "csm_supply.csm_id", "csm_supply.ends_on"),
-        **dict.fromkeys(("csm_id", "status", "is_handover", "constraint", "reason"), _DECIDED),
-    },
-)
+@table(group="capacity")
 def csm_assignments(
     spine: Frame[Spine], account_demand: Frame[AccountDemand], csm_supply: Frame[CsmSupply], policy: AssignmentPolicy
 ) -> Frame[CsmAssignments]:
@@ -239,29 +213,7 @@ def csm_assignments(
     return cast("Frame[CsmAssignments]", _frame(rows, CsmAssignments))
 
 
-@table(
-    group="capacity",
-    made_from={
-        ROWS: ("spine.as_of",),
-        "as_of": ("spine.as_of",),
-        "required_fte": ("capacity_plan.as_of", "capacity_plan.required_fte"),
-        "available_fte": ("capacity_plan.as_of", "capacity_plan.available_fte"),
-        "short_fte": ("capacity_plan.as_of", "capacity_plan.required_fte", "capacity_plan.available_fte"),
-        "automated_fte": ("account_demand.as_of", "account_demand.required_fte", "account_demand.is_automated"),
-        "leaving_fte": ("csm_supply.as_of", "csm_supply.fte", "csm_supply.stays"),
-        "accounts": ("account_demand.as_of", "account_demand.is_automated"),
-        "automated_accounts": ("account_demand.as_of", "account_demand.is_automated"),
-        "csms": ("csm_supply.as_of", "csm_supply.stays"),
-        **dict.fromkeys(
-            (
-                "kept_accounts", "moved_accounts", "new_accounts", "unassigned_accounts", "could_stay_accounts",
-                "continuity", "objective", "bound", "gap", "overload_hours", "overload_fte", "most_loaded_csm_id",
-                "most_load_share", "most_load_share_before", "is_feasible",
-            ),
-            ("account_demand.as_of", *_DECIDED),
-        ),
-    },
-)  # fmt: skip
+@table(group="capacity")
 def csm_assignment_runs(
     spine: Frame[Spine],
     account_demand: Frame[AccountDemand],
@@ -282,17 +234,7 @@ def csm_assignment_runs(
     return cast("Frame[CsmAssignmentRuns]", _frame(rows, CsmAssignmentRuns))
 
 
-@table(
-    group="capacity",
-    made_from={
-        ROWS: ("spine.as_of", "account_demand.as_of", *_DECIDED),
-        "as_of": ("spine.as_of",),
-        **dict.fromkeys(
-            ("constraint", "place", "relief_fte", "coverage_tier", "level", "region", "short_fte"),
-            ("account_demand.as_of", *_DECIDED),
-        ),
-    },
-)
+@table(group="capacity")
 def csm_assignment_constraints(
     spine: Frame[Spine], account_demand: Frame[AccountDemand], csm_supply: Frame[CsmSupply], policy: AssignmentPolicy
 ) -> Frame[CsmAssignmentConstraints]:

@@ -4,9 +4,9 @@ Here: what lineage is, following it, keeping it as JSON. Not here: deriving it f
 showing it (`terminal.lineage`, the report, Dagster). Loads neither Ibis nor pandas.
 
 Three kinds of source, the strongest one first. VALUE: the cell is calculated from the source's cells. COMPUTED: a
-function that works on frames reads the source, and which of its columns became which is not derived: either the
-function declares it (a test changes inputs and sees what else changes), or every column that it reads counts for
-every column that it makes. A ledger's own earlier entries are a source of it. INFLUENCE: the source
+function that works on frames reads the source, and which of its columns became which cannot be derived. Either it was
+observed that the column changes with the source (`frames`), or every column that the function reads counts for every
+column that it makes. A ledger's own earlier entries are a source of it. INFLUENCE: the source
 decides which rows there are, or which rows meet (filter, join and group keys, window order and partition), not what
 is calculated from them.
 """
@@ -21,15 +21,15 @@ from typing import Any, Literal
 
 Kind = Literal["value", "computed", "influence"]
 Role = Literal[
-    "copied", "calculated", "aggregated", "declared", "read", "filter", "join", "group", "order", "partition", "rows"
+    "copied", "calculated", "aggregated", "observed", "read", "filter", "join", "group", "order", "partition", "rows"
 ]
-"""How a source enters: the first three are of kind value, `declared` and `read` computed, the others influence."""
+"""How a source enters: the first three are of kind value, `observed` and `read` computed, the others influence."""
 How = Literal["landed", "expression", "frame"]
 """Where a table comes from: landed from outside, an Ibis expression, or a function of pandas frames."""
 
 KINDS: tuple[Kind, ...] = ("value", "computed", "influence")
 _KIND_OF: Mapping[Role, Kind] = {
-    "copied": "value", "calculated": "value", "aggregated": "value", "declared": "computed",
+    "copied": "value", "calculated": "value", "aggregated": "value", "observed": "computed",
     "read": "computed",
     "filter": "influence", "join": "influence", "group": "influence", "order": "influence",
     "partition": "influence", "rows": "influence",

@@ -19,7 +19,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, cast, get_args
 
 import ibis
@@ -28,11 +28,12 @@ import ibis.expr.types as ir
 from ibis.common.graph import Node
 
 from segmentation_assets.lineage.columns import SPINE, Lineage, Place, Role, Source, TableLineage
+from segmentation_assets.lineage.frames import observed
 from segmentation_assets.policy.model import Policy, section_names
 from segmentation_assets.policy.section import Section
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import VALIDITY, Contract, ibis_schema, key_of
-from segmentation_assets.tables.registry import BOOKED, POLICY_HASH, ROWS, Registry, TableSpec, call
+from segmentation_assets.tables.registry import BOOKED, POLICY_HASH, Registry, TableSpec, call
 from segmentation_assets.warehouse.code_hashes import code_version, parts
 from segmentation_assets.warehouse.compiled import Compiled, seldom_collecting
 from segmentation_assets.warehouse.planning import code_version_under
@@ -100,7 +101,7 @@ def table_lineage(
 def _key(spec: TableSpec, policy: Policy) -> str:
     told = [code_version_under(spec, policy), ibis.__version__, code_version(trace), code_version(table_lineage)]
     told += [code_version(given.contract) for given in spec.inputs]
-    told += [f"{name}: {', '.join(sources)}" for name, sources in spec.made_from.items()]
+    told += [json.dumps(asdict(seen))] if works_on_frames(spec) and (seen := observed(spec)) else []
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
 
 
@@ -139,36 +140,34 @@ def _sources(chosen: Places, made: Places) -> tuple[Source, ...]:
 
 
 def _of_frames(spec: TableSpec) -> tuple[dict[str, tuple[Source, ...]], tuple[Source, ...]]:
-    """What the function declares of a column, else every column that it reads; and what it declares of its rows.
+    """What was seen to change a column, or the rows; of code not observed yet, all that the function reads."""
+    seen, own = observed(spec), ibis_schema(spec.contract)
+    if seen is None:
+        read = tuple(Source(place, ("read",)) for place in named_columns(spec).values())
+        return {name: () if name == POLICY_HASH else read for name in own}, ()
+    places = _columns_given(spec)
+    columns = {n: tuple(Source(places[text], ("observed",)) for text in seen.columns.get(n, ())) for n in own}
+    return columns, tuple(Source(places[text], ("rows",)) for text in seen.rows)
 
-    It reads the columns of its parameters' contracts, as the builder brings no others into memory, and of those
-    only the ones whose name stands in its code: the contracts themselves are not counted as such. Raises TypeError
-    for a declaration of columns that are not there.
+
+def named_columns(spec: TableSpec) -> dict[str, Place]:
+    """The columns that a function of frames reads, as `input.column`: those of its inputs that its code names.
+
+    The builder brings no columns into memory but those of the inputs' contracts. A name in a contract alone does not
+    count.
     """
+    words = _named(spec)
+    given = _columns_given(spec).items()
+    return {text: place for text, place in given if place.column in words and place.column != POLICY_HASH}
+
+
+def _columns_given(spec: TableSpec) -> dict[str, Place]:
     given = {i.name: (i.name, i.contract) for i in spec.inputs}
     if spec.spine_is_frame:
         given[SPINE] = (SPINE, Spine)
     if spec.is_ledger:
         given[BOOKED] = (spec.name, spec.contract)
-    columns = {f"{name}.{c}": Place(table, c) for name, (table, of) in given.items() for c in ibis_schema(of)}
-    declared = {
-        name: tuple(_declared(spec, name, text, columns) for text in dict.fromkeys(texts))
-        for name, texts in spec.made_from.items()
-    }
-    own = ibis_schema(spec.contract)
-    if unknown := set(declared) - {*own, ROWS}:
-        raise TypeError(f"{spec.name} declares what it has no columns for: {', '.join(sorted(unknown))}")
-    named = _named(spec)
-    in_code = [place for place in columns.values() if place.column in named and place.column != POLICY_HASH]
-    read = tuple(Source(place, ("read",)) for place in in_code)
-    found = {name: declared.get(name, () if name == POLICY_HASH else read) for name in own}
-    return found, declared.get(ROWS, ())
-
-
-def _declared(spec: TableSpec, name: str, text: str, columns: Mapping[str, Place]) -> Source:
-    if text not in columns:
-        raise TypeError(f"{spec.name} declares to make {name} from {text}, which it is not given")
-    return Source(columns[text], ("rows" if name == ROWS else "declared",))
+    return {f"{name}.{c}": Place(table, c) for name, (table, of) in given.items() for c in ibis_schema(of)}
 
 
 def _named(spec: TableSpec) -> set[str]:

@@ -50,7 +50,7 @@ def column_lineage(one: TableLineage) -> dg.TableColumnLineage:
 
 def lineage_markdown(one: TableLineage) -> str:
     """Per column what it is made from; below, what decides the rows."""
-    made = "made from" if one.how == "expression" else f"made by a function of frames that {_tells(one)}"
+    made = "made from" if one.how == "expression" else _says_of_frames(one)
     rows = [
         (
             f"`{name}`",
@@ -65,9 +65,9 @@ def lineage_markdown(one: TableLineage) -> str:
     return f"{table}{decided}{policy}\n\nBack to raw fields: `segmentation lineage {one.table}.<column>`"
 
 
-def _tells(one: TableLineage) -> str:
-    is_declared = any("declared" in source.roles for sources in one.columns.values() for source in sources)
-    return "declares to make it from" if is_declared else "reads"
+def _says_of_frames(one: TableLineage) -> str:
+    is_observed = any("observed" in source.roles for sources in one.columns.values() for source in sources)
+    return "changes with (observed in the Python function)" if is_observed else "made by a Python function that reads"
 
 
 def _listed(sources: Iterable[Source]) -> str:

@@ -28,7 +28,7 @@ from segmentation_assets.scores.windows import ends, starts, windows
 from segmentation_assets.tables.as_of import FromPolicy, Spine
 from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column
 from segmentation_assets.tables.days import days_after
-from segmentation_assets.tables.registry import ROWS, Frame, Table, table
+from segmentation_assets.tables.registry import Frame, Table, table
 
 _Floats = npt.NDArray[np.float64]
 _POINT_DIGITS, _RANK_DIGITS, _FIT_DIGITS = 3, 2, 9
@@ -120,24 +120,7 @@ def has_left_in_time(rows: ir.Table, policy: ChurnPolicy) -> ir.BooleanValue:
     return (~rows.is_live & in_time).fill_null(False)
 
 
-def _of_outcomes(*columns: str) -> tuple[str, ...]:
-    return tuple(f"churn_outcomes.{name}" for name in columns)
-
-
-@table(
-    group="scores",
-    made_from={
-        ROWS: ("spine.as_of",),
-        "as_of": ("spine.as_of",),
-        **dict.fromkeys(
-            ("base_log_odds", "size_log_odds"), _of_outcomes("as_of", "points", "size_rank", "accounts", "leavers")
-        ),
-        "is_fitted": _of_outcomes("as_of", "accounts", "leavers"),
-        "accounts": _of_outcomes("as_of", "accounts"),
-        "leavers": _of_outcomes("as_of", "leavers"),
-        "first_window_on": _of_outcomes("as_of", "window_start"),
-    },
-)
+@table(group="scores")
 def churn_bases(spine: Frame[Spine], churn_outcomes: Frame[ChurnOutcomes], policy: ChurnPolicy) -> Frame[ChurnBases]:
     """How likely does an account leave of which nothing speaks for or against it?
 

@@ -31,7 +31,7 @@ from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.scores.firmographic import SIZE_CLASSES, size_class
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column
-from segmentation_assets.tables.registry import ROWS, Frame, Table, table
+from segmentation_assets.tables.registry import Frame, Table, table
 
 UNKNOWN_SIZE = "unknown"
 COHORTS = (*SIZE_CLASSES, UNKNOWN_SIZE)
@@ -162,28 +162,7 @@ def cohort_renewals(spine: Table[Spine], account_tenures: Table[AccountTenures])
     )
 
 
-def _of_renewals(*columns: str) -> tuple[str, ...]:
-    return tuple(f"cohort_renewals.{name}" for name in columns)
-
-
-_COUNTS = _of_renewals("renewal_year", "at_risk")
-_OUTCOMES = _of_renewals("renewal_year", "at_risk", "churned")
-
-
-@table(
-    group="scores",
-    made_from={
-        ROWS: _of_renewals("as_of", "cohort"),
-        "as_of": _of_renewals("as_of"),
-        "cohort": _of_renewals("cohort"),
-        "accounts": _COUNTS,
-        "renewal_years": _COUNTS,
-        "churned": _of_renewals("renewal_year", "churned"),
-        **dict.fromkeys(
-            ("renewals", "alpha", "beta", "churn_rate", "expected_years", "method", "is_flagged"), _OUTCOMES
-        ),
-    },
-)
+@table(group="scores")
 def clv_parameters(cohort_renewals: Frame[CohortRenewals], policy: LifetimePolicy) -> Frame[ClvParameters]:
     """How does retention of each size class behave, and is there enough history to say so?
 
@@ -206,18 +185,7 @@ def clv_parameters(cohort_renewals: Frame[CohortRenewals], policy: LifetimePolic
     return cast("Frame[ClvParameters]", found.astype(floats))
 
 
-@table(
-    group="scores",
-    made_from={
-        ROWS: ("clv_parameters.as_of", "clv_parameters.cohort", *_of_renewals("as_of", "cohort", "renewal_year")),
-        **{name: (f"clv_parameters.{name}",) for name in ("as_of", "cohort", "method", "is_flagged")},
-        "tenure_years": _of_renewals("renewal_year"),
-        "derl": (
-            *(f"clv_parameters.{name}" for name in ("method", "alpha", "beta", "expected_years")),
-            *_of_renewals("renewal_year"),
-        ),
-    },
-)
+@table(group="scores")
 def clv_lifetimes(
     clv_parameters: Frame[ClvParameters], cohort_renewals: Frame[CohortRenewals], policy: LifetimePolicy
 ) -> Frame[ClvLifetimes]:

@@ -6,7 +6,7 @@ state means for people (`segments`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -32,7 +32,7 @@ from segmentation_assets.segments.standing import LEVELS
 from segmentation_assets.tables.as_of import FromPolicy, Spine, anchor, last_monday, weeks
 from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, ibis_schema
 from segmentation_assets.tables.quarters import quarter_start
-from segmentation_assets.tables.registry import POLICY_HASH, ROWS, Frame, table
+from segmentation_assets.tables.registry import POLICY_HASH, Frame, table
 
 _DAY = timedelta(days=1)
 _WEEK = timedelta(weeks=1)
@@ -159,57 +159,12 @@ def last_two_mondays(day: date) -> list[date]:
     return [last_monday(day) - _WEEK, last_monday(day)]
 
 
-def _made_from(*, grid: bool) -> Mapping[str, tuple[str, ...]]:
-    """What the columns of a state are made from: today's inputs, and the grid's state where one starts there.
-
-    Segment and tier are walked side by side and know nothing of each other.
-    """
-    contract = [name for name in ibis_schema(SegmentStates) if name != POLICY_HASH]
-    of_segment = [n for n in contract if n.startswith(("segment", "candidate_segment", "rule_id", "candidate_rule"))]
-    of_tier = [n for n in contract if n.startswith(("tier", "coverage_tier", "candidate_tier"))]
-    standing = ("behavioral_cohort", "value_tier", "expansion_level", "clv_level", "is_barely_used")
-    sides = ("is_above_long_tail", "is_above_growth", "is_above_strategic")
-
-    def sources(inputs: Iterable[str], before: Iterable[str]) -> tuple[str, ...]:
-        carried = [f"segment_grid.{name}" for name in before] if grid else []
-        return (*(f"segment_inputs.{name}" for name in inputs), *carried)
-
-    value = ("value", "cut_silver", "cut_gold", "cut_platinum")
-    read = (
-        "behavioral_cohort", "kept_cohorts", "size_class", "needs_profile", *value, "clv_percentile",
-        "seat_activity", "expansion_score",
-    )  # fmt: skip
-    tier_read = (
-        "arr", "strategic_cut", "top_cut", "strategic_sign", "expansion_score", "lookalike", "behavioral_score",
-        "health_score",
-    )  # fmt: skip
-    segment = sources(("as_of", *read, "risk_waits", "arr", "strategic_cut"), (*of_segment, *standing, *sides))
-    return {
-        ROWS: ("spine.as_of", *sources(("as_of", "account_id"), ("as_of", "anchor", "account_id"))),
-        "as_of": ("spine.as_of",),
-        "account_id": sources(("account_id",), ("account_id",)),
-        **dict.fromkeys(of_segment, segment),
-        "segment_at_renewal": (*segment, *sources(("renewal_on",), ("segment_at_renewal", "renewal_on"))),
-        **dict.fromkeys(of_tier, sources(("as_of", *tier_read), (*of_tier, *sides))),
-        "behavioral_cohort": sources(("behavioral_cohort", "kept_cohorts"), ("behavioral_cohort",)),
-        "value_tier": sources(value, ("value_tier",)),
-        "expansion_level": sources(("expansion_score",), ("expansion_level",)),
-        "clv_level": sources(("clv_percentile",), ("clv_level",)),
-        "is_barely_used": sources(("seat_activity",), ("is_barely_used",)),
-        "is_worth_saving": sources((*value, "clv_percentile"), ("value_tier", "clv_level")),
-        **{side: sources(("as_of", "arr"), (side,)) for side in sides},
-        "is_above_strategic": sources(("as_of", "arr", "strategic_cut"), ("is_above_strategic",)),
-        "renewal_on": sources(("renewal_on",), ()),
-    }
-
-
 _MONDAYS_WALKED = FromPolicy(StabilityPolicy, lambda p: mondays_walked(p.tier_memory_quarters))
 
 
 @table(
     group="segments",
     reads={"segment_inputs": _MONDAYS_WALKED},
-    made_from={**_made_from(grid=False), "anchor": ("spine.as_of",)},
 )
 def segment_grid(
     spine: Frame[Spine],
@@ -249,7 +204,6 @@ def segment_grid(
 @table(
     group="segments",
     reads={"segment_grid": last_two_mondays, "segment_inputs": two_weeks_so_far},
-    made_from=_made_from(grid=True),
 )
 def segment_states(
     spine: Frame[Spine],

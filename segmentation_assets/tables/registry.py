@@ -56,10 +56,6 @@ AS_OF = "as_of"
 SPINE = "spine"
 BOOKED, POSTING = "booked", "posting"
 POLICY_HASH = "policy_hash"
-MadeFrom = Mapping[str, Sequence[str]]
-"""What a function of frames declares of its columns: by column texts such as `input.column`, or `booked.column` of a
-ledger's own entries; under ROWS what decides which rows there are. Of other columns, all that it reads counts."""
-ROWS = "*"
 
 
 @dataclass(frozen=True)
@@ -91,7 +87,6 @@ class TableSpec:
     spine_is_frame: bool = False
     is_ledger: bool = False
     late_days: int = 0
-    made_from: MadeFrom = field(default_factory=dict)
     bundles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     dated: str | None = None
     is_census: bool = False
@@ -172,37 +167,32 @@ def table(
     group: str,
     reads: Mapping[str, LookBack] | None = None,
     partition: str | None = AS_OF,
-    made_from: MadeFrom | None = None,
     bundles: Mapping[str, Sequence[TableSpec]] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a pure function as a table.
 
-    `reads` says, per input, which other days one `as_of` reads; `made_from`, of a function of frames, which columns
-    its columns are made from: lineage cannot see into it. A parameter named in `bundles` gets the tables listed
+    `reads` says, per input, which other days one `as_of` reads. A parameter named in `bundles` gets the tables listed
     there, by name, for functions that treat many tables alike. The function's result is brought to the contract's
     columns and types; Ibis or pandas alike. The function itself is returned, so tests call it.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        spec = _spec_of(function, group, reads or {}, partition, bundles or {})
-        CATALOGUE.add(replace(spec, made_from=made_from or {}))
+        CATALOGUE.add(_spec_of(function, group, reads or {}, partition, bundles or {}))
         return function
 
     return register
 
 
-def ledger(
-    *, group: str, late_days: int = 0, made_from: MadeFrom | None = None
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def ledger(*, group: str, late_days: int = 0) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a pure function as a ledger, one file without days that every posting replaces as a whole.
 
     Its parameters are `booked: Frame[Own]` (without rows before the first posting), `posting: Posting`, inputs at the
     day of the posting, and policy sections. What it returns has every entry of `booked`, by key, and the new ones.
-    `late_days`: so many days before the newest one posted, a day may still be posted. `made_from`: see `table`.
+    `late_days`: a posting may be up to this many days older than the newest one.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        CATALOGUE.add(replace(ledger_spec(function, group, late_days), made_from=made_from or {}))
+        CATALOGUE.add(ledger_spec(function, group, late_days))
         return function
 
     return register

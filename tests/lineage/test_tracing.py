@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 
 from segmentation_assets.chain import CATALOGUE
 from segmentation_assets.lineage.columns import SPINE, Place, TableLineage
+from segmentation_assets.lineage.frames import FILE, Observed, code_of, observed, read, write
 from segmentation_assets.lineage.tracing import _sources, lineage, table_lineage, trace, unbound, works_on_frames
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.tables.as_of import Spine
@@ -24,7 +24,6 @@ from segmentation_assets.tables.ledgers import Posting
 from segmentation_assets.tables.registry import (
     BOOKED,
     POLICY_HASH,
-    ROWS,
     Frame,
     Table,
     TableSpec,
@@ -289,8 +288,19 @@ def test_what_changes_with_a_column_is_in_its_lineage(table: str, ran: Builder, 
 
 
 @pytest.mark.parametrize("spec", FRAMES, ids=lambda spec: spec.name)
+def test_the_code_of_a_frame_function_is_the_code_observed(spec: TableSpec):
+    """Else lineage falls back to all that the function reads."""
+    command = f"python -m tests.lineage.observing {spec.name}"
+    assert observed(spec), f"{spec.name} is not the code that lineage/frames.json is of. Run: {command}"
+
+
+def test_only_functions_of_frames_are_in_the_file():
+    assert set(read(FILE)) == {spec.name for spec in FRAMES}
+
+
+@pytest.mark.parametrize("spec", FRAMES, ids=lambda spec: spec.name)
 def test_what_changes_with_a_column_of_a_frame_is_in_its_lineage(spec: TableSpec, ran: Builder, whole: Any):
-    """Changing an input column changes no column that does not declare it, also of a ledger's own entries."""
+    """Changing an input column changes no column that lacks it as a source, also of a ledger's own entries."""
     given = ran.inputs_of(spec, RAN_DAYS[-1:] if spec.is_ledger else RAN_DAYS)
     inputs = {item.name: (item.name, item.contract) for item in spec.inputs}
     if spec.is_ledger:
@@ -366,18 +376,19 @@ def test_a_frame_function_reads_the_columns_that_its_code_names():
     assert {s.kind for s in one.columns["as_of"]} == {"computed"}
 
 
-def test_a_frame_function_declares_what_its_columns_are_made_from():
-    made_from = {"as_of": ("spine.as_of", "spine.as_of"), ROWS: ("customers.name",)}
-    one = table_lineage(replace(_spec_of(narrow, "test", {}, "as_of"), made_from=made_from), POLICY)
-    told = [(str(s.place), s.roles, s.kind) for s in one.columns["as_of"]]
-    assert told == [("spine.as_of", ("declared",), "computed")]
+def test_sources_of_a_frame_function_are_those_observed_of_this_very_code(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    spec, file = _spec_of(narrow, "test", {}, "as_of"), tmp_path / "frames.json"
+    monkeypatch.setattr("segmentation_assets.lineage.frames.FILE", file)
+    write(file, {"narrow": Observed(code_of(spec), ["customers.name"], {"as_of": ["spine.as_of"]})})
+    one = table_lineage(spec, POLICY)
+    assert [(str(s.place), s.roles, s.kind) for s in one.columns["as_of"]] == [
+        ("spine.as_of", ("observed",), "computed")
+    ]
     assert [(str(s.place), s.kind) for s in one.rows] == [("customers.name", "influence")]
-
-
-@pytest.mark.parametrize("wrong", [{"as_of": ("customers.nmae",)}, {"nothing": ()}])
-def test_a_declaration_of_what_is_not_there_is_refused(wrong: dict[str, tuple[str, ...]]):
-    with pytest.raises(TypeError, match=r"narrow declares .*(nmae|nothing)"):
-        table_lineage(replace(_spec_of(narrow, "test", {}, "as_of"), made_from=wrong), POLICY)
+    write(file, {"narrow": Observed("another", ["customers.name"], {"as_of": ["spine.as_of"]})})
+    assert {s.roles for s in table_lineage(spec, POLICY).columns["as_of"]} == {("read",)}
 
 
 def test_a_ledgers_own_entries_are_a_source_of_it(whole: Any):

@@ -126,7 +126,7 @@ def _tree(start: Place, steps: Branches, depth: int, mapping: Mapping[str, Extra
             if nexts:
                 branch.add(f"[dim]… {len(nexts)} more (--depth {depth + 1})[/]")
             continue
-        for role, note in (("declared", "declared by"), ("read", "read by")):
+        for role, note in (("observed", "observed in"), ("read", "read by")):
             inputs = [place for place, roles, kind in nexts if kind == "computed" and role in roles]
             for table, columns in _by_table(inputs).items():
                 branch.add(f"[yellow]{table}: {', '.join(columns)}[/]  [dim]{note} the Python function[/]")

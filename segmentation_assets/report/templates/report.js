@@ -410,7 +410,7 @@
     }
     return catalogue = { lineage, entries, down };
   };
-  const VALUE = new Set(["copied", "calculated", "aggregated"]), STRONG = new Set([...VALUE, "declared", "read"]);
+  const VALUE = new Set(["copied", "calculated", "aggregated"]), STRONG = new Set([...VALUE, "observed", "read"]);
   const isStrong = (edge) => edge.slice(2).some((role) => STRONG.has(role));
   const columnLink = (table, column) => catalogue.entries.has(table) ? h("a", { href: `#/lineage/${encodeURIComponent(`${table}.${column}`)}` }, `${table}.${column}`) : h("span", {}, table === "spine" ? `the run's days (${column})` : `${table}.${column}`);
   const edges = (list, caption) => list.length ? simple(caption, ["Column", "How", "Meaning"], list.map(([table, column, ...roles]) => {
