@@ -43,8 +43,8 @@ _BIT: Mapping[Role, int] = {role: 1 << i for i, role in enumerate(_ROLES)}
 _COPIED, _CALCULATED, _AGGREGATED = (_BIT[role] for role in ("copied", "calculated", "aggregated"))
 _VALUES = _COPIED | _CALCULATED | _AGGREGATED
 _WORD = re.compile(r"'(\w+)'")
-_NAMING = re.compile(r"(?:attr|arg|value)='(\w+)'")
-"""In a syntax tree's text: attributes, keywords and words, but no names of functions or variables."""
+_NAMING = re.compile(r"(?:attr|arg|value)='(\w+)'|\{(\w+)[:!}]")
+"""In a syntax tree's text: attributes, keywords, words and fields of formats; no names of functions or variables."""
 _MOST_KEYS = 8
 """Ways kept in which a relation is known to be unique; joins multiply them."""
 
@@ -140,14 +140,24 @@ def _sources(chosen: Places, made: Places) -> tuple[Source, ...]:
 
 
 def _of_frames(spec: TableSpec) -> tuple[dict[str, tuple[Source, ...]], tuple[Source, ...]]:
-    """What was seen to change a column, or the rows; of code not observed yet, all that the function reads."""
-    seen, own = observed(spec), ibis_schema(spec.contract)
-    if seen is None:
-        read = tuple(Source(place, ("read",)) for place in named_columns(spec).values())
-        return {name: () if name == POLICY_HASH else read for name in own}, ()
-    places = _columns_given(spec)
-    columns = {n: tuple(Source(places[text], ("observed",)) for text in seen.columns.get(n, ())) for n in own}
-    return columns, tuple(Source(places[text], ("rows",)) for text in seen.rows)
+    """Per column what was seen to change it, and what decides the rows.
+
+    All that the function reads counts for a column that nobody observed yet; an input that changed nothing while it
+    was observed counts for every column.
+    """
+    seen, given, named = observed(spec), _columns_given(spec), named_columns(spec)
+
+    def sources(texts: Iterable[str], role: Role) -> tuple[Source, ...]:
+        return tuple(Source(given[text], (role,)) for text in texts if text in given)
+
+    def of_column(name: str) -> tuple[Source, ...]:
+        if seen is None or name not in seen.columns:
+            return () if name == POLICY_HASH else sources(named, "read")
+        unseen = [text for text in seen.unseen if text in named]
+        return sources(seen.columns[name], "observed") + sources(unseen, "read")
+
+    columns = {name: of_column(name) for name in ibis_schema(spec.contract)}
+    return columns, sources(seen.rows if seen else (), "rows")
 
 
 def named_columns(spec: TableSpec) -> dict[str, Place]:
@@ -179,7 +189,7 @@ def _named(spec: TableSpec) -> set[str]:
         module, _, name = place.rpartition(".")
         subject = getattr(sys.modules[module], name, None)
         if not isinstance(subject, type):
-            found.update(_NAMING.findall(tree))
+            found.update(word for pair in _NAMING.findall(tree) for word in pair)
         elif not issubclass(subject, Contract):
             found.update(_WORD.findall(tree))
     return found

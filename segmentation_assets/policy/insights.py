@@ -102,8 +102,6 @@ class RenewalPolicy(Section):
     """How renewals ahead are forecast."""
 
     quarters: Annotated[int, Field(ge=1, le=8)]
-    risk_horizon_days: Count
-    """Days that the probability of churn is about."""
     confidence: Annotated[float, Field(gt=0, lt=1)]
 
 

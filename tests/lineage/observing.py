@@ -2,9 +2,10 @@
 
     python -m tests.lineage.observing [TABLE ...]
 
-It makes two small companies, runs the chain on them, and calls each function again and again with one input column
-changed. A column is a source of those that come out different. What cannot be seen counts in full: an input column
-that the code names and that changed nothing is a source of every column, as a rare case may need it.
+It makes a small company, runs the chain on it, and calls each function again and again with one input column changed.
+That column is a source of the columns that come out different. A quiet day shows little, so most calls start from
+jumbled inputs. What all this does not see counts in full: lineage lists an input column that the code names and that
+changed nothing under every column, as a rare case may need it.
 Not here: Ibis expressions, whose lineage is read from the expression (`perturbing` only tests that).
 """
 
@@ -12,10 +13,11 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,37 +25,48 @@ import numpy as np
 import pandas as pd
 
 from segmentation_assets.chain import CATALOGUE
-from segmentation_assets.lineage.frames import FILE, Observed, code_of, read, write
+from segmentation_assets.lineage.frames import FILE, Observed, code_of, is_changed, read, write
 from segmentation_assets.lineage.tracing import named_columns, works_on_frames
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.tables.as_of import Spine, spine_frame
-from segmentation_assets.tables.contracts import Contract, ibis_schema, key_of
+from segmentation_assets.tables.contracts import Contract, ibis_schema, key_of, schema_of
 from segmentation_assets.tables.ledgers import Posting
 from segmentation_assets.tables.registry import AS_OF, BOOKED, POLICY_HASH, SPINE, TableSpec, call
 from segmentation_assets.warehouse.building import Builder
 from segmentation_assets.warehouse.engine import Engine, open_connection
 from segmentation_assets.warehouse.store import Store
-from tests.conftest import SMALL_HOMES, make_home
+from tests.conftest import make_home
 
 POLICY = load_policy()
 FRAMES = [spec for spec in CATALOGUE if not spec.is_extract and works_on_frames(spec)]
+_COMPANY = (
+    "--accounts 110 --days 500 --users-per-account 3 --end 2026-10-02",
+    "--from 2026-09-29 --to 2026-10-02",
+)
+"""The company observed, and its days: the turn of a quarter, when much moves."""
+_LAST_DAY = date(2026, 10, 2)
 _MOST_DAYS = 2
-_ENOUGH = 3
-"""Ways of changing a column in a row that show nothing new, before no more are tried."""
+_MOST_ACCOUNTS = 24
+_MOST_WORDS = 12
+_INVENTED = 8
+_JUMBLES = 2
+_SHARE_JUMBLED = 0.3
+_ENOUGH, _MANY_COLUMNS = 4, 20
+"""Of a function with many input columns: ways of changing one that show nothing new, before no more are tried."""
 _SEED = 7
 Given = dict[str, Any]
 
 
 @dataclass
-class _Seen:
+class Seen:
     """What has been seen of one table so far: per output column its sources, and the sources of its rows."""
 
     rows: set[str] = field(default_factory=set)
     columns: dict[str, set[str]] = field(default_factory=dict)
 
-    def add(self, source: str, before: _Result, after: _Result) -> bool:
+    def add(self, source: str, before: _Result, after: _Result, is_renamed: bool) -> bool:
         """Whether anything is new."""
-        rows, columns = before.differences(after)
+        rows, columns = before.differences(after, is_renamed)
         new = {name for name in columns if source not in self.columns.setdefault(name, set())}
         for name in new:
             self.columns[name].add(source)
@@ -66,24 +79,33 @@ class _Seen:
 
 
 class _Result:
-    """A table that came out, ready to be compared by key."""
+    """A table that came out, ready to be compared."""
 
     def __init__(self, frame: pd.DataFrame, spec: TableSpec) -> None:
         self.key = list(key_of(spec.contract))
-        self.names = _names(spec)
-        texts = frame[self.names].astype(object).map(str).sort_values(self.names)
-        keyed = texts.set_index(pd.MultiIndex.from_frame(texts[self.key]))
-        self.texts = keyed[~keyed.index.duplicated()].sort_index()
+        self.texts = {name: _texts(frame[name]) for name in _names(spec)}
+        self.places = {key: place for place, key in enumerate(zip(*(self.texts[n] for n in self.key), strict=True))}
+        self.is_numbered = len(self.key) == 1 and pd.api.types.is_integer_dtype(frame[self.key[0]])
+        """The key only counts the rows, so rows of one key are not the same rows."""
 
-    def differences(self, other: _Result) -> tuple[bool, set[str]]:
-        """Whether other rows came out; and which columns have another value in a row, or a value they had nowhere."""
-        both = self.texts.index.intersection(other.texts.index)
-        is_other = (self.texts.loc[both, self.names] != other.texts.loc[both, self.names]).any()
-        columns = {name for name in self.names if is_other[name]}
-        has_new_rows = bool(len(other.texts.index.difference(self.texts.index)))
-        columns |= {n for n in self.names if has_new_rows and not set(other.texts[n]) <= set(self.texts[n])}
-        columns |= {n for n in self.key if set(self.texts[n]) != set(other.texts[n])}
-        return len(both) < max(len(self.texts), len(other.texts)), columns
+    def differences(self, other: _Result, is_renamed: bool) -> tuple[bool, set[str]]:
+        """Whether there are other rows, and which columns changed.
+
+        A column changed if a row of the same key has another value, or if as many rows have other values all in all,
+        or where the key has a value that it had nowhere. Where what names the rows of an input `is_renamed`, rows of
+        one key are not the same rows.
+        """
+        columns = {name for name in self.key if not set(other.texts[name]) <= set(self.texts[name])}
+        if len(self.places) == len(other.places):
+            columns |= {n for n in self.texts if Counter(self.texts[n]) != Counter(other.texts[n])}
+        if not is_renamed and not self.is_numbered:
+            pairs = [(self.places[key], other.places[key]) for key in self.places.keys() & other.places.keys()]
+            columns |= {n for n in self.texts if any(self.texts[n][i] != other.texts[n][j] for i, j in pairs)}
+        return self.places.keys() != other.places.keys(), columns
+
+
+def _texts(values: pd.Series) -> list[str]:
+    return ["" if is_null else str(value) for value, is_null in zip(values.tolist(), values.isna(), strict=True)]
 
 
 def _names(spec: TableSpec) -> list[str]:
@@ -91,70 +113,181 @@ def _names(spec: TableSpec) -> list[str]:
     return [name for name in ibis_schema(spec.contract) if name != POLICY_HASH or spec.is_ledger]
 
 
-def observe(spec: TableSpec, builders: list[Builder]) -> Observed:
-    """What changes what in one table, over all scenes of all homes."""
-    seen = _Seen()
-    for builder in builders:
-        for given in _scenes(builder, spec):
-            _try_all(spec, given, seen)
-    unseen = {text for text in named_columns(spec) if not seen.knows(text) and not text.startswith(f"{SPINE}.")}
-    full = {name: sorted(seen.columns.get(name, set()) | unseen) for name in _names(spec)}
-    return Observed(code_of(spec), sorted(seen.rows), full)
+def observe(spec: TableSpec, builder: Builder) -> Observed:
+    """What changes what in one table, over all scenes of a home."""
+    seen = Seen()
+    for scene in scenes(builder, spec):
+        try_all(spec, scene, seen)
+    for scene in _rare_scenes(builder, spec, seen):
+        try_all(spec, scene, seen, most_ways=3)
+    unseen = {text for text in named_columns(spec) if not seen.knows(text)}
+    columns = {name: sorted(seen.columns.get(name, ())) for name in _names(spec)}
+    return Observed(code_of(spec), sorted(seen.rows), columns, sorted(unseen))
 
 
-def _scenes(builder: Builder, spec: TableSpec) -> Iterator[Given]:
-    """Inputs to start from: the days of the home, or a posting on nothing, on half of what is booked, and on all."""
+def scenes(builder: Builder, spec: TableSpec) -> Iterator[Given]:
+    """Inputs to start from: as they are, and jumbled."""
+    for given in _days_of(builder, spec):
+        filled = _filled(spec, given)
+        yield filled
+        for seed in range(_JUMBLES):
+            yield jumbled(spec, filled, seed)
+
+
+def _rare_scenes(builder: Builder, spec: TableSpec, seen: Seen) -> Iterator[Given]:
+    """Inputs of which one column has one word everywhere: of the tables of which some column changed nothing yet."""
+    quiet = {text.partition(".")[0] for text in named_columns(spec) if not seen.knows(text)}
+    for name in sorted(quiet & inputs_of(spec).keys()):
+        for column in ibis_schema(inputs_of(spec)[name]):
+            for word in _words(name, column):
+                for given in islice(_days_of(builder, spec), 1):
+                    filled = _filled(spec, given)
+                    yield filled | {name: filled[name].assign(**{column: word})}
+
+
+def _filled(spec: TableSpec, given: Given) -> Given:
+    """The inputs, with invented rows where there are none: a quiet day has no crossing."""
+    inputs = {name: contract for name, contract in inputs_of(spec).items() if name not in (SPINE, BOOKED)}
+    accounts = sorted({a for n in inputs if "account_id" in given[n] for a in given[n]["account_id"]})[:_INVENTED]
+    empty = {name: _invented(name, contract, accounts) for name, contract in inputs.items() if not len(given[name])}
+    return given | {name: rows.astype(given[name].dtypes.to_dict()) for name, rows in empty.items()}
+
+
+def _invented(table: str, contract: type[Contract], accounts: list[str]) -> pd.DataFrame:
+    def values(column: str, kind: Any) -> list[Any]:
+        count = range(len(accounts))
+        if column == "account_id":
+            return accounts
+        if words := _words(table, column):
+            return [words[i % len(words)] for i in count]
+        if kind.is_date() or kind.is_timestamp():
+            day = _LAST_DAY - timedelta(days=1)
+            return [day if kind.is_date() else datetime(day.year, day.month, day.day) for _ in count]  # noqa: DTZ001
+        if kind.is_string():
+            return [f"{column} {i}" for i in count]
+        return [bool(i % 2) if kind.is_boolean() else i + 1 for i in count]
+
+    return pd.DataFrame({column: values(column, kind) for column, kind in ibis_schema(contract).items()})
+
+
+def _days_of(builder: Builder, spec: TableSpec) -> Iterator[Given]:
+    """The newest days of a home, of its first accounts; of a ledger a posting on nothing, on half, and on all."""
     days = builder.store.days("segments" if spec.is_ledger else spec.name, AS_OF)
     given = builder.inputs_of(spec, days[-1:] if spec.is_ledger else days[-_MOST_DAYS:])
     if not spec.is_ledger:
-        yield given
-        yield _jumbled(spec, given)
+        yield _of_few(spec, given)
         return
     booked = builder.engine.execute(builder.engine.read(builder.registry[spec.name]))
-    posting = Posting(days[-1] + timedelta(days=1), datetime(2027, 1, 1, 7), "another run", "")  # noqa: DTZ001
     is_kept = booked["account_id"].map(lambda text: sum(map(ord, text)) % 2 == 0).astype(bool)
-    for entries in (booked.iloc[:0], booked[is_kept].reset_index(drop=True), booked):
-        scene = given | {BOOKED: entries, "posting": posting}
-        yield scene
-        yield _jumbled(spec, scene)
+    same = booked[POLICY_HASH].iloc[-1] if len(booked) else ""
+    some = booked[is_kept].reset_index(drop=True)
+    for entries, policy_hash, later in ((booked.iloc[:0], same, 0), (some, same, 7), (booked, "another", 0)):
+        yield given | {BOOKED: entries, "posting": _posting(days[-1] + timedelta(days=later), policy_hash)}
 
 
-def _jumbled(spec: TableSpec, given: Given) -> Given:
-    """The same inputs with a third of each column's values at other rows: it shows what a quiet day does not."""
-    rng = np.random.default_rng(_SEED)
-    found = dict(given)
-    for name, contract in inputs_of(spec).items():
-        if contract is not Spine:
-            found[name] = _jumbled_frame(given[name], contract, rng)
-    return found
+def _posting(day: date, policy_hash: str) -> Posting:
+    return Posting(day, datetime(2027, 1, 1, 7), "another run", policy_hash)  # noqa: DTZ001
 
 
-def _jumbled_frame(frame: pd.DataFrame, contract: type[Contract], rng: np.random.Generator) -> pd.DataFrame:
+def _of_few(spec: TableSpec, given: Given) -> Given:
+    """The inputs of so many accounts as a function is quick with."""
+    names = {name for name, contract in inputs_of(spec).items() if "account_id" in ibis_schema(contract)}
+    accounts = sorted({account for name in names for account in given[name]["account_id"]})[:_MOST_ACCOUNTS]
+    few = {name: given[name][given[name]["account_id"].isin(accounts)].reset_index(drop=True) for name in names}
+    return given | few
+
+
+def jumbled(spec: TableSpec, given: Given, seed: int) -> Given:
+    """The same inputs with a third of each column's values at other rows, or others that the column may have."""
+    rng = np.random.default_rng(seed)
+    frames = {
+        name: _jumbled_frame(name, _more(given[name], contract), contract, rng)
+        for name, contract in inputs_of(spec).items()
+        if contract is not Spine
+    }
+    return {**given, **frames}
+
+
+def _more(frame: pd.DataFrame, contract: type[Contract]) -> pd.DataFrame:
+    """Of a small company's few people, more with other names."""
+    names = [name for name in key_of(contract) if name.endswith("_id") and name != "account_id"]
+    if not names or len(frame) > _MOST_ACCOUNTS:
+        return frame
+    copies = [frame.assign(**{name: frame[name] + mark for name in names}) for mark in ("", "'", "''")]
+    return pd.concat(copies, ignore_index=True)
+
+
+def _jumbled_frame(
+    table: str, frame: pd.DataFrame, contract: type[Contract], rng: np.random.Generator
+) -> pd.DataFrame:
     others = {}
     for name in frame:
-        if name not in key_of(contract) and name not in {"is_newest", "posted_at", "run_id"}:
-            plain = frame[name].to_numpy()
-            mixed = np.where(rng.random(len(plain)) < 1 / 3, rng.permutation(plain), plain)
-            others[name] = pd.Series(mixed, index=frame.index).astype(frame[name].dtype)
+        if name in key_of(contract) or name in {"is_newest", "posted_at", "run_id"}:
+            continue
+        plain = frame[name].to_numpy()
+        other = rng.choice(words, len(plain)) if (words := _words(table, str(name))) else rng.permutation(plain)
+        if pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name]):
+            other = frame[name].sample(len(plain), random_state=rng) * 3 + rng.integers(0, 3, len(plain))
+            other = other.to_numpy()
+        others[name] = _like(frame[name], np.where(rng.random(len(plain)) < _SHARE_JUMBLED, other, plain))
     return frame.assign(**others)
 
 
-def _try_all(spec: TableSpec, given: Given, seen: _Seen) -> None:
+def _words(table: str, column: str) -> list[Any]:
+    """The words that the contract of a table allows in a column; none where it does not list them."""
+    if table not in CATALOGUE or column not in (columns := schema_of(CATALOGUE[table].contract).columns):
+        return []
+    return [word for check in columns[column].checks for word in check.statistics.get("allowed_values", ())]
+
+
+def _like(values: pd.Series, others: Any) -> pd.Series:
+    """Others as a column of the same type. Raises TypeError or ValueError where the type does not have them."""
+    found = pd.Series(others, index=values.index)
+    if pd.api.types.is_integer_dtype(values) and pd.api.types.is_float_dtype(found):
+        found = found.round()
+    return found.astype(values.dtype)
+
+
+def try_all(spec: TableSpec, given: Given, seen: Seen, most_ways: int | None = None) -> None:
+    """Change every input column, one at a time, in every way or in the first ones."""
     before = _tried(lambda: _result(spec, given))
     if before is None:
         return
-    for name, contract in inputs_of(spec).items():
+    inputs = inputs_of(spec)
+    is_wide = sum(len(ibis_schema(contract)) for contract in inputs.values()) > _MANY_COLUMNS
+    enough = _ENOUGH if is_wide else None
+    for name, contract in inputs.items():
         frame: pd.DataFrame = given[name]
         for column in ibis_schema(contract):
             if column == POLICY_HASH and name != BOOKED:
                 continue
             source, quiet = f"{name}.{column}", 0
-            for other in _changed(frame, contract, column):
-                if quiet == _ENOUGH and seen.knows(source):
+            is_renamed = is_name(contract, frame, column)
+            for other in islice(_changed(name, frame, contract, column), most_ways):
+                if quiet == enough and seen.knows(source) and not is_renamed:
                     break
                 after = _tried(lambda changed=given | {name: other}: _result(spec, changed))
                 if after is not None:
-                    quiet = 0 if seen.add(source, before, after) else quiet + 1
+                    quiet = 0 if seen.add(source, before, after, is_renamed) else quiet + 1
+    _rename_everywhere(spec, given, seen, before)
+
+
+def _rename_everywhere(spec: TableSpec, given: Given, seen: Seen, before: _Result) -> None:
+    """Give what names rows other names in all inputs at once, where one alone would meet no row of another."""
+    inputs = inputs_of(spec)
+    shared = {
+        c for name, contract in inputs.items() for c in ibis_schema(contract) if is_name(contract, given[name], c)
+    }
+    for column in sorted(shared):
+        names = [name for name, contract in inputs.items() if column in ibis_schema(contract)]
+        if len(names) < 2 or SPINE in names:
+            continue
+        changed = given | {
+            name: given[name].assign(**{column: _last(_renamed(given[name][column]))}) for name in names
+        }
+        after = _tried(lambda changed=changed: _result(spec, changed))
+        for name in names if after is not None else ():
+            seen.add(f"{name}.{column}", before, after, is_renamed=True)
 
 
 def inputs_of(spec: TableSpec) -> dict[str, type[Contract]]:
@@ -173,30 +306,41 @@ def _tried(make: Callable[[], _Result]) -> _Result | None:
     """None where the function refuses the changed input: nothing is learned of it then."""
     try:
         return make()
-    except (ArithmeticError, AssertionError, LookupError, RuntimeError, TypeError, ValueError):
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
         return None
 
 
 # -- ways to change a column
 
 
-def _changed(frame: pd.DataFrame, contract: type[Contract], column: str) -> Iterator[pd.DataFrame]:
+def is_name(contract: type[Contract], frame: pd.DataFrame, column: str) -> bool:
+    """Whether a column is of those that name the rows."""
+    return contract is Spine or (column in key_of(contract) and not pd.api.types.is_float_dtype(frame[column]))
+
+
+def _changed(table: str, frame: pd.DataFrame, contract: type[Contract], column: str) -> Iterator[pd.DataFrame]:
     """The frame with one column changed, in many ways; a way that changes nothing is left out."""
-    if contract is Spine and column == AS_OF:
+    if contract is Spine:
         days = list(frame[AS_OF])
-        other_days = (days[1:], days[:-1], [day + timedelta(days=7) for day in days])
-        yield from (spine_frame(some) for some in other_days if some)
+        others = (days[1:], days[:-1], [day + timedelta(days=7) for day in days]) if column == AS_OF else ()
+        yield from (spine_frame(some) for some in others if some)
         return
     values = frame[column]
-    is_name = column in key_of(contract) and not pd.api.types.is_float_dtype(values)
     before = values.astype(object).map(str)
-    for way in _renamed(values) if is_name else _mixed(values):
+    if is_name(contract, frame, column):
+        names = sorted(values.dropna().unique())
+        yield from (frame[values != name].reset_index(drop=True) for name in (names[-1:] + names[:1]))
+    for way in _renamed(values) if is_name(contract, frame, column) else _mixed(values, _words(table, column)):
         try:
-            other = pd.Series(way, index=frame.index).astype(values.dtype)
+            other = _like(values, way)
         except (TypeError, ValueError):  # a null where the column's type has none
             continue
         if (other.astype(object).map(str) != before).any():
             yield frame.assign(**{column: other})
+
+
+def _last(ways: Iterator[Any]) -> Any:
+    return list(ways)[-1]
 
 
 def _renamed(values: pd.Series) -> Iterator[Any]:
@@ -214,24 +358,27 @@ def _renamed(values: pd.Series) -> Iterator[Any]:
         yield from (values.map(lambda day, by=by: day + timedelta(days=by)) for by in (-7, 7, 1000))
 
 
-def _mixed(values: pd.Series) -> Iterator[Any]:
+def _mixed(values: pd.Series, words: list[Any]) -> Iterator[Any]:
     """The same values at other rows, one value everywhere, none, and values that were not there."""
     rng = np.random.default_rng(_SEED)
     plain = values.to_numpy()
     yield plain[::-1]
     for _ in range(2):
         yield rng.permutation(plain)
-    for _ in range(2):
-        yield np.where(rng.random(len(plain)) < 0.3, rng.permutation(plain), plain)
+    is_some = rng.random(len(plain)) < _SHARE_JUMBLED
+    yield np.where(is_some, rng.permutation(plain), plain)
+    yield np.where(is_some, None, plain)
     present = values.dropna()
-    names = sorted(present.unique())
-    yield from ([name] * len(values) for name in (names if len(names) <= 8 else [names[0], names[-1]]))
+    names = words or sorted(present.unique())
+    yield from ([name] * len(values) for name in (names if len(names) <= _MOST_WORDS else [names[0], names[-1]]))
     yield [None] * len(values)
     if pd.api.types.is_bool_dtype(present):
         yield from ([True] * len(values), [False] * len(values))
     elif pd.api.types.is_numeric_dtype(values):
-        yield from (values * factor + term for factor, term in ((3, 1), (0.2, 0), (1, 0.3), (1, -0.3)))
-    elif all(isinstance(name, str) for name in names):
+        yield np.where(is_some, 0, plain)
+        yield np.where(values == values.min(), 0, plain)
+        yield from (values * factor + term for factor, term in ((0, 0), (3, 1), (0.2, 0), (1, 0.3), (1, -0.3)))
+    elif words or all(isinstance(name, str) for name in names):
         yield values.map(lambda name: f"{name}~", na_action="ignore")
     else:
         shift = (-400, -40, -7, 7, 40, 400)
@@ -241,26 +388,19 @@ def _mixed(values: pd.Series) -> Iterator[Any]:
 # -- the command
 
 
-def _homes(folder: Path) -> Iterator[Path]:
-    """The two small companies that the tests use, too."""
-    for name, (sample, days) in SMALL_HOMES.items():
-        make_home(folder / name, sample, days)
-        yield folder / name
-
-
-def main(tables: list[str], homes: list[Path] | None = None) -> None:
+def main(tables: list[str], home: Path | None = None) -> None:
     """Observe `tables`, or those whose code is not the one in the file."""
-    known: Mapping[str, Observed] = read(FILE) if FILE.exists() else {}
-    wanted = [spec for spec in FRAMES if spec.name in tables or not tables]
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        builders = []
-        for home in homes or _homes(Path(folder)):
-            connection = stack.enter_context(open_connection(Store(home)))
-            builders.append(Builder(Engine(connection, Store(home)), CATALOGUE, POLICY))
-        new = {}
+    known = read(FILE)
+    wanted = [spec for spec in FRAMES if (spec.name in tables if tables else is_changed(spec))]
+    new = {}
+    with tempfile.TemporaryDirectory() as folder:
+        if wanted and not home:
+            home = Path(folder) / "home"
+            make_home(home, *_COMPANY)
         for spec in wanted:
-            sys.stderr.write(f"{spec.name}\n")
-            new[spec.name] = observe(spec, builders)
+            with open_connection(Store(home)) as connection:
+                new[spec.name] = observe(spec, Builder(Engine(connection, Store(home)), CATALOGUE, POLICY))
+            sys.stderr.write(f"{spec.name}: changed nothing: {', '.join(new[spec.name].unseen) or 'no input'}\n")
     names = {spec.name for spec in FRAMES}
     write(FILE, {name: one for name, one in {**known, **new}.items() if name in names})
 
