@@ -148,7 +148,7 @@ def test_ids_that_differ_by_spelling_alone(tmp_path: Path):
     assert here == there == {"columns": {"account_id": {
         "sql": "lower(regexp_replace(CAST(account_id AS VARCHAR), '[.]0+ *$', ''))"}}}  # fmt: skip
     home = Home(tmp_path)
-    mapping = {
+    mapping: dict[str, Any] = {
         "crm_accounts": {"path": "accounts.csv", **there}, BILLING: {"path": "subscriptions.csv", **here},
     }  # fmt: skip
     home.sources(**mapping)
