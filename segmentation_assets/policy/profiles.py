@@ -18,6 +18,17 @@ _TWO_MONTHS = 62  # a last full month and the running one beside it; as bits the
 _LONGEST_WINDOW = 31  # a user's active days of two windows are the bits of one signed 64-bit number
 
 
+class FeedPolicy(Section):
+    """When an account's own usage feed is late: silence after regular use, while the usage of others goes on."""
+
+    silent_days: Days
+    """A longer silence than this may be a late feed; up to `max_lag_days`, then it counts as silence."""
+    regular_days: OneOrMore
+    """Of the four weeks before the silence, so many days had usage."""
+    least_user_days: OneOrMore
+    """Days of use in the last week, summed over its users: fewer may stop by chance."""
+
+
 class UsagePolicy(Section):
     """Windows of usage, and what counts as active, powerful or leaning on one person."""
 
@@ -32,6 +43,7 @@ class UsagePolicy(Section):
     """A day is complete from this share of the users who are usual for its weekday; windows end at a complete day."""
     usual_weeks: OneOrMore
     """Usual is the mean of so many earlier days of the same weekday, the last ones that had usage."""
+    feed: FeedPolicy
     active_account_share: Share
     """Users active in the window below per licensed seat, from which on an account is active."""
     active_account_window: Literal["last_28_days", "last_full_month"]
