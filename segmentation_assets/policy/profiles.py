@@ -27,7 +27,7 @@ class FeedPolicy(Section):
     regular_days: OneOrMore
     """Use was regular if at least this many days of the four weeks before the silence had usage."""
     least_user_days: OneOrMore
-    """The sum of active users over the days of the last week before the silence. Below this, silence can be chance."""
+    """Active users, summed over the days of the last week before the silence. Below this, silence can be chance."""
 
 
 class UsagePolicy(Section):

@@ -38,7 +38,8 @@ def through(rows: Rows, day: date = THROUGH) -> date:
 
 def test_windows_end_at_a_day_with_half_of_what_is_usual_for_its_weekday() -> None:
     """Four users on each of the last four Tuesdays, one on the other days: usual is 4 on a Tuesday, 1 on a Monday."""
-    usual = [u for n in range(4) for u in used(f"u{n}", [7, 14, 21, 28])] + used("u0", [1, 2, 8, 9, 15, 16])
+    usual = [u for n in range(4) for u in used(f"u{n}", [7, 14, 21, 28])]
+    usual += used("u0", [1, 2, 8, 9, 15, 16])
     assert through([*usual, *used("u0", 0)]) == THROUGH - DAY, "1 of 4: delivered in part"
     assert through([*usual, *used("u0", 0), *used("u1", 0)]) == THROUGH, "2 of 4"
     row = usage([*usual, *used("stray", 0, event_count=99)], accounts=["a"])[THROUGH, "a"]
