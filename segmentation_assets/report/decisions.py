@@ -55,6 +55,7 @@ def protect(evidence: Evidence) -> Decision | None:
     if not rows:
         return None
     policy, count = evidence.policy, len(rows)
+    horizon = policy.churn.horizon_days
     arr, lost = sum(row["arr"] for row in rows), sum(_expected_loss(row) for row in rows)
     hours = count * policy.care.override_hours_per_month * policy.report.save_months
     rate, whose = _hourly_rate(evidence)
@@ -64,7 +65,7 @@ def protect(evidence: Evidence) -> Decision | None:
     lines = [
         f"ARR of {counted(count, 'account')} in the At-Risk segment: {exact(arr)}, {share(arr / total)} of "
         f"{exact(total)}.",
-        f"Expected loss: each account's ARR × its churn risk in 90 days, in all {exact(lost)}"
+        f"Expected loss: each account's ARR × its churn risk in {horizon} days, in all {exact(lost)}"
         + (f" ({counted(unknown, 'account')} without a known risk left out)." if unknown else "."),
         f"Cost: {count} × {number(policy.care.override_hours_per_month, 1)} h a month × "
         f"{number(policy.report.save_months, 1)} months × {rate_in_words} an hour ({whose}) = "
@@ -75,7 +76,7 @@ def protect(evidence: Evidence) -> Decision | None:
     return Decision(
         "Protect",
         f"Intervene in {counted(count, 'At-Risk account')}",
-        f"{money(lost)} expected loss in 90 days",
+        f"{money(lost)} expected loss in {horizon} days",
         tuple(lines),
         tuple(
             _named(row, f"ARR {money(row['arr'])} × {share(row['churn_risk'])} = {money(_expected_loss(row))}")

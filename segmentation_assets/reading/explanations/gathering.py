@@ -198,6 +198,7 @@ def _changes(before: date | None, rows: Mapping[str, list[Row]], old: Mapping[st
         old["score_contributions"],
         before,
         policy.segment_moves.min_points,
+        policy.churn.horizon_days,
     )
     return {"compared_with": before, "changes": sentences}
 
