@@ -47,27 +47,60 @@ def usage_through(company: Company) -> pd.Timestamp:
 
 def usage_last_days(company: Company) -> pd.DataFrame:
     """The last complete day of usage."""
-    rows = usage_rows(company)
-    users = rows[(rows["event_count"] > 0) | (rows["session_count"] > 0)].groupby("usage_date")["user_id"].nunique()
+    weeks, users = _RULES["usual_weeks"], _by_day(usage_rows(company)).groupby("usage_date").size()
     complete = []
-    for day, count in users.items():
-        before = users[(users.index < day) & (users.index.dayofweek == day.dayofweek)]
-        usual = before.tail(_RULES.get("usual_weeks", 1)).mean()
-        if pd.isna(usual) or count >= _RULES.get("complete_day_share", 0) * usual:
+    for place, (day, count) in enumerate(users.items()):
+        before = users.iloc[:place]
+        usual = before.tail(7 * weeks).mean()
+        if place and (day - before.index[-1]).days <= 7:
+            of_weekday = before[before.index.dayofweek == day.dayofweek].tail(weeks).mean()
+            usual = usual if pd.isna(of_weekday) else of_weekday
+        if pd.isna(usual) or count >= _RULES["complete_day_share"] * usual:
             complete.append(day)
     through = max(complete)
     lag = (pd.Timestamp(company.as_of) - through).days
     return pd.DataFrame([{"usage_through": through, "usage_lag_days": lag}])
 
 
+def _by_day(rows: pd.DataFrame) -> pd.DataFrame:
+    """Each day, account and user with use, whether the user counts or not."""
+    used = rows[(rows["event_count"] > 0) | (rows["session_count"] > 0)]
+    return used[["usage_date", "account_id", "user_id"]].drop_duplicates()
+
+
+def _late_feeds(company: Company, through: pd.Timestamp) -> dict[str, pd.Timestamp]:
+    """The last day with usage of accounts whose own feed is late beside the others."""
+    rules, as_of = _RULES["feed"], pd.Timestamp(company.as_of)
+    rows = usage_rows(company)
+    users = _by_day(rows.assign(account_id=rows["account_id"].map(company.survivors())))
+    users = users[users["usage_date"] <= through].groupby(["account_id", "usage_date"]).size()
+    late = {}
+    for account, one in users.groupby(level=0):
+        days = one.droplevel(0)
+        last = days.index.max()
+        days = days[days.index > last - 28 * _DAY]
+        in_last_week = days.index > last - 7 * _DAY
+        last_week, before = days[in_last_week].sum(), days[~in_last_week].sum()
+        if (
+            (through - last).days > rules["silent_days"]
+            and last >= as_of - _RULES["max_lag_days"] * _DAY
+            and len(days) >= rules["regular_days"]
+            and last_week >= rules["least_user_days"]
+            and last_week >= _RULES["complete_day_share"] * before / 3
+        ):
+            late[str(account)] = last
+    return late
+
+
 def account_usage(company: Company) -> pd.DataFrame:
     """Use of every account that pays at as_of."""
-    through = usage_through(company)
+    company_through = usage_through(company)
+    late = _late_feeds(company, company_through)
     rows = counted_rows(company)
-    rows = rows[rows["usage_date"] <= through]
+    rows = rows[rows["usage_date"] <= company_through]
     by_account = dict(list(rows.groupby("account_id")))
     revenue = company.published("account_revenue")
-    seats = _seats(company, through)
+    seats = _seats(company, company_through)
     paying = company.revenue.in_force(pd.Timestamp(company.as_of))
     products = paying.groupby("account_id")["product"].agg(set)
     people = _people(company)
@@ -75,6 +108,7 @@ def account_usage(company: Company) -> pd.DataFrame:
     departments = people.dropna(subset="department").groupby("account_id")["department"].agg(set)
     result = []
     for account in products.index:
+        through = late.get(account, company_through)
         one = _Account(
             by_account.get(account, rows.iloc[:0]),
             seats[account],
@@ -89,6 +123,7 @@ def account_usage(company: Company) -> pd.DataFrame:
                 "account_id": account,
                 "usage_through": through,
                 "usage_lag_days": (pd.Timestamp(company.as_of) - through).days,
+                "is_feed_late": account in late,
                 **one.figures(),
             }
         )
@@ -109,7 +144,7 @@ def _people(company: Company) -> pd.DataFrame:
 
 def _seats(company: Company, through: pd.Timestamp) -> dict[str, pd.Series]:
     """Licensed seats in force on each day that a window may hold, and on as_of, by account."""
-    days = [*pd.date_range(through - 60 * _DAY, through), pd.Timestamp(company.as_of)]
+    days = [*pd.date_range(through - 89 * _DAY, through), pd.Timestamp(company.as_of)]
     table = {day: company.revenue.in_force(day).groupby("account_id")["seats"].sum() for day in days}
     frame = pd.DataFrame(table).fillna(0.0)
     return {str(account): row for account, row in frame.iterrows()}
@@ -231,8 +266,8 @@ class _Account:
 
 def feature_adoption(company: Company) -> pd.DataFrame:
     """Use of every feature by segment and behavioral cohort."""
-    through, rules = usage_through(company), POLICY["adoption"]
-    rows = counted_rows(company)
+    rules, rows = POLICY["adoption"], counted_rows(company)
+    through = rows["account_id"].map(company.published("account_usage").set_index("account_id")["usage_through"])
     rows = rows[(rows["usage_date"] <= through) & (rows["usage_date"] > through - _WINDOW * _DAY)]
     use = rows.groupby(["account_id", "feature", "user_id"])["event_count"].sum()
     use = use[use > 0].reset_index()
