@@ -9,11 +9,20 @@ COPY (
 ) TO 'published/usage_days' (FORMAT parquet, PARTITION_BY (usage_date));
 
 -- table: usage_last_days
+-- A day is complete beside the earlier ones of its weekday that had usage.
 CREATE TABLE usage_last_days AS
+WITH sizes AS (
+  SELECT usage_date, count(*) AS users, isodow(usage_date) AS weekday
+  FROM read_parquet('published/usage_days/*/*.parquet', hive_partitioning = true) GROUP BY usage_date
+), seen AS (
+  SELECT as_of, usage_date, users, list(users) OVER (PARTITION BY as_of, weekday ORDER BY usage_date) AS so_far
+  FROM days_of('usage_last_days') d
+  JOIN sizes u ON u.usage_date <= d.as_of AND u.usage_date > d.as_of - policy('usage.look_back_days')
+)
 SELECT as_of, max(usage_date) AS usage_through, as_of - max(usage_date) AS usage_lag_days
-FROM days_of('usage_last_days') d
-JOIN (SELECT DISTINCT usage_date FROM read_parquet('published/usage_days/*/*.parquet', hive_partitioning = true)) u
-  ON u.usage_date <= d.as_of AND u.usage_date > d.as_of - policy('usage.look_back_days')
+FROM seen
+WHERE len(so_far) = 1
+   OR users >= policy('usage.complete_day_share') * list_avg(so_far[:-2][-policy('usage.usual_weeks'):])
 GROUP BY as_of;
 COPY usage_last_days TO 'published/usage_last_days' (FORMAT parquet, PARTITION_BY (as_of));
 

@@ -12,6 +12,7 @@ from segmentation_assets.policy.section import Section
 OneOrMore = Annotated[int, Field(ge=1)]
 ACTIVE_DAYS = 28
 """Days of the window `last_28_days`."""
+_WEEK = 7
 _LONGEST_MONTH = 31
 _TWO_MONTHS = 62  # a last full month and the running one beside it; as bits they are one signed 64-bit number
 _LONGEST_WINDOW = 31  # a user's active days of two windows are the bits of one signed 64-bit number
@@ -27,6 +28,10 @@ class UsagePolicy(Section):
     max_lag_days: Days
     """Usage older than this at as_of counts as no usage known, and is not looked for. Not the few days after which
     moves into At-Risk wait (`stability.max_usage_lag_days`): in between it is known, and late."""
+    complete_day_share: Share
+    """A day is complete from this share of the users who are usual for its weekday; windows end at a complete day."""
+    usual_weeks: OneOrMore
+    """Usual is the mean of so many earlier days of the same weekday, the last ones that had usage."""
     active_account_share: Share
     """Users active in the window below per licensed seat, from which on an account is active."""
     active_account_window: Literal["last_28_days", "last_full_month"]
@@ -41,7 +46,7 @@ class UsagePolicy(Section):
     def look_back_days(self) -> int:
         """How many days, as_of included, hold all windows whatever the lag."""
         months = _TWO_MONTHS if self.active_account_window == "last_full_month" else _LONGEST_MONTH
-        return max(2 * self.window_days, months) + self.max_lag_days
+        return max(2 * self.window_days, months, _WEEK * self.usual_weeks) + self.max_lag_days
 
     @model_validator(mode="after")
     def _inside_the_window(self) -> UsagePolicy:

@@ -1,7 +1,7 @@
 """How each account uses the product: who, how much, how broadly, how deeply, and where it is heading.
 
-Here: `usage_days` (one roll-up per usage day) and `account_usage` (windows ending at the last usage day). Not here:
-turning usage into points (`scores.behavioral`).
+Here: `usage_days` (one roll-up per usage day), `usage_last_days` (up to which day usage is complete) and
+`account_usage` (windows ending there). Not here: turning usage into points (`scores.behavioral`).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class UsageDays(Contract):
 class UsageLastDays(Snapshot):
     """Up to which day is usage known?"""
 
-    usage_through: Day = column("The last day with usage on or before as_of.")
+    usage_through: Day = column("The last day on or before as_of whose usage is complete.")
     usage_lag_days: Integer = column("Days from usage_through to as_of.", unit="days", ge=0)
 
     class Config:
@@ -62,7 +62,7 @@ class AccountUsage(Snapshot):
     """Do the people an account pays for use the product, how deeply, and where is it heading?"""
 
     account_id: str = column("An account that pays; accounts merged into it are counted here.")
-    usage_through: Day = column("Last usage day known at as_of: where all windows end.")
+    usage_through: Day = column("Last complete usage day on or before as_of: where all windows end.")
     usage_lag_days: Integer = column("Days from usage_through to as_of.", unit="days", ge=0)
     active_users_28d: Integer = column("Distinct active users in the window.", unit="users", ge=0)
     active_users_prior_28d: Integer = column("Distinct active users in the window before.", unit="users", ge=0)
@@ -226,14 +226,24 @@ def _whole(value: ir.NumericValue) -> ir.IntegerValue:
 
 
 @table(group="profiles", reads={"usage_days": _LOOK_BACK})
-def usage_last_days(spine: Table[Spine], usage_days: Table[UsageDays]) -> Table[UsageLastDays]:
+def usage_last_days(spine: Table[Spine], usage_days: Table[UsageDays], usage: UsagePolicy) -> Table[UsageLastDays]:
     """Up to which day is usage known? One row per as_of by which there was any within the look-back.
 
-    All usage windows of as_of end there, so a late delivery does not look like a decline.
+    That is the last complete day: its users are at least the policy's share of what is usual for its weekday. Usual
+    is the mean of so many earlier days of that weekday (policy), the last ones that had usage; the first one of all
+    is complete. All usage windows of as_of end there, so that neither a late delivery, nor one cut short, nor a stray
+    row looks like a decline.
     """
-    days = usage_days.select("usage_date").distinct()
-    found = spine.select("as_of").join(days, spine.as_of >= days.usage_date)
-    rows = found.group_by("as_of").aggregate(usage_through=found.usage_date.max())
+    sizes = usage_days.group_by("usage_date").aggregate(users=usage_days.count())
+    first = days_before(spine.as_of, usage.look_back_days - 1)
+    rows = spine.select("as_of").join(sizes, [sizes.usage_date <= spine.as_of, sizes.usage_date >= first])
+    rows = rows.mutate(weekday=rows.usage_date.day_of_week.index())
+    before = ibis.window(
+        preceding=(usage.usual_weeks, 1), following=None, group_by=["as_of", "weekday"], order_by="usage_date"
+    )
+    rows = rows.mutate(usual=rows.users.mean().over(before))
+    rows = rows.filter((rows.users >= usage.complete_day_share * rows.usual).fill_null(True))
+    rows = rows.group_by("as_of").aggregate(usage_through=rows.usage_date.max())
     return rows.mutate(usage_lag_days=rows.as_of.delta(rows.usage_through, unit="day"))
 
 
@@ -256,7 +266,7 @@ def account_usage(
 
     One row per as_of and account that pays, where usage is known at all; an account nobody uses has zeros. An account
     that pays for no seats (priced by use, or flat) has users, events and trends; its shares of seats are null.
-    All windows end at usage_through, the last day with usage on or before as_of, so a late delivery does not look
+    All windows end at usage_through, the last complete usage day on or before as_of, so a late delivery does not look
     like a decline. Service users, and users deactivated by as_of, never count. Shares of seats divide by the seats in
     force on the days themselves. Trends compare the window with the one before; net of the median account's, a
     season or holiday is nobody's decline.

@@ -20,3 +20,14 @@ def test_who_pays_by_use_has_usage_without_shares_of_seats(case: Case) -> None:
     assert [paid_by_use[name] for name in figures] == [140_000, 10, 0, 0, 0, None]
     assert [by_seat[name] for name in figures] == [5_600, 10, 0, 0, 0, 1]
     assert (paid_by_use["is_active_account"], by_seat["is_active_account"]) == (None, True)
+
+
+def test_a_stray_row_after_the_feed_stopped_moves_nothing(case: Case) -> None:
+    """The feed ends on 13 May with 50 users a day; N4 has one row on 10 June, 28 days later."""
+    end = date(2025, 5, 13)
+    rows = case("feed_late_28d_one_stray_row", "account_usage", end, LAST)["account_usage"]
+    on_time, late = ({r["account_id"]: r for r in rows if r["as_of"] == day} for day in (end, LAST))
+    assert {(r["usage_through"], r["usage_lag_days"]) for r in late.values()} == {(end, 28)}
+    assert {(r["mau"], r["wau"], r["events_28d"]) for r in late.values()} == {(10, 10, 5_600)}
+    figures = ("mau", "events_28d", "users_trend", "is_active_account")
+    assert [[r[n] for n in figures] for r in late.values()] == [[r[n] for n in figures] for r in on_time.values()]
