@@ -108,6 +108,7 @@ class _Check:
         self.sources, self.reader = sources, reader
         self.zone: str = sections[CompanyPolicy].timezone  # type: ignore[attr-defined]
         self.share: float = sections[ExtractsPolicy].max_quarantine_share  # type: ignore[attr-defined]
+        self.may_lack_account: tuple[str, ...] = sections[ExtractsPolicy].may_lack_account  # type: ignore[attr-defined]
         grace_days: int = sections[CompanyPolicy].renewal_grace_days  # type: ignore[attr-defined]
         self.detective = Detective(reader, sections[DetectivePolicy], grace_days)  # type: ignore[arg-type]
 
@@ -201,7 +202,10 @@ class _Check:
         elif found[f"null:{name}"] > allowed:
             what = f"{found[f'null:{name}']} of {rows} values are missing"
             advice = 'map another column, a constant, or an expression such as {sql: "coalesce(a, b)"}'
-            yield Problem(spec.name, place, file, name, what, expected(kind), None, advice)
+            may_lack = name == "account_id" and spec.name in self.may_lack_account
+            if may_lack:
+                advice = "these rows are left out; if they have an account, " + advice
+            yield Problem(spec.name, place, file, name, what, expected(kind), None, advice, is_warning=may_lack)
         if found[f"word:{name}"] > allowed:
             words = _allowed(spec.contract, name)
             value = found[f"word:{name}:example"]

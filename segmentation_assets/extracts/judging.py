@@ -4,6 +4,7 @@ Here: the ordered list of reasons of an extract, and the SQL that gives each row
 good). Not here: duplicates, which are a matter of several rows (`landing`, `usage_days`).
 
 References are checked against everything ever known: an account that a newer drop no longer has still owns its past.
+One that is not known refuses the row, or where its column may be empty, leaves the column empty.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import ibis.expr.types as ir
 from segmentation_assets.extracts.casting import RAW, Cast, expected
 from segmentation_assets.extracts.contracts import HISTORY_COLUMNS, natural_key
 from segmentation_assets.extracts.reading import FILE, REJECTS, ROW
-from segmentation_assets.tables.contracts import Contract, ibis_schema
+from segmentation_assets.tables.contracts import Contract, ibis_schema, schema_of
 from segmentation_assets.tables.enforcement import rules
 from segmentation_assets.tables.registry import TableSpec
 from segmentation_assets.warehouse.engine import Engine
@@ -59,6 +60,7 @@ class Reference:
 
     column: str
     known_in: str
+    may_be_empty: bool = False
 
     @property
     def rule(self) -> str:
@@ -71,9 +73,10 @@ def references_of(spec: TableSpec) -> list[Reference]:
     columns = ibis_schema(spec.contract)
     found = []
     if spec.name == "crm_accounts":
-        found.append(Reference("merged_into_account_id", KNOWN_ACCOUNTS))
+        found.append(Reference("merged_into_account_id", KNOWN_ACCOUNTS, may_be_empty=True))
     elif "account_id" in columns and spec.partition is None:
-        found.append(Reference("account_id", KNOWN_ACCOUNTS))
+        is_nullable = bool(schema_of(spec.contract).columns["account_id"].nullable)
+        found.append(Reference("account_id", KNOWN_ACCOUNTS, may_be_empty=is_nullable))
     if "currency" in columns and spec.name != "fx_rates":
         found.append(Reference("currency", KNOWN_CURRENCIES))
     return found
@@ -110,6 +113,9 @@ def judge(
     chosen = view.select(*names, *kept, **{REASON: number.cast("int16")})
     sql = engine.backend.compile(chosen)
     for reference in references_of(spec):
+        if reference.may_be_empty:
+            sql = _emptied(sql, reference)
+            continue
         sql = _referring(sql, reference, len(reasons))
         reasons.append(Reason(reference.rule, reference.column, identifier(reference.column)))
     return Judged(sql, tuple(reasons))
@@ -145,6 +151,14 @@ def _contract_rules(
             shown = ", ".join(f"{literal(n + '=')} || {_text(n)}" for n in by_name if n in read)
             value = f"concat_ws(', ', {shown})"
         yield rule.holds, Reason(rule.name, rule.column, value)
+
+
+def _emptied(sql: str, reference: Reference) -> str:
+    column = identifier(reference.column)
+    return (
+        f"SELECT r.* REPLACE (k.known AS {column}) FROM ({sql}) r "
+        f"LEFT JOIN {reference.known_in} k ON k.known = r.{column}"
+    )
 
 
 def _referring(sql: str, reference: Reference, number: int) -> str:

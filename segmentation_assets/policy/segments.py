@@ -251,6 +251,8 @@ class MicroSegmentPolicy(Section):
     declining_trend: Annotated[float, Field(ge=-1, le=0)]
     """Users or events, net of the company's trend: at most this is declining usage."""
     declining_min_users: Annotated[int, Field(ge=0)]
+    declining_min_events: Annotated[int, Field(ge=0)]
+    """The same where usage does not say who used the product."""
     """From a base of at least so many active users in the 28 days before."""
     surge_trend: NotNegative
     """Users, net of the company's trend: at least this is an adoption surge."""
