@@ -34,6 +34,9 @@ DUPLICATE, DIFFERENT_DUPLICATE, UNREADABLE = "duplicate key", "duplicate key, ot
 FILES = "landing_files"
 """Temporary table (file, drop_day, label) of the files being landed."""
 
+MUST_BE = "must be "
+"""How the rule of a column's type goes on after its name."""
+
 _VIEWS = itertools.count(1)
 
 
@@ -44,6 +47,8 @@ class Reason:
     rule: str
     column: str | None
     value: str
+    refuses: bool = True
+    """False of a reference that is not known and whose column may be empty: it is left empty."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,32 @@ def parents_of(spec: TableSpec) -> list[str]:
     return [parent[r.known_in] for r in references_of(spec) if parent[r.known_in] != spec.name]
 
 
+def each_rule(engine: Engine, spec: TableSpec, typed_sql: str, columns: Sequence[Cast]) -> Judged:
+    """The typed rows with one boolean column per reason (`broken_column`): all rules that a row breaks, not the first.
+
+    For a look at a delivery before it lands. A reference that would be left empty counts as broken too.
+    """
+    view = _viewed(engine, spec.contract, typed_sql)
+    found = [*_row_reasons(spec, view, columns)]
+    flags = {broken_column(i): condition.fill_null(False) for i, (condition, _) in enumerate(found)}
+    sql, reasons = engine.backend.compile(view.mutate(**flags)), [reason for _, reason in found]
+    for reference in references_of(spec):
+        column = f"r.{identifier(reference.column)}"
+        sql = (
+            f"SELECT r.*, {column} IS NOT NULL AND k.known IS NULL AS {identifier(broken_column(len(reasons)))} "
+            f"FROM ({sql}) r LEFT JOIN {reference.known_in} k ON k.known = {column}"
+        )
+        reasons.append(
+            Reason(reference.rule, reference.column, identifier(reference.column), refuses=not reference.may_be_empty)
+        )
+    return Judged(sql, tuple(reasons))
+
+
+def broken_column(number: int) -> str:
+    """The column of `each_rule` that says whether a row breaks a rule."""
+    return f"_landing_broken_{number}"
+
+
 def judge(
     engine: Engine, spec: TableSpec, typed_sql: str, columns: Sequence[Cast], kept: Sequence[str] = ()
 ) -> Judged:
@@ -98,16 +129,8 @@ def judge(
     `typed_sql` is what `casting.select_sql` made; `kept` are further columns of it to pass on.
     """
     view = _viewed(engine, spec.contract, typed_sql)
-    conditions, reasons = [], []
-    for cast in columns:
-        if cast.can_fail:
-            raw = view[RAW + cast.column]
-            conditions.append(raw.notnull() & view[cast.column].isnull())
-            kind = expected(ibis_schema(spec.contract)[cast.column])
-            reasons.append(Reason(f"{cast.column}: must be {kind}", cast.column, _raw_text(cast)))
-    for rule, reason in _contract_rules(spec.contract, view, columns):
-        conditions.append(~rule)
-        reasons.append(reason)
+    found = [*_row_reasons(spec, view, columns)]
+    conditions, reasons = [condition for condition, _ in found], [reason for _, reason in found]
     number = ibis.cases(*[(c, i) for i, c in enumerate(conditions)], else_=None) if conditions else ibis.null()
     names = [c for c in view.columns if c in ibis_schema(spec.contract) or c.startswith(RAW)]
     chosen = view.select(*names, *kept, **{REASON: number.cast("int16")})
@@ -119,6 +142,19 @@ def judge(
         sql = _referring(sql, reference, len(reasons))
         reasons.append(Reason(reference.rule, reference.column, identifier(reference.column)))
     return Judged(sql, tuple(reasons))
+
+
+def _row_reasons(
+    spec: TableSpec, view: ir.Table, columns: Sequence[Cast]
+) -> Iterator[tuple[ir.BooleanValue, Reason]]:
+    """Each rule over a row by itself, types before the contract's, with what breaks it."""
+    for cast in columns:
+        if cast.can_fail:
+            kind = expected(ibis_schema(spec.contract)[cast.column])
+            broken = view[RAW + cast.column].notnull() & view[cast.column].isnull()
+            yield broken, Reason(f"{cast.column}: {MUST_BE}{kind}", cast.column, _raw_text(cast))
+    for rule, reason in _contract_rules(spec.contract, view, columns):
+        yield ~rule, reason
 
 
 def _raw_text(cast: Cast) -> str:

@@ -34,8 +34,8 @@ def _tests(condition: Condition, measure: ir.Value) -> list[ir.BooleanValue]:
     if condition.one_of is not None:
         words = [word.strip().lower() for word in condition.one_of]
         tests.append(measure.strip().lower().isin(words).fill_null(False))
-    if condition.known is not None:
-        tests.append(measure.notnull() if condition.known else measure.isnull())
+    if condition.is_known is not None:
+        tests.append(measure.notnull() if condition.is_known else measure.isnull())
     return tests
 
 

@@ -218,13 +218,13 @@ def _holds(rule: CohortRule, measures: Mapping[str, float | None]) -> bool:
 
 def _meets(condition: BehavioralCondition, value: float | None) -> bool:
     if value is None:
-        return condition.known is False
+        return condition.is_known is False
     return (
         (condition.at_least is None or value >= condition.at_least)
         and (condition.above is None or value > condition.above)
         and (condition.at_most is None or value <= condition.at_most)
         and (condition.below is None or value < condition.below)
-        and condition.known is not False
+        and condition.is_known is not False
     )
 
 
