@@ -96,18 +96,20 @@ def parents_of(spec: TableSpec) -> list[str]:
 
 
 def each_rule(engine: Engine, spec: TableSpec, typed_sql: str, columns: Sequence[Cast]) -> Judged:
-    """The typed rows with one boolean column per reason (`broken_column`): all rules that a row breaks, not the first.
+    """The typed rows with a boolean column per reason (`broken_column`): all rules that a row breaks.
 
     For a look at a delivery before it lands. A reference that would be left empty counts as broken too.
     """
     view = _viewed(engine, spec.contract, typed_sql)
-    found = [*_row_reasons(spec, view, columns)]
-    flags = {broken_column(i): condition.fill_null(False) for i, (condition, _) in enumerate(found)}
-    sql, reasons = engine.backend.compile(view.mutate(**flags)), [reason for _, reason in found]
+    each = [*_row_reasons(spec, view, columns)]
+    flags = {broken_column(i): condition.fill_null(False) for i, (condition, _) in enumerate(each)}
+    sql, reasons = engine.backend.compile(view.mutate(**flags)), [reason for _, reason in each]
     for reference in references_of(spec):
         column = f"r.{identifier(reference.column)}"
+        already = [f"r.{broken_column(n)}" for n, reason in enumerate(reasons) if reason.column == reference.column]
+        is_new = "".join(f" AND NOT {flag}" for flag in already)
         sql = (
-            f"SELECT r.*, {column} IS NOT NULL AND k.known IS NULL AS {identifier(broken_column(len(reasons)))} "
+            f"SELECT r.*, {column} IS NOT NULL AND k.known IS NULL{is_new} AS {broken_column(len(reasons))} "
             f"FROM ({sql}) r LEFT JOIN {reference.known_in} k ON k.known = {column}"
         )
         reasons.append(
@@ -129,8 +131,8 @@ def judge(
     `typed_sql` is what `casting.select_sql` made; `kept` are further columns of it to pass on.
     """
     view = _viewed(engine, spec.contract, typed_sql)
-    found = [*_row_reasons(spec, view, columns)]
-    conditions, reasons = [condition for condition, _ in found], [reason for _, reason in found]
+    each = [*_row_reasons(spec, view, columns)]
+    conditions, reasons = [condition for condition, _ in each], [reason for _, reason in each]
     number = ibis.cases(*[(c, i) for i, c in enumerate(conditions)], else_=None) if conditions else ibis.null()
     names = [c for c in view.columns if c in ibis_schema(spec.contract) or c.startswith(RAW)]
     chosen = view.select(*names, *kept, **{REASON: number.cast("int16")})

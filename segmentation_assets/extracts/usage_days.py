@@ -42,13 +42,13 @@ NO_DAY = ""
 
 BATCH_ROWS = 2_000_000  # bounds memory: at most so many keys are counted at once
 _OVERLAP = 1.5  # reading files more often than this, on average, costs more than the memory saves
-_UNKNOWN_USER, _OTHER_ACCOUNT = "unknown user_id", "account_id is not the user's"
-_UNKNOWN_ACCOUNT = "unknown account_id"
+UNKNOWN_USER, OTHER_ACCOUNT = "unknown user_id", "account_id is not the user's"
+UNKNOWN_ACCOUNT = "unknown account_id"
 _MEMBERS, _CONTESTED, _SUSPECTS, _COUNTS = (
     "landing_members", "landing_contested", "landing_suspects", "landing_counts",
 )  # fmt: skip
 _DAY = "usage_date"
-_MEASURES = {"event_count": "BIGINT", "session_count": "BIGINT", "session_minutes": "DOUBLE", "error_count": "BIGINT"}
+MEASURES = {"event_count": "BIGINT", "session_count": "BIGINT", "session_minutes": "DOUBLE", "error_count": "BIGINT"}
 _STAND_IN = {"drops": {"0000-00-00": "0" * 16}}  # as long as any real day and digest
 
 
@@ -250,8 +250,8 @@ class _Run:
             return set()
         name = columns.partition(", ")[0]
         other = (
-            f" OR q.rule = {literal(_OTHER_ACCOUNT)} AND starts_with(q.key, c.user_id || ' | ')"
-            f" OR q.rule = {literal(_UNKNOWN_ACCOUNT)} AND c.user_id IS NULL AND q.value = c.account_id"
+            f" OR q.rule = {literal(OTHER_ACCOUNT)} AND starts_with(q.key, c.user_id || ' | ')"
+            f" OR q.rule = {literal(UNKNOWN_ACCOUNT)} AND c.user_id IS NULL AND q.value = c.account_id"
         )
         found = (
             "SELECT DISTINCT usage_date::VARCHAR FROM "
@@ -278,7 +278,7 @@ class _Run:
         once = "per file" if self.landing.sources.extracts[self.spec.name].distinct else "no"
         typed = select_sql(raw, columns, distinct=once)
         if self.landing.sources.extracts[self.spec.name].rows_are == EVENTS:
-            typed = summed_sql(typed, columns, _MEASURES)
+            typed = summed_sql(typed, columns, MEASURES)
         return typed, columns
 
     def _remember_members(self) -> str:
@@ -310,11 +310,11 @@ class _Run:
         which = str(unknown)
         if "user_id" in columns_known:
             reasons += [
-                Reason(_UNKNOWN_USER, "user_id", "user_id"),
-                Reason(_OTHER_ACCOUNT, "account_id", "account_id"),
+                Reason(UNKNOWN_USER, "user_id", "user_id"),
+                Reason(OTHER_ACCOUNT, "account_id", "account_id"),
             ]
             which = f"CASE WHEN r.user_id IS NULL THEN {unknown + 2} ELSE {unknown} END"
-        reasons += [Reason(_UNKNOWN_ACCOUNT, "account_id", "account_id")]
+        reasons += [Reason(UNKNOWN_ACCOUNT, "account_id", "account_id")]
         sql = (
             f"SELECT r.* REPLACE (COALESCE(r.{REASON}, CASE WHEN m.account_id IS NULL THEN {which} END)::SMALLINT "
             f"AS {REASON}) FROM ({judged.sql}) r LEFT JOIN {_MEMBERS} m ON {_same(columns_known, 'm')}"
@@ -458,7 +458,7 @@ class _Run:
             f"FROM ({judged.sql}) r LEFT JOIN landing_files f ON f.file = r.{FILE} "
             f"WHERE r.{REASON} IS NOT NULL OR {self._key_hash()} IN (SELECT h FROM {_CONTESTED})"
         )
-        unknown = [i for i, r in enumerate(judged.reasons) if r.rule == _UNKNOWN_USER]
+        unknown = [i for i, r in enumerate(judged.reasons) if r.rule == UNKNOWN_USER]
         if unknown:
             execute(
                 f"UPDATE {_SUSPECTS} SET {REASON} = {unknown[0] + 1} WHERE {REASON} = {unknown[0]} "
@@ -475,9 +475,7 @@ class _Run:
         )
 
     def _facts(self, judged: Judged, days: Sequence[str], inputs: Mapping[str, str]) -> dict[str, DayFacts]:
-        unknown = [
-            i for i, r in enumerate(judged.reasons) if r.rule.startswith("unknown") or r.rule == _OTHER_ACCOUNT
-        ]
+        unknown = [i for i, r in enumerate(judged.reasons) if r.rule.startswith("unknown") or r.rule == OTHER_ACCOUNT]
         found = self.landing.query(
             f"SELECT COALESCE(c.day::VARCHAR, ''), c.n, c.good, c.total, COALESCE(s.bad, 0), COALESCE(s.unknown, 0), "
             f"COALESCE(s.good, 0), COALESCE(s.kept, 0), s.total::VARCHAR FROM {_COUNTS} c LEFT JOIN ("
