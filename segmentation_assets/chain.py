@@ -13,6 +13,7 @@ MODULES = (
     "profiles.states",
     "profiles.revenue",
     "profiles.arr_steps",
+    "profiles.usage_feed",
     "profiles.usage",
     "profiles.support",
     "profiles.engagement",

@@ -16,10 +16,11 @@ from segmentation_assets.policy.profiles import UsagePolicy
 from segmentation_assets.policy.segments import SEGMENTS
 from segmentation_assets.profiles.known import AccountHierarchy, known, survivors
 from segmentation_assets.profiles.revenue import AccountRevenue
-from segmentation_assets.profiles.usage import UsageLastDays, _raw_accounts, _who_count, _windows
+from segmentation_assets.profiles.usage import AccountUsage, _raw_accounts, _who_count
 from segmentation_assets.segments.segments import Segments
 from segmentation_assets.tables.as_of import FromPolicy, Spine, last
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Flag, Integer, Snapshot, column, row_rule
+from segmentation_assets.tables.days import days_after, days_before
 from segmentation_assets.tables.registry import Table, table
 
 _KEY = SNAPSHOT_KEY
@@ -70,7 +71,7 @@ def feature_adoption(
     spine: Table[Spine],
     segments: Table[Segments],
     account_revenue: Table[AccountRevenue],
-    usage_last_days: Table[UsageLastDays],
+    account_usage: Table[AccountUsage],
     product_usage: Table[ProductUsage],
     product_users: Table[ProductUsers],
     product_features: Table[ProductFeatures],
@@ -88,7 +89,11 @@ def feature_adoption(
     """
     accounts = segments.filter(segments.behavioral_cohort.notnull()).select(*_KEY, "segment", "behavioral_cohort")
     accounts = accounts.semi_join(spine, "as_of").join(account_revenue.select(*_KEY, "product_list"), _KEY)
-    windowed = accounts.select(*_KEY).join(_windows(usage_last_days, usage), "as_of")
+    through = account_usage.usage_through
+    windows = account_usage.select(
+        *_KEY, window_start=days_before(through, usage.window_days - 1), day_after=days_after(through)
+    )
+    windowed = accounts.select(*_KEY).join(windows, _KEY)
     raw = _raw_accounts(windowed, survivors(account_hierarchy))
     use = _use(product_usage, raw, product_users)
     seen = accounts.join(windowed, _KEY)[accounts.columns]

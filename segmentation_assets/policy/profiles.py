@@ -18,6 +18,18 @@ _TWO_MONTHS = 62  # the last full month and the current one; their days fit into
 _LONGEST_WINDOW = 31  # the days of two windows fit into the bits of one signed 64-bit number
 
 
+class FeedPolicy(Section):
+    """When the usage feed of one account is late: it stops after regular use, while the usage of others goes on."""
+
+    silent_days: Days
+    """A feed may be late once it has been silent for more days than this. After `max_lag_days` it counts as silence:
+    nobody uses the product."""
+    regular_days: OneOrMore
+    """Use was regular if at least this many days of the four weeks before the silence had usage."""
+    least_user_days: OneOrMore
+    """Active users, summed over the days of the last week before the silence. Below this, silence can be chance."""
+
+
 class UsagePolicy(Section):
     """Windows of usage, and when an account is active, a user is a power user, or an account hangs on one user."""
 
@@ -29,10 +41,11 @@ class UsagePolicy(Section):
     """Usage that ended more than this many days before as_of is not known. Usage that ended earlier than
     `stability.max_usage_lag_days` before, but not as early as this, is known and late: moves into At-Risk wait."""
     complete_day_share: Share
-    """A day is complete if it has at least this share of the users usual for its weekday. Windows end at the last
+    """A day is complete if it has at least this share of the users that are usual for its weekday. Windows end on a
     complete day."""
     usual_weeks: OneOrMore
-    """Usual is the mean of this many earlier days of the same weekday, the last ones with usage."""
+    """The usual number of users is the mean of this many earlier days of the same weekday that had usage."""
+    feed: FeedPolicy
     active_account_share: Share
     """An account is active if its active users are at least this share of its licensed seats, in the window below."""
     active_account_window: Literal["last_28_days", "last_full_month"]

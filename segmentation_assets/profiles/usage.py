@@ -1,7 +1,7 @@
 """How each account uses the product: who, how much, how broadly, how deeply, and where it is heading.
 
-Here: `usage_days` (one roll-up per usage day), `usage_last_days` (up to which day usage is complete) and
-`account_usage` (windows ending there). Not here: turning usage into points (`scores.behavioral`).
+Here: `account_usage`, over windows that end at the last day whose usage is complete. Not here: which day that is
+(`profiles.usage_feed`), or turning usage into points (`scores.behavioral`).
 """
 
 from __future__ import annotations
@@ -21,41 +21,22 @@ from segmentation_assets.profiles.facts import only_if, with_figures
 from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known, survivors
 from segmentation_assets.profiles.states import AccountStates, states_for
 from segmentation_assets.profiles.subscriptions import SubscriptionSteps, in_force
-from segmentation_assets.tables.as_of import FromPolicy, Spine, last
-from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Contract, Day, Flag, Integer, Snapshot, column
+from segmentation_assets.profiles.usage_feed import (
+    LOOK_BACK,
+    MILLISECONDS,
+    UsageDays,
+    UsageLastDays,
+    late_feeds,
+    whole,
+)
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Flag, Integer, Snapshot, column
 from segmentation_assets.tables.days import days_after, days_before
 from segmentation_assets.tables.registry import Table, table
 
 _KEY = SNAPSHOT_KEY
 _SATURDAY = 5  # Monday is 0
-_MILLISECONDS = 60_000  # of a minute. Sums of whole numbers are the same in whatever order an engine adds
-_PARTS = 10**12  # of a share, for the same reason
-_LOOK_BACK = FromPolicy(UsagePolicy, lambda policy: last(policy.look_back_days))
-
-
-class UsageDays(Contract):
-    """What did each user do on each day? The product's usage rolled up once per day, all features together."""
-
-    usage_date: Day = column("Day of use, company timezone.")
-    account_id: str = column("The account as the usage extract names it; mergers are followed later, per as_of.")
-    user_id: str = column("The user; service users are still in. Null = usage without a user.", nullable=True)
-    events: Integer = column("Events.", unit="events", nullable=True, ge=0)
-    sessions: Integer = column("Sessions (logins).", unit="sessions", nullable=True, ge=0)
-    minutes: float = column("Session time.", unit="minutes", nullable=True, ge=0)
-    errors: Integer = column("Errors met.", unit="errors", nullable=True, ge=0)
-
-    class Config:
-        unique = ["usage_date", "account_id", "user_id"]
-
-
-class UsageLastDays(Snapshot):
-    """Up to which day is usage known?"""
-
-    usage_through: Day = column("The last day on or before as_of whose usage is complete.")
-    usage_lag_days: Integer = column("Days from usage_through to as_of.", unit="days", ge=0)
-
-    class Config:
-        unique = ["as_of"]
+_PARTS = 10**12  # of a share: sums of whole numbers are the same in whatever order an engine adds
 
 
 class AccountUsage(Snapshot):
@@ -65,8 +46,15 @@ class AccountUsage(Snapshot):
     """
 
     account_id: str = column("An account that pays; accounts merged into it are counted here.")
-    usage_through: Day = column("Last complete usage day on or before as_of: where all windows end.")
+    usage_through: Day = column(
+        "Where the account's windows end: the company's last complete usage day, or, where its own feed is late, its "
+        "own last day with usage."
+    )
     usage_lag_days: Integer = column("Days from usage_through to as_of.", unit="days", ge=0)
+    is_feed_late: Flag = column(
+        "Its usage, regular until then, stopped from one day to the next while that of others went on: "
+        "a late delivery, no decline."
+    )
     active_users_28d: Integer = column("Distinct active users in the window.", unit="users", nullable=True, ge=0)
     active_users_prior_28d: Integer = column(
         "Distinct active users in the window before.", unit="users", nullable=True, ge=0
@@ -214,49 +202,7 @@ class AccountUsage(Snapshot):
         unique = ["as_of", "account_id"]
 
 
-@table(group="profiles", partition="usage_date")
-def usage_days(product_usage: Table[ProductUsage]) -> Table[UsageDays]:
-    """What did each user do on each day? The product's usage rolled up once per day, all features together.
-
-    One row per usage day, account and user with at least one event or session. Whether a user counts (service users,
-    deactivated users, merged accounts) depends on the day one asks and is decided later.
-    """
-    rows = product_usage.group_by("usage_date", "account_id", "user_id").aggregate(
-        events=product_usage.event_count.sum(),
-        sessions=product_usage.session_count.sum(),
-        minutes=_whole(product_usage.session_minutes * _MILLISECONDS).sum() / _MILLISECONDS,
-        errors=product_usage.error_count.sum(),
-    )
-    return rows.filter((rows.events > 0) | (rows.sessions > 0).fill_null(False))
-
-
-def _whole(value: ir.NumericValue) -> ir.IntegerValue:
-    return value.round().cast("int64")
-
-
-@table(group="profiles", reads={"usage_days": _LOOK_BACK})
-def usage_last_days(spine: Table[Spine], usage_days: Table[UsageDays], usage: UsagePolicy) -> Table[UsageLastDays]:
-    """Up to which day is usage known? One row per as_of by which there was any within the look-back.
-
-    That is the last complete day: its users are at least the policy's share of what is usual for its weekday. Usual
-    is the mean of so many earlier days of that weekday (policy), the last ones that had usage; the first one of all
-    is complete. All usage windows of as_of end there, so that neither a late delivery, nor one cut short, nor a stray
-    row looks like a decline.
-    """
-    sizes = usage_days.group_by("usage_date").aggregate(users=usage_days.count())
-    first = days_before(spine.as_of, usage.look_back_days - 1)
-    rows = spine.select("as_of").join(sizes, [sizes.usage_date <= spine.as_of, sizes.usage_date >= first])
-    rows = rows.mutate(weekday=rows.usage_date.day_of_week.index())
-    before = ibis.window(
-        preceding=(usage.usual_weeks, 1), following=None, group_by=["as_of", "weekday"], order_by="usage_date"
-    )
-    rows = rows.mutate(usual=rows.users.mean().over(before))
-    rows = rows.filter((rows.users >= usage.complete_day_share * rows.usual).fill_null(True))
-    rows = rows.group_by("as_of").aggregate(usage_through=rows.usage_date.max())
-    return rows.mutate(usage_lag_days=rows.as_of.delta(rows.usage_through, unit="day"))
-
-
-@table(group="profiles", reads={"usage_days": _LOOK_BACK, "product_usage": _LOOK_BACK})
+@table(group="profiles", reads={"usage_days": LOOK_BACK, "product_usage": LOOK_BACK})
 def account_usage(
     spine: Table[Spine],
     usage_last_days: Table[UsageLastDays],
@@ -276,13 +222,16 @@ def account_usage(
     One row per as_of and account that pays, where usage is known at all; an account nobody uses has zeros. An account
     that pays for no seats (priced by use, or flat) has users, events and trends; its shares of seats are null.
     All windows end at usage_through, the last complete usage day on or before as_of, so a late delivery does not look
-    like a decline. Service users, and users deactivated by as_of, never count. Shares of seats divide by the seats in
-    force on the days themselves. Trends compare the window with the one before; net of the median account's, a
-    season or holiday is nobody's decline.
+    like a decline; where an account's own feed is late beside the others, they end at its own last usage day. Service
+    users, and users deactivated by as_of, never count. Shares of seats divide by the seats in force on the days
+    themselves. Trends compare the window with the one before; net of the median account's, a season or holiday is
+    nobody's decline.
     """
     states = states_for(spine, account_states, subscription_steps, fx_rates, account_hierarchy, company)
     periods = _seat_periods(states, usage)
-    accounts = _paying_accounts(periods, _windows(usage_last_days, usage))
+    paying = _paying_accounts(periods, usage_last_days, usage)
+    late = late_feeds(_raw_accounts(paying, survivors(account_hierarchy)), usage_days, usage)
+    accounts = _with_windows(paying, late, usage)
     raw = _raw_accounts(accounts, survivors(account_hierarchy))
     users = _users(usage_days, _spans(raw, periods), product_users, usage)
     use = _feature_use(product_usage, raw, product_users)
@@ -326,9 +275,26 @@ def _paid_products(spine: ir.Table, steps: ir.Table, hierarchy: ir.Table) -> ir.
     return by_surviving_account(rows.select(*_KEY, "product"), hierarchy)
 
 
-def _windows(last_days: ir.Table, usage: UsagePolicy) -> ir.Table:
-    """Per as_of with usage known: `usage_through` and the first day of each window that ends there."""
-    rows = last_days.filter(last_days.usage_lag_days <= usage.max_lag_days).select("as_of", "usage_through")
+def _paying_accounts(periods: ir.Table, last_days: ir.Table, usage: UsagePolicy) -> ir.Table:
+    """Accounts that pay at as_of, where usage is known, with the company's last complete day.
+
+    `seats_now` is null where they pay for no seats.
+    """
+    now = periods.filter(
+        (periods.day <= periods.as_of)
+        & (periods.until.isnull() | (periods.until > periods.as_of))
+        & (periods.subscriptions > 0)
+    )
+    known_days = last_days.filter(last_days.usage_lag_days <= usage.max_lag_days).select("as_of", "usage_through")
+    return now.select(*_KEY, seats_now=now.seats.nullif(0)).join(known_days, "as_of")
+
+
+def _with_windows(accounts: ir.Table, late: ir.Table, usage: UsagePolicy) -> ir.Table:
+    """`accounts` with the day their windows end and the first day of each; `late` names the last day of some."""
+    rows = with_figures(accounts, late.select(*_KEY, "last_used_on"))
+    rows = rows.mutate(
+        usage_through=rows.last_used_on.fill_null(rows.usage_through), is_feed_late=rows.last_used_on.notnull()
+    ).drop("last_used_on")
     rows = rows.mutate(
         window_start=days_before(rows.usage_through, usage.window_days - 1),
         prior_start=days_before(rows.usage_through, 2 * usage.window_days - 1),
@@ -345,16 +311,6 @@ def _windows(last_days: ir.Table, usage: UsagePolicy) -> ir.Table:
         start, until = days_before(rows.day_after, ACTIVE_DAYS), rows.day_after
     rows = rows.mutate(active_start=start, active_until=until)
     return rows.mutate(earliest=ibis.least(rows.prior_start, rows.month_start, rows.active_start))
-
-
-def _paying_accounts(periods: ir.Table, windows: ir.Table) -> ir.Table:
-    """Accounts that pay at as_of, with the windows of that day; `seats_now` is null where they pay for no seats."""
-    now = periods.filter(
-        (periods.day <= periods.as_of)
-        & (periods.until.isnull() | (periods.until > periods.as_of))
-        & (periods.subscriptions > 0)
-    )
-    return now.select(*_KEY, seats_now=now.seats.nullif(0)).join(windows, "as_of")
 
 
 def _raw_accounts(accounts: ir.Table, merged_into: ir.Table) -> ir.Table:
@@ -383,7 +339,7 @@ def _spans(raw: ir.Table, periods: ir.Table) -> ir.Table:
         "prior_start",
         day=ibis.greatest(rows.from_day, rows.earliest),
         until=ibis.least(rows.until_day.fill_null(rows.day_after), rows.day_after),
-        seat_parts=_whole(float(_PARTS) / rows.seats.nullif(0)),
+        seat_parts=whole(float(_PARTS) / rows.seats.nullif(0)),
     )
 
 
@@ -401,7 +357,7 @@ def _users(usage_days: ir.Table, spans: ir.Table, product_users: ir.Table, usage
         "sessions",
         "errors",
         used_by="account_id",
-        milliseconds=_whole(usage_days.minutes * _MILLISECONDS),
+        milliseconds=whole(usage_days.minutes * MILLISECONDS),
     )
     rows = days.join(
         spans,
@@ -458,12 +414,12 @@ def _who_count(rows: ir.Table, product_users: ir.Table) -> ir.Table:
 def _account_sums(users: ir.Table, accounts: ir.Table, usage: UsagePolicy) -> ir.Table:
     """Counts and sums per account over its users."""
     windows = accounts.select(
-        "as_of",
+        *_KEY,
         days_of_month=accounts.usage_through.day(),
         days_since_active=accounts.day_after.delta(accounts.active_until, unit="day"),
         days_of_active=accounts.active_until.delta(accounts.active_start, unit="day"),
-    ).distinct()
-    rows = users.join(windows, "as_of")
+    )
+    rows = users.join(windows, _KEY)
     rows = rows.mutate(
         active_days=_bits(rows.days),
         active_in_month=(rows.days_back & _ones(rows.days_of_month)) > 0,
@@ -484,8 +440,8 @@ def _account_sums(users: ir.Table, accounts: ir.Table, usage: UsagePolicy) -> ir
         power_users=(rows.active_days >= usage.power_user_days).sum(),
         errors=rows.errors.sum(),
         top_events=rows.events.max(),
-        minutes=rows.milliseconds.sum() / _MILLISECONDS,
-        minutes_prior=rows.milliseconds_prior.sum() / _MILLISECONDS,
+        minutes=rows.milliseconds.sum() / MILLISECONDS,
+        minutes_prior=rows.milliseconds_prior.sum() / MILLISECONDS,
         **sums,
     )
 
@@ -650,6 +606,7 @@ def _columns(rows: ir.Table, usage: UsagePolicy) -> ir.Table:
     return rows.select(
         *_KEY,
         "usage_through",
+        "is_feed_late",
         usage_lag_days=rows.as_of.delta(rows.usage_through, unit="day"),
         active_users_28d=mau,
         active_users_prior_28d=before,

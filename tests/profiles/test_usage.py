@@ -79,28 +79,6 @@ def test_a_late_delivery_moves_the_windows_not_the_figures() -> None:
     assert delayed == on_time
 
 
-def test_windows_end_at_a_day_with_half_of_what_is_usual_for_its_weekday() -> None:
-    """Four users on each of the last four Tuesdays, one on the other days: usual is 4 on a Tuesday, 1 on a Monday."""
-    usual = [u for n in range(4) for u in used(f"u{n}", [7, 14, 21, 28])] + used("u0", [1, 2, 8, 9, 15, 16])
-    assert one([*usual, *used("u0", 0)])["usage_through"] == THROUGH - DAY, "1 of 4: delivered in part"
-    assert one([*usual, *used("u0", 0), *used("u1", 0)])["usage_through"] == THROUGH, "2 of 4"
-    row = one([*usual, *used("stray", 0, event_count=99)])
-    assert (row["usage_lag_days"], row["wau"], row["events_28d"]) == (1, 4, 6 + 4 * 4), (
-        "days 1 to 28: all but the stray"
-    )
-    lax = usage([*usual, *used("u0", 0)], policy={"complete_day_share": 0.25})[THROUGH, "a"]
-    assert lax["usage_through"] == THROUGH
-
-
-def test_days_without_a_feed_do_not_make_a_stray_row_usual() -> None:
-    """Three users a day until 28 days ago, and one row today: 1 of 3 that are usual, the empty weeks apart."""
-    rows = [u for user in ("u", "v", "w") for u in used(user, range(28, 49))]
-    stray = used("u", 0)
-    assert one([*rows, *stray])["usage_through"] == THROUGH - 28 * DAY
-    day = THROUGH + DAY
-    assert usage([*rows, *used("u", -1)], day) == {}, "28 days are known, 29 are not"
-
-
 def test_use_after_as_of_does_not_exist() -> None:
     before = THROUGH - 5 * DAY
     row = usage([*used("u", 0), *used("v", [5, 7])], before)[before, "a"]

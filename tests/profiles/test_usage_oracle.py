@@ -192,10 +192,16 @@ class Naive:
 
 
 def last_complete(users_on: Mapping[date, int], as_of: date) -> date | None:
-    """The last day with at least half of the users of the up to four days of its weekday before it that had any."""
+    """The last day with at least half of the users of the up to four days of its weekday before it that had any.
+
+    The first of its weekday, and one after more than a week of silence, is held against the up to 28 days before it.
+    """
     seen = [day for n in range(DEFAULT.usage.look_back_days) if (day := as_of - n * DAY) in users_on]
-    for day in seen:
-        before = [users_on[each] for each in seen if each < day and each.weekday() == day.weekday()][:4]
+    for place, day in enumerate(seen):
+        earlier = seen[place + 1 :]
+        same = [each for each in earlier if each.weekday() == day.weekday()][:4]
+        follows_on = bool(earlier) and (day - earlier[0]).days <= 7
+        before = [users_on[each] for each in (same if follows_on and same else earlier[:28])]
         if not before or users_on[day] >= 0.5 * mean(before):
             return day
     return None
