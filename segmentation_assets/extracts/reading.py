@@ -23,6 +23,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from segmentation_assets.extracts.secrets import without_secrets
 from segmentation_assets.extracts.sources import ExtractSource, Place, Sources
 from segmentation_assets.extracts.text_files import (
     PACKED,
@@ -594,7 +595,8 @@ class Reader:
 
     def _unload_postgres(self, source: Place, place: str, target: Path) -> None:
         variable = source.postgres or ""
-        if not os.environ.get(variable):
+        connection = os.environ.get(variable)
+        if not connection:
             raise SourceError(
                 f"the environment variable {variable} is not set",
                 file=place,
@@ -607,13 +609,18 @@ class Reader:
                 "Postgres needs the extra `postgres`", file=place, advice="install segmentation-assets[postgres]"
             ) from None
         try:
-            with psycopg.connect(os.environ[variable]) as other, other.cursor(name="landing") as cursor:
+            with psycopg.connect(connection) as other, other.cursor(name="landing") as cursor:
                 cursor.execute(_selection(source).encode())
                 rows = cursor.fetchmany(_CHUNK)
                 names = [item.name for item in cursor.description or ()]
                 _write_rows(names, _chunks(rows, cursor), place, target)
-        except psycopg.Error as error:  # its text names host and user, never the password
-            raise SourceError(first_line(error), file=place, advice="check the connection, table or query") from None
+        except (psycopg.Error, ValueError, OSError) as error:
+            raise SourceError(
+                without_secrets(first_line(error), connection),
+                file=place,
+                advice=f"check {variable} (in a URL, write @ / : % # and blanks of a password as %40 %2F %3A %25 %23 "
+                "%20), the table or the query",
+            ) from None
 
 
 def not_decodable(file: str, encoding: str, error: UnicodeDecodeError) -> SourceError:
