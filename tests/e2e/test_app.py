@@ -91,13 +91,14 @@ def _choose_first(page: Page, name: str) -> None:
 
 def test_another_site_and_another_name_see_nothing(address: str):
     port = urlsplit(address).port
-    with chromium("--host-resolver-rules=MAP evil.example 127.0.0.1") as browser, blank_site() as other:
+    with chromium() as browser, blank_site() as other:
         page = browser.new_page()
         page.set_default_timeout(PATIENCE)
         page.goto(address)
         page.goto(f"http://evil.example:{other}/")
         opens = """url => new Promise(end => {
-            const socket = new WebSocket(url); socket.onopen = () => end(true); socket.onclose = () => end(false) })"""
+            const socket = new WebSocket(url);
+            socket.onopen = () => end(true); socket.onclose = () => end(false); })"""
         assert page.evaluate(opens, f"ws://127.0.0.1:{port}/_stcore/stream") is False
         rebound = page.goto(f"http://evil.example:{port}/")
         assert rebound is not None
