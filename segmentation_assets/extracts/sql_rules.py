@@ -48,9 +48,9 @@ def check_sql(connection: duckdb.DuckDBPyConnection, name: str, source: ExtractS
 
 def _texts(source: ExtractSource) -> Iterator[tuple[str, str, Set[str] | None]]:
     """Key, SQL, and for a query the tables that it may read; those of a DuckDB file are the file's own."""
-    for column, given in source.columns.items():
-        if isinstance(given, Expression | FromColumn) and given.sql:
-            yield f"{column}.sql", given.sql, None
+    for column, read_as in source.columns.items():
+        if isinstance(read_as, Expression | FromColumn) and read_as.sql:
+            yield f"{column}.sql", read_as.sql, None
     if source.where:
         yield "where", source.where, None
     if source.query and source.path:
