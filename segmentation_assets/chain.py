@@ -1,10 +1,10 @@
-"""The whole chain: importing this module registers every table, upstream rooms first. No table stands here."""
+"""The whole chain: importing this module registers every table, earlier rooms first. It defines no table itself."""
 
 from importlib import import_module
 
 from segmentation_assets.tables.registry import CATALOGUE
 
-# Table modules, one line each (importing is what registers them):
+# The modules with tables, one line each. Importing a module registers its tables.
 MODULES = (
     "extracts.contracts",
     "extracts.quality",
@@ -13,6 +13,7 @@ MODULES = (
     "profiles.states",
     "profiles.revenue",
     "profiles.arr_steps",
+    "profiles.usage_feed",
     "profiles.usage",
     "profiles.support",
     "profiles.engagement",

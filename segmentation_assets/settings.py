@@ -1,16 +1,17 @@
-"""Where one home's things are: its folder, its sources, its policy, and what was used last.
+"""The paths of a home: its folder, its sources and its policy.
 
-Here: turning options, environment variables and the home's own memory into paths. Not here: reading sources
-(`extracts`) or the policy (`policy.model`), or what stands in the published folder (`warehouse.store`).
+Here: turning options, environment variables and the settings of the last run into paths. Not here: reading sources
+(`extracts`) or the policy (`policy.model`), or the published tables (`warehouse.store`).
 
-Precedence: an option, an environment variable (SEGMENTATION_HOME, SEGMENTATION_SOURCES, SEGMENTATION_POLICY), what
-the last run of this home used, `<home>/sources.yaml` or `<home>/policy.yaml`, the sample, the shipped policy.
+Precedence: an option, an environment variable (SEGMENTATION_HOME, SEGMENTATION_SOURCES, SEGMENTATION_POLICY), the
+setting of this home's last run, `<home>/sources.yaml` or `<home>/policy.yaml`, the sample, the shipped policy.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,19 +21,20 @@ HOME = "SEGMENTATION_HOME"
 SOURCES = "SEGMENTATION_SOURCES"
 POLICY = "SEGMENTATION_POLICY"
 DEFAULT = "default"
-"""The word that, instead of a file, stands for the shipped policy."""
+"""Given instead of a file, this word means the shipped policy."""
 
 _DEFAULT_HOME = "data"
 _MEMORY = "last_run.json"
+_PRIVATE = stat.S_IRWXG | stat.S_IRWXO
 
 
 class BrokenMemory(Refusal, ValueError):
-    """What the last run left of its settings cannot be read; the message says what to do."""
+    """The settings of the last run cannot be read. The message says what to do."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The paths a run works with; all absolute. `policy` None is the shipped policy, `sources` None is none found."""
+    """The absolute paths of a run. `policy` None: the shipped policy. `sources` None: there is no mapping."""
 
     home: Path
     sources: Path | None
@@ -45,7 +47,7 @@ class Settings:
 
     @property
     def daemon_lock(self) -> Path:
-        """The file whose lock says that somebody keeps this home current, and who."""
+        """The lock file of the process that keeps this home current. It names the process."""
         return self.dagster_home / "daemon.lock"
 
     @property
@@ -54,26 +56,41 @@ class Settings:
         return self.home / "sample"
 
     def remember(self) -> None:
-        """Make a later run, or the UI, of this home use the same sources and policy."""
+        """Let later runs of this home, and its UI, use the same sources and policy."""
+        keep_private()
         self.home.mkdir(parents=True, exist_ok=True)
         facts = {k: str(v) if v else None for k, v in asdict(self).items() if k != "home"}
         (self.home / _MEMORY).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
     def environment(self) -> dict[str, str]:
-        """Environment variables that make another process find the same settings."""
+        """Environment variables with which another process gets the same settings."""
         variables = {HOME: str(self.home), POLICY: str(self.policy or DEFAULT)}
         return variables | ({SOURCES: str(self.sources)} if self.sources else {})
 
 
+def keep_private() -> None:
+    """From now on this process makes files for its own user alone, as do processes that it starts.
+
+    Called wherever a home is written: it holds customers' data. A file that people ask for elsewhere, such as an
+    export, is written by commands that do not call this, so the user's umask says who may read it.
+    """
+    os.umask(os.umask(_PRIVATE) | _PRIVATE)
+
+
+def is_open_to_all(home: Path) -> bool:
+    """Whether every user of this machine can look into a home. Those of its group are the owner's business."""
+    return home.exists() and bool(stat.S_IMODE(home.stat().st_mode) & stat.S_IRWXO)
+
+
 def find_home(home: Path | str | None = None) -> Path:
-    """The home to use: the one given, SEGMENTATION_HOME, or `data/` below the current folder."""
+    """The home to use: `home`, else SEGMENTATION_HOME, else `data/` in the current folder."""
     return Path(home or os.environ.get(HOME) or _DEFAULT_HOME).absolute()
 
 
 def find_settings(
     home: Path | str | None = None, sources: Path | str | None = None, policy: Path | str | None = None
 ) -> Settings:
-    """The settings by the precedence that the module's docstring gives. Touches nothing.
+    """The settings, by the precedence in the module's docstring. Writes nothing.
 
     Raises BrokenMemory.
     """
@@ -100,7 +117,7 @@ def _remembered(root: Path) -> dict[str, str | None]:
         return json.loads((root / _MEMORY).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except ValueError as error:  # not taken for an empty one: the shipped policy would silently replace one's own
+    except ValueError as error:  # not the same as no file: that would silently use the shipped policy
         raise BrokenMemory(
             f"{root / _MEMORY}: not readable as JSON: {error}; delete it and name --sources and --policy again"
         ) from None

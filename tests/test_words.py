@@ -17,9 +17,8 @@ PACKAGE = ROOT / "segmentation_assets"
 PARTICIPLES = {"found", "told", "made", "known", "given", "asked"}
 
 CEILINGS = {
-    "activation": 10, "capacity": 25, "extracts": 65, "kpis": 12, "lineage": 32, "orchestration": 45, "policy": 10,
-    "profiles": 14, "reading": 16, "report": 11, "running": 14, "scores": 26, "segments": 22, "tables": 8,
-    "warehouse": 30,
+    "activation": 8, "capacity": 8, "extracts": 53, "kpis": 2, "lineage": 30, "orchestration": 39, "profiles": 9,
+    "reading": 14, "report": 1, "running": 9, "scores": 19, "segments": 9, "warehouse": 18,
 }  # fmt: skip
 """By room (a folder of the package): how many names are participles still."""
 
@@ -38,7 +37,6 @@ CURED = (
     "changed and changed back in between",
 )
 PENDING: dict[str, set[str]] = {
-    "so many days before the newest one posted": {"segmentation_assets/tables/registry.py"},
     "hours too little without it": {"segmentation_assets/capacity/assignments.py"},
     "accounts that came": {"segmentation_assets/kpis/kpi_columns.py"},
     "hears of each table": {"segmentation_assets/running/runs.py", "segmentation_assets/warehouse/verifying.py"},

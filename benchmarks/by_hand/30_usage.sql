@@ -9,21 +9,32 @@ COPY (
 ) TO 'published/usage_days' (FORMAT parquet, PARTITION_BY (usage_date));
 
 -- table: usage_last_days
+-- A day is complete beside the earlier ones of its weekday that had usage; the first of a weekday, and one after more
+-- than a week of silence, beside all earlier days.
 CREATE TABLE usage_last_days AS
+WITH sizes AS (
+  SELECT usage_date, count(*) AS users, isodow(usage_date) AS weekday
+  FROM read_parquet('published/usage_days/*/*.parquet', hive_partitioning = true) GROUP BY usage_date
+), seen AS (
+  SELECT as_of, usage_date, users, usage_date - lag(usage_date) OVER w <= 7 AS follows_on,
+    list(users) OVER (PARTITION BY as_of, weekday ORDER BY usage_date) AS on_weekday, list(users) OVER w AS so_far
+  FROM days_of('usage_last_days') d
+  JOIN sizes u ON u.usage_date <= d.as_of AND u.usage_date > d.as_of - policy('usage.look_back_days')
+  WINDOW w AS (PARTITION BY as_of ORDER BY usage_date)
+)
 SELECT as_of, max(usage_date) AS usage_through, as_of - max(usage_date) AS usage_lag_days
-FROM days_of('usage_last_days') d
-JOIN (SELECT DISTINCT usage_date FROM read_parquet('published/usage_days/*/*.parquet', hive_partitioning = true)) u
-  ON u.usage_date <= d.as_of AND u.usage_date > d.as_of - policy('usage.look_back_days')
+FROM seen
+WHERE len(so_far) = 1
+   OR users >= policy('usage.complete_day_share') * CASE WHEN follows_on AND len(on_weekday) > 1
+     THEN list_avg(on_weekday[:-2][-policy('usage.usual_weeks'):])
+     ELSE list_avg(so_far[:-2][-7 * policy('usage.usual_weeks'):]) END
 GROUP BY as_of;
 COPY usage_last_days TO 'published/usage_last_days' (FORMAT parquet, PARTITION_BY (as_of));
 
 -- table: account_usage in batches of 15 days
 -- `batch` holds the days of one turn: all at once do not fit into memory.
 CREATE OR REPLACE TABLE usage_windows AS
-SELECT as_of, usage_through, usage_through - (policy('usage.window_days') - 1) AS window_start,
-       usage_through - (2 * policy('usage.window_days') - 1) AS prior_start,
-       usage_through - (policy('usage.week_days') - 1) AS week_start,
-       date_trunc('month', usage_through)::DATE AS month_start
+SELECT as_of, usage_through AS company_through
 FROM usage_last_days SEMI JOIN batch USING (as_of) WHERE usage_lag_days <= policy('usage.max_lag_days');
 
 -- Licensed seats from day to day (exclusive) without a gap; null where there are none.
@@ -45,7 +56,7 @@ WITH steps AS (
 )
 SELECT l.as_of, account_id, day, until, n, if(n > 0 AND said > 0 AND seats > 0, seats::BIGINT, NULL) AS seats
 FROM levels l JOIN usage_windows w USING (as_of)
-WHERE until IS NULL OR until > least(w.prior_start, w.month_start);
+WHERE until IS NULL OR until > l.as_of - policy('usage.look_back_days');
 CREATE OR REPLACE TABLE seat_spans AS FROM seat_levels WHERE seats IS NOT NULL;
 
 CREATE OR REPLACE TABLE paying AS
@@ -59,6 +70,33 @@ SELECT s.as_of, s.account_id, s.surviving_account_id FROM survivors s
 JOIN paying l ON l.as_of = s.as_of AND l.account_id = s.surviving_account_id
 WHERE s.account_id <> s.surviving_account_id;
 
+-- Windows end at the company's last complete day; where an account's own feed is late, at its own last day.
+CREATE OR REPLACE TABLE account_windows AS
+WITH daily AS (
+  SELECT i.as_of, i.account_id, usage_date, count(*) AS users, any_value(company_through) AS company_through
+  FROM read_parquet('published/usage_days/*/*.parquet', hive_partitioning = true) u
+  JOIN paying_ids i ON i.used_by = u.account_id JOIN usage_windows w USING (as_of)
+  WHERE usage_date <= company_through AND usage_date > i.as_of - policy('usage.look_back_days') GROUP BY ALL
+), ends AS (
+  SELECT as_of, account_id, max(usage_date) AS last_used_on, any_value(company_through) AS company_through
+  FROM daily GROUP BY ALL
+  HAVING company_through - last_used_on > policy('usage.feed.silent_days')
+    AND as_of - last_used_on <= policy('usage.max_lag_days')
+), late AS (
+  SELECT as_of, account_id, last_used_on FROM ends JOIN daily USING (as_of, account_id)
+  WHERE usage_date > last_used_on - 28 GROUP BY ALL
+  HAVING count(*) >= policy('usage.feed.regular_days')
+    AND sum(users) FILTER (usage_date > last_used_on - 7) >= greatest(policy('usage.feed.least_user_days'),
+      policy('usage.complete_day_share') * coalesce(sum(users) FILTER (usage_date <= last_used_on - 7), 0) / 3)
+)
+SELECT as_of, account_id, last_used_on IS NOT NULL AS is_feed_late,
+       coalesce(last_used_on, company_through) AS usage_through,
+       usage_through - (policy('usage.window_days') - 1) AS window_start,
+       usage_through - (2 * policy('usage.window_days') - 1) AS prior_start,
+       usage_through - (policy('usage.week_days') - 1) AS week_start,
+       date_trunc('month', usage_through)::DATE AS month_start
+FROM paying JOIN usage_windows USING (as_of) LEFT JOIN late USING (as_of, account_id);
+
 -- Users who count at each as_of, with their department.
 CREATE OR REPLACE TABLE people AS
 SELECT w.as_of, user_id, account_id, department, created_on,
@@ -67,9 +105,9 @@ FROM product_users u JOIN usage_windows w ON w.as_of >= u.known_from AND w.as_of
 
 -- Days of one account's windows on which its seats do not change.
 CREATE OR REPLACE TABLE spans AS
-SELECT w.*, i.used_by, i.account_id, s.seats, greatest(s.day, least(w.prior_start, w.month_start)) AS from_day,
+SELECT w.*, i.used_by, s.seats, greatest(s.day, least(w.prior_start, w.month_start)) AS from_day,
        coalesce(least(s.until - 1, w.usage_through), w.usage_through) AS to_day
-FROM paying_ids i JOIN usage_windows w USING (as_of) JOIN seat_levels s USING (as_of, account_id)
+FROM paying_ids i JOIN account_windows w USING (as_of, account_id) JOIN seat_levels s USING (as_of, account_id)
 WHERE s.day <= w.usage_through;
 
 CREATE OR REPLACE TABLE user_usage AS
@@ -108,7 +146,7 @@ WITH sums AS (
     greatest(least(coalesce(s.until, w.usage_through + 1), w.usage_through + 1) - greatest(s.day, w.window_start), 0) AS in_window,
     greatest(least(coalesce(s.until, w.usage_through + 1), w.usage_through + 1) - greatest(s.day, w.week_start), 0) AS in_week,
     greatest(least(coalesce(s.until, w.usage_through + 1), w.usage_through + 1) - greatest(s.day, w.month_start), 0) AS in_month
-  FROM seat_spans s JOIN usage_windows w USING (as_of)
+  FROM seat_spans s JOIN account_windows w USING (as_of, account_id)
 ), seats AS (
   SELECT as_of, account_id, sum(in_window) AS licensed_days,
     sum(seats * in_window) / nullif(sum(in_window), 0) AS in_window,
@@ -140,9 +178,9 @@ WITH sums AS (
 ), feature_use AS (
   SELECT w.as_of, w.account_id, u.feature, sum(u.event_count) AS events
   FROM (FROM read_parquet('published/product_usage/*/*.parquet', hive_partitioning = true)
-        WHERE usage_date BETWEEN (SELECT min(window_start) FROM usage_windows)
-                             AND (SELECT max(usage_through) FROM usage_windows)) u
-  JOIN (FROM paying_ids JOIN usage_windows USING (as_of)) w
+        WHERE usage_date BETWEEN (SELECT min(window_start) FROM account_windows)
+                             AND (SELECT max(usage_through) FROM account_windows)) u
+  JOIN (FROM paying_ids JOIN account_windows USING (as_of, account_id)) w
     ON w.used_by = u.account_id AND u.usage_date BETWEEN w.window_start AND w.usage_through
   ANTI JOIN (FROM people WHERE NOT counts) p ON p.as_of = w.as_of AND p.user_id = u.user_id
   GROUP BY ALL HAVING sum(u.event_count) > 0
@@ -163,20 +201,21 @@ WITH sums AS (
   GROUP BY ALL
 ), key_days AS (SELECT as_of, bool_or(is_key) AS has_key FROM features GROUP BY as_of),
 weekdays AS (  -- bits of the window's days from Monday to Friday
-  SELECT as_of, bit_or(1::BIGINT << back) AS weekdays FROM usage_windows, range(policy('usage.window_days')) t(back)
-  WHERE isodow(usage_through - back::INT) <= 5 GROUP BY as_of
+  SELECT usage_through, bit_or(1::BIGINT << back) AS weekdays
+  FROM (SELECT DISTINCT usage_through FROM account_windows), range(policy('usage.window_days')) t(back)
+  WHERE isodow(usage_through - back::INT) <= 5 GROUP BY usage_through
 ), joined AS (
-  SELECT l.*, w.usage_through, s.* EXCLUDE (as_of, account_id), d.weekdays, g.departments, g.departments_active,
+  SELECT l.*, w.usage_through, w.is_feed_late, s.* EXCLUDE (as_of, account_id), d.weekdays, g.departments, g.departments_active,
     t.licensed_days, t.in_window AS seats_in_window, t.in_week AS seats_in_week, t.in_month AS seats_in_month,
     c.new_champions, f.features_used, f.paid_used, f.advanced_used, f.key_events, p.features, p.advanced, k.has_key,
     coalesce(s.mau, 0) AS users, coalesce(s.events, 0) AS events_28d
-  FROM paying l JOIN usage_windows w USING (as_of) JOIN weekdays d USING (as_of)
+  FROM paying l JOIN account_windows w USING (as_of, account_id) JOIN weekdays d USING (usage_through)
   LEFT JOIN sums s USING (as_of, account_id) LEFT JOIN seats t USING (as_of, account_id)
   LEFT JOIN departments g USING (as_of, account_id) LEFT JOIN champions c USING (as_of, account_id)
   LEFT JOIN used_features f USING (as_of, account_id) LEFT JOIN paid_features p USING (as_of, account_id)
   LEFT JOIN key_days k USING (as_of)
 ), figures AS (
-  SELECT as_of, account_id, usage_through, as_of - usage_through AS usage_lag_days, users AS active_users_28d,
+  SELECT as_of, account_id, usage_through, is_feed_late, as_of - usage_through AS usage_lag_days, users AS active_users_28d,
     coalesce(was_active, 0) AS active_users_prior_28d, events_28d, coalesce(events_prior, 0) AS events_prior_28d,
     if(users > 0, minutes, 0) AS minutes_28d, if(was_active > 0, minutes_prior, 0) AS minutes_prior_28d,
     coalesce(user_days, 0) / policy('usage.window_days') AS dau, coalesce(wau, 0) AS wau, users AS mau,

@@ -1,1 +1,1 @@
-"""What is done with the segments: who is told what, and when. Not here: the segments themselves (`segments`)."""
+"""Ledgers and alerts: what was announced about accounts, and when. Not here: the segments themselves (`segments`)."""

@@ -1,7 +1,7 @@
-"""What people should hear of: moves, billing crossings, declining usage with a renewal near; each once.
+"""Alerts about accounts: moves, billing crossings, declining usage with a renewal near. Each is booked once.
 
-Here: what an alert is and the ledger of them. Not here: sending them (`orchestration.sensors` logs a digest), or
-failed runs, which are no account's business (`failures`).
+Here: the ledger of alerts. Not here: sending them (`orchestration.sensors` logs a digest), or alerts about failed
+runs (`orchestration.sensors.failures`).
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ Alert = dict[str, Any]
 
 
 class SegmentAlerts(Contract):
-    """What should people hear of an account? Key: number; an alert is never taken back or booked twice."""
+    """What should people know about an account? Key: number. An alert is never removed or booked twice."""
 
-    number: Integer = column("1 for the first ever; of one posting, the most urgent kind first.", ge=1)
-    alert_id: str = column("What the alert is about, in words that another run would find again; unique, too.")
-    kind: str = column("What happened.", isin=ALERT_KINDS)
+    number: Integer = column("1 is the first alert ever. Within a posting, the most urgent kind comes first.", ge=1)
+    alert_id: str = column("Account and event in words, the same in every run; unique. An id is booked only once.")
+    kind: str = column("Kind of event.", isin=ALERT_KINDS)
     account_id: str = column("Account.")
     account_name: str = column("Name in the CRM.", nullable=True)
     moved_from: str = column("Segment, tier or side of the threshold before; null: nothing moved.", nullable=True)
     moved_to: str = column("Segment, tier or side of the threshold now, or the coverage that overrides the tier.")
-    effective_on: Day = column("Day the move or crossing came into force; of declining usage, day it was found.")
-    cause: str = column("Why, in a word.")
-    cause_text: str = column("Why, in words.")
-    owner: str = column("CSM in the CRM, else the account executive; null: nobody.", nullable=True)
-    arr: float = column("ARR at as_of; null: the account has none.", unit="currency", nullable=True, ge=0)
-    renewal_on: Day = column("Next renewal.", nullable=True)
-    as_of: Day = column("Day whose state gave the alert.")
-    posted_at: Moment = column("When it was booked, UTC.")
-    run_id: str = column("Run that booked it.")
-    policy_hash: str = column("Hash of the policy sections that the booking rested on.")
+    effective_on: Day = column("Day of the move or crossing; for declining usage, the day it was detected.")
+    cause: str = column("Cause, as a keyword.")
+    cause_text: str = column("Cause, as a sentence.")
+    owner: str = column("CSM in the CRM, else the account executive; null: neither is known.", nullable=True)
+    arr: float = column("ARR at as_of; null: the account is not live.", unit="currency", nullable=True, ge=0)
+    renewal_on: Day = column("Next renewal; null: none is known.", nullable=True)
+    as_of: Day = column("Day whose data led to the alert.")
+    posted_at: Moment = column("When the alert was booked, UTC.")
+    run_id: str = column("Run that booked the alert.")
+    policy_hash: str = column("Hash of the policy sections in force when the alert was booked.")
 
     class Config:
         unique = ["number"]
@@ -52,10 +52,10 @@ class MovePoints(Dated):
 
     account_id: str = column("Account.")
     kind: str = column("segment or tier.")
-    moved_from: str = column("Before.")
-    moved_to: str = column("Now.")
+    moved_from: str = column("Segment or tier before.")
+    moved_to: str = column("Segment or tier now.")
     direction: str = column("up, down, into_risk or out_of_risk.")
-    effective_on: Day = column("Day the move came into force.")
+    effective_on: Day = column("Day of the move.")
     cause: str = column("The first cause.")
     cause_text: str = column("All causes.", nullable=True)
 
@@ -79,7 +79,7 @@ class RenewalPoints(Dated):
     renewal_on: Day = column("Next renewal.", nullable=True)
 
 
-_BY_POLICY = {"cause": POLICY, "cause_text": "the policy was changed, and would have said so before"}
+_BY_POLICY = {"cause": POLICY, "cause_text": "the policy changed; the account itself did not"}
 
 
 @ledger(
@@ -96,30 +96,30 @@ def segment_alerts(
     segment_register: Frame[SegmentRegister],
     alerts: AlertPolicy,
 ) -> Frame[SegmentAlerts]:
-    """What should people hear of which account, why, and who looks after it?
+    """What should people know about which account, why, and who looks after it?
 
-    One row per alert, numbered as they were booked; a run adds what no run has booked before, moves into At-Risk
-    first: moves of segment and tier, ARR across a billing threshold, and declining usage with a renewal near, once
-    for each renewal. A move that only another policy made has the cause `policy`. An alert stays when its reason is
-    gone.
+    One row per alert, numbered in the order of booking. There are three kinds of event: a move of segment or tier,
+    ARR that crosses a billing threshold, and declining usage with a renewal near (once per renewal). A run adds the
+    alerts that no run has booked before, moves into At-Risk first. A move that a new policy alone explains has the
+    cause `policy`. An alert stays even if its reason has gone.
     """
     renewals = dict(zip(account_revenue["account_id"], account_revenue["renewal_on"], strict=True))
-    found = [
+    events = [
         *_moves(segment_moves, _moved_by_policy(segment_register, posting)),
         *_crossings(billing_threshold_crossings),
         *_renewals(segments, renewals, posting),
     ]
-    known = set(booked["alert_id"])
+    booked_ids = set(booked["alert_id"])
     urgency = {kind: place for place, kind in enumerate(alerts.order)}
     new = sorted(
-        (alert for alert in found if alert["alert_id"] not in known),
+        (alert for alert in events if alert["alert_id"] not in booked_ids),
         key=lambda alert: (urgency[alert["kind"]], alert["alert_id"]),
     )
-    about = segments.set_index("account_id")
+    accounts = segments.set_index("account_id")
     first = int(booked["number"].max()) + 1 if len(booked) else 1
     rows = [
         alert
-        | _account(about, alert["account_id"])
+        | _account(accounts, alert["account_id"])
         | {"renewal_on": renewals.get(alert["account_id"]), "number": number, **_posting(posting)}
         for number, alert in enumerate(new, first)
     ]
@@ -136,7 +136,7 @@ def _posting(posting: Posting) -> dict[str, Any]:
 
 
 def _moved_by_policy(register: pd.DataFrame, posting: Posting) -> set[tuple[str, str, str]]:
-    """Account, kind and where it led, of changes that this day's policy made."""
+    """(account, kind, new segment or tier) of the changes that a new policy made on this day."""
     return {
         (row["account_id"], row["kind"], row["moved_to"])
         for row in register.to_dict("records")
@@ -145,28 +145,28 @@ def _moved_by_policy(register: pd.DataFrame, posting: Posting) -> set[tuple[str,
 
 
 def _moves(moves: pd.DataFrame, by_policy: set[tuple[str, str, str]]) -> list[Alert]:
-    found = []
+    alerts = []
     for row in moves.to_dict("records"):
         kind = (
             row["direction"] if row["direction"] in {INTO_RISK, OUT_OF_RISK} else f"{row['kind']}_{row['direction']}"
         )
         move = f"{row['moved_from']} to {row['moved_to']}"
-        found.append({
+        alerts.append({
             "alert_id": f"{row['account_id']}: {row['kind']} {move} on {_day(row['effective_on'])}",
             "kind": kind,
             "cause_text": row["cause_text"] or row["cause"].replace("_", " "),
             **{name: row[name] for name in ("account_id", "moved_from", "moved_to", "effective_on", "cause")},
             **(_BY_POLICY if (row["account_id"], row["kind"], row["moved_to"]) in by_policy else {}),
         })  # fmt: skip
-    return found
+    return alerts
 
 
 def _crossings(crossings: pd.DataFrame) -> list[Alert]:
-    found = []
+    alerts = []
     for row in crossings.to_dict("records"):
         sides = ("below", "above") if row["direction"] == UP else ("above", "below")
         name = f"{row['threshold']} threshold"
-        found.append({
+        alerts.append({
             "alert_id": f"{row['account_id']}: {name}, crossing {row['crossing']}",
             "kind": f"billing_{row['direction']}",
             "account_id": row["account_id"],
@@ -176,16 +176,16 @@ def _crossings(crossings: pd.DataFrame) -> list[Alert]:
             "cause": "arr_threshold",
             "cause_text": "ARR {arr_before:.0f} to {arr_after:.0f}, threshold {threshold_arr:.0f}".format(**row),
         })  # fmt: skip
-    return found
+    return alerts
 
 
 def _renewals(segments: pd.DataFrame, renewals: Mapping[str, Any], posting: Posting) -> list[Alert]:
-    """Accounts under high touch, each once for a renewal, however often usage falls and recovers before it."""
-    found = []
+    """Accounts with a coverage override, once per renewal, however often usage falls and recovers before it."""
+    alerts = []
     overridden: Any = segments[segments["coverage_override"] == HIGH_TOUCH]
     for row in overridden.to_dict("records"):
         renewal = _day(renewals.get(row["account_id"]))
-        found.append({
+        alerts.append({
             "alert_id": f"{row['account_id']}: declining usage before the renewal on {renewal}",
             "kind": "renewal_at_risk",
             "account_id": row["account_id"],
@@ -195,14 +195,14 @@ def _renewals(segments: pd.DataFrame, renewals: Mapping[str, Any], posting: Post
             "cause": "declining_usage",
             "cause_text": f"usage is declining and the contract renews on {renewal}",
         })  # fmt: skip
-    return found
+    return alerts
 
 
-def _account(about: pd.DataFrame, account: str) -> dict[str, Any]:
-    """Name, owner and ARR; nothing of an account that is not live any more."""
-    if account not in about.index:
+def _account(accounts: pd.DataFrame, account: str) -> dict[str, Any]:
+    """Name, owner and ARR; all None for an account that has left."""
+    if account not in accounts.index:
         return {"account_name": None, "owner": None, "arr": None}
-    row = about.loc[account]
+    row = accounts.loc[account]
     owners = [row[name] for name in ("csm_id", "account_executive") if not pd.isna(row[name])]
     return {"account_name": row["account_name"], "owner": owners[0] if owners else None, "arr": row["arr"]}
 

@@ -1,10 +1,11 @@
-"""Where each account was last said to be, so that a change of policy is told apart from a change of the account.
+"""The segment and tier that runs announced for each account, to tell a new policy apart from a change of the account.
 
-Here: the ledger of segments and tiers as runs announced them, and what lies behind each difference. Not here: moves
-under one policy (`segments.moves`), or telling anybody (`alerts`).
+Here: the ledger of announced segments and tiers, with the cause of each change. Not here: moves under one policy
+(`segments.moves`), or alerts (`alerts`).
 
-Segments of a day follow from extracts and policy alone. So under another policy the past reads differently as well,
-and no comparison of two days under it can show what the policy itself moved. This ledger can: it remembers.
+The segments of a day follow from extracts and policy alone. A new policy therefore changes past days as well, and
+comparing two days under the new policy cannot show what the policy moved. This ledger can, because it keeps what was
+announced under the old one.
 """
 
 from __future__ import annotations
@@ -27,28 +28,28 @@ KINDS_OF_CAUSE = (*CAUSE_KINDS, RE_ANCHORED, POLICY, RESTATED)
 
 
 class SegmentRegister(Contract):
-    """What was each account last said to be in? Key: account_id, kind, entry."""
+    """Which segment and tier did runs announce for each account? Key: account_id, kind, entry."""
 
     account_id: str = column("Account.")
     kind: str = column("segment or tier.", isin=KINDS)
-    entry: Integer = column("0 opens the account, every later one is a change.", ge=0)
-    moved_from: str = column("What it was said to be in before; null: an opening.", nullable=True)
-    moved_to: str = column("What it is said to be in.")
-    effective_on: Day = column("Day from which on, by the run that said so.")
+    entry: Integer = column("0 is the account's first entry of this kind; each later one is a change.", ge=0)
+    moved_from: str = column("Segment or tier announced before; null for entry 0.", nullable=True)
+    moved_to: str = column("Segment or tier announced.")
+    effective_on: Day = column("First day in this segment or tier, by the run that announced it.")
     cause_kind: str = column(
-        "What lies behind the change: behaviour, revenue, peers or facts (it moved since the run before); policy "
-        "(another policy says so, of the day before as well); re_anchored; restated (other data or code says so, of "
-        "the day before as well). Null: an opening.",
+        "Cause of the change. behaviour, revenue, peers, facts: the account moved after the last announcement. "
+        "policy: a new policy, under which the day of the last announcement has the new value, too. re_anchored: the "
+        "quarter turned. restated: new data or code, with which that day has the new value, too. Null for entry 0.",
         nullable=True, isin=KINDS_OF_CAUSE,
     )  # fmt: skip
-    cause_text: str = column("The inputs that moved it; null: none did.", nullable=True)
-    as_of: Day = column("Day whose segments said so.")
-    posted_at: Moment = column("When it was booked, UTC.")
-    run_id: str = column("Run that booked it.")
-    policy_hash: str = column("Hash of the policy sections that the booking rested on.")
+    cause_text: str = column("The inputs that moved the account; null: none did.", nullable=True)
+    as_of: Day = column("Day whose segments were announced.")
+    posted_at: Moment = column("When the entry was booked, UTC.")
+    run_id: str = column("Run that booked the entry.")
+    policy_hash: str = column("Hash of the policy sections in force when the entry was booked.")
     is_newest: Flag = column("The account's newest entry of this kind.")
-    seen_on: Day = column("Day for which it was last said.")
-    seen_policy: str = column("Hash of the policy by which it was last said.")
+    seen_on: Day = column("Last day for which a run announced this segment or tier.")
+    seen_policy: str = column("Hash of the policy sections in force in that run.")
 
     class Config:
         unique = ["account_id", "kind", "entry"]
@@ -58,50 +59,50 @@ class SegmentMoveFacts(Dated):
     """The columns of `segments` that the register compares."""
 
     account_id: str = column("Account.")
-    segment: str = column("Segment in force.")
-    segment_since: Day = column("Since when.")
-    segment_move_rule: str = column("How it came into force.")
-    segment_cause_kind: str = column("What lies behind its last move.", nullable=True)
-    segment_cause_text: str = column("The inputs that moved it.", nullable=True)
-    coverage_tier: str = column("Tier in force.")
-    tier_since: Day = column("Since when.")
-    tier_move_rule: str = column("How it came into force.")
-    tier_cause_kind: str = column("What lies behind its last move.", nullable=True)
-    tier_cause_text: str = column("The inputs that moved it.", nullable=True)
+    segment: str = column("Segment.")
+    segment_since: Day = column("First day in the segment.")
+    segment_move_rule: str = column("Rule of the last move of segment.")
+    segment_cause_kind: str = column("Kind of cause of that move.", nullable=True)
+    segment_cause_text: str = column("Inputs that caused that move.", nullable=True)
+    coverage_tier: str = column("Coverage tier.")
+    tier_since: Day = column("First day in the tier.")
+    tier_move_rule: str = column("Rule of the last move of tier.")
+    tier_cause_kind: str = column("Kind of cause of that move.", nullable=True)
+    tier_cause_text: str = column("Inputs that caused that move.", nullable=True)
 
 
 @ledger(group="activation")
 def segment_register(
     booked: Frame[SegmentRegister], posting: Posting, segments: Frame[SegmentMoveFacts]
 ) -> Frame[SegmentRegister]:
-    """Which segment and tier was each account last said to be in, and what lies behind each change of that?
+    """Which segment and tier did runs announce for each account, and why did each of them change?
 
-    One row per account, kind and entry. The first posting opens every account; a later one books who is said to be in
-    something else than before. A change that came into force since the day before has the cause of the move; one that
-    today's segments say was so on that day already is of the policy where that changed, of the turn of a quarter, or
-    of restated data. A posting for a day before the last one seen changes nothing.
+    One row per account, kind and entry. The first posting gives every account its entry 0. A later one books the
+    accounts whose segment or tier differs from the last announcement. If the account moved after that day, the entry
+    has the cause of the move. If not, the past itself has changed: the cause is a new policy, the turn of a quarter,
+    or restated data. A posting for an earlier day than the last announcement changes nothing.
     """
     newest: Any = booked[booked["is_newest"].astype(bool)]
     last: Mapping[tuple[str, str], Any] = {(row["account_id"], row["kind"]): row for row in newest.to_dict("records")}
-    changed, seen = [], set()
+    changes, announced = [], set()
     for row in segments.to_dict("records"):
         for kind in KINDS:
             now = row["segment" if kind == "segment" else "coverage_tier"]
             before = last.get((row["account_id"], kind))
             if before is not None and _day(before["seen_on"]) > posting.as_of:
                 continue
-            seen.add((row["account_id"], kind))
+            announced.add((row["account_id"], kind))
             if before is None or before["moved_to"] != now:
-                changed.append(_entry(kind, now, row, before, posting))
-    moved = {(entry["account_id"], entry["kind"]) for entry in changed}
-    kept = booked.copy()
-    pairs = list(zip(kept["account_id"], kept["kind"], strict=True))
-    current = kept["is_newest"].astype(bool).to_numpy()
-    kept["is_newest"] = [is_newest and pair not in moved for is_newest, pair in zip(current, pairs, strict=True)]
-    again = [is_newest and pair in seen - moved for is_newest, pair in zip(current, pairs, strict=True)]
+                changes.append(_entry(kind, now, row, before, posting))
+    moved = {(entry["account_id"], entry["kind"]) for entry in changes}
+    entries = booked.copy()
+    pairs = list(zip(entries["account_id"], entries["kind"], strict=True))
+    current = entries["is_newest"].astype(bool).to_numpy()
+    entries["is_newest"] = [is_newest and pair not in moved for is_newest, pair in zip(current, pairs, strict=True)]
+    again = [is_newest and pair in announced - moved for is_newest, pair in zip(current, pairs, strict=True)]
     for name, value in (("seen_on", posting.as_of), ("seen_policy", posting.policy_hash)):
-        kept[name] = [value if is_again else old for is_again, old in zip(again, kept[name], strict=True)]
-    return appended(SegmentRegister, kept, pd.DataFrame(changed, columns=pd.Index(booked.columns)))
+        entries[name] = [value if is_again else old for is_again, old in zip(again, entries[name], strict=True)]
+    return appended(SegmentRegister, entries, pd.DataFrame(changes, columns=pd.Index(booked.columns)))
 
 
 def _entry(kind: str, now: str, row: Mapping[str, Any], before: Mapping[str, Any] | None, posting: Posting) -> Any:
@@ -126,16 +127,16 @@ def _entry(kind: str, now: str, row: Mapping[str, Any], before: Mapping[str, Any
 
 
 def _cause(kind: str, row: Mapping[str, Any], before: Mapping[str, Any], posting: Posting) -> tuple[str, str | None]:
-    """What lies behind a change, and the inputs that moved the account if any did."""
-    since, seen = _day(row[f"{kind}_since"]), _day(before["seen_on"])
+    """The kind of cause of a change, and the inputs that moved the account if there are any."""
+    since, last_day = _day(row[f"{kind}_since"]), _day(before["seen_on"])
     is_same_policy = before["seen_policy"] == posting.policy_hash
-    if since > seen or (since == seen and is_same_policy):
-        behind = row[f"{kind}_cause_kind"]
-        came_back = row[f"{kind}_move_rule"] == "start" or pd.isna(behind)
-        return (REVENUE, None) if came_back else (behind, row[f"{kind}_cause_text"])
+    if since > last_day or (since == last_day and is_same_policy):
+        cause = row[f"{kind}_cause_kind"]
+        came_back = row[f"{kind}_move_rule"] == "start" or pd.isna(cause)
+        return (REVENUE, None) if came_back else (cause, row[f"{kind}_cause_text"])
     if not is_same_policy:
         return POLICY, None
-    return (RE_ANCHORED if seen < quarter_start(posting.as_of) else RESTATED), None
+    return (RE_ANCHORED if last_day < quarter_start(posting.as_of) else RESTATED), None
 
 
 def _day(value: Any) -> date:

@@ -22,7 +22,8 @@ FILE = Path(__file__).with_name("frames.json")
 class Observed:
     """Of one table: the input columns, as `input.column`, that change each column, or which rows there are.
 
-    `code` is the hash of the function that was observed. `unseen` are input columns that the code names and that
+    `code` is the hash of the function that was observed; "" where the sources were written by hand and nobody has
+    observed the function yet. `unseen` are input columns that the code names and that
     changed nothing. A ledger's own entries are its input `booked`.
     """
 

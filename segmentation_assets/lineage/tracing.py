@@ -154,7 +154,7 @@ def _of_frames(spec: TableSpec) -> tuple[dict[str, tuple[Source, ...]], tuple[So
         if seen is None or name not in seen.columns:
             return () if name == POLICY_HASH else sources(named, "read")
         unseen = [text for text in seen.unseen if text in named]
-        return sources(seen.columns[name], "observed") + sources(unseen, "read")
+        return sources(seen.columns[name], "observed" if seen.code else "read") + sources(unseen, "read")
 
     columns = {name: of_column(name) for name in ibis_schema(spec.contract)}
     return columns, sources(seen.rows if seen else (), "rows")

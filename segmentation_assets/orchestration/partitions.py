@@ -45,7 +45,8 @@ def request_for(day: date, today: date) -> tuple[str, Mapping[str, str]]:
 
 def look_back_mapping(reads: LookBack, policy: Policy) -> dg.TimeWindowPartitionMapping:
     """The window of upstream days that holds every day that one `as_of` reads, in any year."""
-    behind = max((day - read).days for day in _LONGEST_YEAR for read in days_read(reads, day, policy.sections))
+    sections = policy.sections
+    behind = max((day - read).days for day in _LONGEST_YEAR for read in days_read(reads, day, sections))
     return dg.TimeWindowPartitionMapping(start_offset=-behind, allow_nonexistent_upstream_partitions=True)
 
 

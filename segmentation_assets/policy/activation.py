@@ -1,5 +1,4 @@
-"""Policy section on who is told what. Not here: when the sensors look (`orchestration`), or what a move is
-(`segments`)."""
+"""Policy section on alerts. Not here: how often sensors look (`orchestration`), or what a move is (`segments`)."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ AlertKind = Literal[
 
 
 class AlertPolicy(Section):
-    """In which order alerts are told."""
+    """The order of alerts."""
 
     order: tuple[AlertKind, ...]
     """Most urgent first."""

@@ -1,4 +1,4 @@
-"""Policy sections on the company itself and on what it takes in."""
+"""Policy sections on the company itself and on its extracts."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Days = Annotated[int, Field(ge=0)]
 
 
 class CompanyPolicy(Section):
-    """Where the company's day ends and which currency it reports in."""
+    """The company's timezone and currency, and when a gap or a pause is churn."""
 
     timezone: str
     reporting_currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     renewal_grace_days: Days
-    """A gap of at most so many days between two subscriptions of an account is a late renewal, not churn."""
+    """A gap of up to this many days between two subscriptions of an account is a late renewal, not churn."""
     pause_days: Annotated[int, Field(ge=1)]
-    """A price of 0 inside a subscription is a pause; from so many days on the account counts as lost."""
+    """A price of 0 within a subscription is a pause. From this many days on the account has churned."""
 
     @field_validator("timezone")
     @classmethod
@@ -40,13 +40,15 @@ class CompanyPolicy(Section):
         return ZoneInfo(self.timezone)
 
     def today(self) -> date:
-        """The day it is now where the company is, whatever the clock of this machine is set to."""
+        """Today in the company's timezone, whatever the timezone of this machine."""
         return datetime.now(self.zone).date()
 
 
 class ExtractsPolicy(Section):
-    """What an extract may get wrong before nothing of it is used."""
+    """From when on a bad extract is refused as a whole, or a shrunken one waits for approval."""
 
     max_quarantine_share: Share
+    may_lack_account: tuple[Annotated[str, Field(min_length=1)], ...]
+    """Extracts whose rows need not have an account. Such rows are refused, and do not count for the share."""
     max_shrink_share: Share
     shrink_from_rows: Annotated[int, Field(ge=1)]

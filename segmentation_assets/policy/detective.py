@@ -1,4 +1,4 @@
-"""What the detective counts as suspicious in an extract. Not here: what it does with it (`extracts.detective`)."""
+"""What the detective counts as suspicious in an extract. Not here: the detective itself (`extracts.detective`)."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ Words = tuple[Annotated[str, Field(min_length=1)], ...]
 
 
 class DetectivePolicy(Section):
-    """From where on valid data is suspected to mean something else. A suspicion is a warning; it changes nothing."""
+    """When valid data may mean something else. A suspicion is a warning; it changes no data."""
 
     inclusive_rows: Count
-    """Successors of an account that start one day after an end, at least so many: its ends may be last days."""
+    """If at least this many renewals start one day after the end before them, ends may be last days ..."""
     inclusive_share: Share
-    """... and at least this share of the successors that start on the end or one day after it."""
+    """... provided they are more than this share of the renewals that start on the end or one day after it."""
     gap_share: Share
-    """From this share of successors on, gaps of one day are worth a word where they are no majority."""
+    """With fewer of them than that, but at least this share, gaps of one day are reported."""
     open_rows_ids: Count
-    """Subscription ids with several open rows, at least so many."""
+    """From this many subscription ids with several open rows on, the rows may be items of one subscription."""
     status_columns: Words
-    """Source columns whose name ends in one of these say in which state a subscription is."""
+    """A source column whose name ends in one of these holds the state of a subscription."""
     trial_words: Words
-    """States in which nothing is paid yet."""
+    """States before the first payment."""
     ended_words: Words
-    """States in which nothing is paid any more. A row with an end is none of these: it is history."""
+    """States after the last payment. Only rows without an end are suspicious."""
     id_share: Share
-    """From this share of an extract's rows on, ids that differ by spelling alone are worth a word."""
+    """From this share of an extract's rows on, ids that differ from an account's only in spelling are reported."""
     export_limits: tuple[Count, ...]
     """Row counts at which tools cut an export."""
     live_rows: Count
-    """An export without a single end is suspected from so many subscriptions on ..."""
+    """From this many subscriptions on, an export without a single end is suspicious ..."""
     live_days: Count
-    """... whose starts lie so many days apart at least."""
+    """... if the starts are at least this many days apart."""
     state_share: Share
-    """Dated drops that keep at least this share of the rows of the drop before are whole states, not changes."""
+    """Dated drops that repeat at least this share of the rows of the drop before are whole states, not changes."""
     wrong_user_share: Share
-    """From this share of the ids of users in usage on, ids of another kind are a suspicion."""
+    """From this share of the user ids in usage on, ids of another kind are reported."""

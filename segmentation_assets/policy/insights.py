@@ -1,7 +1,6 @@
-"""Policy sections on what KPIs are taken apart by: cohorts, features, traits, CSMs, data, renewals, goals.
+"""Policy sections of the analyses beside the KPIs: cohorts, features, traits, CSMs, data quality, renewals, goals.
 
-Here: lengths, thresholds and weights of the analyses beside the KPIs. Not here: the periods, targets and benchmarks
-of the KPIs themselves (`kpis`).
+Not here: the periods, targets and benchmarks of the KPIs themselves (`kpis`).
 """
 
 from __future__ import annotations
@@ -18,22 +17,24 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class CohortPolicy(Section):
-    """How long cohorts of accounts that signed up together are followed."""
+    """How long a cohort of accounts that started in the same quarter is followed."""
 
     max_age_quarters: Annotated[int, Field(ge=1, le=80)]
     usage_quarters: Annotated[int, Field(ge=1, le=20)]
-    """Usage is told for so many of the last quarter ends; a longer look back makes runs longer."""
+    """Usage is shown for this many of the last quarter ends. More of them make runs slower."""
 
 
 class AdoptionPolicy(Section):
-    """What it takes for a feature to be loved, or untouched."""
+    """When a feature is loved or untouched."""
 
     loving_cohorts: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Behavioral cohorts whose favourites are looked for."""
+    """Usage cohorts whose favorite features count."""
     missing_cohorts: Annotated[tuple[str, ...], Field(min_length=1)]
-    """Behavioral cohorts that are asked what they never touch."""
+    """Usage cohorts whose unused features count."""
     loved_from: Share
+    """Loved: at least this share of the accounts in `loving_cohorts` use the feature."""
     untouched_up_to: Share
+    """Untouched: at most this share of the accounts in `missing_cohorts` use it."""
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
@@ -45,11 +46,11 @@ class AdoptionPolicy(Section):
 
 
 class TraitPolicy(Section):
-    """How sure it must be that a trait goes with an outcome."""
+    """How certain it must be that a trait goes with an outcome."""
 
     confidence: Annotated[float, Field(gt=0, lt=1)]
     sophisticated_from: Share
-    """Readiness for advanced features that counts as sophisticated."""
+    """From this readiness for advanced features on, an account is sophisticated."""
 
 
 class EngagedUsePolicy(Section):
@@ -62,7 +63,7 @@ class EngagedUsePolicy(Section):
 
 
 class CsmPolicy(Section):
-    """What a CSM's result counts, by the tier of the account."""
+    """The weight of an account in its CSM's results, by tier."""
 
     tier_weights: dict[Tier, NotNegative]
 
@@ -77,18 +78,18 @@ class CsmPolicy(Section):
 
 
 class DataQualityPolicy(Section):
-    """What an extract loses points for."""
+    """The data quality score of an extract: weights, and when its data is stale or wrong."""
 
     completeness_weight: NotNegative
     freshness_weight: NotNegative
     validity_weight: NotNegative
     max_age_days: dict[str, Count]
-    """Age of the newest row that is still fresh, by extract."""
+    """By extract: it is fresh while its newest row is at most this old."""
     default_max_age_days: Count
     worst_quarantined_share: Annotated[float, Field(gt=0, le=1)]
-    """From so many refused rows on, no points for validity."""
+    """From this share of refused rows on, validity gets no points."""
     null_has_a_meaning: dict[str, tuple[str, ...]]
-    """Columns where nothing is a fact (still open, not paid), by extract: not counted as incomplete."""
+    """By extract: columns where empty has a meaning (still open, not paid). They do not count as incomplete."""
 
     @model_validator(mode="after")
     def _weights_sum(self) -> Self:
@@ -99,32 +100,32 @@ class DataQualityPolicy(Section):
 
 
 class RenewalPolicy(Section):
-    """How renewals ahead are forecast."""
+    """How future renewals are forecast."""
 
     quarters: Annotated[int, Field(ge=1, le=8)]
     confidence: Annotated[float, Field(gt=0, lt=1)]
 
 
 class ReconciliationPolicy(Section):
-    """Differences between subscriptions, invoices and opportunities that nobody needs to explain."""
+    """Differences between subscriptions, invoices and opportunities that need no explanation."""
 
     tolerance_share: Share
     tolerance_amount: NotNegative
     not_yet_billed_days: Count
-    """Days of service that may be without an invoice so far; for longer, an invoice is missing."""
+    """Service may be without an invoice for this many days. After that an invoice is missing."""
 
 
 class GoalPolicy(Section):
-    """What expansion should bring in the twelve months ahead."""
+    """The expansion target for the next twelve months, and what may be moved to reach it."""
 
     expansion_target: Positive | None
-    """An amount of ARR, or null: the next share of ARR."""
+    """An amount of ARR. Null: `expansion_target_share` of ARR."""
     expansion_target_share: Positive
     win_rate: Share
-    """Of the amount of open expansion opportunities."""
+    """Share of the amount of open expansion opportunities that is won."""
     max_moved_share: Share
-    """Of a tier's CSM hours that can be moved away from it."""
+    """Share of a tier's CSM hours that can move to another tier."""
     min_accounts: Annotated[int, Field(ge=3)]
-    """Accounts of a tier from which on it is said what one more CSM hour brings there."""
+    """In a tier with fewer accounts, the effect of one more CSM hour is not known."""
     confidence: Annotated[float, Field(gt=0, lt=1)]
-    """Of the interval around that."""
+    """Confidence of the interval around that effect."""

@@ -1,7 +1,4 @@
-"""Policy sections on KPIs: windows, targets, benchmarks, health bands.
-
-Here: what KPIs are measured over, and what they are held against. Not here: how they are defined (`kpis`).
-"""
+"""Policy sections on KPIs: periods, targets, benchmarks, health bands. Not here: how KPIs are defined (`kpis`)."""
 
 from __future__ import annotations
 
@@ -15,16 +12,16 @@ from segmentation_assets.policy.segments import Tier
 
 Window = Literal[1, 3, 12]
 QUARTER_MONTHS = 3
-"""The window that migration between tiers is told over."""
+"""The period over which migration between tiers is measured."""
 
 
 class RetentionPolicy(Section):
     """The periods that KPIs are measured over."""
 
     windows_months: tuple[Window, ...]
-    """Lengths in months; each period ends at as_of."""
+    """Lengths in months; each period ends on as_of."""
     low_n: Annotated[int, Field(ge=1)]
-    """Figures over fewer accounts carry a flag."""
+    """Figures over fewer accounts are flagged."""
 
     @field_validator("windows_months")
     @classmethod
@@ -32,17 +29,17 @@ class RetentionPolicy(Section):
         if not value or len(set(value)) != len(value):
             raise ValueError("name each window once, at least one")
         if QUARTER_MONTHS not in value:
-            raise ValueError(f"the window of {QUARTER_MONTHS} months must be there: migration is told over it")
+            raise ValueError(f"the window of {QUARTER_MONTHS} months is missing: migration is measured over it")
         return value
 
 
 Source = Annotated[str, Field(min_length=1)]
-"""Where a figure comes from: a publication, a plan, or that it is this policy's own."""
+"""Where a figure comes from: a publication, a plan, or this policy itself."""
 Year = Annotated[int, Field(ge=1990, le=2100)]
 
 
 class Target(Section):
-    """What a KPI should be: at least `low`; `high` is the upper end of the aim, not a limit."""
+    """The target of a KPI: at least `low`. `high` is the upper end of the target range, not a limit."""
 
     low: NotNegative
     high: NotNegative | None = None
@@ -55,12 +52,13 @@ class Target(Section):
 
 
 class TargetPolicy(Section):
-    """Targets by coverage tier, for periods of one length. A tier without a target is not judged."""
+    """Targets by coverage tier. A tier without a target is not judged."""
 
     window_months: Window
+    """The length of the periods that the targets are for."""
     source: Source
+    """Who set the targets; `year` is when."""
     year: Year
-    """Who set them, and when."""
     nrr: dict[Tier, Target]
     grr: dict[Tier, Target]
 
@@ -74,7 +72,7 @@ class TargetPolicy(Section):
 
 
 class Benchmark(Section):
-    """What other companies reach: a band (low = high where one figure is published), and who says so when."""
+    """What other companies reach: a range (low = high for a single figure), with its source and year."""
 
     low: NotNegative
     high: NotNegative
@@ -89,21 +87,21 @@ class Benchmark(Section):
 
 
 class BenchmarkPolicy(Section):
-    """Published figures of whole companies. Shown beside a KPI; only targets judge it."""
+    """Published figures of other companies. They are shown beside a KPI; only targets judge it."""
 
     window_months: Window
-    """Periods that the yearly figures are compared with."""
+    """The length of our periods that the yearly figures are compared with."""
     nrr: Benchmark
-    """Median of companies."""
+    """Median of the companies."""
     nrr_top_quartile: Benchmark
     nrr_elite: Benchmark
     arr_growth: Benchmark
     expansion_share: Benchmark
-    """Share of expansion in new ARR, at the median."""
+    """Expansion as a share of new ARR; median of the companies."""
     expansion_share_top: Benchmark
     monthly_logo_churn: Benchmark
     top_accounts_share: Share
-    """The largest accounts that the next two are about."""
+    """Share of accounts that count as the largest in the next two figures."""
     top_accounts_arr_share: Benchmark
     top_accounts_expansion_share: Benchmark
     strong_usage_expansion_lift: Benchmark
@@ -112,7 +110,7 @@ class BenchmarkPolicy(Section):
 
 
 class HealthBandPolicy(Section):
-    """Health scores that count as healthy, to be watched, and at risk."""
+    """The health scores that count as healthy, watch and at risk."""
 
     healthy_from: Score
     watch_from: Score
@@ -126,22 +124,22 @@ class HealthBandPolicy(Section):
 
 
 class SurvivalPolicy(Section):
-    """How medians of durations are estimated."""
+    """The confidence of intervals around median durations."""
 
     confidence: Annotated[float, Field(gt=0, lt=1)]
 
 
 class MigrationPolicy(Section):
-    """How long back migration between tiers is followed."""
+    """How far back migration between tiers is followed."""
 
     lag_quarters: Annotated[int, Field(ge=1, le=20)]
-    """Quarters within which a downgrade is looked for, to measure how long it precedes churn."""
+    """Downgrades of up to this many quarters ago are followed, to measure how long before churn they come."""
 
 
 class ProductivityPolicy(Section):
-    """How much of a CSM's contracted hours is time for customers."""
+    """How much of a CSM's contracted hours is time for customers: productive_share × (1 - admin_share)."""
 
     productive_share: Share
-    """After leave, training, illness."""
+    """Share of contracted hours that is left after leave, training and illness."""
     admin_share: Share
-    """Of the rest, internal work."""
+    """Share of these hours that goes into internal work."""

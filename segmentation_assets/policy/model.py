@@ -1,7 +1,7 @@
 """The policy as a validated whole, and reading it from YAML.
 
-Here: the root model (one field per section) and loading with errors that name the line. Not here: what a section
-holds (`company`, `profiles`, `scores`, ... beside this file) or the numbers (`default.yaml`).
+Here: the root model (one field per section), and loading, with errors that name the line. Not here: the sections
+(`company`, `profiles`, `scores`, ... in this folder) or the numbers (`default.yaml`).
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class Policy(Section):
 
     @property
     def sections(self) -> Mapping[type[Section], Section]:
-        """The sections by their class, as tables declare them. Not kept: a changed copy would have the old ones."""
+        """The sections by class. Not cached, because pydantic copies a cache into a changed copy of the policy."""
         return {type(value): value for _, value in self if isinstance(value, Section)}
 
     @property
@@ -172,10 +172,10 @@ def section_names() -> Mapping[type[Section], str]:
 
 
 def load_policy(path: Path | None = None) -> Policy:
-    """The default policy, or `path` laid over it: mappings merge key by key, lists and values replace.
+    """The default policy with the file `path` merged into it: mappings merge key by key, lists and values replace.
 
-    A file that has not changed is not read again: a run asks several times, and reading takes a tenth of a second.
-    Raises PolicyError for a missing file, broken YAML, unknown or repeated keys, and every rule of the model.
+    An unchanged file is not read again: a run loads it several times, and each reading takes a tenth of a second.
+    Raises PolicyError for a missing file, broken YAML, unknown or repeated keys, and values that the model refuses.
     """
     return _load(path, _stamp(DEFAULT_FILE), _stamp(path) if path else None)
 
@@ -184,7 +184,7 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     try:
         stat = path.stat()
     except OSError:
-        return None  # reading it says what is wrong
+        return None  # reading the file raises the error
     return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 

@@ -1,6 +1,6 @@
-"""Policy section on running the chain: how far back days go, who answers for which stage, when it runs by itself.
+"""Policy section on running the chain: the first day, the owners of each stage, the schedules and sensors.
 
-No table declares it, so changing it makes nothing stale. Not here: anything that a table computes with.
+No table uses it, so changing it makes nothing stale. Not here: any number that a table uses.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ _OWNER = re.compile(r"team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
 class SensorPolicy(Section):
-    """How often the sensors look, and how long a failed run is left alone."""
+    """How often the sensors look, and how long they wait before they retry a failed run."""
 
     arrival_seconds: Seconds
-    """Between two looks at the sources; a file that changed between them is still being written."""
+    """Between two looks at the sources. A file that changes in between is still being written."""
     billing_seconds: Seconds
     """Between two looks at the record of landed billing data."""
     alert_seconds: Seconds
     """Between two looks at the alerts and the record of failed runs."""
     retry_seconds: Seconds
-    """Before a failed run of a sensor is asked for again; twice as long each time."""
+    """A sensor waits this long before it retries a failed run, then twice as long each time."""
     retry_most_seconds: Seconds
     """The longest of these waits."""
     lost_seconds: Seconds
-    """A run that says it has been at work for longer, and that no process works on, is lost."""
+    """A run that started longer ago and has no process is lost."""
     starting_seconds: Seconds
-    """A run that was launched longer ago, and has not begun, is lost: more than a busy machine needs to start one."""
+    """A run that was launched longer ago and has not started is lost. A busy machine needs less to start one."""
     digest_lines: Annotated[int, Field(ge=1)]
-    """Alerts that a digest names; of the rest, it gives the number."""
+    """Alerts that a digest lists. It counts the rest."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -70,27 +70,27 @@ Cron = Annotated[str, AfterValidator(_cron)]
 
 
 class SchedulesPolicy(Section):
-    """When the chain runs by itself. Each run is for the last complete day: the one before."""
+    """When the chain runs by itself. Each run is for the day before."""
 
     daily: Cron
-    """Usage, behaviour and health."""
+    """Usage, behavior and health."""
     weekly: Cron
     """Everything."""
     quarterly: Cron
     """The migration review of the quarter that ended, and the frozen cut-offs of the new one."""
     catch_up_days: Annotated[int, Field(ge=0)]
-    """Times missed longer ago than this, because nothing was running, are left out; later ones are caught up with."""
+    """Runs missed within this many days are caught up. Older ones are not."""
 
 
 class FreshnessPolicy(Section):
-    """After how many hours what people read is late: since it was made (Dagster), since its day ended (`status`)."""
+    """After how many hours a table is late: since it was made (in Dagster), since its day ended (in `status`)."""
 
     daily_warn_hours: Positive
     daily_fail_hours: Positive
-    """Tables that the daily run makes."""
+    """Tables of the daily run."""
     weekly_warn_hours: Positive
     weekly_fail_hours: Positive
-    """Tables that the weekly run makes."""
+    """Tables of the weekly run."""
 
     @model_validator(mode="after")
     def _warns_first(self) -> Self:
@@ -101,19 +101,19 @@ class FreshnessPolicy(Section):
 
 
 class OrchestrationPolicy(Section):
-    """What the scheduler shows and allows."""
+    """The first day, owners, schedules, sensors, and how runs wait."""
 
     history_start: date
-    """First day that can be asked for; earlier days are read where a rule looks back, but have no place in the UI."""
+    """The first day that can be run. Rules that look back also read earlier days, but the UI does not list those."""
     owners: Mapping[str, tuple[str, ...]]
-    """Who answers for each stage of the chain: e-mail addresses or `team:name`."""
+    """Who is responsible for each stage of the chain: e-mail addresses or `team:name`."""
     schedules: SchedulesPolicy
     freshness: FreshnessPolicy
     patience_seconds: NotNegative
-    """How long a run waits for another one that works in the same home before it gives up."""
+    """A run waits this long for another run of the same home. Then it gives up."""
 
     waits_for_disk: bool
-    """Whether what is published is on the disk before a run goes on: then a power failure loses nothing of it."""
+    """Whether a run goes on only when a published table is on the disk. Then a power failure loses no table."""
     sensors: SensorPolicy
 
     @field_validator("owners")

@@ -1,7 +1,6 @@
-"""Policy sections on the report: how much it keeps and shows, and what it tells people to do next.
+"""Policy sections on the report: how many are kept, what they show, and the next action for each kind of account.
 
-Here: how many reports stay, how far its charts go back, and the next action per segment and weakest health dimension.
-No table declares either, so changing them makes no table stale. Not here: the care that accounts are entitled to
+No table uses them, so changing them makes nothing stale. Not here: the care that accounts are entitled to
 (`capacity.CarePolicy`), or how anything looks (`report`).
 """
 
@@ -22,26 +21,26 @@ Owner = Literal["csm", "account_executive", "executive_sponsor", "automation"]
 
 
 class ReportPolicy(Section):
-    """How many reports are kept, and what the pages take as near, many or too much."""
+    """How many reports are kept, and what the pages count as near, many or too much."""
 
     kept: Annotated[int, Field(ge=1)]
-    """The newest so many reports stay in the home; older ones are removed when a new one is written."""
+    """The home keeps this many reports. Writing a new one removes older ones."""
     history_months: Annotated[int, Field(ge=1, le=60)]
-    """Charts over time begin so many months before as_of."""
+    """Charts over time begin this many months before as_of."""
     history_points: Annotated[int, Field(ge=2, le=60)]
-    """An account's charts have at most so many points, evenly spread over that time."""
+    """An account's charts have at most this many points, evenly spread over that time."""
     decisions: Annotated[int, Field(ge=1)]
-    """The executive page suggests so many decisions."""
+    """The executive page suggests this many decisions."""
     renewal_within_days: Days
-    """A renewal so near is listed in portfolios."""
+    """Portfolios list renewals within this many days."""
     overloaded_from: Positive
-    """Hours demanded / hours there from which somebody has too much to do."""
+    """A CSM is overloaded from this ratio on: hours demanded / hours available."""
     save_months: Positive
-    """An intervention in an account at risk takes so many months of `care.override_hours_per_month`."""
+    """An intervention takes this many months, at `care.override_hours_per_month`."""
 
 
 class NextAction(Section):
-    """What is done next, and who does it."""
+    """What to do next, and who does it."""
 
     owner: Owner
     action: Annotated[str, Field(min_length=1)]
@@ -55,16 +54,16 @@ class SegmentActions(Section):
     outcome: NextAction
     financial: NextAction
     healthy: NextAction
-    """Where no dimension is below `health_bands.healthy_from`."""
+    """If no dimension is below `health_bands.healthy_from`."""
     unknown: NextAction
-    """Where no dimension of health is known."""
+    """If no dimension of health is known."""
 
 
 class NextActionPolicy(Section):
-    """What to do next with an account. An override comes first, then the segment's action."""
+    """What to do next with an account. A coverage override comes first, then the segment's action."""
 
     high_touch: NextAction
-    """Where declining usage meets a near renewal, whatever the segment."""
+    """For an account with a coverage override (declining usage, near renewal), in any segment."""
     segments: dict[Segment, SegmentActions]
 
     @field_validator("segments")

@@ -1,7 +1,8 @@
 """Policy sections of the dimension scores, one per table, and the shapes they share.
 
-Here: scales, points per word, weights, ordered rules, and the sections of firmographic, technographic, behavioral,
-needs and health scores and of churn risk. Not here: value and expansion (`value`), or how a score is computed.
+Here: scales, points per word, weights, ordered rules, and the sections of the firmographic, technographic,
+behavioral, needs and health scores and of churn risk. Not here: value and expansion (`value`), or how a score is
+computed (`scores`).
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ def _ascending(knots: Sequence[tuple[float, float]]) -> Sequence[tuple[float, fl
 
 
 Scale = Annotated[tuple[tuple[float, Score], ...], AfterValidator(_ascending)]
-"""Knots [input, points 0-100], inputs rising: points run linearly between knots and stay flat beyond them."""
+"""Knots [input, points 0-100] with rising inputs. Points are linear between knots and constant beyond them."""
 
 
 class WordPoints(Section):
-    """Points 0-100 per word (case does not matter); `other` is for a word not named here."""
+    """Points 0-100 per word (case does not matter); `other` is for every other word."""
 
     points: dict[str, Score]
     other: Score
@@ -47,7 +48,7 @@ class WordPoints(Section):
 
 
 class Weights(Section):
-    """Weights of a score's parts, a field each; they sum to 100."""
+    """Weights of a score's parts, one field each. They sum to 100."""
 
     @model_validator(mode="after")
     def _sum(self) -> Self:
@@ -58,7 +59,7 @@ class Weights(Section):
 
 
 class SizeBand(Section):
-    """Where the upper size classes begin; what is below is smb. Closed below, open above."""
+    """Where the upper size classes begin (bounds included). Below is smb."""
 
     mid_market_from: Positive
     enterprise_from: Positive
@@ -90,11 +91,11 @@ class FirmographicWeights(Weights):
 
 
 class FirmographicPolicy(Section):
-    """Size classes and the points of who an account is."""
+    """Size classes, and the weights and points of the firmographic score."""
 
     employees: SizeBand
     annual_revenue: SizeBand
-    """In reporting currency; it decides only where employees are unknown."""
+    """In reporting currency. Used only if the number of employees is not known."""
     weights: FirmographicWeights
     size: SizePoints
     industry: WordPoints
@@ -114,7 +115,7 @@ class TechnographicWeights(Weights):
 
 
 class StancePoints(Section):
-    """Points 0-100 per stance of the stack towards ours."""
+    """Points 0-100: do most of the account's tools compete with our product or complement it?"""
 
     displacing: Score
     complementing: Score
@@ -122,7 +123,7 @@ class StancePoints(Section):
 
 
 class ConsolidationPoints(Section):
-    """Points 0-100 per direction of the number of tools."""
+    """Points 0-100: does the number of the account's tools fall, stay or rise?"""
 
     consolidating: Score
     steady: Score
@@ -130,7 +131,7 @@ class ConsolidationPoints(Section):
 
 
 class TechnographicPolicy(Section):
-    """Points of an account's technology."""
+    """Weights and points of the technographic score."""
 
     weights: TechnographicWeights
     complementary_tools: Scale
@@ -140,10 +141,10 @@ class TechnographicPolicy(Section):
 
 
 class Condition(Section):
-    """One test of one measure; all bounds given must hold. An unknown measure fails every test but `known: false`."""
+    """One test of one measure. All its bounds must hold. A measure that is not known fails all but `known: false`."""
 
     texts: ClassVar[frozenset[str]] = frozenset()
-    """Measures that are words: tested by `one_of`, the others by bounds."""
+    """Measures that are words. `one_of` tests them; bounds test the others."""
 
     measure: str
     at_least: float | None = None
@@ -151,13 +152,13 @@ class Condition(Section):
     at_most: float | None = None
     below: float | None = None
     one_of: tuple[str, ...] | None = None
-    known: bool | None = None
+    is_known: bool | None = Field(None, alias="known")
 
     @model_validator(mode="after")
     def _testable(self) -> Self:
         bounds = [b for b in (self.at_least, self.above, self.at_most, self.below) if b is not None]
-        if not bounds and self.one_of is None and self.known is None:
-            raise ValueError(f"no test of {self.measure}: give at_least, above, at_most, below, one_of or known")
+        if not bounds and self.one_of is None and self.is_known is None:
+            raise ValueError(f"no test of {self.measure}: write at_least, above, at_most, below, one_of or known")
         if bounds and self.measure in self.texts:
             raise ValueError(f"{self.measure} is a word: test it with one_of or known")
         if self.one_of is not None and self.measure not in self.texts:
@@ -169,10 +170,16 @@ class BehavioralCondition(Condition):
     """A test of an account's usage."""
 
     measure: Literal[
-        "active_users", "prior_active_users", "seat_activity", "users_trend_net", "events_trend_net", "score"
+        "active_users",
+        "prior_active_users",
+        "prior_events_without_users",
+        "seat_activity",
+        "users_trend_net",
+        "events_trend_net",
+        "score",
     ]
     leave: float | None = None
-    """The bound that counts instead for an account that is in the cohort already; without one, the same."""
+    """The bound for accounts that are in the cohort already. None: the same bound."""
 
     @model_validator(mode="after")
     def _leaves_later(self) -> Self:
@@ -193,7 +200,7 @@ class BehavioralCondition(Condition):
 
     @property
     def for_members(self) -> BehavioralCondition:
-        """The condition as it counts for an account that is in the cohort already."""
+        """The condition for accounts that are in the cohort already."""
         if self.leave is None:
             return self
         return self.model_copy(update=dict.fromkeys(self._bounds, self.leave))
@@ -207,11 +214,11 @@ class CohortRule(Section):
 
 
 class Cohort(Section):
-    """A cohort: one of its rules holds. The last cohort has none: it takes the others."""
+    """A usage cohort: an account is in it if one of its rules holds. The last cohort takes the rest."""
 
     name: str
     after_onboarding: bool = False
-    """Accounts that are still onboarding are not judged by its rules."""
+    """The rules do not apply to accounts that are still onboarding."""
     any_of: tuple[CohortRule, ...] = ()
 
 
@@ -228,7 +235,7 @@ class BehavioralWeights(Weights):
 
 
 class BehavioralPolicy(Section):
-    """The behavioral score's weights and scales, and the cohorts in order."""
+    """Weights and scales of the behavioral score, and the usage cohorts in order."""
 
     weights: BehavioralWeights
     seat_activity: Scale
@@ -258,7 +265,7 @@ class BehavioralPolicy(Section):
 
 
 class NeedsCondition(Condition):
-    """A test of what an account needs and reaches."""
+    """A test of what an account needs and achieves."""
 
     texts: ClassVar[frozenset[str]] = frozenset(
         {"primary_use_case", "maturity", "decision_process", "integration_need", "lifecycle_stage"}
@@ -387,11 +394,11 @@ class FinancialHealth(Section):
 
 
 class HealthPolicy(Section):
-    """The four kinds of health and how they make one."""
+    """The four dimensions of health, and how they are combined."""
 
     weights: HealthWeights
     cap_above_weakest: NotNegative
-    """Overall health is at most so many points above the weakest dimension."""
+    """Overall health is at most this many points above the weakest dimension."""
     product: ProductHealth
     relationship: RelationshipHealth
     outcome: OutcomeHealth
@@ -399,21 +406,21 @@ class HealthPolicy(Section):
 
 
 class Overdue(Section):
-    """Log-odds of an invoice overdue for more than so many days."""
+    """Log-odds added for an invoice that is overdue for more than `more_than_days`."""
 
     more_than_days: Days
     log_odds: float
 
 
 class BadSentiment(Section):
-    """Log-odds of ticket sentiment below a bound."""
+    """Log-odds added for ticket sentiment below `below`."""
 
     below: Annotated[float, Field(ge=-1, le=1)]
     log_odds: float
 
 
 class RenewalAhead(Section):
-    """Log-odds of a renewal within so many days."""
+    """Log-odds added for a renewal within `within_days`."""
 
     within_days: Days
     log_odds: float
@@ -423,25 +430,27 @@ class ChurnBase(Section):
     """How the base of the log-odds is fitted to the accounts that left in past windows."""
 
     fallback: float
-    """The base where too few accounts left for a fit."""
+    """The base if too few accounts left for a fit."""
     min_leavers: Annotated[int, Field(ge=1)]
-    """Accounts that must have left in the windows for a fit."""
+    """A fit needs at least this many accounts that left in the past windows."""
     windows: Annotated[int, Field(ge=1, le=8)]
-    """Past windows that the fit looks at, each of the horizon's full weeks; four of 13 weeks are a year."""
+    """Number of past windows in the fit. Each has the horizon's full weeks; four of 13 weeks are a year."""
     size_spread: NotNegative
-    """How far the effect of size may lie from none: the standard deviation of its prior. 0 = size has no effect."""
+    """Standard deviation of the prior on the effect of size (around 0). 0 = size has no effect."""
 
 
 class ChurnCalibration(Section):
-    """When predicted churn is too far from the churn that came."""
+    """When predicted churn is too far from observed churn."""
 
     lowest_ratio: Positive
     highest_ratio: Positive
-    """Predicted / observed below the one or above the other is a warning."""
+    """Predicted / observed outside of these two is a warning."""
     past_days: Annotated[int, Field(ge=1, le=8)]
-    """Past days that are compared, one window apart."""
+    """Number of past days to compare, one window apart."""
     min_leavers: Annotated[int, Field(ge=1)]
-    """Fewer accounts that left, and fewer predicted to, are not judged."""
+    """No warning if both the predicted and the observed number of leavers are below this."""
+    arr_deviations: NotNegative
+    """No warning in ARR if predicted and lost ARR differ by no more than this many standard deviations."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -451,23 +460,23 @@ class ChurnCalibration(Section):
 
 
 class ChurnPolicy(Section):
-    """The points rule of churn within the horizon: log-odds that add up."""
+    """The points rule of churn within the horizon: a sum of log-odds."""
 
     horizon_days: Annotated[int, Field(ge=1, le=365)]
     base: ChurnBase
     calibration: ChurnCalibration
     cohorts: dict[str, float]
-    """By behavioral cohort; those not named add 0."""
+    """Log-odds by usage cohort. A cohort not listed adds 0."""
     single_champion: float
     overdue: Overdue
     sentiment: BadSentiment
     renewal: RenewalAhead
     per_signal_weight: float
-    """Per unit of external signal weight; below 0, so that good signals lower the risk."""
+    """Log-odds per unit of external signal weight. Below 0, so that good signals lower the risk."""
 
     @property
     def window_weeks(self) -> int:
-        """Full weeks that cover the horizon: past windows start on Mondays, the days that runs make anyway."""
+        """The horizon, rounded up to full weeks: past windows start on Mondays, which are built in any case."""
         return -(-self.horizon_days // 7)
 
 

@@ -1,7 +1,7 @@
 """Policy sections on segments, coverage tiers, micro-segments and stability, one per table that reads it.
 
-Here: the names of segments and tiers, the rules of both, exit bands, how moves are slowed, and what follows from a
-segment. Not here: capacity (`capacity`), plays, or the scores that the rules read.
+Here: the names of segments and tiers, their rules, exit bands, how moves are slowed down, and what follows from a
+segment. Not here: capacity and plays (`capacity`), or the scores that the rules read (`scores`).
 """
 
 from __future__ import annotations
@@ -74,13 +74,13 @@ TIER_RULES = (
 )
 
 
-def _check_each_once(what: str, names: Iterable[str], wanted: Iterable[str]) -> None:
-    if sorted(names) != sorted(wanted):
-        raise ValueError(f"{what} must name each of {', '.join(wanted)} once, found {', '.join(names) or 'none'}")
+def _check_each_once(what: str, names: Iterable[str], expected: Iterable[str]) -> None:
+    if sorted(names) != sorted(expected):
+        raise ValueError(f"{what} must name each of {', '.join(expected)} once, found {', '.join(names) or 'none'}")
 
 
 class UpBand(Section):
-    """A threshold that is reached from below: in at `enter`, out below `leave`."""
+    """A threshold for high values: an account enters at `enter` and leaves below `leave`."""
 
     enter: float
     leave: float
@@ -107,7 +107,7 @@ class ShareBand(UpBand):
 
 
 class DownBand(Section):
-    """A threshold that is reached from above: in below `enter`, out at `leave`."""
+    """A threshold for low values: an account enters below `enter` and leaves at `leave`."""
 
     enter: NotNegative
     leave: NotNegative
@@ -120,7 +120,7 @@ class DownBand(Section):
 
 
 class Conditions(Section):
-    """What an account must be to fit: all that is named must hold. `unknown` stands for a value nobody knows."""
+    """Conditions on an account; all that are set must hold. `unknown` matches a value that is not known."""
 
     size_classes: Annotated[tuple[SizeClass, ...], Field(min_length=1)] | None = None
     cohorts: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
@@ -133,45 +133,45 @@ class Conditions(Section):
 
 
 class SegmentRule(Conditions):
-    """One of the ordered rules: the segment of every account that meets its conditions."""
+    """One of the ordered rules: accounts that meet its conditions get its segment."""
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")]
     segment: Segment
     dimensions_at_most: Annotated[int, Field(ge=0, le=3)] | None = None
-    """Holds only where at most so many of size class, cohort, value tier and needs profile are known."""
+    """Holds if at most this many of size class, usage cohort, value tier and needs profile are known."""
 
     @property
     def has_conditions(self) -> bool:
-        """Whether there is any account that the rule leaves to the next one."""
+        """Whether some accounts do not meet the rule and go on to the next one."""
         return any(value is not None for name, value in self if name not in {"id", "segment"})
 
 
 class Archetype(Conditions):
-    """The typical account of a segment: four conditions (size, behavior, value, needs). One left out holds always."""
+    """The typical account of a segment: conditions on size, behavior, value and needs. A missing one always holds."""
 
     or_barely_used: bool = False
-    """The behavioral condition also holds where the product is barely used, whatever the cohort."""
+    """The condition on behavior also holds if the product is barely used, in any cohort."""
 
 
 class WorthSaving(Section):
-    """When an account in trouble is worth an intervention: either holds."""
+    """When an account in trouble is worth an intervention: one of the two is enough."""
 
     clv_percentile: ScoreBand
     value_tiers: tuple[ValueTier, ...]
 
 
 class SegmentRulesPolicy(Section):
-    """The segments: ordered rules, the thresholds they read with their exit bands, and each segment's archetype."""
+    """The segments: ordered rules, their thresholds with exit bands, and each segment's archetype."""
 
     high_expansion: ScoreBand
     """Expansion score."""
     barely_used: DownBand
     """Share of licensed seats active in 28 days."""
     value_exit_share: Annotated[float, Field(ge=0, lt=1)]
-    """A value tier is left once value is below its cut-off by more than this share of it."""
+    """An account leaves its value tier when its value is more than this share below the cut-off."""
     worth_saving: WorthSaving
     rules: Annotated[tuple[SegmentRule, ...], Field(min_length=1)]
-    """The first that holds decides."""
+    """The first rule that holds decides."""
     archetypes: dict[Segment, Archetype]
 
     @model_validator(mode="after")
@@ -193,7 +193,7 @@ class SegmentRulesPolicy(Section):
 
     @property
     def cohorts(self) -> frozenset[str]:
-        """Every cohort that a rule or an archetype names."""
+        """The cohorts that rules or archetypes name."""
         parts: tuple[Conditions, ...] = (*self.rules, *self.archetypes.values())
         return frozenset(name for part in parts for name in part.cohorts or () if name != UNKNOWN)
 
@@ -205,12 +205,12 @@ class SegmentRulesPolicy(Section):
 
 
 class TierPolicy(Section):
-    """Coverage tiers: ARR bounds (also the billing thresholds) and the evidence each tier asks for."""
+    """Coverage tiers: ARR bounds (also the billing thresholds) and the other conditions of each tier."""
 
     strategic_share: Annotated[float, Field(gt=0, lt=1)]
-    """Share of accounts, largest ARR first, that may be Strategic."""
+    """Share of accounts with the largest ARR that can be Strategic."""
     top_share: Annotated[float, Field(gt=0, lt=1)]
-    """Share of accounts that is Strategic by ARR alone."""
+    """Share of accounts with the largest ARR that are Strategic by ARR alone."""
     strategic_expansion_score: ScoreBand
     growth_min_arr: Positive
     growth_min_behavioral_score: Score
@@ -219,9 +219,9 @@ class TierPolicy(Section):
     growth_lookalike: ShareBand
     long_tail_below_arr: Positive
     long_tail_expansion_score: ScoreBand
-    """Leaving Long-Tail upwards at `enter`, falling back below `leave`."""
+    """An account leaves Long-Tail at `enter` and returns below `leave`."""
     exit_band: Annotated[float, Field(ge=0, lt=1)]
-    """Leaving a tier by ARR needs so much less than its entry."""
+    """An account leaves a tier when its ARR is this share below the tier's entry."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -233,17 +233,18 @@ class TierPolicy(Section):
 
 
 class StabilityPolicy(Section):
-    """How long a candidate must hold before an account moves."""
+    """How long a candidate segment must hold before an account moves."""
 
     grid_points: Annotated[int, Field(ge=1)]
-    """Mondays in a row."""
+    """The candidate must hold on this many Mondays in a row."""
     min_stay_weeks: Annotated[int, Field(ge=0)]
-    """A segment is not left sooner, except into At-Risk, out of it, or because ARR crossed a billing threshold."""
+    """An account stays in a segment for at least this long. Exceptions: into At-Risk, out of it, or because ARR
+    crossed a billing threshold."""
     tier_memory_quarters: Annotated[int, Field(ge=0)]
-    """Quarters before a walk's first Monday that tell where an account stood then: every Monday of the last one, the
-    first Monday of each month of the others."""
+    """Quarters before a walk's first Monday that decide the tier it starts from: every Monday of the last quarter,
+    the first Monday of each month of the others."""
     max_usage_lag_days: Days
-    """Usage further behind than this moves nobody into At-Risk; it still counts, up to `usage.max_lag_days`."""
+    """Older usage moves no account into At-Risk. It is still shown and scored, up to `usage.max_lag_days`."""
 
 
 class Treatment(Section):
@@ -253,11 +254,11 @@ class Treatment(Section):
     pricing_model: str
     message_track: str
     territory: str
-    """`{region}` stands for the account's region."""
+    """`{region}` is replaced by the account's region."""
     care_tier: Tier | None
-    """The coverage tier whose level of care the segment names; null: none of its own."""
+    """The coverage tier whose care fits the segment. Null: the segment has none."""
     agrees_with: Annotated[tuple[Tier, ...], Field(min_length=1)]
-    """Coverage tiers that are no conflict."""
+    """The coverage tiers that do not conflict with the segment."""
 
 
 class TreatmentPolicy(Section):
@@ -265,7 +266,7 @@ class TreatmentPolicy(Section):
 
     unknown_region: str
     care_labels: dict[Tier, str]
-    """What people call each coverage tier: the kind of care it gives. Two of the tiers' names are segments, too."""
+    """The name of each coverage tier for people: its kind of care. Three tiers share their names with segments."""
     segments: dict[Segment, Treatment]
 
     @model_validator(mode="after")
@@ -279,28 +280,30 @@ class TreatmentPolicy(Section):
 
 
 class MicroSegmentPolicy(Section):
-    """Signals of the next step inside a tier, and declining usage."""
+    """Signals for the next step with an account within its tier, and declining usage."""
 
     order: tuple[Signals, ...]
-    """The first whose signals are there wins; none: stable."""
+    """The first micro-segment with a signal wins. Without any: stable."""
     declining_trend: Annotated[float, Field(ge=-1, le=0)]
-    """Users or events, net of the company's trend: at most this is declining usage."""
+    """Usage declines if the trend of users or events, net of the company's trend, is at most this."""
     declining_min_users: Annotated[int, Field(ge=0)]
-    """From a base of at least so many active users in the 28 days before."""
+    """Only for accounts with at least this many active users in the 28 days before."""
+    declining_min_events: Annotated[int, Field(ge=0)]
+    """The same of events, where usage does not say who used the product."""
     surge_trend: NotNegative
-    """Users, net of the company's trend: at least this is an adoption surge."""
+    """Adoption surge: the trend of users, net of the company's trend, is at least this."""
     min_new_champions: Annotated[int, Field(ge=1)]
     negative_sentiment_below: Annotated[float, Field(ge=-1, le=1)]
     low_health_below: Score
     late_overdue_days: Days
-    """Longest overdue invoice: more than this is late payment."""
+    """Late payment: an invoice is overdue for more than this."""
     late_mean_days: Positive
-    """Mean days late of twelve months: at least this is late payment."""
+    """Late payment: the invoices of twelve months were this many days late on average."""
     satisfied_min_csat: float
     satisfied_min_nps: Annotated[float, Field(ge=-100, le=100)]
     fit_min_firmographic_score: Score
     override_renewal_within_days: Days
-    """Declining usage with a renewal within so many days: coverage_override."""
+    """Declining usage with a renewal within this many days sets coverage_override."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -311,15 +314,16 @@ class MicroSegmentPolicy(Section):
 
 
 class MovePolicy(Section):
-    """How moves are told."""
+    """How moves are explained."""
 
     segment_order: tuple[Segment, ...]
-    """Best first: a move towards the front is up."""
+    """Best first. A move towards the front is up."""
     explained_scores: tuple[str, ...]
-    """Scores whose parts are named as causes."""
+    """Scores whose parts can be named as causes."""
     parts_named: Annotated[int, Field(ge=0)]
+    """Number of score parts to name."""
     min_points: NotNegative
-    """A part that changed by less is not named."""
+    """A part that changed by fewer points is not named."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -14,19 +14,19 @@ _Rating = Annotated[int, Field(ge=0, le=10)]
 
 
 class SupportPolicy(Section):
-    """How far back support is looked at."""
+    """The windows of support figures."""
 
     recent_days: Window
     window_days: Window
 
 
 class EngagementPolicy(Section):
-    """What counts as a touch, a meeting, an answer, a promoter."""
+    """What counts as a touch, a meeting, an answer or a promoter."""
 
     window_days: Window
     answer_days: Window
     our_initiators: tuple[str, ...]
-    """Values of `interactions.initiated_by` that mean one of us."""
+    """Values of `interactions.initiated_by` that stand for our own people."""
     meeting_kinds: tuple[str, ...]
     digital_channels: tuple[str, ...]
     community_channels: tuple[str, ...]
@@ -42,7 +42,7 @@ class EngagementPolicy(Section):
 
 
 class TechnologyPolicy(Section):
-    """How a stack of tools is judged."""
+    """How an account's tools are judged."""
 
     displaced_days: Window
     consolidating_at: int
@@ -62,7 +62,7 @@ class TechnologyPolicy(Section):
 
 
 class SignalsPolicy(Section):
-    """How far back external signals count."""
+    """The window of external signals."""
 
     window_days: Window
 
@@ -72,13 +72,14 @@ class CostPolicy(Section):
 
     support_hourly_rate: NotNegative
     csm_hourly_rate: NotNegative
-    """Where the roster does not know the CSM's own cost."""
+    """For a CSM whose cost is not in the roster."""
     custom_development_hourly_rate: NotNegative
     hosting_share: Share
     csm_is_cost_of_revenue: bool
     annualise_below_days: Positive
     annualise_min_days: Positive
-    """Shorter tenures are annualised as if they were so long, lest the first week's set-up count fifty times."""
+    """A shorter tenure is annualized as if it were this long, so that the set-up of the first week does not count
+    fifty times."""
 
     @model_validator(mode="after")
     def _ordered(self) -> CostPolicy:

@@ -19,9 +19,9 @@ class ValuePolicy(Section):
     nrr_floor: NotNegative
     nrr_ceiling: Positive
     assumed_nrr: NotNegative
-    """For accounts whose NRR has no base."""
+    """For accounts that had no ARR twelve months ago."""
     assumed_cost: NotNegative
-    """For accounts whose cost to serve is unknown."""
+    """For accounts without cost data."""
     whitespace_multiplier: Annotated[float, Field(ge=1)]
     whitespace_below_captured_share: Share
     whitespace_min_seat_activity: NotNegative
@@ -34,13 +34,13 @@ class ValuePolicy(Section):
 
 
 class ValueTierPolicy(Section):
-    """Value tiers as shares of the live accounts, best first; what is left is Bronze."""
+    """Value tiers as shares of the live accounts, best first; the rest is Bronze."""
 
     platinum_share: Share
     gold_share: Share
     silver_share: Share
     freeze_per_quarter: bool
-    """Cut-offs are the values found at the end of the previous quarter, instead of each day's own ranks."""
+    """Whether the cut-offs are those of the previous quarter's last day, instead of each day's own."""
 
     @model_validator(mode="after")
     def _within_one(self) -> ValueTierPolicy:
@@ -51,19 +51,19 @@ class ValueTierPolicy(Section):
 
 
 class LifetimePolicy(Section):
-    """Customer lifetime: when a cohort gets a fit of its own, and what stands in where it does not."""
+    """Customer lifetime: when a cohort gets a fit, and what replaces the fit if not."""
 
     discount_rate: Positive
-    """A year."""
+    """Per year."""
     min_accounts: Annotated[int, Field(ge=1)]
     min_renewals: Annotated[int, Field(ge=2)]
-    """Annual renewals that a cohort has come to: points on its survival curve."""
+    """A fit needs at least this many annual renewals behind the cohort: the points on its survival curve."""
     longest_unfitted_years: Annotated[int, Field(ge=1)]
-    """Payments ahead that count where a cohort has no fit."""
+    """For a cohort without a fit, at most this many yearly payments count."""
 
 
 class AddressablePolicy(Section):
-    """Which share of an account's employees could use the product."""
+    """The share of an account's employees who could use the product."""
 
     default_share: Annotated[float, Field(gt=0, le=1)]
     share_by_industry: dict[str, Annotated[float, Field(gt=0, le=1)]]
@@ -88,12 +88,12 @@ class ExpansionWeights(Weights):
 
 
 class ExpansionPolicy(Section):
-    """Room to expand against similar accounts, and the expansion score."""
+    """Room to expand compared with similar accounts, and the expansion score."""
 
     min_peers: Annotated[int, Field(ge=1)]
     whitespace_percentile: Annotated[float, Field(gt=0, le=100)]
     net_trend: Scale
-    """Mean of the trends of users and events, net of the company's."""
+    """Points for the mean of the trends of users and events, net of the company's trend."""
     weights: ExpansionWeights
 
 

@@ -1,7 +1,7 @@
 """How each account uses the product: who, how much, how broadly, how deeply, and where it is heading.
 
-Here: `usage_days` (one roll-up per usage day) and `account_usage` (windows ending at the last usage day). Not here:
-turning usage into points (`scores.behavioral`).
+Here: `account_usage`, over windows that end at the last day whose usage is complete. Not here: which day that is
+(`profiles.usage_feed`), or turning usage into points (`scores.behavioral`).
 """
 
 from __future__ import annotations
@@ -21,51 +21,44 @@ from segmentation_assets.profiles.facts import only_if, with_figures
 from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known, survivors
 from segmentation_assets.profiles.states import AccountStates, states_for
 from segmentation_assets.profiles.subscriptions import SubscriptionSteps, in_force
-from segmentation_assets.tables.as_of import FromPolicy, Spine, last
-from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Contract, Day, Flag, Integer, Snapshot, column
+from segmentation_assets.profiles.usage_feed import (
+    LOOK_BACK,
+    MILLISECONDS,
+    UsageDays,
+    UsageLastDays,
+    late_feeds,
+    whole,
+)
+from segmentation_assets.tables.as_of import Spine
+from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Flag, Integer, Snapshot, column
 from segmentation_assets.tables.days import days_after, days_before
 from segmentation_assets.tables.registry import Table, table
 
 _KEY = SNAPSHOT_KEY
 _SATURDAY = 5  # Monday is 0
-_MILLISECONDS = 60_000  # of a minute. Sums of whole numbers are the same in whatever order an engine adds
-_PARTS = 10**12  # of a share, for the same reason
-_LOOK_BACK = FromPolicy(UsagePolicy, lambda policy: last(policy.look_back_days))
-
-
-class UsageDays(Contract):
-    """What did each user do on each day? The product's usage rolled up once per day, all features together."""
-
-    usage_date: Day = column("Day of use, company timezone.")
-    account_id: str = column("The account as the usage extract names it; mergers are followed later, per as_of.")
-    user_id: str = column("The user; service users are still in.")
-    events: Integer = column("Events.", unit="events", nullable=True, ge=0)
-    sessions: Integer = column("Sessions (logins).", unit="sessions", nullable=True, ge=0)
-    minutes: float = column("Session time.", unit="minutes", nullable=True, ge=0)
-    errors: Integer = column("Errors met.", unit="errors", nullable=True, ge=0)
-
-    class Config:
-        unique = ["usage_date", "account_id", "user_id"]
-
-
-class UsageLastDays(Snapshot):
-    """Up to which day is usage known?"""
-
-    usage_through: Day = column("The last day with usage on or before as_of.")
-    usage_lag_days: Integer = column("Days from usage_through to as_of.", unit="days", ge=0)
-
-    class Config:
-        unique = ["as_of"]
+_PARTS = 10**12  # of a share: sums of whole numbers are the same in whatever order an engine adds
 
 
 class AccountUsage(Snapshot):
-    """Do the people an account pays for use the product, how deeply, and where is it heading?"""
+    """Do the people an account pays for use the product, how deeply, and where is it heading?
+
+    What counts users is null where usage does not say who used it; what counts features, where it does not say what.
+    """
 
     account_id: str = column("An account that pays; accounts merged into it are counted here.")
-    usage_through: Day = column("Last usage day known at as_of: where all windows end.")
+    usage_through: Day = column(
+        "Where the account's windows end: the company's last complete usage day, or, where its own feed is late, its "
+        "own last day with usage."
+    )
     usage_lag_days: Integer = column("Days from usage_through to as_of.", unit="days", ge=0)
-    active_users_28d: Integer = column("Distinct active users in the window.", unit="users", ge=0)
-    active_users_prior_28d: Integer = column("Distinct active users in the window before.", unit="users", ge=0)
+    is_feed_late: Flag = column(
+        "Its usage, regular until then, stopped from one day to the next while that of others went on: "
+        "a late delivery, no decline."
+    )
+    active_users_28d: Integer = column("Distinct active users in the window.", unit="users", nullable=True, ge=0)
+    active_users_prior_28d: Integer = column(
+        "Distinct active users in the window before.", unit="users", nullable=True, ge=0
+    )
     events_28d: Integer = column("Events in the window.", unit="events", ge=0)
     events_prior_28d: Integer = column("Events in the window before.", unit="events", ge=0)
     minutes_28d: float = column(
@@ -74,11 +67,11 @@ class AccountUsage(Snapshot):
     minutes_prior_28d: float = column(
         "Session time in the window before; null where the extract has none.", unit="minutes", nullable=True, ge=0
     )
-    dau: float = column("Mean daily active users over the window.", unit="users", ge=0)
-    wau: Integer = column("Distinct active users in the last 7 days.", unit="users", ge=0)
-    mau: Integer = column("Distinct active users in the window (28 days).", unit="users", ge=0)
+    dau: float = column("Mean daily active users over the window.", unit="users", nullable=True, ge=0)
+    wau: Integer = column("Distinct active users in the last 7 days.", unit="users", nullable=True, ge=0)
+    mau: Integer = column("Distinct active users in the window (28 days).", unit="users", nullable=True, ge=0)
     mau_calendar_month: Integer = column(
-        "Distinct active users from the first of usage_through's month on.", unit="users", ge=0
+        "Distinct active users from the first of usage_through's month on.", unit="users", nullable=True, ge=0
     )
     dau_seat_share: float = column(
         "Mean over the window's days of active users / seats in force that day; null without licensed seats.",
@@ -110,8 +103,8 @@ class AccountUsage(Snapshot):
     is_active_account: Flag = column(
         "active_seat_share reaches the policy's active share; null without licensed seats.", nullable=True
     )
-    stickiness: float = column("dau / mau; 0 without active users.", unit="share", ge=0, le=1)
-    features_used: Integer = column("Different features used in the window.", unit="features", ge=0)
+    stickiness: float = column("dau / mau; 0 without active users.", unit="share", nullable=True, ge=0, le=1)
+    features_used: Integer = column("Different features used in the window.", unit="features", nullable=True, ge=0)
     feature_breadth_share: float = column(
         "Share of the paid products' features that were used; null where their features are not known.",
         unit="share",
@@ -147,8 +140,8 @@ class AccountUsage(Snapshot):
         ge=0,
         le=1,
     )
-    active_days_28d: Integer = column("Days of the window with an active user.", unit="days", ge=0)
-    consistency: float = column("Share of the window's weekdays with an active user.", unit="share", ge=0, le=1)
+    active_days_28d: Integer = column("Days of the window with use.", unit="days", ge=0)
+    consistency: float = column("Share of the window's weekdays with use.", unit="share", ge=0, le=1)
     logins_per_user: float = column(
         "Sessions per active user in the window; null where the extract has none.",
         unit="sessions per user",
@@ -198,46 +191,18 @@ class AccountUsage(Snapshot):
     single_champion: Flag = column(
         "One user makes most events although several seats are licensed; null without licensed seats.", nullable=True
     )
-    power_users: Integer = column("Users active on at least the policy's number of days of the window.", ge=0)
-    new_champions: Integer = column("Users in the account's top by events now and not in the window before.", ge=0)
+    power_users: Integer = column(
+        "Users active on at least the policy's number of days of the window.", nullable=True, ge=0
+    )
+    new_champions: Integer = column(
+        "Users in the account's top by events now and not in the window before.", nullable=True, ge=0
+    )
 
     class Config:
         unique = ["as_of", "account_id"]
 
 
-@table(group="profiles", partition="usage_date")
-def usage_days(product_usage: Table[ProductUsage]) -> Table[UsageDays]:
-    """What did each user do on each day? The product's usage rolled up once per day, all features together.
-
-    One row per usage day, account and user with at least one event or session. Whether a user counts (service users,
-    deactivated users, merged accounts) depends on the day one asks and is decided later.
-    """
-    rows = product_usage.group_by("usage_date", "account_id", "user_id").aggregate(
-        events=product_usage.event_count.sum(),
-        sessions=product_usage.session_count.sum(),
-        minutes=_whole(product_usage.session_minutes * _MILLISECONDS).sum() / _MILLISECONDS,
-        errors=product_usage.error_count.sum(),
-    )
-    return rows.filter((rows.events > 0) | (rows.sessions > 0).fill_null(False))
-
-
-def _whole(value: ir.NumericValue) -> ir.IntegerValue:
-    return value.round().cast("int64")
-
-
-@table(group="profiles", reads={"usage_days": _LOOK_BACK})
-def usage_last_days(spine: Table[Spine], usage_days: Table[UsageDays]) -> Table[UsageLastDays]:
-    """Up to which day is usage known? One row per as_of by which there was any within the look-back.
-
-    All usage windows of as_of end there, so a late delivery does not look like a decline.
-    """
-    days = usage_days.select("usage_date").distinct()
-    found = spine.select("as_of").join(days, spine.as_of >= days.usage_date)
-    rows = found.group_by("as_of").aggregate(usage_through=found.usage_date.max())
-    return rows.mutate(usage_lag_days=rows.as_of.delta(rows.usage_through, unit="day"))
-
-
-@table(group="profiles", reads={"usage_days": _LOOK_BACK, "product_usage": _LOOK_BACK})
+@table(group="profiles", reads={"usage_days": LOOK_BACK, "product_usage": LOOK_BACK})
 def account_usage(
     spine: Table[Spine],
     usage_last_days: Table[UsageLastDays],
@@ -256,14 +221,17 @@ def account_usage(
 
     One row per as_of and account that pays, where usage is known at all; an account nobody uses has zeros. An account
     that pays for no seats (priced by use, or flat) has users, events and trends; its shares of seats are null.
-    All windows end at usage_through, the last day with usage on or before as_of, so a late delivery does not look
-    like a decline. Service users, and users deactivated by as_of, never count. Shares of seats divide by the seats in
-    force on the days themselves. Trends compare the window with the one before; net of the median account's, a
-    season or holiday is nobody's decline.
+    All windows end at usage_through, the last complete usage day on or before as_of, so a late delivery does not look
+    like a decline; where an account's own feed is late beside the others, they end at its own last usage day. Service
+    users, and users deactivated by as_of, never count. Shares of seats divide by the seats in force on the days
+    themselves. Trends compare the window with the one before; net of the median account's, a season or holiday is
+    nobody's decline.
     """
     states = states_for(spine, account_states, subscription_steps, fx_rates, account_hierarchy, company)
     periods = _seat_periods(states, usage)
-    accounts = _paying_accounts(periods, _windows(usage_last_days, usage))
+    paying = _paying_accounts(periods, usage_last_days, usage)
+    late = late_feeds(_raw_accounts(paying, survivors(account_hierarchy)), usage_days, usage)
+    accounts = _with_windows(paying, late, usage)
     raw = _raw_accounts(accounts, survivors(account_hierarchy))
     users = _users(usage_days, _spans(raw, periods), product_users, usage)
     use = _feature_use(product_usage, raw, product_users)
@@ -307,9 +275,26 @@ def _paid_products(spine: ir.Table, steps: ir.Table, hierarchy: ir.Table) -> ir.
     return by_surviving_account(rows.select(*_KEY, "product"), hierarchy)
 
 
-def _windows(last_days: ir.Table, usage: UsagePolicy) -> ir.Table:
-    """Per as_of with usage known: `usage_through` and the first day of each window that ends there."""
-    rows = last_days.filter(last_days.usage_lag_days <= usage.max_lag_days).select("as_of", "usage_through")
+def _paying_accounts(periods: ir.Table, last_days: ir.Table, usage: UsagePolicy) -> ir.Table:
+    """Accounts that pay at as_of, where usage is known, with the company's last complete day.
+
+    `seats_now` is null where they pay for no seats.
+    """
+    now = periods.filter(
+        (periods.day <= periods.as_of)
+        & (periods.until.isnull() | (periods.until > periods.as_of))
+        & (periods.subscriptions > 0)
+    )
+    known_days = last_days.filter(last_days.usage_lag_days <= usage.max_lag_days).select("as_of", "usage_through")
+    return now.select(*_KEY, seats_now=now.seats.nullif(0)).join(known_days, "as_of")
+
+
+def _with_windows(accounts: ir.Table, late: ir.Table, usage: UsagePolicy) -> ir.Table:
+    """`accounts` with the day their windows end and the first day of each; `late` names the last day of some."""
+    rows = with_figures(accounts, late.select(*_KEY, "last_used_on"))
+    rows = rows.mutate(
+        usage_through=rows.last_used_on.fill_null(rows.usage_through), is_feed_late=rows.last_used_on.notnull()
+    ).drop("last_used_on")
     rows = rows.mutate(
         window_start=days_before(rows.usage_through, usage.window_days - 1),
         prior_start=days_before(rows.usage_through, 2 * usage.window_days - 1),
@@ -326,16 +311,6 @@ def _windows(last_days: ir.Table, usage: UsagePolicy) -> ir.Table:
         start, until = days_before(rows.day_after, ACTIVE_DAYS), rows.day_after
     rows = rows.mutate(active_start=start, active_until=until)
     return rows.mutate(earliest=ibis.least(rows.prior_start, rows.month_start, rows.active_start))
-
-
-def _paying_accounts(periods: ir.Table, windows: ir.Table) -> ir.Table:
-    """Accounts that pay at as_of, with the windows of that day; `seats_now` is null where they pay for no seats."""
-    now = periods.filter(
-        (periods.day <= periods.as_of)
-        & (periods.until.isnull() | (periods.until > periods.as_of))
-        & (periods.subscriptions > 0)
-    )
-    return now.select(*_KEY, seats_now=now.seats.nullif(0)).join(windows, "as_of")
 
 
 def _raw_accounts(accounts: ir.Table, merged_into: ir.Table) -> ir.Table:
@@ -364,7 +339,7 @@ def _spans(raw: ir.Table, periods: ir.Table) -> ir.Table:
         "prior_start",
         day=ibis.greatest(rows.from_day, rows.earliest),
         until=ibis.least(rows.until_day.fill_null(rows.day_after), rows.day_after),
-        seat_parts=_whole(float(_PARTS) / rows.seats.nullif(0)),
+        seat_parts=whole(float(_PARTS) / rows.seats.nullif(0)),
     )
 
 
@@ -382,7 +357,7 @@ def _users(usage_days: ir.Table, spans: ir.Table, product_users: ir.Table, usage
         "sessions",
         "errors",
         used_by="account_id",
-        milliseconds=_whole(usage_days.minutes * _MILLISECONDS),
+        milliseconds=whole(usage_days.minutes * MILLISECONDS),
     )
     rows = days.join(
         spans,
@@ -439,12 +414,12 @@ def _who_count(rows: ir.Table, product_users: ir.Table) -> ir.Table:
 def _account_sums(users: ir.Table, accounts: ir.Table, usage: UsagePolicy) -> ir.Table:
     """Counts and sums per account over its users."""
     windows = accounts.select(
-        "as_of",
+        *_KEY,
         days_of_month=accounts.usage_through.day(),
         days_since_active=accounts.day_after.delta(accounts.active_until, unit="day"),
         days_of_active=accounts.active_until.delta(accounts.active_start, unit="day"),
-    ).distinct()
-    rows = users.join(windows, "as_of")
+    )
+    rows = users.join(windows, _KEY)
     rows = rows.mutate(
         active_days=_bits(rows.days),
         active_in_month=(rows.days_back & _ones(rows.days_of_month)) > 0,
@@ -452,6 +427,7 @@ def _account_sums(users: ir.Table, accounts: ir.Table, usage: UsagePolicy) -> ir
     )
     sums = {n: rows[n].sum() for name in ("events", "sessions") for n in (name, f"{name}_prior")}
     return rows.group_by(*_KEY).aggregate(
+        without_user=(rows.user_id.isnull() & (rows.days_back > 0)).any(),
         mau=(rows.days > 0).sum(),
         was_active=(rows.days_prior > 0).sum(),
         wau=((rows.days & (2**usage.week_days - 1)) > 0).sum(),
@@ -460,11 +436,12 @@ def _account_sums(users: ir.Table, accounts: ir.Table, usage: UsagePolicy) -> ir
         user_days=rows.active_days.sum(),
         seat_days=rows.seat_parts.sum() / _PARTS,
         days=rows.days.bit_or(),
+        days_prior=rows.days_prior.max(),
         power_users=(rows.active_days >= usage.power_user_days).sum(),
         errors=rows.errors.sum(),
         top_events=rows.events.max(),
-        minutes=rows.milliseconds.sum() / _MILLISECONDS,
-        minutes_prior=rows.milliseconds_prior.sum() / _MILLISECONDS,
+        minutes=rows.milliseconds.sum() / MILLISECONDS,
+        minutes_prior=rows.milliseconds_prior.sum() / MILLISECONDS,
         **sums,
     )
 
@@ -543,7 +520,7 @@ def _new_champions(users: ir.Table, usage: UsagePolicy) -> ir.Table:
 
 def _top(users: ir.Table, events: str, places: int) -> ir.Table:
     """The account's so many users with the most events, if any; user_id breaks ties."""
-    rows = users.filter(users[events] > 0).select(*_KEY, "user_id", events)
+    rows = users.filter((users[events] > 0) & users.user_id.notnull()).select(*_KEY, "user_id", events)
     order = ibis.window(group_by=_KEY, order_by=[rows[events].desc(), rows.user_id])
     return rows.filter(ibis.row_number().over(order) < places).select(*_KEY, "user_id")
 
@@ -578,6 +555,7 @@ def _feature_sums(use: ir.Table, catalogue: ir.Table, in_force: ir.Table) -> ir.
     )
     is_paid = rows.name.notnull() & (rows["product"].isnull() | rows.paid_by.notnull())
     return rows.group_by(*_KEY).aggregate(
+        without_feature=rows.feature.isnull().any(),
         features_used=rows.feature.count(),
         paid_features_used=is_paid.sum(),
         advanced_used=(is_paid & (rows.level == "advanced")).sum(),
@@ -611,49 +589,55 @@ def _days_with_key_features(catalogue: ir.Table) -> ir.Table:
 
 def _columns(rows: ir.Table, usage: UsagePolicy) -> ir.Table:
     """The contract's columns from the joined parts, but for what is net of the company."""
-    mau, events, before = (rows[name].fill_null(0) for name in ("mau", "events", "was_active"))
-    sessions, minutes = (_unless_nobody(rows[name], mau) for name in ("sessions", "minutes"))
-    dau = rows.user_days.fill_null(0) / usage.window_days
+    events, has_users = rows.events.fill_null(0), ~rows.without_user.fill_null(False)
+    mau, wau, before, in_month = (
+        only_if(has_users, rows[name].fill_null(0)) for name in ("mau", "wau", "was_active", "mau_calendar_month")
+    )
+    is_used, was_used = rows.days.fill_null(0) > 0, (rows.days_prior.fill_null(0) > 0)
+    sessions, minutes = (_unless_nobody(rows[name], is_used) for name in ("sessions", "minutes"))
+    dau = only_if(has_users, rows.user_days.fill_null(0) / usage.window_days)
     active_share = _of_seats(rows, "active_users", "active_seats")
-    has_seats = rows.seats_now.notnull()
-    top_user_share = rows.top_events / rows.events.nullif(0)
+    has_seats = rows.seats_now.notnull() & has_users
+    top_user_share = only_if(has_users, rows.top_events / rows.events.nullif(0))
     is_led_by_one = (top_user_share >= usage.single_champion_share).fill_null(False)
     weekdays = _weekdays(rows.usage_through, usage.window_days)
-    used = rows.paid_features_used.fill_null(0)
+    has_features = ~rows.without_feature.fill_null(False)
+    used = only_if(has_features, rows.paid_features_used.fill_null(0))
     return rows.select(
         *_KEY,
         "usage_through",
+        "is_feed_late",
         usage_lag_days=rows.as_of.delta(rows.usage_through, unit="day"),
         active_users_28d=mau,
         active_users_prior_28d=before,
         events_28d=events,
         events_prior_28d=rows.events_prior.fill_null(0),
         minutes_28d=minutes,
-        minutes_prior_28d=_unless_nobody(rows.minutes_prior, before),
+        minutes_prior_28d=_unless_nobody(rows.minutes_prior, was_used),
         dau=dau,
-        wau=rows.wau.fill_null(0),
+        wau=wau,
         mau=mau,
-        mau_calendar_month=rows.mau_calendar_month.fill_null(0),
+        mau_calendar_month=in_month,
         dau_seat_share=only_if(has_seats, _per(rows.seat_days.fill_null(0), rows.licensed_days)),
         wau_seat_share=_of_seats(rows, "wau", "week_seats"),
         mau_seat_share=_of_seats(rows, "mau", "window_seats"),
         calendar_month_seat_share=_of_seats(rows, "mau_calendar_month", "month_seats"),
         active_seat_share=active_share,
         is_active_account=active_share >= usage.active_account_share,
-        stickiness=_per(dau, mau),
-        features_used=rows.features_used.fill_null(0),
+        stickiness=only_if(has_users, _per(dau, mau)),
+        features_used=only_if(has_features, rows.features_used.fill_null(0)),
         feature_breadth_share=used / rows.paid_features,
-        departments_active=rows.departments_active,
-        department_breadth_share=rows.departments_active / rows.departments,
-        key_events_per_active_user=ibis.ifelse(
-            rows.has_key.fill_null(False), _per(rows.key_events.fill_null(0), mau), ibis.null("float64")
+        departments_active=only_if(has_users, rows.departments_active),
+        department_breadth_share=only_if(has_users, rows.departments_active / rows.departments),
+        key_events_per_active_user=only_if(
+            rows.has_key.fill_null(False) & has_users & has_features, _per(rows.key_events.fill_null(0), mau)
         ),
         unused_paid_features=rows.paid_features - used,
-        ladder_level=rows.advanced_used.fill_null(0) / rows.paid_advanced,
+        ladder_level=only_if(has_features, rows.advanced_used.fill_null(0) / rows.paid_advanced),
         active_days_28d=_bits(rows.days.fill_null(0)),
         consistency=_bits(rows.days.fill_null(0) & weekdays) / _bits(weekdays),
-        logins_per_user=sessions / ibis.greatest(mau, 1),
-        minutes_per_user=minutes / ibis.greatest(mau, 1),
+        logins_per_user=only_if(has_users, sessions / ibis.greatest(mau, 1)),
+        minutes_per_user=only_if(has_users, minutes / ibis.greatest(mau, 1)),
         logins_trend=sessions / rows.sessions_prior.nullif(0) - 1,
         minutes_trend=minutes / rows.minutes_prior.nullif(0) - 1,
         users_trend=mau / rows.was_active.nullif(0) - 1,
@@ -661,19 +645,23 @@ def _columns(rows: ir.Table, usage: UsagePolicy) -> ir.Table:
         error_rate=rows.errors / rows.events.nullif(0),
         top_user_share=top_user_share,
         single_champion=only_if(has_seats, is_led_by_one & (rows.seats_now >= usage.single_champion_seats)),
-        power_users=rows.power_users.fill_null(0),
-        new_champions=rows.new_champions.fill_null(0),
+        power_users=only_if(has_users, rows.power_users.fill_null(0)),
+        new_champions=only_if(has_users, rows.new_champions.fill_null(0)),
     )
 
 
-def _unless_nobody(value: ir.NumericValue, users: ir.IntegerValue) -> ir.NumericValue:
+def _unless_nobody(value: ir.NumericValue, is_used: ir.BooleanValue) -> ir.NumericValue:
     """0 where nobody was active; else the value, null where the extract does not say it."""
-    return ibis.ifelse(users > 0, value, ibis.literal(0, value.type()))
+    return ibis.ifelse(is_used, value, ibis.literal(0, value.type()))
 
 
 def _of_seats(rows: ir.Table, users: str, seats: str) -> ir.NumericValue:
-    """`users` / mean `seats` of their window, or today's seats where it has none; null without seats today."""
-    return only_if(rows.seats_now.notnull(), _per(rows[users].fill_null(0), rows[seats].fill_null(rows.seats_now)))
+    """`users` / mean `seats` of their window, or today's seats where it has none.
+
+    Null without seats today, and where usage does not say who used it.
+    """
+    is_known = rows.seats_now.notnull() & ~rows.without_user.fill_null(False)
+    return only_if(is_known, _per(rows[users].fill_null(0), rows[seats].fill_null(rows.seats_now)))
 
 
 def _per(value: ir.NumericValue, base: ir.NumericValue) -> ir.NumericValue:

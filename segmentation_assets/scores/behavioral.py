@@ -1,4 +1,4 @@
-"""What the account does: behavioral score and cohort.
+"""How the account uses the product: behavioral score and usage cohort.
 
 Here: the points of usage and the cohort rules. Not here: measuring usage (`profiles.usage`), or the segment.
 """
@@ -28,6 +28,8 @@ COHORT_INPUTS = (
     "lifecycle_stage",
     "active_users_28d",
     "active_users_prior_28d",
+    "events_28d",
+    "events_prior_28d",
     "mau_seat_share",
     "users_trend_net",
     "events_trend_net",
@@ -35,22 +37,22 @@ COHORT_INPUTS = (
 
 
 class BehavioralScores(Snapshot):
-    """Behavioral score and cohort. Key: as_of, account_id; one row per live account; null without usage."""
+    """Behavioral score and usage cohort. Key: as_of, account_id; one row per live account; null without usage."""
 
     account_id: str = column("Account.")
-    behavioral_score: float = score_column("How much, how deep and how steadily the product is used.")
+    behavioral_score: float = score_column("How much, how deeply and how steadily the account uses the product.")
     seat_activity: float = column(
-        "Active users of the last 28 days / licensed seats; true-ups may lift it above 1.",
+        "Active users of the last 28 days ÷ licensed seats. Above 1 if more people use it than seats are licensed.",
         unit="share",
         nullable=True,
         ge=0,
     )
     behavioral_cohort: str = column(
-        "First cohort of the policy whose rule holds (Dormant, At Risk, Power User, Steady State); "
-        "null without usage.",
+        "Usage cohort: the first of the policy's cohorts whose rule holds (Dormant, At Risk, Power User, Steady "
+        "State); null without usage.",
         nullable=True,
     )
-    cohort_rule: str = column("The rule that put it there; `otherwise` for the last cohort.", nullable=True)
+    cohort_rule: str = column("The rule that decided the cohort; `otherwise` for the last cohort.", nullable=True)
     seat_activity_points: float = points("Seat activity")
     depth_points: float = points("Key-feature events per active user")
     breadth_points: float = points("Share of paid features and of departments in use")
@@ -67,24 +69,23 @@ class BehavioralScores(Snapshot):
 def behavioral_scores(
     account_profiles: Table[AccountProfiles], spine: Table[Spine], policy: BehavioralPolicy
 ) -> Table[BehavioralScores]:
-    """How well is the product used, and in which behavioral cohort is the account?
+    """How well does the account use the product, and in which usage cohort is it?
 
-    The score is the weighted mean of seat activity, depth, breadth, trend (net of the company median), consistency,
-    self-service and engagement, each on an absolute 0-100 scale of the policy, so that no account moves because
-    others did. The cohort is the first of the policy whose rule holds: Dormant, At Risk, Power User, else Steady
-    State; accounts still onboarding are neither Dormant nor At Risk. All null without usage.
-    One row per live account.
+    One row per live account; all null without usage. The score is the weighted mean of seat activity, depth, breadth,
+    trend (net of the company median), consistency, self-service and engagement. Each has an absolute 0-100 scale in
+    the policy, so that no account moves because others do. The cohort is the first of the policy whose rule holds:
+    Dormant, At Risk, Power User, else Steady State. An account that is still onboarding is never Dormant or At Risk.
     """
     rows = live_accounts(account_profiles, spine)
     scored = weigh(rows, "behavioral_score", parts(policy), keep=COHORT_INPUTS)
-    known = scored.select(
+    named = scored.select(
         *KEY,
         "behavioral_score",
         *(part.column for part in parts(policy)),
         seat_activity=scored.mau_seat_share,
         cohort_rule=ibis.ifelse(_is_used(scored), cohort_rule(scored, policy), ibis.null("string")),
     )
-    return known.mutate(behavioral_cohort=cohort_of(known.cohort_rule, policy))
+    return named.mutate(behavioral_cohort=cohort_of(named.cohort_rule, policy))
 
 
 def contributions(behavioral_scores: ir.Table, account_profiles: ir.Table, policy: BehavioralPolicy) -> ir.Table:
@@ -93,7 +94,7 @@ def contributions(behavioral_scores: ir.Table, account_profiles: ir.Table, polic
 
 
 def parts(policy: BehavioralPolicy) -> tuple[Part, ...]:
-    """What makes the score; every part is absent where there is no usage."""
+    """The parts of the score. All of them are absent without usage."""
     weights = policy.weights
     return (
         _part("seat_activity", weights.seat_activity, lambda t: t.mau_seat_share, policy.seat_activity),
@@ -107,30 +108,30 @@ def parts(policy: BehavioralPolicy) -> tuple[Part, ...]:
 
 
 def breadth(rows: ir.Table) -> ir.Value:
-    """Mean of the shares of paid features and of departments in use, as far as known."""
+    """Mean of the shares of paid features and of departments in use; of one if the other is not known."""
     return mean_of([rows.feature_breadth_share, rows.department_breadth_share])
 
 
 def trend(rows: ir.Table) -> ir.Value:
-    """Mean trend of active users, events and minutes, net of the company median, as far as known."""
+    """Mean of the known trends among active users, events and minutes, each net of the company median."""
     return mean_of([rows.users_trend_net, rows.events_trend_net, rows.minutes_trend_net])
 
 
 def cohort_rule(scored: ir.Table, policy: BehavioralPolicy) -> ir.StringValue:
-    """Name of the first cohort rule that holds, on rows with behavioral_score."""
+    """Name of the first cohort rule that holds. Needs the columns of COHORT_INPUTS and behavioral_score."""
     rules = [rule for cohort in policy.cohorts for rule in _rules(cohort, scored)]
     return first_that_holds(rules, OTHERWISE)
 
 
 def kept_cohorts(scored: ir.Table, policy: BehavioralPolicy) -> ir.StringValue:
-    """The cohorts that an account keeps if it is in them already (`leave` in the policy), each followed by a `|`.
+    """The cohorts that an account would stay in if it were in them (`leave` in the policy), each followed by a `|`.
 
     Null without usage. Needs the columns of COHORT_INPUTS and behavioral_score.
     """
     names = ibis.literal("")
     for cohort in policy.cohorts[:-1]:
-        kept = reduce(or_, [holds for holds, _ in _rules(cohort, scored, for_members=True)])
-        names += ibis.ifelse(kept, f"{cohort.name}{KEPT_SEPARATOR}", "")
+        stays = reduce(or_, [holds for holds, _ in _rules(cohort, scored, for_members=True)])
+        names += ibis.ifelse(stays, f"{cohort.name}{KEPT_SEPARATOR}", "")
     return ibis.ifelse(_is_used(scored), names, ibis.null("string"))
 
 
@@ -145,6 +146,9 @@ def _rules(cohort: Cohort, scored: ir.Table, *, for_members: bool = False) -> li
     measures = {
         "active_users": scored.active_users_28d,
         "prior_active_users": scored.active_users_prior_28d,
+        "prior_events_without_users": ibis.ifelse(
+            scored.active_users_prior_28d.isnull(), scored.events_prior_28d, ibis.null("int64")
+        ),
         "seat_activity": scored.mau_seat_share,
         "users_trend_net": scored.users_trend_net,
         "events_trend_net": scored.events_trend_net,
@@ -168,4 +172,4 @@ def _part(name: str, weight: float, raw: Callable[[ir.Table], ir.Value], scale: 
 
 
 def _is_used(rows: ir.Table) -> ir.BooleanValue:
-    return rows.active_users_28d.notnull()
+    return rows.events_28d.notnull()

@@ -1,6 +1,6 @@
 """How likely the account is to leave within the policy's horizon (90 days).
 
-Here: the probability and its rank. Not here: the points of the rule (`churn_points`), the base that they stand on
+Here: the probability and its rank. Not here: the points of the rule (`churn_points`), the fitted base
 (`churn_bases`), CLV's retention curves (`lifetime`), or what to do about the risk (plays).
 """
 
@@ -28,7 +28,7 @@ _DIGITS = 9
 
 
 def _log_odds(part: str) -> Any:
-    return column(f"{part}: what it adds to the log-odds; 0 where it does not apply or is unknown.", unit="log-odds")
+    return column(f"{part}: log-odds that it adds; 0 if it does not apply or is not known.", unit="log-odds")
 
 
 class ChurnRisk(Snapshot):
@@ -36,8 +36,8 @@ class ChurnRisk(Snapshot):
 
     account_id: str = column("Account.")
     churn_risk: float = column(
-        "Probability of churn within the policy's horizon (90 days): logistic function of the log-odds. Null where "
-        "nothing is known of the account but its contract: then only the rank is shown.",
+        "Probability of churn within the policy's horizon (90 days): logistic function of the log-odds. Null if only "
+        "the contract of the account is known; it has a rank all the same.",
         unit="probability",
         nullable=True,
         in_range={"min_value": 0, "max_value": 1},
@@ -48,12 +48,12 @@ class ChurnRisk(Snapshot):
         in_range={"min_value": 0, "max_value": 100},
     )
     log_odds: float = column("Sum of the parts below.", unit="log-odds")
-    is_fitted: Flag = column("The base is fitted to the company's own past; else it is the policy's fallback.")
-    inputs_missing: str = column("Parts whose input is unknown and so added 0, comma-separated; empty if none.")
+    is_fitted: Flag = column("True: the base is fitted to the company's own past; false: the policy's fallback.")
+    inputs_missing: str = column("Parts without a known input, which add 0; comma-separated, empty if none.")
     base_points: float = _log_odds("Base: how often the company's accounts leave")
-    size_points: float = _log_odds("Size: rank of ARR, as far as small accounts left more often than large ones")
-    cohort_points: float = _log_odds("Behavioral cohort")
-    single_champion_points: float = _log_odds("One user makes most events")
+    size_points: float = _log_odds("Size: rank of ARR x the fitted effect of size")
+    cohort_points: float = _log_odds("Usage cohort")
+    single_champion_points: float = _log_odds("Single champion: one user makes most events")
     overdue_points: float = _log_odds("Long overdue invoices")
     sentiment_points: float = _log_odds("Bad ticket sentiment")
     renewal_points: float = _log_odds("Renewal ahead")
@@ -73,23 +73,23 @@ def churn_risk(
 ) -> Table[ChurnRisk]:
     """How likely is it that the account leaves within 90 days (policy)?
 
-    Log-odds that add up: the base and the effect of size, fitted to the accounts that left in the last year, the
-    cohort (At Risk or Dormant), a single champion, invoices overdue for long, bad ticket sentiment, a renewal ahead,
-    and external signals (good ones lower the risk). The probability is their logistic function. An unknown input adds
-    0 and is named in `inputs_missing`. One row per live account.
+    One row per live account. The log-odds are a sum: a base and an effect of size, both fitted to the accounts that
+    left in the last year, plus points for the usage cohort (At Risk or Dormant), a single champion, long overdue
+    invoices, bad ticket sentiment, a near renewal, and external signals (good ones lower the risk). The probability
+    is their logistic function. An input that is not known adds 0 and is listed in `inputs_missing`.
     """
     rows = risk_inputs(live_accounts(account_profiles, spine), behavioral_scores)
     bases = churn_bases.select("as_of", "is_fitted", base="base_log_odds", size="size_log_odds")
-    added = add_up(rows.join(bases, "as_of"), "log_odds", parts(policy))
-    is_unknown = too_little_is_known(added, evidence(policy))
-    return added.select(
+    summed = add_up(rows.join(bases, "as_of"), "log_odds", parts(policy))
+    is_unknown = too_little_is_known(summed, evidence(policy))
+    return summed.select(
         *KEY,
         "log_odds",
         "is_fitted",
         *(part.column for part in parts(policy)),
-        churn_risk=ibis.ifelse(is_unknown, ibis.null("float64"), logistic(added.log_odds)),
-        risk_rank=mid_rank(added.log_odds.round(_DIGITS), [added.as_of]) * TOP,
-        inputs_missing=missing(added, evidence(policy)),
+        churn_risk=ibis.ifelse(is_unknown, ibis.null("float64"), logistic(summed.log_odds)),
+        risk_rank=mid_rank(summed.log_odds.round(_DIGITS), [summed.as_of]) * TOP,
+        inputs_missing=missing(summed, evidence(policy)),
     )
 
 
@@ -103,7 +103,7 @@ def contributions(
 
 
 def parts(policy: ChurnPolicy) -> tuple[Part, ...]:
-    """What adds to the log-odds."""
+    """The parts of the log-odds."""
     return (
         Part("base", None, lambda t: t.base, lambda t: t.base),
         Part("size", None, lambda t: t.arr, lambda t: t.size_rank * t["size"]),

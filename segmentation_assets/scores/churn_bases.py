@@ -1,12 +1,12 @@
 """How often the company's accounts leave: the base of the churn rule, fitted to the company's own past.
 
-Here: what became of the accounts of past windows, and the fit. Not here: the points of one account (`churn_points`),
-the probability (`churn`), or whether past probabilities came true (`calibration`).
+Here: how many accounts left in past windows, and the fit. Not here: the points of one account (`churn_points`), the
+probability (`churn`), or comparing past probabilities with what happened (`calibration`).
 
-The fit keeps the points of the rule as they are and chooses two numbers: the base, so that as many accounts are
-predicted to leave in the past windows as left, and the effect of size (rank of ARR), so that the money agrees, too.
-It is a logistic regression with the points as a fixed offset; a normal prior holds the effect of size near none
-where few accounts left.
+The fit does not change the points of the rule. It chooses two numbers: the base, so that predicted and observed
+leavers of the past windows are equal, and the effect of size (rank of ARR), so that the money agrees, too. It is a
+logistic regression with the points as a fixed offset. A normal prior keeps the effect of size near 0 if few accounts
+left.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ from segmentation_assets.tables.registry import Frame, Table, table
 
 _Floats = npt.NDArray[np.float64]
 _POINT_DIGITS, _RANK_DIGITS, _FIT_DIGITS = 3, 2, 9
-"""Accounts are counted by rounded points and rank, so that the fit sees thousands of rows, not millions."""
+"""Accounts are counted by rounded points and rank, so that the fit reads thousands of rows and not millions."""
 _MOST_STEPS, _SMALLEST_STEP = 100, 1e-12
 
 
 class ChurnOutcomes(Snapshot):
-    """Accounts of past windows by what the churn rule knew of them at the start, and how many of them left.
+    """How many accounts of past windows left, by their churn points at the window's start.
 
     Key: as_of, window_start, points, size_rank.
     """
 
-    window_start: Day = column("Day on which the accounts were live and the points were known: a Monday.")
-    points: float = column("Sum of the rule's points then, rounded to 3 digits.", unit="log-odds")
+    window_start: Day = column("First day of the window, a Monday. The accounts were live on that day.")
+    points: float = column("Sum of the rule's points on that day, rounded to 3 digits.", unit="log-odds")
     size_rank: float = column(
-        "Rank of ARR among the accounts live then, from -0.5 (smallest) to 0.5, rounded to 2 digits.",
+        "Rank of ARR among the accounts live on that day, from -0.5 (smallest) to 0.5, rounded to 2 digits.",
         in_range={"min_value": -0.5, "max_value": 0.5},
     )
     accounts: Integer = column("Accounts with these points and this rank.", ge=1)
     leavers: Integer = column(
-        "Of them, accounts that left within the policy's horizon and had not come back when the window ended.", ge=0
+        "Those of them that left within the policy's horizon and had not come back by the window's end.", ge=0
     )
 
     class Config:
@@ -60,15 +60,16 @@ class ChurnOutcomes(Snapshot):
 class ChurnBases(Snapshot):
     """The base of the churn rule, one row per as_of."""
 
-    base_log_odds: float = column("Log-odds of an account without any points, of middle size.", unit="log-odds")
+    base_log_odds: float = column("Log-odds of an account of median ARR without any points.", unit="log-odds")
     size_log_odds: float = column(
-        "What the largest account's log-odds have more than the smallest's; below 0 where small accounts leave more.",
+        "Log-odds of the account with the largest ARR minus those of the smallest; below 0 if small accounts leave "
+        "more often.",
         unit="log-odds",
     )
-    is_fitted: Flag = column("Fitted to the company's past; else the policy's fallback, with no effect of size.")
-    accounts: Integer = column("Accounts at the start of each past window, added up.", ge=0)
-    leavers: Integer = column("Of them, accounts that left within the policy's horizon.", ge=0)
-    first_window_on: Day = column("Start of the oldest window with accounts.", nullable=True)
+    is_fitted: Flag = column("True: fitted to the company's past; false: the policy's fallback, no effect of size.")
+    accounts: Integer = column("Accounts at the start of each past window, summed over the windows.", ge=0)
+    leavers: Integer = column("Those of them that left within the policy's horizon.", ge=0)
+    first_window_on: Day = column("Start of the oldest window with accounts; null: there is none.", nullable=True)
 
     class Config:
         unique = ["as_of"]
@@ -89,11 +90,11 @@ def churn_outcomes(
     account_revenue: Table[AccountRevenue],
     policy: ChurnPolicy,
 ) -> Table[ChurnOutcomes]:
-    """Of the accounts of the last year, by their churn points: how many left?
+    """How many accounts left in the last year, by their churn points?
 
-    The last year is a number of windows (policy) that ended by as_of. Points and rank are those of the window's first
-    day, from what was known then; who left is read at the window's end. An account merged into another by then counts
-    in neither. One row per as_of, window, points and rank.
+    One row per as_of, window, points and rank. The last year is a number of windows (policy) that ended by as_of.
+    Points and rank are those of the window's first day, from what was known on that day. Whether an account left is
+    read at the window's end. Accounts that were merged by then are left out.
     """
     live = account_profiles.filter(account_profiles.is_live)
     points = add_up(risk_inputs(live, behavioral_scores), "points", evidence(policy))
@@ -112,9 +113,9 @@ def churn_outcomes(
 
 
 def has_left_in_time(rows: ir.Table, policy: ChurnPolicy) -> ir.BooleanValue:
-    """The account is not live at the window's end, and left within the horizon after `starts_on`.
+    """Whether the account left within the horizon after `starts_on` and is not live at the window's end.
 
-    `is_live` and `churned_on` are those of the window's end.
+    `is_live` and `churned_on` must be those of the window's end.
     """
     in_time = rows.churned_on <= days_after(rows.starts_on, policy.horizon_days)
     return (~rows.is_live & in_time).fill_null(False)
@@ -122,11 +123,11 @@ def has_left_in_time(rows: ir.Table, policy: ChurnPolicy) -> ir.BooleanValue:
 
 @table(group="scores")
 def churn_bases(spine: Frame[Spine], churn_outcomes: Frame[ChurnOutcomes], policy: ChurnPolicy) -> Frame[ChurnBases]:
-    """How likely does an account leave of which nothing speaks for or against it?
+    """How likely is churn for an account without any churn points?
 
-    One row per as_of: the base and the effect of size that make the predicted leavers of the last year's windows
-    agree with those that left, in number and, nearly, in money. Where too few left for that (policy), the policy's
-    fallback. It looks at the past of as_of alone, so the same day gives the same base whenever it is computed.
+    One row per as_of: the base and the effect of size with which the predicted leavers of the last year's windows
+    equal the observed ones in number, and nearly in money. If too few accounts left (policy), it is the policy's
+    fallback. Only the past of as_of counts, so a day has the same base whenever it is computed.
     """
     dated = churn_outcomes.assign(as_of=pd.to_datetime(churn_outcomes["as_of"]))
     days = pd.to_datetime(spine["as_of"]).sort_values()
@@ -144,10 +145,10 @@ def _base(outcomes: pd.DataFrame, policy: ChurnPolicy) -> dict[str, object]:
     is_fitted = policy.base.min_leavers <= leavers < accounts
     base, size = policy.base.fallback, 0.0
     if is_fitted:
-        points, rank, counted, left = (
+        points, rank, at_start, left = (
             ordered[name].to_numpy("float64") for name in ("points", "size_rank", "accounts", "leavers")
         )
-        base, size = fit_base(points, rank, counted, left, policy.base.size_spread)
+        base, size = fit_base(points, rank, at_start, left, policy.base.size_spread)
     return {
         "base_log_odds": base,
         "size_log_odds": size,
@@ -161,11 +162,11 @@ def _base(outcomes: pd.DataFrame, policy: ChurnPolicy) -> dict[str, object]:
 def fit_base(
     points: _Floats, size_rank: _Floats, accounts: _Floats, leavers: _Floats, size_spread: float
 ) -> tuple[float, float]:
-    """(base, effect of size) of the highest likelihood of these counts, the points being a fixed offset.
+    """The base and the effect of size with the highest likelihood of these counts; the points are a fixed offset.
 
-    The effect of size has a normal prior around 0 of the standard deviation `size_spread`; 0 holds it at 0. At the
-    maximum, the predicted leavers are exactly as many as left. Newton's method, halving a step that would go down.
-    Needs some accounts that left and some that stayed.
+    The effect of size has a normal prior around 0 with standard deviation `size_spread`; 0 fixes it at 0. At the
+    maximum, predicted and observed leavers are equal. Newton's method; a step that would lower the likelihood is
+    halved. Some accounts must have left and some stayed.
     """
     precision = 1 / size_spread**2 if size_spread else 0.0
 

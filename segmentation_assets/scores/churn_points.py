@@ -1,7 +1,7 @@
-"""What speaks for and against an account leaving: the points of the churn rule, in log-odds.
+"""Signs that an account will leave or stay: the points of the churn rule, in log-odds.
 
-Here: the inputs, the parts that come from what is known of the account, and the logistic function. Not here: the
-base and the effect of size, which are fitted to what happened (`churn_bases`), or the probability (`churn`).
+Here: the inputs, the parts that come from facts about the account, and the logistic function. Not here: the base and
+the effect of size, which are fitted (`churn_bases`), or the probability (`churn`).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from segmentation_assets.scores.ranks import mid_rank
 
 _MIDDLE = 0.5
 _FROM_BILLING = ("renewal",)
-"""Parts whose input every customer has: alone, they tell too little."""
+"""Parts whose input every account has. They alone are not enough for a probability."""
 _INPUTS = ("arr", "single_champion", "overdue_days", "sentiment", "days_to_renewal", "signal_weight_180d")
 
 
 def risk_inputs(live: ir.Table, behavioral_scores: ir.Table) -> ir.Table:
-    """What the parts read, of the live accounts: columns of the profile, the behavioral cohort, and `size_rank`.
+    """The inputs of the parts for the live accounts: columns of the profile, the usage cohort, and `size_rank`.
 
     `size_rank` is the mid-rank of ARR among the live accounts of the same day, from -0.5 to 0.5.
     """
@@ -34,7 +34,7 @@ def risk_inputs(live: ir.Table, behavioral_scores: ir.Table) -> ir.Table:
 
 
 def evidence(policy: ChurnPolicy) -> tuple[Part, ...]:
-    """The parts that come from what is known of the account."""
+    """The parts that come from facts about the account."""
     return (
         Part("cohort", None, lambda t: t.behavioral_cohort, lambda t: _of_cohort(t, policy)),
         Part(
@@ -71,18 +71,18 @@ def evidence(policy: ChurnPolicy) -> tuple[Part, ...]:
 
 
 def missing(rows: ir.Table, parts: tuple[Part, ...]) -> ir.StringValue:
-    """Names of the parts whose input is unknown, comma-separated."""
+    """Names of the parts whose input is not known, comma-separated."""
     names = [ibis.ifelse(part.raw(rows).isnull(), f"{part.name} ", "") for part in parts]
     return reduce(add, names).strip().replace(" ", ", ")
 
 
 def too_little_is_known(rows: ir.Table, parts: tuple[Part, ...]) -> ir.BooleanValue:
-    """No input is known but what billing says of every customer."""
+    """Whether no input is known except those that billing has for every account."""
     return reduce(and_, [part.raw(rows).isnull() for part in parts if part.name not in _FROM_BILLING])
 
 
 def logistic(log_odds: ir.Value) -> ir.Value:
-    """1 / (1 + e^-x), in a form whose exponential cannot overflow."""
+    """1 / (1 + e^-x), written so that the exponential cannot overflow."""
     small = (-log_odds.abs()).exp()
     return ibis.ifelse(log_odds >= 0, 1 / (1 + small), small / (1 + small))
 

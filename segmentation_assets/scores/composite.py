@@ -1,7 +1,7 @@
 """One number over the five dimensions.
 
-Here: the weighted mean of the dimension scores and which of them were there. Not here: any dimension, or the
-segments (they come from rules, not from this number).
+Here: the weighted mean of the dimension scores, and which of them are known. Not here: any dimension, or the
+segments (rules decide them, not this number).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ DIMENSIONS = ("firmographic", "technographic", "behavioral", "value", "needs")
 
 def _weight(dimension: str) -> Any:
     return column(
-        f"Weight of {dimension} after renormalising; null if absent.",
+        f"Weight of {dimension} among the scores that are present; null if absent.",
         unit="share",
         nullable=True,
         in_range={"min_value": 0, "max_value": 1},
@@ -46,9 +46,9 @@ class CompositeScores(Snapshot):
 
     account_id: str = column("Account.")
     composite_score: float = score_column("Weighted mean of the dimension scores that are present.")
-    dimensions_used: str = column("Dimensions that are present, comma-separated; empty if none.")
+    dimensions_used: str = column("Dimensions with a score, comma-separated; empty if none.")
     data_completeness: float = column(
-        "Share of the policy's weights whose dimension is present.",
+        "Sum of the policy's weights of the dimensions with a score ÷ sum of all five weights.",
         unit="share",
         in_range={"min_value": 0, "max_value": 1},
     )
@@ -78,10 +78,10 @@ def composite_scores(
     needs_scores: Table[NeedsScores],
     policy: CompositePolicy,
 ) -> Table[CompositeScores]:
-    """How good is each live account over all five dimensions, and how much of that do we know?
+    """How good is each live account over all five dimensions, and how many of them are known?
 
-    One row per as_of and live account. The weighted mean of the firmographic, technographic, behavioral, value and
-    needs scores; a dimension without a score is left out and its weight goes to the others in proportion.
+    One row per as_of and live account: the weighted mean of the firmographic, technographic, behavioral, value and
+    needs scores. A dimension without a score is left out; its weight goes to the others in proportion.
     """
     rows = dimension_scores(
         live_accounts(account_profiles, spine),
@@ -94,16 +94,18 @@ def composite_scores(
     scored = weigh(rows, "composite_score", parts(policy))
     weights = {name: float(weight) for name, weight in policy.weights}
     present = {name: rows[f"{name}_score"].notnull() for name in DIMENSIONS}
-    known = reduce(add, [ibis.ifelse(present[name], weights[name], 0.0) for name in DIMENSIONS])
-    found = scored.mutate(
+    weight_present = reduce(add, [ibis.ifelse(present[name], weights[name], 0.0) for name in DIMENSIONS])
+    rows = scored.mutate(
         dimensions_used=reduce(add, [ibis.ifelse(present[name], f", {name}", "") for name in DIMENSIONS]).substr(2),
-        data_completeness=known / sum(weights.values()),
+        data_completeness=weight_present / sum(weights.values()),
         **{
-            f"{name}_weight": ibis.ifelse(present[name], weights[name] / known.nullif(0.0), ibis.null("float64"))
+            f"{name}_weight": ibis.ifelse(
+                present[name], weights[name] / weight_present.nullif(0.0), ibis.null("float64")
+            )
             for name in DIMENSIONS
         },
     )
-    return found.select(*(name for name in ibis_schema(CompositeScores) if name != POLICY_HASH))
+    return rows.select(*(name for name in ibis_schema(CompositeScores) if name != POLICY_HASH))
 
 
 def contributions(composite_scores: ir.Table, dimensions: ir.Table, policy: CompositePolicy) -> ir.Table:
@@ -112,7 +114,7 @@ def contributions(composite_scores: ir.Table, dimensions: ir.Table, policy: Comp
 
 
 def parts(policy: CompositePolicy) -> tuple[Part, ...]:
-    """The five dimensions, valued on `dimension_scores`."""
+    """The five dimensions; their inputs are the columns of `dimension_scores`."""
     scores = {name: _score(name) for name in DIMENSIONS}
     return tuple(Part(name, getattr(policy.weights, name), score, score) for name, score in scores.items())
 
@@ -125,7 +127,7 @@ def dimension_scores(
     value_scores: ir.Table,
     needs_scores: ir.Table,
 ) -> ir.Table:
-    """The accounts of `live` with their `<dimension>_score` columns, null where there is none."""
+    """The accounts of `live` with their `<dimension>_score` columns; null without a score."""
     tables = (firmographic_scores, technographic_scores, behavioral_scores, value_scores, needs_scores)
     named = zip(DIMENSIONS, tables, strict=True)
     return with_figures(live.select(*KEY), *(scores.select(*KEY, f"{name}_score") for name, scores in named))

@@ -1,6 +1,6 @@
 """Why a score is what it is: the parts of all scores in one table.
 
-Here: the parts as rows. Not here: how a score is computed, or its parts; each score's module says that.
+Here: the parts as rows. Not here: how a score or its parts are computed (each score's module).
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from segmentation_assets.tables.registry import Table, table
 
 
 class ScoreContributions(Snapshot):
-    """The parts of every score of every live account; a score that is null has no parts."""
+    """The parts of every score of every live account. A score that is null has no parts."""
 
     account_id: str = column("Account.")
-    score: str = column("Name of the score's column, such as behavioral_score; `value` is in currency.")
-    part: str = column("Part of the score, such as seat_activity; caps and multipliers are parts too.")
-    raw_number: float = column("The figure behind the part, in its own unit; null if a word.", nullable=True)
-    raw_text: str = column("The word behind the part; null if a figure.", nullable=True)
-    weight: float = column("Weight of the part after renormalising; null if it has none.", nullable=True)
-    points: float = column("What the part adds: the parts sum to the score (churn_risk: to its log-odds).")
+    score: str = column("Name of the score's column, such as behavioral_score.")
+    part: str = column("Part of the score, such as seat_activity; caps and multipliers are parts, too.")
+    raw_number: float = column("The input of the part if it is a number, in its own unit; else null.", nullable=True)
+    raw_text: str = column("The input of the part if it is a word; else null.", nullable=True)
+    weight: float = column("Weight of the part among the parts present; null if it has none.", nullable=True)
+    points: float = column("Points of the part. They sum to the score; for churn_risk, to its log-odds.")
 
     class Config:
         unique = ["as_of", "account_id", "score", "part"]
@@ -72,11 +72,11 @@ def score_contributions(
     churn_policy: ChurnPolicy,
     composite_policy: CompositePolicy,
 ) -> Table[ScoreContributions]:
-    """Why does an account have the score it has? Every score, taken apart to the last point.
+    """Why does an account have this score? Every score, split into its parts.
 
-    One row per as_of, live account, score and part, with the figure or word behind the part. The points of a score's
-    parts sum to the score (to 1e-9); caps and multipliers are parts too. churn_risk sums in log-odds, value in
-    currency. A part whose input is unknown has no row: its weight went to the others.
+    One row per as_of, live account, score and part, with the input of the part. The points of a score's parts sum to
+    the score (to 1e-9); caps and multipliers are parts, too. The points of churn_risk are log-odds, those of value
+    are currency. A part whose input is not known has no row; its weight goes to the others.
     """
     live = live_accounts(account_profiles, spine)
     dimensions = composite.dimension_scores(

@@ -1,7 +1,7 @@
-"""How much more an account could buy, and how ready it is to.
+"""How much more an account could buy, and how likely it is to do so.
 
-Here: captured and addressable seats, whitespace against similar accounts, the lookalike share and the expansion
-score. Not here: what the account is worth today (`value`), or the rules that use the score (`segments`).
+Here: captured and addressable seats, whitespace, the lookalike share and the expansion score. Not here: what the
+account is worth today (`value`), or the rules that use the score (`segments`).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class ExpansionScores(Snapshot):
     """Room and readiness of each live account to expand. Key: as_of, account_id; one row per live account."""
 
     account_id: str = column("Account.")
-    captured_seats: Integer = column("Licensed seats in force.", unit="seats", nullable=True, ge=0)
+    captured_seats: Integer = column("Licensed seats at as_of.", unit="seats", nullable=True, ge=0)
     addressable_seats: float = column(
-        "Employees x addressable share of the industry, at least the captured seats; null: employees unknown.",
+        "Employees x addressable share of the industry, at least the captured seats; null if employees unknown.",
         unit="seats",
         nullable=True,
         ge=0,
@@ -39,47 +39,47 @@ class ExpansionScores(Snapshot):
     expansion_potential: float = column(
         "1 - captured ÷ addressable seats.", unit="share", nullable=True, in_range={"min_value": 0, "max_value": 1}
     )
-    peer_group: str = column("Accounts it is compared with: industry and size class, size class, or all.")
+    peer_group: str = column("The group of similar accounts: industry and size class, else size class, else all.")
     peers: Integer = column("Other live accounts of the peer group.", ge=0)
     peers_with_employees: Integer = column(
-        "Of them, those whose employees are known: what whitespace compares with.", ge=0
+        "Those of them whose employees are known; whitespace compares with these.", ge=0
     )
     arr_per_employee_p75: float = column(
-        "The policy's percentile (75th) of ARR per employee among those peers; null without any.",
+        "The policy's percentile (75th) of ARR per employee among peers_with_employees; null without any.",
         unit="currency",
         nullable=True,
         ge=0,
     )
     whitespace: float = column(
-        "That ARR per employee x employees - ARR, at least 0; null where the employees are unknown.",
+        "arr_per_employee_p75 x employees - ARR, at least 0; null if employees are not known.",
         unit="currency",
         nullable=True,
         ge=0,
     )
     lookalike: float = column(
-        "Share of the peers that expanded in the last 12 months (more seats, plan or products; a higher price alone "
-        "is no expansion); null without peers.",
+        "Share of the peers that expanded in the last 12 months (more seats, a larger plan or more products; a "
+        "higher price alone does not count); null without peers.",
         unit="share",
         nullable=True,
         in_range={"min_value": 0, "max_value": 1},
     )
     lookalike_base_rate: float = column(
-        "The same share among all other live accounts: what lookalike is compared with.",
+        "The same share among all other live accounts.",
         unit="share",
         nullable=True,
         in_range={"min_value": 0, "max_value": 1},
     )
     lookalike_lift: float = column(
-        "lookalike ÷ lookalike_base_rate: above 1, its peers expand more than others; null where nobody did.",
+        "lookalike ÷ lookalike_base_rate. Above 1: the peers expand more often than others. Null if nobody did.",
         unit="ratio",
         nullable=True,
         ge=0,
     )
     arr_score: float = score_column("Mid-rank of ARR among live accounts x 100.")
     trajectory_score: float = score_column("Trend of users and events net of the company's, on the policy's scale.")
-    whitespace_score: float = score_column("Share of the ARR within reach that is not sold yet x 100.")
-    lookalike_score: float = score_column("Lookalike x 100.")
-    expansion_score: float = score_column("Weighted mean of the four scores, of those that are known.")
+    whitespace_score: float = score_column("whitespace ÷ (whitespace + ARR) x 100.")
+    lookalike_score: float = score_column("lookalike x 100.")
+    expansion_score: float = score_column("Weighted mean of those of the four scores that are known.")
     arr_points: float = points("ARR rank")
     trajectory_points: float = points("Usage trajectory")
     whitespace_points: float = points("Whitespace")
@@ -97,14 +97,14 @@ def expansion_scores(
     policy: ExpansionPolicy,
     addressable: AddressablePolicy,
 ) -> Table[ExpansionScores]:
-    """How much more could each live account buy, and how ready is it to?
+    """How much more could each live account buy, and how likely is it to do so?
 
     One row per as_of and live account. Captured = licensed seats; addressable = employees x share of the industry.
-    Whitespace = what the account would pay beyond its ARR if it paid per employee like the top quarter (policy) of
-    similar accounts, itself left out: its industry and size class, or only its size class, or all, whichever first
-    has enough others with known employees. Lookalike = share of the other similar accounts that expanded in the last
-    12 months. Score = weighted mean of the rank of ARR, the usage trend net of the company's, the share of the ARR
-    within reach that is not sold yet, and lookalike; weights renormalise over what is known.
+    Peers are the other accounts of the same industry and size class. If too few of them (policy) have known
+    employees: of the size class; else all others. Whitespace = what the account would pay beyond its ARR at the
+    peers' 75th percentile (policy) of ARR per employee. Lookalike = share of the peers that expanded in the last 12
+    months. Score = weighted mean of the rank of ARR, the usage trend net of the company's, whitespace as a share of
+    whitespace and ARR, and lookalike. The weight of a part that is not known goes to the others.
     """
     rows = _with_groups(_accounts(spine, account_profiles, firmographic_scores), policy)
     groups = _groups(rows, policy)
@@ -151,7 +151,7 @@ def contributions(expansion_scores: ir.Table, account_profiles: ir.Table, policy
 
 
 def parts(policy: ExpansionPolicy) -> tuple[Part, ...]:
-    """What makes the score, valued on the columns of `expansion_scores` and the ARR."""
+    """The parts of the score; their inputs are the columns of `expansion_scores` and ARR."""
     weights = policy.weights
     return (
         Part("arr", weights.arr, lambda t: t.arr, lambda t: t.arr_score),
@@ -164,7 +164,7 @@ def parts(policy: ExpansionPolicy) -> tuple[Part, ...]:
 def addressable_seats(accounts: ir.Table, policy: AddressablePolicy) -> ir.FloatingValue:
     """Employees who could use the product: employees x share of the industry, at least the licensed seats.
 
-    Null where the employees are unknown. Industries compare without regard to case.
+    Null if employees are not known. The case of industries does not matter.
     """
     industry = accounts.industry.strip().lower()
     shares = [(industry == name.strip().lower(), share) for name, share in policy.share_by_industry.items()]
@@ -176,14 +176,14 @@ def addressable_seats(accounts: ir.Table, policy: AddressablePolicy) -> ir.Float
 
 
 def captured_share(accounts: ir.Table, policy: AddressablePolicy) -> ir.FloatingValue:
-    """Licensed ÷ addressable seats (0-1); null where seats or employees are unknown, or nothing is addressable."""
+    """Licensed ÷ addressable seats (0-1); null if seats or employees are not known, or no seat is addressable."""
     return accounts.seats / addressable_seats(accounts, policy).nullif(0.0)
 
 
 def _accounts(spine: ir.Table, account_profiles: ir.Table, firmographic_scores: ir.Table) -> ir.Table:
-    """Live accounts with what the score reads, `has_grown` (expanded in the last 12 months) and ARR per employee.
+    """Live accounts with the inputs of the score.
 
-    `is_known`: there is an ARR per employee. Both are 1 or 0.
+    `has_grown`: 1 if the account expanded in the last 12 months, else 0. `is_known`: 1 if it has an ARR per employee.
     """
     live = live_accounts(account_profiles, spine)
     sizes = firmographic_scores.select("as_of", "account_id", "size_class")
@@ -207,7 +207,7 @@ def _accounts(spine: ir.Table, account_profiles: ir.Table, firmographic_scores: 
 
 
 def _with_groups(rows: ir.Table, policy: ExpansionPolicy) -> ir.Table:
-    """Each account's narrow, wider and chosen peer group; an unknown industry or size has no group of its own."""
+    """Each account with its peer group. An account without industry or size class is in no group of that kind."""
     rows = rows.mutate(narrow_group=rows.industry + ", " + rows.size_class)
     in_narrow = rows.is_known.sum().over(ibis.window(group_by=["as_of", "narrow_group"])) - rows.is_known
     in_size = rows.is_known.sum().over(ibis.window(group_by=["as_of", "size_class"])) - rows.is_known
@@ -222,9 +222,10 @@ def _with_groups(rows: ir.Table, policy: ExpansionPolicy) -> ir.Table:
 def _groups(rows: ir.Table, policy: ExpansionPolicy) -> ir.Table:
     """Per as_of and peer group: its accounts, those that expanded, and its percentiles of ARR per employee.
 
-    A wider group holds all its accounts, also those that are compared within a narrower one. A percentile is the
-    smallest ARR per employee that at least so many of 100 accounts do not exceed: `all_at` of all, `others_at` of as
-    many as there are without one of them, `others_after` the value of the next account.
+    A wide group contains all its accounts, also those that have a narrow group. The p-th percentile is the smallest
+    ARR per employee that at least p of 100 accounts do not exceed. `all_at` is the percentile of all n accounts. The
+    percentile without one account is `others_at` (the percentile for n - 1 accounts) if that account ranks above it,
+    else `others_after`, the value of the next account.
     """
     members = ibis.union(
         *(

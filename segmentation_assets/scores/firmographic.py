@@ -1,6 +1,7 @@
 """Who the account is: size class and firmographic fit.
 
-Here: the size class and the points of what a company register tells. Not here: what the account does or is worth.
+Here: the size class, and the points of company facts. Not here: how the account uses the product (`behavioral`), or
+what it is worth (`value`).
 """
 
 from __future__ import annotations
@@ -45,11 +46,11 @@ class FirmographicScores(Snapshot):
 def firmographic_scores(
     account_profiles: Table[AccountProfiles], spine: Table[Spine], policy: FirmographicPolicy
 ) -> Table[FirmographicScores]:
-    """How well does the account fit by who it is, and how big is it?
+    """How large is the account, and how well do its company facts fit our product?
 
-    Size class by employees, else by annual revenue. The score is the weighted mean of the policy's points for size
-    class, industry, region, business model, funding stage and buying cycle; what is unknown leaves its weight to the
-    rest. One row per live account.
+    One row per live account. Size class by employees, else by annual revenue. The score is the weighted mean of the
+    policy's points for size class, industry, region, business model, funding stage and buying cycle. The weight of a
+    part that is not known goes to the others.
     """
     rows = live_accounts(account_profiles, spine)
     scored = weigh(rows, "firmographic_score", parts(policy), keep=("employees", "annual_revenue"))
@@ -67,7 +68,7 @@ def contributions(firmographic_scores: ir.Table, account_profiles: ir.Table, pol
 
 
 def parts(policy: FirmographicPolicy) -> tuple[Part, ...]:
-    """What makes the score."""
+    """The parts of the score."""
     weights = policy.weights
     return (
         Part(

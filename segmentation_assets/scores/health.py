@@ -1,6 +1,6 @@
-"""How the account is doing: four kinds of health and their cautious mean.
+"""How the account is doing: health in four dimensions and overall.
 
-Here: the points of each dimension and the overall score. Not here: the risk of losing the account (`churn`).
+Here: the points of each dimension and the overall score. Not here: the risk that the account leaves (`churn`).
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ class HealthScores(Snapshot):
     """Health in four dimensions and overall. Key: as_of, account_id; one row per live account."""
 
     account_id: str = column("Account.")
-    product_health: float = score_column("Depth, adoption and reliability; null if unknown.")
-    relationship_health: float = score_column("Engagement, responsiveness and satisfaction; null if unknown.")
-    outcome_health: float = score_column("Goals met; null if no goal was due.")
-    financial_health: float = score_column("Payments, overdue amounts and budget signals; null if unknown.")
+    product_health: float = score_column("Depth, adoption and reliability; null if none of them is known.")
+    relationship_health: float = score_column(
+        "Engagement, responsiveness, NPS, CSAT and ticket sentiment; null if none of them is known."
+    )
+    outcome_health: float = score_column("Share of due goals met; null if no goal was due.")
+    financial_health: float = score_column("Payments, overdue invoices and budget signals; null if none is known.")
     health_score: float = score_column("Weighted mean of the known dimensions, at most the weakest + 25 (policy).")
     uncapped_health_score: float = score_column(
-        "The weighted mean before the cap: what accounts of equal health_score are ordered by."
+        "The weighted mean before the cap. It orders accounts with equal health_score."
     )
     weakest_dimension: str = column(
-        "The lowest of the four (the first named of equals): product, relationship, outcome, financial.",
+        "The lowest of the four; of equals the first in this order: product, relationship, outcome, financial.",
         nullable=True,
         isin=DIMENSIONS,
     )
-    is_capped: Flag = column("The weakest dimension holds the overall score down.", nullable=True)
-    capped_by: str = column(
-        "The dimension that holds the overall score down; null where none does.", nullable=True, isin=DIMENSIONS
-    )
+    is_capped: Flag = column("Whether the weakest dimension caps the overall score.", nullable=True)
+    capped_by: str = column("The dimension that caps the overall score; null: none.", nullable=True, isin=DIMENSIONS)
     depth_points: float = points("Key-feature events per active user, in product_health")
     adoption_points: float = points("Seat activity, in product_health")
     reliability_points: float = points("Errors per event, in product_health")
@@ -60,7 +60,7 @@ class HealthScores(Snapshot):
     relationship_points: float = points("Relationship health, in health_score")
     outcome_points: float = points("Outcome health, in health_score")
     financial_points: float = points("Financial health, in health_score")
-    cap_points: float = points("What the cap takes off health_score (0 or less)")
+    cap_points: float = points("The cap of health_score (0 or less)")
 
     class Config:
         unique = ["as_of", "account_id"]
@@ -70,26 +70,26 @@ class HealthScores(Snapshot):
 def health_scores(
     account_profiles: Table[AccountProfiles], spine: Table[Spine], policy: HealthPolicy
 ) -> Table[HealthScores]:
-    """How is the account doing: with the product, with us, with its goals, with its bills, and overall?
+    """How is the account doing: with the product, with us, with its goals, with its payments, and overall?
 
-    Each dimension is the weighted mean of its known parts, each on an absolute 0-100 scale of the policy. Overall
-    health is the weighted mean of the known dimensions, at most the weakest + 25: one bad dimension may not hide
-    behind three good ones. One row per live account; null where nothing of a dimension is known.
+    One row per live account. A dimension is the weighted mean of its known parts, each on an absolute 0-100 scale of
+    the policy; null if no part is known. Overall health is the weighted mean of the known dimensions, at most the
+    weakest + 25, so that three good dimensions cannot hide a bad one.
     """
     rows = live_accounts(account_profiles, spine)
     parts = dimension_parts(policy)
-    dimensions = weigh_each(rows, {f"{name}_health": found for name, found in parts.items()}, keep=())
+    dimensions = weigh_each(rows, {f"{name}_health": of_one for name, of_one in parts.items()}, keep=())
     mean = weigh(dimensions, "health_score", overall_parts(policy))
     weakest = ibis.least(*(_or_above_all(mean, dimension) for dimension in DIMENSIONS))
     mean = mean.mutate(uncapped_health_score=mean.health_score)
     capped = adjust(mean, "health_score", "cap", ibis.least(mean.health_score, weakest + policy.cap_above_weakest))
-    is_capped = capped.cap_points.round(BORDER_DIGITS) < 0  # a mean at the cap may be a hair above it
+    is_capped = capped.cap_points.round(BORDER_DIGITS) < 0  # rounding noise can lift a mean above its own cap
     return capped.select(
         *KEY,
         "health_score",
         "uncapped_health_score",
         *(f"{dimension}_health" for dimension in DIMENSIONS),
-        *(part.column for found in parts.values() for part in found),
+        *(part.column for of_one in parts.values() for part in of_one),
         *(part.column for part in overall_parts(policy)),
         "cap_points",
         weakest_dimension=_weakest(capped),
@@ -100,18 +100,18 @@ def health_scores(
 
 def contributions(health_scores: ir.Table, account_profiles: ir.Table, policy: HealthPolicy) -> ir.Table:
     """The parts of the four dimensions and of health_score as rows of `score_contributions`."""
-    found = [
+    by_dimension = [
         score_parts.contributions(health_scores, account_profiles, f"{dimension}_health", parts)
         for dimension, parts in dimension_parts(policy).items()
     ]
     overall = health_scores.select(*KEY, "weakest_dimension", *(f"{d}_health" for d in DIMENSIONS))
     cap = Part("cap", None, lambda t: t.weakest_dimension)
-    made = score_parts.contributions(health_scores, overall, "health_score", (*overall_parts(policy), cap))
-    return ibis.union(*found, made)
+    of_health = score_parts.contributions(health_scores, overall, "health_score", (*overall_parts(policy), cap))
+    return ibis.union(*by_dimension, of_health)
 
 
 def dimension_parts(policy: HealthPolicy) -> dict[str, tuple[Part, ...]]:
-    """What makes each dimension."""
+    """The parts of each dimension."""
     product, relationship, financial = policy.product, policy.relationship, policy.financial
     feelings, bills = relationship.weights, financial.weights
     return {
@@ -137,7 +137,7 @@ def dimension_parts(policy: HealthPolicy) -> dict[str, tuple[Part, ...]]:
 
 
 def overall_parts(policy: HealthPolicy) -> tuple[Part, ...]:
-    """What makes overall health, before the cap."""
+    """The parts of overall health, before the cap."""
     return tuple(
         Part(dimension, getattr(policy.weights, dimension), health, health)
         for dimension in DIMENSIONS
@@ -146,7 +146,7 @@ def overall_parts(policy: HealthPolicy) -> tuple[Part, ...]:
 
 
 def touches_and_meetings(rows: ir.Table) -> ir.Value:
-    """Touches and meetings in 90 days; one kind alone where the other is not on record."""
+    """Touches and meetings in 90 days; one of them alone if the other is not known."""
     total = rows.touches_90d.fill_null(0) + rows.meetings_90d.fill_null(0)
     is_known = rows.touches_90d.notnull() | rows.meetings_90d.notnull()
     return ibis.ifelse(is_known, total, ibis.null("int64"))
@@ -161,7 +161,7 @@ def _health(dimension: str) -> Callable[[ir.Table], ir.Value]:
 
 
 def _or_above_all(rows: ir.Table, dimension: str) -> ir.Value:
-    # What LEAST makes of null differs between engines, so an absent dimension stands above all others.
+    # Engines differ in LEAST of null, so an absent dimension gets a value above all others.
     return rows[f"{dimension}_health"].fill_null(2 * TOP)
 
 

@@ -1,6 +1,6 @@
 """What the account needs from the product: one of the needs profiles.
 
-Here: the needs rules. Not here: the inputs of the rules (`profiles`), or onboarding content by profile (plays).
+Here: applying the needs rules. Not here: the rules (policy), their inputs (`profiles`), or plays by profile.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class NeedsScores(Snapshot):
 
     account_id: str = column("Account.")
     needs_profile: str = column(
-        "Platform, Expanding use case, Specific use case, Basic need or Value not realized; "
-        "null if nothing is known.",
+        "Platform, Expanding use case, Specific use case, Basic need or Value not realized; null if no input of the "
+        "rules is known.",
         nullable=True,
         isin=NEEDS_PROFILES,
     )
-    needs_score: float = score_column("The profile's score.")
-    needs_rule: str = column("The rule that decided; `otherwise` if none did.", nullable=True)
+    needs_score: float = score_column("The policy's score of the profile.")
+    needs_rule: str = column("The rule that decided; `otherwise` if no rule held.", nullable=True)
     profile_points: float = points("Needs profile")
 
     class Config:
@@ -46,11 +46,11 @@ class NeedsScores(Snapshot):
 def needs_scores(
     account_profiles: Table[AccountProfiles], spine: Table[Spine], policy: NeedsPolicy
 ) -> Table[NeedsScores]:
-    """What does the account need from the product, from a platform down to value that it does not realize?
+    """What does the account need from the product: a platform, a use case, or value that it does not get yet?
 
-    The first of the policy's rules that holds decides, from primary use case, products, features and departments in
-    use, maturity, decision process, integration need and goals met. Where no rule holds: Basic need if anything of
-    it is known, else null; that an account pays for one product tells nothing. One row per live account.
+    One row per live account. The first of the policy's rules that holds decides, from primary use case, products,
+    features and departments in use, maturity, decision process, integration need and goals met. If no rule holds:
+    Basic need if one of these is known, else null. The number of products alone does not count as known.
     """
     rows = live_accounts(account_profiles, spine)
     decided = rows.select(*KEY, needs_rule=needs_rule(rows, policy))
@@ -66,25 +66,25 @@ def contributions(needs_scores: ir.Table, policy: NeedsPolicy) -> ir.Table:
 
 
 def parts(policy: NeedsPolicy) -> tuple[Part, ...]:
-    """The profile is the score; behind it stands the rule that decided."""
+    """One part: the profile. Its raw input is the rule that decided."""
     return (Part("profile", TOP, lambda t: t.needs_rule, lambda t: _score(t.needs_profile, policy)),)
 
 
 def needs_rule(rows: ir.Table, policy: NeedsPolicy) -> ir.StringValue:
-    """Name of the first rule that holds, `otherwise` if none does, null if then nothing is known either."""
+    """Name of the first rule that holds. If none does: `otherwise`, or null if no input is known."""
     names = {condition.measure for rule in policy.rules for condition in rule.all_of}
     measures = {name: rows[name] for name in names}
     rule = first_that_holds([(hold(r.all_of, measures), r.name) for r in policy.rules], OTHERWISE)
-    return ibis.ifelse((rule != OTHERWISE) | _is_anything_known(rows), rule, ibis.null("string"))
+    return ibis.ifelse((rule != OTHERWISE) | _is_an_input_known(rows), rule, ibis.null("string"))
 
 
 def profile_of(rule: ir.StringValue, policy: NeedsPolicy) -> ir.StringValue:
-    """The profile that a rule leads to; null stays null."""
+    """The profile of a rule; null stays null."""
     named = [(rule == r.name, r.profile) for r in policy.rules]
     return ibis.cases(*named, (rule == OTHERWISE, policy.otherwise), else_=ibis.null("string"))
 
 
-def _is_anything_known(rows: ir.Table) -> ir.BooleanValue:
+def _is_an_input_known(rows: ir.Table) -> ir.BooleanValue:
     inputs = (
         rows.primary_use_case,
         rows.maturity,

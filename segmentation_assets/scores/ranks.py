@@ -9,12 +9,12 @@ import ibis.expr.types as ir
 
 
 def mid_rank(value: ir.Value, group_by: Sequence[ir.Value], where: ir.BooleanValue | None = None) -> ir.FloatingValue:
-    """Share (0-1) of the group that lies below `value`, equals counted half: (smaller + equals / 2) / n.
+    """The share (0-1) of the group below `value`, with equal values counted half: (smaller + equals / 2) / n.
 
-    `equals` counts the row itself, so the ranks of a group average one half, equals share a rank, and a lone row
-    stands at one half. Null values, and rows that are not `where`, get null and are not counted. A group of any
-    size is ranked: of n different values the lowest stands at 1 / 2n, so below ten rows nobody reaches the outer
-    5 %. Expressions belong to the table that the result is added to.
+    `equals` includes the row itself. So the mean rank of a group is one half, equal values share a rank, and a single
+    row has rank one half. Null values, and rows that fail `where`, get null and do not count. The lowest of n
+    different values has rank 1 / 2n, so in a group of fewer than ten rows no rank is in the outer 5 %. The arguments
+    are expressions of the table that the result is added to.
     """
     counts = value.notnull() if where is None else value.notnull() & where.fill_null(False)
     group = [*group_by, counts]

@@ -1,6 +1,6 @@
 """Rules of the policy as expressions: the first rule that holds decides.
 
-Here: testing conditions and choosing by ordered rules. Not here: any rule (policy) or measure (the score's module).
+Here: testing conditions, and ordered rules. Not here: any rule (policy) or measure (the score's module).
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import ibis.expr.types as ir
 
 from segmentation_assets.policy.scores import Condition
 
-# A bound is met to nine digits, so that 7 / 10 - 1 is at most -0.3 on every engine.
+# Values are rounded to nine digits before they are compared with a bound: 7 / 10 - 1 is at most -0.3 on every engine.
 BORDER_DIGITS = 9
 OTHERWISE = "otherwise"
 
 
 def hold(conditions: Sequence[Condition], measures: Mapping[str, ir.Value]) -> ir.BooleanValue:
-    """Whether all conditions hold; never null: an unknown measure fails every test but `known: false`."""
+    """Whether all conditions hold; never null. A measure that is not known fails every test but `known: false`."""
     return reduce(and_, [test for c in conditions for test in _tests(c, measures[c.measure])])
 
 
 def first_that_holds(rules: Sequence[tuple[ir.BooleanValue, str]], otherwise: str) -> ir.StringValue:
-    """The text of the first rule that holds."""
+    """The name of the first rule that holds, else `otherwise`."""
     return ibis.cases(*rules, else_=otherwise) if rules else ibis.literal(otherwise)
 
 
@@ -34,8 +34,8 @@ def _tests(condition: Condition, measure: ir.Value) -> list[ir.BooleanValue]:
     if condition.one_of is not None:
         words = [word.strip().lower() for word in condition.one_of]
         tests.append(measure.strip().lower().isin(words).fill_null(False))
-    if condition.known is not None:
-        tests.append(measure.notnull() if condition.known else measure.isnull())
+    if condition.is_known is not None:
+        tests.append(measure.notnull() if condition.is_known else measure.isnull())
     return tests
 
 
@@ -46,8 +46,8 @@ def _bounds(condition: Condition, measure: ir.Value) -> list[ir.BooleanValue]:
         (le, condition.at_most),
         (lt, condition.below),
     )
-    given = [(compare, bound) for compare, bound in bounds if bound is not None]
-    if not given:
+    tests = [(compare, bound) for compare, bound in bounds if bound is not None]
+    if not tests:
         return []
     value = measure.cast("float64").round(BORDER_DIGITS)
-    return [compare(value, bound) for compare, bound in given]
+    return [compare(value, bound) for compare, bound in tests]

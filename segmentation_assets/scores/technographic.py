@@ -1,6 +1,6 @@
-"""What the account runs: how its stack fits ours.
+"""How the account's tools fit our product.
 
-Here: the points of the tools an account has. Not here: counting the tools (`profiles.technology`).
+Here: the points of an account's tools. Not here: counting the tools (`profiles.technology`).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ STANCES = ("displacing", "complementing", "neutral")
 
 
 class TechnographicScores(Snapshot):
-    """Fit of the technology stack. Key: as_of, account_id; one row per live account."""
+    """How the account's tools fit our product. Key: as_of, account_id; one row per live account."""
 
     account_id: str = column("Account.")
-    technographic_score: float = score_column("Fit of the stack; null if no installs are on record.")
-    integration_opportunity: float = score_column("What there is to integrate with: complementary tools.")
+    technographic_score: float = score_column("Fit of the tools, from the parts below; null without known installs.")
+    integration_opportunity: float = score_column("Number of complementary tools, on the policy's scale.")
     displacing: str = column(
-        "displacing if competitor and legacy tools outnumber complementary ones, complementing the other way "
-        "round, neutral if equal; null if unknown.",
+        "displacing: more competitor and legacy tools than complementary ones; complementing: fewer; neutral: as "
+        "many; null without known installs.",
         nullable=True,
         isin=STANCES,
     )
@@ -39,7 +39,9 @@ class TechnographicScores(Snapshot):
         nullable=True,
         in_range={"min_value": 0, "max_value": 1},
     )
-    consolidation: str = column("Where the number of tools goes: consolidating, expanding or steady.", nullable=True)
+    consolidation: str = column(
+        "Trend of the number of tools over 12 months: consolidating, expanding or steady.", nullable=True
+    )
     integration_points: float = points("Integration opportunity")
     displacing_points: float = points("Displacing or complementing")
     sophistication_points: float = points("Sophistication")
@@ -53,11 +55,11 @@ class TechnographicScores(Snapshot):
 def technographic_scores(
     account_profiles: Table[AccountProfiles], spine: Table[Spine], policy: TechnographicPolicy
 ) -> Table[TechnographicScores]:
-    """How well does the account's technology fit ours?
+    """How well do the account's tools fit our product?
 
-    The weighted mean of the policy's points for complementary tools (what there is to integrate with), for whether
-    we complement or displace what is there, for sophistication (readiness for advanced features), and for whether
-    the number of tools grows or shrinks. Null where no installs are on record. One row per live account.
+    One row per live account; null without known installs. The weighted mean of the policy's points for the number of
+    complementary tools (to integrate with), for whether our product complements or displaces most tools, for
+    sophistication (readiness for advanced features), and for the trend of the number of tools.
     """
     rows = live_accounts(account_profiles, spine)
     scored = weigh(rows, "technographic_score", parts(policy), keep=TOOLS)
@@ -80,7 +82,7 @@ def contributions(
 
 
 def parts(policy: TechnographicPolicy) -> tuple[Part, ...]:
-    """What makes the score."""
+    """The parts of the score."""
     weights = policy.weights
     return (
         Part(
@@ -106,7 +108,7 @@ def parts(policy: TechnographicPolicy) -> tuple[Part, ...]:
 
 
 def stance(rows: ir.Table) -> ir.StringValue:
-    """displacing, complementing or neutral by which tools are more; null if unknown."""
+    """displacing, complementing or neutral: which kind of tools is in the majority? Null if not known."""
     against = rows.competitor_tools + rows.legacy_tools
     return ibis.cases(
         (against > rows.complementary_tools, "displacing"),
@@ -117,11 +119,11 @@ def stance(rows: ir.Table) -> ir.StringValue:
 
 
 def _stance_points(rows: ir.Table, policy: TechnographicPolicy) -> ir.Value:
-    found = stance(rows)
+    word = stance(rows)
     return ibis.cases(
-        (found == "displacing", policy.displacing.displacing),
-        (found == "complementing", policy.displacing.complementing),
-        (found == "neutral", policy.displacing.neutral),
+        (word == "displacing", policy.displacing.displacing),
+        (word == "complementing", policy.displacing.complementing),
+        (word == "neutral", policy.displacing.neutral),
         else_=ibis.null("float64"),
     )
 

@@ -1,7 +1,7 @@
 """What an account is worth to the company: value, value tier and customer lifetime value.
 
-Here: value of an account at a day (`account_value`), and its tier by cut-offs that hold for a quarter
-(`value_scores`). Not here: how long accounts stay (`lifetime`), or what could still be sold (`expansion`).
+Here: the value of an account on a day (`account_value`), and its tier by cut-offs that hold for a quarter
+(`value_scores`). Not here: how long accounts stay (`lifetime`), or what more they could buy (`expansion`).
 """
 
 from __future__ import annotations
@@ -27,37 +27,43 @@ from segmentation_assets.tables.contracts import Day, Flag, Snapshot, column, ib
 from segmentation_assets.tables.registry import POLICY_HASH, Table, table
 
 _ROUNDING = 1e-9
-"""Of a percentile as a float; two different ranks are much further apart."""
+"""Tolerance when comparing percentiles: two different ranks are much further apart."""
 TIERS = ("Platinum", "Gold", "Silver", "Bronze")
 
 
 class AccountValue(Snapshot):
-    """What each live account is worth at `as_of`, ranked among the accounts of that same day."""
+    """What each live account is worth at `as_of`, ranked among the live accounts of the same day."""
 
     account_id: str = column("Account.")
-    arr: float = column("Annual recurring revenue.", unit="currency", ge=0)
-    nrr_used: float = column("12-month NRR, clipped; 1 where it has no base.", unit="ratio", ge=0)
-    nrr_is_assumed: Flag = column("True where NRR has no base (under 12 months, or nothing paid then).")
-    cost_used: float = column("Cost to serve; 0 where it is unknown.", unit="currency", ge=0)
+    arr: float = column("Annual recurring revenue at as_of.", unit="currency", ge=0)
+    nrr_used: float = column(
+        "12-month NRR, clipped to the policy's range; the policy's assumption (1) without ARR 12 months ago.",
+        unit="ratio",
+        ge=0,
+    )
+    nrr_is_assumed: Flag = column("True if the account had no ARR 12 months ago, so NRR is assumed.")
+    cost_used: float = column(
+        "Yearly cost to serve; the policy's assumption (0) if it is not known.", unit="currency", ge=0
+    )
     cost_is_assumed: Flag = column(
-        "True where a part of the cost to serve (support, CSM, custom development) is unknown, which counts 0."
+        "True if a part of the cost to serve (support, CSM, custom development) is not known and counts 0."
     )
     value_before_multiplier: float = column("ARR x NRR - cost to serve, to the cent.", unit="currency")
     captured_share: float = column(
-        "Licensed seats / addressable seats; null where employees are unknown.",
+        "Licensed seats ÷ addressable seats; null if employees are not known.",
         unit="share", nullable=True, ge=0, le=1,
     )  # fmt: skip
     whitespace_multiplier: float = column("Premium for an active account with room to grow, else 1.", gt=0)
-    value: float = column("Value with the multiplier, to the cent.", unit="currency")
+    value: float = column("value_before_multiplier x whitespace_multiplier, to the cent.", unit="currency")
     value_percentile: float = column("Mid-rank of value among live accounts x 100.", unit="score", ge=0, le=100)
-    gross_margin: float = column("Annual gross margin.", unit="currency", nullable=True)
+    gross_margin: float = column("Yearly gross margin; null if not known.", unit="currency", nullable=True)
     clv: float = column(
-        "Customer lifetime value: gross margin x discounted expected residual lifetime, the first future "
-        "payment undiscounted.",
+        "Customer lifetime value: yearly gross margin x discounted expected residual lifetime; the next payment is "
+        "not discounted.",
         unit="currency", nullable=True,
     )  # fmt: skip
-    clv_method: str = column("How the lifetime was found; see clv_parameters.", nullable=True, isin=list(METHODS))
-    clv_is_flagged: Flag = column("True where the lifetime is not from a fit.", nullable=True)
+    clv_method: str = column("Method of the lifetime; see clv_parameters.", nullable=True, isin=list(METHODS))
+    clv_is_flagged: Flag = column("True if the lifetime is not from a fit.", nullable=True)
     clv_percentile: float = column(
         "Mid-rank of CLV among live accounts that have one x 100.", unit="score", nullable=True, ge=0, le=100
     )
@@ -67,22 +73,22 @@ class AccountValue(Snapshot):
 
 
 class ValueScores(Snapshot):
-    """Value score and tier of each live account; tier cut-offs hold for the quarter."""
+    """Value score and value tier of each live account. The cut-offs of the tiers hold for a quarter."""
 
     account_id: str = column("Account.")
-    value: float = column("(ARR x NRR) - cost to serve, with the multiplier.", unit="currency")
+    value: float = column("ARR x NRR - cost to serve, with the multiplier; see account_value.", unit="currency")
     value_score: float = column("Mid-rank of value among live accounts x 100.", unit="score", ge=0, le=100)
-    value_tier: str = column("Tier of value by the cut-offs.", isin=list(TIERS))
+    value_tier: str = column("Value tier, by the cut-offs.", isin=list(TIERS))
     cut_platinum: float = column(
-        "Smallest value that is Platinum; null if nobody reached it.", unit="currency", nullable=True
+        "Smallest value in Platinum; null if no account reached it.", unit="currency", nullable=True
     )
     cut_gold: float = column(
-        "Smallest value that is at least Gold; null if nobody reached it.", unit="currency", nullable=True
+        "Smallest value in Gold or above; null if no account reached it.", unit="currency", nullable=True
     )
     cut_silver: float = column(
-        "Smallest value that is at least Silver; null if nobody reached it.", unit="currency", nullable=True
+        "Smallest value in Silver or above; null if no account reached it.", unit="currency", nullable=True
     )
-    frozen_on: Day = column("Day whose ranks gave the cut-offs; null: as_of's own.", nullable=True)
+    frozen_on: Day = column("Day whose ranks decided the cut-offs; null: as_of itself.", nullable=True)
     clv: float = column("Customer lifetime value.", unit="currency", nullable=True)
     clv_percentile: float = column(
         "Mid-rank of CLV among live accounts that have one x 100.", unit="score", nullable=True, ge=0, le=100
@@ -104,11 +110,11 @@ def account_value(
 ) -> Table[AccountValue]:
     """What is each live account worth today, and over its lifetime?
 
-    One row per as_of and live account. Value = (ARR x NRR) - cost to serve, a year's worth in reporting currency:
-    NRR is clipped to the policy's range, taken as assumed (and flagged) where it has no base, and an unknown cost
-    counts as the policy says (flagged). An active account that has licensed only a small share of its addressable
-    seats gets a premium on a positive value. CLV = gross margin x discounted expected residual lifetime of its size
-    class and tenure; null where the gross margin is unknown. Percentiles rank the live accounts of the same day.
+    One row per as_of and live account. Value = ARR x NRR - cost to serve, per year, in reporting currency. NRR is
+    clipped to the policy's range. An NRR or cost that is not known is replaced by the policy's assumption and
+    flagged. If an account is active, has licensed only a small share of its addressable seats, and has a positive
+    value, the value gets a premium. CLV = gross margin x discounted expected residual lifetime of its size class and
+    tenure; null if the gross margin is not known. Percentiles rank the live accounts of the same day.
     """
     value = _value(live_accounts(account_profiles, spine), policy, addressable)
     margins = value.join(_lifetimes(account_tenures, clv_lifetimes), ["as_of", "account_id"], how="left")
@@ -129,11 +135,11 @@ def value_scores(
 ) -> Table[ValueScores]:
     """Which value tier is each live account in: Platinum, Gold, Silver or Bronze?
 
-    One row per as_of and live account. A tier goes by mid-rank of value: Platinum the top share of the policy, then
-    Gold, then Silver, the rest Bronze; equals share a tier. The cut-offs are values, found on the last day of the
-    previous quarter and kept for the quarter (policy), so that an account moves only because of itself: the cut-off
-    of a tier is the smallest value that then reached it. Without accounts on that day as_of's own ranks decide
-    (frozen_on null). The score is the mid-rank of as_of, x 100.
+    One row per as_of and live account. The mid-rank of value decides: the policy's top share is Platinum, the next
+    Gold, then Silver, the rest Bronze; equal values share a tier. The cut-off of a tier is the smallest value that
+    reached it on the last day of the previous quarter. It holds for the quarter (policy), so that no account moves
+    because others do. If there were no accounts on that day, as_of's own ranks decide (frozen_on is null). The score
+    is the mid-rank at as_of x 100.
     """
     cuts = _cuts(spine, account_value, policy)
     rows = account_value.join(cuts, "as_of")
@@ -165,7 +171,7 @@ def contributions(account_value: ir.Table) -> ir.Table:
 
 
 def parts() -> dict[str, tuple[Part, ...]]:
-    """What makes the value (what is paid, what it grows by, what it costs, the premium), and the score (its rank)."""
+    """The parts of the value (ARR, growth, cost, premium) and of the score (its rank)."""
     premium = Part(
         "whitespace_multiplier",
         None,
@@ -184,7 +190,7 @@ def parts() -> dict[str, tuple[Part, ...]]:
 
 
 def days_of_cuts(is_frozen: bool) -> Callable[[date], Iterable[date]]:
-    """The days that one as_of reads: itself, and where cut-offs are frozen the previous quarter's last."""
+    """The days that one as_of reads: itself and, if cut-offs are frozen, the last day of the previous quarter."""
     return lambda day: [freeze_day(day), day] if is_frozen else [day]
 
 
@@ -216,7 +222,7 @@ def _value(live: ir.Table, policy: ValuePolicy, addressable: AddressablePolicy) 
 
 
 def _lifetimes(account_tenures: ir.Table, clv_lifetimes: ir.Table) -> ir.Table:
-    """Per account its discounted expected residual lifetime and how that was found."""
+    """Each account with its discounted expected residual lifetime and the method."""
     rows = account_tenures.join(
         clv_lifetimes,
         [
@@ -229,9 +235,9 @@ def _lifetimes(account_tenures: ir.Table, clv_lifetimes: ir.Table) -> ir.Table:
 
 
 def _cuts(spine: ir.Table, account_value: ir.Table, policy: ValueTierPolicy) -> ir.Table:
-    """Per as_of the smallest value of each tier, from the freeze day where it has accounts."""
+    """The smallest value of each tier per as_of: on the freeze day, or on as_of if that day has no accounts."""
     value, percentile = account_value.value, account_value.value_percentile
-    found = account_value.group_by(cut_on="as_of").agg(
+    cuts = account_value.group_by(cut_on="as_of").agg(
         **{
             f"cut_{name}": value.min(where=percentile >= reached - _ROUNDING)
             for name, reached in _percentiles(policy).items()
@@ -239,13 +245,13 @@ def _cuts(spine: ir.Table, account_value: ir.Table, policy: ValueTierPolicy) -> 
     )
     own = spine.select("as_of", cut_on="as_of", frozen_on=ibis.null("date"))
     if not policy.freeze_per_quarter:
-        return own.join(found, "cut_on").drop("cut_on")
-    frozen = spine.select("as_of", cut_on="freeze_day", frozen_on="freeze_day").join(found, "cut_on")
-    return frozen.union(own.join(found, "cut_on").anti_join(frozen, "as_of")).drop("cut_on")
+        return own.join(cuts, "cut_on").drop("cut_on")
+    frozen = spine.select("as_of", cut_on="freeze_day", frozen_on="freeze_day").join(cuts, "cut_on")
+    return frozen.union(own.join(cuts, "cut_on").anti_join(frozen, "as_of")).drop("cut_on")
 
 
 def _percentiles(policy: ValueTierPolicy) -> dict[str, float]:
-    """Per tier with a cut-off the percentile that reaches it."""
+    """The percentile that reaches each tier."""
     gold = policy.platinum_share + policy.gold_share
     from_top = {"platinum": policy.platinum_share, "gold": gold, "silver": gold + policy.silver_share}
     return {name: TOP * (1 - share) for name, share in from_top.items()}

@@ -1,10 +1,10 @@
 """Days: the spine of a run, and which other days a table looks back at.
 
-Here: pure date arithmetic for grids, quarters, trailing periods. Not here: which table looks back (said where
-the table is defined), or making the days that lack (`warehouse.building`).
+Here: pure date arithmetic for grids, quarters, trailing periods. Not here: which table looks back (the table's module
+declares it), or building the days that are missing (`warehouse.building`).
 
-A look-back is a function from one `as_of` to the days it reads; the same arithmetic stands in the spine's
-columns, so that a set-based function joins exactly the days that were made for it.
+A look-back is a function from one `as_of` to the days it reads. The spine's columns use the same arithmetic, so a
+set-based function joins exactly the days that were built for it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LookBack = Callable[[date], Iterable[date]] | FromPolicy[Any]
 
 
 def days_read(reads: LookBack | None, as_of: date, sections: Mapping[type[Section], Section]) -> Iterable[date]:
-    """The days of an input that one `as_of` reads; without a look-back, `as_of` alone."""
+    """The days of an input that one `as_of` reads. Without a look-back: `as_of` alone."""
     if reads is None:
         return (as_of,)
     if isinstance(reads, FromPolicy):
@@ -47,21 +47,21 @@ def days_read(reads: LookBack | None, as_of: date, sections: Mapping[type[Sectio
 class Spine(Dated):
     """The days a run computes, with the calendar days that rules refer to. Key: as_of."""
 
-    last_monday: Day = column("The last point of the weekly grid on or before as_of.")
-    anchor: Day = column("First point of the weekly grid: the first Monday of the quarter before as_of's.")
-    freeze_day: Day = column("Day whose figures freeze the quarter's cut-offs: the last of the previous quarter.")
+    last_monday: Day = column("The last Monday on or before as_of. Mondays are the points of the weekly grid.")
+    anchor: Day = column("The first Monday of the previous quarter: the first point of as_of's weekly grid.")
+    freeze_day: Day = column("The last day of the previous quarter. Its figures set this quarter's cut-offs.")
     quarter_start: Day = column("First day of as_of's quarter.")
     month_start: Day = column("First day of as_of's month.")
-    day_1m_ago: Day = column("Same day one month before (month-ends stay month-ends).")
-    day_3m_ago: Day = column("Same day three months before.")
-    day_12m_ago: Day = column("Same day twelve months before.")
+    day_1m_ago: Day = column("The same day one month before; a month's last day stays a month's last day.")
+    day_3m_ago: Day = column("The same day three months before; a month's last day stays a month's last day.")
+    day_12m_ago: Day = column("The same day twelve months before; a month's last day stays a month's last day.")
 
     class Config:
         unique = ["as_of"]
 
 
 def freeze_day(day: date) -> date:
-    """Last day of the quarter before the one that `day` is in."""
+    """The last day of the quarter before `day`'s."""
     return quarter_start(day) - _DAY
 
 
@@ -71,7 +71,7 @@ def last_monday(day: date) -> date:
 
 
 def anchor(day: date) -> date:
-    """First Monday of the quarter before the one that `day` is in."""
+    """The first Monday of the quarter before `day`'s."""
     start = quarter_start(freeze_day(day))
     return start + timedelta(days=-start.weekday() % 7)
 
@@ -87,7 +87,7 @@ def months_before(day: date, months: int) -> date:
 
 
 def weeks(first: date, until: date) -> list[date]:
-    """`first` and the days whole weeks after it, up to `until`."""
+    """`first` and every seventh day after it, up to `until`."""
     return [first + timedelta(weeks=i) for i in range((until - first).days // 7 + 1)]
 
 
@@ -97,7 +97,7 @@ def last(days: int) -> Callable[[date], Iterable[date]]:
 
 
 def months_ago(*months: int) -> Callable[[date], Iterable[date]]:
-    """as_of itself and the same day so many months before."""
+    """as_of itself and the same day each of these numbers of months before."""
     return lambda day: [*(months_before(day, m) for m in months), day]
 
 

@@ -1,8 +1,7 @@
 """What a table promises: pandera models whose columns carry description, unit and rules.
 
-Here: the base model, the `column` helper, the column types, and what other rooms ask of a contract
-(its key, its Ibis schema). Not here: enforcing a contract (`enforcement`), or any table's own contract,
-which stands beside the function that fills the table.
+Here: the base model, the `column` helper, the column types, a contract's key and its Ibis schema. Not here: enforcing
+a contract (`enforcement`), or any table's own contract, which is in the module of the table's function.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from pandera.engines import pandas_engine
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-# Column types of every contract, with `str` and `float`. Integers and flags are the nullable kinds.
+# The column types of contracts, besides `str` and `float`. Integers and flags may be null.
 if TYPE_CHECKING:
     Integer = int
     Flag = bool
@@ -34,13 +33,13 @@ else:
     Moment = pandas_engine.DateTime
 
 SNAPSHOT_KEY = ("as_of", "account_id")
-"""The key of tables with one state per day and account."""
+"""The key of tables with one row per day and account."""
 VALIDITY = ("known_from", "known_to")
-"""Columns that say in which days `[known_from, known_to)` a row was known; rows of one natural key never overlap."""
+"""A row was known from `known_from` to the day before `known_to`. Rows of one natural key never overlap."""
 _STAMP = "policy_hash"
 _IBIS_TYPES: Mapping[str, dt.DataType] = {
     "str": dt.string,
-    "string[pyarrow]": dt.string,  # what pandera makes of `str` under pandas 3
+    "string[pyarrow]": dt.string,  # pandera's name for `str` under pandas 3
     "float64": dt.float64,
     "Int64": dt.int64,
     "boolean": dt.boolean,
@@ -52,28 +51,28 @@ _IBIS_TYPES: Mapping[str, dt.DataType] = {
 def column(description: str, *, unit: str | None = None, nullable: bool = False, **rules: Any) -> Any:
     """Declare a contract column: what it means, its unit, whether it may be null, and pandera rules.
 
-    `unit` is a word such as `currency`, `share`, `score`, `days`; columns without one are identifiers, words
-    or plain counts. `rules` are pandera's own: `ge`, `le`, `isin`, `str_matches`, `in_range`, ...
+    `unit` is a word such as `currency`, `share`, `score`, `days`. Identifiers, words and plain counts have none.
+    `rules` are pandera's own: `ge`, `le`, `isin`, `str_matches`, `in_range`, ...
     """
-    # pandera takes a tuple of one word for the word, and then allows its letters
+    # pandera treats a tuple of one word as the word itself, and then allows each of its letters
     rules = {name: list(rule) if isinstance(rule, tuple) else rule for name, rule in rules.items()}
     return pa.Field(description=description, nullable=nullable, metadata={"unit": unit}, **rules)
 
 
 row_rule = pa.dataframe_check
-"""A rule over a whole row: a class method of one table argument that returns a boolean column.
+"""A rule over a whole row: a class method that takes the table and returns a boolean column.
 
-It runs both on a pandas frame and on an Ibis table, so it uses only operators and `isnull`.
+It runs on pandas frames and on Ibis tables, so it uses operators and `isnull` only.
 """
 
 
 def row_warning(rule: Any) -> Any:
-    """Like `row_rule`, but a row that breaks it is published: the table's check `warnings` says so."""
+    """Like `row_rule`, but a row that breaks the rule is published. The table's check `warnings` reports it."""
     return pa.dataframe_check(raise_warning=True)(rule)
 
 
 class Contract(pa.DataFrameModel):
-    """Base of all contracts. `Config.unique` is the key; the class docstring is what the table is for."""
+    """Base of all contracts. `Config.unique` is the key; the class docstring says what the table is for."""
 
     class Config:
         strict = True
@@ -82,20 +81,20 @@ class Contract(pa.DataFrameModel):
 
 
 class Dated(Contract):
-    """Base of everything with one state per day."""
+    """Base of all tables that describe days."""
 
-    as_of: Day = column("The state at the end of this day, company timezone.")
+    as_of: Day = column("The row describes the end of this day, in the company's timezone.")
 
 
 class Snapshot(Dated):
-    """Base of all computed tables with one state per day. `policy_hash` is filled in when the table is made."""
+    """Base of all computed tables that describe days. `policy_hash` is filled in when the table is built."""
 
-    policy_hash: str = column("Hash of the policy sections that this table and what it is made from declare.")
+    policy_hash: str = column("Hash of the policy sections that this table and its inputs use.")
 
 
 @cache
 def schema_of(contract: type[Contract]) -> pa.DataFrameSchema:
-    """The pandera schema of a contract (building one is slow, so once)."""
+    """The pandera schema of a contract. Cached, because building one is slow."""
     return contract.to_schema()
 
 
@@ -103,7 +102,7 @@ def schema_of(contract: type[Contract]) -> pa.DataFrameSchema:
 def ibis_schema(contract: type[Contract]) -> ibis.Schema:
     """Column names and types of a contract: the key first, then as declared, `policy_hash` last.
 
-    Raises TypeError for a column type that no engine here stores.
+    Raises TypeError for a column type that cannot be stored.
     """
     types = {}
     for name, col in schema_of(contract).columns.items():
@@ -122,7 +121,7 @@ def key_of(contract: type[Contract]) -> tuple[str, ...]:
 
 
 def column_docs(contract: type[Contract]) -> list[tuple[str, str, str, str]]:
-    """(name, type, unit, description) of every column, in the order they are stored: dictionary, asset metadata."""
+    """(name, type, unit, description) of every column, in the order they are stored."""
     columns = schema_of(contract).columns
     return [
         (name, str(kind), (columns[name].metadata or {}).get("unit") or "", columns[name].description or "")
@@ -131,9 +130,9 @@ def column_docs(contract: type[Contract]) -> list[tuple[str, str, str, str]]:
 
 
 def conform(contract: type[Contract], expr: ir.Table, stamp: Mapping[str, ir.Value] | None = None) -> ir.Table:
-    """`expr` with exactly the contract's columns, in its order and types; `stamp` are columns to set beside its own.
+    """`expr` with exactly the contract's columns, in its order and types. `stamp` holds columns to add.
 
-    Raises TypeError that names what is missing or too much: a programming error, found before anything runs.
+    Raises TypeError for columns that are missing or not in the contract. This is a bug; no query has run yet.
     """
     want, columns = ibis_schema(contract), {name: expr[name] for name in expr.columns} | dict(stamp or {})
     missing, extra = [n for n in want if n not in columns], [n for n in columns if n not in want]

@@ -1,7 +1,7 @@
-"""What each table and column means, as data: generated from the contracts, the same for every reader.
+"""What each table and column means, as data. Generated from the contracts, so every reader gets the same text.
 
-Here: a dictionary's entries, making them from specs, and their columns as Markdown. Not here: where they are shown
-(`terminal.dictionary`, the report, `extracts.dictionary` for data/README.md), or what a contract is (`contracts`).
+Here: the entries of the dictionary, how they are made from specs, and columns as Markdown. Not here: where they are
+shown (`cli.printing.dictionary`, the report, `extracts.readme` for data/README.md), or contracts (`contracts`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PATTERNS = {r"[A-Z]{3}$": "three capital letters"}
 class ColumnEntry:
     """A column: what it means, its type in plain words, and what its contract allows.
 
-    `low` and `high` are the range as written (`≥ 0`, `< 1`), `allowed` the only values it may have.
+    `low` and `high` are the range as people write it (`≥ 0`, `< 1`), `allowed` the only values it may have.
     """
 
     name: str
@@ -51,8 +51,8 @@ class ColumnEntry:
 class TableEntry:
     """A table: what it answers, what one row is, and its columns, the key first.
 
-    `partition` is the column whose days are published one by one, None where the table has no days. `row_rules` are
-    rules over a whole row, by name. `inputs` are the tables it reads, `policy` the sections it declares.
+    `partition` is the column by whose days the table is published, None for a table without days. `row_rules` are the
+    names of rules over a whole row. `inputs` are the tables it reads, `policy` the sections it uses.
     """
 
     name: str
@@ -78,7 +78,7 @@ class TableEntry:
 
     @classmethod
     def of_json(cls, value: Mapping[str, Any]) -> TableEntry:
-        """What `to_json` made plain."""
+        """The entry that `to_json` wrote."""
         columns = tuple(ColumnEntry(**{**c, "allowed": tuple(c["allowed"])}) for c in value["columns"])
         listed = {name: tuple(value[name]) for name in ("key", "row_rules", "inputs", "policy")}
         return cls(**{**value, **listed, "columns": columns})
@@ -101,7 +101,7 @@ def entry(spec: TableSpec, section_names: Mapping[type, str]) -> TableEntry:
         key=spec.key,
         partition=spec.partition,
         row_rules=tuple(str(check.name) for check in schema.checks or []),
-        inputs=tuple(given.name for given in spec.inputs),
+        inputs=tuple(one.name for one in spec.inputs),
         policy=tuple(section_names.get(section, section.__name__) for section in spec.sections.values()),
         columns=tuple(
             _column(name, str(kind), schema.columns[name], name in spec.key)
@@ -142,7 +142,7 @@ HEADER = (
 
 
 def rows_of(entries: Iterable[TableEntry]) -> list[tuple[str | bool, ...]]:
-    """One row per column of every table, as `HEADER` names it; allowed values are separated by ` / `."""
+    """One row per column of every table, in the order of `HEADER`; allowed values are separated by ` / `."""
     return [
         (
             one.name, one.group, c.name, c.is_key, c.type, c.unit, c.may_be_empty, c.low, c.high,
@@ -164,6 +164,6 @@ def columns_markdown(columns: Iterable[ColumnEntry]) -> str:
 
 
 def rules_in_words(names: Iterable[str]) -> str:
-    """Rules over a whole row, by their names; nothing where there is none."""
-    said = "; ".join(name.replace("_", " ") for name in names)
-    return f"Over the row: {said}." if said else ""
+    """The names of rules over a whole row as a sentence; empty without rules."""
+    words = "; ".join(name.replace("_", " ") for name in names)
+    return f"Over the row: {words}." if words else ""

@@ -1,7 +1,7 @@
-"""Holding data to its contract with one in-database query.
+"""Checking data against its contract with one query in the database.
 
-Here: rules compiled from a pandera model to Ibis booleans, the verdict, and a sample of what broke. Not here:
-what happens to a table that fails (`warehouse.building`), or to a row of an extract that fails (`extracts.landing`).
+Here: rules compiled from a pandera model to Ibis booleans, the verdict, and a sample of broken rows. Not here: what
+happens to a table that fails (`warehouse.building`), or to a row of an extract that fails (`extracts.landing`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _OPERATORS: Mapping[str, Callable[[Any, Mapping[str, Any]], ir.BooleanValue]] = 
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: its name (`column: rule` or a row rule's name), the column, and the boolean that says it holds."""
+    """One rule: its name (`column: rule`, or a row rule's name), its column, and the boolean: does it hold?"""
 
     name: str
     column: str | None
@@ -45,7 +45,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What enforcement found: rows read, how many broke each rule, a few broken rows, the columns to look at."""
+    """The result of a check: rows read, broken rows per rule, a few of them, and the columns to look at."""
 
     rows: int
     broken: Mapping[str, int] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Verdict:
         return not self.broken
 
     def describe(self) -> str:
-        """One line per broken rule, then up to three offending rows."""
+        """The broken rules with their counts, then up to three broken rows."""
         lines = [f"{rule}: {count} of {self.rows} rows" for rule, count in self.broken.items()]
         return "; ".join(lines + [f"e.g. {dict(row)}" for row in self.sample[:3]])
 
@@ -77,9 +77,9 @@ def _between(c: Any, low: Any, high: Any, include_low: bool, include_high: bool)
 
 
 def rules(contract: type[Contract], table: ir.Table) -> Iterator[Rule]:
-    """All rules of a contract as booleans over `table`: null, finite, each column rule, each row rule.
+    """All rules of a contract as booleans over `table`: not null, finite, each column rule, each row rule.
 
-    Raises NotImplementedError for a pandera check with no compiled form: better no table than an unchecked one.
+    Raises NotImplementedError for a pandera check that cannot be compiled: no table is better than an unchecked one.
     """
     schema, types = schema_of(contract), ibis_schema(contract)
     for name, col in schema.columns.items():
@@ -90,14 +90,14 @@ def rules(contract: type[Contract], table: ir.Table) -> Iterator[Rule]:
             yield Rule(f"{name}: finite", name, value.isnull() | ~(value.isnan() | value.isinf()))
         for check in col.checks:
             if check.name not in _OPERATORS:
-                raise NotImplementedError(f"{contract.__name__}.{name}: check {check.name} has no compiled form")
+                raise NotImplementedError(f"{contract.__name__}.{name}: check {check.name} cannot be compiled")
             holds = _OPERATORS[check.name](value, check.statistics)
             yield Rule(f"{name}: {check.name} {_shown(check.statistics)}", name, value.isnull() | holds)
     yield from _row_rules(contract, table, is_warning=False)
 
 
 def warnings(contract: type[Contract], table: ir.Table) -> tuple[Rule, ...]:
-    """The rules whose breach warns and holds nothing back (`row_warning`); none for most contracts."""
+    """The rules that only warn (`row_warning`). Most contracts have none."""
     return tuple(_row_rules(contract, table, is_warning=True))
 
 
@@ -113,7 +113,7 @@ def _shown(statistics: Mapping[str, Any]) -> str:
 
 def summary(contract: type[Contract], table: ir.Table) -> ir.Table:
     """One row: `rows`, `broken` (rows that break any rule) and `keys` (distinct; null without a key)."""
-    # All rules in one condition: one per rule, as `enforce` needs them, would be half of the time of an audit.
+    # One condition for all rules: one per rule, as `enforce` needs, takes half of an audit's time.
     holds = ibis.and_(*(rule.holds for rule in rules(contract, table)))
     broken = ibis.ifelse(holds, 0, 1).sum().fill_null(0)
     key = key_of(contract)
@@ -122,36 +122,36 @@ def summary(contract: type[Contract], table: ir.Table) -> ir.Table:
 
 
 def enforce(contract: type[Contract], table: ir.Table, execute: Callable[[ir.Expr], Any]) -> Verdict:
-    """Hold `table` to its contract: one aggregate query; a second one, for the sample, only on failure."""
+    """Check `table` against its contract with one aggregate query. On failure a second query fetches a sample."""
     return _verdict(contract, list(rules(contract, table)), table, execute)
 
 
 def warn(contract: type[Contract], table: ir.Table, execute: Callable[[ir.Expr], Any]) -> Verdict:
-    """What the warnings of a contract say of `table`: like `enforce`, of those rules alone."""
+    """Check `table` against the rules of its contract that only warn."""
     return _verdict(contract, list(warnings(contract, table)), table, execute)
 
 
 def _verdict(
-    contract: type[Contract], found: Sequence[Rule], table: ir.Table, execute: Callable[[ir.Expr], Any]
+    contract: type[Contract], rules_checked: Sequence[Rule], table: ir.Table, execute: Callable[[ir.Expr], Any]
 ) -> Verdict:
-    counts = {f"r{i}": ibis.ifelse(rule.holds, 0, 1).sum().fill_null(0) for i, rule in enumerate(found)}
+    counts = {f"r{i}": ibis.ifelse(rule.holds, 0, 1).sum().fill_null(0) for i, rule in enumerate(rules_checked)}
     key = key_of(contract)
     row = execute(_with_key_count(table, table.aggregate(rows=table.count(), **counts), key)).iloc[0]
-    broken = {rule.name: int(row[f"r{i}"]) for i, rule in enumerate(found) if row[f"r{i}"]}
+    broken = {rule.name: int(row[f"r{i}"]) for i, rule in enumerate(rules_checked) if row[f"r{i}"]}
     if key and row["keys"] != row["rows"]:
         broken[f"key ({', '.join(key)}): unique"] = int(row["rows"] - row["keys"])
     if not broken:
         return Verdict(int(row["rows"]))
-    bad = [rule for rule in found if rule.name in broken]
+    bad = [rule for rule in rules_checked if rule.name in broken]
     rows = table.filter(ibis.or_(*(~rule.holds for rule in bad))).limit(5) if bad else _repeated(table, key)
-    about = set[str]().union(*map(_columns, bad))
-    columns = tuple(name for name in ibis_schema(contract) if name in about)
+    affected = set[str]().union(*map(_columns, bad))
+    columns = tuple(name for name in ibis_schema(contract) if name in affected)
     return Verdict(int(row["rows"]), broken, tuple(execute(rows).to_dict("records")), columns)
 
 
 def _columns(rule: Rule) -> set[str]:
-    """What a rule looks at: its column, or those that a row rule compares."""
-    return {rule.column} if rule.column else {found.name for found in rule.holds.op().find(ops.Field)}
+    """The column of a rule, or the columns that a row rule compares."""
+    return {rule.column} if rule.column else {field.name for field in rule.holds.op().find(ops.Field)}
 
 
 def _with_key_count(table: ir.Table, counts: ir.Table, key: tuple[str, ...]) -> ir.Table:
@@ -162,5 +162,5 @@ def _with_key_count(table: ir.Table, counts: ir.Table, key: tuple[str, ...]) -> 
 
 
 def _repeated(table: ir.Table, key: tuple[str, ...]) -> ir.Table:
-    counted = table.group_by(*key).aggregate(repeated=table.count())
-    return counted.filter(counted["repeated"] > 1).limit(5)  # pyright: ignore[reportOperatorIssue]
+    keys = table.group_by(*key).aggregate(repeated=table.count())
+    return keys.filter(keys["repeated"] > 1).limit(5)  # pyright: ignore[reportOperatorIssue]

@@ -1,7 +1,7 @@
 """Ledgers: tables that remember what was booked, and only grow.
 
-Here: what a posting knows of itself, and putting new entries behind old ones. Not here: registering a ledger
-(`registry`), or posting it (`warehouse.posting`).
+Here: the facts about one posting, and appending new entries. Not here: registering a ledger (`registry`), or posting
+it (`warehouse.posting`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from segmentation_assets.tables.contracts import Contract, ibis_schema
 
 @dataclass(frozen=True)
 class Posting:
-    """What a ledger is told of one posting: the day it is of, when (UTC) and by which run it is made."""
+    """The facts about one posting: the day it describes, when (UTC) and by which run it is posted."""
 
     as_of: date
     posted_at: datetime
@@ -26,7 +26,7 @@ class Posting:
 
 
 def appended(contract: type[Contract], booked: pd.DataFrame, new: pd.DataFrame) -> Any:
-    """`booked`, then `new`, with the contract's columns as plain values: days are dates, what is missing is None."""
+    """`booked`, then `new`, with the contract's columns. Days are dates, missing values are None."""
     columns = {}
     for name, kind in ibis_schema(contract).items():
         values = pd.Series([*booked[name], *new[name]], dtype=object)

@@ -1,6 +1,6 @@
-"""Quarters of the calendar, in plain Python: also for readers, which load neither pandas nor Ibis.
+"""Calendar quarters in plain Python, also for readers, which import neither pandas nor Ibis.
 
-Not here: days as expressions (`days`), or which days one as_of reads (`as_of`).
+Not here: day arithmetic in expressions (`days`), or which days one as_of reads (`as_of`).
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """The catalogue of tables: one decorator turns a pure function into a table.
 
-Here: `table`, `ledger`, `extract_table`, what a `TableSpec` knows, and the order of the catalogue. Not here: running
-anything (`warehouse.building`), Dagster (`orchestration`), or any table.
+Here: `table`, `ledger`, `extract_table`, the `TableSpec`, and the order of the catalogue. Not here: running anything
+(`warehouse.building`), Dagster (`orchestration`), or any table.
 
-A table's name is its function's name and its inputs are the function's parameters: `Table[Contract]` for an
-Ibis table, `Frame[Contract]` for a pandas frame, `Spine` days, or a section of the policy by its class.
+A table has the name of its function, and its inputs are the function's parameters: `Table[Contract]` is an Ibis
+table, `Frame[Contract]` a pandas frame, `spine` the days of the run, and a policy section is named by its class.
 
-A ledger is a table that only grows: its function also gets the table as it stands (`booked`) and what is said of
-this posting (`posting`), and returns the whole table after it.
+A ledger is a table that only grows. Its function also gets its own entries so far (`booked`) and the facts about this
+posting (`posting`). It returns the whole table, old and new entries.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ C = TypeVar("C", bound=Contract)
 if TYPE_CHECKING:
 
     class Table(ir.Table, Generic[C]):
-        """An Ibis table that keeps to a contract."""
+        """An Ibis table with the columns of a contract."""
 
     class Frame(pd.DataFrame, Generic[C]):
-        """A pandas frame that keeps to a contract."""
+        """A pandas frame with the columns of a contract."""
 else:
 
     class Table:
@@ -52,7 +52,7 @@ else:
 
 
 AS_OF = "as_of"
-"""The column that most tables are split by: the day whose end a row describes."""
+"""The column by which most tables are partitioned: a row describes the end of this day."""
 SPINE = "spine"
 BOOKED, POSTING = "booked", "posting"
 POLICY_HASH = "policy_hash"
@@ -70,10 +70,10 @@ class Input:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """A table of the catalogue. `partition` is the column its folder is split by, or None.
+    """A table of the catalogue. `partition` is the column by which its folder is partitioned, or None.
 
-    Of an extract, `dated` is the column that says when a row happened (None: the rows are not dated), and `is_census`
-    says that each delivery lists all that there is, so that a delivery without new rows is no old one.
+    For extracts: `dated` is the column with the date of a row, None if rows have none. `is_census` says that every
+    delivery is the complete list, so a delivery without new rows is not stale.
     """
 
     name: str
@@ -93,7 +93,7 @@ class TableSpec:
 
     @property
     def is_extract(self) -> bool:
-        """Landed from outside, not computed."""
+        """Whether the table is landed from a source and not computed."""
         return self.function is None
 
     @property
@@ -108,13 +108,13 @@ class TableSpec:
 
 
 class Registry:
-    """Tables by name, in the order they were declared; inputs are known before what reads them."""
+    """The tables by name; iterating gives every table after its inputs."""
 
     def __init__(self) -> None:
         self._tables: dict[str, TableSpec] = {}
 
     def add(self, spec: TableSpec) -> None:
-        """Raises ValueError for a name taken, or an input that is not (yet) a table."""
+        """Raises ValueError if a table has this name already."""
         if spec.name in self._tables:
             raise ValueError(f"two tables are called {spec.name}")
         self._tables[spec.name] = spec
@@ -126,7 +126,7 @@ class Registry:
         return name in self._tables
 
     def __iter__(self) -> Iterator[TableSpec]:
-        """Upstream first; declaration order otherwise."""
+        """Inputs before the tables that read them, else as declared. Raises ValueError for a cycle."""
         done: dict[str, TableSpec] = {}
         for name in self._tables:
             self._visit(name, done, ())
@@ -139,24 +139,24 @@ class Registry:
             raise ValueError(f"tables read each other: {' -> '.join([*path, name])}")
         if name not in self._tables:
             raise ValueError(f"table {path[-1]} reads {name}, which is not a table")
-        for given in self._tables[name].inputs:
-            self._visit(given.name, done, (*path, name))
+        for one in self._tables[name].inputs:
+            self._visit(one.name, done, (*path, name))
         done[name] = self._tables[name]
 
     def upstream(self, names: Iterable[str]) -> list[TableSpec]:
-        """`names` and all that they read, upstream first."""
+        """`names` and every table that they read, directly or not; inputs first."""
         done: dict[str, TableSpec] = {}
         for name in names:
             self._visit(name, done, ())
         return list(done.values())
 
     def downstream(self, names: Iterable[str]) -> list[TableSpec]:
-        """`names` and all that read them, upstream first."""
-        found = set(names)
+        """`names` and every table that reads them, directly or not; inputs first."""
+        readers = set(names)
         for spec in self:
-            if any(i.name in found for i in spec.inputs):
-                found.add(spec.name)
-        return [spec for spec in self if spec.name in found]
+            if any(i.name in readers for i in spec.inputs):
+                readers.add(spec.name)
+        return [spec for spec in self if spec.name in readers]
 
 
 CATALOGUE = Registry()
@@ -171,23 +171,24 @@ def table(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a pure function as a table.
 
-    `reads` says, per input, which other days one `as_of` reads. A parameter named in `bundles` gets the tables listed
-    there, by name, for functions that treat many tables alike. The function's result is brought to the contract's
-    columns and types; Ibis or pandas alike. The function itself is returned, so tests call it.
+    `reads`: which other days of an input one `as_of` reads. `bundles`: parameters that get several tables as a
+    mapping by name, for functions that treat many tables alike. The result, Ibis or pandas, is cast to the contract's
+    columns and types. The decorator returns the function unchanged, so tests can call it.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        CATALOGUE.add(_spec_of(function, group, reads or {}, partition, bundles or {}))
+        spec = _spec_of(function, group, reads or {}, partition, bundles or {})
+        CATALOGUE.add(spec)
         return function
 
     return register
 
 
 def ledger(*, group: str, late_days: int = 0) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register a pure function as a ledger, one file without days that every posting replaces as a whole.
+    """Register a pure function as a ledger: one file without days, which every posting replaces as a whole.
 
-    Its parameters are `booked: Frame[Own]` (without rows before the first posting), `posting: Posting`, inputs at the
-    day of the posting, and policy sections. What it returns has every entry of `booked`, by key, and the new ones.
+    Its parameters are `booked: Frame[Own]` (empty before the first posting), `posting: Posting`, inputs at the day of
+    the posting, and policy sections. It returns every entry of `booked`, by key, and the new ones.
     `late_days`: a posting may be up to this many days older than the newest one.
     """
 
@@ -199,11 +200,13 @@ def ledger(*, group: str, late_days: int = 0) -> Callable[[Callable[..., Any]], 
 
 
 def ledger_spec(function: Callable[..., Any], group: str, late_days: int = 0) -> TableSpec:
-    """What the catalogue knows of a ledger. Raises TypeError for a function that is none."""
+    """The spec of a ledger. Raises TypeError if the function's parameters are not those of a ledger."""
     spec = _spec_of(function, group, {}, None)
     hints = typing.get_type_hints(function, include_extras=True)
     if hints.get(BOOKED) != hints["return"] or hints.get(POSTING) is not Posting or not spec.is_frame:
-        raise TypeError(f"{spec.name}: a ledger takes `booked` as it returns it, a frame, and a `posting: Posting`")
+        raise TypeError(
+            f"{spec.name}: a ledger needs `booked: Frame[...]` of the type that it returns, and `posting: Posting`"
+        )
     return replace(spec, is_ledger=True, late_days=late_days)
 
 
@@ -215,7 +218,7 @@ def extract_table(
     is_census: bool = False,
     partition: str | None = None,
 ) -> TableSpec:
-    """Register an extract: a table that is landed from outside, not computed."""
+    """Register an extract: a table that is landed from a source and not computed."""
     spec = TableSpec(name, contract, "extracts", None, partition=partition, dated=dated, is_census=is_census)
     CATALOGUE.add(spec)
     return spec
@@ -230,17 +233,17 @@ def _spec_of(
 ) -> TableSpec:
     name = function.__name__
     hints = typing.get_type_hints(function, include_extras=True)
-    returned = hints.pop("return", None)
-    if get_origin(returned) is not Annotated:
+    result = hints.pop("return", None)
+    if get_origin(result) is not Annotated:
         raise TypeError(f"{name}: the return type must be Table[...] or Frame[...]")
     bundles = bundles or {}
     inputs, sections = _parameters(name, {n: hint for n, hint in hints.items() if n not in bundles}, reads)
-    bundled = [one for specs in bundles.values() for one in specs]
-    inputs += tuple(Input(one.name, one.contract, False, reads.get(one.name)) for one in bundled)
+    members = [one for specs in bundles.values() for one in specs]
+    inputs += tuple(Input(one.name, one.contract, False, reads.get(one.name)) for one in members)
     unknown = set(reads) - {i.name for i in inputs}
     if unknown:
         raise TypeError(f"{name}: reads= names {sorted(unknown)}, which are not parameters")
-    kind, contract = get_args(returned)
+    kind, contract = get_args(result)
     spine_is_frame = SPINE in hints and get_args(hints[SPINE])[0] is pd.DataFrame
     return TableSpec(
         name,
@@ -276,7 +279,7 @@ def _parameters(
 def call(
     spec: TableSpec, tables: Mapping[str, Any], sections: Mapping[type[Section], Section], policy_hash: str
 ) -> Any:
-    """The table's Ibis expression (or pandas frame), brought to its contract and stamped with `policy_hash`."""
+    """The table's Ibis expression (or pandas frame), cast to its contract and stamped with `policy_hash`."""
     assert spec.function is not None
     names: Sequence[str] = list(inspect.signature(spec.function).parameters)
 
@@ -288,7 +291,7 @@ def call(
         return tables[name]
 
     result = spec.function(**{name: argument(name) for name in names})
-    is_stamped = POLICY_HASH in ibis_schema(spec.contract) and not spec.is_ledger  # its old entries keep theirs
+    is_stamped = POLICY_HASH in ibis_schema(spec.contract) and not spec.is_ledger  # old entries keep their hash
     stamp = {POLICY_HASH: policy_hash} if is_stamped else {}
     if isinstance(result, pd.DataFrame):
         return result.assign(**stamp)

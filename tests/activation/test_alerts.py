@@ -77,7 +77,7 @@ def test_into_risk_first_and_each_with_its_owner():
 def test_a_move_that_only_the_policy_made_says_so():
     made = post(EMPTY, moves=MOVES, by_policy=[("a", "tier", "Growth", "policy", MONDAY)])
     assert made[["account_id", "cause"]].to_numpy().tolist() == [["b", "behavioral_cohort"], ["a", "policy"]]
-    assert made["cause_text"].tolist()[1] == "the policy was changed, and would have said so before"
+    assert made["cause_text"].tolist()[1] == "the policy changed; the account itself did not"
     earlier = post(EMPTY, moves=MOVES, by_policy=[("a", "tier", "Growth", "policy", date(2026, 3, 23))])
     assert earlier["cause"].tolist() == ["behavioral_cohort", "arr_threshold"]
 

@@ -16,7 +16,7 @@ from segmentation_assets.activation.crossings import (
     detect_crossings,
     threshold_ledger,
     thresholds_at,
-    to_look_at,
+    to_compare,
 )
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.tables.contracts import ibis_schema
@@ -85,7 +85,7 @@ def test_nobody_reaches_a_cut_that_is_not_there():
 
 def test_an_account_that_was_merged_does_not_count_down():
     before = sides(("a", "growth", True, 30_000, 25_000), ("b", "growth", True, 30_000, 25_000))
-    assert to_look_at(before, {"c": 60_000.0}, {"a"}) == {"c": 60_000.0, "b": 0.0}
+    assert to_compare(before, {"c": 60_000.0}, {"a"}) == {"c": 60_000.0, "b": 0.0}
 
 
 def post(booked: pd.DataFrame, day: date, steps: list[tuple[str, date, date | None, float]]) -> pd.DataFrame:

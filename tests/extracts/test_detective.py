@@ -30,8 +30,9 @@ def case(folder: Path, name: str, subscriptions: str = "subscriptions.csv", **bi
 
 def warnings(home: Home) -> list[Problem]:
     problems = check_sources(read_sources(home.folder / "sources.yaml"))
-    assert all(problem.is_warning for problem in problems), problems
-    return problems
+    wrong = [problem for problem in problems if not problem.is_warning]
+    assert all("does not have" in problem.problem for problem in wrong), wrong  # ids of nobody are refused besides
+    return [problem for problem in problems if problem.is_warning]
 
 
 def written(problem: Problem) -> dict[str, Any]:
@@ -136,4 +137,85 @@ def test_a_cancelled_row_with_an_end_is_history(home: Home):
 
 def test_a_clean_company_is_not_accused(home: Home):
     home.sources()
+    assert warnings(home) == []
+
+
+def test_ids_that_differ_by_spelling_alone(tmp_path: Path):
+    """1001.0, 1002.0 and beta are no accounts: 3 x 100 x 12 = 3,600. `Acme ` is trimmed."""
+    (ids,) = warnings(case(tmp_path, "ids"))
+    assert "3 of 4 rows, 3,600 USD of ARR, have an account_id that differs" in ids.problem
+    assert "by .0 and case alone, e.g. '1001.0' for '1001' and 'beta' for 'Beta'" in ids.problem
+    there, here = (yaml.safe_load(line) for line in re.findall(r"write (columns: {.*?}})", ids.advice))
+    assert here == there == {"columns": {"account_id": {
+        "sql": "lower(regexp_replace(CAST(account_id AS VARCHAR), '[.]0+ *$', ''))"}}}  # fmt: skip
+    home = Home(tmp_path)
+    mapping: dict[str, Any] = {
+        "crm_accounts": {"path": "accounts.csv", **there}, BILLING: {"path": "subscriptions.csv", **here},
+    }  # fmt: skip
+    home.sources(**mapping)
+    assert warnings(home) == []
+    assert home.land([*mapping], **mapping)[BILLING].good == 4
+
+
+def test_ids_that_two_accounts_could_mean_are_left_alone(home: Home):
+    home.write("crm_accounts.csv", "account_id\nabC\nAbc\n")
+    assert subscriptions(home, "S1,ABC,2024-01-01,,10,USD\n") == []
+
+
+@pytest.mark.parametrize(("rows", "is_round"), [(1000, True), (999, False)])
+def test_an_export_that_was_cut(home: Home, rows: int, is_round: bool):
+    home.write("leads.csv", "lead_id\n" + "".join(f"L{i}\n" for i in range(rows)))
+    home.sources(leads={"path": "leads.csv"})
+    assert ["1 of 1 file has exactly 1,000 rows" in w.problem for w in warnings(home)] == [True] * is_round
+
+
+@pytest.mark.parametrize(("end", "is_live"), [("", True), ("2024-06-01", False)])
+def test_an_export_of_live_rows_only(home: Home, end: str, is_live: bool):
+    rows = "".join(f"S{i},A1,{2020 + i // 10}-01-01,,10,USD\n" for i in range(40))
+    problems = subscriptions(home, rows + f"SX,A1,2022-01-01,{end},10,USD\n")
+    assert ["0 of 41 rows have an end, and their starts lie 1,096 days apart" in w.problem for w in problems] == (
+        [True] * is_live
+    )
+
+
+def test_a_row_gone_from_dated_states(tmp_path: Path):
+    """V1 (500) is in the drops of January and June and not in July's: 500 x 12 = 6,000."""
+    folder = tmp_path / "vanished"
+    shutil.copytree(CASES / "vanished_row_default", folder)
+    (gone,) = warnings(Home(folder))
+    assert "4 drops" in gone.problem
+    assert "1 open row is gone (6,000 USD of ARR)" in gone.problem
+    assert written(gone) == {"drops": "snapshots"}
+    mapping = yaml.safe_load((folder / "sources.yaml").read_text())
+    mapping["extracts"][BILLING] |= written(gone)
+    (folder / "sources.yaml").write_text(yaml.safe_dump(mapping))
+    assert warnings(Home(folder)) == []
+
+
+@pytest.mark.parametrize(
+    ("second", "seen"),
+    [
+        ("S1,A1,2024-01-01,,30,USD\nS2,A2,2024-01-01,,10,USD\n", "1 row has another price under the same start"),
+        ("S1,A1,2024-01-01,2025-02-01,10,USD\nS2,A2,2024-01-01,,10,USD\n", None),  # the same rows, one ended
+        ("S3,A3,2025-02-01,,10,USD\n", None),  # changes alone
+    ],
+)
+def test_dated_drops_of_states_and_of_changes(home: Home, second: str, seen: str | None):
+    home.write("bill/2025-01-31.csv", HEADER + "S1,A1,2024-01-01,,10,USD\nS2,A2,2024-01-01,,10,USD\n")
+    home.write("bill/2025-02-28.csv", HEADER + second)
+    home.sources(billing_subscriptions={"path": "bill/*.csv"})
+    assert [seen in w.problem for w in warnings(home) if seen] == [True] * bool(seen)
+    assert len(warnings(home)) == bool(seen)
+
+
+def test_usage_of_users_that_are_subscriptions(home: Home):
+    home.write("users.csv", "user_id,account_id\nU1,A1\n")
+    header = "user_id,usage_date,feature,account_id,event_count,person\n"
+    home.write("usage.csv", header + "S1,2025-01-01,f,A1,1,U1\n")
+    usage = {"path": "usage.csv"}
+    home.sources(product_users={"path": "users.csv"}, product_usage=usage)
+    (wrong,) = warnings(home)
+    assert "1 of 1 user ids are ids of subscriptions, not of people" in wrong.problem
+    assert written(wrong) == {"columns": {"user_id": "person"}}
+    home.sources(product_users={"path": "users.csv"}, product_usage=usage | written(wrong))
     assert warnings(home) == []

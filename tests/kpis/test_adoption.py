@@ -38,7 +38,7 @@ def _adoption(use: list[Row] = USE, **inputs: Any) -> list[Row]:
             for a, c in cohorts.items()
         ],
         account_revenue=[{"as_of": DAY, "account_id": a, "product_list": p} for a, p in products.items()],
-        usage_last_days=[{"as_of": DAY, "usage_through": DAY, "usage_lag_days": 0}],
+        account_usage=[{"as_of": DAY, "account_id": a, "usage_through": DAY, "usage_lag_days": 0} for a in cohorts],
         product_users=[{"user_id": "bot", "account_id": "p2", "is_service_user": True}],
         product_features=inputs.pop(
             "product_features",

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import islice
@@ -46,12 +47,12 @@ _COMPANY = (
 """The company observed, and its days: the turn of a quarter, when much moves."""
 _LAST_DAY = date(2026, 10, 2)
 _MOST_DAYS = 2
-_MOST_ACCOUNTS = 24
+_MOST_ACCOUNTS = 16
 _MOST_WORDS = 12
 _INVENTED = 8
-_JUMBLES = 2
+_JUMBLES = 1
 _SHARE_JUMBLED = 0.3
-_ENOUGH, _MANY_COLUMNS = 4, 20
+_ENOUGH, _MANY_COLUMNS = 3, 20
 """Of a function with many input columns: ways of changing one that show nothing new, before no more are tried."""
 _SEED = 7
 Given = dict[str, Any]
@@ -118,8 +119,8 @@ def observe(spec: TableSpec, builder: Builder) -> Observed:
     seen = Seen()
     for scene in scenes(builder, spec):
         try_all(spec, scene, seen)
-    for scene in _rare_scenes(builder, spec, seen):
-        try_all(spec, scene, seen, most_ways=3)
+    for name, scene in _rare_scenes(builder, spec, seen):
+        try_all(spec, scene, seen, most_ways=2, only=name)
     unseen = {text for text in named_columns(spec) if not seen.knows(text)}
     columns = {name: sorted(seen.columns.get(name, ())) for name in _names(spec)}
     return Observed(code_of(spec), sorted(seen.rows), columns, sorted(unseen))
@@ -134,15 +135,14 @@ def scenes(builder: Builder, spec: TableSpec) -> Iterator[Given]:
             yield jumbled(spec, filled, seed)
 
 
-def _rare_scenes(builder: Builder, spec: TableSpec, seen: Seen) -> Iterator[Given]:
+def _rare_scenes(builder: Builder, spec: TableSpec, seen: Seen) -> Iterator[tuple[str, Given]]:
     """Inputs of which one column has one word everywhere: of the tables of which some column changed nothing yet."""
+    usual = _filled(spec, next(_days_of(builder, spec)))
     quiet = {text.partition(".")[0] for text in named_columns(spec) if not seen.knows(text)}
     for name in sorted(quiet & inputs_of(spec).keys()):
         for column in ibis_schema(inputs_of(spec)[name]):
-            for word in _words(name, column):
-                for given in islice(_days_of(builder, spec), 1):
-                    filled = _filled(spec, given)
-                    yield filled | {name: filled[name].assign(**{column: word})}
+            for word in _words(name, inputs_of(spec)[name], column):
+                yield name, usual | {name: usual[name].assign(**{column: word})}
 
 
 def _filled(spec: TableSpec, given: Given) -> Given:
@@ -153,21 +153,29 @@ def _filled(spec: TableSpec, given: Given) -> Given:
     return given | {name: rows.astype(given[name].dtypes.to_dict()) for name, rows in empty.items()}
 
 
+def _examples(contract: type[Contract], column: str, count: int) -> list[Any]:
+    """Values of the column's type, each another."""
+    kind = ibis_schema(contract)[column]
+    if kind.is_date() or kind.is_timestamp():
+        day = _LAST_DAY - timedelta(days=1)
+        return [day if kind.is_date() else datetime(day.year, day.month, day.day)] * count  # noqa: DTZ001
+    if kind.is_string():
+        return [f"{column} {i}" for i in range(count)]
+    return [bool(i % 2) if kind.is_boolean() else i + 1 for i in range(count)]
+
+
 def _invented(table: str, contract: type[Contract], accounts: list[str]) -> pd.DataFrame:
-    def values(column: str, kind: Any) -> list[Any]:
-        count = range(len(accounts))
+    def values(column: str) -> list[Any]:
         if column == "account_id":
             return accounts
-        if words := _words(table, column):
-            return [words[i % len(words)] for i in count]
-        if kind.is_date() or kind.is_timestamp():
-            day = _LAST_DAY - timedelta(days=1)
-            return [day if kind.is_date() else datetime(day.year, day.month, day.day) for _ in count]  # noqa: DTZ001
-        if kind.is_string():
-            return [f"{column} {i}" for i in count]
-        return [bool(i % 2) if kind.is_boolean() else i + 1 for i in count]
+        words = _words(table, contract, column)
+        return (
+            [words[i % len(words)] for i in range(len(accounts))]
+            if words
+            else _examples(contract, column, len(accounts))
+        )
 
-    return pd.DataFrame({column: values(column, kind) for column, kind in ibis_schema(contract).items()})
+    return pd.DataFrame({column: values(column) for column in ibis_schema(contract)})
 
 
 def _days_of(builder: Builder, spec: TableSpec) -> Iterator[Given]:
@@ -201,16 +209,17 @@ def jumbled(spec: TableSpec, given: Given, seed: int) -> Given:
     """The same inputs with a third of each column's values at other rows, or others that the column may have."""
     rng = np.random.default_rng(seed)
     frames = {
-        name: _jumbled_frame(name, _more(given[name], contract), contract, rng)
+        name: _jumbled_frame(name, _more(name, given[name], contract), contract, rng)
         for name, contract in inputs_of(spec).items()
         if contract is not Spine
     }
     return {**given, **frames}
 
 
-def _more(frame: pd.DataFrame, contract: type[Contract]) -> pd.DataFrame:
+def _more(table: str, frame: pd.DataFrame, contract: type[Contract]) -> pd.DataFrame:
     """Of a small company's few people, more with other names."""
-    names = [name for name in key_of(contract) if name.endswith("_id") and name != "account_id"]
+    key = key_of(_whole(table, contract))
+    names = [name for name in key if name.endswith("_id") and name != "account_id" and name in frame]
     if not names or len(frame) > _MOST_ACCOUNTS:
         return frame
     copies = [frame.assign(**{name: frame[name] + mark for name in names}) for mark in ("", "'", "''")]
@@ -222,20 +231,33 @@ def _jumbled_frame(
 ) -> pd.DataFrame:
     others = {}
     for name in frame:
-        if name in key_of(contract) or name in {"is_newest", "posted_at", "run_id"}:
+        if name in key_of(_whole(table, contract)) or name in {"is_newest", "posted_at", "run_id"}:
             continue
         plain = frame[name].to_numpy()
-        other = rng.choice(words, len(plain)) if (words := _words(table, str(name))) else rng.permutation(plain)
+        other = (
+            rng.choice(words, len(plain)) if (words := _words(table, contract, str(name))) else rng.permutation(plain)
+        )
+        if ibis_schema(contract)[str(name)].is_date():
+            other = np.array([_LAST_DAY + timedelta(days=int(by)) for by in rng.integers(-10, 11, len(plain))])
         if pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name]):
             other = frame[name].sample(len(plain), random_state=rng) * 3 + rng.integers(0, 3, len(plain))
             other = other.to_numpy()
-        others[name] = _like(frame[name], np.where(rng.random(len(plain)) < _SHARE_JUMBLED, other, plain))
+        is_other = rng.random(len(plain)) < _SHARE_JUMBLED
+        with suppress(TypeError, ValueError):  # the column came without a value and has no type
+            others[name] = _like(
+                frame[name], [b if is_b else a for a, b, is_b in zip(plain, other, is_other, strict=True)]
+            )
     return frame.assign(**others)
 
 
-def _words(table: str, column: str) -> list[Any]:
-    """The words that the contract of a table allows in a column; none where it does not list them."""
-    if table not in CATALOGUE or column not in (columns := schema_of(CATALOGUE[table].contract).columns):
+def _whole(table: str, contract: type[Contract]) -> type[Contract]:
+    """The contract of a table itself: a function's input may be a part of it."""
+    return CATALOGUE[table].contract if table in CATALOGUE else contract
+
+
+def _words(table: str, contract: type[Contract], column: str) -> list[Any]:
+    """The words that a column may have, by the contract of the table itself; none where it does not list them."""
+    if column not in (columns := schema_of(_whole(table, contract)).columns):
         return []
     return [word for check in columns[column].checks for word in check.statistics.get("allowed_values", ())]
 
@@ -248,8 +270,8 @@ def _like(values: pd.Series, others: Any) -> pd.Series:
     return found.astype(values.dtype)
 
 
-def try_all(spec: TableSpec, given: Given, seen: Seen, most_ways: int | None = None) -> None:
-    """Change every input column, one at a time, in every way or in the first ones."""
+def try_all(spec: TableSpec, given: Given, seen: Seen, most_ways: int | None = None, only: str = "") -> None:
+    """Change every input column (or of one input), one at a time, in every way or in the first ones."""
     before = _tried(lambda: _result(spec, given))
     if before is None:
         return
@@ -258,11 +280,11 @@ def try_all(spec: TableSpec, given: Given, seen: Seen, most_ways: int | None = N
     enough = _ENOUGH if is_wide else None
     for name, contract in inputs.items():
         frame: pd.DataFrame = given[name]
-        for column in ibis_schema(contract):
+        for column in ibis_schema(contract) if name == only or not only else ():
             if column == POLICY_HASH and name != BOOKED:
                 continue
             source, quiet = f"{name}.{column}", 0
-            is_renamed = is_name(contract, frame, column)
+            is_renamed = is_name(name, contract, frame, column)
             for other in islice(_changed(name, frame, contract, column), most_ways):
                 if quiet == enough and seen.knows(source) and not is_renamed:
                     break
@@ -276,7 +298,10 @@ def _rename_everywhere(spec: TableSpec, given: Given, seen: Seen, before: _Resul
     """Give what names rows other names in all inputs at once, where one alone would meet no row of another."""
     inputs = inputs_of(spec)
     shared = {
-        c for name, contract in inputs.items() for c in ibis_schema(contract) if is_name(contract, given[name], c)
+        c
+        for name, contract in inputs.items()
+        for c in ibis_schema(contract)
+        if is_name(name, contract, given[name], c)
     }
     for column in sorted(shared):
         names = [name for name, contract in inputs.items() if column in ibis_schema(contract)]
@@ -313,9 +338,10 @@ def _tried(make: Callable[[], _Result]) -> _Result | None:
 # -- ways to change a column
 
 
-def is_name(contract: type[Contract], frame: pd.DataFrame, column: str) -> bool:
+def is_name(table: str, contract: type[Contract], frame: pd.DataFrame, column: str) -> bool:
     """Whether a column is of those that name the rows."""
-    return contract is Spine or (column in key_of(contract) and not pd.api.types.is_float_dtype(frame[column]))
+    is_of_key = column in key_of(_whole(table, contract))
+    return contract is Spine or (is_of_key and not pd.api.types.is_float_dtype(frame[column]))
 
 
 def _changed(table: str, frame: pd.DataFrame, contract: type[Contract], column: str) -> Iterator[pd.DataFrame]:
@@ -326,11 +352,18 @@ def _changed(table: str, frame: pd.DataFrame, contract: type[Contract], column: 
         yield from (spine_frame(some) for some in others if some)
         return
     values = frame[column]
+    if values.isna().all():
+        values = _like(values, _examples(contract, column, len(frame)))
+        yield frame.assign(**{column: values})
     before = values.astype(object).map(str)
-    if is_name(contract, frame, column):
+    if is_name(table, contract, frame, column):
         names = sorted(values.dropna().unique())
         yield from (frame[values != name].reset_index(drop=True) for name in (names[-1:] + names[:1]))
-    for way in _renamed(values) if is_name(contract, frame, column) else _mixed(values, _words(table, column)):
+    for way in (
+        _renamed(values)
+        if is_name(table, contract, frame, column)
+        else _mixed(values, _words(table, contract, column))
+    ):
         try:
             other = _like(values, way)
         except (TypeError, ValueError):  # a null where the column's type has none

@@ -11,11 +11,12 @@ from typing import Any
 import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
+import pandas as pd
 import pytest
 
 from segmentation_assets.chain import CATALOGUE
 from segmentation_assets.lineage.columns import SPINE, Place, TableLineage
-from segmentation_assets.lineage.frames import FILE, Observed, code_of, is_changed, read, write
+from segmentation_assets.lineage.frames import FILE, Observed, code_of, is_changed, observed, read, write
 from segmentation_assets.lineage.tracing import (
     _columns_given,
     _sources,
@@ -27,14 +28,16 @@ from segmentation_assets.lineage.tracing import (
 )
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.tables.as_of import Spine
-from segmentation_assets.tables.contracts import Day, Snapshot, column, ibis_schema
+from segmentation_assets.tables.contracts import Day, Snapshot, column, ibis_schema, key_of
 from segmentation_assets.tables.ledgers import Posting
 from segmentation_assets.tables.registry import (
+    BOOKED,
     POLICY_HASH,
     Frame,
     Table,
     TableSpec,
     _spec_of,
+    call,
 )
 from segmentation_assets.warehouse.building import Builder
 from segmentation_assets.warehouse.compiled import Compiled
@@ -49,6 +52,8 @@ POLICY = load_policy()
 COMPUTED = [spec for spec in CATALOGUE if not spec.is_extract]
 EXPRESSIONS = [spec for spec in COMPUTED if not works_on_frames(spec)]
 FRAMES = [spec for spec in COMPUTED if works_on_frames(spec)]
+OBSERVED = [spec for spec in FRAMES if (seen := observed(spec)) and seen.code]
+BY_HAND = [spec for spec in FRAMES if spec not in OBSERVED]
 _POSTED_AT = datetime(2026, 4, 3, 7, tzinfo=UTC).replace(tzinfo=None)
 POSTING = Posting(RAN_DAYS[-1] + timedelta(days=1), _POSTED_AT, "another run", "")
 
@@ -307,7 +312,7 @@ def test_the_file_of_what_was_observed_fits_the_catalogue():
         assert {text for texts in (one.rows, one.unseen, *one.columns.values()) for text in texts} <= given, spec.name
 
 
-@pytest.mark.parametrize("spec", FRAMES, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", OBSERVED, ids=lambda spec: spec.name)
 def test_what_changes_with_a_column_of_a_changed_frame_function_is_in_its_lineage(
     spec: TableSpec, ran: Builder, whole: Any
 ):
@@ -322,6 +327,35 @@ def test_what_changes_with_a_column_of_a_changed_frame_function_is_in_its_lineag
         known = sources(whole.tables[spec.name], name)
         missed = {text for text in texts | seen.rows if (given[text].table, given[text].column) not in known}
         assert not missed, f"{spec.name}.{name} changes with {sorted(missed)}: run make lineage"
+
+
+@pytest.mark.parametrize("spec", BY_HAND, ids=lambda spec: spec.name)
+def test_what_changes_with_a_column_of_a_frame_is_in_its_lineage(spec: TableSpec, ran: Builder, whole: Any):
+    """Changing an input column changes no column that lacks it as a source, also of a ledger's own entries."""
+    given = ran.inputs_of(spec, RAN_DAYS[-1:] if spec.is_ledger else RAN_DAYS)
+    inputs = {item.name: (item.name, item.contract) for item in spec.inputs}
+    if spec.is_ledger:
+        given |= {BOOKED: ran.engine.execute(ran.engine.read(spec)), "posting": POSTING}
+        inputs[BOOKED] = (spec.name, spec.contract)
+
+    def made(tables: dict[str, Any]) -> dict[str, list[str]]:
+        frame = call(spec, tables, POLICY.sections, "")
+        return {name: sorted(map(str, frame[name])) for name in ibis_schema(spec.contract) if name != POLICY_HASH}
+
+    before, tried = made(given), 0
+    for name, (source, contract) in inputs.items():
+        frame: pd.DataFrame = given[name]
+        for column_name in ibis_schema(contract):
+            is_name = column_name in key_of(contract) and not pd.api.types.is_float_dtype(frame[column_name])
+            if is_name or len(frame[column_name].map(str).unique()) < 2:
+                continue
+            other = frame.assign(**{column_name: frame[column_name].to_numpy()[::-1]})
+            tried += 1
+            after = made(given | {name: other.astype(frame.dtypes.to_dict())})
+            changes = {c for c, values in after.items() if values != before[c]}
+            missed = {c for c in changes if (source, column_name) not in sources(whole.tables[spec.name], c)}
+            assert not missed, f"{source}.{column_name} changes {missed}"
+    assert tried
 
 
 def test_lineage_of_every_table_ends_in_raw_fields(whole: Any):
@@ -373,9 +407,7 @@ def test_a_frame_function_reads_the_columns_that_its_code_names():
     assert {s.kind for s in one.columns["as_of"]} == {"computed"}
 
 
-def test_sources_of_a_frame_function_are_those_observed_of_this_very_code(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-):
+def test_sources_of_a_frame_function_are_those_observed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     spec, file = _spec_of(narrow, "test", {}, "as_of"), tmp_path / "frames.json"
     monkeypatch.setattr("segmentation_assets.lineage.frames.FILE", file)
     write(file, {"narrow": Observed(code_of(spec), ["customers.name"], {"as_of": ["spine.as_of"]})})
@@ -384,8 +416,9 @@ def test_sources_of_a_frame_function_are_those_observed_of_this_very_code(
         ("spine.as_of", ("observed",), "computed")
     ]
     assert [(str(s.place), s.kind) for s in one.rows] == [("customers.name", "influence")]
-    write(file, {"narrow": Observed("another", ["customers.name"], {"as_of": ["spine.as_of"]})})
-    assert {s.roles for s in table_lineage(spec, POLICY).columns["as_of"]} == {("read",)}
+    write(file, {"narrow": Observed("", [], {"as_of": ["spine.as_of"]})})
+    by_hand = table_lineage(spec, POLICY).columns["as_of"]
+    assert [(str(s.place), s.roles) for s in by_hand] == [("spine.as_of", ("read",))]
 
 
 def test_a_ledgers_own_entries_are_a_source_of_it(whole: Any):
@@ -396,9 +429,9 @@ def test_a_ledgers_own_entries_are_a_source_of_it(whole: Any):
 
 
 def test_a_segment_is_made_without_the_evidence_of_a_tier(whole: Any):
-    declared = {str(s.place) for s in whole.tables["segment_states"].columns["segment"]}
-    assert "segment_inputs.value" in declared
-    assert not declared & {
+    made = {str(s.place) for s in whole.tables["segment_states"].columns["segment"]}
+    assert "segment_inputs.value" in made
+    assert not made & {
         "segment_inputs.lookalike", "segment_inputs.top_cut", "segment_grid.tier_since",
     }  # fmt: skip
 

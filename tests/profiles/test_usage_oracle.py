@@ -191,15 +191,32 @@ class Naive:
         }
 
 
+def last_complete(users_on: Mapping[date, int], as_of: date) -> date | None:
+    """The last day with at least half of the users of the up to four days of its weekday before it that had any.
+
+    The first of its weekday, and one after more than a week of silence, is held against the up to 28 days before it.
+    """
+    seen = [day for n in range(DEFAULT.usage.look_back_days) if (day := as_of - n * DAY) in users_on]
+    for place, day in enumerate(seen):
+        earlier = seen[place + 1 :]
+        same = [each for each in earlier if each.weekday() == day.weekday()][:4]
+        follows_on = bool(earlier) and (day - earlier[0]).days <= 7
+        before = [users_on[each] for each in (same if follows_on and same else earlier[:28])]
+        if not before or users_on[day] >= 0.5 * mean(before):
+            return day
+    return None
+
+
 def expected(use: Rows, people: Rows, terms: Rows, as_of: date) -> dict[tuple[date, str], dict[str, Any]]:
     landed = Counter[tuple[str, date]]()
     for row in use:
         landed[row["user_id"], row["usage_date"]] += row["event_count"] + (row["session_count"] or 0)
-    days = [day for (_, day), n in landed.items() if n and day <= as_of]
-    if not days or (as_of - max(days)).days > DEFAULT.usage.max_lag_days:
+    users_on = Counter(day for (_, day), n in landed.items() if n)
+    through = last_complete(users_on, as_of)
+    if through is None or (as_of - through).days > DEFAULT.usage.max_lag_days:
         return {}
     found = {
-        (as_of, account): Naive(use, people, terms, account, as_of, max(days)).figures()
+        (as_of, account): Naive(use, people, terms, account, as_of, through).figures()
         for account in ACCOUNTS
         if account not in MERGED and in_force(terms, account, as_of)
     }

@@ -22,6 +22,7 @@ from segmentation_assets.warehouse.results import LedgerDamaged
 from segmentation_assets.warehouse.sealing import Seal, seal_of
 from segmentation_assets.warehouse.store import Store, footer, holder_of, is_damaged, locked
 from segmentation_assets.warehouse.verifying import verify
+from tests.harness import waiting
 from tests.warehouse import test_ledgers as ledgers
 from tests.warehouse.toys import builder, chain, land, policy, read
 
@@ -193,7 +194,6 @@ with locked(Path(sys.argv[1]), Holder.of_this_process("r"), 0) as lock:
     os.set_inheritable(lock.fileno(), True)
     if os.fork():
         print("ready", flush=True)
-        time.sleep(1)
         os._exit(9)
     time.sleep(3600)
 """
@@ -209,8 +209,7 @@ def test_who_really_holds_a_lock_is_named_when_its_taker_is_gone(tmp_path: Path)
     assert holder is not None
     assert holder.pid != taker.pid
     os.kill(holder.pid, 9)
-    while holder_of(file) is not None:
-        pass
+    waiting.until(lambda: holder_of(file) is None)
     with locked(file, holder, 0):
         pass
 

@@ -54,16 +54,15 @@ COPY (
 -- table: feature_adoption
 -- As constants the bounds leave all other days' files unread.
 SET VARIABLE used_after = (
-  SELECT min(usage_through) - policy('usage.window_days') FROM usage_last_days SEMI JOIN asked USING (as_of)
-  WHERE usage_lag_days <= policy('usage.max_lag_days'));
-SET VARIABLE used_up_to = (SELECT max(usage_through) FROM usage_last_days SEMI JOIN asked USING (as_of));
+  SELECT min(usage_through) - policy('usage.window_days') FROM account_usage SEMI JOIN asked USING (as_of));
+SET VARIABLE used_up_to = (SELECT max(usage_through) FROM account_usage SEMI JOIN asked USING (as_of));
 COPY (
   WITH accounts AS (
     SELECT as_of, account_id, segment, behavioral_cohort, ', ' || coalesce(product_list, '') || ', ' AS products,
       usage_through
     FROM segments SEMI JOIN asked USING (as_of) JOIN account_revenue USING (as_of, account_id)
-    JOIN usage_last_days USING (as_of)
-    WHERE behavioral_cohort IS NOT NULL AND usage_lag_days <= policy('usage.max_lag_days')
+    JOIN account_usage USING (as_of, account_id)
+    WHERE behavioral_cohort IS NOT NULL
   ), named AS (
     SELECT as_of, account_id, account_id AS raw, usage_through FROM accounts
     UNION ALL

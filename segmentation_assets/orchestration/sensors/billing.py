@@ -22,7 +22,7 @@ import dagster as dg
 import ibis
 import pandas as pd
 
-from segmentation_assets.activation.crossings import detect_crossings, thresholds_at, to_look_at
+from segmentation_assets.activation.crossings import detect_crossings, thresholds_at, to_compare
 from segmentation_assets.orchestration.jobs import BILLING_RERUN
 from segmentation_assets.orchestration.partitions import request_for
 from segmentation_assets.orchestration.sensors import requests
@@ -141,7 +141,7 @@ def pending_crossings(store: Store, policy: Policy, day: date) -> pd.DataFrame:
         newest = ledger.filter(ledger.is_newest)
         sides = engine.execute(newest.select("account_id", "threshold", "is_above", "arr_seen", "threshold_seen"))
     found: Any = detect_crossings(
-        sides, to_look_at(sides, arr, merged), thresholds_at(policy.tier, cut), policy.tier.exit_band
+        sides, to_compare(sides, arr, merged), thresholds_at(policy.tier, cut), policy.tier.exit_band
     )
     return found[found["direction"].notna()]
 

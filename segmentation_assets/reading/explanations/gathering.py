@@ -198,6 +198,7 @@ def _changes(before: date | None, rows: Mapping[str, list[Row]], old: Mapping[st
         old["score_contributions"],
         before,
         policy.segment_moves.min_points,
+        policy.churn.horizon_days,
     )
     return {"compared_with": before, "changes": sentences}
 
@@ -250,13 +251,14 @@ def _by_account(
 def _explanation(day: date, rows: Mapping[str, list[Row]], policy: Policy) -> Explanation:
     segment, inputs = rows["segments"][0], rows["segment_inputs"][0]
     state = (rows.get("segment_states") or [{}])[0]
+    profile = (rows.get("account_profiles") or [{}])[0]
     return Explanation(
         account_id=segment["account_id"],
         account_name=segment["account_name"],
         as_of=day,
         segment=segment["segment"],
         coverage_tier=segment["coverage_tier"],
-        segment_reasons=tuple(_segment_reasons(segment, inputs, state, policy)),
+        segment_reasons=tuple(_segment_reasons(segment, inputs, state, profile, policy)),
         conditions=tuple(_conditions(segment, inputs, state, policy)),
         tier_reasons=tuple(_tier_reasons(segment, inputs, state, policy)),
         treatment={name: segment.get(name) for name in TREATMENT},
@@ -269,14 +271,14 @@ def _explanation(day: date, rows: Mapping[str, list[Row]], policy: Policy) -> Ex
                 reverse=True,
             )
         ),
-        figures=_figures((rows.get("account_profiles") or [{}])[0]),
+        figures=_figures(profile),
     )
 
 
 # -- rules in words
 
 
-def _segment_reasons(segment: Row, inputs: Row, state: Row, policy: Policy) -> list[str]:
+def _segment_reasons(segment: Row, inputs: Row, state: Row, profile: Row, policy: Policy) -> list[str]:
     told = [
         f"In {segment['segment']} since {_since('segment', segment, state)}, by rule {segment['rule_id']}: "
         f"{rule_in_words(segment['rule_id'], segment['segment'], policy)}.",
@@ -286,7 +288,10 @@ def _segment_reasons(segment: Row, inputs: Row, state: Row, policy: Policy) -> l
         wanted = f"{segment['candidate_segment']} ({segment['candidate_rule_id']})"
         told.append(_pending("segment", wanted, segment, state, policy))
     if inputs["risk_waits"]:
-        told.append(f"Usage is {inputs['usage_lag_days']} days behind, so moves into At-Risk wait.")
+        lag = f"{inputs['usage_lag_days']} days behind"
+        if profile.get("is_feed_late"):
+            lag += " for this account alone: its feed stopped while that of others goes on"
+        told.append(f"Usage is {lag}, so moves into At-Risk wait.")
     return told
 
 

@@ -31,10 +31,10 @@ def test_what_is_shown_of_an_account_are_columns_of_the_catalogue():
 
 @pytest.mark.parametrize("rule", TIER_RULES, ids=lambda rule: rule.id)
 def test_every_rule_of_the_tiers_has_words(rule):
-    told = _tier_rule(rule.id, INPUTS, load_policy())
-    assert "earlier" not in told
-    assert ("begin at" in told) == (rule.tier == "Strategic")
-    assert ("exit band" in told or "It stays" in told) == rule.is_kept
+    words = _tier_rule(rule.id, INPUTS, load_policy())
+    assert "earlier" not in words
+    assert ("begin at" in words) == (rule.tier == "Strategic")
+    assert ("exit band" in words or "It stays" in words) == rule.is_kept
 
 
 def test_rules_of_the_tiers_are_one_per_id_and_cover_every_tier():
@@ -44,4 +44,4 @@ def test_rules_of_the_tiers_are_one_per_id_and_cover_every_tier():
 
 
 def test_a_rule_that_is_no_more_is_said_to_be_of_an_earlier_version():
-    assert _tier_rule("platinum", INPUTS, load_policy()) == "ARR $90,000. A rule of an earlier version decided."
+    assert _tier_rule("platinum", INPUTS, load_policy()) == "ARR 90,000. A rule of an earlier version decided."
