@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation_assets.tables.contracts import Snapshot, column
+from segmentation_assets.tables.contracts import Flag, Snapshot, column
 from segmentation_assets.tables.registry import Frame, _spec_of
 from tests.lineage.observing import observe
 
@@ -21,7 +21,7 @@ class Sizes(Snapshot):
     account_id: str = column("Who.")
     amount: float = column("How much.")
     country: str = column("Where.")
-    is_live: bool = column("Whether live.")
+    is_live: Flag = column("Whether live.")
     never: str = column("Read where an amount is over a million.")
 
     class Config:
@@ -57,7 +57,7 @@ def test_sources_are_what_changes_a_column_and_what_changed_nothing_counts_for_a
             "account_id": list("abcd"),
             "amount": [5.0, 3.0, 9.0, 1.0],
             "country": ["US", "DE", "FR", "UK"],
-            "is_live": [True, True, False, True],
+            "is_live": pd.array([True, True, False, True], dtype="boolean"),
             "never": ["x", "y", "z", "x"],
         }
     )
