@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from tests.oracle import accounts, customers, kpis, profiles, quality, retention, usage
+from tests.oracle import accounts, customers, kpis, profiles, quality, retention, scores, usage
 from tests.oracle.raw import Company
 
 
@@ -36,6 +36,26 @@ ORACLES: dict[str, Oracle] = {
     "account_signals": Oracle(profiles.account_signals),
     "account_costs": Oracle(profiles.account_costs),
     "account_profiles": Oracle(profiles.account_profiles),
+    # scores
+    "firmographic_scores": Oracle(scores.firmographic_scores),
+    "technographic_scores": Oracle(scores.technographic_scores),
+    "behavioral_scores": Oracle(scores.behavioral_scores),
+    "needs_scores": Oracle(scores.needs_scores),
+    "health_scores": Oracle(scores.health_scores),
+    "churn_outcomes": Oracle(scores.churn_outcomes, ("window_start", "points", "size_rank")),
+    "churn_bases": Oracle(scores.churn_bases, ()),
+    "churn_risk": Oracle(scores.churn_risk),
+    "risk_calibration": Oracle(scores.risk_calibration, ("past_day", "decile")),
+    "risk_calibration_summary": Oracle(scores.risk_calibration_summary, ()),
+    "expansion_scores": Oracle(scores.expansion_scores),
+    "account_tenures": Oracle(scores.account_tenures),
+    "cohort_renewals": Oracle(scores.cohort_renewals, ("cohort", "renewal_year")),
+    "clv_parameters": Oracle(scores.clv_parameters, ("cohort",)),
+    "clv_lifetimes": Oracle(scores.clv_lifetimes, ("cohort", "tenure_years")),
+    "account_value": Oracle(scores.account_value),
+    "value_scores": Oracle(scores.value_scores),
+    "composite_scores": Oracle(scores.composite_scores),
+    "score_contributions": Oracle(scores.score_contributions, ("account_id", "score", "part")),
     # kpis
     "data_quality": Oracle(quality.data_quality, ("extract",)),
     "feature_adoption": Oracle(usage.feature_adoption, ("segment", "behavioral_cohort", "feature")),
@@ -66,4 +86,4 @@ NEED_NONE: dict[str, str] = {
 }
 """Tables without an oracle, and why."""
 
-ROOMS = ("profiles", "kpis")
+ROOMS = ("profiles", "scores", "kpis")
