@@ -1,12 +1,13 @@
 """Scores in plain pandas, from the published profiles, which have their own oracles. Not here: segments.
 
 Scores of earlier days that a table reads (the cohorts of a year ago, the quarter's cut-offs) are taken as published:
-the same oracle holds them on their own day. The two parameters of the lifetime model are found by another search, which
-must come to the published ones to five digits; what follows from them is held to nine.
+the same oracle holds them on their own day. The two parameters of the lifetime model are found by another search: the
+published ones must agree with it to five digits, and what follows from them to nine.
 """
 
 from __future__ import annotations
 
+from decimal import ROUND_HALF_UP, Decimal
 from itertools import pairwise
 from math import exp, log, sqrt
 
@@ -389,7 +390,7 @@ def _evidence(company: Company, day: pd.Timestamp) -> tuple[pd.DataFrame, pd.Dat
 
 def _hundredths(value: float) -> float:
     """To two digits, half away from zero."""
-    return float(np.copysign(np.floor(abs(value) * 100 + 0.5) / 100, value))
+    return float(Decimal(float(value)).quantize(Decimal("0.01"), ROUND_HALF_UP))
 
 
 def churn_outcomes(company: Company) -> pd.DataFrame:
@@ -495,9 +496,7 @@ def risk_calibration(company: Company) -> pd.DataFrame:
                     "arr": money(group["arr"]),
                     "predicted_arr_lost": money(group["arr"] * group["risk"]),
                     "arr_lost": money(group["arr"][left]),
-                    "arr_lost_deviation": cents(
-                        sqrt((group["arr"] ** 2 * group["risk"] * (1 - group["risk"])).sum())
-                    ),
+                    "arr_lost_deviation": cents(sqrt(variance)),
                 }
             )
     return pd.DataFrame([row | _ratios(row) for row in rows])
