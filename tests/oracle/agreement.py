@@ -17,8 +17,12 @@ def assert_agrees(
     company: Company,
     key: Sequence[str],
     left_out: Mapping[str, str] | None = None,
+    *,
+    may_be_empty: bool = False,
 ) -> None:
     """Every column of the published `table`, to 1e-9 or exactly. `left_out`: columns and why the oracle has none.
+
+    A table without rows proves nothing and fails, unless it `may_be_empty`: then the oracle's must be empty, too.
 
     Raises AssertionError that names the rows or cells that differ.
     """
@@ -27,7 +31,7 @@ def assert_agrees(
     assert not lacking, f"{table}: the oracle has no {sorted(lacking)}"
     if key:
         found, expected = (frame.set_index(list(key)).sort_index() for frame in (found, expected))
-    assert len(found), f"{table} has no rows: nothing is compared"
+    assert len(found) or may_be_empty, f"{table} has no rows: nothing is compared"
     assert expected.index.is_unique, f"{table}: the oracle has rows of the same key"
     extra, missing = found.index.difference(expected.index), expected.index.difference(found.index)
     assert not len(extra), f"{table}: rows that the oracle has not: {list(extra[:5])}"

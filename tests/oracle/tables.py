@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from tests.oracle import accounts, customers, kpis, profiles, quality, retention, scores, usage
+from tests.oracle import accounts, capacity, customers, kpis, profiles, quality, retention, scores, segments, usage
 from tests.oracle.raw import Company
 
 
@@ -18,6 +18,7 @@ class Oracle:
     recompute: Callable[[Company], pd.DataFrame]
     key: tuple[str, ...] = ("account_id",)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    may_be_empty: bool = False
 
 
 ORACLES: dict[str, Oracle] = {
@@ -56,6 +57,11 @@ ORACLES: dict[str, Oracle] = {
     "value_scores": Oracle(scores.value_scores),
     "composite_scores": Oracle(scores.composite_scores),
     "score_contributions": Oracle(scores.score_contributions, ("account_id", "score", "part")),
+    # segments
+    "tier_cuts": Oracle(segments.tier_cuts, ()),
+    "segment_inputs": Oracle(segments.segment_inputs),
+    "segments": Oracle(segments.segments),
+    "segment_mix": Oracle(segments.segment_mix, ("segment",)),
     # kpis
     "data_quality": Oracle(quality.data_quality, ("extract",)),
     "feature_adoption": Oracle(usage.feature_adoption, ("segment", "behavioral_cohort", "feature")),
@@ -79,6 +85,22 @@ ORACLES: dict[str, Oracle] = {
     "csm_performance": Oracle(customers.csm_performance, ("csm_id",)),
     "renewal_forecast": Oracle(kpis.renewal_forecast, ("quarter_start", "coverage_tier", "csm_id")),
     "arr_reconciliation": Oracle(kpis.arr_reconciliation),
+    # capacity
+    "csm_supply": Oracle(capacity.csm_supply, ("csm_id",)),
+    "account_demand": Oracle(capacity.account_demand),
+    "csm_tier_shares": Oracle(capacity.csm_tier_shares, ("csm_id", "coverage_tier")),
+    "capacity_plan": Oracle(capacity.capacity_plan, ("coverage_tier",)),
+    "coverage_leakage": Oracle(capacity.coverage_leakage),
+    "rebalanced_accounts": Oracle(capacity.rebalanced_accounts, may_be_empty=True),
+    "goal_gap": Oracle(capacity.goal_gap, ()),
+    "csm_loads": Oracle(capacity.csm_loads, ("csm_id",)),
+    "csm_assignments": Oracle(
+        capacity.csm_assignments,
+        left_out=dict.fromkeys(
+            ("is_handover", "reason", "constraint"),
+            "why the optimiser chose: held by tests/capacity/test_assignments",
+        ),
+    ),
 }
 
 NEED_NONE: dict[str, str] = {
