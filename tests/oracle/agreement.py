@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 import pandas as pd
 
@@ -17,6 +18,7 @@ def assert_agrees(
     company: Company,
     key: Sequence[str],
     left_out: Mapping[str, str] | None = None,
+    day: date | None = None,
     *,
     may_be_empty: bool = False,
 ) -> None:
@@ -26,7 +28,7 @@ def assert_agrees(
 
     Raises AssertionError that names the rows or cells that differ.
     """
-    found = company.published(table)
+    found = company.published(table, day)
     lacking = set(found.columns) - set(expected.columns) - set(left_out or {}) - set(_STAMPS)
     assert not lacking, f"{table}: the oracle has no {sorted(lacking)}"
     if key:

@@ -464,6 +464,36 @@ def csm_assignments(company: Company) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def csm_assignment_runs(company: Company) -> pd.DataFrame:
+    """Counts and loads that follow from the published assignment and plan."""
+    plan, supply, loads = company.published("capacity_plan"), csm_supply(company), csm_loads(company)
+    chosen, demand = csm_assignments(company), account_demand(company).set_index("account_id")
+    counts = chosen["status"].value_counts()
+    needed, there = plan["required_fte"].sum(), plan["available_fte"].sum()
+    stays = supply[supply["stays"]]
+    loads = loads[loads["csm_id"].isin(stays["csm_id"])].set_index("csm_id")
+    over_hours = (loads["proposed_hours"] - loads["available_hours"]).clip(lower=0).sum()
+    over_people = (loads["proposed_required_fte"] - (loads["fte"] - loads["automated_fte"])).clip(lower=0).sum()
+    return pd.DataFrame(
+        [
+            {
+                "required_fte": needed,
+                "available_fte": there,
+                "short_fte": max(round(needed - there, 9), 0.0),
+                "leaving_fte": supply[~supply["stays"]]["fte"].sum(),
+                "automated_fte": demand[demand["is_automated"]]["required_fte"].sum(),
+                "accounts": int((~demand["is_automated"]).sum()),
+                "automated_accounts": int(demand["is_automated"].sum()),
+                "csms": len(stays),
+                **{f"{name}_accounts": int(counts.get(name, 0)) for name in ("kept", "moved", "new", "unassigned")},
+                "overload_hours": over_hours,
+                "overload_fte": over_people,
+                "most_load_share": loads["proposed_load_share"].max(),
+            }
+        ]
+    )
+
+
 def misfits(company: Company) -> list[str]:
     """Accounts whose proposed CSM lacks the level or, unless they have the account already, the region; or leaves."""
     rules = POLICY["assignment"]

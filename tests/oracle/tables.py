@@ -7,7 +7,19 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from tests.oracle import accounts, capacity, customers, kpis, profiles, quality, retention, scores, segments, usage
+from tests.oracle import (
+    accounts,
+    capacity,
+    customers,
+    kpis,
+    profiles,
+    quality,
+    retention,
+    scores,
+    segments,
+    standings,
+    usage,
+)
 from tests.oracle.raw import Company
 
 
@@ -19,7 +31,18 @@ class Oracle:
     key: tuple[str, ...] = ("account_id",)
     left_out: Mapping[str, str] = field(default_factory=dict)
     may_be_empty: bool = False
+    is_of_monday: bool = False
+    """Compared on the last Monday instead of as_of."""
 
+
+_OF_MOVES = dict.fromkeys(
+    (
+        "rule_id", "segment_basis_on", "segment_basis", "segment_compared_with", "segment_cause",
+        "segment_cause_kind", "segment_cause_text", "tier_rule_id", "candidate_tier_rule_id", "tier_basis_on", "tier_basis",
+        "tier_compared_with", "tier_cause", "tier_cause_kind", "tier_cause_text",
+    ),
+    "why it came about: tests/segments/test_causes changes each cause back, which must undo the move",
+)  # fmt: skip
 
 ORACLES: dict[str, Oracle] = {
     # profiles
@@ -60,6 +83,8 @@ ORACLES: dict[str, Oracle] = {
     # segments
     "tier_cuts": Oracle(segments.tier_cuts, ()),
     "segment_inputs": Oracle(segments.segment_inputs),
+    "segment_grid": Oracle(standings.segment_grid, ("account_id", "anchor"), _OF_MOVES, is_of_monday=True),
+    "segment_states": Oracle(standings.segment_states, left_out=_OF_MOVES),
     "segments": Oracle(segments.segments),
     "segment_mix": Oracle(segments.segment_mix, ("segment",)),
     # kpis
@@ -101,11 +126,30 @@ ORACLES: dict[str, Oracle] = {
             "why the optimiser chose: held by tests/capacity/test_assignments",
         ),
     ),
+    "csm_assignment_runs": Oracle(
+        capacity.csm_assignment_runs,
+        (),
+        dict.fromkeys(
+            (
+                "could_stay_accounts",
+                "continuity",
+                "objective",
+                "bound",
+                "gap",
+                "most_loaded_csm_id",
+                "most_load_share_before",
+                "is_feasible",
+            ),
+            "the optimiser's own price and bound: tests/capacity/test_optimiser holds them against all assignments",
+        ),
+    ),
 }
 
 NEED_NONE: dict[str, str] = {
     "usage_days": "the raw rows added up per day: account_usage, which adds up the raw rows itself, holds them",
+    "segment_moves": "the moves of segment_states, each with its cause: tests/segments/test_moves and test_causes",
+    "csm_assignment_constraints": "which skill binds, by leaving out each one: tests/capacity/test_binding",
 }
 """Tables without an oracle, and why."""
 
-ROOMS = ("profiles", "scores", "kpis")
+ROOMS = ("profiles", "scores", "segments", "kpis", "capacity")
