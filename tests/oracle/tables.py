@@ -38,8 +38,8 @@ class Oracle:
 _OF_MOVES = dict.fromkeys(
     (
         "rule_id", "segment_basis_on", "segment_basis", "segment_compared_with", "segment_cause",
-        "segment_cause_kind", "segment_cause_text", "tier_rule_id", "candidate_tier_rule_id", "tier_basis_on", "tier_basis",
-        "tier_compared_with", "tier_cause", "tier_cause_kind", "tier_cause_text",
+        "segment_cause_kind", "segment_cause_text", "tier_rule_id", "candidate_tier_rule_id", "tier_basis_on",
+        "tier_basis", "tier_compared_with", "tier_cause", "tier_cause_kind", "tier_cause_text",
     ),
     "why it came about: tests/segments/test_causes changes each cause back, which must undo the move",
 )  # fmt: skip
