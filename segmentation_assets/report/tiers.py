@@ -101,7 +101,7 @@ def _groups(rows: list[Row]) -> tuple[tuple[str, tuple[KpiRow, ...]], ...]:
             _aimed("NRR", "ARR of the cohort now ÷ at the start.", rows, "nrr"),
             _aimed("GRR", "The same, each account capped at its start.", rows, "grr"),
             _row("Logos kept", "Accounts of the cohort that still pay.", rows, "logo_retention", share),
-            _row("Expanded", "Accounts with more seats, plan or products ÷ the cohort.", rows, "expansion_rate", share),
+            _row("Expanded", "Of the cohort, with more seats, plan or products.", rows, "expansion_rate", share),
             _benched("ARR growth", "End ÷ start, with new accounts and those that changed tier.", rows, "arr_growth"),
             _benched("Expansion share of new ARR", "Expansion ÷ (new + expansion).", rows, "expansion_share"),
             _row("First expansion after", "Kaplan–Meier median, months.", rows, "time_to_first_expansion_months",
