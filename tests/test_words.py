@@ -40,7 +40,6 @@ PENDING: dict[str, set[str]] = {
     "hours too little without it": {"segmentation_assets/capacity/assignments.py"},
     "accounts that came": {"segmentation_assets/kpis/kpi_columns.py"},
     "hears of each table": {"segmentation_assets/running/runs.py", "segmentation_assets/warehouse/verifying.py"},
-    "changed and changed back in between": {"segmentation_assets/report/movement.py"},
 }
 """Sentences that still stand in a file, by the sentence: the file's owner cures them."""
 

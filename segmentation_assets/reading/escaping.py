@@ -1,6 +1,6 @@
-"""Text from data on its way to a terminal: nothing in it is a command, of the terminal or of Rich.
+"""Escaping text from data for a terminal, so that no character in it is a command of the terminal or of Rich.
 
-Not here: files, where other characters are dangerous (`formats`, `exports`), or HTML (`report`).
+Not here: files, where other characters are dangerous (`rows`, `exports`), or HTML (`report`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ _UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
 
 
 def printable(text: str) -> str:
-    """The text with each control character but line ends and tabs shown as one that cannot be printed.
+    """The text with a replacement character for each control character except line ends and tabs.
 
-    A terminal obeys some of them (ESC and what follows changes colours, titles, even the clipboard).
+    A terminal obeys control characters: ESC sequences change colors, titles, even the clipboard.
     """
     if text.isprintable():
         return text
@@ -29,5 +29,5 @@ def on_one_line(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """`printable`, with Rich's markup written out."""
+    """`printable`, with Rich's markup escaped."""
     return markup.escape(printable(text))

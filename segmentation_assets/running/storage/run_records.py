@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from segmentation_assets.reading.run_facts import Failure, Made, Run
+from segmentation_assets.reading.run_facts import Failure, Publication, Run
 
 _NEWEST = 50
 """Runs that are looked at: failures further back have long been seen."""
@@ -41,7 +41,7 @@ class RunRecords:
             for run_id, job, status, as_of, created, ended in rows
         ]
 
-    def made(self) -> dict[str, Made]:
+    def publications(self) -> dict[str, Publication]:
         """By table."""
         rows = _rows(
             self._folder / "history" / "runs" / "index.db",
@@ -50,7 +50,7 @@ class RunRecords:
         # Not the columns beside it: `last_run_id` is the last run which was to make it, also where it failed.
         events = {json.loads(key)[-1]: json.loads(record)["event_log_entry"] for key, record in rows}
         return {
-            table: Made(datetime.fromtimestamp(event["timestamp"], UTC), event["run_id"])
+            table: Publication(datetime.fromtimestamp(event["timestamp"], UTC), event["run_id"])
             for table, event in events.items()
         }
 
