@@ -17,7 +17,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	  { echo "Python 3.11 or newer is needed, found $$($(BIN)/python -V). Try: make setup PYTHON=python3.12"; exit 1; }
 	@echo "Installing the locked packages into $(VENV) (once; a minute or two)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $@
 

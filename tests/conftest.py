@@ -14,6 +14,7 @@ pytest.register_assert_rewrite("tests.harness")
 from tests.harness.shared import once  # noqa: E402 - after the line above, or its asserts say nothing
 
 pytest_plugins = (
+    "tests.harness.bytecode",
     "tests.harness.markers",
     "tests.harness.processor",
     "tests.harness.shared",

@@ -49,6 +49,9 @@ _KINDS: Mapping[str, str] = {
 }  # fmt: skip
 _DATE = re.compile(r"(?<!\d)(\d{4}-\d{2}-\d{2})(?!\d)")
 _CHUNK = 50_000
+_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_CP1252_FROM, _CP1252_TO = 0x80, 0xA0
+"""Bytes that are letters and signs in cp1252, and nothing that people write in latin-1."""
 _EXACT = 2**53
 """Up to here a float is a whole number without doubt."""
 
@@ -619,10 +622,15 @@ class Reader:
 def not_decodable(file: str, encoding: str, error: UnicodeDecodeError) -> SourceError:
     """A file that is not in the encoding that the mapping says, with an example of what cannot be read."""
     example = error.object[max(error.start - 10, 0) : error.start + 5]
+    likely = "latin-1} (or cp1252, utf-16)"
+    if error.object.startswith(_UTF_16_MARKS) or b"\0" in example:
+        likely = "utf-16}"
+    elif any(_CP1252_FROM <= byte < _CP1252_TO for byte in error.object[error.start : error.start + 1]):
+        likely = "cp1252} (or latin-1)"
     return SourceError(
         f"not in {encoding}: {example!r} cannot be read",
         file=file,
-        advice="set format: {encoding: latin-1} (or cp1252, utf-16) in the mapping",
+        advice=f"set format: {{encoding: {likely} in the mapping",
     )
 
 

@@ -170,7 +170,13 @@ class BehavioralCondition(Condition):
     """A test of an account's usage."""
 
     measure: Literal[
-        "active_users", "prior_active_users", "seat_activity", "users_trend_net", "events_trend_net", "score"
+        "active_users",
+        "prior_active_users",
+        "prior_events_without_users",
+        "seat_activity",
+        "users_trend_net",
+        "events_trend_net",
+        "score",
     ]
     leave: float | None = None
     """The bound for accounts that are in the cohort already. None: the same bound."""

@@ -1,6 +1,6 @@
-"""Starting the explorer: Streamlit as a child process on loopback, which tells nobody anything.
+"""Starting the explorer: Streamlit as a child process on loopback, without telemetry.
 
-Here: its options. Not here: the page (`explorer`) or watching the process (`children`).
+Here: its options. Not here: the page (`app.explorer`) or watching the process (`children`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _OPTIONS = {
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",  # the terminal has them
     "logger.hideWelcomeMessage": "true",
-    "runner.magicEnabled": "false",  # else a string that stands alone in the page's code is shown on the page
+    "runner.magicEnabled": "false",  # else Streamlit shows the docstrings in the page's code
     "theme.light.primaryColor": palette.LIGHT[palette.BLUE],
     "theme.dark.primaryColor": palette.DARK[palette.BLUE],
 }

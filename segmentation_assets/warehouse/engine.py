@@ -10,14 +10,17 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import ibis
+import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
+from ibis.backends.sql.datatypes import DuckDBType
 
 from segmentation_assets.tables.contracts import Contract, ibis_schema
 from segmentation_assets.tables.registry import TableSpec
@@ -94,8 +97,7 @@ class Engine:
     ) -> ir.Table:
         """Parquet files as one typed table."""
         schema = ibis_schema(contract)
-        types = self.backend.compiler.type_mapper
-        columns = [(identifier(n), types.to_string(t)) for n, t in schema.items()]
+        columns = [(identifier(n), _type_sql(t)) for n, t in schema.items()]
         empty = ", ".join(f"CAST(NULL AS {t}) AS {n}" for n, t in columns)
         select = f"SELECT {empty} WHERE false"
         if paths:
@@ -122,8 +124,7 @@ class Engine:
 
     def write_empty(self, schema: ibis.Schema, target: Path, facts: Mapping[str, Any]) -> None:
         """A file without rows."""
-        types = self.backend.compiler.type_mapper
-        nulls = ", ".join(f'CAST(NULL AS {types.to_string(t)}) AS "{n}"' for n, t in schema.items())
+        nulls = ", ".join(f'CAST(NULL AS {_type_sql(t)}) AS "{n}"' for n, t in schema.items())
         self.connection.execute(
             f"COPY (SELECT {nulls} WHERE false) TO {literal(target)} (FORMAT parquet, {footer_sql(facts)})"
         )
@@ -148,8 +149,7 @@ class Engine:
     def sql(self, expr: ir.Table) -> str:
         """SQL of `expr` with the types that Ibis says: to DuckDB a day plus an interval is a timestamp."""
         self.backend._register_in_memory_tables(expr)
-        types = self.backend.compiler.type_mapper
-        columns = (f'CAST("{n}" AS {types.to_string(t)}) AS "{n}"' for n, t in expr.schema().items())
+        columns = (f'CAST("{n}" AS {_type_sql(t)}) AS "{n}"' for n, t in expr.schema().items())
         with _unfused():
             return f"SELECT {', '.join(columns)} FROM ({self.backend.compile(expr)})"
 
@@ -183,6 +183,12 @@ class Engine:
             f"TO {literal(whole)} (FORMAT parquet, {footer})"
         )
         return whole
+
+
+@cache
+def _type_sql(of: dt.DataType) -> str:
+    """DuckDB's name of a type; Ibis works it out anew each time, for every column of every view."""
+    return DuckDBType.to_string(of)
 
 
 @contextmanager

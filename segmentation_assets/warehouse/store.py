@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -88,8 +89,7 @@ class Store:
 
     def file(self, table: str, partition: str | None = None, day: date | None = None) -> Path:
         """Where a table's file, or its file of one day, stands or will stand."""
-        parts = (table, FILE) if partition is None else (table, f"{partition}={day}", FILE)
-        return Path(self.home, "published", *parts)  # asked for thousands of times: one path, not one per folder
+        return _file(self.home, table, partition, day)
 
     def days(self, table: str, partition: str) -> list[date]:
         """The days published, ascending."""
@@ -97,8 +97,8 @@ class Store:
         if not folder.is_dir():
             return []
         with os.scandir(folder) as entries:  # a table may have thousands of days: no Path per day
-            found = [e.name for e in entries if e.name.startswith(prefix) and os.path.exists(f"{e.path}/{FILE}")]  # noqa: PTH110
-        return sorted(date.fromisoformat(name.removeprefix(prefix)) for name in found)
+            names = [e.name for e in entries if e.name.startswith(prefix) and os.path.exists(f"{e.path}/{FILE}")]  # noqa: PTH110
+        return sorted(date.fromisoformat(name.removeprefix(prefix)) for name in names)
 
     def tables(self) -> list[str]:
         """Names of all published tables."""
@@ -207,6 +207,13 @@ class Store:
                     mark.unlink(missing_ok=True)
             except Busy:
                 continue  # somebody works on it
+
+
+@lru_cache(50_000)
+def _file(home: Path, table: str, partition: str | None, day: date | None) -> Path:
+    """Asked for thousands of times in a run, again and again for the same files."""
+    parts = (table, FILE) if partition is None else (table, f"{partition}={day}", FILE)
+    return Path(home, "published", *parts)
 
 
 def _linked(file: Path, folder: Path) -> Path:

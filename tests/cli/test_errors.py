@@ -39,7 +39,7 @@ def test_wrong_use(arguments: list[str], reason: str, tmp_path: Path):
 @pytest.mark.parametrize(
     ("option", "reason"),
     [
-        (["--as-of", "2019-12-31"], "outside the days that can be asked for, 2020-01-01"),
+        (["--as-of", "2019-12-31"], "outside the days that can be run, 2020-01-01"),
         (["--select", "no_such_table"], "names no table"),
         (["--select", "key:("], "cannot read the selection"),
     ],

@@ -22,6 +22,7 @@ from segmentation_assets.warehouse.results import LedgerDamaged
 from segmentation_assets.warehouse.sealing import Seal, seal_of
 from segmentation_assets.warehouse.store import Store, footer, holder_of, is_damaged, locked
 from segmentation_assets.warehouse.verifying import verify
+from tests.harness import waiting
 from tests.warehouse import test_ledgers as ledgers
 from tests.warehouse.toys import builder, chain, land, policy, read
 
@@ -53,7 +54,7 @@ def test_a_damaged_table_is_named_and_made_again(tmp_path: Path, kind: str):
     assert {planner.causes(planner.registry[name], MONDAY) for name in before} == {(DAMAGED,)}
     assert {problem.table for problem in verify(store, chain()).problems} == set(before)
     with builder(tmp_path) as build:
-        made = {built.table: set(built.made) for built in build.ensure(["labels"], [MONDAY])}
+        made = {built.table: set(built.rows) for built in build.ensure(["labels"], [MONDAY])}
     # The window of `totals` reads three days of `scaled`; only the damaged one is made again.
     assert made == {"scaled": {MONDAY}, "totals": {MONDAY}, "labels": {MONDAY}}
     for name, frame in before.items():
@@ -160,7 +161,7 @@ def test_a_disk_that_fills_in_the_middle_leaves_what_was_published(tmp_path: Pat
     assert file.read_bytes() == before
     assert not list((tmp_path / "staging").iterdir())
     with builder(tmp_path, policy(window=20)) as build:  # and with room again, the run goes on
-        assert build.ensure(["bulk"], [MONDAY])[0].made
+        assert build.ensure(["bulk"], [MONDAY])[0].rows
     assert verify(Store(tmp_path), chain()).problems == ()
 
 
@@ -193,7 +194,6 @@ with locked(Path(sys.argv[1]), Holder.of_this_process("r"), 0) as lock:
     os.set_inheritable(lock.fileno(), True)
     if os.fork():
         print("ready", flush=True)
-        time.sleep(1)
         os._exit(9)
     time.sleep(3600)
 """
@@ -209,8 +209,7 @@ def test_who_really_holds_a_lock_is_named_when_its_taker_is_gone(tmp_path: Path)
     assert holder is not None
     assert holder.pid != taker.pid
     os.kill(holder.pid, 9)
-    while holder_of(file) is not None:
-        pass
+    waiting.until(lambda: holder_of(file) is None)
     with locked(file, holder, 0):
         pass
 
