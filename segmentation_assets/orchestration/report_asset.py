@@ -19,7 +19,7 @@ from segmentation_assets.report.evidence import READ
 from segmentation_assets.tables.registry import Registry, TableSpec
 
 REPORT = "report"
-_DESCRIPTION = """The report for people: one self-contained HTML file in the home's folder `reports/` and `latest.html`.
+_DESCRIPTION = """The report for people: one self-contained HTML file in the folder `reports/`, and `latest.html`.
 
 It has an executive page with decisions and their arithmetic, tiers and targets, movement, capacity, portfolios,
 every account, and data quality. A run of several days reports on the last one. A run that changed nothing keeps the

@@ -58,6 +58,11 @@ def script(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
+def module(name: str) -> tuple[str, ...]:
+    """A module of this installation as a command."""
+    return sys.executable, "-m", name
+
+
 class Children:
     """Child processes for the duration of a `with` block.
 
@@ -87,14 +92,16 @@ class Children:
         self.code = error.code if isinstance(error, _ChildEnded) else 0
         return isinstance(error, _Ended | _ChildEnded)
 
-    def start(self, *command: str, keep_open: Sequence[int] = ()) -> None:
+    def start(
+        self, *command: str, keep_open: Sequence[int] = (), environment: Mapping[str, str] | None = None
+    ) -> None:
         """Start a child in its own session, so that Ctrl-C reaches it only through this process, which waits for it.
 
-        The child inherits the open files `keep_open`.
+        It also gets the open files `keep_open` and the variables `environment`.
         """
         child = subprocess.Popen(  # noqa: S603 - own commands
             command,
-            env=dict(self._environment),
+            env={**self._environment, **(environment or {})},
             start_new_session=True,
             pass_fds=keep_open,
             preexec_fn=partial(_end_with, os.getpid()),  # noqa: PLW1509 - no threads run in this process
