@@ -451,8 +451,8 @@ def _shared_out(counts: Mapping[tuple[int, int], int], class_of: Ints, current: 
     for k, places in members.items():
         own = current[places[0]]
         takers = sorted(by_class.get(k, []), key=lambda taker: (taker[0] != own, taker[0]))
-        given = [c for c, n in takers for _ in range(n)]
-        chosen[places[: len(given)]] = given
+        csms = [c for c, n in takers for _ in range(n)]
+        chosen[places[: len(csms)]] = csms
     return chosen
 
 
@@ -500,7 +500,7 @@ def _final_loads(accounts: Sequence[Account], csms: Sequence[Csm], chosen: Ints)
     )
     for csm, given_hours, given_portfolio in zip(csms, hours, portfolio, strict=True):
         parts = [(given_hours, csm.hours), (given_portfolio, csm.fte)]
-        shares = [float("inf") if has <= 0 else given / has for given, has in parts if given > 0]
+        shares = [float("inf") if has <= 0 else load / has for load, has in parts if load > 0]
         yield (
             csm.csm_id,
             Load(
