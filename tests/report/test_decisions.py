@@ -77,7 +77,8 @@ def test_staff_says_where_people_come_from():
         "10.00 people needed, 8.00 available: 2.00 too few.",
         "First move people: Core 0.50 to Strategic 0.50. This gives 12,500 ARR its full care.",
         "Hire 1.00 for Strategic (120,000 a year) and 1.00 for Growth (80,000 a year).",
-        "ARR that the people available cannot give its full care, before hiring: 50,000. Hiring costs 400.0% of it a year.",
+        "ARR that the people available cannot give its full care, before hiring: 50,000. Hiring costs 400.0% of it a "
+        "year.",
     )
     assert [one.why for one in made.accounts] == [
         "gets 55.2 h a month, worth 12.5k", "gives 55.2 h a month, worth 9.00k",
