@@ -145,10 +145,10 @@ def _of_frames(spec: TableSpec) -> tuple[dict[str, tuple[Source, ...]], tuple[So
     All that the function reads counts for a column that nobody observed yet; an input that changed nothing while it
     was observed counts for every column.
     """
-    seen, given, named = observed(spec), _columns_given(spec), named_columns(spec)
+    seen, places, named = observed(spec), _input_columns(spec), named_columns(spec)
 
     def sources(texts: Iterable[str], role: Role) -> tuple[Source, ...]:
-        return tuple(Source(given[text], (role,)) for text in texts if text in given)
+        return tuple(Source(places[text], (role,)) for text in texts if text in places)
 
     def of_column(name: str) -> tuple[Source, ...]:
         if seen is None or name not in seen.columns:
@@ -167,11 +167,11 @@ def named_columns(spec: TableSpec) -> dict[str, Place]:
     count.
     """
     words = _named(spec)
-    given = _columns_given(spec).items()
-    return {text: place for text, place in given if place.column in words and place.column != POLICY_HASH}
+    places = _input_columns(spec).items()
+    return {text: place for text, place in places if place.column in words and place.column != POLICY_HASH}
 
 
-def _columns_given(spec: TableSpec) -> dict[str, Place]:
+def _input_columns(spec: TableSpec) -> dict[str, Place]:
     inputs = {i.name: (i.name, i.contract) for i in spec.inputs}
     if spec.spine_is_frame:
         inputs[SPINE] = (SPINE, Spine)

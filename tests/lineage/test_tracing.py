@@ -18,7 +18,7 @@ from segmentation_assets.chain import CATALOGUE
 from segmentation_assets.lineage.columns import SPINE, Place, TableLineage
 from segmentation_assets.lineage.frames import FILE, Observed, code_of, is_changed, observed, read, write
 from segmentation_assets.lineage.tracing import (
-    _columns_given,
+    _input_columns,
     _sources,
     lineage,
     table_lineage,
@@ -322,7 +322,7 @@ def test_what_changes_with_a_column_of_a_changed_frame_function_is_in_its_lineag
     seen = Seen()
     for scene in islice(scenes(ran, spec), 2):
         try_all(spec, scene, seen, most_ways=1)
-    given = _columns_given(spec)
+    given = _input_columns(spec)
     for name, texts in seen.columns.items():
         known = sources(whole.tables[spec.name], name)
         missed = {text for text in texts | seen.rows if (given[text].table, given[text].column) not in known}
