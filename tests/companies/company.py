@@ -101,6 +101,11 @@ class Company:
         self._make([name], days, strict=True)
         return made_last(name)
 
+    def table(self, name: str, *days: date) -> ir.Table:
+        """One table at `days` as an Ibis table with its rows: for functions that are tried on it."""
+        self._make([name], days, strict=True)
+        return ibis.memtable(_rows_of(name))
+
     def _is_given(self, name: str) -> bool:
         return CATALOGUE[name].is_extract or name in self.stated
 
@@ -128,7 +133,11 @@ class Company:
 
 def made_last(name: str) -> list[dict[str, Any]]:
     """A table's rows as the last company that needed it left them."""
-    return _engine().backend.con.sql(f'SELECT * FROM "{name}"').to_arrow_table().to_pylist()
+    return _rows_of(name).to_pylist()
+
+
+def _rows_of(name: str) -> pa.Table:
+    return _engine().backend.con.sql(f'SELECT * FROM "{name}"').to_arrow_table()
 
 
 @cache
