@@ -1,73 +1,47 @@
 """What is wrong with a mapping, told before anything runs.
 
-Here: each mapping problem with its file, column, what the contract expects, an example, and what to do. Not here:
-problems of single rows, which landing puts into quarantine; a column is a problem of the mapping when more of its
-values are bad than the policy lets through.
+Here: each problem with its file, column, what the contract expects, an example, and what to write; and the mapping as
+it is understood. Not here: which rows break which rule (`rehearsal`), its words (`rule_words`), what valid
+data may mean (`detective`), landing for good (`landing`).
 
-The newest drop of each extract is read, all of it.
+The newest drop of each extract is read, all of it, and held to every rule that landing would refuse a row by. Refused
+rows are a problem of the mapping when they are more than may be; fewer are one warning.
 """
 
 from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
-from segmentation_assets.extracts.casting import (
-    RAW,
-    WITH_RANGES,
-    Cast,
-    casts,
-    expected,
-    missing_columns,
-    select_sql,
-    try_expressions,
-)
+from segmentation_assets.extracts.casting import casts, expected, missing_columns, try_expressions
 from segmentation_assets.extracts.contracts import EXTRACTS
 from segmentation_assets.extracts.detective import Delivery, Detective
-from segmentation_assets.extracts.reading import (
-    REJECTS,
-    Drop,
-    Reader,
-    SourceError,
-    drops_of,
-    first_line,
-)
-from segmentation_assets.extracts.sources import Sources, own_columns
+from segmentation_assets.extracts.judging import MUST_BE
+from segmentation_assets.extracts.reading import REJECTS, Drop, Reader, SourceError, drops_of, first_line
+from segmentation_assets.extracts.rehearsal import Broken, Counts, Rehearsal
+from segmentation_assets.extracts.rule_words import RuleWords
+from segmentation_assets.extracts.sources import Expression, Sources, own_columns, source_column
 from segmentation_assets.policy.company import CompanyPolicy, ExtractsPolicy
 from segmentation_assets.policy.detective import DetectivePolicy
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.policy.section import Section
-from segmentation_assets.tables.contracts import Contract, ibis_schema, schema_of
+from segmentation_assets.tables.contracts import ibis_schema
 from segmentation_assets.tables.registry import TableSpec
-from segmentation_assets.warehouse.engine import configure
-from segmentation_assets.warehouse.sql_text import identifier, literal
-
-_DATE_FORMATS: Mapping[str, str] = {
-    r"(1[3-9]|2\d|3[01])/\d{1,2}/\d{4}": "%d/%m/%Y",
-    r"\d{1,2}/(1[3-9]|2\d|3[01])/\d{4}": "%m/%d/%Y",
-    r"\d{1,2}/\d{1,2}/\d{4}": "%d/%m/%Y (or %m/%d/%Y)",
-    r"\d{1,2}\.\d{1,2}\.\d{4}": "%d.%m.%Y",
-    r"\d{1,2}-\d{1,2}-\d{4}": "%d-%m-%Y",
-    r"\d{8}": "%Y%m%d",
-    r"\d{1,2}-[A-Za-z]{3}-\d{4}": "%d-%b-%Y",
-    r"[A-Za-z]{3} \d{1,2}, \d{4}": "%b %d, %Y",
-}
-_COMMA_DECIMAL = re.compile(r"-?\d{1,3}(\.\d{3})*,\d{1,2}|-?\d+,\d+")
-_POINT_THOUSANDS = re.compile(r"-?\d{1,3}(\.\d{3})+")
-_COMMA_THOUSANDS = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d+)?")
+from segmentation_assets.warehouse.engine import Engine, configure
+from segmentation_assets.warehouse.sql_text import literal
+from segmentation_assets.warehouse.store import Store
 
 
 @dataclass(frozen=True)
 class Problem:
     """One thing to correct in a mapping. `place` is the line of the mapping; `column` is the contract's.
 
-    A warning stops nothing: what it tells of is landed as it is.
+    A warning stops nothing: what it tells of is landed as it is, or rows so few that they are left out.
     """
 
     extract: str
@@ -87,34 +61,61 @@ class Problem:
         return f"{self.place}: {where}: {self.file}: {self.problem}{wanted}{shown}; {self.advice}"
 
 
-def check_sources(sources: Sources, policy_sections: Mapping[type[Section], Section] | None = None) -> list[Problem]:
-    """All mapping problems, in landing order; none but warnings means that every extract can be read as mapped.
+@dataclass(frozen=True)
+class Understood:
+    """How the mapping of an extract is read: its rows, what fills which column, what stays empty or is not used."""
 
-    Without `policy_sections` the default policy says which share of bad values is a problem.
+    extract: str
+    file: str
+    drops: int
+    rows: int
+    columns: Mapping[str, str]
+    empty: tuple[str, ...]
+    unused: tuple[str, ...]
+
+
+@dataclass
+class Examination:
+    """All that a look at the sources of a mapping says, in landing order."""
+
+    problems: list[Problem] = field(default_factory=list)
+    mappings: list[Understood] = field(default_factory=list)
+
+
+def check_sources(sources: Sources, policy_sections: Mapping[type[Section], Section] | None = None) -> list[Problem]:
+    """All mapping problems, in landing order; none but warnings means that every extract would land."""
+    return examine(sources, policy_sections).problems
+
+
+def examine(sources: Sources, policy_sections: Mapping[type[Section], Section] | None = None) -> Examination:
+    """All mapping problems and the mapping as it is understood.
+
+    Without `policy_sections` the default policy says how many rows may be refused.
     """
     sections = policy_sections if policy_sections is not None else load_policy().sections
-    problems: list[Problem] = []
     with tempfile.TemporaryDirectory() as folder, duckdb.connect(":memory:") as connection:
         configure(connection, Path(folder) / "spill")
-        check = _Check(sources, Reader(connection, sources, Path(folder)), sections)
+        check = _Check(sources, Reader(connection, sources, Path(folder)), sections, Path(folder))
         for spec in EXTRACTS:
             if spec.name in sources.extracts:
-                problems += check.problems_of(spec)
-    return problems
+                check.examination.problems += check.problems_of(spec)
+    return check.examination
 
 
 class _Check:
-    def __init__(self, sources: Sources, reader: Reader, sections: Mapping[type[Section], Section]) -> None:
-        self.sources, self.reader = sources, reader
-        self.zone: str = sections[CompanyPolicy].timezone  # type: ignore[attr-defined]
-        self.share: float = sections[ExtractsPolicy].max_quarantine_share  # type: ignore[attr-defined]
-        grace_days: int = sections[CompanyPolicy].renewal_grace_days  # type: ignore[attr-defined]
+    def __init__(
+        self, sources: Sources, reader: Reader, sections: Mapping[type[Section], Section], folder: Path
+    ) -> None:
+        self.sources, self.reader, self.examination = sources, reader, Examination()
+        self.company: CompanyPolicy = sections[CompanyPolicy]  # type: ignore[assignment]
+        self.policy: ExtractsPolicy = sections[ExtractsPolicy]  # type: ignore[assignment]
+        self.rehearsal = Rehearsal(reader, Engine(reader.connection, Store(folder)), self.company)
+        grace_days = self.company.renewal_grace_days
         self.detective = Detective(reader, sections[DetectivePolicy], grace_days)  # type: ignore[arg-type]
 
     def problems_of(self, spec: TableSpec) -> list[Problem]:
         try:
-            drop = drops_of(self.sources, spec.name)[-1]
-            return [*self._of_drop(spec, drop)]
+            return [*self._of_drops(spec, drops_of(self.sources, spec.name))]
         except SourceError as error:
             place = self._place(spec.name, error.column)
             return [Problem(spec.name, place, error.file, error.column, error.args[0], None, None, error.advice)]
@@ -126,8 +127,8 @@ class _Check:
     def _place(self, extract: str, column: str | None = None) -> str:
         return self.sources.line(extract, "columns", column) if column else self.sources.line(extract)
 
-    def _of_drop(self, spec: TableSpec, drop: Drop) -> Iterator[Problem]:
-        source, own = self.sources.extracts[spec.name], own_columns(spec.name)
+    def _of_drops(self, spec: TableSpec, drops: Sequence[Drop]) -> Iterator[Problem]:
+        source, own, drop = self.sources.extracts[spec.name], own_columns(spec.name), drops[-1]
         raw = self.reader.raw(spec.name, [drop])
         file = self.reader.label(drop.files[-1]) if source.path else self.reader.place(spec.name)
         types = ibis_schema(spec.contract)
@@ -139,13 +140,16 @@ class _Check:
                 expected(types[lost.column]), None,
                 f"map it under columns: {{{lost.column}: ...}}; the columns there are {', '.join(raw.columns)}",
             )  # fmt: skip
-        types = try_expressions(self.reader.connection, spec.name, source, raw, file)
-        if not missing:
-            columns = casts(spec.contract, source, raw, own, self.zone, types)
-            problems = [*self._of_values(spec, file, select_sql(raw, columns), columns)]
-            yield from problems
-            if all(problem.is_warning for problem in problems):
-                yield from self._suspicions(Delivery(spec, source, raw, columns, drop.day is not None, file))
+        returned = try_expressions(self.reader.connection, spec.name, source, raw, file)
+        if missing:
+            return
+        columns = casts(spec.contract, source, raw, own, self.company.timezone, returned)
+        delivery = Delivery(spec, source, raw, columns, drop.day is not None, file)
+        counts, broken = self.rehearsal.of(delivery)
+        self.examination.mappings.append(_understood(delivery, len(drops), counts.rows))
+        yield from self._of_rows(delivery, counts, broken)
+        if not any(_is_unreadable(each) and each.rows > self._allowed(delivery) * counts.rows for each in broken):
+            yield from self._suspicions(delivery)
 
     def _suspicions(self, delivery: Delivery) -> Iterator[Problem]:
         name = delivery.spec.name
@@ -153,108 +157,103 @@ class _Check:
             place = self._place(name, each.column)
             yield Problem(name, place, delivery.file, each.column, each.seen, None, None, each.line, is_warning=True)
 
-    def _of_values(self, spec: TableSpec, file: str, typed: str, columns: list[Cast]) -> Iterator[Problem]:
-        counts = [
-            part
-            for cast in columns
-            for part in (
-                *_count("type", cast, _fails(cast), f"CAST({identifier(RAW + cast.column)} AS VARCHAR)"),
-                *_count("null", cast, _lacks(spec.contract, cast), "NULL"),
-                *_count("word", cast, _strange(spec.contract, cast), identifier(cast.column)),
-            )
-        ]
-        result = self.reader.connection.execute(f"SELECT count(*) AS n, {', '.join(counts)} FROM ({typed})")
-        names = [d[0] for d in result.description or ()]
-        found = dict(zip(names, result.fetchone() or (), strict=True))
-        lines = self.reader.connection.execute(
-            f"SELECT count(*), min(error || ': ' || text) FROM {REJECTS} WHERE extract = {literal(spec.name)}"
-        ).fetchone()
-        rows = found["n"]
-        if lines and lines[0] > self.share * (rows + lines[0]):
-            yield self._lines(spec.name, file, *lines)
-        if not rows and not spec.partition and not (lines and lines[0]):
+    def _allowed(self, delivery: Delivery) -> float:
+        own = delivery.source.max_quarantine_share
+        return self.policy.max_quarantine_share if own is None else own
+
+    def _of_rows(self, delivery: Delivery, counts: Counts, broken: Sequence[Broken]) -> Iterator[Problem]:
+        """The rules that rows break: problems where more is refused than may be, else one warning."""
+        spec = delivery.spec
+        if not counts.rows and not spec.partition:
             advice = "export it again, if there should be some"
             place = self._place(spec.name)
-            yield Problem(spec.name, place, file, None, "there are no rows", None, None, advice, is_warning=True)
-        for cast in columns:
-            yield from self._of_column(spec, file, cast, found, rows)
+            yield Problem(
+                spec.name, place, delivery.file, None, "there are no rows", None, None, advice, is_warning=True
+            )
+        words = RuleWords(delivery, counts, self.company, self.sources, self.detective)
+        tolerated = [each for each in broken if self._is_tolerated(delivery, each)]
+        emptied = [each for each in broken if not each.reason.refuses]
+        rest = [each for each in broken if each not in tolerated and each not in emptied]
+        lacking = sum(each.rows for each in tolerated)
+        rows, refused = counts.rows - lacking, counts.refused - lacking
+        share = max(refused / rows if rows else 0.0, counts.refused_money / counts.money if counts.money else 0.0)
+        for each in (*tolerated, *emptied):
+            yield replace(self._problem(delivery, words, each), is_warning=True)
+        if share > self._allowed(delivery):
+            if counts.lines:
+                yield self._lines(delivery, counts)
+            for each in rest:
+                yield self._problem(delivery, words, each)
+        elif refused:
+            yield self._few(delivery, counts, rest, refused)
 
-    def _lines(self, extract: str, file: str, count: int, example: str) -> Problem:
+    def _is_tolerated(self, delivery: Delivery, broken: Broken) -> bool:
+        return delivery.spec.name in self.policy.may_lack_account and broken.reason.rule == "account_id: not null"
+
+    def _problem(self, delivery: Delivery, words: RuleWords, broken: Broken) -> Problem:
+        column, said = broken.reason.column, words.of(broken)
+        name = delivery.spec.name
+        example = said.example if said.example is not None else broken.example
+        return Problem(
+            name, self._place(name, column), delivery.file, column, said.problem, said.expected,
+            example if said.has_example else None, said.advice,
+        )  # fmt: skip
+
+    def _few(self, delivery: Delivery, counts: Counts, broken: Sequence[Broken], refused: int) -> Problem:
+        said = [f"{each.reason.rule.replace('_', ' ')} {each.rows:,}" + _shown(each) for each in broken]
+        said += [f"unreadable lines {counts.lines:,}"] if counts.lines else []
+        name = delivery.spec.name
+        what = f"{refused:,} of {counts.rows:,} rows would be refused ({'; '.join(said)})"
+        if counts.refused_money:
+            what += f", with {counts.refused_money:,.2f} of {counts.money:,.2f} a month"
+        advice = "they are left out, and stand in the table quarantine after the run"
+        return Problem(name, self._place(name), delivery.file, None, what, None, None, advice, is_warning=True)
+
+    def _lines(self, delivery: Delivery, counts: Counts) -> Problem:
+        name = delivery.spec.name
+        ((example,),) = self.reader.connection.execute(
+            f"SELECT min(error || ': ' || text) FROM {REJECTS} WHERE extract = {literal(name)}"
+        ).fetchall()
+        opened = [(f, lines.opens_quote) for f, lines in self.reader.lines.items() if lines.opens_quote]
+        what = f"{counts.lines:,} {'line is no row' if counts.lines == 1 else 'lines are no rows'}"
         advice = "quote values that contain the delimiter, or set format: {delimiter: ...}"
         wanted = "as many values as the header has names"
         if "UNICODE" in example or "ENCODING" in example:
             advice, wanted = "set format: {encoding: latin-1} (or cp1252, utf-16)", "text in utf-8"
-        return Problem(
-            extract, self._place(extract), file, None, f"{count} lines are no rows", wanted, example, advice
-        )
-
-    def _of_column(
-        self, spec: TableSpec, file: str, cast: Cast, found: Mapping[str, Any], rows: int
-    ) -> Iterator[Problem]:
-        name, kind = cast.column, ibis_schema(spec.contract)[cast.column]
-        place, allowed = self._place(spec.name, name), self.share * rows
-        bad, example = found[f"type:{name}"], found[f"type:{name}:example"]
-        if bad > allowed:
-            advice = _advice(name, type(kind).__name__.lower(), example)
-            what = f"{bad} of {rows} values cannot be read"
-            yield Problem(spec.name, place, file, name, what, expected(kind), example, advice)
-        elif found[f"null:{name}"] > allowed:
-            what = f"{found[f'null:{name}']} of {rows} values are missing"
-            advice = 'map another column, a constant, or an expression such as {sql: "coalesce(a, b)"}'
-            yield Problem(spec.name, place, file, name, what, expected(kind), None, advice)
-        if found[f"word:{name}"] > allowed:
-            words = _allowed(spec.contract, name)
-            value = found[f"word:{name}:example"]
-            advice = f"translate it under values: {{{name}: {{{value}: {words[0]}}}}}"
-            what = f"{found[f'word:{name}']} of {rows} values are not known"
-            yield Problem(spec.name, place, file, name, what, "one of " + ", ".join(words), value, advice)
+        elif "QUOTE" in example and opened:
+            file, line = opened[0]
+            what = f"line {line} of {self.reader.label(file)} opens a quote that nothing closes; {what}"
+            wanted = "a quote closed on its line"
+            advice = (
+                "close the quote at the source; where texts hold line breaks, write line_breaks: true; a quote "
+                "within a quoted text is doubled"
+            )
+        return Problem(name, self._place(name), delivery.file, None, what, wanted, example, advice)
 
 
-def _count(what: str, cast: Cast, condition: str | None, value: str) -> Iterator[str]:
-    name, shown = identifier(f"{what}:{cast.column}"), identifier(f"{what}:{cast.column}:example")
-    if condition is None:
-        yield f"0 AS {name}, NULL AS {shown}"
-    else:
-        yield f"count(*) FILTER ({condition}) AS {name}, max({value}) FILTER ({condition}) AS {shown}"
+def _is_unreadable(broken: Broken) -> bool:
+    return broken.rule.startswith((MUST_BE, "not null", "isin"))
 
 
-def _fails(cast: Cast) -> str | None:
-    if not cast.can_fail:
-        return None
-    return f"{identifier(RAW + cast.column)} IS NOT NULL AND {identifier(cast.column)} IS NULL"
+def _shown(broken: Broken) -> str:
+    where = f" in row {broken.row:,}" if broken.row is not None else ""
+    return f", e.g. {broken.example!r}{where}" if broken.example is not None else where
 
 
-def _lacks(contract: type[Contract], cast: Cast) -> str | None:
-    return None if schema_of(contract).columns[cast.column].nullable else f"{identifier(cast.column)} IS NULL"
-
-
-def _allowed(contract: type[Contract], column: str) -> list[str]:
-    checks = schema_of(contract).columns[column].checks
-    return [str(v) for c in checks if c.name == "isin" for v in c.statistics["allowed_values"]]
-
-
-def _strange(contract: type[Contract], cast: Cast) -> str | None:
-    words = _allowed(contract, cast.column)
-    return f"{identifier(cast.column)} NOT IN ({', '.join(map(literal, words))})" if words else None
-
-
-def _advice(column: str, kind: str, example: str) -> str:
-    if kind in ("date", "timestamp"):
-        key = "date_format" if kind == "date" else "datetime_format"
-        for pattern, form in _DATE_FORMATS.items():
-            if re.match(pattern, example):
-                return f'set format: {{{key}: "{form}"}}'
-        return f'set format: {{{key}: ...}} as in strptime, e.g. "%d/%m/%Y"'
-    if kind in ("int64", "float64"):
-        if _COMMA_THOUSANDS.fullmatch(example):
-            return 'set format: {thousands: ","}'
-        if (kind == "int64" or column in WITH_RANGES) and _POINT_THOUSANDS.fullmatch(example):
-            return 'set format: {thousands: ".", decimal: ","}'
-        if _COMMA_DECIMAL.fullmatch(example):
-            dotted = ', thousands: "."' if "." in example else ""
-            return f'set format: {{decimal: ","{dotted}}}'
-        return (
-            f"map another column, or take the number out of the text under columns: {{{column}: {{sql: ...}}}}, "
-            f"or translate words under values: {{{column}: ...}}"
-        )
-    return f"translate it under values: {{{column}: {{{example}: true}}}}"
+def _understood(delivery: Delivery, drops: int, rows: int) -> Understood:
+    source, lowered = delivery.source, {c.lower(): c for c in delivery.raw.columns}
+    columns, empty, used = {}, [], set[str]()
+    for cast in delivery.columns:
+        column = source_column(source.columns.get(cast.column, cast.column))
+        is_filled = cast.raw != "NULL"
+        if is_filled:
+            columns[cast.column] = source.said_of(cast.column)
+        else:
+            empty.append(cast.column)
+        if column and column.lower() in lowered:
+            used.add(lowered[column.lower()])
+    texts = " ".join(given.sql for given in source.columns.values() if isinstance(given, Expression)) + " ".join(
+        filter(None, (source.where, source.newest_by))
+    )
+    unused = [c for c in delivery.raw.columns if c not in used and not re.search(rf"\b{re.escape(c)}\b", texts)]
+    return Understood(delivery.spec.name, delivery.file, drops, rows, columns, tuple(empty), tuple(unused))

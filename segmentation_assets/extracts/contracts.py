@@ -193,11 +193,17 @@ class ProductUsers(Extract):
 
 
 class ProductUsage(Contract):
-    """Who used which feature how much on which day? One row per user, day and feature; published by day."""
+    """Who used which feature how much on which day? One row per account, user, day and feature; published by day.
 
-    user_id: str = column("User id.", str_length=_ID)
+    Coarser usage is read as what it is: without users there are events and no seat activity, without features there
+    is no breadth and no depth.
+    """
+
+    user_id: str = column(
+        "User id; null = usage of the account, by nobody knows whom.", nullable=True, str_length=_ID
+    )
     usage_date: Day = column("Day of use, company timezone.")
-    feature: str = column("Feature used.", str_length=_ID)
+    feature: str = column("Feature used; null = all of them together.", nullable=True, str_length=_ID)
     account_id: str = column("Account of the user.", str_length=_ID)
     event_count: Integer = column("Events.", unit="events", ge=0)
     session_count: Integer = column("Sessions: the logins.", unit="sessions", nullable=True, ge=0)
@@ -205,7 +211,7 @@ class ProductUsage(Contract):
     error_count: Integer = column("Errors shown to the user.", unit="errors", nullable=True, ge=0)
 
     class Config:
-        unique = ["user_id", "usage_date", "feature"]
+        unique = ["user_id", "usage_date", "feature", "account_id"]
 
 
 class ProductFeatures(Extract):

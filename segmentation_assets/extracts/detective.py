@@ -319,10 +319,10 @@ class Detective:
                 f"{ids:,} of {of:,} subscription ids have several open rows with different starts: "
                 f"{_counted(later.rows, 'later row')} with {later.arr} would replace {replaced.arr} as a new price",
                 f"if each row is an item that is paid by itself, write columns: {{subscription_id: "
-                f"{self._id_of_each_row(billing)}}}",
+                f"{self.id_of_each_row(billing)}}}",
             )  # fmt: skip
 
-    def _id_of_each_row(self, billing: Delivery) -> str:
+    def id_of_each_row(self, billing: Delivery) -> str:
         """What identifies a row: a source column that differs in all of them, those called id first."""
         mapped = {source_column(billing.source.columns.get(c.column, c.column)) for c in billing.columns}
         free = [c for c in billing.raw.columns if c not in mapped]

@@ -66,7 +66,8 @@ def land_history(landing: Landing, spec: TableSpec) -> Landed:
     refused = _refused(spec, columns, reasons)
     quarantined = landing.number(f"SELECT count(*) FROM {ROWS} WHERE {REASON} IS NOT NULL") + _rejects(landing, spec)
     money = _money(landing, spec)
-    if landing.too_many(spec, read, quarantined, money):
+    lacking = _without_account(landing, spec, reasons)
+    if landing.too_many(spec, read - lacking, quarantined - lacking, money):
         raise landing.refuse(spec, read, quarantined, refused, money)
     if not landing.is_accepted(spec.name, drops):
         refuse_cut_off(landing, spec, drops, before)
@@ -173,6 +174,14 @@ def _read(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> tuple[lis
         f"FROM ({judged.sql}) j LEFT JOIN {FILES} f ON f.file = j.{FILE}"
     )
     return columns, list(judged.reasons)
+
+
+def _without_account(landing: Landing, spec: TableSpec, reasons: Sequence[Reason]) -> int:
+    """Rows refused for want of an account, of an extract whose rows need not have one: they are no fault of it."""
+    if spec.name not in landing.policy.may_lack_account:
+        return 0
+    numbers = [n for n, reason in enumerate(reasons) if reason.rule == "account_id: not null"]
+    return landing.number(f"SELECT count(*) FROM {ROWS} WHERE {REASON} IN ({', '.join(map(str, numbers))})")
 
 
 def _rejects(landing: Landing, spec: TableSpec) -> int:

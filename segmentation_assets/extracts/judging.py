@@ -4,6 +4,7 @@ Here: the ordered list of reasons of an extract, and the SQL that gives each row
 good). Not here: duplicates, which are a matter of several rows (`landing`, `usage_days`).
 
 References are checked against everything ever known: an account that a newer drop no longer has still owns its past.
+One that is not known refuses the row, or where its column may be empty, leaves the column empty.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import ibis.expr.types as ir
 from segmentation_assets.extracts.casting import RAW, Cast, expected
 from segmentation_assets.extracts.contracts import HISTORY_COLUMNS, natural_key
 from segmentation_assets.extracts.reading import FILE, REJECTS, ROW
-from segmentation_assets.tables.contracts import Contract, ibis_schema
+from segmentation_assets.tables.contracts import Contract, ibis_schema, schema_of
 from segmentation_assets.tables.enforcement import rules
 from segmentation_assets.tables.registry import TableSpec
 from segmentation_assets.warehouse.engine import Engine
@@ -33,6 +34,9 @@ DUPLICATE, DIFFERENT_DUPLICATE, UNREADABLE = "duplicate key", "duplicate key, ot
 FILES = "landing_files"
 """Temporary table (file, drop_day, label) of the files being landed."""
 
+MUST_BE = "must be "
+"""How the rule of a column's type goes on after its name."""
+
 _VIEWS = itertools.count(1)
 
 
@@ -43,6 +47,8 @@ class Reason:
     rule: str
     column: str | None
     value: str
+    refuses: bool = True
+    """False of a reference that is not known and whose column may be empty: it is left empty."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class Reference:
 
     column: str
     known_in: str
+    may_be_empty: bool = False
 
     @property
     def rule(self) -> str:
@@ -71,9 +78,10 @@ def references_of(spec: TableSpec) -> list[Reference]:
     columns = ibis_schema(spec.contract)
     found = []
     if spec.name == "crm_accounts":
-        found.append(Reference("merged_into_account_id", KNOWN_ACCOUNTS))
+        found.append(Reference("merged_into_account_id", KNOWN_ACCOUNTS, may_be_empty=True))
     elif "account_id" in columns and spec.partition is None:
-        found.append(Reference("account_id", KNOWN_ACCOUNTS))
+        is_nullable = bool(schema_of(spec.contract).columns["account_id"].nullable)
+        found.append(Reference("account_id", KNOWN_ACCOUNTS, may_be_empty=is_nullable))
     if "currency" in columns and spec.name != "fx_rates":
         found.append(Reference("currency", KNOWN_CURRENCIES))
     return found
@@ -87,6 +95,34 @@ def parents_of(spec: TableSpec) -> list[str]:
     return [parent[r.known_in] for r in references_of(spec) if parent[r.known_in] != spec.name]
 
 
+def each_rule(engine: Engine, spec: TableSpec, typed_sql: str, columns: Sequence[Cast]) -> Judged:
+    """The typed rows with a boolean column per reason (`broken_column`): all rules that a row breaks.
+
+    For a look at a delivery before it lands. A reference that would be left empty counts as broken too.
+    """
+    view = _viewed(engine, spec.contract, typed_sql)
+    each = [*_row_reasons(spec, view, columns)]
+    flags = {broken_column(i): condition.fill_null(False) for i, (condition, _) in enumerate(each)}
+    sql, reasons = engine.backend.compile(view.mutate(**flags)), [reason for _, reason in each]
+    for reference in references_of(spec):
+        column = f"r.{identifier(reference.column)}"
+        already = [f"r.{broken_column(n)}" for n, reason in enumerate(reasons) if reason.column == reference.column]
+        is_new = "".join(f" AND NOT {flag}" for flag in already)
+        sql = (
+            f"SELECT r.*, {column} IS NOT NULL AND k.known IS NULL{is_new} AS {broken_column(len(reasons))} "
+            f"FROM ({sql}) r LEFT JOIN {reference.known_in} k ON k.known = {column}"
+        )
+        reasons.append(
+            Reason(reference.rule, reference.column, identifier(reference.column), refuses=not reference.may_be_empty)
+        )
+    return Judged(sql, tuple(reasons))
+
+
+def broken_column(number: int) -> str:
+    """The column of `each_rule` that says whether a row breaks a rule."""
+    return f"_landing_broken_{number}"
+
+
 def judge(
     engine: Engine, spec: TableSpec, typed_sql: str, columns: Sequence[Cast], kept: Sequence[str] = ()
 ) -> Judged:
@@ -95,24 +131,32 @@ def judge(
     `typed_sql` is what `casting.select_sql` made; `kept` are further columns of it to pass on.
     """
     view = _viewed(engine, spec.contract, typed_sql)
-    conditions, reasons = [], []
-    for cast in columns:
-        if cast.can_fail:
-            raw = view[RAW + cast.column]
-            conditions.append(raw.notnull() & view[cast.column].isnull())
-            kind = expected(ibis_schema(spec.contract)[cast.column])
-            reasons.append(Reason(f"{cast.column}: must be {kind}", cast.column, _raw_text(cast)))
-    for rule, reason in _contract_rules(spec.contract, view, columns):
-        conditions.append(~rule)
-        reasons.append(reason)
+    each = [*_row_reasons(spec, view, columns)]
+    conditions, reasons = [condition for condition, _ in each], [reason for _, reason in each]
     number = ibis.cases(*[(c, i) for i, c in enumerate(conditions)], else_=None) if conditions else ibis.null()
     names = [c for c in view.columns if c in ibis_schema(spec.contract) or c.startswith(RAW)]
     chosen = view.select(*names, *kept, **{REASON: number.cast("int16")})
     sql = engine.backend.compile(chosen)
     for reference in references_of(spec):
+        if reference.may_be_empty:
+            sql = _emptied(sql, reference)
+            continue
         sql = _referring(sql, reference, len(reasons))
         reasons.append(Reason(reference.rule, reference.column, identifier(reference.column)))
     return Judged(sql, tuple(reasons))
+
+
+def _row_reasons(
+    spec: TableSpec, view: ir.Table, columns: Sequence[Cast]
+) -> Iterator[tuple[ir.BooleanValue, Reason]]:
+    """Each rule over a row by itself, types before the contract's, with what breaks it."""
+    for cast in columns:
+        if cast.can_fail:
+            kind = expected(ibis_schema(spec.contract)[cast.column])
+            broken = view[RAW + cast.column].notnull() & view[cast.column].isnull()
+            yield broken, Reason(f"{cast.column}: {MUST_BE}{kind}", cast.column, _raw_text(cast))
+    for rule, reason in _contract_rules(spec.contract, view, columns):
+        yield ~rule, reason
 
 
 def _raw_text(cast: Cast) -> str:
@@ -145,6 +189,14 @@ def _contract_rules(
             shown = ", ".join(f"{literal(n + '=')} || {_text(n)}" for n in by_name if n in read)
             value = f"concat_ws(', ', {shown})"
         yield rule.holds, Reason(rule.name, rule.column, value)
+
+
+def _emptied(sql: str, reference: Reference) -> str:
+    column = identifier(reference.column)
+    return (
+        f"SELECT r.* REPLACE (k.known AS {column}) FROM ({sql}) r "
+        f"LEFT JOIN {reference.known_in} k ON k.known = r.{column}"
+    )
 
 
 def _referring(sql: str, reference: Reference, number: int) -> str:

@@ -42,12 +42,13 @@ NO_DAY = ""
 
 BATCH_ROWS = 2_000_000  # bounds memory: at most so many keys are counted at once
 _OVERLAP = 1.5  # reading files more often than this, on average, costs more than the memory saves
-_UNKNOWN_USER, _OTHER_ACCOUNT = "unknown user_id", "account_id is not the user's"
+UNKNOWN_USER, OTHER_ACCOUNT = "unknown user_id", "account_id is not the user's"
+UNKNOWN_ACCOUNT = "unknown account_id"
 _MEMBERS, _CONTESTED, _SUSPECTS, _COUNTS = (
     "landing_members", "landing_contested", "landing_suspects", "landing_counts",
 )  # fmt: skip
 _DAY = "usage_date"
-_MEASURES = {"event_count": "BIGINT", "session_count": "BIGINT", "session_minutes": "DOUBLE", "error_count": "BIGINT"}
+MEASURES = {"event_count": "BIGINT", "session_count": "BIGINT", "session_minutes": "DOUBLE", "error_count": "BIGINT"}
 _STAND_IN = {"drops": {"0000-00-00": "0" * 16}}  # as long as any real day and digest
 
 
@@ -237,7 +238,9 @@ class _Run:
             return set()
         files = literal(str(store.published / self.spec.name / "*" / "*.parquet"))
         rows = f"SELECT {columns}, usage_date FROM read_parquet({files}, hive_partitioning = true)"
-        found = f"SELECT DISTINCT usage_date::VARCHAR FROM ({rows}) SEMI JOIN landing_gone USING ({columns})"
+        found = (
+            f"SELECT DISTINCT usage_date::VARCHAR FROM ({rows}) r SEMI JOIN landing_gone g ON {_same(columns, 'g')}"
+        )
         return {day for (day,) in self.landing.query(found)}
 
     def _refused_without(self, columns: str) -> set[str]:
@@ -246,7 +249,10 @@ class _Run:
         if not file.exists():
             return set()
         name = columns.partition(", ")[0]
-        other = f" OR q.rule = {literal(_OTHER_ACCOUNT)} AND starts_with(q.key, c.user_id || ' | ')"
+        other = (
+            f" OR q.rule = {literal(OTHER_ACCOUNT)} AND starts_with(q.key, c.user_id || ' | ')"
+            f" OR q.rule = {literal(UNKNOWN_ACCOUNT)} AND c.user_id IS NULL AND q.value = c.account_id"
+        )
         found = (
             "SELECT DISTINCT usage_date::VARCHAR FROM "
             f"read_parquet({literal(str(file))}, hive_partitioning = false) q JOIN landing_come c ON "
@@ -272,21 +278,25 @@ class _Run:
         once = "per file" if self.landing.sources.extracts[self.spec.name].distinct else "no"
         typed = select_sql(raw, columns, distinct=once)
         if self.landing.sources.extracts[self.spec.name].rows_are == EVENTS:
-            typed = summed_sql(typed, columns, _MEASURES)
+            typed = summed_sql(typed, columns, MEASURES)
         return typed, columns
 
-    def _known(self) -> str:
-        """What a row's user (and account), or without a list of users its account, must be found in, as a join."""
-        return f"{_MEMBERS} m USING ({self._remember_members()})"
-
     def _remember_members(self) -> str:
-        """Make the table of them; its columns, separated by commas."""
+        """Make the table that a row's user and account, or without a list of users its account, must be found in.
+
+        Usage without a user is found by its account. The columns of the table are returned, separated by commas.
+        """
         users, accounts = (self.landing.engine.store.file(n) for n in ("product_users", "crm_accounts"))
         columns = "user_id, account_id"
         is_listed = users.exists() and rows_in([users])
         if not is_listed:
             users, columns = accounts, "account_id"
         made = f"SELECT DISTINCT {columns} FROM read_parquet({literal(str(users))}, hive_partitioning = false)"
+        if is_listed:
+            made += (
+                " UNION ALL SELECT DISTINCT NULL, account_id FROM "
+                f"read_parquet({literal(str(accounts))}, hive_partitioning = false)"
+            )
         self.landing.engine.connection.execute(f"CREATE OR REPLACE TEMP TABLE {_MEMBERS} AS {made}")
         return columns
 
@@ -294,19 +304,21 @@ class _Run:
         """Rows of the days with REASON; users are only said to be unknown, `_refine` tells more of the few."""
         typed, columns = self._typed(pieces)
         judged = judge(self.landing.engine, self.spec, typed, columns, (FILE, ROW))
-        known = self._known()
+        columns_known = self._remember_members()
         unknown = len(judged.reasons)
         reasons = [*judged.reasons]
-        if "user_id" in known:
+        which = str(unknown)
+        if "user_id" in columns_known:
             reasons += [
-                Reason(_UNKNOWN_USER, "user_id", "user_id"),
-                Reason(_OTHER_ACCOUNT, "account_id", "account_id"),
+                Reason(UNKNOWN_USER, "user_id", "user_id"),
+                Reason(OTHER_ACCOUNT, "account_id", "account_id"),
             ]
-        else:
-            reasons += [Reason("unknown account_id", "account_id", "account_id")]
+            which = f"CASE WHEN r.user_id IS NULL THEN {unknown + 2} ELSE {unknown} END"
+        reasons += [Reason(UNKNOWN_ACCOUNT, "account_id", "account_id")]
         sql = (
-            f"SELECT r.* REPLACE (COALESCE(r.{REASON}, CASE WHEN m.account_id IS NULL THEN {unknown} END)::SMALLINT "
-            f"AS {REASON}) FROM ({judged.sql}) r LEFT JOIN {known}{self._only(pieces, days)}"
+            f"SELECT r.* REPLACE (COALESCE(r.{REASON}, CASE WHEN m.account_id IS NULL THEN {which} END)::SMALLINT "
+            f"AS {REASON}) FROM ({judged.sql}) r LEFT JOIN {_MEMBERS} m ON {_same(columns_known, 'm')}"
+            f"{self._only(pieces, days)}"
         )
         return Judged(sql, (*reasons, *duplicate_reasons(self.spec, self.names))), columns
 
@@ -446,7 +458,7 @@ class _Run:
             f"FROM ({judged.sql}) r LEFT JOIN landing_files f ON f.file = r.{FILE} "
             f"WHERE r.{REASON} IS NOT NULL OR {self._key_hash()} IN (SELECT h FROM {_CONTESTED})"
         )
-        unknown = [i for i, r in enumerate(judged.reasons) if r.rule == _UNKNOWN_USER]
+        unknown = [i for i, r in enumerate(judged.reasons) if r.rule == UNKNOWN_USER]
         if unknown:
             execute(
                 f"UPDATE {_SUSPECTS} SET {REASON} = {unknown[0] + 1} WHERE {REASON} = {unknown[0]} "
@@ -463,9 +475,7 @@ class _Run:
         )
 
     def _facts(self, judged: Judged, days: Sequence[str], inputs: Mapping[str, str]) -> dict[str, DayFacts]:
-        unknown = [
-            i for i, r in enumerate(judged.reasons) if r.rule.startswith("unknown") or r.rule == _OTHER_ACCOUNT
-        ]
+        unknown = [i for i, r in enumerate(judged.reasons) if r.rule.startswith("unknown") or r.rule == OTHER_ACCOUNT]
         found = self.landing.query(
             f"SELECT COALESCE(c.day::VARCHAR, ''), c.n, c.good, c.total, COALESCE(s.bad, 0), COALESCE(s.unknown, 0), "
             f"COALESCE(s.good, 0), COALESCE(s.kept, 0), s.total::VARCHAR FROM {_COUNTS} c LEFT JOIN ("
@@ -522,6 +532,12 @@ class _Run:
 def _days_of(facts: Mapping[str, Any], piece: Piece) -> list[str]:
     """The days a piece has rows of; of an empty drop, its own day."""
     return list(facts["days"]) or ([piece.drop.label] if piece.drop.day else [])
+
+
+def _same(columns: str, other: str) -> str:
+    """The join of rows `r` with a table of users and accounts; usage without a user is found by its account."""
+    parts = {"user_id": "IS NOT DISTINCT FROM", "account_id": "="}
+    return " AND ".join(f"{other}.{name} {parts[name]} r.{name}" for name in columns.split(", "))
 
 
 def _filled(days: Sequence[str], rows: Mapping[str, int]) -> Iterator[list[str]]:

@@ -39,7 +39,12 @@ class FeatureAdoption(Snapshot):
     accounts: Integer = column("Accounts of the cell that pay for the feature's product.", ge=1)
     accounts_using: Integer = column("Of them, accounts with an event on it in the usage window.", ge=0)
     share_using: float = column("accounts_using / accounts.", unit="share", ge=0, le=1)
-    users: Integer = column("Their users with an event on it.", unit="users", ge=0)
+    users: Integer = column(
+        "Their users with an event on it; null where usage does not say who used it.",
+        unit="users",
+        nullable=True,
+        ge=0,
+    )
     events: Integer = column("Their events on it in the window.", unit="events", ge=0)
     low_n: Flag = column("Fewer accounts than `retention.low_n`.")
     loving_accounts: Integer = column("Accounts of the loving cohorts, all segments, that pay for its product.", ge=0)
@@ -55,7 +60,7 @@ class FeatureAdoption(Snapshot):
     @row_rule
     def part_of_the_accounts(cls, t: ir.Table) -> ir.BooleanValue:
         """Users have an account that uses it, and it is one of the accounts."""
-        return (t.accounts_using <= t.accounts) & (t.accounts_using <= t.users)
+        return (t.accounts_using <= t.accounts) & (t.users.isnull() | (t.accounts_using <= t.users))
 
     class Config:
         unique = list(_CELL)
@@ -106,9 +111,13 @@ def _use(product_usage: ir.Table, raw: ir.Table, product_users: ir.Table) -> ir.
             product_usage.usage_date < raw.day_after,
         ],
     )
+    rows = rows.filter(rows.feature.notnull())
     by_user = rows.group_by(*_KEY, "user_id", "feature").aggregate(events=rows.event_count.sum())
     counted = _who_count(by_user.filter(by_user.events > 0), product_users)
-    return counted.group_by(*_KEY, "feature").aggregate(users=counted.count(), events=counted.events.sum())
+    return counted.group_by(*_KEY, "feature").aggregate(
+        users=ibis.ifelse(counted.user_id.isnull().any(), ibis.null("int64"), counted.count()),
+        events=counted.events.sum(),
+    )
 
 
 def _features(use: ir.Table, catalogue: ir.Table) -> ir.Table:
@@ -133,7 +142,10 @@ def _cells(accounts: ir.Table, use: ir.Table, features: ir.Table) -> ir.Table:
     counts = paying.group_by(*cell, paid_for=paying["product"]).aggregate(accounts=paying.count())
     rows = _paid(use.view().join(accounts.view(), _KEY).join(features.view(), ["as_of", "feature"]))
     used = rows.group_by(*_CELL).aggregate(
-        accounts_using=rows.count(), cell_users=rows.users.sum(), cell_events=rows.events.sum()
+        accounts_using=rows.count(),
+        cell_users=ibis.ifelse(rows.users.isnull().any(), ibis.null("int64"), rows.users.sum()),
+        is_used=rows.feature.notnull().any(),
+        cell_events=rows.events.sum(),
     )
     offered = features.view()
     cells = offered.join(counts, [offered.as_of == counts.as_of, offered["product"].identical_to(counts.paid_for)])
@@ -142,7 +154,7 @@ def _cells(accounts: ir.Table, use: ir.Table, features: ir.Table) -> ir.Table:
     return cells.select(
         *_CELL, "product", "level", "accounts",
         accounts_using=cells.accounts_using.fill_null(0),
-        users=cells.cell_users.fill_null(0),
+        users=ibis.ifelse(cells.is_used.fill_null(False), cells.cell_users, 0),
         events=cells.cell_events.fill_null(0),
     )  # fmt: skip
 

@@ -48,5 +48,7 @@ class ExtractsPolicy(Section):
     """From when on a bad extract is refused as a whole, or a shrunken one waits for approval."""
 
     max_quarantine_share: Share
+    may_lack_account: tuple[Annotated[str, Field(min_length=1)], ...]
+    """Extracts whose rows need not have an account. Such rows are refused, and do not count for the share."""
     max_shrink_share: Share
     shrink_from_rows: Annotated[int, Field(ge=1)]

@@ -170,7 +170,13 @@ class BehavioralCondition(Condition):
     """A test of an account's usage."""
 
     measure: Literal[
-        "active_users", "prior_active_users", "seat_activity", "users_trend_net", "events_trend_net", "score"
+        "active_users",
+        "prior_active_users",
+        "prior_events_without_users",
+        "seat_activity",
+        "users_trend_net",
+        "events_trend_net",
+        "score",
     ]
     leave: float | None = None
     """The bound for accounts that are in the cohort already. None: the same bound."""
@@ -443,6 +449,8 @@ class ChurnCalibration(Section):
     """Number of past days to compare, one window apart."""
     min_leavers: Annotated[int, Field(ge=1)]
     """No warning if both the predicted and the observed number of leavers are below this."""
+    arr_deviations: NotNegative
+    """No warning in ARR if predicted and lost ARR differ by no more than this many standard deviations."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

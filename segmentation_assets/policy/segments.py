@@ -253,6 +253,8 @@ class MicroSegmentPolicy(Section):
     """Usage declines if the trend of users or events, net of the company's trend, is at most this."""
     declining_min_users: Annotated[int, Field(ge=0)]
     """Only for accounts with at least this many active users in the 28 days before."""
+    declining_min_events: Annotated[int, Field(ge=0)]
+    """The same of events, where usage does not say who used the product."""
     surge_trend: NotNegative
     """Adoption surge: the trend of users, net of the company's trend, is at least this."""
     min_new_champions: Annotated[int, Field(ge=1)]

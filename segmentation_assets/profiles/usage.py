@@ -40,7 +40,10 @@ _PARTS = 10**12  # of a share: sums of whole numbers are the same in whatever or
 
 
 class AccountUsage(Snapshot):
-    """Do the people an account pays for use the product, how deeply, and where is it heading?"""
+    """Do the people an account pays for use the product, how deeply, and where is it heading?
+
+    What counts users is null where usage does not say who used it; what counts features, where it does not say what.
+    """
 
     account_id: str = column("An account that pays; accounts merged into it are counted here.")
     usage_through: Day = column(
@@ -52,8 +55,10 @@ class AccountUsage(Snapshot):
         "Its usage, regular until then, stopped from one day to the next while that of others went on: "
         "a late delivery, no decline."
     )
-    active_users_28d: Integer = column("Distinct active users in the window.", unit="users", ge=0)
-    active_users_prior_28d: Integer = column("Distinct active users in the window before.", unit="users", ge=0)
+    active_users_28d: Integer = column("Distinct active users in the window.", unit="users", nullable=True, ge=0)
+    active_users_prior_28d: Integer = column(
+        "Distinct active users in the window before.", unit="users", nullable=True, ge=0
+    )
     events_28d: Integer = column("Events in the window.", unit="events", ge=0)
     events_prior_28d: Integer = column("Events in the window before.", unit="events", ge=0)
     minutes_28d: float = column(
@@ -62,11 +67,11 @@ class AccountUsage(Snapshot):
     minutes_prior_28d: float = column(
         "Session time in the window before; null where the extract has none.", unit="minutes", nullable=True, ge=0
     )
-    dau: float = column("Mean daily active users over the window.", unit="users", ge=0)
-    wau: Integer = column("Distinct active users in the last 7 days.", unit="users", ge=0)
-    mau: Integer = column("Distinct active users in the window (28 days).", unit="users", ge=0)
+    dau: float = column("Mean daily active users over the window.", unit="users", nullable=True, ge=0)
+    wau: Integer = column("Distinct active users in the last 7 days.", unit="users", nullable=True, ge=0)
+    mau: Integer = column("Distinct active users in the window (28 days).", unit="users", nullable=True, ge=0)
     mau_calendar_month: Integer = column(
-        "Distinct active users from the first of usage_through's month on.", unit="users", ge=0
+        "Distinct active users from the first of usage_through's month on.", unit="users", nullable=True, ge=0
     )
     dau_seat_share: float = column(
         "Mean over the window's days of active users / seats in force that day; null without licensed seats.",
@@ -98,8 +103,8 @@ class AccountUsage(Snapshot):
     is_active_account: Flag = column(
         "active_seat_share reaches the policy's active share; null without licensed seats.", nullable=True
     )
-    stickiness: float = column("dau / mau; 0 without active users.", unit="share", ge=0, le=1)
-    features_used: Integer = column("Different features used in the window.", unit="features", ge=0)
+    stickiness: float = column("dau / mau; 0 without active users.", unit="share", nullable=True, ge=0, le=1)
+    features_used: Integer = column("Different features used in the window.", unit="features", nullable=True, ge=0)
     feature_breadth_share: float = column(
         "Share of the paid products' features that were used; null where their features are not known.",
         unit="share",
@@ -135,8 +140,8 @@ class AccountUsage(Snapshot):
         ge=0,
         le=1,
     )
-    active_days_28d: Integer = column("Days of the window with an active user.", unit="days", ge=0)
-    consistency: float = column("Share of the window's weekdays with an active user.", unit="share", ge=0, le=1)
+    active_days_28d: Integer = column("Days of the window with use.", unit="days", ge=0)
+    consistency: float = column("Share of the window's weekdays with use.", unit="share", ge=0, le=1)
     logins_per_user: float = column(
         "Sessions per active user in the window; null where the extract has none.",
         unit="sessions per user",
@@ -186,8 +191,12 @@ class AccountUsage(Snapshot):
     single_champion: Flag = column(
         "One user makes most events although several seats are licensed; null without licensed seats.", nullable=True
     )
-    power_users: Integer = column("Users active on at least the policy's number of days of the window.", ge=0)
-    new_champions: Integer = column("Users in the account's top by events now and not in the window before.", ge=0)
+    power_users: Integer = column(
+        "Users active on at least the policy's number of days of the window.", nullable=True, ge=0
+    )
+    new_champions: Integer = column(
+        "Users in the account's top by events now and not in the window before.", nullable=True, ge=0
+    )
 
     class Config:
         unique = ["as_of", "account_id"]
@@ -418,6 +427,7 @@ def _account_sums(users: ir.Table, accounts: ir.Table, usage: UsagePolicy) -> ir
     )
     sums = {n: rows[n].sum() for name in ("events", "sessions") for n in (name, f"{name}_prior")}
     return rows.group_by(*_KEY).aggregate(
+        without_user=(rows.user_id.isnull() & (rows.days_back > 0)).any(),
         mau=(rows.days > 0).sum(),
         was_active=(rows.days_prior > 0).sum(),
         wau=((rows.days & (2**usage.week_days - 1)) > 0).sum(),
@@ -426,6 +436,7 @@ def _account_sums(users: ir.Table, accounts: ir.Table, usage: UsagePolicy) -> ir
         user_days=rows.active_days.sum(),
         seat_days=rows.seat_parts.sum() / _PARTS,
         days=rows.days.bit_or(),
+        days_prior=rows.days_prior.max(),
         power_users=(rows.active_days >= usage.power_user_days).sum(),
         errors=rows.errors.sum(),
         top_events=rows.events.max(),
@@ -509,7 +520,7 @@ def _new_champions(users: ir.Table, usage: UsagePolicy) -> ir.Table:
 
 def _top(users: ir.Table, events: str, places: int) -> ir.Table:
     """The account's so many users with the most events, if any; user_id breaks ties."""
-    rows = users.filter(users[events] > 0).select(*_KEY, "user_id", events)
+    rows = users.filter((users[events] > 0) & users.user_id.notnull()).select(*_KEY, "user_id", events)
     order = ibis.window(group_by=_KEY, order_by=[rows[events].desc(), rows.user_id])
     return rows.filter(ibis.row_number().over(order) < places).select(*_KEY, "user_id")
 
@@ -544,6 +555,7 @@ def _feature_sums(use: ir.Table, catalogue: ir.Table, in_force: ir.Table) -> ir.
     )
     is_paid = rows.name.notnull() & (rows["product"].isnull() | rows.paid_by.notnull())
     return rows.group_by(*_KEY).aggregate(
+        without_feature=rows.feature.isnull().any(),
         features_used=rows.feature.count(),
         paid_features_used=is_paid.sum(),
         advanced_used=(is_paid & (rows.level == "advanced")).sum(),
@@ -577,15 +589,20 @@ def _days_with_key_features(catalogue: ir.Table) -> ir.Table:
 
 def _columns(rows: ir.Table, usage: UsagePolicy) -> ir.Table:
     """The contract's columns from the joined parts, but for what is net of the company."""
-    mau, events, before = (rows[name].fill_null(0) for name in ("mau", "events", "was_active"))
-    sessions, minutes = (_unless_nobody(rows[name], mau) for name in ("sessions", "minutes"))
-    dau = rows.user_days.fill_null(0) / usage.window_days
+    events, has_users = rows.events.fill_null(0), ~rows.without_user.fill_null(False)
+    mau, wau, before, in_month = (
+        only_if(has_users, rows[name].fill_null(0)) for name in ("mau", "wau", "was_active", "mau_calendar_month")
+    )
+    is_used, was_used = rows.days.fill_null(0) > 0, (rows.days_prior.fill_null(0) > 0)
+    sessions, minutes = (_unless_nobody(rows[name], is_used) for name in ("sessions", "minutes"))
+    dau = only_if(has_users, rows.user_days.fill_null(0) / usage.window_days)
     active_share = _of_seats(rows, "active_users", "active_seats")
-    has_seats = rows.seats_now.notnull()
-    top_user_share = rows.top_events / rows.events.nullif(0)
+    has_seats = rows.seats_now.notnull() & has_users
+    top_user_share = only_if(has_users, rows.top_events / rows.events.nullif(0))
     is_led_by_one = (top_user_share >= usage.single_champion_share).fill_null(False)
     weekdays = _weekdays(rows.usage_through, usage.window_days)
-    used = rows.paid_features_used.fill_null(0)
+    has_features = ~rows.without_feature.fill_null(False)
+    used = only_if(has_features, rows.paid_features_used.fill_null(0))
     return rows.select(
         *_KEY,
         "usage_through",
@@ -596,31 +613,31 @@ def _columns(rows: ir.Table, usage: UsagePolicy) -> ir.Table:
         events_28d=events,
         events_prior_28d=rows.events_prior.fill_null(0),
         minutes_28d=minutes,
-        minutes_prior_28d=_unless_nobody(rows.minutes_prior, before),
+        minutes_prior_28d=_unless_nobody(rows.minutes_prior, was_used),
         dau=dau,
-        wau=rows.wau.fill_null(0),
+        wau=wau,
         mau=mau,
-        mau_calendar_month=rows.mau_calendar_month.fill_null(0),
+        mau_calendar_month=in_month,
         dau_seat_share=only_if(has_seats, _per(rows.seat_days.fill_null(0), rows.licensed_days)),
         wau_seat_share=_of_seats(rows, "wau", "week_seats"),
         mau_seat_share=_of_seats(rows, "mau", "window_seats"),
         calendar_month_seat_share=_of_seats(rows, "mau_calendar_month", "month_seats"),
         active_seat_share=active_share,
         is_active_account=active_share >= usage.active_account_share,
-        stickiness=_per(dau, mau),
-        features_used=rows.features_used.fill_null(0),
+        stickiness=only_if(has_users, _per(dau, mau)),
+        features_used=only_if(has_features, rows.features_used.fill_null(0)),
         feature_breadth_share=used / rows.paid_features,
-        departments_active=rows.departments_active,
-        department_breadth_share=rows.departments_active / rows.departments,
-        key_events_per_active_user=ibis.ifelse(
-            rows.has_key.fill_null(False), _per(rows.key_events.fill_null(0), mau), ibis.null("float64")
+        departments_active=only_if(has_users, rows.departments_active),
+        department_breadth_share=only_if(has_users, rows.departments_active / rows.departments),
+        key_events_per_active_user=only_if(
+            rows.has_key.fill_null(False) & has_users & has_features, _per(rows.key_events.fill_null(0), mau)
         ),
         unused_paid_features=rows.paid_features - used,
-        ladder_level=rows.advanced_used.fill_null(0) / rows.paid_advanced,
+        ladder_level=only_if(has_features, rows.advanced_used.fill_null(0) / rows.paid_advanced),
         active_days_28d=_bits(rows.days.fill_null(0)),
         consistency=_bits(rows.days.fill_null(0) & weekdays) / _bits(weekdays),
-        logins_per_user=sessions / ibis.greatest(mau, 1),
-        minutes_per_user=minutes / ibis.greatest(mau, 1),
+        logins_per_user=only_if(has_users, sessions / ibis.greatest(mau, 1)),
+        minutes_per_user=only_if(has_users, minutes / ibis.greatest(mau, 1)),
         logins_trend=sessions / rows.sessions_prior.nullif(0) - 1,
         minutes_trend=minutes / rows.minutes_prior.nullif(0) - 1,
         users_trend=mau / rows.was_active.nullif(0) - 1,
@@ -628,19 +645,23 @@ def _columns(rows: ir.Table, usage: UsagePolicy) -> ir.Table:
         error_rate=rows.errors / rows.events.nullif(0),
         top_user_share=top_user_share,
         single_champion=only_if(has_seats, is_led_by_one & (rows.seats_now >= usage.single_champion_seats)),
-        power_users=rows.power_users.fill_null(0),
-        new_champions=rows.new_champions.fill_null(0),
+        power_users=only_if(has_users, rows.power_users.fill_null(0)),
+        new_champions=only_if(has_users, rows.new_champions.fill_null(0)),
     )
 
 
-def _unless_nobody(value: ir.NumericValue, users: ir.IntegerValue) -> ir.NumericValue:
+def _unless_nobody(value: ir.NumericValue, is_used: ir.BooleanValue) -> ir.NumericValue:
     """0 where nobody was active; else the value, null where the extract does not say it."""
-    return ibis.ifelse(users > 0, value, ibis.literal(0, value.type()))
+    return ibis.ifelse(is_used, value, ibis.literal(0, value.type()))
 
 
 def _of_seats(rows: ir.Table, users: str, seats: str) -> ir.NumericValue:
-    """`users` / mean `seats` of their window, or today's seats where it has none; null without seats today."""
-    return only_if(rows.seats_now.notnull(), _per(rows[users].fill_null(0), rows[seats].fill_null(rows.seats_now)))
+    """`users` / mean `seats` of their window, or today's seats where it has none.
+
+    Null without seats today, and where usage does not say who used it.
+    """
+    is_known = rows.seats_now.notnull() & ~rows.without_user.fill_null(False)
+    return only_if(is_known, _per(rows[users].fill_null(0), rows[seats].fill_null(rows.seats_now)))
 
 
 def _per(value: ir.NumericValue, base: ir.NumericValue) -> ir.NumericValue:

@@ -30,7 +30,7 @@ class UsageDays(Contract):
 
     usage_date: Day = column("Day of use, company timezone.")
     account_id: str = column("The account as the usage extract names it; mergers are followed later, per as_of.")
-    user_id: str = column("The user; service users are still in.")
+    user_id: str = column("The user; service users are still in. Null = usage without a user.", nullable=True)
     events: Integer = column("Events.", unit="events", nullable=True, ge=0)
     sessions: Integer = column("Sessions (logins).", unit="sessions", nullable=True, ge=0)
     minutes: float = column("Session time.", unit="minutes", nullable=True, ge=0)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DatabaseError
 
 from segmentation_assets.orchestration.private_api import NO_COMPUTE_LOGS, InstanceRef
 from segmentation_assets.running.storage.run_records import damaged_records
-from segmentation_assets.settings import Settings
+from segmentation_assets.settings import Settings, keep_private
 
 _SHIPPED = Path(__file__).with_name("dagster.yaml")
 _EVENT_BATCH = "500"
@@ -35,6 +35,7 @@ class NotWritable(OSError):
 
 def prepare(settings: Settings) -> dict[str, str]:
     """Put the shipped `dagster.yaml` into the home, where it lacks or differs; the variables that Dagster needs."""
+    keep_private()
     try:
         settings.dagster_home.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -28,6 +28,8 @@ COHORT_INPUTS = (
     "lifecycle_stage",
     "active_users_28d",
     "active_users_prior_28d",
+    "events_28d",
+    "events_prior_28d",
     "mau_seat_share",
     "users_trend_net",
     "events_trend_net",
@@ -144,6 +146,9 @@ def _rules(cohort: Cohort, scored: ir.Table, *, for_members: bool = False) -> li
     measures = {
         "active_users": scored.active_users_28d,
         "prior_active_users": scored.active_users_prior_28d,
+        "prior_events_without_users": ibis.ifelse(
+            scored.active_users_prior_28d.isnull(), scored.events_prior_28d, ibis.null("int64")
+        ),
         "seat_activity": scored.mau_seat_share,
         "users_trend_net": scored.users_trend_net,
         "events_trend_net": scored.events_trend_net,
@@ -167,4 +172,4 @@ def _part(name: str, weight: float, raw: Callable[[ir.Table], ir.Value], scale: 
 
 
 def _is_used(rows: ir.Table) -> ir.BooleanValue:
-    return rows.active_users_28d.notnull()
+    return rows.events_28d.notnull()

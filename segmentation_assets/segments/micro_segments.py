@@ -22,10 +22,16 @@ _SEPARATOR = ", "
 
 def is_usage_declining(rows: ir.Table, policy: MicroSegmentPolicy) -> ir.BooleanValue:
     """Users or events fall, and faster than the company's, from a base worth counting; unknown is no."""
-    has_base = rows.active_users_prior_28d >= policy.declining_min_users
+    has_base = _has_base(rows, policy)
     users = (rows.users_trend_net <= policy.declining_trend) & (rows.users_trend < 0)
     events = (rows.events_trend_net <= policy.declining_trend) & (rows.events_trend < 0)
     return has_base.fill_null(False) & (users.fill_null(False) | events.fill_null(False))
+
+
+def _has_base(rows: ir.Table, policy: MicroSegmentPolicy) -> ir.BooleanValue:
+    """Users of the window before, or where usage does not say who they were, events: enough to speak of a trend."""
+    users, events = rows.active_users_prior_28d, rows.events_prior_28d
+    return ibis.ifelse(users.isnull(), events >= policy.declining_min_events, users >= policy.declining_min_users)
 
 
 def signals_of(
@@ -36,7 +42,7 @@ def signals_of(
     Needs profile columns, segment, behavioral_cohort, health_score, firmographic_score and is_usage_declining.
     """
     surges = (rows.users_trend_net >= policy.surge_trend) & (rows.users_trend > 0)
-    has_base = rows.active_users_prior_28d >= policy.declining_min_users
+    has_base = _has_base(rows, policy)
     is_late = (rows.overdue_days > policy.late_overdue_days).fill_null(False)
     often_late = (rows.mean_days_late >= policy.late_mean_days).fill_null(False)
     is_satisfied = (rows.csat >= policy.satisfied_min_csat).fill_null(False) | (

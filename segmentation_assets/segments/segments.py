@@ -214,8 +214,9 @@ _PROFILE_COLUMNS = (
 )  # fmt: skip
 
 _SIGNAL_COLUMNS = (
-    "active_users_prior_28d", "users_trend", "users_trend_net", "events_trend", "events_trend_net", "new_champions",
-    "competitor_displaced_90d", "sentiment", "csat", "nps", "overdue_days", "mean_days_late", "days_to_renewal",
+    "active_users_prior_28d", "events_prior_28d", "users_trend", "users_trend_net", "events_trend",
+    "events_trend_net", "new_champions", "competitor_displaced_90d", "sentiment", "csat", "nps", "overdue_days",
+    "mean_days_late", "days_to_renewal",
 )  # fmt: skip
 
 

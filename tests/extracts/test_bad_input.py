@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from segmentation_assets.extracts.checking import check_sources
+from segmentation_assets.extracts.sources import read_sources
 from tests.extracts.home import ACCOUNTS, Home
 
 HEADER = "subscription_id,start_date,account_id,mrr,currency,end_date,seats\n"
@@ -228,13 +230,12 @@ def test_signs_of_sql_in_names_and_values_are_only_text(home):
     assert home.rows("crm_accounts", "account_id", "account_name", "industry") == [(nasty, 'it\'s "fine"', "o'clock")]
 
 
-def test_merges_into_nobody_and_into_oneself_are_refused(home):
+def test_a_merge_into_nobody_is_none_and_into_oneself_is_refused(home):
     home.write("crm_accounts.csv", "account_id,merged_into_account_id\nA1,\nA2,A1\nA3,A9\nA4,A4\n")
     home.land()
-    assert [r[:2] for r in refused(home, "crm_accounts")] == [
-        ("A3", "unknown merged_into_account_id"),
-        ("A4", "not_merged_into_itself"),
-    ]
+    assert [r[:2] for r in refused(home, "crm_accounts")] == [("A4", "not_merged_into_itself")]
+    merged = home.rows("crm_accounts", "account_id", "merged_into_account_id")
+    assert merged == [("A1", None), ("A2", "A1"), ("A3", None)]
 
 
 def test_currencies_with_a_rate_are_known(home):
@@ -245,8 +246,25 @@ def test_currencies_with_a_rate_are_known(home):
 
 
 def test_time_without_an_account_is_internal(home):
-    home.write("time.csv", "entry_id,csm_id,account_id,worked_on,hours\nE1,C1,,2025-01-01,2\n")
-    assert home.land(csm_time_entries={"path": "time.csv"})["csm_time_entries"].good == 1
+    rows = "E1,C1,,2025-01-01,2\nE2,C1,A9,2025-01-01,2\nE3,C1,A1,2025-01-01,2\n"  # A9 is no account
+    home.write("time.csv", "entry_id,csm_id,account_id,worked_on,hours\n" + rows)
+    assert home.land(csm_time_entries={"path": "time.csv"})["csm_time_entries"].good == 3
+    assert home.rows("csm_time_entries", "entry_id", "account_id") == [("E1", None), ("E2", None), ("E3", "A1")]
+
+
+@pytest.mark.parametrize(("lost", "is_refused"), [("", False), ("A9", True)])
+def test_a_ticket_that_nobody_assigned_is_no_fault_of_the_extract(home, lost, is_refused):
+    """3 of 4 tickets have no account, or one that is not known."""
+    lines = [f"T{n},{account},2025-01-0{n} 10:00:00" for n, account in enumerate([lost, lost, lost, "A1"], 1)]
+    home.write("tickets.csv", "\n".join(["ticket_id,account_id,opened_at", *lines, ""]))
+    home.share = 0.01
+    landed = home.land(support_tickets={"path": "tickets.csv"})["support_tickets"]
+    assert (landed.failed, landed.read, landed.quarantined) == (is_refused, 4, 3)
+    if not is_refused:
+        assert home.rows("support_tickets", "ticket_id") == [("T4",)]
+        assert {r[1] for r in refused(home, "support_tickets")} == {"account_id: not null"}
+    (problem,) = check_sources(read_sources(home.folder / "sources.yaml")) if not is_refused else [None]
+    assert problem is None or (problem.is_warning and "these rows are left out" in problem.advice)
 
 
 def test_accounts_text_is_kept_as_it_is(home):

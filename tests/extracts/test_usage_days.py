@@ -77,9 +77,9 @@ def test_duplicates_within_a_drop_are_refused_and_across_drops_replaced(home):
     assert (result.read, result.good, result.quarantined) == (6, 3, 3)
     assert home.rows("product_usage", "user_id", "event_count") == [("U1", "1"), ("U2", "8")]
     assert home.rows("quarantine", "key", "rule", "dropped_on") == [
-        ("U1 | 2025-01-01 | f", "duplicate key", "2025-01-01"),
-        ("U2 | 2025-01-01 | f", "duplicate key, other values", "2025-01-01"),
-        ("U2 | 2025-01-01 | f", "duplicate key, other values", "2025-01-02"),
+        ("U1 | 2025-01-01 | f | A1", "duplicate key", "2025-01-01"),
+        ("U2 | 2025-01-01 | f | A2", "duplicate key, other values", "2025-01-01"),
+        ("U2 | 2025-01-01 | f | A2", "duplicate key, other values", "2025-01-02"),
     ]
 
 
@@ -231,7 +231,7 @@ def test_a_user_that_moves_opens_the_days_it_was_refused_or_published_on(home):
     assert home.rows("product_usage", "usage_date", "user_id") == [
         ("2025-01-01", "U1"), ("2025-01-03", "U1"), ("2025-01-03", "U2")
     ]  # fmt: skip
-    assert home.rows("quarantine", "key", "rule") == [("U2 | 2025-01-02 | f", "account_id is not the user's")]
+    assert home.rows("quarantine", "key", "rule") == [("U2 | 2025-01-02 | f | A2", "account_id is not the user's")]
 
 
 @pytest.mark.parametrize("save", [1, 2])
@@ -257,7 +257,7 @@ def test_a_landing_interrupted_before_it_was_written_down_is_taken_up_again(home
     assert home.rows("product_usage", "usage_date", "user_id") == [
         ("2025-01-01", "U1"), ("2025-01-01", "U9"), ("2025-01-02", "U1")
     ]  # fmt: skip
-    assert home.rows("quarantine", "key") == [("U9 | 2025-01-02 | f",)]
+    assert home.rows("quarantine", "key") == [("U9 | 2025-01-02 | f | A1",)]
     assert land(home).skipped
 
 
@@ -336,3 +336,22 @@ def test_a_late_row_rolls_up_its_day_alone_and_opens_what_reads_it(home):
     drop(home, "2025-01-10", "U1,2025-01-10,f,A1,1")  # dropped again, without the late row
     land(home)
     assert build() == ({"2025-01-07"}, {"2025-01-07", "2025-01-08", "2025-01-09"})
+
+
+def test_usage_without_a_user_is_found_by_its_account(home):
+    """Beside a list of users. A3 is in the CRM and not in the list; A9 is nowhere."""
+    drop(home, "2025-01-01", ",2025-01-01,,A3,7", "U1,2025-01-01,f,A1,1", ",2025-01-01,,A9,1", ",2025-01-01,,A3,2")
+    result = land(home)
+    assert (result.good, result.quarantined) == (2, 2)
+    assert home.rows("product_usage", *COLUMNS) == [
+        ("2025-01-01", "U1", "f", "A1", "1"),
+        ("2025-01-01", None, None, "A3", "2"),
+    ]
+    assert home.rows("quarantine", "key", "rule") == [
+        ("? | 2025-01-01 | ? | A3", "duplicate key, other values"),
+        ("? | 2025-01-01 | ? | A9", "unknown account_id"),
+    ]
+    home.write("crm_accounts.csv", "account_id\nA1\nA2\nA9\n")
+    result = land(home)
+    assert (result.good, result.quarantined) == (2, 2)
+    assert [row[3] for row in home.rows("product_usage", *COLUMNS)] == ["A1", "A9"]

@@ -123,7 +123,7 @@ def _period(company: Company, months: int, end: pd.Timestamp) -> pd.DataFrame:
         end_arr=rows["end"],
         end_arr_current=rows["end_current"],
         retained_arr=rows[["start", "end"]].min(axis=1),
-        parent_account_id=_tops(company, start, rows.index),
+        parent_account_id=tops(company, start, rows.index),
     )
     for side, day, arr in (("start", start, rows["start"]), ("end", end, rows["end"])):
         groups = company.published("segments", day.date()).set_index("account_id")
@@ -133,14 +133,13 @@ def _period(company: Company, months: int, end: pd.Timestamp) -> pd.DataFrame:
     return rows.reset_index()
 
 
-def _tops(company: Company, day: pd.Timestamp, accounts: pd.Index) -> pd.Series:
+def tops(company: Company, day: pd.Timestamp, accounts: pd.Index) -> pd.Series:
     """The topmost parent known on a day."""
     crm = company.raw("crm_accounts", day.date())
     then = survivors(crm)
     parents = {
-        then[account]: then.get(parent, parent)
+        account: then.get(parent, parent)
         for account, parent in crm.set_index("account_id")["parent_account_id"].dropna().items()
-        if account in then
     }
 
     def top(account: str) -> str:
@@ -222,6 +221,9 @@ def _due(rows: pd.DataFrame, growth: float | None, basis: str | None) -> dict[st
     }
 
 
+_COMPARED = ("arr", "arr_12m_ago", "subscribed_12m", "invoiced_12m", "won_12m")
+
+
 def arr_reconciliation(company: Company) -> pd.DataFrame:
     """Twelve months of subscriptions, invoices by the day of service, and opportunities won, per account."""
     as_of = pd.Timestamp(company.as_of)
@@ -239,7 +241,8 @@ def arr_reconciliation(company: Company) -> pd.DataFrame:
         | {"account_id": account, "won_12m": money(won[won["account_id"] == account]["amount_arr"])}
         for account in sorted({*revenue.index, *invoices["account_id"], *won["account_id"]})
     ]
-    return pd.DataFrame([row | _causes(row, as_of, since) for row in rows])
+    kept = [row for row in rows if any(row[name] for name in _COMPARED)]
+    return pd.DataFrame([row | _causes(row, as_of, since) for row in kept])
 
 
 def _serviced(company: Company, merged: dict[str, str], as_of: pd.Timestamp) -> pd.DataFrame:

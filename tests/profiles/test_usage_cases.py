@@ -31,3 +31,25 @@ def test_a_stray_row_after_the_feed_stopped_moves_nothing(case: Case) -> None:
     assert {(r["mau"], r["wau"], r["events_28d"]) for r in late.values()} == {(10, 10, 5_600)}
     figures = ("mau", "events_28d", "users_trend", "is_active_account")
     assert [[r[n] for n in figures] for r in late.values()] == [[r[n] for n in figures] for r in on_time.values()]
+
+
+def test_usage_without_users_has_events_and_no_seat_activity(case: Case) -> None:
+    """K2 falls from 50 events a day to 5 on 15 May: 14 x 50 + 14 x 5 = 770 of 28 x 50 = 1,400, a trend of -0.45.
+
+    The median account's is 0.
+    """
+    through = date(2024, 5, 28)
+    found = case("account_usage_only", "account_usage", "behavioral_scores", through)
+    usage = {row["account_id"]: row for row in found["account_usage"]}
+    assert {name: row["events_28d"] for name, row in usage.items()} == {"K1": 1_400, "K2": 770, "K3": 1_400}
+    assert {name: round(row["events_trend_net"], 9) for name, row in usage.items()} == {"K1": 0, "K2": -0.45, "K3": 0}
+    assert {(row["active_days_28d"], row["consistency"]) for row in usage.values()} == {(28, 1)}
+    unknown = (
+        "mau", "wau", "dau", "active_users_28d", "active_users_prior_28d", "mau_seat_share", "dau_seat_share",
+        "active_seat_share", "is_active_account", "users_trend", "stickiness", "single_champion", "top_user_share",
+        "power_users", "new_champions", "features_used", "feature_breadth_share", "departments_active",
+        "key_events_per_active_user", "logins_per_user", "minutes_per_user",
+    )  # fmt: skip
+    assert {name: {row[name] for row in usage.values()} for name in unknown} == {name: {None} for name in unknown}
+    cohorts = {row["account_id"]: row["behavioral_cohort"] for row in found["behavioral_scores"]}
+    assert cohorts == {"K1": "Steady State", "K2": "At Risk", "K3": "Steady State"}

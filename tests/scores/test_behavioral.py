@@ -16,6 +16,8 @@ STEADY = {
     "lifecycle_stage": "established",
     "active_users_28d": 50,
     "active_users_prior_28d": 50,
+    "events_28d": 900,
+    "events_prior_28d": 900,
     "mau_seat_share": 0.5,
     "users_trend_net": 0.0,
     "events_trend_net": 0.0,
@@ -95,6 +97,30 @@ def test_without_usage_all_is_null_even_where_other_inputs_are_known():
 
 
 BORDERS = {
+    "nobody named, events fall": (
+        {
+            "active_users_28d": None,
+            "active_users_prior_28d": None,
+            "mau_seat_share": None,
+            "users_trend_net": None,
+            "events_trend_net": -0.3,
+            "events_prior_28d": 50,
+        },
+        "At Risk",
+        "events_declining_of_nobody_named",
+    ),
+    "nobody named, few events": (
+        {
+            "active_users_28d": None,
+            "active_users_prior_28d": None,
+            "mau_seat_share": None,
+            "users_trend_net": None,
+            "events_trend_net": -0.3,
+            "events_prior_28d": 49,
+        },
+        "Steady State",
+        "otherwise",
+    ),
     "no active user": ({"active_users_28d": 0, "mau_seat_share": 0.5}, "Dormant", "no_active_user"),
     "one active user": ({"active_users_28d": 1}, "Steady State", "otherwise"),
     "under 5 %": ({"mau_seat_share": 0.0499}, "Dormant", "seat_activity_very_low"),
@@ -190,6 +216,8 @@ ACCOUNT = st.fixed_dictionaries(
     {
         "active_users_28d": st.none() | st.integers(0, 30),
         "active_users_prior_28d": st.none() | st.integers(0, 30),
+        "events_28d": st.none() | st.integers(0, 90),
+        "events_prior_28d": st.none() | st.integers(0, 90),
         "mau_seat_share": SHARE,
         "users_trend_net": TREND,
         "events_trend_net": TREND,
@@ -205,13 +233,15 @@ def cohort_by_hand(account, score):
     """The rule of the specification, word by word."""
     seat, base = account["mau_seat_share"], account["active_users_prior_28d"]
     trends = [account[name] for name in ("users_trend_net", "events_trend_net")]
-    if account["active_users_28d"] is None:
+    if account["events_28d"] is None:
         return None
     if account["lifecycle_stage"] != "onboarding":
         if account["active_users_28d"] == 0 or (seat is not None and seat < 0.05):
             return "Dormant"
-        is_falling = (base or 0) >= 5 and any(t is not None and round(t, 9) <= -0.3 for t in trends)
-        if is_falling or (seat is not None and seat < 0.2):
+        falls = [t is not None and round(t, 9) <= -0.3 for t in trends]
+        is_falling = (base or 0) >= 5 and any(falls)
+        events_fall = base is None and (account["events_prior_28d"] or 0) >= 50 and falls[1]
+        if is_falling or events_fall or (seat is not None and seat < 0.2):
             return "At Risk"
     return "Power User" if (score or 0) >= 75 and (seat or 0) >= 0.6 else "Steady State"
 

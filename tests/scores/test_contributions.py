@@ -46,6 +46,7 @@ FULL = {
     "mau_seat_share": 0.55,
     "mau": 22,
     "active_users_28d": 22,
+    "events_28d": 900,
     "active_users_prior_28d": 20,
     "users_trend_net": 0.1,
     "events_trend_net": 0.2,

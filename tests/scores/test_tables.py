@@ -32,6 +32,7 @@ RICH = {
     "consolidation": "expanding",
     "lifecycle_stage": "established",
     "active_users_28d": 90,
+    "events_28d": 900,
     "active_users_prior_28d": 50,
     "mau_seat_share": 1.4,
     "users_trend_net": 9.0,

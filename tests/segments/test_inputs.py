@@ -66,17 +66,17 @@ def expected(cases: list[tuple[dict, Any]]) -> list:
 
 def test_cohorts_that_an_account_keeps():
     """In at 75 and 60 %, out at 70 and 55 %; at risk from -30 % on, kept until -10 %."""
-    power = {"behavioral_cohort": "Power User", "active_users_28d": 9}
+    power = {"behavioral_cohort": "Power User", "active_users_28d": 9, "events_28d": 90}
     cases = [
         (power | {"behavioral_score": 70.0, "mau_seat_share": 0.55}, "Power User|"),
         (power | {"behavioral_score": 69.9, "mau_seat_share": 0.55}, ""),
         (power | {"behavioral_score": 70.0, "mau_seat_share": 0.54}, ""),
-        ({"active_users_28d": 9, "active_users_prior_28d": 4, "users_trend_net": -0.1}, "At Risk|"),
-        ({"active_users_28d": 9, "active_users_prior_28d": 3, "users_trend_net": -0.1}, ""),
-        ({"active_users_28d": 9, "active_users_prior_28d": 4, "users_trend_net": -0.09}, ""),
-        ({"active_users_28d": 9, "mau_seat_share": 0.29}, "At Risk|"),
-        ({"active_users_28d": 9, "mau_seat_share": 0.07}, "Dormant|At Risk|"),
-        ({"active_users_28d": 9, "mau_seat_share": 0.07, "lifecycle_stage": "onboarding"}, ""),
+        ({"active_users_28d": 9, "events_28d": 90, "active_users_prior_28d": 4, "users_trend_net": -0.1}, "At Risk|"),
+        ({"active_users_28d": 9, "events_28d": 90, "active_users_prior_28d": 3, "users_trend_net": -0.1}, ""),
+        ({"active_users_28d": 9, "events_28d": 90, "active_users_prior_28d": 4, "users_trend_net": -0.09}, ""),
+        ({"active_users_28d": 9, "events_28d": 90, "mau_seat_share": 0.29}, "At Risk|"),
+        ({"active_users_28d": 9, "events_28d": 90, "mau_seat_share": 0.07}, "Dormant|At Risk|"),
+        ({"active_users_28d": 9, "events_28d": 90, "mau_seat_share": 0.07, "lifecycle_stage": "onboarding"}, ""),
         ({}, None),
     ]
     assert outcomes(cases, "kept_cohorts") == expected(cases)

@@ -20,6 +20,7 @@ _CUTS = (("Silver", "cut_silver"), ("Gold", "cut_gold"), ("Platinum", "cut_plati
 _SHARES = ("seat_activity", "users_trend_net", "events_trend_net")
 _WORDS = {
     "active_users": "active users of 28 days", "prior_active_users": "active users of the 28 days before",
+    "prior_events_without_users": "events of the 28 days before, by nobody named",
     "seat_activity": "seat activity", "users_trend_net": "users' trend net of the company's",
     "events_trend_net": "events' trend net of the company's", "score": "behavioral score",
 }  # fmt: skip
@@ -200,6 +201,9 @@ def _measures(rows: Mapping[str, Row]) -> dict[str, float | None]:
     return {
         "active_users": profile.get("active_users_28d"),
         "prior_active_users": profile.get("active_users_prior_28d"),
+        "prior_events_without_users": (
+            profile.get("events_prior_28d") if profile.get("active_users_prior_28d") is None else None
+        ),
         "users_trend_net": profile.get("users_trend_net"),
         "events_trend_net": profile.get("events_trend_net"),
         "seat_activity": rows["segment_inputs"]["seat_activity"],
