@@ -115,15 +115,13 @@ def staff(evidence: Evidence) -> Decision | None:
     cost = None if any(each is None for each in costs) else sum(costs)
     bare = sum(row["arr"] - row["covered_arr"] for row in rows)
     accounts = moved_accounts(evidence)
-    lines = [plans.company_people(rows), *plans.rebalancing(rows, accounts)]
-    lines += [plans.tier_need(row) for row in rows if row in short or plans.lacks_too_little(row)]
-    if hired > 0:
-        lines.append(f"ARR beyond the people there, before hiring: {exact(bare)}.")
-    if cost and bare > 0:
-        lines.append(f"Hiring costs {exact(cost)} a year, {share(cost / bare)} of that ARR.")
+    lines = [plans.company_people(rows), *plans.rebalancing(rows, [])[:1], *plans.hiring(rows)]
+    if hired > 0 and bare > 0:
+        worth = f"ARR beyond the people there, before hiring: {exact(bare)}."
+        lines.append(f"{worth} Hiring costs {share(cost / bare)} of it a year." if cost else worth)
     parts = [f"move {number(moved, 2)} people between tiers"] if moved > 0 else []
     parts += [f"hire {number(hired, 2)} people"] if hired > 0 else []
-    tiers = " and ".join(row["coverage_tier"] for row in short)
+    tiers = plans.listed([row["coverage_tier"] for row in short])
     title = ", then ".join(parts)
     return Decision(
         "Staff",
