@@ -101,6 +101,13 @@ class Company:
         self._make([name], days, strict=True)
         return made_last(name)
 
+    def by_account(self, name: str, *days: date) -> dict[tuple[date, str], dict[str, Any]]:
+        """The same by day and account, without those two and without the policy's hash."""
+        rows = self.rows(name, *days)
+        for row in rows:
+            row.pop("policy_hash", None)
+        return {(row.pop("as_of"), row.pop("account_id")): row for row in rows}
+
     def table(self, name: str, *days: date) -> ir.Table:
         """One table at `days` as an Ibis table with its rows: for functions that are tried on it."""
         self._make([name], days, strict=True)
