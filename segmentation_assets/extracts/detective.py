@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from segmentation_assets.extracts.advice import name_sql
 from segmentation_assets.extracts.casting import RAW, Cast, newest_of, select_sql
 from segmentation_assets.extracts.contracts import natural_key
 from segmentation_assets.extracts.reading import FILE, Raw, Reader, drops_of
@@ -25,7 +26,6 @@ _MONTHS_PER_YEAR = 12
 _BILLING, _ACCOUNTS, _USERS, _USAGE = "billing_subscriptions", "crm_accounts", "product_users", "product_usage"
 _STATUS = "status:"
 _POINT = re.compile(r"[.]0+$")
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ class Detective:
             counts = self._rows(f"SELECT {shares} FROM ({usage.raw.sql})")[0] if texts else ()
             best = max(zip(counts, texts, strict=True), default=(0, ""))
             if best[0]:
-                return f"write columns: {{user_id: {_named(best[1])}}}"
+                return f"write columns: {{user_id: {name_sql(best[1])}}}"
         return "map the column that says who used it under columns: {user_id: ...}, or leave product_usage out"
 
     # -- subscriptions
@@ -401,7 +401,7 @@ def _respelled(expression: str, ways: Sequence[str]) -> str:
 
 def _without(source: ExtractSource, column: str, states: Sequence[str], left: Iterable[str | None]) -> str:
     """The condition that leaves these states out, and keeps rows of them that have an end: they are history."""
-    name, kept = _named(column), sorted(s for s in left if s is not None)
+    name, kept = name_sql(column), sorted(s for s in left if s is not None)
     if {*states} & {*kept}:
         end = f"coalesce(CAST({_source_sql(source, 'end_date')} AS VARCHAR), '')"
         condition = f"NOT (coalesce({name}, '') IN ({literals(states)}) AND {end} = '')"
@@ -419,11 +419,7 @@ def _source_sql(source: ExtractSource, column: str) -> str:
     mapped = source.columns.get(column, column)
     if isinstance(mapped, Expression):
         return f"({mapped.sql})"
-    return _named(source_column(mapped) or column)
-
-
-def _named(column: str) -> str:
-    return column if _PLAIN.fullmatch(column) else identifier(column)
+    return name_sql(source_column(mapped) or column)
 
 
 def _quoted(text: str) -> str:
