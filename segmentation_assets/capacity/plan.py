@@ -7,6 +7,8 @@ which accounts' hours move (`rebalancing`), who covers whom (`assignments`), a b
 
 from __future__ import annotations
 
+from typing import Any
+
 import ibis
 import ibis.expr.types as ir
 
@@ -62,7 +64,8 @@ class CapacityPlan(Snapshot):
     )
     action: str = column(
         "What to do: hire, rebalance_in, rebalance_in_and_hire, rebalance_out (people to tiers with too few), spare "
-        "(more than needed, and no tier lacks them), keep; unknown: no roster.",
+        "(more than needed, and no tier lacks them), keep (enough, or too few by less than the policy's least part "
+        "of a person); unknown: no roster.",
         isin=ACTIONS,
     )
     rebalanced_in_fte: float = column(
@@ -73,7 +76,10 @@ class CapacityPlan(Snapshot):
         "ARR that gets its care because of the people moved in: ARR x the growth of the covered share.",
         unit="currency per year", nullable=True, ge=0,
     )  # fmt: skip
-    hired_fte: float = column("What no tier can give: people to hire.", unit="people", nullable=True, ge=0)
+    hired_fte: float = column(
+        "People to hire: what no tier can give, from the policy's least part of a person on.",
+        unit="people", nullable=True, ge=0,
+    )  # fmt: skip
     hiring_cost: float = column(
         "Hired people x the mean cost of one; null: no roster, or nobody's cost is known.",
         unit="currency per year", nullable=True, ge=0,
@@ -159,8 +165,9 @@ def capacity_plan(
     One row per as_of and coverage tier. Needed: the larger of entitled hours / customer hours of one person and
     accounts / ratio. There: people on the roster by contracted share of a full week, divided over tiers as
     `csm_tier_shares` says their time goes. First, tiers with more than they need give people to tiers with too few,
-    in proportion to the gaps; the rest is hired. So people hired = needed - there, whenever too few are there. A
-    company's lack below the policy's least is kept. Flat baseline: the same people, the same for every account.
+    in steps of the policy's least part of a person: the tiers with the most attention (Strategic, Growth, Core,
+    Long-Tail) get first, those with the least give first. What is then still too few is hired; less than the least is
+    not. Flat baseline: the same people, the same for every account.
     """
     rows = each_tier(spine.select("as_of").distinct())
     for figures in (
@@ -248,21 +255,21 @@ def _required(rows: ir.Table, coverage: CoveragePolicy) -> ir.Table:
 
 
 def _advised(rows: ir.Table, least: float) -> ir.Table:
-    """People moved in proportion to the gaps, and hired for the rest."""
+    """People that move between tiers, in steps of `least`, and people to hire for what is still too few."""
     day = ibis.window(group_by="as_of")
     rows = rows.mutate(short=ibis.greatest(-rows.gap_fte, 0.0), spare=ibis.greatest(rows.gap_fte, 0.0))
-    all_short, all_spare = total(rows.short, over=day), total(rows.spare, over=day)
-    moved = ibis.ifelse(all_short >= least, ibis.least(all_short, all_spare), 0.0)
-    # Of what nobody can give each tier that lacks people has its part; a lack below the policy's least is kept.
-    left = ibis.greatest(all_short - moved, 0.0)
-    hired = ibis.ifelse(left >= least, left, 0.0)
+    rows = rows.mutate(short_steps=_steps(rows.short, least), spare_steps=_steps(rows.spare, least))
     rows = rows.mutate(
-        rebalanced_in_fte=only_if(rows.is_roster_known, (rows.short * moved / all_short.nullif(0.0)).fill_null(0.0)),
-        rebalanced_out_fte=only_if(rows.is_roster_known, (rows.spare * moved / all_spare.nullif(0.0)).fill_null(0.0)),
-        hired_fte=only_if(rows.is_roster_known, fine((rows.short * hired / all_short.nullif(0.0)).fill_null(0.0))),
+        moved=ibis.least(rows.short_steps.sum().over(day), rows.spare_steps.sum().over(day)),
+        attention=by_tier(rows, {tier: place for place, tier in enumerate(TIERS)}),
     )
+    moved_in = _taken(rows, "short_steps", ibis.asc("attention")) * least
+    moved_out = _taken(rows, "spare_steps", ibis.desc("attention")) * least
+    left = fine(rows.short - moved_in)
     rows = rows.mutate(
-        rebalanced_in_fte=fine(rows.rebalanced_in_fte), rebalanced_out_fte=fine(rows.rebalanced_out_fte)
+        rebalanced_in_fte=only_if(rows.is_roster_known, fine(moved_in)),
+        rebalanced_out_fte=only_if(rows.is_roster_known, fine(moved_out)),
+        hired_fte=only_if(rows.is_roster_known, ibis.ifelse(left >= least, left, 0.0)),
     )
     action = ibis.cases(
         (~rows.is_roster_known, "unknown"),
@@ -279,6 +286,17 @@ def _advised(rows: ir.Table, least: float) -> ir.Table:
         hiring_cost=cents(rows.hired_fte * _cost_of_one(rows)),
         planned_fte=fine(ibis.ifelse(planned < 0, 0.0, planned)),
     )
+
+
+def _steps(people: ir.FloatingValue, least: float) -> ir.IntegerValue:
+    """The whole steps of `least` in a number of people. Binary fractions leave a little less than a whole step."""
+    return (people / least + _CLOSE).floor().cast("int64")
+
+
+def _taken(rows: ir.Table, steps: str, order: Any) -> ir.IntegerValue:
+    """The steps that a tier gives or gets of those that move, tier by tier in `order`."""
+    so_far = rows[steps].sum().over(ibis.cumulative_window(group_by="as_of", order_by=order))
+    return ibis.greatest(ibis.least(rows[steps], rows.moved - so_far + rows[steps]), 0)
 
 
 def _cost_of_one(rows: ir.Table) -> ir.FloatingValue:

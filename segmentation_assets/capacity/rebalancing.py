@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 
 from segmentation_assets.capacity.leakage import CoverageLeakage
 from segmentation_assets.capacity.plan import CapacityPlan
+from segmentation_assets.policy.capacity import StaffingPolicy
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.tables.amounts import cents, fine, total
 from segmentation_assets.tables.as_of import Spine
@@ -18,8 +19,6 @@ from segmentation_assets.tables.registry import Table, table
 
 DIRECTIONS = ("gives", "gets")
 _MONTHS = 12
-_LEAST_HOURS = 1e-6
-"""Rounding leaves less than this; it is no hour."""
 
 
 class RebalancedAccounts(Snapshot):
@@ -46,35 +45,38 @@ class RebalancedAccounts(Snapshot):
 
 @table(group="capacity")
 def rebalanced_accounts(
-    spine: Table[Spine], capacity_plan: Table[CapacityPlan], coverage_leakage: Table[CoverageLeakage]
+    spine: Table[Spine],
+    capacity_plan: Table[CapacityPlan],
+    coverage_leakage: Table[CoverageLeakage],
+    staffing: StaffingPolicy,
 ) -> Table[RebalancedAccounts]:
     """Where do the hours come from that the plan moves between tiers, and where do they go?
 
     One row per as_of and account that gives or gets hours. A tier gives (or gets) the people that `capacity_plan`
     moves out (or in), at the customer hours of one person. Accounts give what they got beyond their entitlement of
     twelve months, a twelfth a month, the most over-served first, and get what they lack, the most under-served ARR
-    first, until the tier's hours are used up. Hours of a tier that no single account got beyond its entitlement have
-    no row.
+    first, until the tier's hours are used up. Nobody gives or gets fewer hours than the policy's least: such hours,
+    and those of a tier that no single account got beyond its entitlement, have no row.
     """
     leaks = coverage_leakage.semi_join(spine, "as_of")
-    gives = _used_up(leaks, capacity_plan, "gives")
-    gets = _used_up(leaks, capacity_plan, "gets")
+    gives = _used_up(leaks, capacity_plan, "gives", staffing.least_moved_hours)
+    gets = _used_up(leaks, capacity_plan, "gets", staffing.least_moved_hours)
     return gives.union(gets)
 
 
-def _used_up(leaks: ir.Table, plan: ir.Table, direction: str) -> ir.Table:
+def _used_up(leaks: ir.Table, plan: ir.Table, direction: str, least: float) -> ir.Table:
     gives = direction == "gives"
     people = plan.rebalanced_out_fte if gives else plan.rebalanced_in_fte
     moved = plan.select("as_of", "coverage_tier", moved=people * plan.hours_per_fte)
     rows = leaks.join(moved.filter(moved.moved > 0), ["as_of", "coverage_tier"])
     offered = (rows.over_served_hours if gives else rows.under_served_hours) / _MONTHS
     first = rows.over_served_hours if gives else rows.under_served_arr
-    rows = rows.mutate(offered=fine(offered), first=first).filter(ibis._.offered > 0)
+    rows = rows.mutate(offered=fine(offered), first=first).filter(ibis._.offered >= least)
     tier = {"group_by": ["as_of", "coverage_tier"], "order_by": [rows["first"].desc(), rows.account_id]}
     so_far = total(rows.offered, over=ibis.cumulative_window(**tier))
     rows = rows.mutate(place=ibis.row_number().over(ibis.window(**tier)) + 1, left=rows.moved - so_far + rows.offered)
     rows = rows.mutate(hours_per_month=fine(ibis.least(rows.offered, rows.left)))
-    rows = rows.filter(rows.hours_per_month > _LEAST_HOURS)
+    rows = rows.filter(rows.hours_per_month >= least)
     cost = rows.hours_per_month * _MONTHS * rows.hourly_cost
     care = rows.arr * ibis.least(rows.hours_per_month * _MONTHS / rows.entitled_hours.nullif(0.0), 1.0)
     return rows.select(

@@ -49,13 +49,17 @@ class DataQuality(Snapshot):
         ge=0,
         le=1,
     )
-    newest_on: Day = column("Date of the newest row (of the newest drop where rows have none).", nullable=True)
+    newest_on: Day = column(
+        "Date of the newest row; where rows have none, day of the newest drop that brought a change.", nullable=True
+    )
     age_days: Integer = column("Days from newest_on to as_of.", unit="days", nullable=True, ge=0)
     max_age_days: Integer = column("Up to this age the extract is fresh.", unit="days", ge=1)
     is_stale: Flag = column("Older than that; null: the age is not known.", nullable=True)
     quarantined_rows: Integer = column("Different rows refused by as_of (of product_usage, in the look-back).", ge=0)
     landed_rows: Integer = column(
-        "Rows taken in by as_of, those replaced since included (of product_usage, row_count).", ge=0
+        "Rows taken in by as_of, those replaced since included; a row that a newer drop repeats counts once. Of "
+        "product_usage, row_count.",
+        ge=0,
     )
     quarantined_share: float = column(
         "quarantined_rows / (landed_rows + quarantined_rows).", unit="share", nullable=True, ge=0, le=1

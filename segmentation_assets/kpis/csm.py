@@ -43,7 +43,7 @@ class CsmPerformance(Snapshot):
     cohort_end_arr: float = column("The same accounts' ARR at as_of, whoever covers them now.", unit=_ARR, ge=0)
     retained_arr: float = column("Sum of each account's smaller one of both.", unit=_ARR, ge=0)
     expansion_arr: float = column("Growth of the accounts that grew.", unit=_ARR, ge=0)
-    expanded_accounts: Integer = column("Accounts that grew.", ge=0)
+    expanded_accounts: Integer = column("Accounts that grew by more seats, plan or products.", ge=0)
     retained_accounts: Integer = column("Accounts with ARR at as_of.", ge=0)
     nrr: float = column("Net revenue retention.", unit="ratio", nullable=True, ge=0)
     grr: float = column("Gross revenue retention.", unit="ratio", nullable=True, ge=0)

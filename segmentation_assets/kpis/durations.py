@@ -111,7 +111,9 @@ def durations(
     One row per as_of, curve, number of days and whether it happened. First expansion counts from the first payment;
     accounts that did not expand count up to as_of or their churn. For the company, all accounts that ever paid; for
     tiers and segments, those that were there at the start of the period. A downgrade is the first fall to a lower
-    tier seen between the ends of the last `migration.lag_quarters` quarters before as_of.
+    tier seen between the ends of the last `migration.lag_quarters` quarters before as_of. It counts from the
+    account's first day in the lower tier, or from the quarter's end where that day is not in the quarter. An account
+    that had left before its fall is not counted.
     """
     waits = _first_expansions(spine, account_revenue)
     company = waits.mutate(

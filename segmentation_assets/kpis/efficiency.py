@@ -61,7 +61,7 @@ def sales_efficiency(
 
     One row per as_of. The three months that end at as_of are compared with the three before, whose spend is what
     brought the difference about; at a quarter's last day they are calendar quarters. Revenue of a month is the MRR at
-    its end.
+    its end. A month's spend counts by the share of its days that lie in the period.
     """
     rows = _revenue(spine, subscription_steps, fx_rates, company)
     spans = spine.select(

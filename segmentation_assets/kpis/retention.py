@@ -140,7 +140,7 @@ def tier_kpis(
     new and reactivated ARR in the tier at its end, and what an account that changed tier is worth at the end
     migrates: so the bridge of every tier closes, and tiers add up to the company. Accounts, ARR, health, cost and
     pipeline are those of the accounts in the tier at as_of; tickets and hours those of the period, of accounts lost
-    in it in the tier at its start.
+    in it in the tier at its start, and of accounts that paid at neither end in `unassigned`.
     """
     groups = (account_periods, account_standings, account_workloads, median_durations)
     rows = group_figures(spine, *groups, policy, bands, BY_TIER)

@@ -92,8 +92,10 @@ class StaffingPolicy(Section):
     measured_min_hours: NotNegative
     """From this many hours logged in the three months to as_of on, a CSM's own internal share replaces
     `productivity.admin_share`."""
-    least_gap_fte: NotNegative
-    """A smaller gap needs no action."""
+    least_gap_fte: Positive
+    """Smallest part of a person that is hired, or moved from one tier to another. A smaller gap needs no action."""
+    least_moved_hours: Positive
+    """Fewest hours per month of one account that move when people move between tiers."""
 
 
 class AssignmentPolicy(Section):

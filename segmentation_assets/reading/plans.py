@@ -57,8 +57,20 @@ def tier_action(row: Row) -> str:
         parts.append(f"give {number(row['rebalanced_out_fte'], 2)} to tiers with too few")
     if not parts and row["action"] == "spare":
         parts.append(f"keep: {number(row['gap_fte'], 2)} to spare, and no tier lacks them")
+    if lacks_too_little(row):
+        parts.append(f"{number(_left(row), 2)} too few, too small a part of a person to hire")
     text = " and ".join(parts) or "keep"
     return text[:1].upper() + text[1:]
+
+
+def lacks_too_little(row: Row) -> bool:
+    """Whether a tier still lacks people after moves and hiring: less than the policy's least part of a person."""
+    return row["available_fte"] is not None and _is_shown(_left(row))
+
+
+def _left(row: Row) -> float:
+    taken = (row["rebalanced_in_fte"] or 0.0) + (row["hired_fte"] or 0.0)
+    return max(-(row["gap_fte"] or 0.0) - taken, 0.0)
 
 
 def _is_shown(fte: float | None) -> bool:
@@ -102,6 +114,8 @@ def tier_need(row: Row) -> str:
     if _is_shown(row["hired_fte"]):
         cost = "" if row["hiring_cost"] is None else f" ({exact(row['hiring_cost'])} a year)"
         sources.append(f"hire {number(row['hired_fte'], 2)}{cost}")
+    if lacks_too_little(row):
+        sources.append(f"{number(_left(row), 2)} is too small a part of a person to hire")
     return (
         f"{row['coverage_tier']}: {need} = {number(row['required_fte'], 2)} needed, "
         f"{number(row['available_fte'], 2)} there, {number(-row['gap_fte'], 2)} too few: {', '.join(sources)}."

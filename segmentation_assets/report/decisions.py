@@ -115,7 +115,8 @@ def staff(evidence: Evidence) -> Decision | None:
     cost = None if any(each is None for each in costs) else sum(costs)
     bare = sum(row["arr"] - row["covered_arr"] for row in rows)
     accounts = moved_accounts(evidence)
-    lines = [plans.company_people(rows), *plans.rebalancing(rows, accounts), *(plans.tier_need(row) for row in short)]
+    lines = [plans.company_people(rows), *plans.rebalancing(rows, accounts)]
+    lines += [plans.tier_need(row) for row in rows if row in short or plans.lacks_too_little(row)]
     if hired > 0:
         lines.append(f"ARR beyond the people there, before hiring: {exact(bare)}.")
     if cost and bare > 0:

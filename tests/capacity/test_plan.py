@@ -78,18 +78,17 @@ def test_spare_people_go_where_they_lack_and_the_rest_is_hired():
         ("c2", "Core", 0.3, None),
     )
     rows = plans(demanded, supply({}, {}, {}), people)
-    # 0.5 to spare against 1.3 too few: Strategic gets 1.0 / 1.3 of them.
-    assert rows["Strategic"]["rebalanced_in_fte"] == pytest.approx(0.5 / 1.3)
-    assert rows["Growth"]["rebalanced_in_fte"] == pytest.approx(0.5 * 0.3 / 1.3)
-    assert rows["Core"]["rebalanced_out_fte"] == pytest.approx(0.5)
-    assert rows["Strategic"]["hired_fte"] + rows["Growth"]["hired_fte"] == pytest.approx(0.8)
+    # 0.5 to spare against 1.3 too few: Strategic gets them all, and 0.5 + 0.3 are hired.
+    assert [rows[tier]["rebalanced_in_fte"] for tier in ("Strategic", "Growth")] == [0.5, 0.0]
+    assert rows["Core"]["rebalanced_out_fte"] == 0.5
+    assert [rows[tier]["hired_fte"] for tier in ("Strategic", "Growth")] == pytest.approx([0.5, 0.3])
     actions = {tier: row["action"] for tier, row in rows.items()}
     assert actions == {
-        "Strategic": "rebalance_in_and_hire", "Growth": "rebalance_in_and_hire", "Core": "rebalance_out",
+        "Strategic": "rebalance_in_and_hire", "Growth": "hire", "Core": "rebalance_out",
         "Long-Tail": "keep",
     }  # fmt: skip
-    # Strategic has 1.0 of 2.0, then 1 + 0.5 / 1.3: the ARR of 0.5 / 1.3 / 2 of its 2,000,000 gets its care.
-    assert rows["Strategic"]["rebalanced_arr"] == pytest.approx(2_000_000 * 0.5 / 1.3 / 2, abs=0.01)
+    # Strategic has 1.0 of 2.0, then 1.5: a quarter of its 2,000,000 ARR gets its care.
+    assert rows["Strategic"]["rebalanced_arr"] == 500_000
     moved = [row["rebalanced_in_fte"] - row["rebalanced_out_fte"] for row in rows.values()]
     assert sum(moved) == pytest.approx(0.0)
 
@@ -106,14 +105,64 @@ def test_a_lack_below_the_policys_least_is_kept():
     assert row(1.5)["action"] == "spare"
 
 
-def test_a_small_spare_also_moves_so_that_people_hired_are_needed_less_there():
-    # Needed 2.0 + 0.5, there 1.0 + 0.55: 0.05 move, and 2.5 - 1.55 = 0.95 are hired, not 1.0.
+@pytest.mark.parametrize(
+    ("core_there", "moved", "strategic_hired"),
+    [
+        (0.55, 0.0, 1.0),  # 0.05 to spare: less than a tenth of a person moves nobody
+        (0.60, 0.1, 0.9),  # one step, though 0.6 - 0.5 is a little less than 0.1 in binary
+        (0.89, 0.3, 0.7),  # 0.39 are three whole steps; 0.09 stay
+        (1.45, 0.9, 0.1),
+        (1.46, 0.9, 0.1),
+        (1.60, 1.0, 0.0),  # more than enough: 0.1 stay to spare
+    ],
+)
+def test_people_move_in_steps_of_a_tenth(core_there: float, moved: float, strategic_hired: float):
+    """Needed: Strategic 2.0, Core 0.5; there: Strategic 1.0."""
     rows = plans(
-        demand(*STRATEGIC * 20, *CORE * 50), supply({}, {"fte": 0.55, "available_hours": 110.5 * 0.55}),
+        demand(*STRATEGIC * 20, *CORE * 50), supply({}, {"fte": core_there, "available_hours": 110.5 * core_there}),
         shares(("c0", "Strategic", 1.0, None), ("c1", "Core", 1.0, None)),
     )  # fmt: skip
-    assert rows["Core"]["rebalanced_out_fte"] == pytest.approx(0.05)
-    assert sum(row["hired_fte"] for row in rows.values()) == pytest.approx(2.5 - 1.55)
+    top, core = rows["Strategic"], rows["Core"]
+    assert (core["rebalanced_out_fte"], top["rebalanced_in_fte"]) == (moved, moved)
+    assert top["hired_fte"] == pytest.approx(strategic_hired)
+    assert core["planned_fte"] == pytest.approx(core_there - moved)
+    assert (core["hired_fte"], core["planned_fte"] >= core["required_fte"]) == (0.0, True)
+
+
+def test_less_than_a_tenth_of_a_person_is_neither_hired_nor_moved_to():
+    """Needed: Strategic 1.07, Long-Tail 45 / 500 = 0.09; there: 1.0 and 0, with 0.3 to spare in Growth.
+
+    Neither lack is a tenth of a person, so nobody moves and nobody is hired.
+    """
+    demanded = demand(
+        *[{**STRATEGIC[0], "portfolio_share": 0.107}] * 10, *[{"coverage_tier": "Long-Tail"}] * 45,
+        *[{"coverage_tier": "Growth"}] * 3,
+    )  # fmt: skip
+    people = shares(("c0", "Strategic", 1.0, None), ("c1", "Growth", 0.4, None), ("c1", "Core", 0.6, None))
+    rows = plans(demanded, supply({}, {}), people)
+    assert rows["Strategic"]["gap_fte"] == pytest.approx(-0.07)
+    assert rows["Long-Tail"]["gap_fte"] == pytest.approx(-0.09)
+    for row in rows.values():
+        assert (row["rebalanced_in_fte"], row["rebalanced_out_fte"], row["hired_fte"]) == (0.0, 0.0, 0.0)
+    actions = {tier: row["action"] for tier, row in rows.items()}
+    assert actions == {"Strategic": "keep", "Growth": "spare", "Core": "spare", "Long-Tail": "keep"}
+
+
+def test_who_has_the_most_attention_gets_first_and_who_has_the_least_gives_first():
+    """Needed: Strategic 1.0, Growth 1.0, Core 0.1; there: 0.75, 0.85, 0.2, and 0.3 in Long-Tail, which needs none.
+
+    In whole tenths 2 + 1 are too few, and 1 + 3 to spare: three move. All come from Long-Tail; Strategic gets two,
+    Growth one. Then Strategic lacks 0.05 and Growth 0.05, which nobody is hired for.
+    """
+    demanded = demand(*STRATEGIC * 10, *[{"coverage_tier": "Growth"}] * 30, *CORE * 10)
+    people = shares(
+        ("c0", "Strategic", 0.75, None), ("c0", "Core", 0.2, None), ("c1", "Growth", 0.85, None),
+        ("c2", "Long-Tail", 0.3, None),
+    )  # fmt: skip
+    rows = plans(demanded, supply({}, {}, {}), people)
+    assert [rows[tier]["rebalanced_in_fte"] for tier in TIERS] == pytest.approx([0.2, 0.1, 0, 0])
+    assert [rows[tier]["rebalanced_out_fte"] for tier in TIERS] == pytest.approx([0, 0, 0, 0.3])
+    assert [rows[tier]["hired_fte"] for tier in TIERS] == [0, 0, 0, 0]
 
 
 def test_heads_and_hours_are_one_unit():

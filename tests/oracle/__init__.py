@@ -5,13 +5,13 @@ as they lie there; `revenue` is what each account paid on a day, which most tabl
 published table with an oracle's frame, column by column.
 
 How to add a table
-1. Write a function `my_table(company: Company) -> pandas.DataFrame` in the module of its room (`kpis.py`,
-   `scores.py`, ...). It starts from `company.raw`, from `company.revenue`, or from tables of EARLIER rooms,
-which have
-   oracles of their own: `company.published("segments")`. It returns the key and every column, for `company.as_of`.
-   Write it from the definition (column descriptions), not from the code.
-2. Name it in that room's test: `assert_agrees("my_table", my_table(company), company, key=["account_id"])`. A column
-   that the oracle does not have fails the test, unless it is named in `left_out=` with the reason.
+1. Write a function `my_table(company: Company) -> pandas.DataFrame` in the module of its room. It starts from
+   `company.raw`, from `company.revenue`, or from EARLIER tables, which have oracles of their own:
+   `company.published("segments")`. It returns the key and every column, for `company.as_of`. Write it from the
+   definition (column descriptions), not from the code.
+2. Name it in `tables.ORACLES` with its key. A column that the oracle does not have fails the test, unless it is named
+   in `left_out` with the reason.
 
-The company (`company` of `conftest`) is a sample of 40 accounts over 500 days, run for one day.
+The company (`company` of `conftest`) is a sample of 40 accounts over 500 days, run for one day. To hold a larger one:
+`ORACLE_HOME=<home of the demo> pytest tests/oracle`.
 """

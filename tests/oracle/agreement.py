@@ -25,8 +25,10 @@ def assert_agrees(
     found = company.published(table)
     lacking = set(found.columns) - set(expected.columns) - set(left_out or {}) - set(_STAMPS)
     assert not lacking, f"{table}: the oracle has no {sorted(lacking)}"
-    found, expected = (frame.set_index(list(key)).sort_index() for frame in (found, expected))
+    if key:
+        found, expected = (frame.set_index(list(key)).sort_index() for frame in (found, expected))
     assert len(found), f"{table} has no rows: nothing is compared"
+    assert expected.index.is_unique, f"{table}: the oracle has rows of the same key"
     extra, missing = found.index.difference(expected.index), expected.index.difference(found.index)
     assert not len(extra), f"{table}: rows that the oracle has not: {list(extra[:5])}"
     assert not len(missing), f"{table}: rows that only the oracle has: {list(missing[:5])}"

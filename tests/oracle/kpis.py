@@ -222,6 +222,9 @@ def _due(rows: pd.DataFrame, growth: float | None, basis: str | None) -> dict[st
     }
 
 
+_COMPARED = ("arr", "arr_12m_ago", "subscribed_12m", "invoiced_12m", "won_12m")
+
+
 def arr_reconciliation(company: Company) -> pd.DataFrame:
     """Twelve months of subscriptions, invoices by the day of service, and opportunities won, per account."""
     as_of = pd.Timestamp(company.as_of)
@@ -239,7 +242,8 @@ def arr_reconciliation(company: Company) -> pd.DataFrame:
         | {"account_id": account, "won_12m": money(won[won["account_id"] == account]["amount_arr"])}
         for account in sorted({*revenue.index, *invoices["account_id"], *won["account_id"]})
     ]
-    return pd.DataFrame([row | _causes(row, as_of, since) for row in rows])
+    kept = [row for row in rows if any(row[name] for name in _COMPARED)]
+    return pd.DataFrame([row | _causes(row, as_of, since) for row in kept])
 
 
 def _serviced(company: Company, merged: dict[str, str], as_of: pd.Timestamp) -> pd.DataFrame:

@@ -49,6 +49,7 @@ class Revenue:
     ) -> None:
         self.as_of = as_of
         self.rates = fx_rates.sort_values("valid_from")
+        self._rates: dict[tuple[str, pd.Timestamp], float] = {}
         merged = survivors(crm_accounts)
         rows = subscriptions.assign(account_id=subscriptions["account_id"].map(lambda a: merged.get(a, a)))
         rows = rows.sort_values(["subscription_id", "start_date"])
@@ -68,9 +69,11 @@ class Revenue:
         """Reporting currency per unit: the newest rate by that day, else the first."""
         if currency == REPORTING_CURRENCY:
             return 1.0
-        rates = self.rates[self.rates["currency"] == currency]
-        by_then = rates[rates["valid_from"] <= day]
-        return float((by_then.iloc[-1] if len(by_then) else rates.iloc[0])["rate"])
+        if (currency, day) not in self._rates:
+            rates = self.rates[self.rates["currency"] == currency]
+            by_then = rates[rates["valid_from"] <= day]
+            self._rates[currency, day] = float((by_then.iloc[-1] if len(by_then) else rates.iloc[0])["rate"])
+        return self._rates[currency, day]
 
     def mrr(self, day: pd.Timestamp, rates_of: pd.Timestamp) -> pd.Series:
         """MRR by account at the end of `day`, at the exchange rates of another day."""

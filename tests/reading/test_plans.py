@@ -87,7 +87,7 @@ def leaks(rows: Sequence[Row]) -> list[dict[str, Any]]:
 def test_each_number_about_people_is_a_figure_of_the_plan(case: str):
     rows = PLANS[case]
     moved = none_for_nan(records(rebalanced_accounts(
-        spine(DAY), given(CapacityPlan, rows), given(CoverageLeakage, leaks(rows))
+        spine(DAY), given(CapacityPlan, rows), given(CoverageLeakage, leaks(rows)), POLICY.staffing
     )))  # fmt: skip
     by_direction = [[m for m in moved if m["direction"] == d] for d in ("gives", "gets")]
     text = [plans.company_people(rows), *plans.against_flat(rows), *plans.rebalancing(rows, moved)]
@@ -106,13 +106,20 @@ def test_each_number_about_people_is_a_figure_of_the_plan(case: str):
 
 def test_the_same_people_in_every_sentence():
     """23 Strategic at 1:10 are 2.3, 41 Growth at 1:30 1.37, 17 Core at 1:100 0.17, 31 Long-Tail at 1:500 0.06: 3.90
-    people. 1.60 are there: 2.30 too few. Core has 0.6 - 0.17 = 0.43 beyond its need, which moves first; so 2.30 are
-    hired."""
+    people. 1.60 are there: 2.30 too few. Core has 0.6 - 0.17 = 0.43 beyond its need, of which four tenths move to
+    Strategic. Hired are 2.3 - 0.7 - 0.4 = 1.20 for Strategic and 1.37 - 0.3 = 1.07 for Growth. Long-Tail's 0.06 are
+    too small a part of a person."""
     rows = PLANS["short"]
     assert plans.company_people(rows) == "3.90 people needed, 1.60 there: 2.30 too few."
-    assert sum(row["hired_fte"] for row in rows) == pytest.approx(2.30, abs=0.005)
-    assert sum(row["rebalanced_in_fte"] for row in rows) == pytest.approx(0.43)
-    assert plans.rebalancing(rows, [])[0].startswith("First move people: Core 0.43 to Strategic ")
+    assert sum(row["hired_fte"] for row in rows) == pytest.approx(1.20 + 41 / 30 - 0.3)
+    assert sum(row["rebalanced_in_fte"] for row in rows) == pytest.approx(0.40)
+    assert plans.rebalancing(rows, [])[0].startswith("First move people: Core 0.40 to Strategic 0.40. ")
+    tail = next(row for row in rows if row["coverage_tier"] == "Long-Tail")
+    assert plans.tier_action(tail) == "0.06 too few, too small a part of a person to hire"
+    assert plans.tier_need(tail) == (
+        "Long-Tail: 31 accounts ÷ 500.0 a person = 0.06 needed, 0.00 there, 0.06 too few: 0.06 is too small a part "
+        "of a person to hire."
+    )
     run = {"available_fte": 1.6, "required_fte": sum(row["required_fte"] for row in rows), "leaving_fte": 0.0,
            "kept_accounts": 3, "could_stay_accounts": 4, "continuity": 0.75, "moved_accounts": 1, "new_accounts": 0,
            "unassigned_accounts": 0, "gap": 0.0}  # fmt: skip
