@@ -57,7 +57,7 @@ def _proposed(folder: Path, yes: bool) -> tuple[Proposal, Folder]:
     from segmentation_assets.policy.model import load_policy
 
     def ask(question: Question) -> str:
-        return question.safest if yes else _asked(question)
+        return question.safest if yes else _answer_to(question)
 
     with tempfile.TemporaryDirectory() as work, duckdb.connect(":memory:") as connection:
         connection.execute("SET enable_progress_bar = false")
@@ -69,7 +69,7 @@ def _proposed(folder: Path, yes: bool) -> tuple[Proposal, Folder]:
             raise Refusal(f"{folder}: {error.args[0]}{bad}") from None
 
 
-def _asked(question: Question) -> str:
+def _answer_to(question: Question) -> str:
     """An answer from the terminal."""
     console = messages()
     console.print(f"\n[bold]{escape(question.text)}[/]")

@@ -251,5 +251,5 @@ def is_in_cents(header: str) -> bool:
 
 def names_of(extract: str) -> dict[str, tuple[str, ...]]:
     """By column of the contract, what it may be called."""
-    known = COLUMNS.get(extract, {})
-    return {c: tuple(dict.fromkeys((plain(c), *known.get(c, ())))) for c in own_columns(extract)}
+    usual = COLUMNS.get(extract, {})
+    return {c: tuple(dict.fromkeys((plain(c), *usual.get(c, ())))) for c in own_columns(extract)}

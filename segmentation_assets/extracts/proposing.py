@@ -278,8 +278,8 @@ class _Proposer:
                 yield from self._column(column, file.columns[matched[column]], types[column])
             elif column == "subscription_id":
                 parts = (matched.get("account_id", "account_id"), matched["start_date"])
-                made = "concat(" + ", '/', ".join(map(name_sql, parts)) + ")"
-                yield f"      subscription_id: {{sql: {quoted(made)}}}   # no column is its id"
+                both = "concat(" + ", '/', ".join(map(name_sql, parts)) + ")"
+                yield f"      subscription_id: {{sql: {quoted(both)}}}   # no column is its id"
             elif column in file.columns:
                 yield f"      {column}: null   # the column of that name does not look like one"
 
@@ -481,8 +481,8 @@ def _table_name(file: File) -> str:
 
 def _months(column: Column) -> dict[str, int]:
     """By word of a column, the months that a price is for; empty where some word says something else."""
-    found_months = {value.strip().lower(): headers.MONTHS.get(headers.plain(value)) for value in column.values}
-    return {w: n for w, n in found_months.items() if n} if all(found_months.values()) else {}
+    lengths = {value.strip().lower(): headers.MONTHS.get(headers.plain(value)) for value in column.values}
+    return {w: n for w, n in lengths.items() if n} if all(lengths.values()) else {}
 
 
 def _number(column: Column) -> str:
