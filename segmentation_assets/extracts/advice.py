@@ -122,6 +122,10 @@ class Place:
         """The source column, or the contract's where an expression or a constant fills it."""
         return source_column(self.source.columns.get(self.column, self.column)) or self.column
 
+    def with_nulls(self, word: str) -> str:
+        """The line that reads a word of the column as nothing."""
+        return f"write columns: {{{self.column}: {{column: {quoted(self.read_from)}, nulls: [{quoted(word)}]}}}}"
+
     def with_form(self, **said: str) -> str:
         """The line that maps the column with more said of it."""
         mapped = self.source.columns.get(self.column)

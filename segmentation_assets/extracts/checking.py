@@ -20,7 +20,8 @@ import duckdb
 
 from segmentation_assets.extracts.casting import casts, expected, missing_columns, try_expressions
 from segmentation_assets.extracts.contracts import EXTRACTS
-from segmentation_assets.extracts.detective import Delivery, Detective
+from segmentation_assets.extracts.delivered import Delivery
+from segmentation_assets.extracts.detective import Detective
 from segmentation_assets.extracts.judging import MUST_BE
 from segmentation_assets.extracts.reading import REJECTS, Drop, Reader, SourceError, drops_of, first_line
 from segmentation_assets.extracts.rehearsal import Broken, Counts, Rehearsal
@@ -111,7 +112,8 @@ class _Check:
         self.policy: ExtractsPolicy = sections[ExtractsPolicy]  # type: ignore[assignment]
         self.rehearsal = Rehearsal(reader, Engine(reader.connection, Store(folder)), self.company)
         grace_days = self.company.renewal_grace_days
-        self.detective = Detective(reader, sections[DetectivePolicy], grace_days)  # type: ignore[arg-type]
+        policy: DetectivePolicy = sections[DetectivePolicy]  # type: ignore[assignment]
+        self.detective = Detective(reader, policy, grace_days, self.company.today())
 
     def problems_of(self, spec: TableSpec) -> list[Problem]:
         try:
@@ -152,10 +154,9 @@ class _Check:
             yield from self._suspicions(delivery)
 
     def _suspicions(self, delivery: Delivery) -> Iterator[Problem]:
-        name = delivery.spec.name
         for each in self.detective.look(delivery):
-            place = self._place(name, each.column)
-            yield Problem(name, place, delivery.file, each.column, each.seen, None, None, each.line, is_warning=True)
+            place, file = self._place(each.extract, each.column), self.detective.deliveries[each.extract].file
+            yield Problem(each.extract, place, file, each.column, each.seen, None, None, each.line, is_warning=True)
 
     def _allowed(self, delivery: Delivery) -> float:
         own = delivery.source.max_quarantine_share
