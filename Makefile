@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 HOME_DIR ?= data
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast stress soak lint bench ui pictures lock clean
+.PHONY: help setup demo test test-fast stress soak lint audit bench ui pictures lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -41,6 +41,11 @@ lint: setup  ## ruff, import-linter and pyright
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/pyright
+
+audit: setup  ## known weaknesses of the locked packages (asks the registry), and an SBOM (CycloneDX) in sbom.json
+	@$(BIN)/uv tool run --from cyclonedx-bom cyclonedx-py environment $(BIN)/python --output-file sbom.json
+	@$(BIN)/uv tool run pip-audit --path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+	  --skip-editable || { s=$$?; echo "versions that are installed:"; $(BIN)/uv pip list --python $(BIN)/python; exit $$s; }
 
 bench: setup  ## speed beside its targets, at 10,000 accounts and 10M usage rows (PARTS="demo dagster" for some)
 	@$(BIN)/python -m benchmarks $(PARTS)

@@ -1,6 +1,7 @@
 """What Dagster adds per asset and per partition: tables that cost next to nothing, built with it and without.
 
-Here: a registry of such tables and both ways of building it. Not here: the chain.
+Here: a registry of such tables, both ways of building it, and what Dagster's own storages cost in place of ours
+(`running/storage`). Not here: the chain.
 
 The figure per asset has a share in it of what a run costs once (its record and plan, opening the engine and Dagster's
 files, the file of views), which the chain, three times as long, spreads over three times as many; that is told too.
@@ -10,15 +11,19 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from statistics import median
+from unittest.mock import patch
+
+import yaml
 
 from benchmarks.figures import AS_OF, Figure, Findings, Scale
 from segmentation_assets.orchestration.definitions import build_defs
 from segmentation_assets.policy.model import load_policy
-from segmentation_assets.running.instance import open_instance
+from segmentation_assets.running.instance import SHIPPED, open_instance
 from segmentation_assets.running.runs import Runner
 from segmentation_assets.settings import Settings
 from segmentation_assets.tables.as_of import Spine
@@ -58,6 +63,11 @@ def measure(scale: Scale, folder: Path, tell: Callable[[str], None]) -> Findings
     asset, further = _each(one, many, 0)
     asset_cpu, further_cpu = _each(one, many, 1)
     last, once = _marginal(one, more)
+    tell("the same with Dagster's own storages")
+    with _stock_storages():
+        stock_one = [_added(days[:1]) for _ in range(scale.rounds)]
+        stock_many = [_added(days) for _ in range(scale.rounds)]
+    stock_asset_cpu, stock_further_cpu = _each(stock_one, stock_many, 1)
     return Findings(
         [
             Figure("per asset", asset, "ms", at_most=MOST_PER_ASSET_MS),
@@ -66,8 +76,22 @@ def measure(scale: Scale, folder: Path, tell: Callable[[str], None]) -> Findings
             Figure("CPU of it", further_cpu, "ms"),
             Figure("CPU of one asset more", last, "ms"),
             Figure("CPU of a run besides", once, "ms"),
+            Figure("CPU per asset with Dagster's own storages / with ours", stock_asset_cpu / asset_cpu, "x"),
+            Figure("CPU per partition of the two", stock_further_cpu / further_cpu, "x"),
         ]
     )
+
+
+@contextmanager
+def _stock_storages() -> Iterator[None]:
+    """Homes made in the block keep their runs, events and ticks with Dagster's own storages."""
+    settings = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+    stock = {name: value for name, value in settings.items() if not name.endswith("_storage")}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "dagster.yaml"
+        file.write_text(yaml.safe_dump(stock), encoding="utf-8")
+        with patch("segmentation_assets.running.instance.SHIPPED", file):
+            yield
 
 
 def _each(one: Sequence[tuple[float, float]], many: Sequence[tuple[float, float]], clock: int) -> tuple[float, float]:

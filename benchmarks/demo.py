@@ -43,16 +43,19 @@ def measure(scale: Scale, folder: Path, tell: Callable[[str], None]) -> Findings
 
 
 def _first_account(home: Path) -> str:
-    return _output(home, "show", "segments", "--columns", "account_id", "--limit", "1", "--format", "csv").split()[-1]
+    return command_output(
+        home, "show", "segments", "--columns", "account_id", "--limit", "1", "--format", "csv"
+    ).split()[-1]
 
 
 def _seconds(home: Path, *arguments: str) -> float:
     started = time.perf_counter()
-    _output(home, *arguments)
+    command_output(home, *arguments)
     return time.perf_counter() - started
 
 
-def _output(home: Path, *arguments: str) -> str:
+def command_output(home: Path, *arguments: str) -> str:
+    """What the `segmentation` command prints. Raises RuntimeError with its last words if it fails."""
     command = [COMMAND, "--home", str(home), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -30,6 +30,7 @@ PARTS: Mapping[str, str] = {
     "usage_days": "benchmarks.usage_days",
     "chain": "benchmarks.against_sql",
     "kpis": "benchmarks.kpis",
+    "seeds": "benchmarks.seeds",
 }
 
 

@@ -15,7 +15,7 @@ from statistics import median
 
 import duckdb
 
-from benchmarks.demo import _output
+from benchmarks.demo import command_output
 from benchmarks.figures import Figure, Findings, Scale
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.reading.access import NotPublished, find_table
@@ -46,7 +46,7 @@ def measure(scale: Scale, folder: Path, tell: Callable[[str], None]) -> Findings
     """Both sizes (in a quick check the small one alone); `rounds` of each, the median counts."""
     home = folder / "home"
     tell("a demo to report on")
-    _output(home, "demo", "--accounts", str(SMALL))
+    command_output(home, "demo", "--accounts", str(SMALL))
     figures = _of_size(home, SMALL, scale.rounds, MOST_SECONDS, MOST_MB, tell)
     if not scale.quick:
         large = folder / "large"

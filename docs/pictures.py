@@ -47,10 +47,12 @@ def _graph(page: Page, home: Path) -> None:
     command = [sys.executable, "-m", "segmentation_assets.cli", "--home", str(home), "ui", "--port", str(port)]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
     try:
+        line = ""
         for line in server.stderr or ():
             if line.startswith("http://"):
                 break
         threading.Thread(target=server.communicate, daemon=True).start()  # what else it says must not fill the pipe
+        page.goto(line.split()[0])  # the address with the key
         page.goto(f"http://127.0.0.1:{port}/asset-groups")
         page.wait_for_load_state("networkidle")
         page.wait_for_timeout(8_000)  # the graph is laid out in the browser, which says nothing when it is done

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ DEFAULT = "default"
 
 _DEFAULT_HOME = "data"
 _MEMORY = "last_run.json"
+_PRIVATE = stat.S_IRWXG | stat.S_IRWXO
 
 
 class BrokenMemory(Refusal, ValueError):
@@ -55,6 +57,7 @@ class Settings:
 
     def remember(self) -> None:
         """Let later runs of this home, and its UI, use the same sources and policy."""
+        keep_private()
         self.home.mkdir(parents=True, exist_ok=True)
         facts = {k: str(v) if v else None for k, v in asdict(self).items() if k != "home"}
         (self.home / _MEMORY).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
@@ -63,6 +66,20 @@ class Settings:
         """Environment variables with which another process gets the same settings."""
         variables = {HOME: str(self.home), POLICY: str(self.policy or DEFAULT)}
         return variables | ({SOURCES: str(self.sources)} if self.sources else {})
+
+
+def keep_private() -> None:
+    """From now on this process makes files for its own user alone, as do processes that it starts.
+
+    Called wherever a home is written: it holds customers' data. A file that people ask for elsewhere, such as an
+    export, is written by commands that do not call this, so the user's umask says who may read it.
+    """
+    os.umask(os.umask(_PRIVATE) | _PRIVATE)
+
+
+def is_open_to_all(home: Path) -> bool:
+    """Whether every user of this machine can look into a home. Those of its group are the owner's business."""
+    return home.exists() and bool(stat.S_IMODE(home.stat().st_mode) & stat.S_IRWXO)
 
 
 def find_home(home: Path | str | None = None) -> Path:

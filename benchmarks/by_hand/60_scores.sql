@@ -313,6 +313,7 @@ SELECT w.as_of, w.past_day, k.decile, count(*) AS accounts, sum(k.risk) AS predi
   predicted_leavers / nullif(leavers, 0) AS ratio, round(sum(s.arr), 2) AS arr,
   round(sum(s.arr * k.risk), 2) AS predicted_arr_lost,
   round(coalesce(sum(s.arr) FILTER (has_left(e.is_live, e.churned_on, w.past_day)), 0), 2) AS arr_lost,
+  round(sqrt(sum(s.arr ** 2 * k.risk * (1 - k.risk))), 2) AS arr_lost_deviation,
   predicted_arr_lost / nullif(arr_lost, 0) AS arr_ratio
 FROM past w JOIN ranked k USING (past_day)
 JOIN account_revenue s ON s.as_of = w.past_day AND s.account_id = k.account_id
@@ -326,7 +327,8 @@ WITH summed AS (
   SELECT as_of, count(DISTINCT past_day) AS past_days, coalesce(sum(accounts), 0) AS accounts,
     coalesce(sum(predicted_leavers), 0) AS predicted_leavers, coalesce(sum(leavers), 0) AS leavers,
     coalesce(round(sum(arr), 2), 0) AS arr, coalesce(round(sum(predicted_arr_lost), 2), 0) AS predicted_arr_lost,
-    coalesce(round(sum(arr_lost), 2), 0) AS arr_lost
+    coalesce(round(sum(arr_lost), 2), 0) AS arr_lost,
+    coalesce(round(sqrt(sum(arr_lost_deviation ** 2)), 2), 0) AS arr_lost_deviation
   FROM days_of('risk_calibration_summary') LEFT JOIN risk_calibration USING (as_of) GROUP BY as_of
 )
 SELECT *, predicted_leavers / nullif(leavers, 0) AS ratio,
@@ -335,7 +337,8 @@ SELECT *, predicted_leavers / nullif(leavers, 0) AS ratio,
   CASE WHEN past_days = 0 THEN 'no_past_day'
        WHEN greatest(leavers, predicted_leavers) < policy('churn.calibration.min_leavers') THEN 'few_leavers' END AS reason,
   if(reason IS NULL, predicted_leavers NOT BETWEEN leavers * lowest_ratio AND leavers * highest_ratio
-     OR predicted_arr_lost NOT BETWEEN arr_lost * lowest_ratio AND arr_lost * highest_ratio, NULL) AS is_off
+     OR predicted_arr_lost NOT BETWEEN arr_lost * lowest_ratio AND arr_lost * highest_ratio
+      AND abs(predicted_arr_lost - arr_lost) > policy('churn.calibration.arr_deviations') * arr_lost_deviation, NULL) AS is_off
 FROM summed;
 COPY risk_calibration_summary TO 'published/risk_calibration_summary' (FORMAT parquet, PARTITION_BY (as_of));
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from segmentation_assets.cli.options import policy_option, settings_of
-from segmentation_assets.cli.printing.progress import messages
+from segmentation_assets.cli.printing.progress import messages, say_where
 from segmentation_assets.reasons import Refusal
 
 
@@ -24,5 +24,5 @@ def command(home: Path, port: int, policy: Path | None) -> None:
     console = messages()
     find_table("segments", home)
     console.print("starting the explorer")
-    if serve(settings, port, lambda: console.print(f"http://127.0.0.1:{port}  (Ctrl-C ends it)")):
+    if serve(settings, port, lambda address: say_where(console, address)):
         raise Refusal("the explorer ended by itself; its own words are above")

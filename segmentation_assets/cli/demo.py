@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from segmentation_assets.cli.options import DAY, settings_of
-from segmentation_assets.settings import DEFAULT
+from segmentation_assets.settings import DEFAULT, keep_private
 
 DAYS, USERS, SEED = 730, 25, 7
 """The sample company's history in days, users per account, and random seed."""
@@ -29,6 +29,7 @@ def command(home: Path, accounts: int, end: date, months: int) -> None:
     from segmentation_assets.cli.generate import write_sample
     from segmentation_assets.cli.run import run_tables
 
+    keep_private()
     sources = write_sample(settings_of(home).sample, accounts, DAYS, USERS, SEED, end)
     settings = settings_of(home, sources, Path(DEFAULT))
     check(settings)

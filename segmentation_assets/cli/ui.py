@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from segmentation_assets.cli.options import policy_option, settings_of, sources_option
-from segmentation_assets.cli.printing.progress import messages
+from segmentation_assets.cli.printing.progress import messages, say_where
 from segmentation_assets.reasons import Refusal
 from segmentation_assets.settings import Settings
 
@@ -27,15 +27,17 @@ def command(home: Path, port: int, sources: Path | None, policy: Path | None) ->
     settings = settings_of(home, sources, policy)
     console = messages()
 
-    def ready(other: Holder | None) -> None:
-        console.print(f"http://127.0.0.1:{port}  (Ctrl-C ends it)")
+    def ready(address: str | None, other: Holder | None) -> None:
+        say_where(console, address or "")
         if other:
             console.print(f"pages only: {other} keeps this home current", markup=False)
 
     serve_until_ended(settings, port, ready)
 
 
-def serve_until_ended(settings: Settings, port: int | None, ready: Callable[[Holder | None], None]) -> None:
+def serve_until_ended(
+    settings: Settings, port: int | None, ready: Callable[[str | None, Holder | None], None]
+) -> None:
     """Serve Dagster until a signal; without a port, its daemon alone. Raises Refusal where it ends by itself."""
     messages().print("starting Dagster")
     from segmentation_assets.running.screens import serve

@@ -26,7 +26,7 @@ def command(home: Path, sources: Path | None, policy: Path | None) -> None:
 
     console, listing = messages(), automations(settings)
 
-    def ready(_: Holder | None) -> None:
+    def ready(_: str | None, __: Holder | None) -> None:
         for each in listing:
             switch = "on " if each.is_on else "off"
             console.print(f"  {each.name:<32} {each.kind:<9} {switch}  {each.acts}", markup=False)

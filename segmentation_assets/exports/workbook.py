@@ -18,6 +18,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from segmentation_assets.reading.figures import sheet_format
 from segmentation_assets.reading.palette import LIGHT, SOFT
 from segmentation_assets.reading.rows import FORMULA
 from segmentation_assets.reasons import Refusal
@@ -35,8 +36,7 @@ _FIRST_DAY = date(1900, 3, 1)
 """Before it Excel's calendar is wrong (it has a 29 February 1900); such days are written as text."""
 _SAMPLE = 200
 _NARROWEST, _WIDEST = 8, 48
-_NUMBER_FORMATS = {"share": "0.0%", "currency": "#,##0.00", "currency per year": "#,##0.00", "score": "0.0"}
-_OTHER_NUMBER, _WHOLE, _DATE, _MOMENT = "#,##0.####", "#,##0", "yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss"
+_WHOLE, _DATE, _MOMENT = "#,##0", "yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss"
 
 
 class CannotHold(Refusal, ValueError):
@@ -140,7 +140,7 @@ class _Cells:
     def __init__(self, target: Worksheet, sheet: Sheet, formats: _Formats) -> None:
         self.target, self.sheet, self.formats = target, sheet, formats
         units = [sheet.units.get(name, "") for name in sheet.header]
-        self.numbers = [formats.of(num_format=_NUMBER_FORMATS.get(unit, _OTHER_NUMBER)) for unit in units]
+        self.numbers = [formats.of(num_format=sheet_format(unit)) for unit in units]
         self.whole = formats.of(num_format=_WHOLE)
         self.date, self.moment = formats.of(num_format=_DATE), formats.of(num_format=_MOMENT)
         self.text = formats.of(text_wrap=True) if sheet.wrap else formats.of()

@@ -16,6 +16,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from segmentation_assets.extracts.secrets import without_secrets
 from segmentation_assets.extracts.sources import ExtractSource, Place, Sources
+from segmentation_assets.extracts.sql_rules import ADVICE, NotAllowed, check_sql
 from segmentation_assets.extracts.text_files import (
     PACKED,
     Head,
@@ -54,13 +57,15 @@ _CP1252_FROM, _CP1252_TO = 0x80, 0xA0
 """Bytes that are letters and signs in cp1252, and nothing that people write in latin-1."""
 _EXACT = 2**53
 """Up to here a float is a whole number without doubt."""
+_LONGEST = 2000
+"""Characters of a message: an engine may quote a whole cell."""
 
 
 class SourceError(Exception):
     """A source cannot be read as mapped. `file` and `advice` are for people."""
 
     def __init__(self, message: str, *, file: str, advice: str, column: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(message if len(message) <= _LONGEST else message[: _LONGEST - 1] + "…")
         self.file, self.advice, self.column = file, advice, column
 
     def __str__(self) -> str:
@@ -219,6 +224,10 @@ class Reader:
         Raises SourceError, and duckdb.Error for a file that is not what its name says.
         """
         source = self.sources.extracts[name]
+        try:
+            check_sql(self.connection, name, source)
+        except NotAllowed as error:
+            raise SourceError(str(error), file=self.place(name), advice=ADVICE) from None
         if source.query and source.path is not None:  # each drop by itself, or the query would mix deliveries
             parts = [
                 f"SELECT *, {literal(str(drop.files[0]))} AS {FILE}, NULL::BIGINT AS {ROW} FROM "
@@ -575,6 +584,7 @@ class Reader:
         try:
             with duckdb.connect(str(file), read_only=True) as other:
                 other.execute("SET TimeZone = 'UTC'")
+                _shut(other, target.parent)
                 other.execute(
                     f"COPY (SELECT *, {literal(place)} AS {FILE}, NULL::BIGINT AS {ROW} "
                     f"FROM (\n{_selection(source)}\n)) TO {literal(str(target))} (FORMAT parquet)"
@@ -587,17 +597,19 @@ class Reader:
     def _unload_sqlite(self, file: Path, source: Place, place: str, target: Path) -> None:
         try:
             with sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True) as other:
+                other.set_authorizer(_only_reading)
                 cursor = other.execute(_selection(source))
                 names = [item[0] for item in cursor.description]
                 _write_rows(names, iter(lambda: cursor.fetchmany(_CHUNK), []), place, target)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, sqlite3.Warning) as error:
             raise SourceError(
                 str(error), file=self.label(file), advice="check the table or query in the mapping"
             ) from None
 
     def _unload_postgres(self, source: Place, place: str, target: Path) -> None:
         variable = source.postgres or ""
-        if not os.environ.get(variable):
+        connection = os.environ.get(variable)
+        if not connection:
             raise SourceError(
                 f"the environment variable {variable} is not set",
                 file=place,
@@ -610,13 +622,20 @@ class Reader:
                 "Postgres needs the extra `postgres`", file=place, advice="install segmentation-assets[postgres]"
             ) from None
         try:
-            with psycopg.connect(os.environ[variable]) as other, other.cursor(name="landing") as cursor:
-                cursor.execute(_selection(source).encode())
-                rows = cursor.fetchmany(_CHUNK)
+            with psycopg.connect(connection) as other, other.cursor() as cursor:
+                other.read_only = True
+                # A stream uses the protocol that takes one statement; within brackets that can only be a query.
+                rows = cursor.stream(f"SELECT * FROM (\n{_selection(source)}\n) AS landing".encode(), size=_CHUNK)
+                first = list(islice(rows, _CHUNK))
                 names = [item.name for item in cursor.description or ()]
-                _write_rows(names, _chunks(rows, cursor), place, target)
-        except psycopg.Error as error:  # its text names host and user, never the password
-            raise SourceError(first_line(error), file=place, advice="check the connection, table or query") from None
+                _write_rows(names, _chunks(first, rows), place, target)
+        except (psycopg.Error, ValueError, OSError) as error:
+            raise SourceError(
+                without_secrets(first_line(error), connection),
+                file=place,
+                advice=f"check {variable} (in a URL, write @ / : % # and blanks of a password as %40 %2F %3A %25 %23 "
+                "%20), the table or the query",
+            ) from None
 
 
 def not_decodable(file: str, encoding: str, error: UnicodeDecodeError) -> SourceError:
@@ -663,9 +682,22 @@ def _selection(source: Place) -> str:
     return "SELECT * FROM " + ".".join(identifier(part) for part in (source.table or "").split("."))
 
 
-def _chunks(first: list[Any], cursor: Any) -> Iterator[list[Any]]:
+def _chunks(first: list[Any], rows: Iterator[Any]) -> Iterator[list[Any]]:
     yield first
-    yield from iter(lambda: cursor.fetchmany(_CHUNK), [])
+    yield from iter(lambda: list(islice(rows, _CHUNK)), [])
+
+
+def _shut(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Let a source's query write into this folder, and read and change nothing else beside its own database."""
+    connection.execute(f"SET allowed_directories = [{literal(str(folder))}]")
+    connection.execute("SET autoinstall_known_extensions = false; SET autoload_known_extensions = false")
+    connection.execute("SET enable_external_access = false; SET lock_configuration = true")
+
+
+def _only_reading(action: int, *_: str | None) -> int:
+    """SQLite's question before each step of a query: reading and computing are allowed, no pragma, no other file."""
+    allowed = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+    return sqlite3.SQLITE_OK if action in allowed else sqlite3.SQLITE_DENY
 
 
 def _write_rows(names: Sequence[str], chunks: Iterable[Sequence[Sequence[Any]]], place: str, target: Path) -> None:

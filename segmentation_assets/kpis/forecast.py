@@ -14,6 +14,7 @@ from segmentation_assets.kpis.intervals import normal_quantile
 from segmentation_assets.kpis.periods import UNASSIGNED, AccountPeriods
 from segmentation_assets.policy.insights import RenewalPolicy
 from segmentation_assets.policy.kpis import RetentionPolicy
+from segmentation_assets.policy.scores import ChurnPolicy
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.segments.segments import Segments
@@ -96,19 +97,20 @@ def renewal_forecast(
     account_revenue: Table[AccountRevenue],
     account_periods: Table[AccountPeriods],
     policy: RenewalPolicy,
+    churn: ChurnPolicy,
     retention: RetentionPolicy,
 ) -> Table[RenewalForecast]:
     """How much ARR comes up for renewal in the next quarters, how much of it may leave, and what is likely left?
 
     One row per as_of, quarter, tier and CSM with ARR due. An account is due with all its ARR in the quarter of its
     next renewal, an account that is known to leave in the quarter in which it does, with all of its ARR at risk. For
-    the others, the probability p of churn is about so many days (the policy's risk horizon). A renewal within them is
+    the others, the probability p of churn is about the days of `churn.horizon_days`. A renewal within them is
     decided within them: p counts in full. For a renewal n days ahead, beyond the horizon, it is
     1 - (1 - p) ^ (n / horizon): the same risk a day for as long as it takes. Whoever stays grows as the
     accounts kept over the last twelve months did, by tier, or as the company where fewer than `retention.low_n` were
     kept. The interval is that of independent decisions of accounts to stay or leave.
     """
-    rows = _due(segments, account_revenue, spine, policy)
+    rows = _due(segments, account_revenue, spine, policy.quarters, churn.horizon_days)
     sums = rows.group_by(*_GROUP, "quarters_ahead").aggregate(
         accounts=rows.count(),
         accounts_without_risk=rows.is_unknown.sum(),
@@ -129,8 +131,8 @@ def _quarter(day: ir.DateValue) -> ir.IntegerValue:
     return (day.year() * _QUARTERS_PER_YEAR + day.quarter()).cast("int64")
 
 
-def _due(segments: ir.Table, revenue: ir.Table, spine: ir.Table, policy: RenewalPolicy) -> ir.Table:
-    """Live accounts that renew within the policy's quarters, with `risk`: churn by the renewal."""
+def _due(segments: ir.Table, revenue: ir.Table, spine: ir.Table, quarters: int, horizon_days: int) -> ir.Table:
+    """Live accounts that renew within so many quarters, with `risk`: churn by the renewal."""
     states = segments.select(*_KEY, "coverage_tier", "csm_id", "churn_risk")
     live = revenue.filter(revenue.is_live & revenue.renewal_on.notnull()).select(
         *_KEY, "renewal_on", "days_to_renewal", "leaving_on", "arr"
@@ -142,8 +144,8 @@ def _due(segments: ir.Table, revenue: ir.Table, spine: ir.Table, policy: Renewal
         quarter_start=rows.renewal_on.truncate("Q").cast("date"),
         is_leaving=rows.leaving_on.notnull(),
     )
-    rows = rows.filter(rows.quarters_ahead.between(0, policy.quarters - 1))
-    horizons = ibis.greatest(rows.days_to_renewal / policy.risk_horizon_days, 1.0)
+    rows = rows.filter(rows.quarters_ahead.between(0, quarters - 1))
+    horizons = ibis.greatest(rows.days_to_renewal / horizon_days, 1.0)
     by_renewal = 1 - (1 - rows.churn_risk.fill_null(0.0)) ** horizons
     return rows.select(
         *_KEY,

@@ -13,9 +13,9 @@ from segmentation_assets.kpis.identities import at_most, closes
 from segmentation_assets.kpis.periods import ENDS, MOVEMENTS, moved, two_points
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.profiles.known import AccountHierarchy
-from segmentation_assets.profiles.revenue import whole_cents
 from segmentation_assets.profiles.states import AccountStates
 from segmentation_assets.profiles.subscriptions import SubscriptionSteps
+from segmentation_assets.tables.amounts import cents
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import Day, Snapshot, column, row_rule
 from segmentation_assets.tables.days import days_before
@@ -96,7 +96,7 @@ def revenue_movements(
     last_month_end = days_before(spine.month_start)
     periods = spine.select("as_of", starts_on=last_month_end)
     rows = two_points(periods, subscription_steps, account_states, fx_rates, account_hierarchy, company)
-    rounded = rows.mutate(**{n: whole_cents(rows[n]) for n in ENDS})
+    rounded = rows.mutate(**{n: cents(rows[n]) for n in ENDS})
     rows = moved(rounded.filter((rounded.start > 0) | (rounded.end > 0)), "mrr")
     rows = rows.drop("end_mrr", "starts_on", "first_paid_on").rename(end_mrr="end_current_mrr")
     return rows.join(spine.select("as_of", month="month_start"), "as_of")

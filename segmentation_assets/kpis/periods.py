@@ -24,7 +24,7 @@ from segmentation_assets.profiles.revenue import annual, with_linked_rate
 from segmentation_assets.profiles.states import AccountStates, by_kind, by_line
 from segmentation_assets.profiles.subscriptions import SubscriptionSteps, in_force, is_paused
 from segmentation_assets.segments.segments import Segments
-from segmentation_assets.tables.amounts import total
+from segmentation_assets.tables.amounts import cents, total
 from segmentation_assets.tables.as_of import FromPolicy, Spine, months_ago
 from segmentation_assets.tables.calendar import windows
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Integer, Snapshot, column, row_rule
@@ -35,7 +35,6 @@ UNASSIGNED = "unassigned"
 
 _STARTS = FromPolicy(RetentionPolicy, lambda policy: months_ago(*policy.windows_months))
 _KEY = SNAPSHOT_KEY
-_CENTS = 2
 
 
 def has_expanded(periods: ir.Table) -> ir.BooleanValue:
@@ -235,8 +234,8 @@ def moved(rows: ir.Table, unit: str) -> ir.Table:
         (was & (change > 0), ibis.least(change, ibis.greatest(rows.paused_start - rows.paused_end, 0.0))),
         else_=0.0,
     )
-    rows = rows.mutate(resumed=back.round(_CENTS))
-    grown = ibis.ifelse(was & (change > 0), (change - rows.resumed).round(_CENTS), 0.0)
+    rows = rows.mutate(resumed=cents(back))
+    grown = ibis.ifelse(was & (change > 0), cents(change - rows.resumed), 0.0)
     is_left = was & ~is_now & (rows.paused_end == 0)
     movement = ibis.cases(
         (is_new, "new"),
@@ -251,7 +250,7 @@ def moved(rows: ir.Table, unit: str) -> ir.Table:
     rows = rows.mutate(movement=movement, expansion=grown)
 
     def amount(kind: str, value: ir.FloatingValue) -> ir.FloatingValue:
-        return ibis.ifelse(rows.movement == kind, value.round(_CENTS), 0.0)
+        return ibis.ifelse(rows.movement == kind, cents(value), 0.0)
 
     contraction = amount("contraction", start - end)
     paused = ibis.ifelse(is_now, ibis.greatest(rows.paused_end - rows.paused_start, 0.0), rows.paused_end)
@@ -260,11 +259,11 @@ def moved(rows: ir.Table, unit: str) -> ir.Table:
         "expansion": rows.expansion,
         **_kinds(rows),
         "contraction": contraction,
-        "paused": ibis.least(contraction, paused.round(_CENTS)),
+        "paused": ibis.least(contraction, cents(paused)),
         "churned": amount("churn", start),
-        "reactivated": ibis.ifelse(rows.movement == "reactivation", end.round(_CENTS), rows.resumed),
+        "reactivated": ibis.ifelse(rows.movement == "reactivation", cents(end), rows.resumed),
         "resumed": rows.resumed,
-        "fx": (rows.end_current - end).round(_CENTS),
+        "fx": cents(rows.end_current - end),
     }
     rows = rows.mutate(**{f"{name}_{unit}": value for name, value in amounts.items()})
     rows = rows.drop(
@@ -277,14 +276,14 @@ def _kinds(rows: ir.Table) -> dict[str, ir.FloatingValue]:
     """The expansion by kind, to the cent: by the shares of the kinds that grew, so that the parts are its sum."""
     volume, product, price = (ibis.greatest(rows[n], 0.0) for n in ("volume", "product_change", "price"))
     in_all = (volume + product + price).nullif(0.0)
-    by_volume = (rows.expansion * volume / in_all).fill_null(0.0).round(_CENTS)
-    by_product = (rows.expansion * product / in_all).fill_null(0.0).round(_CENTS)
+    by_volume = cents((rows.expansion * volume / in_all).fill_null(0.0))
+    by_product = cents((rows.expansion * product / in_all).fill_null(0.0))
     by_volume = ibis.least(by_volume, rows.expansion)
-    by_product = ibis.least(by_product, (rows.expansion - by_volume).round(_CENTS))
+    by_product = ibis.least(by_product, cents(rows.expansion - by_volume))
     return {
         "expansion_volume": by_volume,
         "expansion_product": by_product,
-        "expansion_price": (rows.expansion - by_volume - by_product).round(_CENTS),
+        "expansion_price": cents(rows.expansion - by_volume - by_product),
     }
 
 

@@ -18,11 +18,14 @@ import dagster as dg
 
 from segmentation_assets.orchestration.partitions import look_back_mapping
 from segmentation_assets.policy.model import Policy
+from segmentation_assets.reading.escaping import Markdown, in_markdown
 from segmentation_assets.report.evidence import READ
 from segmentation_assets.tables.contracts import Contract, column_docs, key_of, schema_of
 from segmentation_assets.tables.registry import Input, Registry, TableSpec
 
 _CELL_WIDTH = 60
+_TEXT_WIDTH = 1000
+"""Characters of a cell: of one word, and of a text, which can be broken into lines."""
 
 
 def description(spec: TableSpec, registry: Registry, policy: Policy) -> str:
@@ -116,15 +119,18 @@ def _when_it_fails(spec: TableSpec) -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A markdown table; line breaks and bars in cells are made harmless."""
+    """A markdown table. Texts in cells are shown as they are, but for long ones, which are cut, and `Markdown`."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(_cell(value) for value in line) + " |" for line in lines)
 
 
 def _cell(value: Any) -> str:
-    text = "" if value is None else _number(value) if isinstance(value, int | float) else str(value)
-    text = " ".join(text.split()).replace("|", "\\|")
-    return text if len(text) <= _CELL_WIDTH or text.count(" ") else text[: _CELL_WIDTH - 1] + "…"
+    text = "" if value is None else _number(value) if isinstance(value, int | float) else " ".join(str(value).split())
+    if isinstance(value, Markdown):
+        return text.replace("|", "\\|")
+    if len(text) > (_TEXT_WIDTH if text.count(" ") else _CELL_WIDTH):
+        text = text[: (_TEXT_WIDTH if text.count(" ") else _CELL_WIDTH) - 1] + "…"
+    return in_markdown(text)
 
 
 def _number(value: float) -> str:

@@ -18,6 +18,7 @@ from segmentation_assets.extracts.sources import ExtractSource, own_columns
 from segmentation_assets.lineage.columns import SPINE, Source, TableLineage
 from segmentation_assets.lineage.tracing import table_lineage
 from segmentation_assets.orchestration.descriptions import markdown_table
+from segmentation_assets.reading.escaping import Markdown, in_markdown
 from segmentation_assets.tables.registry import TableSpec
 from segmentation_assets.warehouse.building import Builder
 from segmentation_assets.warehouse.compiled import Compiled
@@ -53,7 +54,7 @@ def lineage_markdown(one: TableLineage) -> str:
     made = "made from" if one.how == "expression" else f"made by a function of frames that {_tells(one)}"
     rows = [
         (
-            f"`{name}`",
+            Markdown(f"`{name}`"),
             _listed(s for s in sources if s.kind != "influence") or "a constant of the code or the policy",
             _listed(s for s in sources if s.kind == "influence"),
         )
@@ -87,6 +88,6 @@ def mapping_metadata(spec: TableSpec, mapping: Mapping[str, ExtractSource]) -> d
     source = mapping.get(spec.name)
     if source is None:
         return {}
-    rows = [(f"`{name}`", source.said_of(name)) for name in own_columns(spec.name)]
-    text = f"From {source.place}\n\n{markdown_table(('column', 'read from'), rows)}"
+    rows = [(Markdown(f"`{name}`"), source.said_of(name)) for name in own_columns(spec.name)]
+    text = f"From {in_markdown(source.place)}\n\n{markdown_table(('column', 'read from'), rows)}"
     return {"lineage": dg.MarkdownMetadataValue(text)}

@@ -11,14 +11,18 @@ fails where it no longer does. When each can go:
 - `raise_interrupts_as`: when a resource may wait and be interrupted by itself.
 - `InstanceRef`: when `DagsterInstance.from_config` takes overrides.
 - `schedule_execution_time_iterator`: when a schedule definition tells its next ticks.
+- `dagster_pages`: when `dagster-webserver` takes middleware from its command line or from `dagster.yaml`.
 - the rest: when `dagster` exports them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import takewhile
+from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
@@ -61,6 +65,7 @@ __all__ = [
     "InstanceRef",
     "InstigatorType",
     "SerializableErrorInfo",
+    "dagster_pages",
     "generate_event_batch_id",
     "get_current_timestamp",
     "make_new_run_id",
@@ -110,3 +115,31 @@ def schedule_on_since(instance: dg.DagsterInstance, name: str) -> datetime | Non
         if state.instigator_name == name and isinstance(data, ScheduleInstigatorData) and data.start_timestamp:
             return datetime.fromtimestamp(data.start_timestamp, UTC)
     return None
+
+
+@contextmanager
+def dagster_pages(workspace: Path) -> Iterator[Any]:
+    """Dagster's web pages as an ASGI app, over the instance that the environment names.
+
+    It is what the command `dagster-webserver` serves; that one lets nothing stand in front of it.
+    """
+    import asyncio  # noqa: PLC0415 - like the rest below, for the one process that serves pages
+
+    from dagster._core.workspace.context import WorkspaceProcessContext  # noqa: PLC0415
+    from dagster._core.workspace.load_target import WorkspaceFileTarget  # noqa: PLC0415
+    from dagster_webserver.app import create_app_from_workspace_process_context  # noqa: PLC0415
+    from dagster_webserver.version import __version__  # noqa: PLC0415
+
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        del app
+        with suppress(asyncio.CancelledError):  # that is how the server ends
+            yield
+
+    with (
+        dg.DagsterInstance.get() as instance,
+        WorkspaceProcessContext(
+            instance, version=__version__, workspace_load_target=WorkspaceFileTarget([str(workspace)])
+        ) as context,
+    ):
+        yield create_app_from_workspace_process_context(context, lifespan=lifespan)

@@ -23,7 +23,7 @@ from segmentation_assets.extracts.sources import Sources, SourcesError, read_sou
 from segmentation_assets.orchestration.private_api import raise_interrupts_as
 from segmentation_assets.policy.model import Policy, load_policy, section_names
 from segmentation_assets.policy.orchestration import OrchestrationPolicy
-from segmentation_assets.settings import Settings
+from segmentation_assets.settings import Settings, keep_private
 from segmentation_assets.tables.dictionary import dictionary
 from segmentation_assets.tables.registry import Registry
 from segmentation_assets.warehouse.building import Builder
@@ -94,14 +94,19 @@ class WarehouseResource(DuckDBResource):
     _run_id: str = PrivateAttr(default="")
 
     @classmethod
-    def of(cls, settings: Settings, wait_seconds: float | None = None) -> WarehouseResource:
-        """The resource of one home."""
-        return cls(
-            wait_seconds=wait_seconds,
-            home=str(settings.home),
-            sources=str(settings.sources) if settings.sources else None,
-            policy=str(settings.policy) if settings.policy else None,
-        )
+    def of(cls, settings: Settings, wait_seconds: float | None = None) -> dg.ResourceDefinition:
+        """The resource of one home.
+
+        It takes no run configuration: whoever may launch a run does not choose home, sources or policy by it.
+        """
+        values = {
+            "wait_seconds": wait_seconds,
+            "home": str(settings.home),
+            "sources": str(settings.sources) if settings.sources else None,
+            "policy": str(settings.policy) if settings.policy else None,
+        }
+        fixed = {name: value for name, value in values.items() if value is not None}
+        return cls(**fixed).get_resource_definition().configured(lambda _: fixed, config_schema={})
 
     @contextmanager
     def get_connection(self) -> Generator[duckdb.DuckDBPyConnection, Any, None]:
@@ -118,6 +123,7 @@ class WarehouseResource(DuckDBResource):
         Dagster's pool keeps apart the runs that it queues itself; those of a terminal know no queue. Raises
         dg.Failure where the home is not free in time.
         """
+        keep_private()  # also where Dagster was started by its own commands
         store = Store(Path(self.home))
         self._run_id = context.run.run_id if context.run else ""
         with ExitStack() as stack:

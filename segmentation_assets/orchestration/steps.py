@@ -36,6 +36,8 @@ from segmentation_assets.warehouse.store import first_rows, rows_in
 
 CHECK, WARNINGS = "contract", "warnings"
 _PREVIEW_ROWS = 5
+_LONGEST = 200
+"""Characters of a value in a message."""
 
 
 def bring_up_to_date(context: dg.AssetExecutionContext, session: Session, spec: TableSpec) -> Iterator[Any]:
@@ -225,7 +227,8 @@ def _shown(value: Any) -> str:
         return "null"
     if isinstance(value, float):
         return f"{value:.12g}"  # to the last digit that is not the noise of binary sums
-    return str(value.date() if isinstance(value, datetime) else value)
+    text = str(value.date() if isinstance(value, datetime) else value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _failed_check(spec: TableSpec, broken: ContractBroken, reason: str) -> dg.AssetCheckResult:

@@ -103,8 +103,6 @@ class RenewalPolicy(Section):
     """How future renewals are forecast."""
 
     quarters: Annotated[int, Field(ge=1, le=8)]
-    risk_horizon_days: Count
-    """The horizon of the probability of churn."""
     confidence: Annotated[float, Field(gt=0, lt=1)]
 
 

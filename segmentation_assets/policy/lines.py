@@ -14,6 +14,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where libyaml is there
+_DEEPEST, _MOST_PARTS = 40, 1_000_000
+"""Levels, and parts with every alias written out, of a file that a person wrote."""
 _PROBLEMS = {"extra_forbidden": "unknown key", "missing": "key is missing"}
 
 Lines = Mapping[tuple[str, ...], str]
@@ -27,7 +29,9 @@ def read_with_lines(path: Path, holds: str, error: type[ValueError]) -> tuple[di
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
+        _check_depth(text)
         node = yaml.compose(text, Loader=_LOADER)
+        _check_size(node)
         value = yaml.load(text, Loader=_LOADER)  # noqa: S506 - both are safe loaders
     except FileNotFoundError:
         raise error(f"{path}: no such file") from None
@@ -43,6 +47,43 @@ def read_with_lines(path: Path, holds: str, error: type[ValueError]) -> tuple[di
     for place, problem in _index(node, (), path, lines):
         raise error(f"{place}: {problem}")
     return value, lines
+
+
+def _check_depth(text: str) -> None:
+    """Raises yaml.MarkedYAMLError where levels are nested too deep.
+
+    Events come one by one: nothing that calls itself overflows before they are counted.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise yaml.MarkedYAMLError(problem=f"more than {_DEEPEST} levels", problem_mark=event.start_mark)
+
+
+def _check_size(root: yaml.Node | None) -> None:
+    """Raises yaml.MarkedYAMLError where aliases name what contains them, or make a few lines into millions."""
+    sizes: dict[int, int | None] = {}
+
+    def size(node: yaml.Node) -> int:
+        if id(node) not in sizes:
+            sizes[id(node)] = None  # being counted
+            sizes[id(node)] = 1 + sum(map(size, _parts(node)))
+        counted = sizes[id(node)]
+        if counted is None or counted > _MOST_PARTS:
+            problem = "an alias of what it stands in" if counted is None else f"more than {_MOST_PARTS:,} parts"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        return counted
+
+    if root is not None:
+        size(root)
+
+
+def _parts(node: yaml.Node) -> Iterator[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        yield from (part for pair in node.value for part in pair)
+    elif isinstance(node, yaml.SequenceNode):
+        yield from node.value
 
 
 def _index(

@@ -449,6 +449,8 @@ class ChurnCalibration(Section):
     """Number of past days to compare, one window apart."""
     min_leavers: Annotated[int, Field(ge=1)]
     """No warning if both the predicted and the observed number of leavers are below this."""
+    arr_deviations: NotNegative
+    """No warning in ARR if predicted and lost ARR differ by no more than this many standard deviations."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

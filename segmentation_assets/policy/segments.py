@@ -7,6 +7,7 @@ segment. Not here: capacity and plays (`capacity`), or the scores that the rules
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -37,6 +38,40 @@ Needs = Literal["Value not realized", "Basic need", "Specific use case", "Expand
 Level = Literal["low", "high", "unknown"]
 Tier = Literal["Strategic", "Growth", "Core", "Long-Tail"]
 Signals = Literal["expansion_ready", "at_risk", "advocate"]
+
+
+STRATEGIC_SIGNS = ("multi_product", "multi_region", "reference", "strategic_influence")
+"""Signs beyond ARR and expansion that an account is Strategic, in the order they are named."""
+TOP_ARR = "top_arr"
+STRATEGIC_EVIDENCE = (*STRATEGIC_SIGNS, "expansion_score", TOP_ARR)
+
+
+@dataclass(frozen=True)
+class TierRule:
+    """A rule of the coverage tiers, as the columns `tier_rule_id` name it."""
+
+    tier: Tier
+    is_kept: bool = False
+    """The account would not enter the tier, but nothing that makes it leave holds."""
+    evidence: str | None = None
+    """Of Strategic: what held."""
+
+    @property
+    def id(self) -> str:
+        """Such as growth_kept or strategic:multi_region."""
+        name = self.tier.lower().replace("-", "_") + ("_kept" if self.is_kept else "")
+        return f"{name}:{self.evidence}" if self.evidence else name
+
+
+TIER_RULES = (
+    *(TierRule("Strategic", evidence=evidence) for evidence in STRATEGIC_EVIDENCE),
+    *(TierRule("Strategic", is_kept=True, evidence=evidence) for evidence in STRATEGIC_EVIDENCE),
+    TierRule("Growth"),
+    TierRule("Growth", is_kept=True),
+    TierRule("Long-Tail"),
+    TierRule("Core"),
+    TierRule("Core", is_kept=True),
+)
 
 
 def _check_each_once(what: str, names: Iterable[str], expected: Iterable[str]) -> None:

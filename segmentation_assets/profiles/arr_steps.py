@@ -48,8 +48,9 @@ def arr_steps(
 ) -> Table[ArrSteps]:
     """When did what each account pays change, and to what?
 
-    One row per as_of, account and day on which its recurring revenue changed, as it is known at as_of. Days without
-    revenue have no step. The step that holds at as_of is the account's `arr` in `account_revenue`.
+    One row per as_of, account and day on which one of its subscriptions begins, changes or ends, as it is known at
+    as_of: two steps in a row can have the same ARR. Days without revenue have no step.
+    The step that holds at as_of is the account's `arr` in `account_revenue`.
     """
     begun = subscription_steps.filter(subscription_steps.mrr != 0)
     rows = spine.select("as_of").join(begun, ibis._.as_of >= begun.day)

@@ -127,8 +127,9 @@ def account_profiles(
     keeps them. The CRM's columns are those known at as_of; where it did not know the account, they are null.
     Lifecycle: churned; paused;
     onboarding and adopting by tenure; renewing close to the renewal; else established. `data_completeness` is the
-    share of ten optional dimensions (firmographic, users' usage, product features, invoices, support, engagement,
-    outcomes, technology, signals, costs) of which at least one figure is known.
+    share of ten optional dimensions (firmographic, that is employees, revenue or industry; users' usage, product
+    features, invoices, support, engagement, outcomes, technology, signals, costs) of which at least one figure is
+    known.
     Parent figures are of the whole group as known at as_of: everything under the same topmost parent; its retention
     is of the group as it was twelve months before.
     """

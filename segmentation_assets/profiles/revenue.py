@@ -16,7 +16,7 @@ from segmentation_assets.profiles.facts import only_if, with_figures
 from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known
 from segmentation_assets.profiles.states import AccountStates, churned_on, holds_at, states_for
 from segmentation_assets.profiles.subscriptions import SubscriptionSteps, in_force
-from segmentation_assets.tables.amounts import total
+from segmentation_assets.tables.amounts import cents, fine, total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Flag, Integer, Snapshot, column
 from segmentation_assets.tables.days import days_after
@@ -25,8 +25,6 @@ from segmentation_assets.tables.registry import Table, table
 _KEY = SNAPSHOT_KEY
 _DAYS_PER_MONTH = 365.25 / 12
 _MONTHS_PER_YEAR = 12
-_FINE = 9  # decimals of sums: more than a price in cents times a rate has, so that no half cent hangs on the order
-_CENTS = 2  # decimals of money; differences below half a cent are the rounding of sums, not prices
 _SAME_LINK = 1e-12  # links are products of rates; this is the rounding of their logarithms
 
 
@@ -354,7 +352,7 @@ def _columns(rows: ir.Table) -> ir.Table:
     arr = annual(mrr)
     renewal_on = ibis.coalesce(rows.leaving_on, rows.next_term_end, _next_anniversary(rows.oldest_start, rows.as_of))
     is_known = rows.has_invoices.fill_null(False)
-    overdue = ibis.greatest(rows.owed.fill_null(0.0), 0.0).round(_CENTS)
+    overdue = cents(ibis.greatest(rows.owed.fill_null(0.0), 0.0))
     late = rows.late.fill_null(0)
     return rows.select(
         *_KEY,
@@ -392,18 +390,13 @@ def _columns(rows: ir.Table) -> ir.Table:
 
 def _money(is_paid: ir.BooleanValue, amount: ir.FloatingValue, is_unpriced: ir.BooleanValue) -> ir.FloatingValue:
     """A sum of money, discounts netted, at least 0; 0 for none, null (which the contract forbids) without a rate."""
-    priced = only_if(~is_unpriced.fill_null(False), ibis.greatest(amount.round(_FINE), 0.0))
+    priced = only_if(~is_unpriced.fill_null(False), ibis.greatest(fine(amount), 0.0))
     return ibis.ifelse(is_paid.fill_null(False), priced, 0.0)
 
 
 def annual(amount: ir.FloatingValue) -> ir.FloatingValue:
     """A year of a monthly amount, to the cent."""
-    return (amount.round(_FINE) * _MONTHS_PER_YEAR).round(_CENTS)
-
-
-def whole_cents(amount: ir.FloatingValue) -> ir.FloatingValue:
-    """A sum to the cent, where half a cent does not hang on the order of adding."""
-    return amount.round(_FINE).round(_CENTS)
+    return cents(fine(amount) * _MONTHS_PER_YEAR)
 
 
 def _next_anniversary(start: ir.DateValue, day: ir.DateValue) -> ir.DateValue:

@@ -18,13 +18,11 @@ from segmentation_assets.profiles.exchange import with_rate
 from segmentation_assets.profiles.facts import only_if
 from segmentation_assets.profiles.known import AccountHierarchy
 from segmentation_assets.profiles.subscriptions import SubscriptionSteps
-from segmentation_assets.tables.amounts import total
+from segmentation_assets.tables.amounts import cents, fine, total
 from segmentation_assets.tables.contracts import Contract, Day, Integer, column
 from segmentation_assets.tables.days import days_after
 from segmentation_assets.tables.registry import Table, table
 
-_FINE = 9
-_CENTS = 2
 _LINE = ("product", "plan")
 
 
@@ -79,8 +77,8 @@ def states_of(steps: ir.Table, fx_rates: ir.Table, company: CompanyPolicy, key: 
     so_far = ibis.cumulative_window(group_by=key, order_by="day")
     rows = changes.mutate(until=changes.day.lead().over(in_order))
     is_paying = rows.subscriptions > 0
-    is_rise = is_paying & (rows.subscriptions_before > 0) & (rows.rise.round(_CENTS) > 0)
-    is_expansion = is_rise & ((rows.volume.round(_CENTS) > 0) | (rows["product_change"].round(_CENTS) > 0))
+    is_rise = is_paying & (rows.subscriptions_before > 0) & (cents(rows.rise) > 0)
+    is_expansion = is_rise & ((cents(rows.volume) > 0) | (cents(rows["product_change"]) > 0))
     is_held = is_paying | (rows.paused > 0)
     # A run begins where there was none before: with no state, or none of the kind.
     stops = ~is_paying & (rows.subscriptions_before > 0)
@@ -203,7 +201,7 @@ def by_kind(lines: ir.Table, key: Sequence[str]) -> ir.Table:
         volume=total(rows.by_volume),
         product_change=total(rows.by_product),
     )
-    return sums.mutate(price=(sums.rise - sums.volume - sums.product_change).round(_FINE))
+    return sums.mutate(price=fine(sums.rise - sums.volume - sums.product_change))
 
 
 def states_for(

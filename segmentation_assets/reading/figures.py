@@ -24,6 +24,8 @@ _UPPER = "arr nrr grr csm clv nps csat fte ae cac fx dau wau mau emea apac latam
 _ACRONYMS = {word: word.upper() for word in _UPPER.split()} | {
     "america": "America", "28d": "28 d", "90d": "90 d", "180d": "180 d", "12m": "12 m",
 }  # fmt: skip
+_DIGITS: Mapping[str, int] = {"share": 1, "score": 1, "currency": 2, "currency per year": 2}
+"""By unit: digits behind the point, of a share in percent. Large amounts are rounded further (`money`, `exact`)."""
 _SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹", "CHF": "CHF\u00a0"}
 
 NAMES: Mapping[str, str] = {
@@ -90,7 +92,8 @@ def exact(value: float | None) -> str:
 
 def hourly(value: float | None) -> str:
     """A rate to the cent: $58.57."""
-    return NONE if value is None else _signed(f"{_sign.get()}{abs(value):,.2f}", round(value, 2) < 0)
+    digits = _DIGITS["currency"]
+    return NONE if value is None else _signed(f"{_sign.get()}{abs(value):,.{digits}f}", round(value, digits) < 0)
 
 
 def change(value: float | None) -> str:
@@ -100,12 +103,12 @@ def change(value: float | None) -> str:
     return money(value) if round(value) < 0 else f"+{money(value)}" if round(value) > 0 else "±0"
 
 
-def share(value: float | None, digits: int = 1) -> str:
+def share(value: float | None, digits: int = _DIGITS["share"]) -> str:
     """A ratio as a percentage: 108.5%."""
     return NONE if value is None else _signed(f"{abs(value):.{digits}%}", round(value, digits + 2) < 0)
 
 
-def points(value: float | None, digits: int = 1) -> str:
+def points(value: float | None, digits: int = _DIGITS["share"]) -> str:
     """A difference of ratios in percentage points, always with its sign."""
     if value is None:
         return NONE
@@ -118,6 +121,14 @@ def points(value: float | None, digits: int = 1) -> str:
 def number(value: float | None, digits: int = 0) -> str:
     """A number with so many digits behind the point."""
     return NONE if value is None else _signed(f"{abs(value):,.{digits}f}", round(value, digits) < 0)
+
+
+def sheet_format(unit: str) -> str:
+    """The format by which a spreadsheet writes a number of this unit with the digits used here; "" is any unit."""
+    if unit not in _DIGITS:
+        return "#,##0.####"
+    digits = "0" * _DIGITS[unit]
+    return f"0.{digits}%" if unit == "share" else f"#,##0.{digits}"
 
 
 def counted(number_of: int, noun: str, plural: str = "") -> str:

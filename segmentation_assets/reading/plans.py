@@ -102,24 +102,26 @@ def tier_arithmetic(row: Row) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def tier_need(row: Row) -> str:
-    """A tier with too few people: what it needs and where they come from, in one sentence."""
-    if row["required_by"] == "ratio":
-        need = f"{row['accounts']:,} accounts ÷ {number(row['accounts_per_csm_target'], 1)} a person"
-    else:
-        need = f"{number(row['demanded_hours'], 1)} h a month ÷ {number(row['hours_per_fte'], 1)} h a person"
-    sources = []
-    if _is_shown(row["rebalanced_in_fte"]):
-        sources.append(f"{number(row['rebalanced_in_fte'], 2)} from other tiers")
-    if _is_shown(row["hired_fte"]):
-        cost = "" if row["hiring_cost"] is None else f" ({exact(row['hiring_cost'])} a year)"
-        sources.append(f"hire {number(row['hired_fte'], 2)}{cost}")
-    if lacks_too_little(row):
-        sources.append(f"{number(_left(row), 2)} is too small a part of a person to hire")
-    return (
-        f"{row['coverage_tier']}: {need} = {number(row['required_fte'], 2)} needed, "
-        f"{number(row['available_fte'], 2)} there, {number(-row['gap_fte'], 2)} too few: {', '.join(sources)}."
-    )
+def hiring(plan: Sequence[Row]) -> list[str]:
+    """Whom to hire for which tier at what cost, and where too few are too small a part of a person to hire."""
+    hired = [row for row in plan if _is_shown(row["hired_fte"])]
+    lines = []
+    if hired:
+        each = [
+            f"{number(row['hired_fte'], 2)} for {row['coverage_tier']}"
+            + ("" if row["hiring_cost"] is None else f" ({exact(row['hiring_cost'])} a year)")
+            for row in hired
+        ]
+        lines.append(f"Hire {listed(each)}.")
+    small = [f"{row['coverage_tier']} {number(_left(row), 2)}" for row in plan if lacks_too_little(row)]
+    if small:
+        lines.append(f"Too few, but too small a part of a person to hire: {listed(small)}.")
+    return lines
+
+
+def listed(words: Sequence[str]) -> str:
+    """The words as a list in a sentence: a, b and c."""
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
 def rebalancing(plan: Sequence[Row], moved: Sequence[Row]) -> list[str]:

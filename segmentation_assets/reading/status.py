@@ -15,7 +15,7 @@ from typing import Any
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.reading.cadence import age_limits
 from segmentation_assets.reading.run_facts import Failure, Made, Records, Run
-from segmentation_assets.settings import Settings
+from segmentation_assets.settings import Settings, is_open_to_all
 from segmentation_assets.tables.registry import AS_OF, Registry, TableSpec
 from segmentation_assets.warehouse.planning import DAMAGED, MISSING, Planner
 from segmentation_assets.warehouse.store import Holder, Store, holder_of
@@ -74,6 +74,8 @@ class Status:
     works: Holder | None
     keeps_current: Holder | None
     switches: Mapping[str, bool]
+    is_open_to_all: bool
+    """Whether every user of this machine can look into the home."""
 
     @property
     def last_complete_day(self) -> date:
@@ -113,6 +115,7 @@ def status_of(
         store.holder(),
         holder_of(settings.daemon_lock),
         records.switches(),
+        is_open_to_all(settings.home),
     )
 
 
@@ -230,6 +233,7 @@ def as_plain(status: Status) -> dict[str, Any]:
         "works": vars(status.works) if status.works else None,
         "keeps_current": vars(status.keeps_current) if status.keeps_current else None,
         "automation": dict(status.switches),
+        "is_open_to_all": status.is_open_to_all,
     }
 
 

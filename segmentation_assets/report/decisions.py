@@ -55,6 +55,7 @@ def protect(evidence: Evidence) -> Decision | None:
     if not rows:
         return None
     policy, count = evidence.policy, len(rows)
+    horizon = policy.churn.horizon_days
     arr, lost = sum(row["arr"] for row in rows), sum(_expected_loss(row) for row in rows)
     hours = count * policy.care.override_hours_per_month * policy.report.save_months
     rate, whose = _hourly_rate(evidence)
@@ -64,7 +65,7 @@ def protect(evidence: Evidence) -> Decision | None:
     lines = [
         f"ARR of {counted(count, 'account')} in the At-Risk segment: {exact(arr)}, {share(arr / total)} of "
         f"{exact(total)}.",
-        f"Expected loss: each account's ARR × its churn risk in 90 days, in all {exact(lost)}"
+        f"Expected loss: each account's ARR × its churn risk in {horizon} days, in all {exact(lost)}"
         + (f" ({counted(unknown, 'account')} without a known risk left out)." if unknown else "."),
         f"Cost: {count} × {number(policy.care.override_hours_per_month, 1)} h a month × "
         f"{number(policy.report.save_months, 1)} months × {rate_in_words} an hour ({whose}) = "
@@ -75,7 +76,7 @@ def protect(evidence: Evidence) -> Decision | None:
     return Decision(
         "Protect",
         f"Intervene in {counted(count, 'At-Risk account')}",
-        f"{money(lost)} expected loss in 90 days",
+        f"{money(lost)} expected loss in {horizon} days",
         tuple(lines),
         tuple(
             _named(row, f"ARR {money(row['arr'])} × {share(row['churn_risk'])} = {money(_expected_loss(row))}")
@@ -115,15 +116,13 @@ def staff(evidence: Evidence) -> Decision | None:
     cost = None if any(each is None for each in costs) else sum(costs)
     bare = sum(row["arr"] - row["covered_arr"] for row in rows)
     accounts = moved_accounts(evidence)
-    lines = [plans.company_people(rows), *plans.rebalancing(rows, accounts)]
-    lines += [plans.tier_need(row) for row in rows if row in short or plans.lacks_too_little(row)]
-    if hired > 0:
-        lines.append(f"ARR beyond the people there, before hiring: {exact(bare)}.")
-    if cost and bare > 0:
-        lines.append(f"Hiring costs {exact(cost)} a year, {share(cost / bare)} of that ARR.")
+    lines = [plans.company_people(rows), *plans.rebalancing(rows, [])[:1], *plans.hiring(rows)]
+    if hired > 0 and bare > 0:
+        worth = f"ARR beyond the people there, before hiring: {exact(bare)}."
+        lines.append(f"{worth} Hiring costs {share(cost / bare)} of it a year." if cost else worth)
     parts = [f"move {number(moved, 2)} people between tiers"] if moved > 0 else []
     parts += [f"hire {number(hired, 2)} people"] if hired > 0 else []
-    tiers = " and ".join(row["coverage_tier"] for row in short)
+    tiers = plans.listed([row["coverage_tier"] for row in short])
     title = ", then ".join(parts)
     return Decision(
         "Staff",

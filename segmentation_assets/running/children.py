@@ -58,6 +58,11 @@ def script(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
+def module(name: str) -> tuple[str, ...]:
+    """A module of this installation as a command."""
+    return sys.executable, "-m", name
+
+
 class Children:
     """Child processes for the length of a `with` block.
 
@@ -87,14 +92,16 @@ class Children:
         self.code = error.code if isinstance(error, _ChildEnded) else 0
         return isinstance(error, _Ended | _ChildEnded)
 
-    def start(self, *command: str, keep_open: Sequence[int] = ()) -> None:
+    def start(
+        self, *command: str, keep_open: Sequence[int] = (), environment: Mapping[str, str] | None = None
+    ) -> None:
         """A child in a session of its own: Ctrl-C reaches it once, through this process, which waits for it.
 
-        It also has the open files `keep_open`.
+        It also has the open files `keep_open`, and the variables `environment` besides those of all children.
         """
         child = subprocess.Popen(  # noqa: S603 - own commands
             command,
-            env=dict(self._environment),
+            env={**self._environment, **(environment or {})},
             start_new_session=True,
             pass_fds=keep_open,
             preexec_fn=partial(_end_with, os.getpid()),  # noqa: PLW1509 - no threads run in this process

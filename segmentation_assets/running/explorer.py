@@ -1,33 +1,34 @@
 """Starting the explorer: Streamlit as a child process on loopback, which tells nobody anything.
 
-Here: its options. Not here: the page (`explorer`) or watching the process (`children`).
+Here: its options. Not here: the page (`app.explorer`), who may open it (`doors`), or watching the process
+(`children`).
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from segmentation_assets.reading import palette
 from segmentation_assets.reasons import WrongUse
-from segmentation_assets.running.children import HOST, Children, check_free
+from segmentation_assets.running import doors, pages
+from segmentation_assets.running.children import HOST, Children, check_free, module
 from segmentation_assets.settings import Settings
 
-_PAGE = Path(__file__).parents[1] / "app" / "explorer.py"
-_OPTIONS = {
+PAGE = Path(__file__).parents[1] / "app" / "explorer.py"
+OPTIONS = {
     "server.address": HOST,
-    "server.headless": "true",
+    "server.headless": True,
     "server.fileWatcherType": "none",
-    "server.showEmailPrompt": "false",
+    "server.showEmailPrompt": False,
     "browser.serverAddress": HOST,
-    "browser.gatherUsageStats": "false",
+    "browser.gatherUsageStats": False,
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",  # the terminal has them
-    "logger.hideWelcomeMessage": "true",
-    "runner.magicEnabled": "false",  # else a string that stands alone in the page's code is shown on the page
+    "logger.hideWelcomeMessage": True,
+    "runner.magicEnabled": False,  # else a string that stands alone in the page's code is shown on the page
     "theme.light.primaryColor": palette.LIGHT[palette.BLUE],
     "theme.dark.primaryColor": palette.DARK[palette.BLUE],
 }
@@ -37,10 +38,11 @@ class NotInstalled(WrongUse):
     """The extra `app` is not installed; the message says how to."""
 
 
-def serve(settings: Settings, port: int, ready: Callable[[], None] | None = None) -> int:
+def serve(settings: Settings, port: int, ready: Callable[[str], None] | None = None) -> int:
     """Run the explorer until a signal (returns 0) or until it ends by itself (its exit code).
 
-    `ready` is called once the page is served. Raises NotInstalled and PortTaken before anything starts.
+    `ready` is called with the address to open, once the page is served. Raises NotInstalled and PortTaken before
+    anything starts.
     """
     if importlib.util.find_spec("streamlit") is None:
         raise NotInstalled(
@@ -48,11 +50,11 @@ def serve(settings: Settings, port: int, ready: Callable[[], None] | None = None
             "(in a checkout: pip install -e '.[app]')"
         )
     check_free(port)
-    options = [f"--{name}={value}" for name, value in (_OPTIONS | {"server.port": str(port)}).items()]
+    token = doors.new_token()
     with Children(os.environ | settings.environment()) as children:
-        children.start(sys.executable, "-m", "streamlit", "run", str(_PAGE), *options)
+        children.start(*module(pages.__name__), pages.EXPLORER, str(port), environment={doors.TOKEN: token})
         children.wait_for_port(port)
         if ready:
-            ready()
+            ready(doors.address(HOST, port, token))
         children.wait()
     return children.code

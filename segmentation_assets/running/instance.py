@@ -15,9 +15,10 @@ from sqlalchemy.exc import DatabaseError
 
 from segmentation_assets.orchestration.private_api import NO_COMPUTE_LOGS, InstanceRef
 from segmentation_assets.running.storage.run_records import damaged_records
-from segmentation_assets.settings import Settings
+from segmentation_assets.settings import Settings, keep_private
 
-_SHIPPED = Path(__file__).with_name("dagster.yaml")
+SHIPPED = Path(__file__).with_name("dagster.yaml")
+"""The configuration that every home gets a copy of."""
 _EVENT_BATCH = "500"
 _ANSWERS_WITHIN = "600"
 """Seconds that a code server may take to answer: on a busy machine Dagster's own 60 end a tick that is only slow."""
@@ -35,13 +36,14 @@ class NotWritable(OSError):
 
 def prepare(settings: Settings) -> dict[str, str]:
     """Put the shipped `dagster.yaml` into the home, where it lacks or differs; the variables that Dagster needs."""
+    keep_private()
     try:
         settings.dagster_home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise NotWritable(settings.home, error) from None
     if not os.access(settings.dagster_home, os.W_OK):
         raise NotWritable(settings.home, "permission denied")
-    target, shipped = settings.dagster_home / "dagster.yaml", _SHIPPED.read_text(encoding="utf-8")
+    target, shipped = settings.dagster_home / "dagster.yaml", SHIPPED.read_text(encoding="utf-8")
     if not target.exists() or target.read_text(encoding="utf-8") != shipped:
         target.write_text(shipped, encoding="utf-8")
     return {

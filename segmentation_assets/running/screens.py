@@ -16,7 +16,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from segmentation_assets.reasons import Refusal
-from segmentation_assets.running.children import HOST, Children, check_free, script
+from segmentation_assets.running import doors, pages
+from segmentation_assets.running.children import HOST, Children, check_free, module, script
 from segmentation_assets.running.instance import prepare
 from segmentation_assets.settings import Settings
 from segmentation_assets.warehouse.store import Busy, Holder, locked
@@ -33,11 +34,14 @@ class AlreadyKept(Refusal):
         super().__init__(f"this home is already kept current by another process: {holder or 'it is just starting'}")
 
 
-def serve(settings: Settings, port: int | None, ready: Callable[[Holder | None], None] | None = None) -> int:
+def serve(
+    settings: Settings, port: int | None, ready: Callable[[str | None, Holder | None], None] | None = None
+) -> int:
     """Run code server, daemon and (with a port) web pages until a signal, or until one of them ends by itself.
 
-    Returns that one's exit code, else 0. `ready` is called once all are there, with whoever else runs the daemon of
-    this home: then only the pages are served. Raises PortTaken, or AlreadyKept without pages, before anything starts.
+    Returns that one's exit code, else 0. `ready` is called once all are there, with the address to open, and with
+    whoever else runs the daemon of this home: then only the pages are served. Raises PortTaken, or AlreadyKept
+    without pages, before anything starts.
     """
     if port is not None:
         check_free(port)
@@ -53,21 +57,23 @@ def serve(settings: Settings, port: int | None, ready: Callable[[Holder | None],
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="segmentation-")))
         with Children(environment) as children:
             # The daemon holds the lock too: it is not free while one lives on whose parent was killed.
-            _start(children, folder, port, lock.fileno() if lock else None)
+            token = doors.new_token()
+            _start(children, folder, port, token, lock.fileno() if lock else None)
             if ready:
-                ready(other)
+                ready(doors.address(HOST, port, token) if port is not None else None, other)
             children.wait()
         return children.code
 
 
-def _start(children: Children, folder: Path, port: int | None, lock: int | None) -> None:
+def _start(children: Children, folder: Path, port: int | None, token: str, lock: int | None) -> None:
     workspace, code = folder / "workspace.yaml", folder / "code.socket"
     workspace.write_text(_WORKSPACE.format(socket=code))
     location = ("--location-name", LOCATION, "-m", _MODULE, "-d", str(Path(__file__).parents[2]))
     children.start(script("dagster"), "code-server", "start", "-s", str(code), *location)
     children.wait_for_socket(code)
     if port is not None:
-        children.start(script("dagster-webserver"), "-h", HOST, "-p", str(port), "-w", str(workspace))
+        served = (pages.DAGSTER, str(port), str(workspace))
+        children.start(*module(pages.__name__), *served, environment={doors.TOKEN: token})
     if lock is not None:
         children.start(script("dagster-daemon"), "run", "-w", str(workspace), keep_open=(lock,))
     if port is not None:

@@ -17,7 +17,7 @@ from segmentation_assets.scores.churn import ChurnRisk
 from segmentation_assets.scores.churn_bases import has_left_in_time
 from segmentation_assets.scores.ranks import mid_rank
 from segmentation_assets.scores.windows import bounds, starts, windows
-from segmentation_assets.tables.amounts import money, total
+from segmentation_assets.tables.amounts import cents, money, total
 from segmentation_assets.tables.as_of import FromPolicy, Spine
 from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, row_warning
 from segmentation_assets.tables.registry import Table, table
@@ -51,6 +51,10 @@ def _money(what: str) -> Any:
 
 _ARR, _PREDICTED_ARR = "ARR of these accounts on the past day.", "Sum of their ARR x churn risk on the past day."
 _ARR_LOST = "ARR on the past day of the accounts that left."
+_DEVIATION = (
+    "How far arr_lost may be from the prediction by chance: the standard deviation if each account leaves with its "
+    "own risk, independently. A few large accounts make it large."
+)
 
 
 class RiskCalibration(Snapshot):
@@ -65,6 +69,7 @@ class RiskCalibration(Snapshot):
     arr: float = _money(_ARR)
     predicted_arr_lost: float = _money(_PREDICTED_ARR)
     arr_lost: float = _money(_ARR_LOST)
+    arr_lost_deviation: float = _money(_DEVIATION)
     arr_ratio: float = _ratio("ARR")
 
     class Config:
@@ -82,10 +87,14 @@ class RiskCalibrationSummary(Snapshot):
     arr: float = _money(_ARR)
     predicted_arr_lost: float = _money(_PREDICTED_ARR)
     arr_lost: float = _money(_ARR_LOST)
+    arr_lost_deviation: float = _money(_DEVIATION)
     arr_ratio: float = _ratio("ARR")
     lowest_ratio: float = column("Lower bound of a sound ratio (policy).", unit="ratio", gt=0)
     highest_ratio: float = column("Upper bound of a sound ratio (policy).", unit="ratio", gt=0)
-    is_off: Flag = column("One of the ratios is out of bounds; null if not judged (see reason).", nullable=True)
+    is_off: Flag = column(
+        "One of the ratios is out of bounds, in ARR by more than chance; null if not judged (see reason).",
+        nullable=True,
+    )
     reason: str = column(
         "Why the ratios are not judged: no_past_day (there is no past day yet), few_leavers (both the predicted and "
         "the observed number are below the policy's minimum); null if they are judged.",
@@ -137,6 +146,7 @@ def risk_calibration(
         arr=money(rows.arr),
         predicted_arr_lost=money(rows.arr * rows.churn_risk),
         arr_lost=money(rows.arr * rows.has_left),
+        arr_lost_deviation=cents(total(rows.arr**2 * rows.churn_risk * (1 - rows.churn_risk)).sqrt()),
     )
     return sums.mutate(**_ratios(sums))
 
@@ -148,7 +158,8 @@ def risk_calibration_summary(
     """Is the churn risk right: how many leavers did it predict on past days, and how many were observed?
 
     One row per as_of, also without past days. If enough accounts left or were predicted to leave, the ratios in
-    accounts and in ARR are compared with the policy's bounds; one out of bounds is a warning.
+    accounts and in ARR are compared with the policy's bounds; one out of bounds is a warning. In ARR a few large
+    accounts decide, so a difference that chance explains (policy: standard deviations) is none.
     """
     rows = risk_calibration
     sums = rows.group_by("as_of").aggregate(
@@ -156,6 +167,7 @@ def risk_calibration_summary(
         **{name: rows[name].sum() for name in ("accounts", "leavers")},
         predicted_leavers=total(rows.predicted_leavers),
         **{name: money(rows[name]) for name in ("arr", "predicted_arr_lost", "arr_lost")},
+        arr_lost_deviation=cents(total(rows.arr_lost_deviation**2).sqrt()),
     )
     joined = spine.select("as_of").left_join(sums, "as_of")
     rows = joined.select("as_of", **{name: joined[name].fill_null(0) for name in sums.columns if name != "as_of"})
@@ -170,13 +182,13 @@ def _judged(sums: ir.Table, policy: ChurnPolicy) -> ir.Table:
         else_=ibis.null("string"),
     )
     # Products instead of ratios: if nobody left there is no ratio, but the prediction can still be far too high.
-    is_off = ibis.or_(
-        *(
-            (sums[predicted] < sums[observed] * bounds.lowest_ratio)
-            | (sums[predicted] > sums[observed] * bounds.highest_ratio)
-            for predicted, observed in (("predicted_leavers", "leavers"), ("predicted_arr_lost", "arr_lost"))
-        )
-    )
+    out = {
+        predicted: (sums[predicted] < sums[observed] * bounds.lowest_ratio)
+        | (sums[predicted] > sums[observed] * bounds.highest_ratio)
+        for predicted, observed in (("predicted_leavers", "leavers"), ("predicted_arr_lost", "arr_lost"))
+    }
+    by_chance = (sums.predicted_arr_lost - sums.arr_lost).abs() <= bounds.arr_deviations * sums.arr_lost_deviation
+    is_off = out["predicted_leavers"] | (out["predicted_arr_lost"] & ~by_chance)
     return sums.mutate(
         lowest_ratio=ibis.literal(bounds.lowest_ratio),
         highest_ratio=ibis.literal(bounds.highest_ratio),

@@ -15,13 +15,19 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from segmentation_assets.policy.segments import NEEDS_PROFILES, SEGMENTS, SIZE_CLASSES, TIERS, VALUE_TIERS
+from segmentation_assets.policy.segments import (
+    NEEDS_PROFILES,
+    SEGMENTS,
+    SIZE_CLASSES,
+    STRATEGIC_SIGNS,
+    TIERS,
+    VALUE_TIERS,
+)
 from segmentation_assets.scores.behavioral import KEPT_SEPARATOR
-from segmentation_assets.segments.inputs import STRATEGIC_SIGNS
 from segmentation_assets.segments.rules import RuleBook
 from segmentation_assets.segments.stability import MOVE_RULES, Point, State, Track, tier_inputs_of
 from segmentation_assets.segments.standing import LEVELS, Figures, Standing
-from segmentation_assets.segments.tiers import TIER_RULES, Codes, Flags, Thresholds
+from segmentation_assets.segments.tiers import TIER_RULE_IDS, Codes, Flags, Thresholds
 
 Rows = npt.NDArray[np.intp]
 Column = Any
@@ -122,7 +128,7 @@ def to_frame(state: State, day: np.datetime64, accounts: pd.Index, book: RuleBoo
             "as_of": _dates(np.full(len(live), day, dtype="datetime64[D]")),
             "account_id": np.asarray(accounts, dtype=object)[live],
             **track(state.segment, "segment", "segment", "rule_id", SEGMENTS, book.rule_ids),
-            **track(state.tier, "coverage_tier", "tier", "tier_rule_id", TIERS, TIER_RULES),
+            **track(state.tier, "coverage_tier", "tier", "tier_rule_id", TIERS, TIER_RULE_IDS),
             "behavioral_cohort": word(standing.cohort, book.words["cohort"]),
             "value_tier": word(standing.value_tier, VALUE_TIERS),
             "expansion_level": word(standing.expansion, LEVELS),
@@ -201,7 +207,7 @@ def from_frame(rows: Any, point: Point, accounts: pd.Index, book: RuleBook) -> S
     return State(
         is_live=spread(np.ones(len(rows), dtype=bool), False),
         segment=track("segment", "segment", "rule_id", SEGMENTS, book.rule_ids, standing),
-        tier=track("coverage_tier", "tier", "tier_rule_id", TIERS, TIER_RULES, tier_inputs_of(point, above)),
+        tier=track("coverage_tier", "tier", "tier_rule_id", TIERS, TIER_RULE_IDS, tier_inputs_of(point, above)),
         above=above,
         standing=standing,
         renewal_segment=codes("segment_at_renewal", SEGMENTS),

@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.policy.scores import BehavioralPolicy
-from segmentation_assets.policy.segments import StabilityPolicy, TierPolicy
+from segmentation_assets.policy.segments import STRATEGIC_SIGNS, StabilityPolicy, TierPolicy
 from segmentation_assets.profiles.facts import with_figures
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores.behavioral import COHORT_INPUTS, BehavioralScores, kept_cohorts
@@ -37,9 +37,6 @@ from segmentation_assets.tables.registry import POLICY_HASH, Table, table
 _KEY = SNAPSHOT_KEY
 _DECIMALS = 6
 """Scores are held against bounds to so many decimals: the same parts added in another order are the same score."""
-
-STRATEGIC_SIGNS = ("multi_product", "multi_region", "reference", "strategic_influence")
-"""Signs beyond ARR and expansion that an account is Strategic, in the order they are named."""
 
 
 class SegmentInputs(Snapshot):

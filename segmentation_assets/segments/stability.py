@@ -31,6 +31,7 @@ from segmentation_assets.policy.segments import (
     NEEDS_PROFILES,
     SEGMENTS,
     SIZE_CLASSES,
+    STRATEGIC_SIGNS,
     VALUE_TIERS,
     StabilityPolicy,
     TierPolicy,
@@ -50,7 +51,6 @@ from segmentation_assets.segments.causes import (
     share,
     words,
 )
-from segmentation_assets.segments.inputs import STRATEGIC_SIGNS
 from segmentation_assets.segments.rules import RuleBook
 from segmentation_assets.segments.standing import Figures, Standing, standing_of
 from segmentation_assets.segments.tiers import (

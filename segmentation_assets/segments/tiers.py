@@ -16,8 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from segmentation_assets.policy.segments import TIERS, TierPolicy
-from segmentation_assets.segments.inputs import STRATEGIC_SIGNS
+from segmentation_assets.policy.segments import (
+    STRATEGIC_EVIDENCE,
+    STRATEGIC_SIGNS,
+    TIER_RULES,
+    TIERS,
+    TOP_ARR,
+    TierPolicy,
+)
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -26,19 +32,9 @@ Codes = npt.NDArray[np.int64]
 NO_TIER = -1
 STRATEGIC, GROWTH, CORE, LONG_TAIL = range(len(TIERS))
 
-EVIDENCE = (*STRATEGIC_SIGNS, "expansion_score", "top_arr")
-_BY_EXPANSION, _BY_ARR = len(STRATEGIC_SIGNS), len(STRATEGIC_SIGNS) + 1
-TIER_RULES = (
-    *(f"strategic:{sign}" for sign in EVIDENCE),
-    *(f"strategic_kept:{sign}" for sign in EVIDENCE),
-    "growth",
-    "growth_kept",
-    "long_tail",
-    "core",
-    "core_kept",
-)
-"""Rule ids. `..._kept`: the account would not enter, but nothing that makes it leave holds."""
-_GROWTH, _GROWTH_KEPT, _LONG_TAIL, _CORE, _CORE_KEPT = range(2 * len(EVIDENCE), len(TIER_RULES))
+TIER_RULE_IDS = tuple(rule.id for rule in TIER_RULES)
+_BY_EXPANSION, _BY_ARR = len(STRATEGIC_SIGNS), STRATEGIC_EVIDENCE.index(TOP_ARR)
+_GROWTH, _GROWTH_KEPT, _LONG_TAIL, _CORE, _CORE_KEPT = range(2 * len(STRATEGIC_EVIDENCE), len(TIER_RULE_IDS))
 
 
 @dataclass(frozen=True)
@@ -91,7 +87,7 @@ def thresholds_of(arr: Floats, strategic_cut: Floats, before: Thresholds | None,
 
 
 def tier_of(inputs: TierInputs, current: Codes, tier: TierPolicy) -> tuple[Codes, Codes]:
-    """Tier (index in TIERS) and rule (index in TIER_RULES) for accounts now in `current` (NO_TIER: new)."""
+    """Tier (index in TIERS) and rule (index in TIER_RULE_IDS) for accounts now in `current` (NO_TIER: new)."""
     arr, expansion = inputs.arr, inputs.expansion_score
     keep = 1 - tier.exit_band
     strategic, growth, lookalike = tier.strategic_expansion_score, tier.growth_expansion_score, tier.growth_lookalike
@@ -113,7 +109,7 @@ def tier_of(inputs: TierInputs, current: Codes, tier: TierPolicy) -> tuple[Codes
     is_kept_core = (arr < tier.long_tail_below_arr) & (expansion < band.enter)
     conditions = [enters_strategic, stays_strategic, enters_growth, stays_growth, is_long_tail, is_kept_core]
     tiers = [STRATEGIC, STRATEGIC, GROWTH, GROWTH, LONG_TAIL, CORE]
-    rules = [entry_sign, stay_sign + len(EVIDENCE), _GROWTH, _GROWTH_KEPT, _LONG_TAIL, _CORE_KEPT]
+    rules = [entry_sign, stay_sign + len(STRATEGIC_EVIDENCE), _GROWTH, _GROWTH_KEPT, _LONG_TAIL, _CORE_KEPT]
     return np.select(conditions, tiers, CORE).astype(np.int64), np.select(conditions, rules, _CORE).astype(np.int64)
 
 

@@ -34,6 +34,16 @@ def test_status_checks_what_people_read(ran_home: Path, tmp_path: Path):
     assert _files(home) == before
 
 
+def test_an_open_home_is_named(ran_home: Path, tmp_path: Path):
+    home = tmp_path / "a home"
+    shutil.copytree(ran_home, home)
+    home.chmod(0o755)
+    open_to_all = call("status", home=home).output
+    assert f"chmod o-rwx '{home}'" in open_to_all
+    home.chmod(0o750)  # a team's own group is its own business
+    assert "every user of this machine" not in call("status", home=home).output
+
+
 def _files(home: Path) -> dict[Path, int]:
     """When each file changed last, but for those that SQLite keeps while somebody reads."""
     files = [path for path in home.rglob("*") if path.is_file() and path.suffix not in (".db-wal", ".db-shm")]

@@ -14,7 +14,8 @@ from playwright.sync_api import TimeoutError as PageTimeout
 from segmentation_assets import load
 from tests.conftest import RAN_DAYS
 from tests.harness.browsers import PATIENCE, chromium
-from tests.harness.processes import command, free_port, serving
+from tests.harness.processes import address_in, command, free_port, serving
+from tests.harness.sites import blank_site
 
 pytestmark = [pytest.mark.daemon, pytest.mark.browser]
 
@@ -22,13 +23,13 @@ pytestmark = [pytest.mark.daemon, pytest.mark.browser]
 @pytest.fixture(scope="module")
 def address(ran_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port, log = free_port(), tmp_path_factory.mktemp("app") / "log"
-    with serving(command(ran_home, "app", "--port", port), log, f"http://127.0.0.1:{port}") as process:
+    with serving(command(ran_home, "app", "--port", port), log, "Ctrl-C ends it") as process:
         children = psutil.Process(process.pid).children(recursive=True)
         listening = [
             each.laddr.ip for child in children for each in child.net_connections() if each.status == "LISTEN"
         ]
         assert listening == ["127.0.0.1"]
-        yield f"http://127.0.0.1:{port}"
+        yield address_in(log)
     assert "Traceback" not in log.read_text()
 
 
@@ -86,3 +87,22 @@ def _choose_first(page: Page, name: str) -> None:
         else:
             return
     raise AssertionError(f"the list {name} does not stay open")
+
+
+def test_another_site_and_another_name_see_nothing(address: str):
+    port = urlsplit(address).port
+    with chromium() as browser, blank_site() as other:
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(address)
+        page.goto(f"http://evil.example:{other}/")
+        opens = """url => new Promise(end => {
+            const socket = new WebSocket(url);
+            socket.onopen = () => end(true); socket.onclose = () => end(false); })"""
+        assert page.evaluate(opens, f"ws://127.0.0.1:{port}/_stcore/stream") is False
+        rebound = page.goto(f"http://evil.example:{port}/")
+        assert rebound is not None
+        assert rebound.status == 421
+        stranger = browser.new_context().new_page().goto(f"http://127.0.0.1:{port}/")
+        assert stranger is not None
+        assert stranger.status == 401

@@ -13,8 +13,9 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 HOW_TO_GET_CHROMIUM = "no Chromium on the path (Debian: apt-get install chromium)"
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
+    "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP evil.example 127.0.0.1",
 )  # fmt: skip
+"""The name evil.example is this machine's, as a site may make its own name ("DNS rebinding")."""
 PATIENCE = 1_200_000
 """Milliseconds that a page may take for anything: a page that hangs ends, a busy machine does not break a test."""
 

@@ -5,6 +5,7 @@ Ending goes by the ids of processes that the test started, and of their children
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from subprocess import Popen
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -47,6 +49,16 @@ def serving(
         code = process.wait()
     waiting.until_gone(children)
     assert code == 0, log.read_text()
+
+
+def address_in(log: Path) -> str:
+    """The address that `ui` or `app` showed, with its key."""
+    return re.findall(r"http://\S+", log.read_text())[-1]
+
+
+def site(address: str) -> str:
+    """An address without path and key."""
+    return "http://" + urlsplit(address).netloc
 
 
 def kill(process: Popen[bytes]) -> None:

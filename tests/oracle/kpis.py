@@ -123,7 +123,7 @@ def _period(company: Company, months: int, end: pd.Timestamp) -> pd.DataFrame:
         end_arr=rows["end"],
         end_arr_current=rows["end_current"],
         retained_arr=rows[["start", "end"]].min(axis=1),
-        parent_account_id=_tops(company, start, rows.index),
+        parent_account_id=tops(company, start, rows.index),
     )
     for side, day, arr in (("start", start, rows["start"]), ("end", end, rows["end"])):
         groups = company.published("segments", day.date()).set_index("account_id")
@@ -133,14 +133,13 @@ def _period(company: Company, months: int, end: pd.Timestamp) -> pd.DataFrame:
     return rows.reset_index()
 
 
-def _tops(company: Company, day: pd.Timestamp, accounts: pd.Index) -> pd.Series:
+def tops(company: Company, day: pd.Timestamp, accounts: pd.Index) -> pd.Series:
     """The topmost parent known on a day."""
     crm = company.raw("crm_accounts", day.date())
     then = survivors(crm)
     parents = {
-        then[account]: then.get(parent, parent)
+        account: then.get(parent, parent)
         for account, parent in crm.set_index("account_id")["parent_account_id"].dropna().items()
-        if account in then
     }
 
     def top(account: str) -> str:

@@ -117,6 +117,10 @@ class Company:
         known = [path for path in drops if date.fromisoformat(path.stem) <= (as_of or self.as_of)] or drops[:1]
         return pd.concat([pd.read_parquet(path) for path in known], ignore_index=True)
 
+    def first_drop(self, extract: str) -> pd.Timestamp:
+        """The day of the first drop."""
+        return pd.Timestamp(self._drops(extract)[0].stem)
+
     def drop_days(self, extract: str) -> pd.Series:
         """The day of the drop of each row of `files`."""
         drops = self._drops(extract)

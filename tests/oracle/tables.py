@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from tests.oracle import customers, kpis, quality, retention, usage
+from tests.oracle import accounts, customers, kpis, profiles, quality, retention, usage
 from tests.oracle.raw import Company
 
 
@@ -22,8 +22,20 @@ class Oracle:
 
 ORACLES: dict[str, Oracle] = {
     # profiles
+    "account_hierarchy": Oracle(profiles.account_hierarchy),
+    "subscription_steps": Oracle(accounts.subscription_steps, ("subscription_id", "day")),
+    "account_states": Oracle(accounts.account_states, ("account_id", "day")),
+    "account_revenue": Oracle(accounts.account_revenue),
+    "arr_steps": Oracle(accounts.arr_steps, ("account_id", "day")),
     "usage_last_days": Oracle(usage.usage_last_days, ()),
     "account_usage": Oracle(usage.account_usage),
+    "account_support": Oracle(profiles.account_support),
+    "account_engagement": Oracle(profiles.account_engagement),
+    "account_outcomes": Oracle(profiles.account_outcomes),
+    "account_technology": Oracle(profiles.account_technology),
+    "account_signals": Oracle(profiles.account_signals),
+    "account_costs": Oracle(profiles.account_costs),
+    "account_profiles": Oracle(profiles.account_profiles),
     # kpis
     "data_quality": Oracle(quality.data_quality, ("extract",)),
     "feature_adoption": Oracle(usage.feature_adoption, ("segment", "behavioral_cohort", "feature")),
@@ -49,7 +61,9 @@ ORACLES: dict[str, Oracle] = {
     "arr_reconciliation": Oracle(kpis.arr_reconciliation),
 }
 
-NEED_NONE: dict[str, str] = {}
+NEED_NONE: dict[str, str] = {
+    "usage_days": "the raw rows added up per day: account_usage, which adds up the raw rows itself, holds them",
+}
 """Tables without an oracle, and why."""
 
-ROOMS = ("kpis",)
+ROOMS = ("profiles", "kpis")

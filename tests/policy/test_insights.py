@@ -21,7 +21,7 @@ from segmentation_assets.policy.model import Policy, load_policy
         ("data_quality", {"validity_weight": 40}, "must sum to 100, they sum to 110"),
         ("data_quality", {"worst_quarantined_share": 0}, "greater than 0"),
         ("traits", {"confidence": 1}, "less than 1"),
-        ("renewals", {"risk_horizon_days": 0}, "greater than or equal to 1"),
+        ("renewals", {"quarters": 0}, "greater than or equal to 1"),
         ("goals", {"win_rate": 1.1}, "less than or equal to 1"),
         ("goals", {"expansion_target": 0}, "greater than 0"),
         ("reconciliation", {"tolerance_share": -0.1}, "greater than or equal to 0"),

@@ -80,3 +80,11 @@ def test_four_things_called_at_risk_have_four_names():
     names = [figures.label(name) for name in ("At-Risk", "At Risk", "at_risk", "arr_at_risk", "risk_share")]
     assert len(set(names)) == len(names)
     assert [name for name in names if "risk" in name.lower()] == ["At-Risk"]
+
+
+def test_a_spreadsheet_writes_as_many_digits_as_people_read():
+    formats = {unit: figures.sheet_format(unit) for unit in ("share", "score", "currency", "days", "")}
+    assert formats == {
+        "share": "0.0%", "score": "#,##0.0", "currency": "#,##0.00", "days": "#,##0.####", "": "#,##0.####",
+    }  # fmt: skip
+    assert figures.share(0.12345) == "12.3%"

@@ -90,7 +90,8 @@ def test_each_number_about_people_is_a_figure_of_the_plan(case: str):
         spine(DAY), given(CapacityPlan, rows), given(CoverageLeakage, leaks(rows)), POLICY.staffing
     )))  # fmt: skip
     by_direction = [[m for m in moved if m["direction"] == d] for d in ("gives", "gets")]
-    text = [plans.company_people(rows), *plans.against_flat(rows), *plans.rebalancing(rows, moved)]
+    text = [plans.company_people(rows), *plans.against_flat(rows), *plans.rebalancing(rows, moved),
+            *plans.hiring(rows)]  # fmt: skip
     short = sum(row["required_fte"] - (row["available_fte"] or 0) for row in rows)
     known = written(rows, *by_direction) | {number(abs(short), 2)}
     more = {f"{len(group) - 5:,}" for group in by_direction}  # "and 2 more"
@@ -99,7 +100,6 @@ def test_each_number_about_people_is_a_figure_of_the_plan(case: str):
     for row in rows:
         own = written([row])
         lines = [plans.tier_action(row), *plans.tier_arithmetic(row)]
-        lines += [plans.tier_need(row)] if row["hired_fte"] else []
         for line in lines:
             assert numbers(line) <= own, (line, numbers(line) - own)
 
@@ -116,10 +116,7 @@ def test_the_same_people_in_every_sentence():
     assert plans.rebalancing(rows, [])[0].startswith("First move people: Core 0.40 to Strategic 0.40. ")
     tail = next(row for row in rows if row["coverage_tier"] == "Long-Tail")
     assert plans.tier_action(tail) == "0.06 too few, too small a part of a person to hire"
-    assert plans.tier_need(tail) == (
-        "Long-Tail: 31 accounts ÷ 500.0 a person = 0.06 needed, 0.00 there, 0.06 too few: 0.06 is too small a part "
-        "of a person to hire."
-    )
+    assert plans.hiring(rows)[1] == "Too few, but too small a part of a person to hire: Long-Tail 0.06."
     run = {"available_fte": 1.6, "required_fte": sum(row["required_fte"] for row in rows), "leaving_fte": 0.0,
            "kept_accounts": 3, "could_stay_accounts": 4, "continuity": 0.75, "moved_accounts": 1, "new_accounts": 0,
            "unassigned_accounts": 0, "gap": 0.0}  # fmt: skip

@@ -41,7 +41,7 @@ def calibrated(risks, left, merged=()):
 def summarised(**sums):
     row = {
         "as_of": AS_OF, "past_day": PAST, "decile": 10, "accounts": 100, "predicted_leavers": 10.0, "leavers": 10,
-        "arr": 1e6, "predicted_arr_lost": 1e5, "arr_lost": 1e5,
+        "arr": 1e6, "predicted_arr_lost": 1e5, "arr_lost": 1e5, "arr_lost_deviation": 10_000.0,
     }  # fmt: skip
     table = risk_calibration_summary(spine(AS_OF), given(RiskCalibration, [row | sums]), POLICY)
     return conform(RiskCalibrationSummary, table.mutate(policy_hash=ibis.literal("x")))
@@ -59,6 +59,8 @@ def test_by_decile_predicted_stands_beside_what_came():
     # a9: mid-rank 10.5 / 11, ARR 1,000, risk 0.09.
     assert (top.decile, top.predicted_leavers, top.leavers) == (10, 0.09, 1)
     assert (top.ratio, top.arr, top.predicted_arr_lost, top.arr_lost, top.arr_ratio) == (0.09, 1000, 90, 1000, 0.09)
+    # 1,000 x the root of 0.09 x 0.91 = 0.0819: 286.18.
+    assert top.arr_lost_deviation == 286.18
     assert pd.isna(made.ratio.iloc[0])
     stamped = calibrated(risks, left).mutate(policy_hash=ibis.literal("x"))
     assert enforce(RiskCalibration, conform(RiskCalibration, stamped), lambda e: e.execute()).passed
@@ -73,6 +75,10 @@ def test_by_decile_predicted_stands_beside_what_came():
         ({"predicted_leavers": 6.7}, False, None),
         ({"predicted_leavers": 6.69}, True, None),
         ({"predicted_arr_lost": 150_001.0}, True, None),  # the accounts agree, the money does not
+        # Out of bounds, but 80,000 are two standard deviations of 40,000: chance explains it; 80,001 it does not.
+        ({"predicted_arr_lost": 180_000.0, "arr_lost_deviation": 40_000.0}, False, None),
+        ({"predicted_arr_lost": 180_001.0, "arr_lost_deviation": 40_000.0}, True, None),
+        ({"predicted_leavers": 15.01, "predicted_arr_lost": 180_000.0, "arr_lost_deviation": 40_000.0}, True, None),
         ({"leavers": 0, "arr_lost": 0.0}, True, None),  # ten predicted, nobody left
         ({"leavers": 9, "predicted_leavers": 9.9}, None, "few_leavers"),
         ({"leavers": 2, "predicted_leavers": 10.0}, True, None),
@@ -87,6 +93,17 @@ def test_a_ratio_outside_the_policy_is_a_warning_and_never_holds_the_table_back(
     verdict = warn(RiskCalibrationSummary, table, lambda e: e.execute())
     assert verdict.passed is not is_off or is_off is None
     assert set(verdict.broken) == ({"predicted_and_observed_churn_agree"} if is_off else set())
+
+
+def test_deviations_of_deciles_add_up_as_squares():
+    """Two accounts: 3,000 ARR at 0.5 deviates by 1,500, 4,000 at 0.5 by 2,000; together by the root of 6,250,000."""
+    rows = [
+        {"as_of": AS_OF, "past_day": PAST, "decile": n, "accounts": 1, "predicted_leavers": 0.5, "leavers": 0,
+         "arr": arr, "predicted_arr_lost": arr / 2, "arr_lost": 0.0, "arr_lost_deviation": arr / 2}
+        for n, arr in ((9, 3_000.0), (10, 4_000.0))
+    ]  # fmt: skip
+    row = risk_calibration_summary(spine(AS_OF), given(RiskCalibration, rows), POLICY).execute().iloc[0]
+    assert row.arr_lost_deviation == 2_500
 
 
 def test_without_a_past_there_is_a_row_that_says_so():

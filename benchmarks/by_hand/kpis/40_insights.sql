@@ -226,7 +226,7 @@ COPY (
       coalesce(coverage_tier, 'unassigned') AS coverage_tier, coalesce(csm_id, 'unassigned') AS csm_id,
       leaving_on IS NOT NULL AS is_leaving, churn_risk IS NULL AND NOT is_leaving AS is_unknown,
       if(is_leaving, 1, 1 - (1 - coalesce(churn_risk, 0))
-        ** greatest((renewal_on - r.as_of) / policy('renewals.risk_horizon_days'), 1)) AS risk
+        ** greatest((renewal_on - r.as_of) / policy('churn.horizon_days'), 1)) AS risk
     FROM account_revenue r SEMI JOIN asked USING (as_of) LEFT JOIN segments s USING (as_of, account_id)
     WHERE is_live AND renewal_on IS NOT NULL
   ), sums AS (

@@ -20,6 +20,12 @@ def messages() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def say_where(console: Console, address: str) -> None:
+    """The address to open. It is the key to the page: whoever has it can do what this user can."""
+    console.print(f"{address}  (Ctrl-C ends it)", markup=False)
+    console.print("The address has a key: keep it to yourself. It changes with each start.")
+
+
 class Reporter:
     """Says what is being done: `working` passes; what is `finished`, and a `remark`, stay on the screen."""
 

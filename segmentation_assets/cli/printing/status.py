@@ -5,6 +5,7 @@ Not here: what is fresh or stale (`status`).
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from datetime import datetime
 
@@ -90,6 +91,12 @@ def _print_runs(console: Console, status: Status) -> None:
         console.print(f"kept current by {status.keeps_current}", markup=False, soft_wrap=True)
     else:
         console.print("kept current by nobody: `segmentation watch`, or `segmentation ui`")
+    if status.is_open_to_all:
+        console.print(
+            f"[yellow]every user of this machine can look into {escape(str(status.home))}[/], which holds customers' "
+            f"data: chmod o-rwx {escape(shlex.quote(str(status.home)))}",
+            soft_wrap=True,
+        )
     if status.switches:
         on, off = (
             [name for name, is_on in sorted(status.switches.items()) if is_on is state] for state in (True, False)

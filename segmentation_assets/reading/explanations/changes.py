@@ -26,12 +26,18 @@ _PARTS = 2
 
 
 def changes(
-    now: Row, before: Row | None, parts: Sequence[Row], parts_before: Sequence[Row], since: date, least: float
+    now: Row,
+    before: Row | None,
+    parts: Sequence[Row],
+    parts_before: Sequence[Row],
+    since: date,
+    least: float,
+    horizon_days: int,
 ) -> tuple[str, ...]:
     """Sentences on what differs; scores from `least` points on, each with the parts that changed most.
 
     `now` and `before` are rows of `segments`, `before` None where the account was not live; parts are rows of
-    `score_contributions`.
+    `score_contributions`. `horizon_days`: those of the churn risk.
     """
     if before is None:
         return (f"It was not live on {since}.",)
@@ -44,7 +50,7 @@ def changes(
     for column, name in _SCORES:
         told += _score_change(column, name, now, before, parts, parts_before, least)
     if _differs(now["churn_risk"], before["churn_risk"], least / 100):
-        told.append(f"Churn risk in 90 days {before['churn_risk']:.1%} to {now['churn_risk']:.1%}.")
+        told.append(f"Churn risk in {horizon_days} days {before['churn_risk']:.1%} to {now['churn_risk']:.1%}.")
     return tuple(told)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 
 from segmentation_assets.policy.model import Policy
-from segmentation_assets.policy.segments import AT_RISK, TIERS, UNKNOWN, Conditions
+from segmentation_assets.policy.segments import AT_RISK, TIER_RULES, TIERS, TOP_ARR, UNKNOWN, Conditions
 from segmentation_assets.reading.access import ALL, Days, NotPublished, find_table, newest_whole_day, open_tables
 from segmentation_assets.reading.explanations.changes import changes, why_moved, why_recorded
 from segmentation_assets.reading.explanations.ways_up import ways_up
@@ -198,6 +198,7 @@ def _changes(before: date | None, rows: Mapping[str, list[Row]], old: Mapping[st
         old["score_contributions"],
         before,
         policy.segment_moves.min_points,
+        policy.churn.horizon_days,
     )
     return {"compared_with": before, "changes": sentences}
 
@@ -425,24 +426,26 @@ def _conflict(segment: Row, policy: Policy) -> str:
 
 
 def _tier_rule(rule_id: str, inputs: Row, policy: Policy) -> str:
-    kind, _, sign = rule_id.partition(":")
+    rule = next((rule for rule in TIER_RULES if rule.id == rule_id), None)
     arr, cut, top, tier = exact(inputs["arr"]), inputs["strategic_cut"], inputs["top_cut"], policy.tier
-    if kind.startswith("strategic"):
-        kept = " It has fallen below the entry, but not by the exit band." if kind.endswith("_kept") else ""
-        if sign == "top_arr":
+    if rule is None:
+        return f"ARR {arr}. A rule of an earlier version decided."
+    if rule.tier == "Strategic":
+        kept = " It has fallen below the entry, but not by the exit band." if rule.is_kept else ""
+        if rule.evidence == TOP_ARR:
             return f"ARR {arr}; the largest {tier.top_share:.0%} of accounts begin at {exact(top)}.{kept}"
         return (
             f"ARR {arr}; the largest {tier.strategic_share:.0%} of accounts begin at {exact(cut)}. And "
-            f"{_SIGNS.get(sign, sign)}.{kept}"
+            f"{_SIGNS[str(rule.evidence)]}.{kept}"
         )
-    if kind.startswith("growth"):
+    if rule.tier == "Growth":
         told = f"ARR {arr}; the tier begins at {exact(tier.growth_min_arr)}. {_expansion(inputs, policy)}"
-        if kind == "growth":
-            return f"{told} Usage and health are high enough to enter."
-        return f"{told} It stays: Growth is left only because of ARR or expansion."
-    if kind == "long_tail":
+        if rule.is_kept:
+            return f"{told} It stays: Growth is left only because of ARR or expansion."
+        return f"{told} Usage and health are high enough to enter."
+    if rule.tier == "Long-Tail":
         return f"ARR {arr} is below {exact(tier.long_tail_below_arr)}, and there is little to expand."
-    if kind == "core_kept":
+    if rule.is_kept:
         return (
             f"ARR {arr} is below {exact(tier.long_tail_below_arr)}, but ARR or expansion is still within the exit "
             "band: it stays in Core."

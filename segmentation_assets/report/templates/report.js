@@ -102,7 +102,7 @@
     const count = h("p", { class: "count", role: "status" });
     const more = h("button", { type: "button", class: "more", on: { click: () => { shown += 10 * step; draw(); } } }, "Show more");
     place.replaceChildren(count, h("div", { class: "wide", role: "region", "aria-label": caption, tabindex: 0 },
-      h("table", {}, h("thead", {}, head), body)), more);
+      h("table", { class: "dense" }, h("thead", {}, head), body)), more);
     const draw = () => {
       body.replaceChildren(...rows.slice(0, shown).map((row) => h("tr", {}, columns.map((c, i) =>
         h(i ? "td" : "th", { scope: i ? null : "row", class: [c.numeric && "n", c.wrap && "wrap"].filter(Boolean).join(" ") || null }, c.show(row))))));

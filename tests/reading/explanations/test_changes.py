@@ -18,25 +18,25 @@ def test_each_difference_is_a_sentence_with_its_largest_parts():
     before = segment(segment="Efficient", arr=900.0, health_score=80.0, churn_risk=0.1)
     now = segment(segment="At-Risk", arr=1100.5, health_score=70.0, churn_risk=0.25)
     told = changes(
-        now, before, parts(product=20, outcome=5, cap=-15), parts(product=26, outcome=4, cap=0), SINCE, 0.5
+        now, before, parts(product=20, outcome=5, cap=-15), parts(product=26, outcome=4, cap=0), SINCE, 0.5, 60
     )
     assert told == (
         "Segment Efficient to At-Risk.",
         "ARR 900 to 1,100 (+200).",  # 200.5, half to even
         "Health 80.0 to 70.0: cap −15.0, product −6.0.",
-        "Churn risk in 90 days 10.0% to 25.0%.",
+        "Churn risk in 60 days 10.0% to 25.0%.",
     )
 
 
 def test_small_differences_and_unknown_scores_are_not_told():
     before = segment(health_score=80.0, expansion_score=None)
-    assert changes(segment(health_score=80.4, expansion_score=60.0), before, [], [], SINCE, 0.5) == ()
+    assert changes(segment(health_score=80.4, expansion_score=60.0), before, [], [], SINCE, 0.5, 90) == ()
 
 
 def test_parts_are_named_only_where_both_days_have_them():
-    told = changes(segment(health_score=70.0), segment(health_score=80.0), parts(product=20), [], SINCE, 0.5)
+    told = changes(segment(health_score=70.0), segment(health_score=80.0), parts(product=20), [], SINCE, 0.5, 90)
     assert told == ("Health 80.0 to 70.0.",)
 
 
 def test_an_account_that_was_not_there():
-    assert changes(segment(), None, [], [], SINCE, 0.5) == ("It was not live on 2026-02-28.",)
+    assert changes(segment(), None, [], [], SINCE, 0.5, 90) == ("It was not live on 2026-02-28.",)

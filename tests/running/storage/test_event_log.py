@@ -130,7 +130,7 @@ def test_batches_and_kept_connections_store_what_dagster_stores(
     shipped = "telemetry: {enabled: false}\nconcurrency: {pools: {granularity: run, default_limit: 1}}\n"
     stock = tmp_path / "stock.yaml"
     stock.write_text(shipped)
-    monkeypatch.setattr("segmentation_assets.running.instance._SHIPPED", stock)
+    monkeypatch.setattr("segmentation_assets.running.instance.SHIPPED", stock)
     assert runner().run(TABLES, days).succeeded
     assert kept == what_is_stored(settings)
     assert len(kept["events"]) > 2 * len(TABLES) * len(days)
