@@ -54,6 +54,8 @@ class Problem:
     example: str | None
     advice: str
     is_warning: bool = False
+    is_few: bool = False
+    """Rows so few that they are left out: every run says so too."""
 
     def __str__(self) -> str:
         where = self.extract + (f".{self.column}" if self.column else "")
@@ -208,7 +210,8 @@ class _Check:
         if counts.refused_money:
             what += f", with {counts.refused_money:,.2f} of {counts.money:,.2f} a month"
         advice = "they are left out, and stand in the table quarantine after the run"
-        return Problem(name, self._place(name), delivery.file, None, what, None, None, advice, is_warning=True)
+        place = self._place(name)
+        return Problem(name, place, delivery.file, None, what, None, None, advice, is_warning=True, is_few=True)
 
     def _lines(self, delivery: Delivery, counts: Counts) -> Problem:
         name = delivery.spec.name
