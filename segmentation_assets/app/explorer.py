@@ -227,7 +227,7 @@ def conditions_of(explanation: Explanation) -> pd.DataFrame:
                 "": marks[c.meets],
                 "condition": c.dimension,
                 "this account": shown(c.value),
-                "needed for it": shown(c.wanted),
+                "needed for it": shown(c.needed),
             }
             for c in explanation.conditions
         ]

@@ -376,7 +376,7 @@ def _linear(problem: Problem, row: Ints, column: Ints) -> tuple[float, Floats, _
     rows, pairs = np.arange(len(problem.number)), len(row)
     coverage, limits = _matrices(problem, row, column, rows)
     most = np.concatenate([np.full(pairs + len(rows), np.inf), problem.spare_hours, problem.spare_fte])
-    found = linprog(
+    solution = linprog(
         _prices_of(problem, row, column, rows),
         A_ub=limits,
         b_ub=np.concatenate([problem.has_hours, problem.has_fte]),
@@ -385,12 +385,12 @@ def _linear(problem: Problem, row: Ints, column: Ints) -> tuple[float, Floats, _
         bounds=np.column_stack([np.zeros(len(most)), most]),
         method="highs",
     )
-    if found.status != 0:
-        raise RuntimeError(f"the linear program of the assignment was not solved: {found.message}")
-    duals = np.maximum(-found.ineqlin.marginals, 0.0)
+    if solution.status != 0:
+        raise RuntimeError(f"the linear program of the assignment was not solved: {solution.message}")
+    duals = np.maximum(-solution.ineqlin.marginals, 0.0)
     csms = len(problem.has_hours)
-    prices = _Prices(found.eqlin.marginals, duals[:csms], duals[csms:])
-    return float(found.fun), found.x[:pairs], prices
+    prices = _Prices(solution.eqlin.marginals, duals[:csms], duals[csms:])
+    return float(solution.fun), solution.x[:pairs], prices
 
 
 def _integers(
@@ -413,7 +413,7 @@ def _integers(
     coverage, limits = _matrices(problem, row, column, rows)
     most = np.concatenate([left[row], left[rows], problem.spare_hours, problem.spare_fte]).astype(float)
     room = np.concatenate([problem.has_hours - hours, problem.has_fte - portfolio]) + _EPSILON
-    found = milp(
+    solution = milp(
         _prices_of(problem, row, column, rows),
         constraints=[
             LinearConstraint(coverage, left[rows], left[rows]),  # pyright: ignore[reportArgumentType]
@@ -423,12 +423,12 @@ def _integers(
         bounds=Bounds(np.zeros(len(most)), most),  # pyright: ignore[reportArgumentType]
         options={"mip_rel_gap": policy.max_gap, "node_limit": policy.max_nodes},
     )
-    if found.x is None:
-        raise RuntimeError(f"the integer program of the assignment was not solved: {found.message}")
-    for k, c, n in zip(row, column, np.rint(found.x[:pairs]).astype(np.int64), strict=True):
+    if solution.x is None:
+        raise RuntimeError(f"the integer program of the assignment was not solved: {solution.message}")
+    for k, c, n in zip(row, column, np.rint(solution.x[:pairs]).astype(np.int64), strict=True):
         if n:
             counts[int(k), int(c)] = counts.get((int(k), int(c)), 0) + int(n)
-    return counts, float(found.mip_dual_bound)
+    return counts, float(solution.mip_dual_bound)
 
 
 def _loads(problem: Problem, counts: Mapping[tuple[int, int], int]) -> tuple[Floats, Floats]:
@@ -451,8 +451,8 @@ def _shared_out(counts: Mapping[tuple[int, int], int], class_of: Ints, current: 
     for k, places in members.items():
         own = current[places[0]]
         takers = sorted(by_class.get(k, []), key=lambda taker: (taker[0] != own, taker[0]))
-        given = [c for c, n in takers for _ in range(n)]
-        chosen[places[: len(given)]] = given
+        csms = [c for c, n in takers for _ in range(n)]
+        chosen[places[: len(csms)]] = csms
     return chosen
 
 
@@ -500,7 +500,7 @@ def _final_loads(accounts: Sequence[Account], csms: Sequence[Csm], chosen: Ints)
     )
     for csm, given_hours, given_portfolio in zip(csms, hours, portfolio, strict=True):
         parts = [(given_hours, csm.hours), (given_portfolio, csm.fte)]
-        shares = [float("inf") if has <= 0 else given / has for given, has in parts if given > 0]
+        shares = [float("inf") if has <= 0 else load / has for load, has in parts if load > 0]
         yield (
             csm.csm_id,
             Load(

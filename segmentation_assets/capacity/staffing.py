@@ -16,7 +16,7 @@ from segmentation_assets.policy.kpis import ProductivityPolicy
 from segmentation_assets.policy.segments import SEGMENTS, TIERS
 from segmentation_assets.policy.service import CostPolicy
 from segmentation_assets.profiles.facts import facts, first_fact, with_figures
-from segmentation_assets.profiles.known import AccountHierarchy, known, survivors
+from segmentation_assets.profiles.known import AccountHierarchy, known_at, survivors
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.segments.segments import Segments
 from segmentation_assets.tables.amounts import total
@@ -194,8 +194,8 @@ def csm_supply(
     share); the internal share is that of the hours the CSM logged in the three months to as_of where those are
     enough, else the policy's.
     """
-    rows = with_horizon(known(csm_roster, spine), staffing)
-    logged = known(csm_time_entries, spine, "day_3m_ago")
+    rows = with_horizon(known_at(csm_roster, spine), staffing)
+    logged = known_at(csm_time_entries, spine, "day_3m_ago")
     logged = logged.filter((logged.worked_on > logged.day_3m_ago) & (logged.worked_on <= logged.as_of))
     totals = logged.group_by("as_of", "csm_id").aggregate(
         all_hours=total(logged.hours),

@@ -14,7 +14,7 @@ from segmentation_assets.policy.insights import AdoptionPolicy
 from segmentation_assets.policy.kpis import RetentionPolicy
 from segmentation_assets.policy.profiles import UsagePolicy
 from segmentation_assets.policy.segments import SEGMENTS
-from segmentation_assets.profiles.known import AccountHierarchy, known, survivors
+from segmentation_assets.profiles.known import AccountHierarchy, known_at, survivors
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.profiles.usage import AccountUsage, _raw_accounts, _who_count
 from segmentation_assets.segments.segments import Segments
@@ -97,7 +97,7 @@ def feature_adoption(
     raw = _raw_accounts(windowed, survivors(account_hierarchy))
     use = _use(product_usage, raw, product_users)
     seen = accounts.join(windowed, _KEY)[accounts.columns]
-    cells = _cells(seen, use, _features(use, known(product_features, spine)))
+    cells = _cells(seen, use, _features(use, known_at(product_features, spine)))
     return _compared(cells, policy, retention.low_n)
 
 

@@ -61,11 +61,13 @@ class CohortRetention(Snapshot):
     retained_arr: float = column("Sum of each account's smaller one of both.", unit=_ARR, ge=0)
     expansion_arr: float = column("Sum of what accounts gained on their start.", unit=_ARR, ge=0)
     retained_accounts: Integer = column("Accounts with ARR at observed_on.", ge=0)
-    expanded_accounts: Integer = column("Accounts above their start.", ge=0)
+    risen_accounts: Integer = column("Accounts above their start, by a higher price too.", ge=0)
     nrr: float = column("ARR retention, net: arr / start_arr.", unit="ratio", ge=0)
     grr: float = column("ARR retention, gross: retained_arr / start_arr.", unit="ratio", ge=0)
     logo_retention: float = column("retained_accounts / accounts.", unit="share", ge=0, le=1)
-    expansion_rate: float = column("expanded_accounts / accounts, lost ones included.", unit="share", ge=0, le=1)
+    expansion_rate_with_price: float = column(
+        "risen_accounts / accounts, lost ones included; as in tier_kpis.", unit="share", ge=0, le=1
+    )
     low_n: Flag = column("Fewer accounts than `retention.low_n`.")
     usage_accounts: Integer = column(
         "Accounts with licensed seats whose usage at observed_on is known; null: see the reason.", nullable=True
@@ -206,7 +208,7 @@ def _observed(members: ir.Table, arr: ir.Table) -> ir.Table:
         retained_arr=money(ibis.least(rows.start, rows.arr)),
         expansion_arr=money(ibis.greatest(rows.arr - rows.start, 0.0)),
         retained_accounts=(rows.arr > 0).sum(),
-        expanded_accounts=(rows.arr > rows.start).sum(),
+        risen_accounts=(rows.arr > rows.start).sum(),
     )
 
 
@@ -224,7 +226,7 @@ def _usage(members: ir.Table, points: ir.Table, account_usage: ir.Table) -> ir.T
     )
 
 
-_COUNTS = ("retained_accounts", "expanded_accounts", "used", "active")
+_COUNTS = ("retained_accounts", "risen_accounts", "used", "active")
 _SUMS = ("arr", "retained_arr", "expansion_arr")
 
 
@@ -235,12 +237,12 @@ def _columns(rows: ir.Table) -> ir.Table:
     reason = ibis.cases((~sums.is_kept, "not_kept"), (sums.used == 0, "no_usage"))
     return sums.select(
         "as_of", "age_quarters", "observed_on", "accounts", "start_arr", "arr", "retained_arr", "expansion_arr",
-        "retained_accounts", "expanded_accounts", "seat_activity", "low_n",
+        "retained_accounts", "risen_accounts", "seat_activity", "low_n",
         signup_quarter=_start(sums.signup),
         nrr=sums.arr / sums.start_arr,
         grr=sums.retained_arr / sums.start_arr,
         logo_retention=sums.retained_accounts / sums.accounts,
-        expansion_rate=sums.expanded_accounts / sums.accounts,
+        expansion_rate_with_price=sums.risen_accounts / sums.accounts,
         usage_accounts=sums.used.nullif(0),
         active_share=sums.active / sums.used.nullif(0),
         usage_reason=reason,

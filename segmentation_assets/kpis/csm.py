@@ -14,7 +14,7 @@ from segmentation_assets.kpis.identities import at_most
 from segmentation_assets.kpis.periods import UNASSIGNED, AccountPeriods, has_expanded
 from segmentation_assets.policy.insights import CsmPolicy
 from segmentation_assets.policy.kpis import BenchmarkPolicy, RetentionPolicy
-from segmentation_assets.profiles.known import known
+from segmentation_assets.profiles.known import known_at
 from segmentation_assets.segments.segments import Segments
 from segmentation_assets.tables.amounts import cents, money, total
 from segmentation_assets.tables.as_of import Spine, months_ago
@@ -117,7 +117,7 @@ def csm_performance(
     rows = rows.left_join(then, list(_CSM)).select(
         *_CSM, "accounts_now", "arr_now", **{name: ibis._[name].fill_null(0) for name in sums}
     )
-    roster = known(csm_roster, spine).select(*_CSM, "csm_name", "level", "team")
+    roster = known_at(csm_roster, spine).select(*_CSM, "csm_name", "level", "team")
     rows = rows.left_join(roster, list(_CSM)).select(*rows.columns, "csm_name", "level", "team")
     return _ranked(_ratios(rows, retention.low_n), benchmarks)
 

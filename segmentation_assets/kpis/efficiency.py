@@ -14,7 +14,7 @@ from segmentation_assets.kpis.points import mrr_on
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.kpis import QUARTER_MONTHS
 from segmentation_assets.profiles.exchange import rates_on, with_rate
-from segmentation_assets.profiles.known import known
+from segmentation_assets.profiles.known import known_at
 from segmentation_assets.profiles.subscriptions import SubscriptionSteps
 from segmentation_assets.tables.amounts import money, total
 from segmentation_assets.tables.as_of import Spine
@@ -116,7 +116,7 @@ def spend_in(
     `spans` has as_of, window_months, starts_on, ends_on. A month's spend counts by the share of its days inside, at
     the rates of `window_months` before as_of. Spans not covered by known months from end to end have no row.
     """
-    rows = known(gtm_spend, spans, "window_months", "starts_on", "ends_on")
+    rows = known_at(gtm_spend, spans, "window_months", "starts_on", "ends_on")
     following = months_after(rows.month, 1)
     length = following.delta(rows.month, unit="day")
     inside = ibis.least(

@@ -124,12 +124,12 @@ def _traits(
         joined = rows.left_join(then, [rows.starts_on == then.then, rows.account_id == then.who])
         rows = joined.select(*rows.columns, *names)
     rows = each(rows, "trait", (*FIRMOGRAPHIC, *TECHNOGRAPHIC))
-    told = {name: rows[name] for name in (*FIRMOGRAPHIC, *TECHNOGRAPHIC)}
+    traits = {name: rows[name] for name in (*FIRMOGRAPHIC, *TECHNOGRAPHIC)}
     is_sophisticated = rows.sophistication >= policy.sophisticated_from
-    told["sophistication"] = ibis.cases((is_sophisticated, "sophisticated"), (~is_sophisticated, "basic"))
+    traits["sophistication"] = ibis.cases((is_sophisticated, "sophisticated"), (~is_sophisticated, "basic"))
     for name in ("competitor_tools", "legacy_tools"):
-        told[name] = ibis.cases((rows[name] > 0, "some"), (rows[name] == 0, "none"))
-    value = ibis.cases(*((rows.trait == name, text) for name, text in told.items()))
+        traits[name] = ibis.cases((rows[name] > 0, "some"), (rows[name] == 0, "none"))
+    value = ibis.cases(*((rows.trait == name, text) for name, text in traits.items()))
     rows = rows.select("as_of", "trait", "movement", value=value, is_backcast=rows.is_backcast.fill_null(False))
     return rows.filter(rows.value.notnull())
 

@@ -190,9 +190,9 @@ class Kpis(Snapshot):
     @row_rule
     def retention_is_its_amounts(cls, t: ir.Table) -> ir.BooleanValue:
         """NRR and GRR are what the cohort ends at and retains, over its start; unknown without a start."""
-        known = (t.start_arr > 0) == t.nrr.notnull()
+        is_complete = (t.start_arr > 0) == t.nrr.notnull()
         net = t.nrr.isnull() | closes(t.nrr * t.start_arr, t.cohort_end_arr)
-        return known & net & (t.grr.isnull() | closes(t.grr * t.start_arr, t.retained_arr))
+        return is_complete & net & (t.grr.isnull() | closes(t.grr * t.start_arr, t.retained_arr))
 
     @row_rule
     def gross_is_at_most_net(cls, t: ir.Table) -> ir.BooleanValue:

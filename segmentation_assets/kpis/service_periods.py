@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.profiles.exchange import with_rate
-from segmentation_assets.profiles.known import by_surviving_account, known
+from segmentation_assets.profiles.known import by_surviving_account, known_at
 from segmentation_assets.tables.amounts import total
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY
 from segmentation_assets.tables.days import as_day, days_after
@@ -28,7 +28,7 @@ def billed(
     `invoiced_12m`: for the service of the twelve months. `issued_12m`: issued in them, whatever for. `billed_ahead`:
     issued by as_of for service after it. `covered_from`, `covered_until`: the days that invoices are about.
     """
-    rows = known(invoices, spine, "day_12m_ago")
+    rows = known_at(invoices, spine, "day_12m_ago")
     rows = by_surviving_account(rows.filter(rows.issued_on <= rows.as_of), hierarchy)
     rows = with_rate(_with_service(rows), fx_rates, company)
     value = rows.amount * rows.rate

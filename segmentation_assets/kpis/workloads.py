@@ -24,7 +24,7 @@ from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.kpis import ProductivityPolicy, RetentionPolicy
 from segmentation_assets.profiles.company_day import company_day
 from segmentation_assets.profiles.facts import accounts_of, facts, first_fact, with_figures, zero_if_present
-from segmentation_assets.profiles.known import AccountHierarchy, known, survivors
+from segmentation_assets.profiles.known import AccountHierarchy, known_at, survivors
 from segmentation_assets.segments.segments import Segments
 from segmentation_assets.tables.amounts import total
 from segmentation_assets.tables.as_of import Spine
@@ -205,7 +205,7 @@ def csm_productive_hours(roster: ir.Table, periods: ir.Table, policy: Productivi
     Contracted hours of the days employed in the period, x productive share x (1 - admin share).
     """
     skills = roster.rename(employed_from="starts_on", employed_to="ends_on")
-    rows = known(skills, periods, "window_months", "starts_on")
+    rows = known_at(skills, periods, "window_months", "starts_on")
     rows = rows.filter(rows.weekly_hours.notnull())
     days = employed_days(rows)
     productive = policy.productive_share * (1 - policy.admin_share)

@@ -161,12 +161,12 @@ class Lineage:
     @cached_property
     def _readers(self) -> Mapping[Place, Sequence[Source]]:
         """Per place, one step down: sources whose `place` is the reader."""
-        found: dict[Place, list[Source]] = {}
+        readers: dict[Place, list[Source]] = {}
         for one in self.tables.values():
             for column in one.columns:
                 for source in one.sources(column):
-                    found.setdefault(source.place, []).append(Source(Place(one.table, column), source.roles))
-        return found
+                    readers.setdefault(source.place, []).append(Source(Place(one.table, column), source.roles))
+        return readers
 
     def readers(self, place: Place) -> Sequence[Source]:
         """One step down: which columns read a place, and how."""
@@ -208,18 +208,18 @@ class Lineage:
 
     def policy_of(self, table: str) -> Mapping[str, tuple[str, ...]]:
         """The policy sections that a table's values depend on: by table, its own first, then those upstream."""
-        found: dict[str, tuple[str, ...]] = {}
+        sections: dict[str, tuple[str, ...]] = {}
         waiting = deque([table])
         seen = {table}
         while waiting:
             one = self.tables[waiting.popleft()]
             if one.policy:
-                found[one.table] = one.policy
+                sections[one.table] = one.policy
             for name in one.inputs:
                 if name not in seen:
                     seen.add(name)
                     waiting.append(name)
-        return found
+        return sections
 
     def places(self) -> Iterator[Place]:
         """Every column of every table, tables upstream first."""

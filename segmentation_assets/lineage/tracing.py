@@ -54,9 +54,9 @@ Key = frozenset[str]
 
 @dataclass(frozen=True)
 class Cell:
-    """What a value is made from (`made`) and chosen by (`chosen`); of a struct, the same field by field."""
+    """The `sources` of a value, and the columns that choose it (`chosen`); for a struct, the same per field."""
 
-    made: Places
+    sources: Places
     chosen: Places = field(default_factory=dict)
     fields: Mapping[str, Cell] | None = None
 
@@ -76,62 +76,62 @@ _NOTHING = Cell({})
 # -- a catalogue, a table
 
 
-def lineage(registry: Registry, policy: Policy, kept: Compiled | None = None) -> Lineage:
+def lineage(registry: Registry, policy: Policy, cache: Compiled | None = None) -> Lineage:
     """The lineage of every table, upstream first; what `kept` has of unchanged tables is not derived again."""
     with seldom_collecting():
-        return Lineage([table_lineage(spec, policy, kept) for spec in registry])
+        return Lineage([table_lineage(spec, policy, cache) for spec in registry])
 
 
 def table_lineage(
-    spec: TableSpec, policy: Policy, kept: Compiled | None = None, expression: ir.Table | None = None
+    spec: TableSpec, policy: Policy, cache: Compiled | None = None, expression: ir.Table | None = None
 ) -> TableLineage:
     """One step up from each column of a table. `expression` is the table's own, where the caller has it."""
     key = _key(spec, policy)
     name = f"lineage_{spec.name}"
-    text = kept.get(name, key) if kept else None
+    text = cache.get(name, key) if cache else None
     if text is not None:
         return TableLineage.of_json(spec.name, json.loads(text))
-    found = _derived(spec, policy, expression)
-    if kept and kept.folder.parent.is_dir():
-        kept.keep(name, key, json.dumps(found.to_json(), separators=(",", ":")))
-    return found
+    derived = _derived(spec, policy, expression)
+    if cache and cache.folder.parent.is_dir():
+        cache.keep(name, key, json.dumps(derived.to_json(), separators=(",", ":")))
+    return derived
 
 
 def _key(spec: TableSpec, policy: Policy) -> str:
-    told = [code_version_under(spec, policy), ibis.__version__, code_version(trace), code_version(table_lineage)]
-    told += [code_version(given.contract) for given in spec.inputs]
-    told += [f"{name}: {', '.join(sources)}" for name, sources in spec.made_from.items()]
-    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+    facts = [code_version_under(spec, policy), ibis.__version__, code_version(trace), code_version(table_lineage)]
+    facts += [code_version(item.contract) for item in spec.inputs]
+    facts += [f"{name}: {', '.join(sources)}" for name, sources in spec.made_from.items()]
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
 
 
 def _derived(spec: TableSpec, policy: Policy, expression: ir.Table | None) -> TableLineage:
     names = section_names()
     sections = tuple(names.get(section, section.__name__) for section in spec.sections.values())
-    inputs = tuple(given.name for given in spec.inputs)
+    inputs = tuple(item.name for item in spec.inputs)
     if spec.is_extract:
         return TableLineage(spec.name, "landed", dict.fromkeys(ibis_schema(spec.contract), ()))
     if works_on_frames(spec):
         columns, decided = _of_frames(spec)
         return TableLineage(spec.name, "frame", columns, decided, sections, inputs)
     rows = trace(spec, expression if expression is not None else unbound(spec, policy.sections))
-    columns = {name: _sources({**rows.columns[name].chosen}, rows.columns[name].made) for name in rows.columns}
+    columns = {name: _sources({**rows.columns[name].chosen}, rows.columns[name].sources) for name in rows.columns}
     return TableLineage(spec.name, "expression", columns, _sources({}, rows.decided), sections, inputs)
 
 
 def works_on_frames(spec: TableSpec) -> bool:
     """Whether the function computes in pandas, at least in part."""
-    return spec.is_frame or spec.spine_is_frame or any(given.is_frame for given in spec.inputs)
+    return spec.is_frame or spec.spine_is_frame or any(item.is_frame for item in spec.inputs)
 
 
 def unbound(spec: TableSpec, sections: Mapping[type[Section], Section]) -> ir.Table:
     """The table's expression over inputs without data, named like the tables."""
-    given: dict[str, Any] = {i.name: ibis.table(ibis_schema(i.contract), name=i.name) for i in spec.inputs}
-    given[SPINE] = ibis.table(ibis_schema(Spine), name=SPINE)
-    return call(spec, given, sections, POLICY_HASH)
+    inputs: dict[str, Any] = {i.name: ibis.table(ibis_schema(i.contract), name=i.name) for i in spec.inputs}
+    inputs[SPINE] = ibis.table(ibis_schema(Spine), name=SPINE)
+    return call(spec, inputs, sections, POLICY_HASH)
 
 
-def _sources(chosen: Places, made: Places) -> tuple[Source, ...]:
-    every = _merged([made, chosen])
+def _sources(chosen: Places, sources: Places) -> tuple[Source, ...]:
+    every = _merged([sources, chosen])
     return tuple(Source(place, tuple(role for role in _ROLES if bits & _BIT[role])) for place, bits in every.items())
 
 
@@ -145,12 +145,12 @@ def _of_frames(spec: TableSpec) -> tuple[dict[str, tuple[Source, ...]], tuple[So
     only the ones whose name stands in its code: the contracts themselves are not counted as such. Raises TypeError
     for a declaration of columns that are not there.
     """
-    given = {i.name: (i.name, i.contract) for i in spec.inputs}
+    inputs = {i.name: (i.name, i.contract) for i in spec.inputs}
     if spec.spine_is_frame:
-        given[SPINE] = (SPINE, Spine)
+        inputs[SPINE] = (SPINE, Spine)
     if spec.is_ledger:
-        given[BOOKED] = (spec.name, spec.contract)
-    columns = {f"{name}.{c}": Place(table, c) for name, (table, of) in given.items() for c in ibis_schema(of)}
+        inputs[BOOKED] = (spec.name, spec.contract)
+    columns = {f"{name}.{c}": Place(table, c) for name, (table, of) in inputs.items() for c in ibis_schema(of)}
     declared = {
         name: tuple(_declared(spec, name, text, columns) for text in dict.fromkeys(texts))
         for name, texts in spec.made_from.items()
@@ -158,11 +158,11 @@ def _of_frames(spec: TableSpec) -> tuple[dict[str, tuple[Source, ...]], tuple[So
     own = ibis_schema(spec.contract)
     if unknown := set(declared) - {*own, ROWS}:
         raise TypeError(f"{spec.name} declares what it has no columns for: {', '.join(sorted(unknown))}")
-    named = _named(spec)
-    in_code = [place for place in columns.values() if place.column in named and place.column != POLICY_HASH]
-    read = tuple(Source(place, ("read",)) for place in in_code)
-    found = {name: declared.get(name, () if name == POLICY_HASH else read) for name in own}
-    return found, declared.get(ROWS, ())
+    words = _named(spec)
+    in_code = [place for place in columns.values() if place.column in words and place.column != POLICY_HASH]
+    read_sources = tuple(Source(place, ("read",)) for place in in_code)
+    result = {name: declared.get(name, () if name == POLICY_HASH else read_sources) for name in own}
+    return result, declared.get(ROWS, ())
 
 
 def _declared(spec: TableSpec, name: str, text: str, columns: Mapping[str, Place]) -> Source:
@@ -174,16 +174,16 @@ def _declared(spec: TableSpec, name: str, text: str, columns: Mapping[str, Place
 def _named(spec: TableSpec) -> set[str]:
     """Every word by which the code of a function, and all that it rests on, could name a column; not contracts."""
     assert spec.function is not None
-    found: set[str] = set()
+    words: set[str] = set()
     for definition in parts(spec.function):
         place, _, tree = definition.partition("=")
         module, _, name = place.rpartition(".")
         subject = getattr(sys.modules[module], name, None)
         if not isinstance(subject, type):
-            found.update(_NAMING.findall(tree))
+            words.update(_NAMING.findall(tree))
         elif not issubclass(subject, Contract):
-            found.update(_WORD.findall(tree))
-    return found
+            words.update(_WORD.findall(tree))
+    return words
 
 
 # -- expressions
@@ -199,27 +199,27 @@ def trace(spec: TableSpec, expression: ir.Table) -> Rows:
 
 def _inputs_first(root: Node) -> Iterator[Node]:
     """Every node of a graph once, after all that it names. Ibis' own sorting turns the graph over first, twice."""
-    seen: set[Node] = set()
+    done: set[Node] = set()
     waiting = [(root, False)]
     while waiting:
         node, is_named = waiting.pop()
         if is_named:
             yield node
-        elif node not in seen:
-            seen.add(node)
+        elif node not in done:
+            done.add(node)
             waiting.append((node, True))
             waiting += [(child, False) for child in node.__children__]
 
 
 def _leaves(spec: TableSpec) -> dict[str, Rows]:
     """The inputs, under the names that they have in an expression: the table's, or its view's in the engine."""
-    found = {}
+    leaves = {}
     for name, contract in [*((i.name, i.contract) for i in spec.inputs), (SPINE, Spine)]:
         columns = {column: Cell({Place(name, column): _COPIED}) for column in ibis_schema(contract)}
         key = frozenset(key_of(contract))
         rows = Rows(columns, {}, frozenset({key}) if key and key <= set(columns) else frozenset())
-        found |= {name: rows, f"input_{name}": rows}
-    return found | {"frame_Spine": found[SPINE]}
+        leaves |= {name: rows, f"input_{name}": rows}
+    return leaves | {"frame_Spine": leaves[SPINE]}
 
 
 class _Walk:
@@ -232,7 +232,7 @@ class _Walk:
             for rows in leaves.values()
             for key in rows.keys
             for name in key
-            for item in rows.columns[name].made.items()
+            for item in rows.columns[name].sources.items()
         }
         """Key columns of the inputs, as they are when copied."""
         self.cells: dict[Any, Cell] = {}
@@ -259,7 +259,7 @@ class _Walk:
         if isinstance(node, ops.StructColumn):
             fields = {n: cells[v] for n, v in zip(node.names, node.values, strict=True)}
             whole = _combined(list(fields.values()), _CALCULATED)
-            return Cell(whole.made, whole.chosen, fields)
+            return Cell(whole.sources, whole.chosen, fields)
         if isinstance(node, ops.StructField):
             whole = cells[node.arg]
             return whole.fields[node.field] if whole.fields else _combined([whole], _CALCULATED)
@@ -277,46 +277,48 @@ class _Walk:
         """A rank is made from what it orders by; anything else from its argument."""
         order = [self.cells[key] for key in node.order_by]
         is_rank = isinstance(node.func, ops.RankBase)
-        found = _combined([self.cells[node.func], *(order if is_rank else ())], _AGGREGATED if is_rank else 0)
-        chosen = [found.chosen]
+        value = _combined([self.cells[node.func], *(order if is_rank else ())], _AGGREGATED if is_rank else 0)
+        chosen = [value.chosen]
         chosen += [_as(cell, "partition") for cell in map(self.cells.__getitem__, node.group_by)]
         chosen += [] if is_rank else [_as(cell, "order") for cell in order]
         chosen += [_as(self.cells[b], "order") for b in (node.start, node.end) if b is not None]
-        return Cell(found.made, _merged(chosen))
+        return Cell(value.sources, _merged(chosen))
 
     def _reduction(self, node: Any) -> Cell:
         choosing = {"where": "filter", "key": "order", "order_by": "order"}
         chosen: list[Places] = []
-        made: list[Cell] = []
+        arguments: list[Cell] = []
         for name, argument in zip(node.argnames, node.args, strict=True):
             for one in argument if isinstance(argument, tuple) else (argument,):
                 if isinstance(one, ops.Relation):
-                    made.append(self._counted(self.relations[one]))
+                    arguments.append(self._counted(self.relations[one]))
                 elif isinstance(one, ops.Value | ops.SortKey):
                     if name in choosing:
                         chosen.append(_as(self.cells[one], cast("Role", choosing[name])))
                     else:
-                        made.append(self.cells[one])
-        found = _combined(made, _AGGREGATED)
-        return Cell(found.made, _merged([found.chosen, *chosen]), found.fields)
+                        arguments.append(self.cells[one])
+        value = _combined(arguments, _AGGREGATED)
+        return Cell(value.sources, _merged([value.chosen, *chosen]), value.fields)
 
     def _counted(self, rows: Rows) -> Cell:
         """Counting rows counts their key, else what they have of inputs' keys; what decides the rows decides it."""
         key = min(rows.keys, key=lambda k: (len(k), sorted(k)), default=None)
         if key is None:
             key = {
-                n for n, cell in rows.columns.items() if len(cell.made) == 1 and self.identities & cell.made.items()
+                n
+                for n, cell in rows.columns.items()
+                if len(cell.sources) == 1 and self.identities & cell.sources.items()
             }
-        made = _combined([rows.columns[name] for name in sorted(key)], _AGGREGATED)
-        return Cell(made.made, _merged([made.chosen, rows.decided]))
+        count = _combined([rows.columns[name] for name in sorted(key)], _AGGREGATED)
+        return Cell(count.sources, _merged([count.chosen, rows.decided]))
 
     def _subquery(self, node: Any) -> Cell:
         rows = self.relations[node.rel]
-        made = [] if isinstance(node, ops.ExistsSubquery) else list(rows.columns.values())
+        columns = [] if isinstance(node, ops.ExistsSubquery) else list(rows.columns.values())
         if isinstance(node, ops.InSubquery):
-            made.append(self.cells[node.needle])
-        found = _combined(made, 0 if isinstance(node, ops.ScalarSubquery) else _CALCULATED)
-        return Cell(found.made, _merged([found.chosen, _again(rows.decided, "filter")]))
+            columns.append(self.cells[node.needle])
+        value = _combined(columns, 0 if isinstance(node, ops.ScalarSubquery) else _CALCULATED)
+        return Cell(value.sources, _merged([value.chosen, _again(rows.decided, "filter")]))
 
     # -- relations
 
@@ -453,7 +455,7 @@ class _Join:
     def _cell(self, value: Any) -> Cell:
         cell = self.walk.cells[value]
         owed = [self.brought[table] for table in value.relations if table in self.brought]
-        return Cell(cell.made, _merged([cell.chosen, *owed]), cell.fields) if owed else cell
+        return Cell(cell.sources, _merged([cell.chosen, *owed]), cell.fields) if owed else cell
 
     def _add(self, link: ops.JoinLink) -> None:
         right = self.walk.relations[link.table]
@@ -481,13 +483,13 @@ _Walk.visit.__doc__ = "Work out one node; what it names was visited before."
 
 def _equalities(link: ops.JoinLink) -> dict[str, tuple[Any, str] | None]:
     """Columns of the joined table that equal something of the others: which column, or None for an expression."""
-    found: dict[str, tuple[Any, str] | None] = {}
+    equal: dict[str, tuple[Any, str] | None] = {}
     for predicate in link.predicates:
         if isinstance(predicate, ops.Equals):
             for mine, other in ((predicate.left, predicate.right), (predicate.right, predicate.left)):
                 if isinstance(mine, ops.Field) and mine.rel == link.table and link.table not in other.relations:
-                    found[mine.name] = (other.rel, other.name) if isinstance(other, ops.Field) else None
-    return found
+                    equal[mine.name] = (other.rel, other.name) if isinstance(other, ops.Field) else None
+    return equal
 
 
 def _day_known(link: ops.JoinLink, right: Rows) -> dict[str, tuple[Any, str] | None]:
@@ -544,27 +546,27 @@ def _renamed(keys: Iterable[frozenset[Any]], names: Mapping[Any, Sequence[str]])
 
 def _arguments(node: Any) -> list[Any]:
     """The values among an operation's arguments."""
-    found = []
+    values = []
     for argument in node.args:
         for one in argument if isinstance(argument, tuple) else (argument,):
-            found += [one] if isinstance(one, ops.Value | ops.SortKey) else []
-    return found
+            values += [one] if isinstance(one, ops.Value | ops.SortKey) else []
+    return values
 
 
 def _combined(cells: Sequence[Cell], role: int) -> Cell:
     """A value made from several. `role` 0 passes them on as they are, calculated what was copied, and so on."""
     if not cells:
         return _NOTHING
-    made = _merged([cell.made for cell in cells])
+    sources = _merged([cell.sources for cell in cells])
     if role == _AGGREGATED:
-        made = {place: bits & ~_VALUES | _AGGREGATED for place, bits in made.items()}
+        sources = {place: bits & ~_VALUES | _AGGREGATED for place, bits in sources.items()}
     elif role == _CALCULATED:
-        made = {p: bits & ~_COPIED | _CALCULATED if bits & _COPIED else bits for p, bits in made.items()}
+        sources = {p: bits & ~_COPIED | _CALCULATED if bits & _COPIED else bits for p, bits in sources.items()}
     structs = [cell.fields for cell in cells if cell.fields]
     fields = None
     if structs and all(set(one) == set(structs[0]) for one in structs):
         fields = {n: _combined([c.fields[n] if c.fields else c for c in cells], role) for n in structs[0]}
-    return Cell(made, _merged([cell.chosen for cell in cells]), fields)
+    return Cell(sources, _merged([cell.chosen for cell in cells]), fields)
 
 
 def _merged(several: Sequence[Places]) -> Places:
@@ -573,16 +575,16 @@ def _merged(several: Sequence[Places]) -> Places:
         return {}
     if len(filled) == 1:
         return filled[0]
-    found = dict(filled[0])
+    merged = dict(filled[0])
     for places in filled[1:]:
         for place, bits in places.items():
-            found[place] = found.get(place, 0) | bits
-    return found
+            merged[place] = merged.get(place, 0) | bits
+    return merged
 
 
 def _as(cell: Cell, role: Role) -> Places:
     """All that a value is made from and chosen by, in one role."""
-    return dict.fromkeys((*cell.made, *cell.chosen), _BIT[role])
+    return dict.fromkeys((*cell.sources, *cell.chosen), _BIT[role])
 
 
 def _again(places: Places, role: Role) -> Places:

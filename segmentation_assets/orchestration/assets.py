@@ -1,7 +1,7 @@
-"""Assets made from the catalogue: one per table, nothing written by hand.
+"""Assets made from the catalogue, one per table.
 
-Here: what Dagster shows and checks of a table, and the step that brings it up to date. Not here: how that is done
-(`steps`, `landing`) or any table's name.
+Here: the asset definition of a table, with its checks. Not here: what its step does (`steps`, `extract_steps`), or
+any table's name.
 """
 
 # No postponed annotations here: Dagster reads the type of `context` from the function itself.
@@ -31,14 +31,14 @@ _TRANSIENT = (OSError, duckdb.IOException)
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What all assets are made from."""
+    """The registry, policy and days that all assets are made from."""
 
     registry: Registry
     policy: Policy
     days: dg.DailyPartitionsDefinition
 
     def assets(self) -> list[dg.AssetsDefinition]:
-        """All tables as assets, upstream first."""
+        """All tables as assets, inputs first."""
         return [self._asset(spec) for spec in self.registry]
 
     def _asset(self, spec: TableSpec) -> dg.AssetsDefinition:
@@ -77,11 +77,11 @@ class Catalogue:
         return step
 
     def _checks(self, spec: TableSpec) -> list[dg.AssetCheckSpec]:
-        """The contract's check, and one of the rules whose breach only warns, where the contract has any."""
+        """The contract's check, and a second check for rules that only warn, if the contract has any."""
         rules = {str(c.name): c.description for c in schema_of(spec.contract).checks or [] if c.raise_warning}
-        said = {CHECK: "Every row keeps to the table's contract."}
+        descriptions = {CHECK: "Every row keeps to the table's contract."}
         if rules:
-            said[WARNINGS] = " ".join(text or name for name, text in rules.items())
+            descriptions[WARNINGS] = " ".join(text or name for name, text in rules.items())
         return [
             dg.AssetCheckSpec(
                 name,
@@ -90,23 +90,23 @@ class Catalogue:
                 description=text,
                 partitions_def=self.days if spec.partition == AS_OF else None,  # a day that failed stays red
             )
-            for name, text in said.items()
+            for name, text in descriptions.items()
         ]
 
     def _deps(self, spec: TableSpec) -> list[dg.AssetDep]:
         if spec.is_extract:
             return [dg.AssetDep(name) for name in extract_deps(spec)]
-        return [self._dep(spec, given) for given in spec.inputs]
+        return [self._dep(spec, item) for item in spec.inputs]
 
-    def _dep(self, spec: TableSpec, given: Input) -> dg.AssetDep:
-        source = self.registry[given.name]
+    def _dep(self, spec: TableSpec, item: Input) -> dg.AssetDep:
+        source = self.registry[item.name]
         if spec.partition != AS_OF and source.partition == AS_OF:
-            return dg.AssetDep(given.name, partition_mapping=dg.LastPartitionMapping())
-        if given.reads is None or spec.partition != AS_OF or source.partition != AS_OF:
-            return dg.AssetDep(given.name)
-        return dg.AssetDep(given.name, partition_mapping=look_back_mapping(given.reads, self.policy))
+            return dg.AssetDep(item.name, partition_mapping=dg.LastPartitionMapping())
+        if item.reads is None or spec.partition != AS_OF or source.partition != AS_OF:
+            return dg.AssetDep(item.name)
+        return dg.AssetDep(item.name, partition_mapping=look_back_mapping(item.reads, self.policy))
 
 
 def _kinds(spec: TableSpec) -> set[str]:
-    reads_frames = spec.is_frame or any(given.is_frame for given in spec.inputs)
+    reads_frames = spec.is_frame or any(item.is_frame for item in spec.inputs)
     return {"duckdb", "parquet"} | (set() if spec.is_extract else {"pandas" if reads_frames else "ibis"})

@@ -21,12 +21,12 @@ from segmentation_assets.tables.registry import Registry
 def build_defs(
     *, settings: Settings | None = None, registry: Registry | None = None, **overrides: Any
 ) -> dg.Definitions:
-    """Fresh definitions of one home: by default the one that the environment names, with the whole chain.
+    """New definitions of one home, by default that of the environment, with the whole chain.
 
     `overrides` replace arguments of `dg.Definitions`, `resources` key by key. Raises PolicyError.
     """
-    found = settings or find_settings()
-    policy = load_policy(found.policy)
+    home_settings = settings or find_settings()
+    policy = load_policy(home_settings.policy)
     days = as_of_partitions(policy)
     tables = registry or _chain()
     catalogue = Catalogue(tables, policy, days)
@@ -34,18 +34,18 @@ def build_defs(
         "assets": with_freshness([*catalogue.assets(), *_report(catalogue)], policy),
         "jobs": jobs(tables),
         "schedules": schedules(tables, policy),
-        "sensors": sensors(found, policy, tables),
+        "sensors": sensors(home_settings, policy, tables),
         "executor": dg.in_process_executor,
         **overrides,
-        "resources": {"warehouse": WarehouseResource.of(found), **overrides.get("resources", {})},
+        "resources": {"warehouse": WarehouseResource.of(home_settings), **overrides.get("resources", {})},
     }
     return dg.Definitions(**arguments)
 
 
 def _report(catalogue: Catalogue) -> list[dg.AssetsDefinition]:
-    """The report, where the catalogue has what it is about."""
-    made = "segments" in catalogue.registry
-    return [report_asset(catalogue.registry, catalogue.policy, POOL)] if made else []
+    """The report, if the catalogue has segments."""
+    has_segments = "segments" in catalogue.registry
+    return [report_asset(catalogue.registry, catalogue.policy, POOL)] if has_segments else []
 
 
 def _chain() -> Registry:

@@ -1,7 +1,6 @@
-"""What the asset catalogue says of a table: text, columns, where its code stands, a preview of its rows.
+"""The page of a table in Dagster's asset catalogue: text, columns, code reference, preview of rows.
 
-Here: turning specs, contracts and rows into Dagster's metadata. Not here: what a
-contract means (`warehouse.contracts`).
+Here: turning specs, contracts and rows into Dagster metadata. Not here: contracts (`tables.contracts`).
 """
 
 from __future__ import annotations
@@ -29,10 +28,11 @@ _TEXT_WIDTH = 1000
 
 
 def description(spec: TableSpec, registry: Registry, policy: Policy) -> str:
-    """A page for who sees the table for the first time: all of it from docstrings, contracts and the catalogue.
+    """A page for people who see the table for the first time, from docstrings, contracts and the catalogue.
 
-    What it answers and how (its own words), what a row is, what it reads, which numbers of the policy, who reads it,
-    how to look at it, make it again, and find out why a row is as it is. Columns are shown beside (`column_schema`).
+    It says what the table answers, what a row is, what the table reads, which policy sections it uses, which tables
+    read it, and the commands to look at it, make it again and explain a row. Columns are shown separately
+    (`column_schema`).
     """
     parts = [
         spec.description,
@@ -55,29 +55,29 @@ def _row_of(spec: TableSpec) -> str:
 def _reads(spec: TableSpec, registry: Registry, policy: Policy) -> str:
     if spec.is_extract:
         return ""
-    named = [_link(given.name) + _days_back(given, spec, registry, policy) for given in spec.inputs]
-    return f"**Reads** {', '.join(named) or 'nothing but its days'}."
+    links = [_link(item.name) + _days_back(item, spec, registry, policy) for item in spec.inputs]
+    return f"**Reads** {', '.join(links) or 'nothing but its days'}."
 
 
-def _days_back(given: Input, spec: TableSpec, registry: Registry, policy: Policy) -> str:
-    """How far back one day of the table reads another; a look-back to the same day alone is none."""
-    if given.reads is None or spec.partition != "as_of" or registry[given.name].partition != "as_of":
+def _days_back(item: Input, spec: TableSpec, registry: Registry, policy: Policy) -> str:
+    """How far back one day of the table reads an input; empty if it reads the same day only."""
+    if item.reads is None or spec.partition != "as_of" or registry[item.name].partition != "as_of":
         return ""
-    offset = look_back_mapping(given.reads, policy).start_offset
+    offset = look_back_mapping(item.reads, policy).start_offset
     return f" (up to {-offset:,} days back)" if offset else ""
 
 
 def _numbers(spec: TableSpec, policy: Policy) -> str:
     """The policy's sections that the table declares, by their names in the file."""
-    wanted = list(spec.sections.values())
-    named = [f"`{name}`" for name, value in policy if type(value) in wanted]
-    return f"**Numbers** of the policy: {', '.join(named)}. A change there makes this table stale." if named else ""
+    classes = list(spec.sections.values())
+    names = [f"`{name}`" for name, value in policy if type(value) in classes]
+    return f"**Numbers** of the policy: {', '.join(names)}. A change there makes this table stale." if names else ""
 
 
 def _read_by(spec: TableSpec, registry: Registry) -> str:
-    named = [_link(other.name) for other in registry if any(given.name == spec.name for given in other.inputs)]
-    named += [_link("report")] if spec.name in READ and "segments" in registry else []
-    return f"**Read by** {', '.join(named) or 'people and other systems: no table is made from it'}."
+    links = [_link(other.name) for other in registry if any(item.name == spec.name for item in other.inputs)]
+    links += [_link("report")] if spec.name in READ and "segments" in registry else []
+    return f"**Read by** {', '.join(links) or 'people and other systems; no table reads it'}."
 
 
 def _link(name: str) -> str:
@@ -85,17 +85,17 @@ def _link(name: str) -> str:
 
 
 def _commands(spec: TableSpec) -> str:
-    """What to type to look at the table, to make it again, and to follow one row of it."""
+    """The commands to look at the table, to make it again, and to explain one row."""
     if spec.is_extract:
         lines = [
             ("segmentation check-sources", "is the mapping of the source right?"),
-            (f"segmentation run --select {spec.name}", "take in what has changed"),
+            (f"segmentation run --select {spec.name}", "land what has changed"),
             (f"""segmentation show quarantine --where "extract = '{spec.name}'\"""", "rows refused, and why"),
         ]
         if spec.name == "quarantine":
             lines = lines[:1]
     else:
-        lines = [(f"segmentation run --select +{spec.name} --as-of DAY", "make it again, after all it reads")]
+        lines = [(f"segmentation run --select +{spec.name} --as-of DAY", "make it and everything it reads")]
         if "account_id" in spec.key:
             lines.append(("segmentation explain ACCOUNT", "one live account, down to its raw figures"))
     lines.insert(0, (f"segmentation show {spec.name}", "its rows"))
@@ -105,21 +105,21 @@ def _commands(spec: TableSpec) -> str:
 
 def _when_it_fails(spec: TableSpec) -> str:
     if not spec.key:
-        return ""  # the quarantine takes what comes
+        return ""  # the quarantine cannot fail
     if spec.is_extract:
         return (
             "**When it fails**, too many rows broke their contract, or the source could not be read: the check "
-            "`contract` says which. What landed before stands, and nothing downstream runs."
+            "`contract` says which. Rows that landed before are kept, and nothing downstream runs."
         )
     return (
         "**When it fails**, rows broke the contract: the check `contract` lists the rules, how many rows, and a "
-        "sample. What was published before stands, and nothing downstream runs. A day that is up to date is kept, "
-        "not made again; it goes stale by what it reads, by the policy, or by its code."
+        "sample. The days published before are kept, and nothing downstream runs. A day that is up to date is not "
+        "made again. It goes stale when its inputs, the policy or its code change."
     )
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A markdown table. Texts in cells are shown as they are, but for long ones, which are cut, and `Markdown`."""
+    """A Markdown table. Texts in cells are escaped, and long ones are cut, except `Markdown`."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(_cell(value) for value in line) + " |" for line in lines)
 
@@ -134,7 +134,7 @@ def _cell(value: Any) -> str:
 
 
 def _number(value: float) -> str:
-    """Thousands separated, and no more decimals than tell something: never 4.127e+05."""
+    """Thousands separated, few decimals, no exponent."""
     if isinstance(value, bool) or not math.isfinite(value):
         return str(value).lower()
     return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 1000 else f"{value:.4g}"
@@ -166,15 +166,15 @@ def column_schema(contract: type[Contract]) -> dg.TableSchema:
 
 
 def _shown(statistics: Mapping[str, Any]) -> str:
-    known = {name: value for name, value in statistics.items() if value is not None}
+    facts = {name: value for name, value in statistics.items() if value is not None}
     words = [
-        ", ".join(map(str, v)) if isinstance(v, list | tuple | set | frozenset) else str(v) for v in known.values()
+        ", ".join(map(str, v)) if isinstance(v, list | tuple | set | frozenset) else str(v) for v in facts.values()
     ]
-    return words[0] if len(words) == 1 else ", ".join(f"{n} {w}" for n, w in zip(known, words, strict=True))
+    return words[0] if len(words) == 1 else ", ".join(f"{n} {w}" for n, w in zip(facts, words, strict=True))
 
 
 def code_references(spec: TableSpec) -> dg.CodeReferencesMetadataValue:
-    """Where the function, or an extract's contract, stands."""
+    """File and line of the function, or of an extract's contract."""
     if spec.function is not None:
         code = inspect.unwrap(spec.function).__code__
         place, line = code.co_filename, code.co_firstlineno

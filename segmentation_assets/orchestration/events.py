@@ -1,6 +1,6 @@
-"""What a step tells Dagster of days that are not its run's own partitions, and what Dagster tells of a failed step.
+"""Dagster events: days that a step made besides its run's partitions, and the reason of a failed step.
 
-Here: materialization events for look-back days, in one batch; the reason in a failure event. Not here: the event of
+Here: materialization events for look-back days, in one batch; the reason in a failure event. Not here: the events of
 an asset's own partitions, which Dagster writes itself.
 """
 
@@ -33,9 +33,9 @@ def record_days(
     versions: Mapping[date | None, str],
     code_version: str,
 ) -> None:
-    """Record that `table` was made for these days (None: it has no days); `rows` and `versions` are per day.
+    """Record that `table` was made for these days (None: it has no days). `rows` and `versions` are per day.
 
-    As `context.log_event` would, one event per day, but stored together: `log_event` knows no batches.
+    One event per day as with `context.log_event`, but stored in one batch, which `log_event` cannot do.
     """
     step = context.get_step_execution_context()
     batch, last = generate_event_batch_id(), len(rows) - 1
@@ -50,17 +50,17 @@ def record_days(
 
 
 def reason_of(event: DagsterEvent) -> str:
-    """Why a step failed, in the words of whoever failed it."""
+    """Why a step failed: its own description, else the innermost error."""
     data: Any = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description
-    return told(data.error)
+    return root_cause(data.error)
 
 
-def told(error: SerializableErrorInfo | None) -> str:
-    """The innermost cause of a failure, in a word."""
+def root_cause(error: SerializableErrorInfo | None) -> str:
+    """The message of the innermost error."""
     while error is not None and error.cause is not None:
         error = error.cause
     if error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
-        return "interrupted; what was published before is kept, and the same command goes on from there"
+        return "interrupted; published tables are kept, and the same command continues from there"
     return _CLASS_NAME.sub("", error.message.strip()) if error is not None else "failed"

@@ -1,4 +1,4 @@
-"""What an extract's step does: land it and tell Dagster what came in.
+"""The step of an extract: land it and report the result to Dagster.
 
 Here: events, check and metadata of landing one extract, and of the quarantine. Not here: reading sources, history or
 quarantine themselves (`extracts.landing`).
@@ -26,19 +26,19 @@ _SHOWN = 5
 
 
 def extract_deps(spec: TableSpec) -> list[str]:
-    """The extracts that must have landed before this one: those its rows refer to; all, for the quarantine."""
+    """The extracts that must land before this one: those that its rows refer to; for the quarantine, all."""
     return [each.name for each in EXTRACTS] if spec.name == QUARANTINE.name else parents_of(spec)
 
 
 def land_extract(context: dg.AssetExecutionContext, session: Session, spec: TableSpec) -> Iterator[Any]:
-    """One extract's step. Raises dg.Failure, after the failed check, where too many of its rows are bad."""
+    """The step of one extract. Raises dg.Failure, after the failed check, if too many of its rows are bad."""
     if spec.name == QUARANTINE.name:
         yield from _show_quarantine(session, spec)
         return
     landed = _land(session, spec)
     if landed.ahead:
         context.log.warning(
-            f"{spec.name}: drops dated after today are left until then: {', '.join(landed.ahead[:_SHOWN])}"
+            f"{spec.name}: drops dated after today wait for their day: {', '.join(landed.ahead[:_SHOWN])}"
             + (f" and {len(landed.ahead) - _SHOWN} more" if len(landed.ahead) > _SHOWN else "")
         )
     if not landed.skipped:
@@ -56,7 +56,7 @@ def land_extract(context: dg.AssetExecutionContext, session: Session, spec: Tabl
         yield check
         raise dg.Failure(landed.reason or f"{spec.name} cannot be landed", allow_retries=False)
     if landed.drops and not landed.read and not spec.partition:
-        context.log.warning(f"{spec.name}: there are no rows in its source")
+        context.log.warning(f"{spec.name}: its source has no rows")
     if not landed.drops:
         context.log.info(f"{spec.name} is not mapped: published without rows")
     last = session.builder.store.days(spec.name, spec.partition)[-1:] if spec.partition else []
@@ -74,7 +74,7 @@ def land_extract(context: dg.AssetExecutionContext, session: Session, spec: Tabl
         },
         data_version=_data_version(session, spec),
     )
-    yield check  # after the materialization: it is of what has just been landed
+    yield check  # after the materialization that it belongs to
 
 
 def _land(session: Session, spec: TableSpec) -> Landed:
@@ -99,7 +99,7 @@ def _facts(landed: Landed) -> dict[str, Any]:
 
 
 def _data_version(session: Session, spec: TableSpec) -> dg.DataVersion:
-    """Of all that is published: an extract by day has a fingerprint per day."""
+    """A hash over all published rows. An extract by day has one fingerprint per day."""
     builder = session.builder
     days = builder.footers_of(spec) if spec.partition else [None]
     return dg.DataVersion(session.digest([builder.expected(spec, day) for day in days]))
@@ -108,19 +108,19 @@ def _data_version(session: Session, spec: TableSpec) -> dg.DataVersion:
 def _show_quarantine(session: Session, spec: TableSpec) -> Iterator[Any]:
     engine = session.builder.engine
     table = engine.read(spec)
-    found = engine.execute(
+    counts = engine.execute(
         table.group_by("extract", "rule").aggregate(rows=table.count()).order_by(["extract", "rule"])
     )
     yield dg.AssetCheckResult(asset_key=spec.name, check_name=CHECK, passed=True)
     yield dg.MaterializeResult(
         asset_key=spec.name,
         metadata={
-            ROW_COUNT: int(found["rows"].sum()),
-            "rows": int(found["rows"].sum()),
+            ROW_COUNT: int(counts["rows"].sum()),
+            "rows": int(counts["rows"].sum()),
             "seconds": 0.0,
             "days made": 0,
             "days kept": 1,
-            "by rule": dg.MarkdownMetadataValue(markdown_table(list(found.columns), found.values.tolist())),
+            "by rule": dg.MarkdownMetadataValue(markdown_table(list(counts.columns), counts.values.tolist())),
         },
         data_version=_data_version(session, spec),
     )

@@ -1,6 +1,6 @@
-"""What failed and why: one row per failed run, for people and for `segmentation status`.
+"""The table of failed runs.
 
-Here: the contract and writing a row of it into the home. Not here: noticing that a run failed (`sensors`).
+Here: the contract, and writing one row into the home. Not here: noticing that a run failed (`sensors.failures`).
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ TABLE = "run_failures"
 
 
 class RunFailures(Contract):
-    """Which runs failed, and why? One row and one file per failed run, so that telling it twice changes nothing."""
+    """Which runs failed, and why? One row and one file per failed run, so recording it twice changes nothing."""
 
     run_id: str = column("The run.")
-    job: str = column("Its job.")
-    asked_by: str = column("Sensor or schedule that asked for it; null: a person did.", nullable=True)
-    as_of: str = column("Days it was to compute; null: none.", nullable=True)
-    failed_at: Moment = column("When it failed, UTC.")
-    tables: str = column("Tables that failed, comma-separated; empty: the run failed before or beside them.")
-    reason: str = column("Why, in words.")
+    job: str = column("The job of the run.")
+    asked_by: str = column("Sensor or schedule that requested the run; null: a person started it.", nullable=True)
+    as_of: str = column("Days of the run, comma-separated; null: none.", nullable=True)
+    failed_at: Moment = column("When the run failed, UTC.")
+    tables: str = column("Tables that failed, comma-separated; empty: the run failed as a whole.")
+    reason: str = column("Reason, as text.")
 
     class Config:
         unique = ["run_id"]
 
 
 def record_failure(store: Store, failure: Mapping[str, Any]) -> None:
-    """Publish one row. Raises pandera's SchemaError for one that is none."""
+    """Publish one row. Raises pandera's SchemaError if it breaks the contract."""
     frame = schema_of(RunFailures).validate(pd.DataFrame([failure]))
     with store.stage() as folder:
         file = folder / "failure.parquet"

@@ -17,21 +17,25 @@ QUARTERLY = "quarterly_review"
 
 
 def jobs(registry: Registry) -> list[dg.UnresolvedAssetJobDefinition]:
-    """The whole chain, and the parts of it that run by themselves, as far as `registry` has their tables."""
-    made = [full_chain()]
+    """The whole chain, and its parts with a schedule or sensor, if `registry` has their tables."""
+    result = [full_chain()]
     daily = names_behind(registry, DAILY_TABLES)
     if daily:
-        made.append(_job(DAILY, daily, "Land the extracts, then usage, behaviour and health for the run's days."))
+        result.append(
+            _job(DAILY, daily, "Land the extracts, then make usage, behavior and health for the run's days.")
+        )
     quarterly = names_behind(registry, (*REVIEW_TABLES, *CUT_TABLES))
     if quarterly:
-        made.append(_job(QUARTERLY, quarterly, "The migration review, and the cut-offs frozen for a quarter."))
+        result.append(_job(QUARTERLY, quarterly, "Make the migration review, and the cut-offs frozen for a quarter."))
     if any(spec.is_extract for spec in registry):
         extracts = [spec.name for spec in registry if spec.is_extract]
-        made.append(_job(LANDING, extracts, "Land extracts; the sensor asks for those that have arrived."))
+        result.append(_job(LANDING, extracts, "Land extracts. The sensor selects those with new files."))
     if "threshold_ledger" in registry:
-        behind_arr = [spec.name for spec in registry.downstream(["account_revenue", "arr_steps"])]
-        made.append(_job(BILLING_RERUN, behind_arr, "What follows from ARR, for one day. Usage is not touched."))
-    return made
+        readers_of_arr = [spec.name for spec in registry.downstream(["account_revenue", "arr_steps"])]
+        result.append(
+            _job(BILLING_RERUN, readers_of_arr, "Make the tables that depend on ARR, for one day, without usage.")
+        )
+    return result
 
 
 def full_chain() -> dg.UnresolvedAssetJobDefinition:
@@ -44,7 +48,7 @@ def full_chain() -> dg.UnresolvedAssetJobDefinition:
 
 
 def names_behind(registry: Registry, tables: Sequence[str]) -> list[str]:
-    """`tables`, as far as there are such, with all that they are made from, extracts included."""
+    """Those of `tables` that exist, and everything that they are made from, including extracts."""
     return [spec.name for spec in registry.upstream([name for name in tables if name in registry])]
 
 

@@ -1,10 +1,10 @@
-"""A table's column lineage as Dagster's metadata: its own kind, and a table to read.
+"""A table's column lineage as Dagster metadata: Dagster's own kind, and a Markdown table for people.
 
-Here: turning lineage into metadata at materialization. Not here: deriving it (`warehouse.tracing`). Not in an asset's
-definition: that would build every table's expression whenever the location loads.
+Here: turning lineage into metadata at materialization. Not here: deriving it (`lineage.tracing`). It is not part of
+an asset's definition, because that would build every table's expression whenever the location loads.
 
-Dagster's kind knows no influence: it has the columns that a value is made from. The open-source UI has no view of it,
-so the table beside it says all, influences too.
+Dagster's kind only has the columns that a value is made from, and the open-source UI does not show it. The Markdown
+table shows everything, including influences.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _MOST = 6
 
 
 def lineage_metadata(builder: Builder, spec: TableSpec) -> dict[str, Any]:
-    """What one materialization says of where its columns come from."""
-    kept = Compiled(builder.compiled.folder, ".json")
-    one = table_lineage(spec, builder.policy, kept, builder.expressions.pop(spec.name, None))
+    """The lineage metadata of one materialization."""
+    cache = Compiled(builder.compiled.folder, ".json")
+    one = table_lineage(spec, builder.policy, cache, builder.expressions.pop(spec.name, None))
     return {COLUMN_LINEAGE: column_lineage(one), "lineage": dg.MarkdownMetadataValue(lineage_markdown(one))}
 
 
 def column_lineage(one: TableLineage) -> dg.TableColumnLineage:
-    """The columns of other assets that each column's value is made from, or may be (a function of frames)."""
+    """The columns of other assets that each column is made from, or may be made from (a function over frames)."""
     return dg.TableColumnLineage(
         deps_by_column={
             name: [
@@ -50,8 +50,8 @@ def column_lineage(one: TableLineage) -> dg.TableColumnLineage:
 
 
 def lineage_markdown(one: TableLineage) -> str:
-    """Per column what it is made from; below, what decides the rows."""
-    made = "made from" if one.how == "expression" else f"made by a function of frames that {_tells(one)}"
+    """A table of every column's sources, then the columns that decide the rows."""
+    header = "made from" if one.how == "expression" else f"made by a Python function that {_verb(one)}"
     rows = [
         (
             Markdown(f"`{name}`"),
@@ -60,15 +60,15 @@ def lineage_markdown(one: TableLineage) -> str:
         )
         for name, sources in one.columns.items()
     ]
-    table = markdown_table(("column", made, "chosen by"), rows)
+    table = markdown_table(("column", header, "chosen by"), rows)
     decided = f"\n\nIts rows are decided by {_listed(one.rows)}." if one.rows else ""
     policy = f"\n\nPolicy sections: {', '.join(one.policy)}." if one.policy else ""
     return f"{table}{decided}{policy}\n\nBack to raw fields: `segmentation lineage {one.table}.<column>`"
 
 
-def _tells(one: TableLineage) -> str:
+def _verb(one: TableLineage) -> str:
     is_declared = any("declared" in source.roles for sources in one.columns.values() for source in sources)
-    return "declares to make it from" if is_declared else "reads"
+    return "declares" if is_declared else "reads"
 
 
 def _listed(sources: Iterable[Source]) -> str:

@@ -1,7 +1,7 @@
-"""Days as Dagster partitions: which there are, which a run asks for, which other days a table reads.
+"""Days as Dagster partitions.
 
-Here: `as_of` partitions, their mappings for look-backs, a run's days from its tags. Not here: the arithmetic of days
-(`warehouse.as_of`) or what is computed for them (`warehouse.building`).
+Here: `as_of` partitions, their mappings for look-backs, a run's days from its tags. Not here: day arithmetic
+(`tables.as_of`) or computing tables (`warehouse.building`).
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from segmentation_assets.policy.model import Policy
 from segmentation_assets.tables.as_of import LookBack, days_read
 
 ALSO_TAG = "segmentation/also_as_of"
-"""Run tag: days, comma separated, that a run computes besides its partitions (history that is not one range)."""
+"""Run tag: days, comma-separated, that a run computes besides its partitions (when they are not one range)."""
 
-# The year in which look-backs reach furthest: it has a leap day, and its longest half year begins on a Monday.
+# The year in which look-backs reach furthest: a leap year whose longest half year begins on a Monday.
 _LONGEST_YEAR = [date(2024, 1, 1) + timedelta(days=i) for i in range(366)]
 
 
 def as_of_partitions(policy: Policy) -> dg.DailyPartitionsDefinition:
-    """One partition per day that is over, from the policy's first day to yesterday in the company's timezone.
+    """One partition per complete day, from the policy's first day to yesterday in the company's timezone.
 
-    `as_of` is the state at the END of a day, so today is none to choose by hand; see `request_for`.
+    `as_of` is the END of a day, so today is not a partition; see `request_for`.
     """
     return dg.DailyPartitionsDefinition(
         start_date=policy.orchestration.history_start.isoformat(), timezone=policy.company.timezone
@@ -37,21 +37,21 @@ def as_of_partitions(policy: Policy) -> dg.DailyPartitionsDefinition:
 
 
 def request_for(day: date, today: date) -> tuple[str, Mapping[str, str]]:
-    """Partition and tags of a run for `day`. Today is no partition yet: a run of yesterday computes it as well."""
+    """Partition and tags of a run for `day`. Today is not a partition yet, so a run of yesterday computes it, too."""
     if day < today:
         return day.isoformat(), {}
     return (today - timedelta(days=1)).isoformat(), {ALSO_TAG: day.isoformat()}
 
 
 def look_back_mapping(reads: LookBack, policy: Policy) -> dg.TimeWindowPartitionMapping:
-    """The window of upstream days that holds every day that one `as_of` reads, in any year."""
+    """A window of upstream days that contains every day that one `as_of` reads, in any year."""
     sections = policy.sections
     behind = max((day - read).days for day in _LONGEST_YEAR for read in days_read(reads, day, sections))
     return dg.TimeWindowPartitionMapping(start_offset=-behind, allow_nonexistent_upstream_partitions=True)
 
 
 def tags_of_run(days: Iterable[date]) -> Mapping[str, str]:
-    """Tags that make a run compute `days`: the last unbroken stretch as its partitions, the rest beside them."""
+    """Tags with which a run computes `days`: its partitions are the last consecutive days; a tag lists the others."""
     ordered = sorted(set(days))
     if not ordered:
         return {}
@@ -69,7 +69,7 @@ def tags_of_run(days: Iterable[date]) -> Mapping[str, str]:
 
 
 def partitions_of_run(tags: Mapping[str, str]) -> list[date]:
-    """The days that are the run's partitions, which Dagster itself records; none for a run without."""
+    """The run's partitions, which Dagster itself records; empty for a run without partitions."""
     if ASSET_PARTITION_RANGE_START_TAG in tags:
         first = date.fromisoformat(tags[ASSET_PARTITION_RANGE_START_TAG])
         last = date.fromisoformat(tags[ASSET_PARTITION_RANGE_END_TAG])
@@ -78,6 +78,6 @@ def partitions_of_run(tags: Mapping[str, str]) -> list[date]:
 
 
 def days_of_run(tags: Mapping[str, str]) -> list[date]:
-    """All days that a run computes: its partitions and those asked for beside them."""
+    """All days that a run computes: its partitions and those in its tag."""
     also = [date.fromisoformat(text) for text in tags.get(ALSO_TAG, "").split(",") if text]
     return sorted({*also, *partitions_of_run(tags)})

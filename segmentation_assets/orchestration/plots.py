@@ -1,9 +1,9 @@
-"""Plots on the pages of the tables that are better seen than read.
+"""Plots of tables in Dagster's UI.
 
-Here: which table has which plot, and putting it into a step's metadata. Not here: drawing (`report.plots`).
+Here: which table has which plot, and adding it to a step's metadata. Not here: drawing (`report.plots`).
 
-A plot is never a reason to lose data: where it fails, the step goes on, a warning says why, and a sentence stands in
-its place. The images are SVG: a tenth of the same as PNG, and each run keeps them in the event log.
+A plot that fails does not fail the step: a warning says why, and a sentence replaces the plot. The images are SVG,
+because the event log stores them for each run, and PNGs are ten times as large.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PLOT = "plot"
 
 @dataclass(frozen=True)
 class Plot:
-    """How a table is drawn: from the rows of the run's last day, or of the last `days` days published up to it."""
+    """The plot of a table, from the rows of the run's last day, or of the last `days` published days up to it."""
 
     draw: Callable[[pd.DataFrame], Any]
     days: int = 1
@@ -58,28 +58,28 @@ PLOTS: Mapping[str, Plot] = {
 def plot_metadata(
     context: dg.AssetExecutionContext, builder: Builder, spec: TableSpec, day: date | None
 ) -> dict[str, Any]:
-    """The plot of a table that has one, as metadata; for other tables, or without a day, nothing.
+    """The plot of a table as metadata; empty for a table without a plot, or without a day.
 
-    It is drawn where its rows or its code have changed; else the last drawing stands, so a run that made nothing
-    shows on the table's page what the one before showed.
+    It is drawn if its rows or its code have changed. Otherwise the last drawing is used, so that a run that made
+    nothing shows the same plot.
     """
-    found = PLOTS.get(spec.name)
-    if found is None or day is None:
+    plot = PLOTS.get(spec.name)
+    if plot is None or day is None:
         return {}
-    days = [each for each in builder.store.days(spec.name, "as_of") if each <= day][-found.days :]
-    kept, key = Compiled(builder.compiled.folder, ".plot"), _made_from(builder, spec, days, found)
-    text = kept.get(spec.name, key)
+    days = [each for each in builder.store.days(spec.name, "as_of") if each <= day][-plot.days :]
+    cache, key = Compiled(builder.compiled.folder, ".plot"), _made_from(builder, spec, days, plot)
+    text = cache.get(spec.name, key)
     if text is None:
-        text = _drawn(context, builder, spec, days, found)
+        text = _drawn(context, builder, spec, days, plot)
         if text is None:
             text = "The plot could not be drawn; the run's log says why. The table is published."
         else:
-            kept.keep(spec.name, key, text)
+            cache.keep(spec.name, key, text)
     return {PLOT: dg.MarkdownMetadataValue(text)}
 
 
 def _made_from(builder: Builder, spec: TableSpec, days: Sequence[date], plot: Plot) -> str:
-    """A hash of all that the plot follows from: the published rows, the code that draws, the libraries it uses."""
+    """A hash of everything that the plot depends on: published rows, code, libraries."""
     rows = [f"{day}={builder.published(spec, day)}" for day in days]
     libraries = [f"{name} {version(name)}" for name in ("altair", "vl-convert-python")]
     return hashlib.sha256("\n".join([*rows, code_version(plot.draw), *libraries]).encode()).hexdigest()[:16]
@@ -88,13 +88,13 @@ def _made_from(builder: Builder, spec: TableSpec, days: Sequence[date], plot: Pl
 def _drawn(
     context: dg.AssetExecutionContext, builder: Builder, spec: TableSpec, days: Sequence[date], plot: Plot
 ) -> str | None:
-    """The image as markdown, or in words why there is none; None where drawing failed, which is a warning."""
+    """The image as Markdown, or a sentence if there is nothing to draw; None, with a warning, if drawing failed."""
     try:
         with theme.unchecked():
             image = theme.svg(plot.draw(_rows(builder, spec, days)))
     except plots.NothingToDraw as nothing:
         return str(nothing)
-    except Exception as error:  # a plot reads what the contract has passed: whatever fails here, the data stands
+    except Exception as error:  # the data is published and has passed its contract, whatever fails here
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         context.log.warning(f"{spec.name}: published, but its plot could not be drawn: {reason}")
         return None
@@ -102,7 +102,7 @@ def _drawn(
 
 
 def _rows(builder: Builder, spec: TableSpec, days: Sequence[date]) -> pd.DataFrame:
-    """What is published of `days`, as `load` would give it."""
+    """The published rows of `days`, as `load` returns them."""
     files = literals(builder.store.file(spec.name, "as_of", day) for day in days)
     source = (
         f"read_parquet([{files}], union_by_name = true, hive_partitioning = true, hive_types = {{'as_of': DATE}})"

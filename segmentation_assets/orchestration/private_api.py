@@ -1,10 +1,10 @@
-"""Everything that is used of Dagster's private parts, but for its storages (`running.storage`).
+"""Everything that we use of Dagster's private API, except for its storages (`running.storage`).
 
-Here: names from modules that Dagster does not promise to keep, and what is put together from them. Not here: any
-decision of ours. Whoever else imports `dagster._anything` breaks a rule of the house; a test looks.
+Here: names from modules that Dagster does not promise to keep, and small functions over them. Not here: any decision
+of ours. No other module may import `dagster._anything`; a test checks it.
 
-All were seen in Dagster 1.13.27. `tests/orchestration/test_private_api.py` says of each what it must still do, and
-fails where it no longer does. When each can go:
+All are used as of Dagster 1.13.27. `tests/orchestration/test_private_api.py` checks for each what it must do. When
+each can go:
 - tags and tag values: when `dagster` exports them (asked for in the open; the texts are stored in databases, so they
   do not change within a major release).
 - `DagsterEvent`, `DagsterEventBatchMetadata`, `generate_event_batch_id`: when `context.log_event` takes several.
@@ -86,12 +86,12 @@ NO_COMPUTE_LOGS: Mapping[str, Mapping[str, str]] = {
 
 
 def next_tick(cron: str, zone: str, after: datetime) -> datetime:
-    """The first time after `after`, as Dagster's daemon has it."""
+    """The first tick after `after`, as Dagster's daemon computes it."""
     return next(_ticks(cron, zone, after))
 
 
 def times_between(cron: str, zone: str, after: datetime, before: datetime) -> Iterator[datetime]:
-    """The times of a schedule strictly between two moments, oldest first, as Dagster's daemon has them."""
+    """The ticks of a schedule strictly between two moments, oldest first, as Dagster's daemon computes them."""
     return takewhile(lambda tick: tick < before, (tick for tick in _ticks(cron, zone, after) if tick > after))
 
 
@@ -100,7 +100,7 @@ def _ticks(cron: str, zone: str, after: datetime) -> Iterator[datetime]:
 
 
 def switches(instance: dg.DagsterInstance) -> Mapping[tuple[InstigatorType, str], bool]:
-    """Schedules and sensors that somebody switched on or off: which they are now."""
+    """The schedules and sensors that somebody has switched: whether they are on."""
     return {
         (state.instigator_type, state.instigator_name): state.status == InstigatorStatus.RUNNING
         for state in instance.all_instigator_state()
@@ -109,7 +109,7 @@ def switches(instance: dg.DagsterInstance) -> Mapping[tuple[InstigatorType, str]
 
 
 def schedule_on_since(instance: dg.DagsterInstance, name: str) -> datetime | None:
-    """Since when a schedule has been on, as the daemon wrote it down when it saw it on first; None: never yet."""
+    """Since when a schedule is on, as recorded by the daemon; None: it has never been on."""
     for state in instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE):
         data = state.instigator_data
         if state.instigator_name == name and isinstance(data, ScheduleInstigatorData) and data.start_timestamp:

@@ -1,6 +1,6 @@
 """The report as the last asset of the chain: one HTML file per run that changed something.
 
-Here: when it is written, and what Dagster shows of it. Not here: what is in it (`segmentation_assets.report`).
+Here: when the report is written, and its metadata in Dagster. Not here: its content (`segmentation_assets.report`).
 """
 
 # No postponed annotations here: Dagster reads the type of `context` from the function itself.
@@ -19,10 +19,11 @@ from segmentation_assets.report.evidence import READ
 from segmentation_assets.tables.registry import Registry, TableSpec
 
 REPORT = "report"
-_DESCRIPTION = """What people look at: one self-contained HTML file in `reports/` of the home, and `latest.html`.
+_DESCRIPTION = """The report for people: one self-contained HTML file in the folder `reports/`, and `latest.html`.
 
-Executive page with decisions and their arithmetic, tiers against targets, movement, capacity, portfolios, every
-account, data quality. A run of several days reports on the last one; a run that changed nothing keeps the report.
+It has an executive page with decisions and their arithmetic, tiers and targets, movement, capacity, portfolios,
+every account, and data quality. A run of several days reports on the last one. A run that changed nothing keeps the
+report.
 """
 
 
@@ -51,35 +52,35 @@ def report_asset(registry: Registry, policy: Policy, pool: str) -> dg.AssetsDefi
 
 
 def _dep(source: TableSpec) -> dg.AssetDep:
-    """The report is of one day: without a mapping it would hang on every day that there ever was, each looked up."""
+    """The report depends on one day. Without a mapping it would depend on every day, and Dagster would check each."""
     return dg.AssetDep(
         source.name, partition_mapping=dg.LastPartitionMapping() if source.partition == "as_of" else None
     )
 
 
 def write_report_of_run(warehouse: WarehouseResource, run_id: str, as_of: Any) -> dict[str, Any]:
-    """Write the report unless there is one of the day that was made from the same; the facts that Dagster shows.
+    """Write the report of the day unless it is up to date; the metadata for Dagster.
 
     Raises NotPublished without segments.
     """
-    from segmentation_assets.report.publishing import (  # noqa: PLC0415 - templates and JSON: where it is used
+    from segmentation_assets.report.publishing import (  # noqa: PLC0415 - slow to import, and only used here
         current_report,
         publish_report,
     )
 
     started = time.perf_counter()
     home, policy = Path(warehouse.home), load_policy(Path(warehouse.policy) if warehouse.policy else None)
-    if kept := current_report(home, policy, as_of):
-        return {"days made": 0, "days kept": 1, "rows": 0, "file": dg.MetadataValue.path(str(kept)),
+    if current := current_report(home, policy, as_of):
+        return {"days made": 0, "days kept": 1, "rows": 0, "file": dg.MetadataValue.path(str(current)),
                 "seconds": round(time.perf_counter() - started, 3)}  # fmt: skip
-    made = publish_report(home, policy, as_of, run_id)
+    report = publish_report(home, policy, as_of, run_id)
     return {
         "days made": 1,
         "days kept": 0,
-        "rows": made.accounts,
-        "file": dg.MetadataValue.path(str(made.file)),
-        "open": dg.MetadataValue.url(made.file.as_uri()),
-        "size, MB": round(made.size_bytes / 1e6, 2),
-        "without": list(made.missing),
+        "rows": report.accounts,
+        "file": dg.MetadataValue.path(str(report.file)),
+        "open": dg.MetadataValue.url(report.file.as_uri()),
+        "size, MB": round(report.size_bytes / 1e6, 2),
+        "without": list(report.missing),
         "seconds": round(time.perf_counter() - started, 3),
     }

@@ -1,6 +1,7 @@
 """The warehouse as a Dagster resource: one DuckDB connection and one builder per run.
 
-Here: opening and closing what a run's steps share. Not here: settings of the engine (`warehouse.engine`).
+Here: opening and closing the connection that a run's steps share. Not here: settings of the engine
+(`warehouse.engine`).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from segmentation_assets.warehouse.views import FILE, refresh_views
 
 @dataclass
 class Session:
-    """What the steps of one run share: the builder, and which days of which table they already brought up to date."""
+    """Shared by the steps of one run: the builder, and the days of each table that are up to date already."""
 
     builder: Builder
     sources: Path | None
@@ -49,13 +50,13 @@ class Session:
         return self.builder.policy
 
     def plan(self, names: frozenset[str], days: tuple[date, ...]) -> dict[str, list[date]]:
-        """`Builder.plan`, computed once per run: every step of the run asks for the same."""
+        """`Builder.plan`, computed once per run, because every step needs the same plan."""
         if (names, days) not in self._plans:
             self._plans[names, days] = self.builder.plan(sorted(names), days)
         return self._plans[names, days]
 
     def read_sources(self) -> Sources:
-        """The mapping of the extracts, read once per run. Raises SourcesError, also where there is none."""
+        """The mapping of the extracts, read once per run. Raises SourcesError, also if there is no mapping."""
         if self.sources is None:
             raise SourcesError(
                 "no sources: name a mapping with `segmentation run --sources FILE`, or put one at "
@@ -67,13 +68,13 @@ class Session:
 
     @staticmethod
     def digest(fingerprints: Sequence[str]) -> str:
-        """One fingerprint for several."""
+        """One fingerprint over several."""
         if len(fingerprints) == 1:
             return fingerprints[0]
         return hashlib.sha256("\n".join(fingerprints).encode()).hexdigest()[:16]
 
     def forget(self) -> None:
-        """Call after an extract came in: fingerprints and usage days may have changed."""
+        """Call after an extract has landed: fingerprints and usage days may have changed."""
         self.builder.forget_landed()
         self.done.clear()
         self._plans.clear()
@@ -87,7 +88,7 @@ class WarehouseResource(DuckDBResource):
     sources: str | None = None
     policy: str | None = None
     wait_seconds: float | None = None
-    """How long to wait for another run in the same home; None: as the policy says."""
+    """How long to wait for another run of the same home; None: the policy's time."""
 
     _session: Session | None = PrivateAttr(default=None)
     _engine: Engine | None = PrivateAttr(default=None)
@@ -110,18 +111,21 @@ class WarehouseResource(DuckDBResource):
 
     @contextmanager
     def get_connection(self) -> Generator[duckdb.DuckDBPyConnection, Any, None]:
-        """A connection with the engine's settings. Unlike the class it extends, it is closed after an error too."""
+        """A connection with the engine's settings. Unlike in the base class, it is also closed after an error."""
         store = Store(Path(self.home))
-        with store.stage() as spill, closing(duckdb.connect(self.database, config=self.connection_config)) as made:
-            configure(made, spill)
-            yield made
+        with (
+            store.stage() as spill,
+            closing(duckdb.connect(self.database, config=self.connection_config)) as connection,
+        ):
+            configure(connection, spill)
+            yield connection
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[WarehouseResource, Any, None]:
-        """One connection for the whole run (or for one step, where steps are processes), and no other run beside it.
+        """One connection for the whole run (or for one step, if steps are processes), with the home locked.
 
-        Dagster's pool keeps apart the runs that it queues itself; those of a terminal know no queue. Raises
-        dg.Failure where the home is not free in time.
+        Dagster's pool only separates runs that Dagster queues; runs from a terminal are not in its queue. Raises
+        dg.Failure if the home does not become free in time.
         """
         keep_private()  # also where Dagster was started by its own commands
         store = Store(Path(self.home))
@@ -150,7 +154,7 @@ class WarehouseResource(DuckDBResource):
         with ExitStack() as stack:
             held = store.alone(_holder(context), self._patience(), partial(_warn_waiting, context))
             try:
-                # As Dagster's own interrupt: else Ctrl-C would have to wait as well.
+                # Raise interrupts as Dagster's own error. Otherwise Ctrl-C would wait for the lock, too.
                 with raise_interrupts_as(dg.DagsterExecutionInterruptedError):
                     stack.enter_context(held)
             except Busy as busy:
@@ -158,7 +162,7 @@ class WarehouseResource(DuckDBResource):
             yield
 
     def session(self, registry: Registry) -> Session:
-        """What this run's steps share. Raises PolicyError for a policy that cannot be used."""
+        """The session of this run's steps. Raises PolicyError for a policy that cannot be used."""
         if self._engine is None:
             raise RuntimeError("the warehouse is open only while a run executes")
         if self._session is None:
@@ -175,7 +179,7 @@ def _holder(context: dg.InitResourceContext) -> Holder:
 def _refresh_views(
     context: dg.InitResourceContext, store: Store, registry: Registry, connection: duckdb.DuckDBPyConnection
 ) -> None:
-    """What was published stays so where the views cannot be made: one damaged file of an old day is no failed run."""
+    """Refresh the views. If that fails, only warn: one damaged file of an old day must not fail the run."""
     try:
         refresh_views(store, dictionary(registry, section_names()), connection)
     except duckdb.Error as error:

@@ -1,12 +1,12 @@
-"""When the chain runs by itself, and how old what people read may become.
+"""When the chain runs by itself, and how old tables may become.
 
-Here: the daily, weekly and quarterly schedules, and freshness policies. Not here: what a job selects (`jobs`), what
-starts a run because something came in, or the times and limits themselves (policy: `orchestration`).
+Here: the daily, weekly and quarterly schedules, and freshness policies. Not here: what a job selects (`jobs`), runs
+that new data starts (`sensors`), or the times and limits themselves (policy: `orchestration`).
 
-A run is for the last complete day: `as_of` is the state at the END of a day in the company's timezone, so a tick
-makes yesterday. Dagster replays no times that passed while nothing was running, so a tick first asks for the days
-of those itself, oldest first, as far back as the policy says. What was asked for is told by the runs on record: a
-run's key names its day. Dagster launches what a tick asks for once, whatever restarts.
+A run is for the last complete day: `as_of` is the END of a day in the company's timezone, so a tick requests
+yesterday. Dagster does not replay ticks that it missed because nothing was running. So a tick first requests the
+missed days, oldest first, as far back as the policy says. The runs on record say which days were requested: a run's
+key names its day. Dagster launches a run key once, whatever restarts.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from segmentation_assets.tables.registry import Registry
 
 CADENCE_TAG = "segmentation/cadence"
 _RUNS_LOOKED_AT = 400
-"""Newest runs of a schedule that are looked at: more than the days that may be caught up with."""
+"""Number of runs of a schedule that are read: more than the days that may be caught up."""
 
 _Runs = Callable[[date], Sequence[tuple[date, Sequence[str] | None]]]
-"""From the day of a tick to the runs that it asks for: their day, and their tables where not all of the job's."""
+"""From the day of a tick to the runs that it requests: the day of each, and its tables (None: all of the job's)."""
 
 
 def schedules(registry: Registry, policy: Policy) -> list[dg.ScheduleDefinition]:
-    """The schedules of what `registry` has; all of them are on until somebody switches them off."""
+    """The schedules for the tables of `registry`. All of them are on until somebody switches them off."""
     times = policy.orchestration.schedules
-    made = [_schedule("weekly", FULL_CHAIN, times.weekly, policy, _of_yesterday, "Every table, as of yesterday.")]
+    result = [_schedule("weekly", FULL_CHAIN, times.weekly, policy, _of_yesterday, "Every table, as of yesterday.")]
     if names_behind(registry, DAILY_TABLES):
         text = "Usage, behaviour and health, as of yesterday."
-        made.append(_schedule("daily", DAILY, times.daily, policy, _of_yesterday, text))
+        result.append(_schedule("daily", DAILY, times.daily, policy, _of_yesterday, text))
     review, cuts = names_behind(registry, REVIEW_TABLES), names_behind(registry, CUT_TABLES)
     if review and cuts:
         text = "The migration review of the quarter that ended yesterday, and the cut-offs frozen from today on."
@@ -53,8 +53,8 @@ def schedules(registry: Registry, policy: Policy) -> list[dg.ScheduleDefinition]
         def close_quarter(today: date) -> Sequence[tuple[date, Sequence[str] | None]]:
             return [(_before(today), review), (today, cuts)]
 
-        made.append(_schedule("quarterly", QUARTERLY, times.quarterly, policy, close_quarter, text))
-    return made
+        result.append(_schedule("quarterly", QUARTERLY, times.quarterly, policy, close_quarter, text))
+    return result
 
 
 def _of_yesterday(today: date) -> Sequence[tuple[date, Sequence[str] | None]]:
@@ -99,29 +99,29 @@ def _schedule(name: str, job: str, cron: str, policy: Policy, runs: _Runs, text:
 
 @dataclass(frozen=True)
 class _Record:
-    """What a schedule has asked for so far: run keys with the time of the tick; and since when it has been on."""
+    """The runs that a schedule has requested so far, as run key and time of the tick, and since when it is on."""
 
-    asked: Sequence[tuple[str, datetime]]
+    requests: Sequence[tuple[str, datetime]]
     on_since: datetime | None
 
     def since(self, earliest: datetime, moment: datetime) -> datetime | None:
         """The last time before `moment` that was not missed, or `earliest`; None where none can have been missed."""
-        known = [time for _, time in self.asked if time < moment] + ([self.on_since] if self.on_since else [])
-        return max(*known, earliest) if known else None
+        times = [time for _, time in self.requests if time < moment] + ([self.on_since] if self.on_since else [])
+        return max(*times, earliest) if times else None
 
     def answered_before(self, moment: datetime) -> set[str]:
-        """Run keys of earlier ticks. Those of this very tick are asked for again: Dagster knows which it launched."""
-        return {key for key, time in self.asked if time != moment}
+        """Run keys of earlier ticks. Those of this tick are requested again; Dagster launches each key only once."""
+        return {key for key, time in self.requests if time != moment}
 
 
 def _record_of(instance: dg.DagsterInstance, name: str) -> _Record:
     runs = instance.get_runs(dg.RunsFilter(tags={SCHEDULE_NAME_TAG: name}), limit=_RUNS_LOOKED_AT)
-    asked = [
+    requests = [
         (run.tags[RUN_KEY_TAG], datetime.fromisoformat(run.tags[SCHEDULED_EXECUTION_TIME_TAG]))
         for run in runs
         if RUN_KEY_TAG in run.tags and SCHEDULED_EXECUTION_TIME_TAG in run.tags
     ]
-    return _Record(asked, schedule_on_since(instance, name))
+    return _Record(requests, schedule_on_since(instance, name))
 
 
 def with_freshness(assets: Sequence[dg.AssetsDefinition], policy: Policy) -> list[dg.AssetsDefinition]:

@@ -1,11 +1,10 @@
-"""What an asset's step does: bring one table up to date and tell Dagster what came of it.
+"""The step of an asset: build one table's days and report the result to Dagster.
 
 Here: days, inputs, events, checks and metadata of a step. Not here: the assets themselves (`assets`), how a table is
-built (`warehouse.building`), or how an extract comes in (`landing`).
+built (`warehouse.building`), or how an extract lands (`extract_steps`).
 
-A step makes every day that anything in its run needs of its table, look-backs included, so later steps find what they
-read. What a step reads and its run does not select is made first, and recorded; an extract behind it of which nothing
-has landed yet is landed.
+A step builds all days of its table that its run needs, including look-backs, so that later steps can read them.
+Inputs that the run does not select are built first and recorded. Extracts that have never landed are landed.
 """
 
 from __future__ import annotations
@@ -41,10 +40,10 @@ _LONGEST = 200
 
 
 def bring_up_to_date(context: dg.AssetExecutionContext, session: Session, spec: TableSpec) -> Iterator[Any]:
-    """One step: build the days that the run needs of a table, then tell Dagster what was made, and that it is sound.
+    """One step: build the days of a table that the run needs, then yield the materialization and the checks.
 
-    Raises dg.Failure, after the failed check, where the table or something it reads breaks its contract, and where an
-    extract behind it has never landed and cannot be.
+    Raises dg.Failure, after the failed check, if the table or one of its inputs breaks its contract, or if an extract
+    that it needs cannot be landed.
     """
     started = time.perf_counter()
     _land_what_lacks(context, session, spec)
@@ -57,11 +56,11 @@ def bring_up_to_date(context: dg.AssetExecutionContext, session: Session, spec: 
         raise dg.Failure(reason, allow_retries=False) from broken
     own = _own_days(context, spec)
     if spec.partition == AS_OF:
-        _record(context, builder, spec, {day: rows for day, rows in built.made.items() if day not in own})
+        _record(context, builder, spec, {day: rows for day, rows in built.rows.items() if day not in own})
     for day in own if len(own) > 1 else ():
         context.add_asset_metadata({ROW_COUNT: _rows(builder, spec, built, day)}, spec.name, str(day))
     large = lineage_metadata(builder, spec) | plot_metadata(context, builder, spec, own[-1])
-    if len(own) > 1:  # of a range, with its last day alone: Dagster would keep a copy with every day
+    if len(own) > 1:  # only on the last day of a range, because Dagster stores a copy with every day
         context.add_asset_metadata(large, spec.name, str(own[-1]))
         large = {}
     metadata = _metadata(session, spec, built, own) | large | {"seconds": round(time.perf_counter() - started, 3)}
@@ -70,18 +69,18 @@ def bring_up_to_date(context: dg.AssetExecutionContext, session: Session, spec: 
         metadata=metadata,
         data_version=dg.DataVersion(_version(builder, spec, built, own)),
     )
-    # After the materialization: the check is of what has just been made.
+    # After the materialization that the check belongs to.
     yield dg.AssetCheckResult(
         asset_key=spec.name,
         check_name=CHECK,
         passed=True,
-        metadata={"rows": built.verdict.rows, "days made": len(built.made), "days kept": len(built.kept)},
+        metadata={"rows": built.verdict.rows, "days made": len(built.rows), "days kept": len(built.fresh)},
     )
     yield from _warned(builder, spec, own[-1])
 
 
 def _warned(builder: Builder, spec: TableSpec, day: date | None) -> Iterator[dg.AssetCheckResult]:
-    """What the table's warnings say of the last day of the step; nothing for a table without any."""
+    """The check `warnings` on the step's last day; nothing for a table without such rules."""
     table = builder.engine.read(spec, None if day is None else [day])
     if not warnings(spec.contract, table):
         return
@@ -97,14 +96,14 @@ def _warned(builder: Builder, spec: TableSpec, day: date | None) -> Iterator[dg.
 
 
 def _land_what_lacks(context: dg.AssetExecutionContext, session: Session, spec: TableSpec) -> None:
-    """Land the extracts behind a table, and those their rows refer to, that never have: a table of nothing is wrong.
+    """Land the extracts that a table needs, and those that their rows refer to, if they have never landed.
 
-    Raises dg.Failure where one of them cannot be landed, or there is no mapping.
+    Raises dg.Failure if one of them cannot be landed, or if there is no mapping.
     """
     builder = session.builder
     behind = [each for each in builder.registry.upstream([spec.name]) if each.is_extract]
-    wanted = {each.name for each in behind}.union(*(parents_of(each) for each in behind))
-    lacking = [each for each in EXTRACTS if each.name in wanted and not builder.store.has(each.name)]
+    needed = {each.name for each in behind}.union(*(parents_of(each) for each in behind))
+    lacking = [each for each in EXTRACTS if each.name in needed and not builder.store.has(each.name)]
     if not lacking:
         return
     try:
@@ -126,100 +125,100 @@ def _land_what_lacks(context: dg.AssetExecutionContext, session: Session, spec: 
 
 
 def _own_days(context: dg.AssetExecutionContext, spec: TableSpec) -> list[date | None]:
-    """The days that Dagster itself records for this step: the run's partitions, None for a table without any."""
+    """The days that Dagster itself records for this step: the run's partitions, or None for a table without days."""
     return list(partitions_of_run(context.run.tags)) if spec.partition == AS_OF else [None]
 
 
 def _build_with_inputs(context: dg.AssetExecutionContext, session: Session, spec: TableSpec) -> Built:
-    """Build the days of `spec` that the run needs, after what they read, and record inputs of no step of this run."""
+    """Build the days of `spec` that the run needs. First build, and record, inputs that no step of the run builds."""
     days = _days_needed(context, session, spec)
     for name, needed in session.builder.plan([spec.name], days).items():
         source = session.builder.registry[name]
         done = session.done.setdefault(name, set())
-        wanted: set[date | None] = set(needed) if source.partition else {None}
-        if source.is_extract or name == spec.name or wanted <= done:
+        needed_days: set[date | None] = set(needed) if source.partition else {None}
+        if source.is_extract or name == spec.name or needed_days <= done:
             continue
-        made = session.builder.build(source, needed)
-        done |= wanted
-        if made.made:
-            context.log.info(f"{name} lacked {len(made.made)} days that {spec.name} reads: made them")
-            _record(context, session.builder, source, made.made)
+        result = session.builder.build(source, needed)
+        done |= needed_days
+        if result.rows:
+            context.log.info(f"made {len(result.rows)} days of {name} that {spec.name} reads")
+            _record(context, session.builder, source, result.rows)
     built = session.builder.build(spec, days)
-    session.done.setdefault(spec.name, set()).update([*built.made, *built.kept])
+    session.done.setdefault(spec.name, set()).update([*built.rows, *built.fresh])
     return built
 
 
 def _days_needed(context: dg.AssetExecutionContext, session: Session, spec: TableSpec) -> list[date]:
-    if spec.partition not in {None, AS_OF}:  # rolled up once per day of its extract, for all days there are
+    if spec.partition not in {None, AS_OF}:  # one day per day of its extract, whatever the run's days
         return list(session.builder.landed_days(spec))
-    asked = tuple(days_of_run(context.run.tags))
+    run_days = tuple(days_of_run(context.run.tags))
     if spec.partition is None:
-        return list(asked)
+        return list(run_days)
     selected = frozenset(key.to_user_string() for key in context.job_def.asset_layer.selected_asset_keys)
     names = frozenset(name for name in selected if name in session.builder.registry)
-    return session.plan(names, asked)[spec.name]
+    return session.plan(names, run_days)[spec.name]
 
 
 def _record(
-    context: dg.AssetExecutionContext, builder: Builder, spec: TableSpec, made: Mapping[date | None, int]
+    context: dg.AssetExecutionContext, builder: Builder, spec: TableSpec, rows_made: Mapping[date | None, int]
 ) -> None:
-    """Record what was made besides the run's own partitions; days before the first partition have no place."""
+    """Record the days made besides the run's own partitions. Days before the first partition cannot be recorded."""
     code_version = builder.code_version_of(spec)
     if spec.partition == AS_OF:
         first = builder.policy.orchestration.history_start
-        rows: dict[date | None, int] = {d: n for d, n in made.items() if d is not None and d >= first}
+        rows: dict[date | None, int] = {d: n for d, n in rows_made.items() if d is not None and d >= first}
         versions: dict[date | None, str] = {day: builder.expected(spec, day) for day in rows}
         record_days(context, spec.name, rows, versions, code_version)
     else:
-        version = Session.digest([builder.expected(spec, day) for day in made])
-        record_days(context, spec.name, {None: sum(made.values())}, {None: version}, code_version)
+        version = Session.digest([builder.expected(spec, day) for day in rows_made])
+        record_days(context, spec.name, {None: sum(rows_made.values())}, {None: version}, code_version)
 
 
 def _version(builder: Builder, spec: TableSpec, built: Built, own: Sequence[date | None]) -> str:
-    """The fingerprint of what Dagster records here; of several days, one of all."""
-    days = own if spec.partition == AS_OF else sorted([*built.made, *built.kept], key=str)
+    """The fingerprint over the days that Dagster records here."""
+    days = own if spec.partition == AS_OF else sorted([*built.rows, *built.fresh], key=str)
     return Session.digest([builder.expected(spec, day) for day in days])
 
 
 def _metadata(session: Session, spec: TableSpec, built: Built, own: Sequence[date | None]) -> dict[str, Any]:
-    days = own if spec.partition == AS_OF else [*built.made, *built.kept]
+    days = own if spec.partition == AS_OF else [*built.rows, *built.fresh]
     last = max((day for day in days if day is not None), default=None)
     rows = sum(_rows(session.builder, spec, built, day) for day in days)
     return {
-        ROW_COUNT: rows,  # of a range, each partition says its own instead
+        ROW_COUNT: rows,  # for a range, each partition has its own instead
         "rows": rows,
-        "days made": len(built.made),
-        "days kept": len(built.kept),
+        "days made": len(built.rows),
+        "days kept": len(built.fresh),
         "preview": dg.MarkdownMetadataValue(preview(session.builder, spec, last)),
     }
 
 
 def _rows(builder: Builder, spec: TableSpec, built: Built, day: date | None) -> int:
-    if day in built.made:
-        return built.made[day]
+    if day in built.rows:
+        return built.rows[day]
     if spec.partition != AS_OF and day is not None:  # too many to open each
         return builder.footers_of(spec)[day].rows
     return rows_in([builder.store.file(spec.name, spec.partition, day)])
 
 
 def preview(builder: Builder, spec: TableSpec, day: date | None) -> str:
-    """The first rows of a published table (of one day, where it has days) as markdown."""
+    """The first rows of a published table (of one day, if it has days) as Markdown."""
     file = builder.store.file(spec.name, spec.partition if day else None, day)
     return markdown_table(*first_rows(file, _PREVIEW_ROWS)) if file.exists() else "nothing published"
 
 
 def _reason(spec: TableSpec, broken: ContractBroken) -> str:
     rules = _broken_rules(spec, broken.verdict)
-    return f"{spec.name} breaks its contract, nothing of it was published: {rules}"
+    return f"{spec.name} breaks its contract, so nothing was published: {rules}"
 
 
 def _broken_rules(spec: TableSpec, verdict: Verdict) -> str:
-    """Which rules broke, and an example: its key and the columns that the rules are about, as an identity's terms."""
-    told = "; ".join(f"{rule}: {count:,} of {verdict.rows:,} rows" for rule, count in verdict.broken.items())
+    """The broken rules with their counts, and an example row: its key and the columns of the rules."""
+    rules = "; ".join(f"{rule}: {count:,} of {verdict.rows:,} rows" for rule, count in verdict.broken.items())
     row = verdict.sample[0] if verdict.sample else {}
-    about = dict.fromkeys([*spec.key, *verdict.columns])
-    example = ", ".join(f"{name} {_shown(row[name])}" for name in about if name in row)
-    return f"{told}; e.g. {example}" if example else told
+    columns = dict.fromkeys([*spec.key, *verdict.columns])
+    example = ", ".join(f"{name} {_shown(row[name])}" for name in columns if name in row)
+    return f"{rules}; e.g. {example}" if example else rules
 
 
 def _shown(value: Any) -> str:

@@ -41,15 +41,15 @@ def _shifted(moment: ir.TimestampValue, minutes: int) -> ir.TimestampValue:
 def offsets(timezone: str) -> tuple[tuple[datetime, int], ...]:
     """Minutes ahead of UTC, each with the moment (UTC) from which it holds, 2010 to 2050."""
     zone = ZoneInfo(timezone)
-    found = [(_FIRST, _minutes(_FIRST, zone))]
+    changes = [(_FIRST, _minutes(_FIRST, zone))]
     at = _FIRST
     while at < _LAST:
         following = at + _STEP
         minutes = _minutes(following, zone)
-        if minutes != found[-1][1]:
-            found.append((_change(at, following, zone), minutes))
+        if minutes != changes[-1][1]:
+            changes.append((_change(at, following, zone), minutes))
         at = following
-    return tuple(found)
+    return tuple(changes)
 
 
 def _minutes(at: datetime, zone: ZoneInfo) -> int:

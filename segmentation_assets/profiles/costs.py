@@ -129,14 +129,14 @@ def _custom_development(work: ir.Table, merged: ir.Table, spine: ir.Table, polic
 
 def _totals(rows: ir.Table, policy: CostPolicy) -> ir.Table:
     support, csm, custom = rows.support_cost_12m, rows.csm_cost_12m, rows.custom_development_cost_12m
-    known = support.notnull() | csm.notnull() | custom.notnull()
+    is_known = support.notnull() | csm.notnull() | custom.notnull()
     of_revenue = support.fill_null(0) + custom.fill_null(0)
     if policy.csm_is_cost_of_revenue:
         of_revenue = of_revenue + csm.fill_null(0)
     total = support.fill_null(0) + csm.fill_null(0) + custom.fill_null(0)
     to_a_year = _to_a_year(rows.tenure_days, policy)
     rows = rows.mutate(
-        cost_to_serve=ibis.ifelse(known, total * to_a_year, ibis.null("float64")),
+        cost_to_serve=ibis.ifelse(is_known, total * to_a_year, ibis.null("float64")),
         gross_margin=rows.arr * (1 - policy.hosting_share) - of_revenue * to_a_year,
     )
     return rows.mutate(cost_share_of_arr=rows.cost_to_serve / rows.arr.nullif(0))

@@ -10,7 +10,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.policy.company import CompanyPolicy
-from segmentation_assets.profiles.known import known
+from segmentation_assets.profiles.known import known_at
 
 
 def rates_on(points: ir.Table, fx_rates: ir.Table, company: CompanyPolicy) -> ir.Table:
@@ -20,7 +20,7 @@ def rates_on(points: ir.Table, fx_rates: ir.Table, company: CompanyPolicy) -> ir
     The reporting currency's is 1. A currency without any rate has no row.
     """
     at = points.select("as_of", "day").distinct()
-    rows = known(fx_rates, at, "day")
+    rows = known_at(fx_rates, at, "day")
     newest = rows.rate.argmax(rows.valid_from, where=rows.valid_from <= rows.day)
     first = rows.rate.argmin(rows.valid_from)
     rates = rows.group_by("as_of", "day", "currency").aggregate(rate=ibis.coalesce(newest, first))

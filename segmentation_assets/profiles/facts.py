@@ -12,7 +12,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.profiles.known import known
+from segmentation_assets.profiles.known import known_at
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY
 
 _KEY = SNAPSHOT_KEY
@@ -29,7 +29,7 @@ def facts(extract: ir.Table, dated: str, merged: ir.Table, spine: ir.Table, *day
     `dated` is the date column that says when a row happened; rows without one never count, nor do rows of accounts
     that the CRM does not know. `days` are further columns of the spine to carry along.
     """
-    rows = known(extract, spine, *days)
+    rows = known_at(extract, spine, *days)
     joined = rows.filter(rows[dated] <= rows.as_of).join(merged, list(_KEY))
     return joined.mutate(account_id=joined.surviving_account_id).drop("surviving_account_id")
 

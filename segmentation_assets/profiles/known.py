@@ -44,8 +44,8 @@ def account_hierarchy(spine: Table[Spine], crm_accounts: Table[CrmAccounts]) -> 
     into, or a parent of, an account that the CRM does not know is ignored, lest its figures vanish. What a group
     kept over a year is a matter of who was in it at the start, so the top of twelve months before stands beside.
     """
-    now = _chains(known(crm_accounts, spine))
-    then = _chains(known(crm_accounts, spine.select(as_of="day_12m_ago").distinct()))
+    now = _chains(known_at(crm_accounts, spine))
+    then = _chains(known_at(crm_accounts, spine.select(as_of="day_12m_ago").distinct()))
     then = then.select(day_12m_ago="as_of", account_id="account_id", top_then="top_account_id")
     before = spine.select("as_of", "day_12m_ago").join(then, "day_12m_ago").select(*_KEY, "top_then")
     today = now.select(named_at="as_of", named="account_id", name_today="surviving_account_id")
@@ -64,7 +64,7 @@ def _chains(rows: ir.Table) -> ir.Table:
     return parents.join(survivors, _KEY).join(tops, _KEY)
 
 
-def known(extract: ir.Table, spine: ir.Table, *days: str) -> ir.Table:
+def known_at(extract: ir.Table, spine: ir.Table, *days: str) -> ir.Table:
     """Per `as_of`, the rows of an extract known then, with the spine columns `days`, without the known-from columns.
 
     Facts dated after `as_of` are not filtered out: known is not the same as happened.

@@ -18,7 +18,7 @@ from segmentation_assets.policy.profiles import LifecyclePolicy
 from segmentation_assets.profiles.costs import AccountCosts
 from segmentation_assets.profiles.engagement import AccountEngagement
 from segmentation_assets.profiles.facts import with_figures
-from segmentation_assets.profiles.known import AccountHierarchy, known
+from segmentation_assets.profiles.known import AccountHierarchy, known_at
 from segmentation_assets.profiles.outcomes import AccountOutcomes
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.profiles.signals import AccountSignals
@@ -102,8 +102,8 @@ class AccountProfiles(
     def to_schema(cls) -> pa.DataFrameSchema:
         """The columns of all profiles; those of profiles that need not have a row for the account may be null."""
         schema = super().to_schema()
-        given = {*schema_of(AccountIdentity).columns, *schema_of(AccountRevenue).columns}
-        return schema.update_columns({n: {"nullable": True} for n in schema.columns if n not in given})
+        kept_columns = {*schema_of(AccountIdentity).columns, *schema_of(AccountRevenue).columns}
+        return schema.update_columns({n: {"nullable": True} for n in schema.columns if n not in kept_columns})
 
 
 @table(group="profiles")
@@ -157,7 +157,7 @@ def account_profiles(
 
 def _identity(crm_accounts: ir.Table, hierarchy: ir.Table, spine: ir.Table) -> ir.Table:
     """The CRM's columns as known at as_of, the parent under the id that survives, and whether they are backcast."""
-    rows = known(crm_accounts.mutate(first_drop=crm_accounts.dropped_on), spine)
+    rows = known_at(crm_accounts.mutate(first_drop=crm_accounts.dropped_on), spine)
     rows = rows.mutate(is_backcast=(rows.as_of < rows.first_drop).fill_null(False))
     rows = rows.drop("first_drop", "merged_into_account_id", "domain", "created_on", "parent_account_id")
     return rows.join(hierarchy.select(*_KEY, "parent_account_id"), _KEY)
@@ -179,9 +179,9 @@ def _groups(revenue: ir.Table, hierarchy: ir.Table) -> ir.Table:
     kept = paid.group_by("as_of", top_account_id=paid.top_then).aggregate(
         start=money(paid.arr_12m_ago), end=money(paid.arr_at_rate_12m_ago)
     )
-    found = rows.select(*_KEY, "top_account_id").join(sums, ["as_of", "top_account_id"])
-    found = found.left_join(kept, ["as_of", "top_account_id"])
-    return found.select(*_KEY, "parent_arr", "parent_accounts", parent_nrr_12m=found.end / found.start.nullif(0.0))
+    groups = rows.select(*_KEY, "top_account_id").join(sums, ["as_of", "top_account_id"])
+    groups = groups.left_join(kept, ["as_of", "top_account_id"])
+    return groups.select(*_KEY, "parent_arr", "parent_accounts", parent_nrr_12m=groups.end / groups.start.nullif(0.0))
 
 
 def _stage(rows: ir.Table, lifecycle: LifecyclePolicy) -> ir.StringValue:

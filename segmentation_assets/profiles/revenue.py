@@ -13,7 +13,7 @@ from segmentation_assets.extracts.contracts import BillingInvoices, BillingSubsc
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.profiles.exchange import with_rate
 from segmentation_assets.profiles.facts import only_if, with_figures
-from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known
+from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known_at
 from segmentation_assets.profiles.states import AccountStates, churned_on, holds_at, states_for
 from segmentation_assets.profiles.subscriptions import SubscriptionSteps, in_force
 from segmentation_assets.tables.amounts import cents, fine, total
@@ -215,8 +215,8 @@ def with_linked_rate(
     def link_at(day: str, name: str, *more: str) -> ir.Table:
         is_over = pairs[day] >= links.until
         holds = [pairs.account_id == links.linked, pairs[day] >= links.day, links.until.isnull() | ~is_over]
-        found = pairs.join(links, holds)
-        return found.select("as_of", "account_id", "at_then", "at_now", *more, **{name: found.currency_link})
+        linked = pairs.join(links, holds)
+        return linked.select("as_of", "account_id", "at_then", "at_now", *more, **{name: linked.currency_link})
 
     keys = ["as_of", "account_id", "at_then", "at_now"]
     at_end = link_at("at_now", "link_now", "old_currency").rename(new_currency="old_currency")
@@ -297,7 +297,7 @@ def _leaving(
     is_told = (paid.end_date > paid.as_of) & (paid.end_known_on <= paid.as_of)
     ends = paid.group_by(*_KEY).aggregate(leaving_on=paid.end_date.max(), is_leaving=is_told.fill_null(False).all())
     ends = ends.filter(ends.is_leaving)
-    coming = by_surviving_account(known(extract, spine), hierarchy)
+    coming = by_surviving_account(known_at(extract, spine), hierarchy)
     coming = coming.filter((coming.start_date > coming.as_of) & (coming.mrr > 0))
     coming = coming.group_by(*_KEY).aggregate(next_start=coming.start_date.min())
     rows = ends.left_join(coming, list(_KEY))
@@ -313,7 +313,7 @@ def _payment(
     Late = paid after the due day, or not paid by as_of although due before it (paid after as_of is unpaid). A credit
     note is never late; while it is not paid out, it lowers what is overdue.
     """
-    rows = known(invoices, spine, "day_12m_ago")
+    rows = known_at(invoices, spine, "day_12m_ago")
     rows = by_surviving_account(rows.filter(rows.issued_on <= rows.as_of), hierarchy)
     rows = with_rate(rows, fx_rates, company)
     is_paid = (rows.paid_on <= rows.as_of).fill_null(False)
@@ -338,7 +338,7 @@ def _payment(
 
 def _days_with_invoices(spine: ir.Table, invoices: ir.Table) -> ir.Table:
     """(as_of) of the days by which any invoice of any account is known: from there on, none means none."""
-    rows = known(invoices, spine)
+    rows = known_at(invoices, spine)
     days = rows.filter(rows.issued_on <= rows.as_of).select("as_of").distinct()
     return days.mutate(has_invoices=ibis.literal(True))
 

@@ -111,10 +111,10 @@ def account_support(
     rows = zero_if_present(rows, worked, ("handling_hours_12m",))
     sessions = first_fact(self_service_sessions, "used_on")
     rows = zero_if_present(rows, sessions, ("self_service_sessions_90d",))
-    asked = rows.self_service_sessions_90d + rows.tickets_90d
+    requests = rows.self_service_sessions_90d + rows.tickets_90d
     return rows.mutate(
         tickets_per_100_seats=rows.tickets_90d * 100 / rows.seats.nullif(0),
-        self_service_ratio=rows.self_service_sessions_90d / asked.nullif(0),
+        self_service_ratio=rows.self_service_sessions_90d / requests.nullif(0),
     ).drop("seats")
 
 

@@ -18,7 +18,7 @@ from segmentation_assets.extracts.contracts import (
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.policy.profiles import ACTIVE_DAYS, UsagePolicy
 from segmentation_assets.profiles.facts import only_if, with_figures
-from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known, survivors
+from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known_at, survivors
 from segmentation_assets.profiles.states import AccountStates, states_for
 from segmentation_assets.profiles.subscriptions import SubscriptionSteps, in_force
 from segmentation_assets.profiles.usage_feed import (
@@ -242,10 +242,10 @@ def account_usage(
         _mean_seats(periods, accounts),
         _departments(users, product_users, account_hierarchy, spine),
         _new_champions(users, usage),
-        _feature_sums(use, known(product_features, spine), paid_for),
-        _paid_features(known(product_features, spine), paid_for),
+        _feature_sums(use, known_at(product_features, spine), paid_for),
+        _paid_features(known_at(product_features, spine), paid_for),
     )
-    rows = rows.left_join(_days_with_key_features(known(product_features, spine)), "as_of")
+    rows = rows.left_join(_days_with_key_features(known_at(product_features, spine)), "as_of")
     return _net_of_company(_columns(rows, usage))
 
 
@@ -491,7 +491,7 @@ def _mean_seats(periods: ir.Table, accounts: ir.Table) -> ir.Table:
 
 def _departments(users: ir.Table, product_users: ir.Table, hierarchy: ir.Table, spine: ir.Table) -> ir.Table:
     """Departments of an account's users, and those with an active user in the window."""
-    people = known(product_users, spine)
+    people = known_at(product_users, spine)
     people = people.filter(
         people.department.notnull() & (people.created_on.isnull() | (people.created_on <= people.as_of))
     )

@@ -1,7 +1,7 @@
-"""Reading what is published: for notebooks (`load`) and the terminal (`open_table`).
+"""Reading published tables: for notebooks (`load`) and the terminal (`open_table`).
 
 Here: finding a table's files of a day and querying them, without Dagster, Ibis or the chain. Not here: computing or
-formatting anything. Nothing here writes, but for second names of the files that are read (`Store.pinned`).
+formatting anything. It writes nothing except second names of the files that it reads (`Store.pinned`).
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ ALL = "all"
 RANGE = ".."
 Days = date | str | tuple[date, ...] | None
 """A day, a date or text; a range with both ends, `2026-01-01..2026-03-31`; several; "all"; None: the latest."""
-_FAILURES = "run_failures"  # the one table that is there only when something went wrong
-_LAST_COLUMNS = ("known_from", "known_to", "dropped_on", "policy_hash")  # seldom of interest: shown last
+_FAILURES = "run_failures"  # exists only after a failure
+_LAST_COLUMNS = ("known_from", "known_to", "dropped_on", "policy_hash")  # rarely of interest: shown last
 _ORDER_BY = 4
 
 
 class NotPublished(Refusal, LookupError):
-    """There is no such table, or it has not been made for that day. The message says what there is."""
+    """There is no such table, or it has not been made for that day. The message lists what is published."""
 
 
 class WrongDay(NotPublished, WrongUse):
-    """What was given for a day is none."""
+    """The text is not a day."""
 
 
 class WrongFilter(WrongUse, ValueError):
-    """A filter that is no SQL predicate over the table's columns."""
+    """The filter is not an SQL condition over the table's columns."""
 
 
 class DamagedFile(Refusal):
@@ -51,7 +51,7 @@ class DamagedFile(Refusal):
 
 @dataclass(frozen=True)
 class Published:
-    """A published table: its files by day, or (`partition` None) all files that it has without a day."""
+    """A published table: its files by day, or, without days (`partition` None), all its files."""
 
     table: str
     partition: str | None
@@ -66,7 +66,7 @@ class Published:
         """The files of one day, of several, of a range, of the latest one (None) or of all. Raises NotPublished."""
         if self.partition is None:
             if as_of not in (None, ALL):
-                raise NotPublished(f"{self.table} has no days: leave as_of away")
+                raise NotPublished(f"{self.table} has no days: leave as_of out")
             return self.files[None]
         if as_of == ALL:
             return [path for day in self.days for path in self.files[day]]
@@ -90,7 +90,7 @@ class Published:
         return paths
 
     def day_of(self, as_of: date | str | None) -> date:
-        """The day meant: the latest for None. Raises NotPublished for a day that has not been made, or is none."""
+        """The day of `as_of`; None means the latest. Raises NotPublished if the table was not made for it."""
         if self.partition is None:
             raise NotPublished(f"{self.table} has no days")
         day = self.days[-1] if as_of is None else as_of if isinstance(as_of, date) else _day(str(as_of))
@@ -106,11 +106,11 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise WrongDay(f"{text!r} is no date like 2026-03-31") from None
+        raise WrongDay(f"{text!r} is not a date such as 2026-03-31") from None
 
 
 def find_table(table: str, home: Path | str | None = None) -> Published:
-    """The files of a published table. Raises NotPublished, with the names that come close."""
+    """The files of a published table. Raises NotPublished, with similar names."""
     store = Store(find_home(home))
     folder = store.published / table
     split = sorted(folder.glob(f"*=*/{FILE}")) if table.isidentifier() else []
@@ -125,10 +125,11 @@ def find_table(table: str, home: Path | str | None = None) -> Published:
 
 
 def newest_whole_day(table: str, beside: Sequence[str], home: Path | str | None = None) -> date:
-    """The newest day of `table` on which the tables `beside` it are there too; one never published does not count.
+    """The newest day of `table` on which the tables `beside` it are published, too.
 
-    Where there is no such day, the newest day of `table`. A run of a few tables for today, such as one that billing
-    has started, thus does not hide the last day that was run in full. Raises NotPublished without `table`.
+    Tables that were never published do not count. If there is no such day, it is the newest day of `table`. So a run
+    of a few tables, such as after new billing data, does not hide the last day that was run in full. Raises
+    NotPublished without `table`.
     """
     days = find_table(table, home).days
     shared = set(days)
@@ -143,26 +144,26 @@ def newest_whole_day(table: str, beside: Sequence[str], home: Path | str | None 
 
 
 def _no_table(table: str, store: Store) -> str:
-    there = store.tables()
-    if not there:
+    tables = store.tables()
+    if not tables:
         return f"nothing is published in {store.home}: run `segmentation demo` or `segmentation run` first"
     if table == _FAILURES:
-        return f"{table}: no run has failed in {store.home} while `segmentation ui` or `watch` looked"
-    close = difflib.get_close_matches(table, there, n=3)
-    hint = f"; there is {', '.join(close)}" if close else ""
+        return f"{table}: no run of {store.home} has failed while `segmentation ui` or `watch` was running"
+    close = difflib.get_close_matches(table, tables, n=3)
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
     return f"no table {table!r} in {store.published}{hint}. `segmentation dictionary` lists all"
 
 
 @contextmanager
 def open_table(table: str, as_of: Days = None, home: Path | str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection with one view, named like the table, that can read that view's files and nothing else."""
+    """A connection with one view, named like the table. It can read the files of the view and nothing else."""
     with open_tables({table: as_of}, home) as connection:
         yield connection
 
 
 @contextmanager
 def open_tables(tables: Mapping[str, Days], home: Path | str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection with a view per table, of its day or days, that can read their files and nothing else.
+    """A connection with one view per table, of its day or days. It can read their files and nothing else.
 
     Raises NotPublished.
     """
@@ -170,27 +171,27 @@ def open_tables(tables: Mapping[str, Days], home: Path | str | None = None) -> I
     paths = {name: published_tables[name].of(as_of) for name, as_of in tables.items()}
     files = [path for each in paths.values() for path in each]
     with Store(find_home(home)).pinned(files) as pinned, duckdb.connect(":memory:") as connection:
-        kept = dict(zip(files, pinned, strict=True))
+        second_names = dict(zip(files, pinned, strict=True))
         for name, published in published_tables.items():
             try:
-                source = _select(connection, published, [kept[path] for path in paths[name]])
+                source = _select(connection, published, [second_names[path] for path in paths[name]])
                 connection.execute(f"CREATE VIEW {identifier(name)} AS {source}")
             except duckdb.Error as error:
-                raise DamagedFile(_named_as_published(error, kept)) from None
+                raise DamagedFile(_named_as_published(error, second_names)) from None
         lock(connection, pinned)
         yield connection
 
 
-def _named_as_published(error: Exception, kept: Mapping[Path, Path]) -> str:
-    """The engine's message, with the published file in place of its second name."""
+def _named_as_published(error: Exception, second_names: Mapping[Path, Path]) -> str:
+    """The engine's message with the published file in place of its second name."""
     text = str(error).partition("\n")[0]
-    for file, second in kept.items():
+    for file, second in second_names.items():
         text = text.replace(str(second), str(file))
-    return f"{text}; `segmentation run` makes it again, `segmentation verify` looks at all files"
+    return f"{text}; `segmentation run` makes it again, `segmentation verify` checks all files"
 
 
 def lock(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
-    """Let a connection read these files and nothing else, for good: what people type is run on it."""
+    """Let a connection read these files and nothing else, for good, because it runs SQL that people type."""
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET allowed_paths = [{literals(paths)}]")
     connection.execute("SET enable_external_access = false")
@@ -216,9 +217,9 @@ def query(
     limit: int | None = None,
     columns: Sequence[str] = (),
 ) -> str:
-    """SQL over a view of `open_table`, in a stable order. `where` is a predicate as SQL knows it.
+    """SQL over a view of `open_table`, in a stable order. `where` is an SQL condition.
 
-    Raises WrongFilter for anything else, whatever it would do: one SELECT is all that ever runs.
+    Raises WrongFilter if `where` is anything else: only one SELECT ever runs.
     """
     names = [row[0] for row in connection.execute(f"DESCRIBE {identifier(table)}").fetchall()]
     unknown = [name for name in columns if name not in names]
@@ -235,7 +236,7 @@ def query(
 
 
 def fetched(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Column names and rows of what `query` made. Raises WrongFilter for a condition that fails on a row."""
+    """Column names and rows of a `query`. Raises WrongFilter for a condition that fails on a row."""
     try:
         result = connection.execute(sql)
         return [column[0] for column in result.description or ()], result.fetchall()
@@ -254,9 +255,9 @@ def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
 
 
 def last_day_covered(home: Path | str | None = None, today: date | None = None) -> date | None:
-    """The last day that the landed extracts cover: of product usage, else of the newest dated drop, else unknown.
+    """The last day of landed product usage, else of the newest dated drop, else None.
 
-    Never `today` or later: `as_of` is the state at the end of a day, and usage of today is not all there yet.
+    Never `today` or later: `as_of` is the end of a day, and today's usage is not complete.
     """
     store = Store(find_home(home))
     until = today - timedelta(days=1) if today else date.max
@@ -276,12 +277,12 @@ def load(
     columns: Sequence[str] | None = None,
     where: str | None = None,
 ) -> pd.DataFrame:
-    """A published table as a pandas frame: the latest day, the given one, a range, or every day with `as_of="all"`.
+    """A published table as a pandas frame: the latest day, one day, a range, or every day with `as_of="all"`.
 
-    A range is `"2026-01-01..2026-03-31"`, both ends included; of it, the days that have been made come. `columns` (in
-    that order) and `where` (SQL, such as `"arr > 50000"`) leave the rest unread. Integers and flags are pandas'
-    nullable kinds, days are dates without a time. `home` is the folder that was run in, by default
-    SEGMENTATION_HOME or `data/`. Raises NotPublished, WrongFilter.
+    A range is `"2026-01-01..2026-03-31"` with both ends included; it gives the published days in it. `columns` (in
+    this order) and `where` (SQL, such as `"arr > 50000"`) limit what is read. Integers and flags are pandas' nullable
+    types, days are dates without a time. `home` is the folder of the runs, by default SEGMENTATION_HOME or `data/`.
+    Raises NotPublished, WrongFilter.
     """
     with open_table(table, as_of, home) as connection:
         sql = query(connection, table, where, columns=columns or ())

@@ -1,9 +1,10 @@
-"""What the tables are and what they are made from: dictionary and column lineage of the whole chain.
+"""Dictionary and column lineage of the whole chain.
 
-Here: getting both for a home under a policy, from what is kept there or made anew. Not here: deriving them
-(`warehouse.tracing`, `warehouse.dictionary`), or showing them. Loads the chain only where nothing is kept.
+Here: getting both for a home under a policy, from the home's cache or newly made. Not here: making them
+(`lineage.tracing`, `tables.dictionary`), or showing them. The chain is only loaded if the cache is out of date.
 
-Kept under `<home>/compiled`, by the package's own source and the versions of its engines: any edit makes it anew.
+The cache is in `<home>/compiled`. Its key is the package's own source and the versions of its engines, so any edit
+makes it out of date.
 """
 
 from __future__ import annotations
@@ -34,18 +35,18 @@ _ENGINES = ("ibis-framework", "pandera")
 
 
 class UnknownColumn(WrongUse, LookupError):
-    """No table, or no column of it, is called so. The message says what comes close."""
+    """There is no such table or column. The message lists similar names."""
 
 
 @dataclass(frozen=True)
 class CatalogueFacts:
-    """The dictionary, upstream first, and the lineage of one chain under one policy."""
+    """The dictionary, inputs first, and the lineage of one chain under one policy."""
 
     entries: Mapping[str, TableEntry]
     lineage_json: Mapping[str, Any]
 
     def find(self, text: str) -> tuple[str, str | None]:
-        """The table, and the column if one is named, that `TABLE` or `TABLE.COLUMN` means. Raises UnknownColumn."""
+        """The table, and the column if there is one, of `TABLE` or `TABLE.COLUMN`. Raises UnknownColumn."""
         table, _, column = text.partition(".")
         if table not in self.entries:
             holders = [f"{name}.{table}" for name, one in self.entries.items() if table in _names(one)]
@@ -61,7 +62,7 @@ class CatalogueFacts:
 
     @cached_property
     def lineage(self) -> Lineage:
-        """Which columns a column is made from."""
+        """The sources of every column."""
         return Lineage.of_json(self.lineage_json)
 
 
@@ -74,22 +75,22 @@ def _hint(near: Sequence[str]) -> str:
 
 
 def read_catalogue(policy: Policy, home: Path | str | None = None) -> CatalogueFacts:
-    """Dictionary and lineage of the chain that is installed. A home that is not there is not made."""
-    kept = Compiled(find_home(home) / "compiled", ".json")
+    """Dictionary and lineage of the installed chain. It does not create a home."""
+    cache = Compiled(find_home(home) / "compiled", ".json")
     key = _key(policy)
-    text = kept.get(_NAME, key)
+    text = cache.get(_NAME, key)
     if text is None:
-        text = json.dumps(_catalogue(policy, kept), ensure_ascii=False, separators=(",", ":"))
-        if kept.folder.parent.is_dir():
-            with suppress(OSError):  # a home that may only be read; the next call takes longer, that is all
-                kept.keep(_NAME, key, text)
+        text = json.dumps(_catalogue(policy, cache), ensure_ascii=False, separators=(",", ":"))
+        if cache.folder.parent.is_dir():
+            with suppress(OSError):  # a read-only home: the next call just takes longer
+                cache.keep(_NAME, key, text)
     value = json.loads(text)
     entries = (TableEntry.of_json(one) for one in value["dictionary"])
     return CatalogueFacts({one.name: one for one in entries}, value["lineage"])
 
 
 def _key(policy: Policy) -> str:
-    """Hash of every source file of the package, the policy and the engines; without importing any of them."""
+    """Hash of every source file of the package, the policy and the engines' versions, without importing them."""
     digest = hashlib.sha256()
     for file in sorted(_PACKAGE.rglob("*.py")):
         digest.update(str(file.relative_to(_PACKAGE)).encode())
@@ -100,13 +101,13 @@ def _key(policy: Policy) -> str:
     return digest.hexdigest()[:16]
 
 
-def _catalogue(policy: Policy, kept: Compiled) -> dict[str, Any]:
-    from segmentation_assets.chain import CATALOGUE  # noqa: PLC0415 - seconds, which what is kept saves
+def _catalogue(policy: Policy, cache: Compiled) -> dict[str, Any]:
+    from segmentation_assets.chain import CATALOGUE  # noqa: PLC0415 - takes seconds, which the cache saves
     from segmentation_assets.lineage.tracing import lineage  # noqa: PLC0415
     from segmentation_assets.policy.model import section_names  # noqa: PLC0415
     from segmentation_assets.tables.dictionary import dictionary  # noqa: PLC0415
 
     return {
         "dictionary": [one.to_json() for one in dictionary(CATALOGUE, section_names())],
-        "lineage": lineage(CATALOGUE, policy, kept).to_json(),
+        "lineage": lineage(CATALOGUE, policy, cache).to_json(),
     }

@@ -1,7 +1,7 @@
-"""Text from data on its way to people: nothing in it is a command, and what cannot be seen is shown.
+"""Escaping text from data for people: no character in it is a command, and invisible characters are shown.
 
-Here: terminals, Rich's markup, Markdown, and characters that turn a text around or hide in it. Not here: files, where
-other characters are dangerous (`exports`), or the signs of HTML (`report`).
+Here: terminals, Rich's markup, Markdown, and characters that reverse or hide text. Not here: files, where other
+characters are dangerous (`rows`, `exports`), or HTML (`report`).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def visible(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """`visible`, with each control character but line ends and tabs shown as one that cannot be printed.
+    """`visible`, with a replacement character for each control character except line ends and tabs.
 
-    A terminal obeys some of them (ESC and what follows changes colours, titles, even the clipboard).
+    A terminal obeys control characters: ESC sequences change colors, titles, even the clipboard.
     """
     if text.isprintable():
         return text
@@ -45,7 +45,7 @@ def on_one_line(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """`printable`, with Rich's markup written out."""
+    """`printable`, with Rich's markup escaped."""
     return markup.escape(printable(text))
 
 

@@ -1,8 +1,7 @@
-"""How figures are written for people: rounded so that they can be read, with the exact one at hand.
+"""Figures as people read them, rounded.
 
-Here: numbers, money, shares, days, counts, and the names that people read for columns and values; every face uses
-these, and the report's script reads them from its page (`formats`). Not here: where they stand on a page, or files
-for machines (`rows`).
+Here: numbers, money, shares, days, counts, and the names that people read for columns and values. Every face uses
+these, and the report's script gets them with its page (`formats`). Not here: files for machines (`rows`).
 """
 
 from __future__ import annotations
@@ -39,8 +38,8 @@ NAMES: Mapping[str, str] = {
     "out_of_risk": "out of At-Risk",
     "csm_id": "CSM",
 }
-"""What people read for a value or a column whose own name would mislead. One thing is called At-Risk: the segment.
-The usage cohort `At Risk`, the micro-segment `at_risk` and `arr_at_risk` (ARR × probability) have their own names."""
+"""Names for people of values and columns whose own name would mislead. Only the segment is called At-Risk. The usage
+cohort `At Risk`, the micro-segment `at_risk` and `arr_at_risk` (ARR × probability) have other names."""
 
 _NAMES_IN_TEXT = re.compile(
     r"[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+|\b(?:emea|apac|latam)\b|\bAt Risk\b|\bbehavioral cohort\b"
@@ -51,7 +50,7 @@ _sign: ContextVar[str] = ContextVar("currency_sign", default="")
 
 @contextmanager
 def in_currency(code: str) -> Iterator[None]:
-    """Write amounts with the sign of this currency (ISO 4217) for as long as the block lasts."""
+    """Within this block, amounts have the sign of this currency (ISO 4217)."""
     token = _sign.set(sign_of(code))
     try:
         yield
@@ -60,12 +59,12 @@ def in_currency(code: str) -> Iterator[None]:
 
 
 def sign_of(code: str) -> str:
-    """What stands before an amount of this currency: $, €, or the code itself and a space."""
+    """The sign before an amount: $, €, or the code and a space."""
     return _SIGNS.get(code, f"{code}\u00a0")
 
 
 def formats(code: str) -> dict[str, Any]:
-    """All that a script needs to write figures as this module does: signs, scales, acronyms, names."""
+    """Signs, scales, acronyms and names, with which a script writes figures as this module does."""
     return {
         "none": NONE, "minus": _MINUS, "sign": sign_of(code), "scales": _LARGE, "rounds_up_from": _ROUNDS_UP_FROM,
         "acronyms": _ACRONYMS, "names": dict(NAMES),
@@ -119,7 +118,7 @@ def points(value: float | None, digits: int = _DIGITS["share"]) -> str:
 
 
 def number(value: float | None, digits: int = 0) -> str:
-    """A number with so many digits behind the point."""
+    """A number with `digits` decimals."""
     return NONE if value is None else _signed(f"{abs(value):,.{digits}f}", round(value, digits) < 0)
 
 
@@ -132,7 +131,7 @@ def sheet_format(unit: str) -> str:
 
 
 def counted(number_of: int, noun: str, plural: str = "") -> str:
-    """A count with its noun: 1 account, 2 accounts, 3 matrices (where `plural` is not the noun and an s)."""
+    """A count with its noun: 1 account, 2 accounts; `plural` for nouns whose plural is not an added s."""
     return f"{number_of:,} {noun if number_of == 1 else plural or noun + 's'}"
 
 
@@ -149,7 +148,7 @@ def day(value: date | None) -> str:
 
 
 def label(name: Any) -> str:
-    """What people read for a column or value: `cost_share_of_arr` is Cost share of ARR, `at_risk` Needs attention."""
+    """The name of a column or value for people: `cost_share_of_arr` is Cost share of ARR."""
     if str(name) in NAMES:
         return NAMES[str(name)]
     words = [_ACRONYMS.get(word, word) for word in str(name).split("_")]
@@ -158,12 +157,12 @@ def label(name: Any) -> str:
 
 
 def words(text: str) -> str:
-    """A sentence of a table for people: names in it, such as north_america or At Risk, as `label` writes them."""
+    """A sentence from a table, with names such as north_america or At Risk as `label` writes them."""
     return _NAMES_IN_TEXT.sub(lambda name: label(name[0]), text)
 
 
 def shown(value: Any) -> str:
-    """Any value of a table as people read it: thousands separated, few decimals, a dash for what is not known."""
+    """Any value of a table as people read it: thousands separated, few decimals, a dash for null."""
     if value is None:
         return NONE
     if isinstance(value, bool):

@@ -1,11 +1,11 @@
-"""Every colour that the product shows, once: the report, images in Dagster, the explorer, workbooks.
+"""The colors of all faces: the report, plots in Dagster, the explorer, workbooks.
 
-Here: the values for light, dark and print, what each is for, and the style sheet's variables made of them. Not here:
-how a chart looks otherwise (`theme`, `charts`).
+Here: the values for light, dark and print, their uses, and the style sheet's variables. Not here: other looks of a
+chart (`report.theme`, `report.charts`).
 
-The colours of groups are Okabe and Ito's set (2008, jfly.uni-koeln.de/color), which stays apart for the common kinds
-of colour blindness; darker on white and lighter on black than there, so that lines and names keep their contrast.
-Colour never stands alone: bars, lines and marks carry their names.
+The colors of groups are the set of Okabe and Ito (2008, jfly.uni-koeln.de/color), which people with the common kinds
+of color blindness can tell apart. They are darker on white and lighter on black than the original, for contrast.
+A color is never the only sign: bars, lines and marks have their names.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ GAIN, LOSS, TOTAL = GREEN, VERMILION, BLUE
 
 VARIABLES = (BLUE, GREEN, AMBER, GREY, SKY, SLATE, VERMILION, INK, MUTED, LINE, CARD)
 
-# What a chart is drawn with: a colour that occurs nowhere else, replaced by the variable in the finished SVG.
+# Charts are drawn in these colors, which occur nowhere else. The finished SVG gets the variables instead.
 PLACEHOLDERS = {name: f"#0102{i:02x}" for i, name in enumerate(VARIABLES, start=1)}
 
 

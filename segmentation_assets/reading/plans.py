@@ -1,7 +1,7 @@
-"""Sentences about plans: people needed and there, who moves, what it is worth, how far a goal is.
+"""Sentences about plans: people needed and available, moves between tiers and their worth, the gap to a goal.
 
-Here: a table's row in, sentences out; every number in them is a column's, or stands there with its arithmetic. Not
-here: any figure itself (`capacity`), or where a sentence stands (the faces).
+Here: a table's row in, sentences out. Every number is that of a column, or comes with its arithmetic. Not here:
+computing any figure (`capacity`), or where a sentence is shown (the faces).
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ from segmentation_assets.reading.figures import day, exact, label, money, number
 
 Row = Mapping[str, Any]
 
-_UNKNOWN_PEOPLE = "how many are there is not known: there is no CSM roster"
+_UNKNOWN_PEOPLE = "how many are available is not known: there is no CSM roster"
 
 
 def people(value: float | None) -> str:
-    """So many people, to two digits: 2.19 people, 1.00 person."""
+    """A number of people: 2.19 people, 1.00 person."""
     text = number(value, 2)
     return f"{text} person" if text == "1.00" else f"{text} people"
 
 
 def company_people(plan: Sequence[Row]) -> str:
-    """The one answer to "how many people": needed, there, too few, over all tiers of `capacity_plan`."""
+    """How many people, over all tiers of `capacity_plan`: needed, available, too few or to spare."""
     if not plan:
         return ""
     required = sum(row["required_fte"] for row in plan)
     if any(row["available_fte"] is None for row in plan):
-        named = max(row["named_csms"] for row in plan)
-        crm = f"; the CRM names {named:,} CSM{'' if named == 1 else 's'}" if named else ""
+        csms = max(row["named_csms"] for row in plan)
+        crm = f"; the CRM names {csms:,} CSM{'' if csms == 1 else 's'}" if csms else ""
         return f"{people(required)} needed; {_UNKNOWN_PEOPLE}{crm}."
-    return _needed_and_there(required, sum(row["available_fte"] for row in plan))
+    return _needed_and_available(required, sum(row["available_fte"] for row in plan))
 
 
-def _needed_and_there(required: float, available: float) -> str:
+def _needed_and_available(required: float, available: float) -> str:
     missing = round(required - available, 2)
     if missing == 0:
-        return f"{people(required)} needed, {number(available, 2)} there."
+        return f"{people(required)} needed, {number(available, 2)} available."
     word = "too few" if missing > 0 else "to spare"
-    return f"{people(required)} needed, {number(available, 2)} there: {number(abs(missing), 2)} {word}."
+    return f"{people(required)} needed, {number(available, 2)} available: {number(abs(missing), 2)} {word}."
 
 
 def tier_action(row: Row) -> str:
@@ -47,7 +47,7 @@ def tier_action(row: Row) -> str:
     if row["action"] == "unknown":
         return "Not known: no CSM roster"
     if row["action"] is None or row["rebalanced_in_fte"] is None:
-        return "Not known: the plan does not say"
+        return "Not known: the plan has no action"
     parts = []
     if _is_shown(row["rebalanced_in_fte"]):
         parts.append(f"take {number(row['rebalanced_in_fte'], 2)} from tiers with people to spare")
@@ -56,7 +56,7 @@ def tier_action(row: Row) -> str:
     if _is_shown(row["rebalanced_out_fte"]):
         parts.append(f"give {number(row['rebalanced_out_fte'], 2)} to tiers with too few")
     if not parts and row["action"] == "spare":
-        parts.append(f"keep: {number(row['gap_fte'], 2)} to spare, and no tier lacks them")
+        parts.append(f"keep: {number(row['gap_fte'], 2)} to spare, and no other tier needs them")
     if lacks_too_little(row):
         parts.append(f"{number(_left(row), 2)} too few, too small a part of a person to hire")
     text = " and ".join(parts) or "keep"
@@ -74,7 +74,7 @@ def _left(row: Row) -> float:
 
 
 def _is_shown(fte: float | None) -> bool:
-    """Whether people, to two decimals, are more than none: nobody takes 0.00 of a person."""
+    """Whether the number is above 0 when rounded to two decimals, so that no sentence moves 0.00 people."""
     return fte is not None and round(fte, 2) > 0
 
 
@@ -83,7 +83,7 @@ def _for(cost: float | None) -> str:
 
 
 def tier_arithmetic(row: Row) -> tuple[str, ...]:
-    """How the people of a tier were counted, a line per step."""
+    """The arithmetic of the people needed in a tier, one line per step."""
     lines = []
     if row["fte_by_ratio"] and row["accounts_per_csm_target"]:
         lines.append(
@@ -95,15 +95,15 @@ def tier_arithmetic(row: Row) -> tuple[str, ...]:
             f"By hours: {number(row['demanded_hours'], 1)} h a month ÷ {number(row['hours_per_fte'], 1)} h a person "
             f"= {number(row['fte_by_hours'], 2)}."
         )
-    there = _UNKNOWN_PEOPLE
+    available = _UNKNOWN_PEOPLE
     if row["available_fte"] is not None:
-        there = f"{number(row['available_fte'], 2)} there; gap {number(row['gap_fte'], 2)}"
-    lines.append(f"Needed, the larger (by {row['required_by']}): {number(row['required_fte'], 2)}; {there}.")
+        available = f"{number(row['available_fte'], 2)} available; gap {number(row['gap_fte'], 2)}"
+    lines.append(f"Needed, the larger (by {row['required_by']}): {number(row['required_fte'], 2)}; {available}.")
     return tuple(lines)
 
 
 def hiring(plan: Sequence[Row]) -> list[str]:
-    """Whom to hire for which tier at what cost, and where too few are too small a part of a person to hire."""
+    """How many people to hire per tier at what cost, and the gaps that are too small to hire for."""
     hired = [row for row in plan if _is_shown(row["hired_fte"])]
     lines = []
     if hired:
@@ -115,7 +115,7 @@ def hiring(plan: Sequence[Row]) -> list[str]:
         lines.append(f"Hire {listed(each)}.")
     small = [f"{row['coverage_tier']} {number(_left(row), 2)}" for row in plan if lacks_too_little(row)]
     if small:
-        lines.append(f"Too few, but too small a part of a person to hire: {listed(small)}.")
+        lines.append(f"Gaps too small to hire for: {listed(small)}.")
     return lines
 
 
@@ -125,7 +125,7 @@ def listed(words: Sequence[str]) -> str:
 
 
 def rebalancing(plan: Sequence[Row], moved: Sequence[Row]) -> list[str]:
-    """Which tiers give and get people, from and to how many accounts, and what that is worth."""
+    """Which tiers give and get people, which accounts give and get hours, and what that is worth."""
     gives = [row for row in plan if (row["rebalanced_out_fte"] or 0) > 0]
     gets = [row for row in plan if (row["rebalanced_in_fte"] or 0) > 0]
     if not gives or not gets:
@@ -133,8 +133,8 @@ def rebalancing(plan: Sequence[Row], moved: Sequence[Row]) -> list[str]:
     from_tiers = ", ".join(f"{row['coverage_tier']} {number(row['rebalanced_out_fte'], 2)}" for row in gives)
     to_tiers = ", ".join(f"{row['coverage_tier']} {number(row['rebalanced_in_fte'], 2)}" for row in gets)
     lines = [
-        f"First move people: {from_tiers} to {to_tiers}. {exact(sum(row['rebalanced_arr'] for row in gets))} of ARR "
-        "gets its care by this."
+        f"First move people: {from_tiers} to {to_tiers}. This gives "
+        f"{exact(sum(row['rebalanced_arr'] for row in gets))} ARR its full care."
     ]
     for direction, verb, worth in (("gives", "give", "worth {} a year"), ("gets", "get", "care for {} of ARR")):
         rows = [row for row in moved if row["direction"] == direction]
@@ -170,14 +170,14 @@ def against_flat(plan: Sequence[Row]) -> list[str]:
     names = ("covered_arr", "flat_covered_arr", "gain_over_flat", "flat_wasted_cost")
     covered, flat, gain, wasted = (sum(row[name] or 0 for row in plan) for name in names)
     return [
-        f"Beside flat coverage (the same people, accounts spread evenly): {money(covered)} of ARR gets its care "
-        f"instead of {money(flat)}; a difference of {money(gain)}.",
-        f"Flat coverage would spend {exact(wasted)} a year on people beyond those that tiers need.",
+        f"Compared with flat coverage (the same people, accounts spread evenly), {money(covered)} instead of "
+        f"{money(flat)} ARR gets its full care: a difference of {money(gain)}.",
+        f"Flat coverage would spend {exact(wasted)} a year on people that its tiers do not need.",
     ]
 
 
 def assignment(run: Row | None, constraints: Iterable[Row], loads: Sequence[Row]) -> list[str]:
-    """How good the proposed assignment is, what stands in its way, and whom it loads further above what they have."""
+    """How good the proposed assignment is, what limits it, and which CSMs it overloads more than today."""
     if run is None:
         return []
     if run["available_fte"] is None:
@@ -187,7 +187,7 @@ def assignment(run: Row | None, constraints: Iterable[Row], loads: Sequence[Row]
         f"could stay ({share(run['continuity'])}), moves {run['moved_accounts']:,}, places {run['new_accounts']:,} "
         f"that had no CSM on the roster, and leaves {run['unassigned_accounts']:,} without one."
         + ("" if run["gap"] is None else f" No other one is better by more than {share(run['gap'], 2)}."),
-        _needed_and_there(run["required_fte"], run["available_fte"])
+        _needed_and_available(run["required_fte"], run["available_fte"])
         + (f" {people(run['leaving_fte'])} of them leave soon and take no accounts." if run["leaving_fte"] else ""),
     ]
     lines += [f"{row.get('csm_name') or row['csm_id']} goes from {share(row['load_share'], 0)} to "
@@ -204,13 +204,13 @@ def _by_constraint(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 def what_binds(rows: Sequence[Row]) -> str:
-    """One constraint of the assignment and whom it lacks."""
+    """One constraint of the assignment, and how many people it is short of."""
     name, relief = rows[0]["constraint"], number(rows[0]["relief_fte"], 2)
     groups = ", ".join(f"{number(row['short_fte'], 2)} {_group(row)}" for row in rows if row["short_fte"])
     if name == "roster":
         return f"Nobody is on the roster, so nobody can take accounts: {relief} people are needed."
     if name == "people":
-        return f"Where CSMs who fit are too few: {groups or relief}."
+        return f"Too few CSMs who fit: {groups or relief}."
     what = {
         "level": "CSMs of the level that the tier needs",
         "region": "CSMs for the region",
@@ -228,8 +228,8 @@ def assignment_reason(row: Row) -> str:
     """Why an account has the CSM that `csm_assignments` proposes."""
     current, chosen = row["current_csm_id"], row["csm_id"]
     return {
-        "fits": "The CSM fits, and a handover would not pay.",
-        "had_no_csm": "It had no CSM.",
+        "fits": "The CSM fits; a handover would cost more than it gains.",
+        "had_no_csm": "The account had no CSM.",
         "csm_leaves": f"{current} leaves on {day(row['current_csm_leaves_on'])}.",
         "relieves_or_fits_better": f"{chosen} has more room, or knows the industry better, than {current}.",
         "csm_does_not_fit": f"{current} does not fit in level, region or industry.",
@@ -241,9 +241,9 @@ def assignment_reason(row: Row) -> str:
 
 
 def goal(row: Row) -> list[str]:
-    """How far expansion is from its goal, and what moving hours would do about it."""
+    """The gap between expected expansion and its goal, and whether moving hours closes it."""
     if row["gap"] is None:
-        return ["Neither a run rate nor a pipeline is known: there is no gap to close."]
+        return ["The gap is not known: there is neither a run rate nor a pipeline."]
     lines = [
         f"Target {_cents(row['expansion_target'])} - expected {_cents(row['expected_expansion'])} = "
         f"gap {_cents(row['gap'])}."
@@ -253,7 +253,7 @@ def goal(row: Row) -> list[str]:
     ]
     more = _cents((row["to_expansion_per_hour"] or 0) - (row["from_expansion_per_hour"] or 0))
     to_tier = (
-        f"One more CSM hour in {row['to_tier']} went with {_cents(row['to_expansion_per_hour'])} more expansion "
+        f"One more CSM hour in {row['to_tier']} came with {_cents(row['to_expansion_per_hour'])} more expansion "
         f"({_cents(row['to_expansion_per_hour_low'])} to {_cents(row['to_expansion_per_hour_high'])})"
         if row["to_tier"]
         else ""
@@ -261,7 +261,9 @@ def goal(row: Row) -> list[str]:
     if row["reallocation"] == "nothing_to_spare":
         lines.append(f"{to_tier}, but no tier has people to spare: {_plan_in_words(row)}")
     elif row["reallocation"] == "not_proven":
-        lines.append(f"{to_tier}: not clearly more than where people are to spare. Moving hours is no answer.")
+        lines.append(
+            f"{to_tier}, not clearly more than in the tiers with people to spare. Moving hours does not help."
+        )
     elif row["reallocation"] in ("closes_the_gap", "closes_part"):
         lines += [
             f"{to_tier}, in {row['from_tier']} with {_cents(row['from_expansion_per_hour'])}: moving one adds "
@@ -271,12 +273,12 @@ def goal(row: Row) -> list[str]:
             f"{_cents(row['gap_closed'])}.",
         ]
     elif row["reallocation"] == "unknown":
-        lines.append("What one more CSM hour brings, or who has people to spare, is not known.")
+        lines.append("The effect of one more CSM hour, or the tier with people to spare, is not known.")
     return lines
 
 
 def _plan_in_words(row: Row) -> str:
-    return _needed_and_there(row["required_fte"], row["available_fte"])
+    return _needed_and_available(row["required_fte"], row["available_fte"])
 
 
 def _cents(value: float | None) -> str:

@@ -1,11 +1,10 @@
 """Rows as CSV, JSON or Parquet, for machines and spreadsheets.
 
-Here: formatting and nothing else. Not here: which rows (`access`), or values for people
-(`figures`).
+Here: formatting. Not here: which rows (`access`), or values for people (`figures`).
 
-CSV and JSON are exact: numbers as they are stored, dates as ISO text, nulls as nothing. A text that a spreadsheet
-would run as a formula gets a leading apostrophe in CSV, always: a file that is for a machine today is opened by a
-person tomorrow. A number is never touched. Machines that must have such texts as they are read JSON or Parquet.
+CSV and JSON are exact: numbers as stored, dates as ISO text, nulls empty. In CSV, a text that a spreadsheet would run
+as a formula always gets a leading apostrophe, because sooner or later a person opens the file. Numbers are never
+changed. Machines that need such texts unchanged read JSON or Parquet.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from typing import Any, BinaryIO, TextIO
 import duckdb
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""What a spreadsheet may take for a formula at the start of a cell; the last four are the full-width forms."""
+"""Starts of a cell that a spreadsheet may run as a formula; the last four are the full-width forms."""
 _CRLF = "\r\n"
 
 Row = Sequence[Any]
@@ -35,7 +34,7 @@ def write_csv(header: Sequence[str], rows: Iterable[Row], target: TextIO) -> Non
 
 
 class _Lines:
-    """Ends lines with a line feed alone, though the writer thinks otherwise: it quotes only what could end a line."""
+    """Ends lines with a line feed. The CSV writer itself must end them with CRLF, or it would not quote both."""
 
     def __init__(self, target: TextIO) -> None:
         self._target = target
@@ -57,7 +56,7 @@ def _plain(value: Any) -> str:
 
 
 def write_json(header: Sequence[str], rows: Iterable[Row], target: TextIO) -> None:
-    """Rows as one JSON array of objects, a row per line. A number that JSON lacks (NaN, infinity) is null."""
+    """Rows as one JSON array of objects, one row per line. NaN and infinity, which JSON lacks, are null."""
     target.write("[")
     separator = "\n"
     for row in rows:
@@ -69,7 +68,7 @@ def write_json(header: Sequence[str], rows: Iterable[Row], target: TextIO) -> No
 
 def write_parquet(connection: duckdb.DuckDBPyConnection, sql: str, target: Path | BinaryIO) -> None:
     """The result of a query as one Parquet file, or as its bytes."""
-    import pyarrow.parquet as pq  # noqa: PLC0415 - a third of a second that the other formats do without
+    import pyarrow.parquet as pq  # noqa: PLC0415 - takes a third of a second, and other formats do not need it
 
     pq.write_table(connection.sql(sql).to_arrow_table(), target)
 

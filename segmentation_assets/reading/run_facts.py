@@ -1,6 +1,7 @@
-"""What is on record of a home's runs: runs, what failed in them, when tables were last made.
+"""The records of a home's runs: runs, failures, and when each table was last published.
 
-Here: the facts, and where `status` asks for them. Not here: reading Dagster's files (`running.storage.run_records`).
+Here: the facts, and the protocol by which `status` gets them. Not here: reading Dagster's files
+(`running.storage.run_records`).
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ class Run:
 
     @property
     def is_unfinished(self) -> bool:
-        """Waiting or at work."""
+        """Whether the run is waiting or running."""
         return self.status in _UNFINISHED
 
 
 @dataclass(frozen=True)
-class Made:
-    """When a table was last made, and in which run."""
+class Publication:
+    """When a table was last published, and by which run."""
 
     at: datetime
     run_id: str
@@ -55,12 +56,12 @@ class Records(Protocol):
         """The newest runs, newest first."""
         ...
 
-    def made(self) -> Mapping[str, Made]:
-        """When each table was last made."""
+    def publications(self) -> Mapping[str, Publication]:
+        """When each table was last published."""
         ...
 
     def failures(self, runs: Sequence[Run]) -> Sequence[Failure]:
-        """What failed in these runs, in their order."""
+        """The failures of these runs, in the order of the runs."""
         ...
 
     def switches(self) -> Mapping[str, bool]:

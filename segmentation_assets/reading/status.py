@@ -1,7 +1,7 @@
-"""What of a home is fresh, stale and why, late, failed, refused, waiting to land; and what runs.
+"""The state of a home: which tables are fresh, stale, late, failed or missing and why, and what is running.
 
-Here: putting published files, the policy, sources and run records together, without Dagster. Not here: printing it
-(`terminal.status`), or bringing anything up to date.
+Here: combining published files, the policy, sources and run records, without Dagster. Not here: printing it
+(`cli.printing.status`), or updating anything.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.reading.cadence import age_limits
-from segmentation_assets.reading.run_facts import Failure, Made, Records, Run
+from segmentation_assets.reading.run_facts import Failure, Publication, Records, Run
 from segmentation_assets.settings import Settings, is_open_to_all
 from segmentation_assets.tables.registry import AS_OF, Registry, TableSpec
 from segmentation_assets.warehouse.planning import DAMAGED, MISSING, Planner
@@ -26,13 +26,11 @@ NEW_FILES = "new files"
 
 @dataclass(frozen=True)
 class TableStatus:
-    """One table, at the latest day that is published of it.
+    """One table, on its latest published day.
 
-    `state` is the worst that is true: `failed` (in its last run; `reason`), `missing` (nothing published, or what is
-    published is damaged: `causes`), `stale`
-    (not what would be made now; `causes` says which of code, policy and data has changed, or that new files wait to
-    land), `late` (its day ended longer ago than the policy allows), else `fresh`. `is_read`: the policy limits its
-    age.
+    `state` is the worst of: `failed` (in its last run; see `reason`), `missing` (not published, or damaged; see
+    `causes`), `stale` (code, policy or data has changed, or new files wait to land; see `causes`), `late` (its day
+    ended longer ago than the policy allows), `fresh`. `is_read`: the policy limits the age of the table.
     """
 
     table: str
@@ -49,21 +47,21 @@ class TableStatus:
 
     @property
     def quarantined_share(self) -> float | None:
-        """Of the rows read; null for what is no extract."""
+        """Quarantined rows ÷ rows read; None if the table is not an extract."""
         if self.rows_read is None or self.rows_quarantined is None:
             return None
         return self.rows_quarantined / self.rows_read if self.rows_read else 0.0
 
     @property
     def needs_attention(self) -> bool:
-        """Whether somebody who relies on this home should know."""
-        is_told = self.is_read or not {NEW_FILES, DAMAGED}.isdisjoint(self.causes)
-        return self.state == FAILED or (self.state != FRESH and is_told)
+        """Whether the readers of this home should know about it."""
+        is_relevant = self.is_read or not {NEW_FILES, DAMAGED}.isdisjoint(self.causes)
+        return self.state == FAILED or (self.state != FRESH and is_relevant)
 
 
 @dataclass(frozen=True)
 class Status:
-    """A home as it stands. `last_complete_day` is what a run of today would be for."""
+    """The state of a home. `last_complete_day` is the day of a run that starts today."""
 
     home: Path
     today: date
@@ -84,7 +82,7 @@ class Status:
 
     @property
     def is_fine(self) -> bool:
-        """Nothing that people read is failed, missing, stale or late, and no file waits to land."""
+        """Whether no table that people read is failed, missing, stale or late, and no file waits to land."""
         return self.failed_run is None and not any(table.needs_attention for table in self.tables)
 
 
@@ -97,7 +95,7 @@ def status_of(
     looks = _Looks(
         store,
         Planner(store, registry, policy),
-        records.made(),
+        records.publications(),
         _last_failures(failures),
         _waiting_files(settings, policy),
         now or datetime.now(UTC),
@@ -128,7 +126,7 @@ def _is_day(text: str) -> bool:
 
 
 def _last_failures(failures: Sequence[Failure]) -> dict[str, Failure]:
-    """By table; they come newest first."""
+    """The last failure of each table. `failures` are in descending order of time."""
     latest: dict[str, Failure] = {}
     for failure in failures:
         if failure.table is not None:
@@ -138,11 +136,11 @@ def _last_failures(failures: Sequence[Failure]) -> dict[str, Failure]:
 
 @dataclass(frozen=True)
 class _Looks:
-    """All that is needed to look at one table."""
+    """Everything that the status of one table depends on."""
 
     store: Store
     prints: Planner
-    made: Mapping[str, Made]
+    publications: Mapping[str, Publication]
     failures: Mapping[str, Failure]
     waiting: Mapping[str, int]
     now: datetime
@@ -152,7 +150,7 @@ class _Looks:
     def at(self, spec: TableSpec) -> TableStatus:
         days = self.store.days(spec.name, spec.partition) if spec.partition else []
         latest = days[-1] if days else None
-        publication, failure = self.made.get(spec.name), self._failure(spec)
+        publication, failure = self.publications.get(spec.name), self._failure(spec)
         causes = self._causes(spec, latest)
         limits = age_limits(spec.name, spec.group, self.prints.policy.orchestration.freshness)
         read, quarantined = self._counts(spec) if spec.is_extract else (None, None)
@@ -171,8 +169,8 @@ class _Looks:
         )
 
     def _failure(self, spec: TableSpec) -> Failure | None:
-        """Unless it was made since: a day that failed stays failed whatever other days were made."""
-        failure, publication = self.failures.get(spec.name), self.made.get(spec.name)
+        """The table's last failure, unless that day was published since. Publishing other days does not clear it."""
+        failure, publication = self.failures.get(spec.name), self.publications.get(spec.name)
         if failure is None or not (publication and publication.at > failure.at):
             return failure
         day = self.days_of_runs.get(failure.run_id)
@@ -205,14 +203,14 @@ class _Looks:
 
     def _counts(self, spec: TableSpec) -> tuple[int | None, int | None]:
         """Rows read and refused when the extract last landed."""
-        from segmentation_assets.extracts.standing import landed_counts  # noqa: PLC0415 - DuckDB and the readers
+        from segmentation_assets.extracts.standing import landed_counts  # noqa: PLC0415 - imports DuckDB
 
         return landed_counts(self.store, spec) or (None, None)
 
 
 def _waiting_files(settings: Settings, policy: Policy) -> dict[str, int]:
-    """By extract, its files that wait to be landed; nothing without sources. Raises SourcesError."""
-    from segmentation_assets.extracts.sources import read_sources  # noqa: PLC0415 - only where there are any
+    """The number of files that wait to land, by extract; empty without sources. Raises SourcesError."""
+    from segmentation_assets.extracts.sources import read_sources  # noqa: PLC0415 - only with sources
     from segmentation_assets.extracts.standing import waiting_files  # noqa: PLC0415
 
     if settings.sources is None:
@@ -221,7 +219,7 @@ def _waiting_files(settings: Settings, policy: Policy) -> dict[str, int]:
 
 
 def as_plain(status: Status) -> dict[str, Any]:
-    """The status as JSON knows it."""
+    """The status as plain values for JSON."""
     return {
         "home": str(status.home),
         "is_fine": status.is_fine,

@@ -1,7 +1,7 @@
-"""Accounts: the list that the page searches, and all that an account's own page shows.
+"""The list of accounts that people search, and the data of each account's own page.
 
-Here: gathering it, set-based, for all accounts at once, as plain values that become JSON. Not here: the sentences
-(`explanations`), how the page draws it (`report.js`), or how it is packed (`document`).
+Here: gathering both for all accounts at once, as plain values that become JSON. Not here: the sentences
+(`reading.explanations`), drawing (`report.js`), or packing (`document`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DAYS_PER_MONTH = 365.25 / 12
 
 
 def account_index(evidence: Evidence) -> dict[str, Any]:
-    """The list: columns, rows (largest ARR first), and the actions that rows refer to by number."""
+    """The list: columns, rows (largest ARR first), and the actions, which rows name by number."""
     actions: dict[tuple[str, str], int] = {}
     names = csm_names(evidence)
     rows = []
@@ -45,7 +45,7 @@ def account_index(evidence: Evidence) -> dict[str, Any]:
 
 
 def csm_names(evidence: Evidence) -> dict[str, str]:
-    """CSMs' names by id, from the tables that know them."""
+    """CSMs' names by id, from the tables that have them."""
     names: dict[str, str] = {}
     for table in ("csm_performance", "csm_supply"):
         names |= {row["csm_id"]: row["csm_name"] for row in evidence.of_day(table) if row["csm_name"]}
@@ -53,7 +53,7 @@ def csm_names(evidence: Evidence) -> dict[str, str]:
 
 
 def segments_with_health(evidence: Evidence) -> list[Row]:
-    """A row per live account: `segments`, the dimensions of health, whether the weakest caps it, and the renewal."""
+    """One row per live account: its row of `segments`, its dimensions of health, and its renewal."""
     health = ("product_health", "relationship_health", "outcome_health", "financial_health", "is_capped")
     columns, joins, days = [], [], [evidence.as_of]
     if evidence.has("health_scores"):
@@ -87,17 +87,17 @@ def _entry(row: Row, action: Action, number: int, names: Mapping[str, str]) -> l
 
 
 def history_days(evidence: Evidence) -> list[date]:
-    """Evenly spread days that there is revenue for, up to as_of, over the policy's months."""
+    """Evenly spread days with published revenue, up to as_of, over the policy's months."""
     if not evidence.has("account_revenue"):
         return [evidence.as_of]
     months, points = evidence.policy.report.history_months, evidence.policy.report.history_points
-    there = [row["as_of"] for row in evidence.rows(
+    published = [row["as_of"] for row in evidence.rows(
         "SELECT DISTINCT as_of FROM account_revenue WHERE as_of <= ? ORDER BY as_of", evidence.as_of)]  # fmt: skip
     step = timedelta(days=months * _DAYS_PER_MONTH / (points - 1))
-    wanted = [evidence.as_of - i * step for i in range(points)]
-    first = wanted[-1]
-    near = {min((d for d in there if d >= first), key=lambda d, w=w: abs(d - w), default=None) for w in wanted}
-    return sorted({each for each in near if each is not None} | {evidence.as_of})
+    targets = [evidence.as_of - i * step for i in range(points)]
+    days = [day for day in published if day >= targets[-1]]
+    nearest = {min(days, key=lambda day, target=target: abs(day - target), default=None) for target in targets}
+    return sorted({day for day in nearest if day is not None} | {evidence.as_of})
 
 
 def _rounded(value: float | None, digits: int) -> float | None:
@@ -112,7 +112,7 @@ def _iso(value: date | None) -> str | None:
 
 
 def account_details(evidence: Evidence) -> Iterator[tuple[str, dict[str, Any]]]:
-    """For each live account by id: the explanation as plain values, its history, and where it stands among peers."""
+    """For each live account by id: the explanation as plain values, its history, and the figures of its peers."""
     tables = [name for name in TABLES if evidence.has(name)]
     if not evidence.has("segment_inputs"):
         return
@@ -135,7 +135,7 @@ def _plain(explanation: Explanation) -> dict[str, Any]:
         "tier_reasons": explanation.tier_reasons,
         "ways_up": explanation.ways_up,
         "changes": explanation.changes,
-        "conditions": [[c.dimension, c.value, c.wanted, c.meets] for c in explanation.conditions],
+        "conditions": [[c.dimension, c.value, c.needed, c.meets] for c in explanation.conditions],
         "treatment": {name: _short(each) for name, each in explanation.treatment.items() if each not in (None, "")},
         "scores": [
             [
@@ -164,7 +164,7 @@ def _plain(explanation: Explanation) -> dict[str, Any]:
 
 
 def _short(value: Any) -> Any:
-    """A number to the digits that can be read; the exact one stands in the table."""
+    """A number rounded for reading. The exact one is in the table."""
     return round(value, 2 if abs(value) >= 100 else 4) if isinstance(value, float) else value
 
 
@@ -177,7 +177,7 @@ _SERIES = (
 
 
 def _history(evidence: Evidence) -> dict[str, dict[str, list[Any]]]:
-    """By account and series: a value for each of `history_days`, null where there is none."""
+    """By account and series: a value for each of `history_days`; null without one."""
     days = history_days(evidence)
     place = {each: i for i, each in enumerate(days)}
     series_of: dict[str, dict[str, list[Any]]] = {}
@@ -199,7 +199,7 @@ _COMPARED = ("arr", "health_score", "behavioral_score", "expansion_score", "chur
 
 
 def _peers(evidence: Evidence) -> dict[str, dict[str, Any]]:
-    """By account: the group of similar accounts that whitespace is measured in, its size and its medians."""
+    """By account: its peer group, the number of accounts in it, and their medians."""
     if not evidence.has("expansion_scores"):
         return {}
     medians = ", ".join(f"median(s.{name}) AS {name}" for name in _COMPARED)

@@ -1,6 +1,6 @@
 """What to do next with an account, and why: the policy's action for its segment and weakest dimension of health.
 
-Here: choosing it. Not here: its words (policy `next_actions`), or the care accounts are entitled to (`capacity`).
+Here: choosing the action. Not here: its text (policy `next_actions`), or entitlements to care (`capacity`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from segmentation_assets.reading.figures import number
 
 @dataclass(frozen=True)
 class Action:
-    """What is done next, who does it, and the figures that call for it."""
+    """What to do next, who does it, and the figures behind it."""
 
     owner: str
     action: str
@@ -24,7 +24,7 @@ class Action:
 
 
 def next_action(segment: Mapping[str, Any], health: Mapping[str, Any], policy: Policy) -> Action:
-    """The action for an account: its row of `segments`, and of `health_scores` (empty where there is none)."""
+    """The action for an account, from its row of `segments` and its row of `health_scores` (may be empty)."""
     if segment["coverage_override"]:
         chosen = policy.next_actions.high_touch
         why = f"{segment['coverage_override'].replace('_', ' ')}: usage declines and the renewal is near"
@@ -39,7 +39,7 @@ def next_action(segment: Mapping[str, Any], health: Mapping[str, Any], policy: P
     if score is not None and score >= policy.health_bands.healthy_from:
         chosen = actions.healthy
         return Action(
-            chosen.owner, chosen.action, f"{segment['segment']}; even its weakest dimension is well: {shown}"
+            chosen.owner, chosen.action, f"{segment['segment']}; even the weakest dimension is healthy: {shown}"
         )
     chosen = getattr(actions, weakest)
     return Action(chosen.owner, chosen.action, f"{segment['segment']}; weakest is {shown}")

@@ -1,7 +1,6 @@
-"""The page of capacity: people needed against people there, who has too much to do, what to do about it.
+"""The capacity page: people needed and available, who has too much to do, and what to do about it.
 
-Here: the page's view model. Not here: demand, supply, advice and assignment themselves (the
-room `segmentation_assets.capacity`).
+Here: the page's view model. Not here: demand, supply, advice and assignment (`segmentation_assets.capacity`).
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from segmentation_assets.report.evidence import Evidence, Row
 
 @dataclass(frozen=True)
 class TierCapacity:
-    """People needed and there for a tier."""
+    """People needed and available in a tier."""
 
     tier: str
     colour: str
@@ -29,7 +28,7 @@ class TierCapacity:
 
 @dataclass(frozen=True)
 class CsmLoad:
-    """What one CSM has to do now and after the assignment that the plan proposes."""
+    """The load of one CSM, today and after the proposed assignment."""
 
     csm_id: str
     name: str
@@ -110,7 +109,7 @@ def moved_accounts(evidence: Evidence) -> list[Row]:
 
 
 def _named_loads(evidence: Evidence) -> list[Row]:
-    """What each CSM has to do, with who they are; the most loaded first."""
+    """The load of each CSM with name, level and region; the highest load first."""
     if not evidence.has("csm_loads", "csm_supply"):
         return []
     return evidence.rows(
@@ -157,4 +156,4 @@ def _charts(tiers: tuple[TierCapacity, ...]) -> dict[str, str]:
         for tier in tiers
     ]  # fmt: skip
     description = "; ".join(f"{row['name']} {row['text']} people" for row in rows)
-    return {"fte": charts.bullets(rows, title="People there and needed by tier", description=description)}
+    return {"fte": charts.bullets(rows, title="People available and needed by tier", description=description)}

@@ -1,7 +1,7 @@
-"""The report's charts as SVG text, drawn once when the report is made.
+"""The report's charts as SVG text, drawn once when the report is written.
 
-Here: Altair charts, in placeholder colours that become the page's CSS variables, so that one drawing serves light and
-dark. Not here: charts of single accounts, which the page's script draws, or what is charted (the pages' modules).
+Here: Altair charts in placeholder colors, which become the page's CSS variables, so that one drawing serves light and
+dark. Not here: charts of single accounts (the page's script draws them), or the data of a chart (the pages' modules).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def lines(
     rows: Sequence[Mapping[str, Any]], *, title: str, description: str, colours: Mapping[str, str], form: str,
     rules: Sequence[Mapping[str, Any]] = (), height: int = _HEIGHT, from_zero: bool = False,
 ) -> str:  # fmt: skip
-    """Lines over time: rows of `day`, `value` and `name`; `rules` are dashed levels, as `value` and `text`."""
+    """Lines over time. Rows have `day`, `value` and `name`; `rules` are dashed levels with `value` and `text`."""
     alt = _altair()
     time = _time(alt, rows)
     base = alt.Chart(alt.Data(values=list(rows))).encode(
@@ -61,7 +61,7 @@ def lines(
 def stacked(
     rows: Sequence[Mapping[str, Any]], *, title: str, description: str, colours: Mapping[str, str], form: str
 ) -> str:
-    """Bars over days, stacked by `name`: rows of `day`, `value`, `name` and `text` (written inside, if it fits)."""
+    """One bar per day, stacked by `name`. Rows have `day`, `value`, `name` and `rank`."""
     alt = _altair()
     base = alt.Chart(alt.Data(values=list(rows))).encode(
         y=alt.Y("day:O", title=None, sort=None, axis=alt.Axis(ticks=False, domain=False)),
@@ -76,7 +76,7 @@ def stacked(
 
 
 def waterfall(rows: Sequence[Mapping[str, Any]], *, title: str, description: str) -> str:
-    """Steps from a start to an end: rows of `name`, `low`, `high`, `top`, `text` and `kind` (total, up or down)."""
+    """Steps from a start to an end. Rows have `name`, `low`, `high`, `top`, `text` and `kind` (total, up or down)."""
     alt = _altair()
     colours = {"total": "c6", "up": "c2", "down": "c7"}
     order = [row["name"] for row in rows]
@@ -95,7 +95,7 @@ def waterfall(rows: Sequence[Mapping[str, Any]], *, title: str, description: str
 
 
 def bullets(rows: Sequence[Mapping[str, Any]], *, title: str, description: str) -> str:
-    """What is there against what is needed: rows of `name`, `there`, `needed`, `text`."""
+    """Available (bar) and needed (mark). Rows have `name`, `there`, `needed`, `most` and `text`."""
     alt = _altair()
     order = [row["name"] for row in rows]
     base = alt.Chart(alt.Data(values=list(rows))).encode(
@@ -114,13 +114,13 @@ def bullets(rows: Sequence[Mapping[str, Any]], *, title: str, description: str) 
 
 
 def _altair() -> Any:
-    import altair as alt  # noqa: PLC0415 - a second that only the making of a report spends
+    import altair as alt  # noqa: PLC0415 - takes a second, and only a report needs it
 
     return alt
 
 
 def _time(alt: Any, rows: Sequence[Mapping[str, Any]]) -> alt.X:
-    """Days where they are few, else months: each label once."""
+    """The time axis: every day if there are few, else months."""
     days = sorted({row["day"] for row in rows})
     axis: dict[str, Any] = {"grid": False, "labelOverlap": True}
     if len(days) <= _DAYS_TO:
@@ -131,7 +131,7 @@ def _time(alt: Any, rows: Sequence[Mapping[str, Any]]) -> alt.X:
 def _apart(
     ends: list[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], rules: Sequence[Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:
-    """The ends of lines moved just so far apart that their names do not cover each other."""
+    """The ends of lines, moved apart so that their names do not overlap."""
     values = [each["value"] for each in (*rows, *rules) if each["value"] is not None]
     gap = (max(values) - min(values)) * _NAME_HEIGHT
     moved: list[Mapping[str, Any]] = []
@@ -153,8 +153,8 @@ def _last_of_each(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _svg(chart: Any, title: str, description: str, right: int = 16) -> str:
-    """Draw, then let the page decide the colours and the size, and say what the picture shows."""
-    import vl_convert  # noqa: PLC0415 - likewise
+    """Draw a chart; replace its colors and size by the page's, and add title and description for screen readers."""
+    import vl_convert  # noqa: PLC0415 - only a report needs it
 
     muted, line = PLACEHOLDERS["muted"], PLACEHOLDERS["line"]
     axis = {"labelColor": muted, "titleColor": muted, "gridColor": line, "domainColor": line, "tickColor": line}
@@ -166,7 +166,7 @@ def _svg(chart: Any, title: str, description: str, right: int = 16) -> str:
     svg = _ROLES.sub("", _BACKGROUND.sub("", svg))
     for name, colour in PLACEHOLDERS.items():
         svg = svg.replace(colour, f"var(--{name})")
-    said = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
+    texts = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
     head, _, body = svg.partition(">")
     head = _SIZE.sub(r'<svg \1role="img" data-width="\2"', head + ">")
-    return f"{head}{said}{body}"
+    return f"{head}{texts}{body}"

@@ -39,12 +39,12 @@ PAGES = (
 _SHARES = ("share", "probability", "ratio")
 _AMOUNTS = ("currency", "currency per year", "currency per month", "currency per hour")
 ACCOUNTS_PER_PACK = 100
-"""Accounts are packed so many at a time: opening one unpacks no more."""
+"""Accounts are packed in groups of this size. Opening one account unpacks one group."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What the document is rendered from."""
+    """The input of the document: the pages' view models and the data for the script."""
 
     model: dict[str, Any]
     packs: dict[str, Any]
@@ -59,7 +59,7 @@ def contents(
     made_at: datetime,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Contents:
-    """Make every page. `progress` hears what is being made."""
+    """Make every page. `progress` is called with the name of each part before it is made."""
     model: dict[str, Any] = {
         "pages": PAGES,
         "as_of": day(evidence.as_of),
@@ -73,11 +73,11 @@ def contents(
         "policy_hash": evidence.policy.hash,
         "missing": dict(evidence.missing),
     }
-    moved = evidence.attempt("the list of moves", lambda: moves(evidence), [])
+    list_of_moves = evidence.attempt("the list of moves", lambda: moves(evidence), [])
     makers: dict[str, Callable[[Evidence], Any]] = {
         "executive": executive_page,
         "tiers": tiers_page,
-        "movement": lambda evidence: movement_page(evidence, len(moved)),
+        "movement": lambda evidence: movement_page(evidence, len(list_of_moves)),
         "capacity": capacity_page,
         "portfolio": portfolio_page,
         "quality": quality_page,
@@ -92,7 +92,7 @@ def contents(
     details = chunks(accounts, ACCOUNTS_PER_PACK)
     where = {account: i for i, each in enumerate(details) for account in each}
     index["packs"] = [where.get(row[0]) for row in index["rows"]]
-    packs = {"index": index, "moves": {"columns": MOVES, "rows": moved}}
+    packs = {"index": index, "moves": {"columns": MOVES, "rows": list_of_moves}}
     packs["catalogue"] = {
         "lineage": catalogue.lineage_json,
         "tables": [entry.to_json() for entry in catalogue.entries.values()],
@@ -102,5 +102,5 @@ def contents(
 
 
 def columns_in(catalogue: CatalogueFacts, units: Collection[str]) -> list[str]:
-    """The columns with one of these units in their contract: the script shows them as percentages, or as amounts."""
+    """The columns whose contract has one of these units. The script writes them as percentages, or as amounts."""
     return sorted({c.name for entry in catalogue.entries.values() for c in entry.columns if c.unit in units})

@@ -1,7 +1,7 @@
 """The decisions that a report suggests, each with its arithmetic.
 
-Here: what the published figures call for, in the order protect, staff, grow, rebalance. Not here: the figures
-themselves (`capacity`, `kpis`), or who gets which play (`next_actions`).
+Here: the decisions, in the order protect, staff, grow, rebalance. Not here: the figures behind them (`capacity`,
+`kpis`), or the next action for an account (`actions`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class NamedAccount:
 
 @dataclass(frozen=True)
 class Decision:
-    """One decision: what to do, what it is worth, and how that was worked out, a line per step."""
+    """One decision: what to do, what it is worth, and the arithmetic, one line per step."""
 
     kind: str
     title: str
@@ -41,7 +41,7 @@ class Decision:
 
 
 def decisions(evidence: Evidence) -> tuple[Decision, ...]:
-    """The first few decisions (policy `report.decisions`) that the figures of the day call for."""
+    """The decisions of the day, at most as many as the policy says (`report.decisions`)."""
     makers: Sequence[Callable[[Evidence], Decision | None]] = (protect, staff, grow, rebalance)
     suggested = [
         evidence.attempt(f"the decision to {make.__name__}", partial(make, evidence), None) for make in makers
@@ -50,7 +50,7 @@ def decisions(evidence: Evidence) -> tuple[Decision, ...]:
 
 
 def protect(evidence: Evidence) -> Decision | None:
-    """Intervene in the At-Risk segment: ARR × churn risk against the hours that the policy gives an intervention."""
+    """Intervene in the At-Risk segment: expected loss against the cost of the interventions."""
     rows = evidence.of_day("segments", "arr * coalesce(churn_risk, 0) DESC, account_id", f"segment = '{AT_RISK}'")
     if not rows:
         return None
@@ -58,17 +58,17 @@ def protect(evidence: Evidence) -> Decision | None:
     horizon = policy.churn.horizon_days
     arr, lost = sum(row["arr"] for row in rows), sum(_expected_loss(row) for row in rows)
     hours = count * policy.care.override_hours_per_month * policy.report.save_months
-    rate, whose = _hourly_rate(evidence)
+    rate, source = _hourly_rate(evidence)
     rate_in_words = hourly(rate)
     unknown = sum(row["churn_risk"] is None for row in rows)
     total = evidence.rows("SELECT sum(arr) AS arr FROM segments WHERE as_of = ?", evidence.as_of)[0]["arr"]
     lines = [
         f"ARR of {counted(count, 'account')} in the At-Risk segment: {exact(arr)}, {share(arr / total)} of "
         f"{exact(total)}.",
-        f"Expected loss: each account's ARR × its churn risk in {horizon} days, in all {exact(lost)}"
-        + (f" ({counted(unknown, 'account')} without a known risk left out)." if unknown else "."),
+        f"Expected loss: ARR × churn risk in {horizon} days, summed over these accounts, is {exact(lost)}"
+        + (f" (without {counted(unknown, 'account')} whose risk is not known)." if unknown else "."),
         f"Cost: {count} × {number(policy.care.override_hours_per_month, 1)} h a month × "
-        f"{number(policy.report.save_months, 1)} months × {rate_in_words} an hour ({whose}) = "
+        f"{number(policy.report.save_months, 1)} months × {rate_in_words} an hour ({source}) = "
         f"{exact(hours * rate)}.",
     ]
     if lost > 0:
@@ -88,8 +88,8 @@ def protect(evidence: Evidence) -> Decision | None:
 
 def _pays_from(cost: float, lost: float) -> str:
     if cost > lost:
-        return f"It costs more than the loss it can avoid: {exact(cost)} against {exact(lost)}."
-    return f"It pays once {share(cost / lost)} of that loss is avoided: {exact(cost)} ÷ {exact(lost)}."
+        return f"It costs more than the loss that it can avoid: {exact(cost)} against {exact(lost)}."
+    return f"It pays for itself if it avoids {share(cost / lost)} of that loss: {exact(cost)} ÷ {exact(lost)}."
 
 
 def _expected_loss(row: Row) -> float:
@@ -97,7 +97,7 @@ def _expected_loss(row: Row) -> float:
 
 
 def _hourly_rate(evidence: Evidence) -> tuple[float, str]:
-    """What an hour of a CSM costs: weighted by hours there, or the policy's where the roster says nothing."""
+    """The cost of a CSM hour and its source: the roster's mean weighted by available hours, else the policy's."""
     rows = evidence.of_day("csm_supply", where="hourly_cost IS NOT NULL AND available_hours > 0")
     hours = sum(row["available_hours"] for row in rows)
     if not hours:
@@ -106,7 +106,7 @@ def _hourly_rate(evidence: Evidence) -> tuple[float, str]:
 
 
 def staff(evidence: Evidence) -> Decision | None:
-    """Move people between tiers and hire what is left, as `capacity_plan` advises."""
+    """Move people between tiers and hire for the rest, as `capacity_plan` advises."""
     rows = evidence.of_day("capacity_plan", "gap_fte, coverage_tier")
     short = [row for row in rows if (row["rebalanced_in_fte"] or 0) + (row["hired_fte"] or 0) > 0]
     if not short:
@@ -118,7 +118,7 @@ def staff(evidence: Evidence) -> Decision | None:
     accounts = moved_accounts(evidence)
     lines = [plans.company_people(rows), *plans.rebalancing(rows, [])[:1], *plans.hiring(rows)]
     if hired > 0 and bare > 0:
-        worth = f"ARR beyond the people there, before hiring: {exact(bare)}."
+        worth = f"ARR that the people available cannot give its full care, before hiring: {exact(bare)}."
         lines.append(f"{worth} Hiring costs {share(cost / bare)} of it a year." if cost else worth)
     parts = [f"move {number(moved, 2)} people between tiers"] if moved > 0 else []
     parts += [f"hire {number(hired, 2)} people"] if hired > 0 else []
@@ -140,7 +140,7 @@ def staff(evidence: Evidence) -> Decision | None:
 
 
 def grow(evidence: Evidence) -> Decision | None:
-    """Work the accounts ready to expand: their whitespace against the gap to the expansion goal."""
+    """Open expansion with the accounts that are ready: their whitespace against the gap to the expansion goal."""
     if not evidence.has("expansion_scores"):
         return None
     rows = evidence.rows(
@@ -154,14 +154,14 @@ def grow(evidence: Evidence) -> Decision | None:
         return None
     whitespace = sum(row["whitespace"] for row in rows)
     lines = [
-        f"Accounts with signs of expansion: {number(len(rows))}. Their whitespace (what their peers pay, less "
-        f"their ARR) adds up to {exact(whitespace)}."
+        f"Accounts with signs of expansion: {number(len(rows))}. Their whitespace (ARR at the peers' price per "
+        f"employee, less their own ARR) sums to {exact(whitespace)}."
     ]
     goal = evidence.first_of_day("goal_gap")
     if goal and (goal["gap"] or 0) > 0:
         lines += [
-            f"Goal: expansion {exact(goal['expansion_target'])} in twelve months; expected at the present rate "
-            f"{exact(goal['expected_expansion'])}; gap {exact(goal['gap'])}.",
+            f"Goal: {exact(goal['expansion_target'])} expansion in twelve months; expected: "
+            f"{exact(goal['expected_expansion'])}; gap: {exact(goal['gap'])}.",
             f"Winning {share(min(goal['gap'] / whitespace, 1))} of that whitespace closes "
             + (
                 f"the gap: {exact(goal['gap'])} ÷ {exact(whitespace)}."
@@ -171,7 +171,7 @@ def grow(evidence: Evidence) -> Decision | None:
         ]
     return Decision(
         "Grow",
-        f"Open expansion with {counted(len(rows), 'account')} ready for it",
+        f"Open expansion with {counted(len(rows), 'account')} ready to expand",
         f"{money(whitespace)} whitespace",
         tuple(lines),
         tuple(
@@ -183,7 +183,7 @@ def grow(evidence: Evidence) -> Decision | None:
 
 
 def rebalance(evidence: Evidence) -> Decision | None:
-    """Move hours from accounts that get more than they are entitled to, to those that get less."""
+    """Move hours from accounts that got more than they are entitled to, to those that got less."""
     rows = evidence.of_day("coverage_leakage", "under_served_arr DESC, account_id")
     over = [row for row in rows if row["service"] == "over_served" and row["over_served_hours"]]
     under = [row for row in rows if row["service"] == "under_served" and row["under_served_hours"]]
@@ -198,9 +198,8 @@ def rebalance(evidence: Evidence) -> Decision | None:
         (
             f"{counted(len(over), 'account')} got {number(spare)} h more in twelve months than they were entitled "
             f"to, worth {exact(cost)}.",
-            f"{counted(len(under), 'account')} lack{'' if len(under) > 1 else 's'} {number(lacking)} h; the ARR those"
-            f" hours should have cared for is {exact(arr)}.",
-            f"What can move is the smaller of the two: {number(min(spare, lacking))} h.",
+            f"{counted(len(under), 'account')} got {number(lacking)} h less; {exact(arr)} ARR went without its care.",
+            f"The smaller of the two can move: {number(min(spare, lacking))} h.",
         ),
         tuple(_named(row, f"lacks {number(row['under_served_hours'])} h") for row in under[:_NAMED]),
         page="capacity",

@@ -1,10 +1,10 @@
-"""The document: view models and data in, one HTML file as text out, from which no request can leave.
+"""The document: view models and data in, one HTML file as text out, which can send no request.
 
-Here: templates, inlining of style and script, packing of data, the content security policy. Not here: what is on a
-page (the pages' modules) or where the file goes (`publishing`).
+Here: templates, inlining of style and script, packing of data, the content security policy. Not here: the content of
+a page (the pages' modules) or where the file goes (`publishing`).
 
-All text from data is escaped by Jinja2, or goes through JSON into text nodes. JSON is packed with gzip and base64, so
-that nothing in it can end the script element that carries it.
+Jinja2 escapes all text from data, or it goes through JSON into text nodes. JSON is packed with gzip and base64, so
+that no text in it can end its script element.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _MANY = 2_000_000
 
 
 def render(model: Mapping[str, Any], packs: Mapping[str, Any], evidence: Evidence) -> str:
-    """The whole document. `packs` are data for the script, by the id of the element that carries them.
+    """The whole document. `packs` is the data for the script, by the id of its element.
 
-    A page that cannot be rendered says so in its place, and in the faults of the evidence.
+    A page that cannot be rendered is replaced by a notice, and the error is added to the faults of the evidence.
     """
     script, style = _text("report.js"), style_variables() + _text("report.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -55,19 +55,19 @@ def render(model: Mapping[str, Any], packs: Mapping[str, Any], evidence: Evidenc
 
 
 def _section(name: str, title: str, model: Mapping[str, Any], evidence: Evidence) -> Markup:
-    """A page's HTML; where its model or its template has a fault, the page that says so."""
+    """A page's HTML; a notice instead if its model or its template failed."""
     pages = _environment()
     failed = pages.get_template("page_failed.html").render(name=name, title=title)
     if name in model and model[name] is None:
-        return Markup(failed)  # noqa: S704 - rendered with its texts escaped
+        return Markup(failed)  # noqa: S704 - Jinja2 has escaped its texts
     text = evidence.attempt(
         f"the page {title}", lambda: pages.get_template(f"page_{name}.html").render(**model), failed
     )
-    return Markup(text)  # noqa: S704 - likewise
+    return Markup(text)  # noqa: S704 - as above
 
 
 def _in_script(value: Any) -> str:
-    """JSON that nothing in it can end the element with."""
+    """JSON without a text that could end the script element."""
     return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
 
 
@@ -101,12 +101,12 @@ def _environment() -> Environment:
 
 
 def _svg(text: str) -> Markup:
-    """A drawing of `charts`: made by us, with the texts in it escaped by the library that drew it."""
+    """A drawing of `charts`; the library that drew it has escaped its texts."""
     return Markup(text)  # noqa: S704
 
 
 def chunks(values: Iterable[tuple[str, Any]], size: int) -> list[dict[str, Any]]:
-    """Pairs in dictionaries of at most `size`, in order."""
+    """The pairs in order, in dictionaries of at most `size` entries."""
     parts: list[dict[str, Any]] = [{}]
     for key, value in values:
         if len(parts[-1]) >= size:

@@ -1,6 +1,6 @@
-"""What is published for a report: the tables it reads, of which days, and what is missing and why.
+"""The published tables of a report: which tables, of which days, and which are missing and why.
 
-Here: one locked connection over all the tables of a report. Not here: what a page makes of them (its own module).
+Here: one locked connection over all the tables of a report. Not here: the pages (one module each).
 """
 
 from __future__ import annotations
@@ -30,36 +30,36 @@ OF_THE_DAY = (
     "renewal_forecast", "segment_inputs", "segment_states", "tier_migration",
     "tier_migration_summary", "value_scores",
 )  # fmt: skip
-"""Read for as_of alone."""
+"""Read on as_of alone."""
 
 OVER_TIME = (
     "account_revenue", "account_usage", "company_kpis", "health_scores", "score_contributions", "segment_mix",
     "segment_moves", "segments", "tier_kpis",
 )  # fmt: skip
-"""Read for as_of and for the days before it."""
+"""Read on as_of and on the days before it."""
 
 READ = (*OF_THE_DAY, *OVER_TIME)
-"""Every table that a report reads where it is there; only `segments` must be."""
+"""All tables of a report. Only `segments` is required."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The published tables of one day, as views of a connection, and what of them is not there."""
+    """The published tables of one day, as views of a connection, and which of them are missing."""
 
     as_of: date
     connection: duckdb.DuckDBPyConnection
     policy: Policy
     missing: Mapping[str, str]
-    """Tables that cannot be read for the day, each with the reason."""
+    """Tables that are missing on the day, each with the reason."""
     previous: date | None
-    """The last day before as_of that the chain was run for; None: this is the first."""
+    """The last day before as_of for which the chain was run; None: as_of is the first."""
     newer: date | None = None
-    """A day after as_of that has segments, but not all the tables of a report; None: there is none."""
+    """A later day with segments but without all tables of a report; None: there is none."""
     faults: list[str] = field(default_factory=list)
-    """Pages and parts that could not be made, each with the error: faults of this program, said in the report."""
+    """Pages and parts that failed, each with the error: bugs of this program. The report lists them."""
 
     def attempt(self, part: str, make: Callable[[], T], otherwise: T) -> T:
-        """What `make` makes. A fault in it costs this part of the report and no other, and is named in `faults`."""
+        """The result of `make`. If it raises, `otherwise`: only this part is lost, and `faults` lists the error."""
         try:
             return make()
         except Exception as error:
@@ -68,11 +68,11 @@ class Evidence:
             return otherwise
 
     def has(self, *tables: str) -> bool:
-        """Whether all these tables are there."""
+        """Whether all these tables are published for the day."""
         return not any(table in self.missing for table in tables)
 
     def gaps(self, *tables: str) -> tuple[str, ...]:
-        """Why those of the tables that are not there are not."""
+        """The reasons for those of the tables that are missing."""
         return tuple(self.missing[table] for table in tables if table in self.missing)
 
     def rows(self, sql: str, *parameters: Any) -> list[Row]:
@@ -82,13 +82,13 @@ class Evidence:
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
     def of_day(self, table: str, order: str = "ALL", where: str = "true") -> list[Row]:
-        """The table's rows of as_of; none where it is missing. `order` and `where` are SQL."""
+        """The table's rows of as_of; none if it is missing. `order` and `where` are SQL."""
         if table in self.missing:
             return []
         return self.rows(f'SELECT * FROM "{table}" WHERE as_of = ? AND ({where}) ORDER BY {order}', self.as_of)
 
     def first_of_day(self, table: str, where: str = "true") -> Row | None:
-        """The first of `of_day`: the only row of tables that have one a day."""
+        """The first row of `of_day`, for tables with one row per day; None if it is missing."""
         return next(iter(self.of_day(table, where=where)), None)
 
 
@@ -106,7 +106,7 @@ def open_evidence(home: Path, as_of: date | str | None, policy: Policy) -> Itera
 
 
 def day_of(home: Path, as_of: date | str | None) -> date:
-    """The day that a report is of: the one that is named, else the newest with all the tables that it reads."""
+    """The day of a report: `as_of`, else the newest day with all the tables that it reads."""
     return newest_whole_day("segments", READ, home) if as_of is None else find_table("segments", home).day_of(as_of)
 
 

@@ -1,6 +1,6 @@
 """The executive page: where the company stands, what changed, what to decide.
 
-Here: the page's view model. Not here: the decisions' arithmetic (`decisions`) or the KPIs' own (`kpis`).
+Here: the page's view model. Not here: the decisions (`decisions`) or the KPIs (`kpis`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from segmentation_assets.report.evidence import Evidence, Row
 
 @dataclass(frozen=True)
 class Headline:
-    """One figure in large: its name, value, exact value, change since the last snapshot, and a word on it."""
+    """One headline figure: name, value, exact value, change since the last snapshot, and a note."""
 
     name: str
     value: str
@@ -41,7 +41,7 @@ class Headline:
 
 @dataclass(frozen=True)
 class MixRow:
-    """A segment's share of the company."""
+    """One segment in the mix: accounts and ARR."""
 
     segment: str
     colour: str
@@ -55,7 +55,7 @@ class MixRow:
 
 @dataclass(frozen=True)
 class Change:
-    """What moved between the last snapshot and this one, in a sentence."""
+    """One change since the last snapshot, in a sentence."""
 
     text: str
     page: str = ""
@@ -78,9 +78,9 @@ def executive_page(evidence: Evidence) -> ExecutivePage:
     """Make the page."""
     mix = evidence.attempt("the segment mix", lambda: _mix(evidence), ())
     gaps = evidence.gaps("company_kpis", "segment_mix", "capacity_plan", "goal_gap", "account_revenue")
-    none_before = "" if evidence.previous else (
-        f"{day(evidence.as_of)} is the first day that was run: nothing to compare with yet. "
-        "Changes show from the next run on."
+    no_history = "" if evidence.previous else (
+        f"{day(evidence.as_of)} is the first day that was run, so there is nothing to compare with yet. "
+        "The next report shows changes."
     )  # fmt: skip
     return ExecutivePage(
         headlines=tuple(evidence.attempt("the headlines", lambda: _headlines(evidence), [])),
@@ -89,7 +89,7 @@ def executive_page(evidence: Evidence) -> ExecutivePage:
         decisions=decisions(evidence),
         charts=evidence.attempt("the chart of ARR", lambda: _charts(evidence), {}),
         gaps=gaps,
-        no_history=none_before,
+        no_history=no_history,
     )
 
 
@@ -125,7 +125,9 @@ def _headlines(evidence: Evidence) -> list[Headline]:
         Headline(
             "Live accounts", number(accounts), number(accounts),
             _change(accounts, before.get("accounts"), count_change), _is_up(accounts, before.get("accounts")),
-            f"{share(now['logo_retention'])} of those {months} months ago kept" if now.get("logo_retention") else "",
+            f"{share(now['logo_retention'])} of the accounts of {months} months ago stayed"
+            if now.get("logo_retention")
+            else "",
         )
     )  # fmt: skip
     headlines.append(_risk_headline(evidence, arr))
@@ -141,7 +143,7 @@ def _growth_note(now: Row, months: int) -> str:
 
 
 def _retention_note(evidence: Evidence, column: str, now: Row, months: int) -> str:
-    """What the ratio is of; where it is not known, why."""
+    """The base of the ratio and the benchmark; if the ratio is not known, the reason."""
     if now.get(column) is None:
         if not evidence.has("company_kpis"):
             return f"not known: {evidence.missing['company_kpis']}"
@@ -152,9 +154,10 @@ def _retention_note(evidence: Evidence, column: str, now: Row, months: int) -> s
     if column == "nrr" and now.get("nrr_benchmark_low") is not None:
         low, high = now["nrr_benchmark_low"], now["nrr_benchmark_high"]
         return (
-            f"of {money(now['start_arr'])} ARR then{few}; median of other companies {share(low, 0)}–{share(high, 0)}"
+            f"of {money(now['start_arr'])} starting ARR{few}; median of other companies "
+            f"{share(low, 0)}–{share(high, 0)}"
         )
-    return f"of {money(now['start_arr'])} ARR then, {money(now['retained_arr'])} kept{few}"
+    return f"{money(now['retained_arr'])} kept of {money(now['start_arr'])} starting ARR{few}"
 
 
 def _risk_headline(evidence: Evidence, arr: float) -> Headline:
@@ -170,7 +173,7 @@ def _risk_headline(evidence: Evidence, arr: float) -> Headline:
 
 
 def _change(value: float | None, old: float | None, form: Callable[[float | None], str]) -> str:
-    """The difference in words; nothing where one of the two is not known."""
+    """The difference as text; empty if one of the two is not known."""
     difference = _minus(value, old)
     return "" if difference is None else form(difference)
 
@@ -185,7 +188,7 @@ def _is_up(value: float | None, old: float | None) -> bool | None:
 
 
 def _tenths(ratio: float | None) -> float | None:
-    """As precise as it is shown."""
+    """Rounded as it is shown."""
     return None if ratio is None else round(ratio * 1000)
 
 
@@ -209,7 +212,7 @@ def _mix(evidence: Evidence) -> tuple[MixRow, ...]:
 
 
 def _changes(evidence: Evidence) -> list[Change]:
-    """Who moved between the two snapshots, in how much ARR; new and lost accounts; decided by the tables of both."""
+    """Changes between the two snapshots: ARR, new and lost accounts, moves."""
     if evidence.previous is None:
         return []
     both = evidence.rows(
@@ -265,8 +268,8 @@ def _charts(evidence: Evidence) -> dict[str, str]:
         )  # fmt: skip
         if len(rows) > 1:
             data = [{"day": f"{r['day']}T12:00", "value": r["value"], "name": "ARR"} for r in rows]
-            said = f"From {exact(rows[0]['value'])} on {day(rows[0]['day'])} to {exact(rows[-1]['value'])}."
+            description = f"From {exact(rows[0]['value'])} on {day(rows[0]['day'])} to {exact(rows[-1]['value'])}."
             drawn["arr"] = charts.lines(
-                data, title="ARR over time", description=said, colours={"ARR": "c1"}, form="~s", height=180
+                data, title="ARR over time", description=description, colours={"ARR": "c1"}, form="~s", height=180
             )
     return drawn

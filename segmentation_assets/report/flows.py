@@ -1,6 +1,6 @@
-"""Flows between coverage tiers as a drawing: two columns of bars, a band for each way that accounts went.
+"""Flows between coverage tiers as a drawing: two columns of bars, with a band for each pair of tiers.
 
-Here: the geometry, as SVG text in the page's variables. Not here: who moved (`movement`).
+Here: the geometry, as SVG text with the page's color variables. Not here: which accounts moved (`movement`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from html import escape
 from segmentation_assets.reading.palette import TIERS
 
 _WIDTH, _HEIGHT, _BAR, _GAP, _LABEL = 620, 300, 14, 10, 150
-_LEAST = 1.5  # a band of one account can still be seen
+_LEAST = 1.5  # so that a band of one account is visible
 _OUTSIDE = "c6"
 
 

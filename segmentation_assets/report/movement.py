@@ -1,7 +1,7 @@
-"""The page of movement: who went between tiers, how ARR came from then to now, each move with its cause.
+"""The movement page: accounts between tiers, the ARR bridge, and each move with its cause.
 
-Here: the page's view model and the list of moves. Not here: causes at the moment of a move, which
-`segment_moves` holds, or migration and the ARR bridge themselves (`kpis`).
+Here: the page's view model and the list of moves. Not here: the causes of moves (`segments.moves`), or migration and
+the ARR bridge themselves (`kpis`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MOVES = ("account_id", "name", "kind", "from", "to", "direction", "on", "arr", "
 
 @dataclass(frozen=True)
 class FlowCell:
-    """Accounts that went one way, and their ARR at the end."""
+    """The accounts from one tier to one tier, and their ARR at the end."""
 
     accounts: int
     arr: float
@@ -58,7 +58,7 @@ class MovementPage:
 
 
 def movement_page(evidence: Evidence, moves: int) -> MovementPage:
-    """Make the page; `moves` is the length of the list that the script shows."""
+    """Make the page. `moves` is the number of moves in the script's list."""
     cells = evidence.of_day("tier_migration")
     counts = {(row["from_tier"], row["to_tier"]): row for row in cells}
     rows, columns = _names(cells, "from_tier"), _names(cells, "to_tier")
@@ -81,9 +81,9 @@ def movement_page(evidence: Evidence, moves: int) -> MovementPage:
 
 
 def _names(cells: list[Row], column: str) -> list[str]:
-    """Tiers in their order, then what has no tier where somebody is in it."""
-    there = {row[column] for row in cells if row["accounts"]}
-    return [name for name in (*TIERS, _UNASSIGNED, _NOT_LIVE) if name in there]
+    """The tiers with accounts, in order; then `unassigned` and `not_live` if they have accounts."""
+    with_accounts = {row[column] for row in cells if row["accounts"]}
+    return [name for name in (*TIERS, _UNASSIGNED, _NOT_LIVE) if name in with_accounts]
 
 
 def _line(
@@ -125,10 +125,10 @@ def _summary(evidence: Evidence) -> list[str]:
         )
     lag, bench = row["downgrade_to_churn_months"], row["downgrade_to_churn_benchmark_low"]
     lag_words = (
-        f"half of the downgraded accounts churned within {lag:.0f} months"
+        f"half of the downgraded accounts churn within {lag:.0f} months"
         if lag is not None
         else f"{row['downgraded_then_churned']} of {counted(row['downgraded_accounts'], 'downgraded account')} "
-        "churned so far, too few for a median"
+        "churned so far; a median needs more"
     )
     high = row["downgrade_to_churn_benchmark_high"]
     rule_of_thumb = f" (rule of thumb {bench:g}–{high:g} months)" if bench else ""
@@ -137,7 +137,7 @@ def _summary(evidence: Evidence) -> list[str]:
 
 
 def _bridge(evidence: Evidence) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]]:
-    """The ARR bridge of each tier and of the company over a year: steps as rows."""
+    """The ARR bridge of each tier and of the company over the targets' window: one row per step."""
     where = f"window_months = {evidence.policy.targets.window_months}"
     tiers = {row["coverage_tier"]: row for row in evidence.of_day("tier_kpis", where=where)}
     shown = [(tier, tiers[tier]) for tier in (*TIERS, _UNASSIGNED) if tier in tiers and _has_any(tiers[tier])]
@@ -178,8 +178,8 @@ def _charts(evidence: Evidence) -> dict[str, str]:
     for step in steps:
         if step["kind"] == "total":
             step["low"] = min(floor, step["high"])
-    said = "; ".join(f"{step['name']} {step['text']}" for step in steps)
-    return {"bridge": charts.waterfall(steps, title="ARR bridge over twelve months", description=said)}
+    description = "; ".join(f"{step['name']} {step['text']}" for step in steps)
+    return {"bridge": charts.waterfall(steps, title="ARR bridge over twelve months", description=description)}
 
 
 def _total(name: str, value: float) -> dict[str, Any]:
@@ -192,7 +192,7 @@ def _total(name: str, value: float) -> dict[str, Any]:
 def moves(evidence: Evidence) -> list[list[Any]]:
     """Accounts whose segment or tier differs from the snapshot before, with the cause; the largest ARR first.
 
-    The cause is the one that `segment_moves` recorded; where no run recorded the move, what `segments` says of it.
+    The cause is that of `segment_moves`, or, if no run recorded the move there, that of `segments`.
     """
     if evidence.previous is None:
         return []
@@ -203,7 +203,7 @@ def moves(evidence: Evidence) -> list[list[Any]]:
     )
     before = {row["account_id"]: row for row in days if row["as_of"] == evidence.previous}
     causes = _causes(evidence)
-    found = []
+    rows = []
     for row in (row for row in days if row["as_of"] == evidence.as_of and row["account_id"] in before):
         old = before[row["account_id"]]
         for kind, column in (("segment", "segment"), ("tier", "coverage_tier")):
@@ -213,13 +213,13 @@ def moves(evidence: Evidence) -> list[list[Any]]:
             recorded = causes.get((row["account_id"], kind, now))
             why = why_recorded(recorded) if recorded else why_moved(kind, old, row)
             direction = direction_of(kind, was, now, evidence.policy)
-            found.append([row["account_id"], row["account_name"] or row["account_id"], kind, was, now,
+            rows.append([row["account_id"], row["account_name"] or row["account_id"], kind, was, now,
                           direction.replace("_", " "), since.isoformat(), round(row["arr"]), why])  # fmt: skip
-    return found
+    return rows
 
 
 def _causes(evidence: Evidence) -> dict[tuple[str, str, str], Row]:
-    """The last recorded move of each account and kind since the snapshot before, by where it led."""
+    """The last recorded move since the snapshot before, by account, kind and new segment or tier."""
     if not evidence.has("segment_moves"):
         return {}
     rows = evidence.rows(

@@ -32,7 +32,7 @@ _LABEL = {"fontSize": 11, "color": _LIGHT[palette.INK]}
 
 
 class NothingToDraw(ValueError):
-    """The rows hold nothing to be seen; the message is the sentence that stands in the plot's place."""
+    """The rows have nothing to draw. The message is shown instead of the plot."""
 
 
 def segment_mix(mix: pd.DataFrame) -> alt.TopLevelMixin:
@@ -142,7 +142,7 @@ def arr_bridge(company: pd.DataFrame) -> alt.TopLevelMixin:
 def mrr_bridge(movements: pd.DataFrame) -> alt.TopLevelMixin:
     """`revenue_movements`: from last month's MRR to this month's, and what moved it."""
     if movements.empty:
-        raise NothingToDraw("No account paid at the end of last month or pays now, so nothing moved.")
+        raise NothingToDraw("No account pays, and none paid at the end of last month, so MRR did not change.")
     total: Any = movements.filter(like="_mrr").sum()
     steps = [
         ("start", total["start_mrr"]), ("new", total["new_mrr"]), ("expansion", total["expansion_mrr"]),
@@ -156,7 +156,7 @@ def mrr_bridge(movements: pd.DataFrame) -> alt.TopLevelMixin:
 def moves_by_direction(moves: pd.DataFrame) -> alt.TopLevelMixin:
     """`segment_moves`: how many accounts moved, by kind and direction, and the ARR that moved with them."""
     if moves.empty:
-        raise NothingToDraw("Nobody moved since the Monday before.")
+        raise NothingToDraw("No account moved since the Monday before.")
     counted: Any = moves.groupby(["kind", "direction"], as_index=False).agg(
         accounts=("account_id", "nunique"), arr=("arr_after", "sum")
     )
@@ -174,7 +174,7 @@ def tier_flows(migration: pd.DataFrame) -> alt.TopLevelMixin:
     alt = _altair()
     rows: Any = migration[migration["accounts"] > 0]
     if rows.empty:
-        raise NothingToDraw("No account was in any tier, then or now.")
+        raise NothingToDraw("No account was in any tier at the start or at the end.")
     places = [*TIERS, *(p for p in ("unassigned", "not_live") if p in {*rows["from_tier"], *rows["to_tier"]})]
     cells: Any = rows.assign(label=_counted(rows["accounts"]) + " · " + _money_of(rows))
     chart = _matrix(alt, cells, ("from_tier", places), ("to_tier", places), "accounts")
@@ -185,12 +185,12 @@ def tier_flows(migration: pd.DataFrame) -> alt.TopLevelMixin:
 
 
 def people_needed(plan: pd.DataFrame) -> alt.TopLevelMixin:
-    """`capacity_plan`: people needed and there, by tier, with the gap in words."""
+    """`capacity_plan`: people needed and available, by tier, with the gap in words."""
     alt = _altair()
     rows: Any = plan[plan["required_fte"].notna() | plan["available_fte"].notna()]
     if rows.empty:
         raise NothingToDraw(
-            "Neither the need for people nor the people there are known, so there is no plan to draw."
+            "Neither the people needed nor the people available are known, so there is no plan to draw."
         )
     both: Any = rows.melt(
         ["coverage_tier", "gap_fte"], ["required_fte", "available_fte"], var_name="what", value_name="fte"
@@ -212,8 +212,8 @@ def people_needed(plan: pd.DataFrame) -> alt.TopLevelMixin:
         drawn.mark_text(align="left", dx=4, **_LABEL).encode(x="fte:Q", y=tier, yOffset=what, text="label:N"),
     ).properties(width=_WIDTH, height=2 * _ROW * rows["coverage_tier"].nunique())
     need, is_known = rows["required_fte"].sum(), rows["available_fte"].notna().all()
-    there = f"{rows['available_fte'].sum():.2f} there" if is_known else "people there not known (no CSM roster)"
-    return theme.themed(chart, "People needed and people there", f"{_as_of(rows)}: {need:.2f} needed, {there}")
+    available = f"{rows['available_fte'].sum():.2f} available" if is_known else "available not known (no CSM roster)"
+    return theme.themed(chart, "People needed and available", f"{_as_of(rows)}: {need:.2f} needed, {available}")
 
 
 def quality_scores(quality: pd.DataFrame) -> alt.TopLevelMixin:
@@ -240,7 +240,7 @@ def quality_scores(quality: pd.DataFrame) -> alt.TopLevelMixin:
 
 
 def renewals_ahead(forecast: pd.DataFrame) -> alt.TopLevelMixin:
-    """`renewal_forecast`: ARR due for renewal in each of the next quarters, and how much of it is at risk."""
+    """`renewal_forecast`: ARR due for renewal in each of the next quarters, and the expected loss."""
     alt = _altair()
     due: Any = forecast.groupby("quarter_start", as_index=False)[["arr_due", "arr_at_risk"]].sum()
     due: Any = due[due["arr_due"] > 0]
@@ -298,7 +298,7 @@ def health_spread(health: pd.DataFrame) -> alt.TopLevelMixin:
 
 
 def _altair() -> Any:
-    import altair as alt  # noqa: PLC0415 - half a second that only a plot pays
+    import altair as alt  # noqa: PLC0415 - takes half a second, and only a plot needs it
 
     return alt
 
@@ -308,7 +308,7 @@ def _bars(
     colour_by: str | None = None, width: int = _WIDTH, row: int = _ROW, top: float | None = None,
     whole: bool = False,
 ) -> Any:  # fmt: skip
-    """Horizontal bars with their `label` behind."""
+    """Horizontal bars, each with its `label` to the right."""
     alt = _altair()
     colour = colour_by or name
     kept = rows[list(dict.fromkeys([name, value, "label", colour]))]
@@ -327,7 +327,7 @@ def _bars(
 
 
 def _matrix(alt: Any, cells: Any, rows: tuple[str, Any], columns: tuple[str, Any], shade: str) -> Any:
-    """A table of cells, the fuller the darker, each with its `label`."""
+    """A table of cells with a `label` each; larger values are darker."""
     row, column = rows[0], columns[0]
     drawn = alt.Chart(cells[[row, column, shade, "label"]])
     most = float(cells[shade].max()) or 1.0
@@ -350,7 +350,7 @@ def _matrix(alt: Any, cells: Any, rows: tuple[str, Any], columns: tuple[str, Any
 
 
 def _bridge(steps: list[tuple[str, float]], unit: str) -> Any:
-    """A waterfall: the first and last step stand on the floor, the others on the sum so far."""
+    """A waterfall: the first and last step start at zero, the others at the sum so far."""
     alt = _altair()
     rows, level = [], 0.0
     for i, (step, amount) in enumerate(steps):

@@ -1,7 +1,7 @@
-"""The page of portfolios: each CSM's and account executive's accounts in sum.
+"""The portfolios page: the accounts of each CSM and account executive, summed.
 
-Here: the page's view model. The accounts of a portfolio, with the next action of each, the script takes from the list
-of accounts (`accounts`).
+Here: the page's view model. Not here: the accounts of one portfolio; the script takes them from the list of accounts
+(`accounts`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NOBODY = ""
 
 @dataclass(frozen=True)
 class Portfolio:
-    """The sums of one person's accounts. `key` is empty for accounts that nobody has."""
+    """The sums over one person's accounts. `key` is empty for accounts without a person."""
 
     key: str
     name: str

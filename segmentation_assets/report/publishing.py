@@ -1,6 +1,6 @@
 """Where reports are kept: `<home>/reports/<as_of>-<run>.html`, the newest also as `latest.html`.
 
-Here: making a report of a home, writing it atomically, removing old ones. Not here: what is in it.
+Here: writing a home's report atomically, and removing old ones. Not here: its content (`contents`, `document`).
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from segmentation_assets.report.evidence import READ, day_of, open_evidence
 LATEST = "latest.html"
 _RUN = 8
 _DAY = len("2026-01-31")
-_HEAD = 2_000  # characters: the document's first lines, where its fingerprint stands
+_HEAD = 2_000  # characters at the start of the document; they contain its fingerprint
 
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """A report that stands on disk."""
+    """A report on disk."""
 
     file: Path
     as_of: date
@@ -39,13 +39,13 @@ class WrittenReport:
     size_bytes: int
     seconds: float
     missing: tuple[str, ...]
-    """Tables that the report had to do without, each with the reason."""
+    """Tables that were missing, each with the reason."""
     faults: tuple[str, ...] = ()
-    """Parts of the report that could not be made: faults of this program."""
+    """Parts of the report that failed: bugs of this program."""
 
 
 def fingerprint(home: Path, policy: Policy, as_of: date | str | None) -> str:
-    """What a report is made from, as one word: published files, policy, and the report's own code.
+    """A hash of everything that a report is made from: published files, policy, and the report's own code.
 
     Raises NotPublished without segments.
     """
@@ -67,7 +67,7 @@ def fingerprint(home: Path, policy: Policy, as_of: date | str | None) -> str:
 
 
 def current_report(home: Path, policy: Policy, as_of: date | str | None) -> Path | None:
-    """The report of a day that was made from just what stands now (`fingerprint`); None: there is none.
+    """The report of a day that is up to date (same `fingerprint`); None: there is none.
 
     Raises NotPublished without segments.
     """
@@ -88,11 +88,11 @@ def publish_report(
     home: Path, policy: Policy, as_of: date | str | None = None, run: str | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> WrittenReport:  # fmt: skip
-    """Write the report of a run into the home's folder; remove the oldest beyond the policy's.
+    """Write the report of a run into the home's folder, and remove reports beyond the policy's number.
 
-    `latest.html` is of the newest day: a report of a day before it leaves that alone.
+    `latest.html` is the report of the newest day; writing one for an earlier day does not change it.
 
-    Raises NotPublished where segments have not been made for the day.
+    Raises NotPublished if segments have not been made for the day.
     """
     run = (run or secrets.token_hex(_RUN // 2))[:_RUN]
     folder = reports_folder(home)
@@ -109,7 +109,7 @@ def write_report(
     home: Path, policy: Policy, as_of: date | str | None, file: Path,
     progress: Callable[[str], None] = lambda _: None,
 ) -> WrittenReport:  # fmt: skip
-    """Write a report to a file of one's own. Raises NotPublished, and OSError where it cannot be written."""
+    """Write a report to any file. Raises NotPublished, and OSError if the file cannot be written."""
     return _write(home, policy, as_of, lambda _: file, "by hand", progress)
 
 
@@ -140,13 +140,13 @@ def _write(
 
 
 def _beside(file: Path) -> Path:
-    """An unfinished file in the same folder, so that moving it into place is atomic."""
+    """A temporary file in the same folder, so that moving it into place is atomic."""
     return file.with_name(f".{file.name}.{os.getpid()}")
 
 
-def _prune(folder: Path, kept: int) -> None:
+def _prune(folder: Path, limit: int) -> None:
     reports = sorted(
         (path for path in folder.glob("*-*.html") if path.name != LATEST), key=lambda path: path.stat().st_mtime
     )
-    for path in reports[:-kept]:
+    for path in reports[:-limit]:
         path.unlink(missing_ok=True)

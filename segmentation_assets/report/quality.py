@@ -1,4 +1,4 @@
-"""The page of data quality: how far the extracts can be trusted, and what the scores had to do without.
+"""The data quality page: the quality of each extract, and the data that scores are missing.
 
 Here: the page's view model. Not here: the figures (`extracts.quality`, `kpis.reconciliation`).
 """
@@ -46,11 +46,11 @@ def _accounts(evidence: Evidence) -> list[str]:
         evidence.as_of,
     )[0]
     sentences = [
-        f"{number(row['complete'])} of {number(row['accounts'])} accounts have every dimension of the composite "
-        f"score; on average {share(row['mean'])} of its weights are known."
+        f"{number(row['complete'])} of {number(row['accounts'])} accounts have all dimensions of the composite "
+        f"score. On average {share(row['mean'])} of its weight is known."
     ]
     for column, text in (
-        ("backcast", "read CRM facts of a later day (backcast): they are barred from training"),
+        ("backcast", "use CRM data of a later day (backcast), so they are excluded from training"),
         ("no_usage", "have no behavioral score"),
         ("no_health", "have no health score"),
         ("no_csm", "have no CSM in the CRM"),

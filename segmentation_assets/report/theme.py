@@ -1,7 +1,7 @@
-"""How every chart that stands alone looks: type, axes, paper; and turning a chart into an image.
+"""The look of the plots in Dagster: fonts, axes, background; and turning a chart into an image.
 
-Here: what charts share. Not here: any chart (`plots`), colours (`palette`). Importing this loads neither Altair nor
-its converter.
+Here: what plots share. Not here: any plot (`plots`), colors (`reading.palette`). Importing this loads neither Altair
+nor its converter.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _FONT = "DejaVu Sans, Verdana, sans-serif"
 
 
 def themed(chart: Any, title: str, subtitle: str = "") -> Any:
-    """A chart with its title and the common look: a top-level chart, to be drawn or put on a page."""
+    """The chart with a title and the common look; the result is a top-level chart."""
     ink, muted, line = LIGHT[INK], LIGHT[MUTED], LIGHT[LINE]
     axis = {
         "labelColor": muted, "titleColor": muted, "domainColor": line, "tickColor": line, "gridColor": line,
@@ -43,17 +43,15 @@ def themed(chart: Any, title: str, subtitle: str = "") -> Any:
 
 @contextmanager
 def unchecked() -> Iterator[None]:
-    """Charts made within are not held against Altair's schema, part by part: a fifth of the price of each, paid by
-    whoever writes one, in its tests.
-    """
-    from altair.utils.schemapi import debug_mode  # noqa: PLC0415 - loads where a plot is drawn
+    """Altair does not validate charts made within this block. Validation takes a fifth of the time; tests do it."""
+    from altair.utils.schemapi import debug_mode  # noqa: PLC0415 - only a plot needs it
 
     with debug_mode(False):
         yield
 
 
 def svg(chart: alt.TopLevelMixin) -> str:
-    """The chart as an SVG image, made in this process: no browser, no request; sharp at any size, and small."""
-    import vl_convert  # noqa: PLC0415 - loads where a plot is drawn
+    """The chart as an SVG image, without a browser or a request."""
+    import vl_convert  # noqa: PLC0415 - only a plot needs it
 
     return vl_convert.vegalite_to_svg(chart.to_dict())

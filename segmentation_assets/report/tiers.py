@@ -1,4 +1,4 @@
-"""The page of tier KPIs: each against its target and what other companies reach, now and over time.
+"""The tier KPI page: each KPI with its target and benchmark, today and over time.
 
 Here: the page's view model. Not here: any KPI's formula (`kpis`).
 """
@@ -21,7 +21,7 @@ COMPANY = "Company"
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure of a tier: as shown, exactly, with its target and whether that was met."""
+    """One KPI of one tier: as shown, exact, its target, and whether it was met."""
 
     text: str
     exact: str = ""
@@ -32,7 +32,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class KpiRow:
-    """A KPI across the tiers and the company, with what other companies reach."""
+    """One KPI over the tiers and the company, with its benchmark."""
 
     name: str
     meaning: str
@@ -54,7 +54,7 @@ class TiersPage:
 
 
 def tiers_page(evidence: Evidence) -> TiersPage:
-    """Make the page, for the period that targets are set for (policy `targets.window_months`)."""
+    """Make the page, for the period of the targets (policy `targets.window_months`)."""
     gaps = evidence.gaps("tier_kpis", "company_kpis")
     months = evidence.policy.targets.window_months
     where = f"window_months = {int(months)}"
@@ -70,12 +70,12 @@ def tiers_page(evidence: Evidence) -> TiersPage:
     rows = [row for _, row in shown]
     start = rows[0]["starts_on"]
     notes = [
-        f"{tier}: only {counted(row['start_accounts'], 'account')} at the start; its ratios say little and are not "
-        "judged against the target."
+        f"{tier}: only {counted(row['start_accounts'], 'account')} at the start, too few to judge its ratios "
+        "against the target."
         for tier, row in shown
         if row["nrr_low_n"] and row["start_accounts"]
     ]
-    notes += [f"{tier}: no accounts {months} months ago, so no retention." for tier, row in shown
+    notes += [f"{tier}: no accounts {months} months ago, so retention is not known." for tier, row in shown
               if not row["start_accounts"]]  # fmt: skip
     drawn, history = _over_time(evidence, months)
     return TiersPage(
@@ -94,27 +94,30 @@ def _groups(rows: list[Row]) -> tuple[tuple[str, tuple[KpiRow, ...]], ...]:
         ("Size", (
             _row("Accounts now", "Live accounts.", rows, "accounts", number),
             _row("ARR now", "Annual recurring revenue.", rows, "arr", money),
-            _row("ARR share", "Of the company.", rows, "arr_share", share),
-            _row("Accounts at the start", "The closed cohort that ratios are about.", rows, "start_accounts", number),
+            _row("ARR share", "Share of the company's ARR.", rows, "arr_share", share),
+            _row("Accounts at the start", "The cohort: accounts that paid at the start.", rows, "start_accounts",
+                 number),
         )),
         ("Retention and growth", (
             _aimed("NRR", "ARR of the cohort now ÷ at the start.", rows, "nrr"),
-            _aimed("GRR", "The same, each account capped at its start.", rows, "grr"),
-            _row("Logos kept", "Accounts of the cohort that still pay.", rows, "logo_retention", share),
-            _row("Expanded", "Accounts that pay more ÷ all of the cohort.", rows, "expansion_rate", share),
-            _benched("ARR growth", "End ÷ start, with new accounts and those that changed tier.", rows, "arr_growth"),
+            _aimed("GRR", "As NRR, each account at most its ARR at the start.", rows, "grr"),
+            _row("Logo retention", "Share of the cohort's accounts that still pay.", rows, "logo_retention", share),
+            _row("Expansion rate", "Share of the cohort's accounts that grew by seats, plan or products.", rows,
+                 "expansion_rate", share),
+            _benched("ARR growth", "End ÷ start - 1, with new accounts and those that changed tier.", rows,
+                     "arr_growth"),
             _benched("Expansion share of new ARR", "Expansion ÷ (new + expansion).", rows, "expansion_share"),
-            _row("First expansion after", "Kaplan–Meier median, months.", rows, "time_to_first_expansion_months",
-                 _months),
-            _row("Quick ratio", "Gained ÷ lost ARR.", rows, "quick_ratio", _ratio),
+            _row("Time to first expansion", "Kaplan–Meier median.", rows, "time_to_first_expansion_months", _months),
+            _row("Quick ratio", "Gained ARR ÷ lost ARR.", rows, "quick_ratio", _ratio),
         )),
         ("Health and care", (
-            _row("Healthy", "Accounts with good health.", rows, "healthy_share", share),
-            _row("Poor health", "Accounts with poor health.", rows, "risk_share", share),
+            _row("Good health", "Share of accounts with good health.", rows, "healthy_share", share),
+            _row("Poor health", "Share of accounts with poor health.", rows, "risk_share", share),
             _row("Cost to serve ÷ ARR", "Support, CSM and custom work.", rows, "cost_share_of_arr", share),
-            _row("Gross margin", "Of ARR.", rows, "gross_margin_share", share),
-            _row("Self-service", "Of all requests; should rise down the tiers.", rows, "self_service_ratio", share),
-            _row("CSM hours", "Logged with customers in the period.", rows, "csm_hours", number),
+            _row("Gross margin", "Share of ARR.", rows, "gross_margin_share", share),
+            _row("Self-service", "Share of all requests; lower tiers should have more.", rows, "self_service_ratio",
+                 share),
+            _row("CSM hours", "Hours logged for accounts in the period.", rows, "csm_hours", number),
             _row("Utilisation", "Customer hours ÷ productive hours.", rows, "utilisation", share),
             _row("Expansion pipeline", "ARR of open expansion opportunities.", rows, "expansion_pipeline", money),
         )),
@@ -167,7 +170,7 @@ def _months(value: float | None) -> str:
 def _over_time(
     evidence: Evidence, months: int
 ) -> tuple[dict[str, str], tuple[tuple[str, str, tuple[str, ...]], ...]]:
-    """NRR and GRR of the tiers on every day that was run, as charts and as the tables behind them."""
+    """NRR and GRR of the tiers on every published day, as charts and as tables."""
     if not evidence.has("tier_kpis"):
         return {}, ()
     rows = evidence.rows(
@@ -203,7 +206,7 @@ def _over_time(
 
 
 def _merged(levels: list[dict[str, object]]) -> list[dict[str, object]]:
-    """Targets of equal height share a line."""
+    """Equal targets share one line."""
     texts: dict[object, list[str]] = {}
     for level in levels:
         texts.setdefault(level["value"], []).append(str(level["text"]).removesuffix(" target"))

@@ -1,7 +1,7 @@
-"""What runs by itself in a home: its schedules and sensors, whether they are on, and when they act next.
+"""The schedules and sensors of a home: whether they are on, and when they act next.
 
-Here: putting together what is defined and what somebody switched. Not here: what they do (`schedules`, sensors), or
-the daemon that runs them (`screens`).
+Here: combining their definitions with the switches of this home. Not here: what they do (`orchestration.schedules`,
+`orchestration.sensors`), or the daemon that runs them (`screens`).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from segmentation_assets.running.instance import open_instance
 from segmentation_assets.settings import Settings
 
 _DEFAULT_INTERVAL_SECONDS = 30
-"""Dagster's, for sensors that say none."""
+"""Dagster's interval for sensors that do not set one."""
 
 
 @dataclass(frozen=True)
 class Automation:
-    """One schedule or sensor. `acts` is when: the next tick of a schedule, how often a sensor looks."""
+    """One schedule or sensor. `acts`: the next tick of a schedule, or how often a sensor looks."""
 
     name: str
     kind: str
@@ -35,12 +35,12 @@ def automations(settings: Settings, now: datetime | None = None) -> list[Automat
     """Schedules and sensors by name. Raises PolicyError."""
     repository = build_defs(settings=settings).get_repository_def()
     with open_instance(settings) as instance:
-        switched = switches(instance)
+        switches_set = switches(instance)
     moment = now or datetime.now(UTC)
-    found = [*_schedules(repository, moment), *_sensors(repository)]
+    actors = [*_schedules(repository, moment), *_sensors(repository)]
     return [
-        Automation(each.name, each.kind, switched.get((kind, each.name), each.is_on), each.acts)
-        for kind, each in sorted(found, key=lambda item: (item[0].value, item[1].name))
+        Automation(each.name, each.kind, switches_set.get((kind, each.name), each.is_on), each.acts)
+        for kind, each in sorted(actors, key=lambda item: (item[0].value, item[1].name))
     ]
 
 

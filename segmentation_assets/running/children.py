@@ -1,7 +1,7 @@
 """Servers on this machine as child processes that end with this one.
 
 Here: starting, watching and ending them, and whether a port is free. Not here: which servers, and their options
-(`orchestration.screens`, `app.serving`).
+(`screens`, `explorer`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LOOK_EVERY_SECONDS = 0.3
 
 
 class PortTaken(Refusal, OSError):
-    """Something else listens on the port."""
+    """Another process listens on the port."""
 
 
 class _Ended(Exception):
@@ -44,13 +44,13 @@ class _ChildEnded(Exception):
 
 
 def check_free(port: int) -> None:
-    """Raises PortTaken where something listens on the port."""
+    """Raises PortTaken if another process listens on the port."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError:
-            raise PortTaken(f"port {port} is taken: say --port with another one") from None
+            raise PortTaken(f"port {port} is in use: choose another one with --port") from None
 
 
 def script(name: str) -> str:
@@ -64,11 +64,11 @@ def module(name: str) -> tuple[str, ...]:
 
 
 class Children:
-    """Child processes for the length of a `with` block.
+    """Child processes for the duration of a `with` block.
 
-    The block ends, without an exception, at a signal (Ctrl-C, SIGTERM) or when one of them ends by itself; then all
-    are ended, with what they started themselves. Afterwards `code` is the exit code to give: 0 after a signal, else
-    that child's.
+    The block ends, without an exception, at a signal (Ctrl-C, SIGTERM) or when a child ends by itself. Then all
+    children and their own children are ended. Afterwards `code` is the exit code: 0 after a signal, else that of the
+    child.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -95,9 +95,9 @@ class Children:
     def start(
         self, *command: str, keep_open: Sequence[int] = (), environment: Mapping[str, str] | None = None
     ) -> None:
-        """A child in a session of its own: Ctrl-C reaches it once, through this process, which waits for it.
+        """Start a child in its own session, so that Ctrl-C reaches it only through this process, which waits for it.
 
-        It also has the open files `keep_open`, and the variables `environment` besides those of all children.
+        It also gets the open files `keep_open` and the variables `environment`.
         """
         child = subprocess.Popen(  # noqa: S603 - own commands
             command,
@@ -109,7 +109,7 @@ class Children:
         self._children.append(child)
 
     def wait(self, until: Callable[[], bool] = lambda: False) -> None:
-        """Wait for something; without anything, for the end of the block."""
+        """Wait until the condition is true; by default, until the block ends."""
         while not until():
             for child in self._children:
                 code = child.poll()
@@ -118,15 +118,15 @@ class Children:
             time.sleep(_LOOK_EVERY_SECONDS)
 
     def wait_for_socket(self, path: Path) -> None:
-        """Wait until somebody answers on a socket file."""
+        """Wait until a server answers on a socket file."""
         self.wait(lambda: _answers(socket.AF_UNIX, str(path)))
 
     def wait_for_port(self, port: int) -> None:
-        """Wait until somebody answers on a port."""
+        """Wait until a server answers on a port."""
         self.wait(lambda: _answers(socket.AF_INET, (HOST, port)))
 
     def _end_all(self) -> None:
-        """Ask, wait, then force; with all that they started themselves."""
+        """Ask the children to end, wait, then kill them and their own children."""
         for child in self._children:
             child.send_signal(signal.SIGTERM)
         until = time.monotonic() + _GRACE_SECONDS
@@ -141,7 +141,7 @@ _LIBC = ctypes.CDLL(None)
 
 
 def _end_with(parent: int) -> None:
-    """In a child: be asked to end when the parent ends, however that ends. Linux has this, others do not."""
+    """In a child: get SIGTERM when the parent ends, however it ends. Only Linux has this."""
     if not hasattr(_LIBC, "prctl"):
         return
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

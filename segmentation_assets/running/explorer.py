@@ -1,4 +1,4 @@
-"""Starting the explorer: Streamlit as a child process on loopback, which tells nobody anything.
+"""Starting the explorer: Streamlit as a child process on loopback, without telemetry.
 
 Here: its options. Not here: the page (`app.explorer`), who may open it (`doors`), or watching the process
 (`children`).
@@ -28,7 +28,7 @@ OPTIONS = {
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",  # the terminal has them
     "logger.hideWelcomeMessage": True,
-    "runner.magicEnabled": False,  # else a string that stands alone in the page's code is shown on the page
+    "runner.magicEnabled": False,  # else Streamlit shows the docstrings in the page's code
     "theme.light.primaryColor": palette.LIGHT[palette.BLUE],
     "theme.dark.primaryColor": palette.DARK[palette.BLUE],
 }

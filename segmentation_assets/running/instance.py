@@ -1,6 +1,6 @@
 """The Dagster instance of one home: its folder, its shipped configuration, opening it.
 
-Here: what makes a command line run, the UI and the daemon use the same instance. Not here: runs (`runs`).
+Here: opening the same instance for runs in a terminal, the UI and the daemon. Not here: runs (`runs`).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ SHIPPED = Path(__file__).with_name("dagster.yaml")
 """The configuration that every home gets a copy of."""
 _EVENT_BATCH = "500"
 _ANSWERS_WITHIN = "600"
-"""Seconds that a code server may take to answer: on a busy machine Dagster's own 60 end a tick that is only slow."""
+"""Seconds that a code server may take to answer. With Dagster's own 60, ticks fail on a busy machine."""
 
 
 class NotWritable(OSError):
-    """Nothing can be written in the home; the message says what still works."""
+    """The home is not writable. The message says what still works."""
 
     def __init__(self, home: Path, why: object) -> None:
         super().__init__(
@@ -35,7 +35,7 @@ class NotWritable(OSError):
 
 
 def prepare(settings: Settings) -> dict[str, str]:
-    """Put the shipped `dagster.yaml` into the home, where it lacks or differs; the variables that Dagster needs."""
+    """Write the shipped `dagster.yaml` into the home unless it is there; the variables that Dagster needs."""
     keep_private()
     try:
         settings.dagster_home.mkdir(parents=True, exist_ok=True)
@@ -56,12 +56,11 @@ def prepare(settings: Settings) -> dict[str, str]:
 
 @contextmanager
 def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    """The instance of this home, for runs in this process; its environment is as before at the end.
+    """The instance of this home, for runs in this process. The environment is restored at the end.
 
-    Raises NotWritable, and RecordsDamaged where a database of the instance is damaged.
+    Raises NotWritable, and RecordsDamaged if a database of the instance is damaged.
 
-    Such runs do not copy stdout and stderr into files: people look at them already, and progress would go through
-    another process.
+    Such runs do not copy stdout and stderr into files: a person sees them already.
     """
     before = dict(os.environ)
     os.environ.update(prepare(settings))

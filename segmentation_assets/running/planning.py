@@ -1,7 +1,7 @@
-"""What a run does, in order: first the extracts land, then the tables are made for their days.
+"""The plan of a run: first the extracts land, then the tables are made for their days.
 
-Here: splitting a selection into rounds, and which day is meant where none is named. Not here: running a round
-(`runs`), or how a terminal shows it (`cli.run`).
+Here: splitting a selection into rounds, and choosing the day if none is named. Not here: running a round (`runs`), or
+how a terminal shows it (`cli.run`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Round:
     tables: tuple[str, ...]
     days: tuple[date, ...] = ()
     why_this_day: str = ""
-    """Where nobody named a day: the reason for this one."""
+    """The reason for this day, if nobody named one."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,16 @@ class Plan:
 
 
 def plan(runner: Runner, selection: str, days: Sequence[date] = ()) -> Plan:
-    """What a run of the selection does. Nothing has run yet, and nothing is remembered.
+    """The plan of a run of the selection. It runs and writes nothing.
 
-    Without days the selected extracts land first, and the tables are made for the last day that the extracts cover.
+    Without days, the selected extracts land first, and the tables are made for the last day that the extracts cover.
     Raises SelectionError, and SourcesError for a mapping that cannot be read.
     """
     selected = runner.with_unlanded(runner.select(selection))
     runner.check_days(days)
     extracts = runner.extracts_of(selected)
     if runner.settings.sources and extracts:
-        read_sources(runner.settings.sources)  # says once, before anything runs, what is wrong with the mapping
+        read_sources(runner.settings.sources)  # raises for a bad mapping once, before anything runs
     if days:
         return Plan(runner, (), tuple(selected), tuple(days))
     return Plan(runner, tuple(extracts), tuple(name for name in selected if name not in extracts), ())

@@ -1,7 +1,7 @@
 """Running the chain in this process, on the home's instance, so that the UI shows the run.
 
-Here: starting a run, following it, what came of it. Not here: what a step does (`steps`) or how a terminal shows
-it (`cli`).
+Here: starting a run, following it, and its outcome. Not here: what a step does (`orchestration.steps`) or how a
+terminal shows it (`cli`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import dagster as dg
 from dagster import DagsterEventType
 
 from segmentation_assets.orchestration.definitions import build_defs
-from segmentation_assets.orchestration.events import reason_of, told
+from segmentation_assets.orchestration.events import reason_of, root_cause
 from segmentation_assets.orchestration.jobs import FULL_CHAIN
 from segmentation_assets.orchestration.partitions import tags_of_run
 from segmentation_assets.orchestration.private_api import DagsterEvent, EventLogEntry, make_new_run_id
@@ -30,13 +30,13 @@ from segmentation_assets.warehouse.store import Store
 
 EXTRACTS_GROUP = "extracts"
 _BARE_NAME = re.compile(r"(?<![\w:\"*?])[a-z]\w*(?![\w:\"*?])")
-"""A word that is no part of `key:name`; with a `*` it is in Dagster's former syntax, where that means every layer."""
+"""A word that is not part of `key:name`. A word with a `*` is in Dagster's old syntax."""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass(frozen=True)
 class Step:
-    """What came of one table: `state` is started, done, failed or skipped; the rest is there once it is done."""
+    """The state of one table: started, done, failed or skipped. The other fields are set once it is done."""
 
     table: str
     state: str
@@ -46,7 +46,7 @@ class Step:
     seconds: float | None = None
     reason: str | None = None
     read: int | None = None
-    """Of an extract: rows read; the next ones are of those. Money is recurring money a month."""
+    """For extracts: rows read, and the next four are about these rows. Money is recurring money per month."""
     quarantined: int | None = None
     left_out: int | None = None
     money: float | None = None
@@ -55,13 +55,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run, by table in the order of execution."""
+    """The outcome of a run, with its tables in the order of execution."""
 
     run_id: str
     succeeded: bool
     steps: tuple[Step, ...]
     reason: str | None = None
-    """Why the run as a whole failed, where no table is at fault."""
+    """Why the run failed as a whole, if no table failed."""
 
     @property
     def failed(self) -> list[Step]:
@@ -70,7 +70,7 @@ class Outcome:
 
 
 class SelectionError(WrongUse, ValueError):
-    """A selection that Dagster cannot read, or that selects nothing; or a day outside the partitions."""
+    """A selection that Dagster cannot read or that selects nothing, or a day outside the partitions."""
 
 
 class Runner:
@@ -79,7 +79,7 @@ class Runner:
     def __init__(
         self, settings: Settings, definitions: dg.Definitions | None = None, wait_seconds: float | None = None
     ) -> None:
-        """`wait_seconds` is how long runs wait for another one in this home; None: as the policy says."""
+        """`wait_seconds`: how long a run waits for another run of this home; None: the policy's time."""
         self.settings = settings
         resources = {"warehouse": WarehouseResource.of(settings, wait_seconds)}
         self.definitions = definitions or build_defs(settings=settings, resources=resources)
@@ -87,42 +87,42 @@ class Runner:
         self.graph = self.definitions.resolve_asset_graph()
 
     def select(self, selection: str = "*") -> list[str]:
-        """The tables that a selection in Dagster's syntax names, upstream first. Raises SelectionError.
+        """The tables that a selection in Dagster's syntax names, inputs first. Raises SelectionError.
 
-        A bare name stands for its key, so `+segments` is all that `+key:segments` is, as in the UI.
+        A bare name stands for its key: `+segments` means `+key:segments`, as in the UI.
         """
         names = [key.path[-1] for key in self.graph.toposorted_asset_keys]
         keyed = _BARE_NAME.sub(lambda word: f"key:{word[0]}" if word[0] in names else word[0], selection)
         try:
-            found = {key.path[-1] for key in dg.AssetSelection.from_string(keyed).resolve(self.graph)}
+            selected = {key.path[-1] for key in dg.AssetSelection.from_string(keyed).resolve(self.graph)}
         except dg.DagsterInvalidSubsetError:
-            found = set()
-        except Exception as error:  # Dagster raises several kinds, all of them about the text
+            selected = set()
+        except Exception as error:  # Dagster raises several types, all of them about the text
             raise SelectionError(
                 f"cannot read the selection {selection!r}: {error}; expected such as `segments`, "
                 "`+segments` (with all behind it), `group:scores`, or several joined by `or`"
             ) from error
-        if not found:
+        if not selected:
             close = difflib.get_close_matches(selection.strip("+*"), names, n=3)
-            hint = f"; close to it: {', '.join(close)}" if close else ""
+            hint = f"; did you mean {' or '.join(close)}?" if close else ""
             raise SelectionError(f"the selection {selection!r} names no table{hint}")
-        return [name for name in names if name in found]
+        return [name for name in names if name in selected]
 
     def with_unlanded(self, names: Sequence[str]) -> list[str]:
-        """The tables, and the extracts behind them of which nothing has landed in this home yet, upstream first.
+        """The tables, and the extracts that they need and that have never landed in this home, inputs first.
 
-        A step lands what it lacks by itself (as for runs that the UI starts); selected here, each is a step of its
-        own, with its progress and its check.
+        A step lands missing extracts by itself (for runs that the UI starts). Selected here, each extract is a step
+        of its own, with its progress and its check.
         """
         selection = dg.AssetSelection.assets(*names)
         behind = {key.path[-1] for key in selection.upstream().resolve(self.graph)}
         store = Store(self.settings.home)
         lacking = {name for name in self.extracts_of(behind) if not store.has(name)}
-        wanted = lacking.union(names)
-        return [key.path[-1] for key in self.graph.toposorted_asset_keys if key.path[-1] in wanted]
+        needed = lacking.union(names)
+        return [key.path[-1] for key in self.graph.toposorted_asset_keys if key.path[-1] in needed]
 
     def extracts_of(self, names: Iterable[str]) -> list[str]:
-        """Those of the tables that come from outside."""
+        """Those of the tables that are extracts."""
         return [name for name in names if self.graph.get(dg.AssetKey(name)).group_name == EXTRACTS_GROUP]
 
     def run(
@@ -132,13 +132,13 @@ class Runner:
         progress: Callable[[Step], None] | None = None,
         note: Callable[[str], None] | None = None,
     ) -> Outcome:
-        """Run these tables for `days` (none, where only extracts are run); the outcome says what failed and why.
+        """Run these tables for `days` (empty if only extracts are run). The outcome says what failed and why.
 
-        `progress` hears of each table as it begins and ends, `note` hears warnings.
-        Raises SelectionError, before anything runs, for days without a partition; nothing for a table that fails.
+        `progress` is called with each table when it starts and when it ends, `note` with each warning. Raises
+        SelectionError, before anything runs, for days without a partition. A table that fails raises nothing.
         """
-        wanted = sorted(set(days))
-        self.check_days(wanted)
+        distinct_days = sorted(set(days))
+        self.check_days(distinct_days)
         follower, run_id = _Follower(progress, note), make_new_run_id()
         with open_instance(self.settings) as instance:
             instance.add_event_listener(run_id, follower.hear)
@@ -146,7 +146,7 @@ class Runner:
                 run_config=_QUIET,
                 instance=instance,
                 asset_selection=[dg.AssetKey(name) for name in names],
-                tags=tags_of_run(wanted),
+                tags=tags_of_run(distinct_days),
                 run_id=run_id,
                 raise_on_error=False,
             )
@@ -154,20 +154,20 @@ class Runner:
 
     def check_days(self, days: Sequence[date]) -> None:
         """Raises SelectionError for days without a partition."""
-        known = self.job.partitions_def
-        if known is None:
+        partitions = self.job.partitions_def
+        if partitions is None:
             raise TypeError(f"{FULL_CHAIN} has no partitions")
-        first, last = str(known.get_first_partition_key()), str(known.get_last_partition_key())
+        first, last = str(partitions.get_first_partition_key()), str(partitions.get_last_partition_key())
         outside = [day.isoformat() for day in days if not first <= day.isoformat() <= last]
         if outside:
             raise SelectionError(
-                f"{', '.join(outside[:5])}: outside the days that can be asked for, {first} (policy: "
-                f"orchestration.history_start) to {last}, the last day that is over: as_of is the state at its end"
+                f"{', '.join(outside[:5])}: outside the days that can be run, {first} (policy: "
+                f"orchestration.history_start) to {last}, the last complete day: as_of is the end of a day"
             )
 
 
 class _Follower:
-    """Keeps what the event log says of each step."""
+    """Follows the event log and keeps the state of each step."""
 
     def __init__(self, progress: Callable[[Step], None] | None, note: Callable[[str], None] | None) -> None:
         self.steps: dict[str, Step] = {}
@@ -180,7 +180,7 @@ class _Follower:
         if event is None and self._note and int(entry.level) >= logging.WARNING:
             self._note(entry.user_message)
         if event and event.event_type == DagsterEventType.RUN_FAILURE:
-            self.reason = told(event.job_failure_data.error)
+            self.reason = root_cause(event.job_failure_data.error)
         step = _step_of(event) if event and event.step_key else None
         if step is None:
             return
@@ -190,7 +190,7 @@ class _Follower:
             self._progress(step)
 
     def outcome(self, run_id: str, succeeded: bool, names: Sequence[str]) -> Outcome:
-        """All selected tables; one without any event stood below one that failed."""
+        """The outcome of all selected tables. One without any event was skipped because an input failed."""
         steps = tuple(self.steps.get(n, Step(n, "skipped")) for n in names)
         return Outcome(run_id, succeeded, steps, None if succeeded or self.steps else self.reason)
 

@@ -1,10 +1,10 @@
 """Dagster's code server, web server and daemon on this machine, as child processes that end with this one.
 
-Here: which ones, with or without pages; one daemon per home. Not here: watching and ending them (`children`), what
-they show (`definitions`), or what the daemon does by itself (`schedules`, sensors; `automation` lists them).
+Here: which of them, with or without the web pages; one daemon per home. Not here: watching and ending them
+(`children`), what they load (`orchestration.definitions`), or their schedules and sensors (`automation`).
 
-Web server and daemon share one code server, over a socket file: each by itself would load the chain again, and the
-daemon once a minute.
+Web server and daemon share one code server over a socket file. Otherwise each would load the chain itself, the daemon
+once a minute.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MODULE = "segmentation_assets.definitions"
 
 
 class AlreadyKept(Refusal):
-    """Another process already runs the daemon of this home: two would start everything twice."""
+    """Another process already runs the daemon of this home. Two daemons would start every run twice."""
 
     def __init__(self, holder: Holder | None) -> None:
         super().__init__(f"this home is already kept current by another process: {holder or 'it is just starting'}")
@@ -39,9 +39,9 @@ def serve(
 ) -> int:
     """Run code server, daemon and (with a port) web pages until a signal, or until one of them ends by itself.
 
-    Returns that one's exit code, else 0. `ready` is called once all are there, with the address to open, and with
-    whoever else runs the daemon of this home: then only the pages are served. Raises PortTaken, or AlreadyKept
-    without pages, before anything starts.
+    Returns the exit code of the one that ended, else 0. If another process runs the daemon of this home, only the
+    pages are served. `ready` is called once all of them answer, with the address to open, and with that other process
+    or None. Raises, before anything starts, PortTaken, or AlreadyKept without a port.
     """
     if port is not None:
         check_free(port)
@@ -56,7 +56,7 @@ def serve(
             other = busy.holder
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="segmentation-")))
         with Children(environment) as children:
-            # The daemon holds the lock too: it is not free while one lives on whose parent was killed.
+            # The daemon holds the lock, too, so that the home stays locked if only this process is killed.
             token = doors.new_token()
             _start(children, folder, port, token, lock.fileno() if lock else None)
             if ready:

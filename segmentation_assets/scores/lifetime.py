@@ -26,7 +26,7 @@ import pandas as pd
 from segmentation_assets.extracts.contracts import CrmAccounts
 from segmentation_assets.policy.scores import FirmographicPolicy
 from segmentation_assets.policy.value import LifetimePolicy
-from segmentation_assets.profiles.known import known
+from segmentation_assets.profiles.known import known_at
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.scores.firmographic import SIZE_CLASSES, size_class
 from segmentation_assets.tables.as_of import Spine
@@ -132,7 +132,7 @@ def account_tenures(
     the first paid day, whatever the term of the contract. An account that came back counts as if it had never left.
     """
     paid = account_revenue.filter(account_revenue.first_paid_on.notnull())
-    crm = known(crm_accounts, spine).select("as_of", "account_id", "employees", "annual_revenue")
+    crm = known_at(crm_accounts, spine).select("as_of", "account_id", "employees", "annual_revenue")
     rows = paid.select("as_of", "account_id", "first_paid_on", "churned_on").left_join(crm, ["as_of", "account_id"])
     due = full_years(rows.first_paid_on, rows.as_of)
     last_paid_on = rows.churned_on - ibis.interval(days=1)

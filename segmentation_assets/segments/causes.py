@@ -83,12 +83,12 @@ def causes_of(now: Any, before: Any, inputs: Sequence[Input], decide: Callable[[
             for i in np.flatnonzero(undoes):
                 chosen[i] = subset
             open_ &= ~undoes
-    found = Causes(*(np.full(size, None, dtype=object) for _ in range(3)))
+    causes = Causes(*(np.full(size, None, dtype=object) for _ in range(3)))
     for i, subset in enumerate(chosen):
         if subset is not None:
-            found.inputs[i], found.kinds[i] = subset[0].name, subset[0].kind
-            found.texts[i] = "; ".join(_told(each, now, before, i) for each in subset)
-    return found
+            causes.inputs[i], causes.kinds[i] = subset[0].name, subset[0].kind
+            causes.texts[i] = "; ".join(_text_of(each, now, before, i) for each in subset)
+    return causes
 
 
 def changed_back(now: Any, before: Any, inputs: Sequence[Input]) -> Any:
@@ -96,12 +96,12 @@ def changed_back(now: Any, before: Any, inputs: Sequence[Input]) -> Any:
     return replace(now, **{name: getattr(before, name) for each in inputs for name in each.fields})
 
 
-def _told(each: Input, now: Any, before: Any, at: int) -> str:
+def _text_of(each: Input, now: Any, before: Any, at: int) -> str:
     """An input with its value before and now, in as many digits as it takes to see the difference."""
     old, new = getattr(before, each.shown)[at], getattr(now, each.shown)[at]
-    told: Mapping[int, tuple[str, str]] = {n: (each.form(old, n), each.form(new, n)) for n in range(5)}
-    digits = next((n for n, (a, b) in told.items() if a != b), 0)
-    a, b = told[digits]
+    texts: Mapping[int, tuple[str, str]] = {n: (each.form(old, n), each.form(new, n)) for n in range(5)}
+    digits = next((n for n, (a, b) in texts.items() if a != b), 0)
+    a, b = texts[digits]
     return f"{each.name.replace('_', ' ')} {a} to {b}"
 
 

@@ -45,9 +45,9 @@ def tier_cuts(spine: Table[Spine], account_revenue: Table[AccountRevenue], polic
     nobody was live then); a cut is the smallest ARR whose mid-rank lies in the top share of the policy, so equals
     are in or out together. It holds for the quarter, so that no account becomes Strategic because others shrank.
     """
-    found = _cuts_by_day(account_revenue, policy)
-    frozen = found.rename(lambda name: f"frozen_{name}")
-    own = found.rename(lambda name: f"own_{name}")
+    cuts = _cuts_by_day(account_revenue, policy)
+    frozen = cuts.rename(lambda name: f"frozen_{name}")
+    own = cuts.rename(lambda name: f"own_{name}")
     days = spine.select("as_of", "freeze_day")
     rows = days.left_join(frozen, days.freeze_day == frozen.frozen_day)
     rows = rows.left_join(own, rows.as_of == own.own_day)

@@ -262,5 +262,5 @@ def _dates(days: npt.NDArray[np.datetime64]) -> npt.NDArray[np.object_]:
 def _rows_by_day(column: Column) -> dict[np.datetime64, Rows]:
     days = _days(column)
     order = np.argsort(days, kind="stable")
-    found, starts = np.unique(days[order], return_index=True)
-    return dict(zip(found, np.split(order, starts[1:]), strict=True)) if len(found) else {}
+    distinct, starts = np.unique(days[order], return_index=True)
+    return dict(zip(distinct, np.split(order, starts[1:]), strict=True)) if len(distinct) else {}

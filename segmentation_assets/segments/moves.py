@@ -132,15 +132,15 @@ def _changes(kind: str, steps: ir.Table, segment_states: ir.Table, policy: MoveP
     """Accounts whose segment (or tier) differs between the two days of a step."""
     state = "segment" if kind == "segment" else "coverage_tier"
     order = policy.segment_order if kind == "segment" else TIERS
-    told = {
+    facts = {
         name: f"{kind}_{name}"
         for name in ("since", "move_rule", "compared_with", "cause", "cause_kind", "cause_text")
     }
     now = segment_states.select(
-        after="as_of", account_id="account_id", moved_to=state, **{f"now_{n}": c for n, c in told.items()}
+        after="as_of", account_id="account_id", moved_to=state, **{f"now_{n}": c for n, c in facts.items()}
     )
     was = segment_states.select(
-        before="as_of", account_id="account_id", moved_from=state, **{f"was_{n}": c for n, c in told.items()}
+        before="as_of", account_id="account_id", moved_from=state, **{f"was_{n}": c for n, c in facts.items()}
     )
     rows = steps.inner_join(now, "after").inner_join(was, ["before", "account_id"])
     rows = rows.filter(rows.moved_from != rows.moved_to)

@@ -62,8 +62,8 @@ class RuleBook:
         if rule.barely_used is not None:
             holds &= (standing.barely_used == 1) == rule.barely_used
         if dimensions_at_most is not None:
-            known = sum((getattr(standing, name) >= 0).astype(np.int64) for name in _DIMENSIONS)
-            holds &= known <= dimensions_at_most
+            known_dimensions = sum((getattr(standing, name) >= 0).astype(np.int64) for name in _DIMENSIONS)
+            holds &= known_dimensions <= dimensions_at_most
         return holds
 
     def _is_among(self, name: str, words: Sequence[str], standing: Standing) -> Flags:

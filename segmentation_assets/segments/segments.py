@@ -189,7 +189,7 @@ def segments(
     rows = with_micro_segment(rows, micro, rules.cohorts_in_trouble)
     conflict = _conflict(rows, treatment)
     at_renewal = rows.segment_at_renewal
-    found = rows.mutate(
+    rows_of_segment = rows.mutate(
         is_pending=rows.candidate_segment != rows.segment,
         is_tier_pending=rows.candidate_tier != rows.coverage_tier,
         has_tier_conflict=conflict.notnull(),
@@ -205,7 +205,7 @@ def segments(
             _REGION, rows.region.fill_null(treatment.unknown_region)
         ),
     )
-    return found.select(*(name for name in ibis_schema(Segments) if name != POLICY_HASH))
+    return rows_of_segment.select(*(name for name in ibis_schema(Segments) if name != POLICY_HASH))
 
 
 _PROFILE_COLUMNS = (
@@ -228,19 +228,19 @@ def segment_mix(spine: Table[Spine], segments: Table[Segments]) -> Table[Segment
     archetype hold.
     """
     cells = reduce(ibis.union, [spine.select("as_of", segment=ibis.literal(name)) for name in SEGMENTS])
-    found = segments.group_by("as_of", "segment").agg(
+    rows_of_segment = segments.group_by("as_of", "segment").agg(
         live=segments.account_id.count(),
         revenue=money(segments.arr),
         typical=(segments.archetype_fit == CONDITIONS).cast("int64").sum(),
         pending=segments.is_pending.cast("int64").sum(),
     )
-    rows = cells.left_join(found, ["as_of", "segment"]).select(
+    rows = cells.left_join(rows_of_segment, ["as_of", "segment"]).select(
         "as_of",
         "segment",
-        accounts=found.live.fill_null(0),
-        arr=found.revenue.fill_null(0.0),
-        typical_accounts=found.typical.fill_null(0),
-        pending_accounts=found.pending.fill_null(0),
+        accounts=rows_of_segment.live.fill_null(0),
+        arr=rows_of_segment.revenue.fill_null(0.0),
+        typical_accounts=rows_of_segment.typical.fill_null(0),
+        pending_accounts=rows_of_segment.pending.fill_null(0),
     )
     day = ibis.window(group_by="as_of")
     return rows.mutate(

@@ -86,18 +86,18 @@ class Builder(Planner):
         if spec.is_ledger:
             return posting.post(self, spec, max(days, default=None))
         started = time.perf_counter()
-        wanted: list[date | None] = list(days) if spec.partition else [None]
-        stale = [d for d in wanted if not self.is_fresh(spec, d)]
-        kept = tuple(d for d in wanted if d not in set(stale))
+        all_days: list[date | None] = list(days) if spec.partition else [None]
+        stale = [d for d in all_days if not self.is_fresh(spec, d)]
+        fresh = tuple(d for d in all_days if d not in set(stale))
         if not stale:
-            return Built(spec.name, {}, kept, Verdict(0), time.perf_counter() - started)
+            return Built(spec.name, {}, fresh, Verdict(0), time.perf_counter() - started)
         with self.store.stage() as folder:
             files = self._write(spec, stale, folder)
             verdict = self.audit(spec, files)
             if not verdict.passed:
                 raise ContractBroken(spec.name, verdict)
-            made = self.publish(spec, files)
-        return Built(spec.name, made, kept, verdict, time.perf_counter() - started)
+            rows = self.publish(spec, files)
+        return Built(spec.name, rows, fresh, verdict, time.perf_counter() - started)
 
     def expression(self, spec: TableSpec, days: Sequence[date | None]) -> ir.Table:
         """The table's expression over published inputs, with `policy_hash` where the contract has one."""
@@ -108,7 +108,7 @@ class Builder(Planner):
         """The function's inputs over published files: views, or frames where it asks for them."""
         dated = [d for d in days if d is not None]
         days_frame = spine_frame(dated)
-        given: dict[str, Any] = {SPINE: days_frame if spec.spine_is_frame else self.engine.frame(days_frame, Spine)}
+        inputs: dict[str, Any] = {SPINE: days_frame if spec.spine_is_frame else self.engine.frame(days_frame, Spine)}
         for item in spec.inputs:
             source = self.registry[item.name]
             wanted = {read for day in dated for read in self.days_read(item, day)}
@@ -118,22 +118,22 @@ class Builder(Planner):
                 source, existing, name=f"input_{source.name}", uniform=source.partition is not None
             )
             # A frame's contract may name fewer columns than the table has: only those come into memory.
-            given[item.name] = (
+            inputs[item.name] = (
                 self.engine.execute(read.select(*ibis_schema(item.contract))) if item.is_frame else read
             )
-        return given
+        return inputs
 
     def _sql(self, spec: TableSpec, days: Sequence[date | None]) -> str:
         """The table's query over its inputs' views; kept, unless data or lists of its own are part of it."""
         if spec.is_frame or spec.spine_is_frame or any(i.is_frame for i in spec.inputs):
             return self.engine.sql(self.expression(spec, days))
-        given = self.inputs_of(spec, days)
+        inputs = self.inputs_of(spec, days)
         contracts = [code_version(i.contract) for i in spec.inputs]
         key = digest(self.code_version_of(spec), self.policy_hash_of(spec), *contracts, *_VERSIONS)
-        kept = self.compiled.get(spec.name, key)
-        if kept is not None:
-            return kept
-        expr = self.expressions[spec.name] = call(spec, given, self.sections, self.policy_hash_of(spec))
+        sql_before = self.compiled.get(spec.name, key)
+        if sql_before is not None:
+            return sql_before
+        expr = self.expressions[spec.name] = call(spec, inputs, self.sections, self.policy_hash_of(spec))
         sql = self.engine.sql(expr)
         if not expr.op().find(ops.InMemoryTable):
             self.compiled.keep(spec.name, key, sql)
@@ -143,9 +143,9 @@ class Builder(Planner):
         stand_in = _facts_of(_SOME_DAY if spec.partition else None, "0" * len(self.expected(spec, days[0])))
         files: dict[date | None, Path] = {}
         for number, batch in enumerate(self._batches(spec, days)):
-            made = folder / str(number)
-            made.mkdir()
-            files |= self.engine.write(self._sql(spec, batch), made, spec.partition, stand_in)
+            part = folder / str(number)
+            part.mkdir()
+            files |= self.engine.write(self._sql(spec, batch), part, spec.partition, stand_in)
         unasked = set(files) - {*days, None}  # a row without a day is for the contract to refuse
         if unasked:
             raise ValueError(f"{spec.name} made rows of days nobody asked for: {sorted(map(str, unasked))[:5]}")
@@ -208,7 +208,7 @@ class Builder(Planner):
 
     def publish(self, spec: TableSpec, files: Mapping[date | None, Path]) -> dict[date | None, int]:
         """Move audited files into place; rows by day."""
-        made = {day: rows_in([path]) for day, path in files.items()}
+        rows = {day: rows_in([path]) for day, path in files.items()}
         days = sorted(files, key=str)
         targets = {files[day]: self.store.file(spec.name, spec.partition, day) for day in days}
         self.store.publish_all(targets)
@@ -217,7 +217,7 @@ class Builder(Planner):
             self._sizes.pop(target, None)
         self._by_day.pop(spec.name, None)
         self._landed.pop(spec.name, None)
-        return made
+        return rows
 
 
 def _facts_of(day: date | None, fingerprint: str) -> dict[str, dict[str, str]]:

@@ -33,20 +33,20 @@ class Footer:
 def read_footers(store: Store, table: str, partition: str, *, remember: bool = True) -> dict[date, Footer]:
     """All published days of a table, ascending. `remember` False writes nothing: for whoever only looks."""
     memory = store.home / "footers" / f"{table}.json"
-    known, found = _remembered(memory), {}
+    remembered, current = _remembered(memory), {}
     for day, file in _days(store.published / table, f"{partition}="):
-        entry = known.get(day)
+        entry = remembered.get(day)
         if entry is None or entry[:3] != file:
             path = store.file(table, partition, date.fromisoformat(day))
             facts = footer(path)
             entry = [*file, _of_day(facts, day), rows_in([path]) if facts else 0]
-        found[day] = entry
-    if remember and found != known:
+        current[day] = entry
+    if remember and current != remembered:
         memory.parent.mkdir(parents=True, exist_ok=True)
         unfinished = memory.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(found), encoding="utf-8")
+        unfinished.write_text(json.dumps(current), encoding="utf-8")
         unfinished.replace(memory)
-    return {date.fromisoformat(day): Footer(entry[3], entry[4]) for day, entry in sorted(found.items())}
+    return {date.fromisoformat(day): Footer(entry[3], entry[4]) for day, entry in sorted(current.items())}
 
 
 def _remembered(memory: Path) -> dict[str, list[Any]]:
@@ -58,7 +58,7 @@ def _remembered(memory: Path) -> dict[str, list[Any]]:
 
 def _days(folder: Path, prefix: str) -> list[tuple[str, list[int]]]:
     """Days, and what tells whether the file of each is still the same. There are many: no Path for each."""
-    found = []
+    days = []
     if folder.is_dir():
         with os.scandir(folder) as entries:
             names = [(entry.name, entry.path) for entry in entries if entry.name.startswith(prefix)]
@@ -67,13 +67,13 @@ def _days(folder: Path, prefix: str) -> list[tuple[str, list[int]]]:
                 stat = os.stat(f"{place}/{FILE}")  # noqa: PTH116 - as above
             except FileNotFoundError:
                 continue
-            found.append((name.removeprefix(prefix), [stat.st_ino, stat.st_size, stat.st_mtime_ns]))
-    return found
+            days.append((name.removeprefix(prefix), [stat.st_ino, stat.st_size, stat.st_mtime_ns]))
+    return days
 
 
 def _of_day(facts: Mapping[str, Any], day: str) -> dict[str, Any]:
     """A footer without what it says of other days."""
-    kept = dict(facts)
-    if _FINGERPRINTS in kept:
-        kept[_FINGERPRINTS] = {d: print_ for d, print_ in kept[_FINGERPRINTS].items() if d == day}
-    return kept
+    own = dict(facts)
+    if _FINGERPRINTS in own:
+        own[_FINGERPRINTS] = {d: print_ for d, print_ in own[_FINGERPRINTS].items() if d == day}
+    return own

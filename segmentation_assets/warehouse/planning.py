@@ -62,25 +62,25 @@ class Planner:
 
     def plan(self, names: Iterable[str], days: Iterable[date]) -> dict[str, list[date]]:
         """Per table, upstream first, the days that `names` at `days` need, look-backs included."""
-        wanted = list(names)
+        targets = list(names)
         needs: dict[str, set[date]] = defaultdict(set)
-        for name in wanted:
+        for name in targets:
             needs[name] |= set(days)
-        order = self.registry.upstream(wanted)
+        order = self.registry.upstream(targets)
         for spec in reversed(order):
             if spec.is_ledger:
                 needs[spec.name] = set(sorted(needs[spec.name])[-1:])
-            for given in spec.inputs:
+            for item in spec.inputs:
                 for day in needs[spec.name]:
-                    needs[given.name].update(self.days_read(given, day))
+                    needs[item.name].update(self.days_read(item, day))
         return {spec.name: self._existing(spec, needs[spec.name]) for spec in order}
 
-    def days_read(self, given: Input, day: date) -> Sequence[date]:
+    def days_read(self, item: Input, day: date) -> Sequence[date]:
         """The days of an input that one `as_of` reads; worked out once, as every table above asks again."""
-        asked = given.reads, day
-        if asked not in self._read:
-            self._read[asked] = tuple(days_read(given.reads, day, self.sections))
-        return self._read[asked]
+        key = item.reads, day
+        if key not in self._read:
+            self._read[key] = tuple(days_read(item.reads, day, self.sections))
+        return self._read[key]
 
     def _existing(self, spec: TableSpec, days: Iterable[date]) -> list[date]:
         """Of these days, those that a table can have: one that is not by `as_of` has the days that landed."""
@@ -122,25 +122,25 @@ class Planner:
 
     def _fingerprint(self, spec: TableSpec, day: date | None) -> Fingerprint | str:
         """Of an extract, or a ledger, only what its rows are: a text."""
-        known = (spec.name, day)
-        if known not in self._expected:
-            is_given = spec.is_extract or spec.is_ledger
-            self._expected[known] = self._extract_fingerprint(spec, day) if is_given else self._made_from(spec, day)
-        return self._expected[known]
+        key = (spec.name, day)
+        if key not in self._expected:
+            is_text = spec.is_extract or spec.is_ledger
+            self._expected[key] = self._extract_fingerprint(spec, day) if is_text else self._made_from(spec, day)
+        return self._expected[key]
 
     def _made_from(self, spec: TableSpec, day: date | None) -> Fingerprint:
         code, data = {self.code_of(spec)}, [str(day)]
         policies = {f"{s.__name__}={self.sections[s].digest}" for s in spec.sections.values()}
-        for given in spec.inputs:
-            source = self.registry[given.name]
-            for read in [day] if day is None else self._existing(source, self.days_read(given, day)):
+        for item in spec.inputs:
+            source = self.registry[item.name]
+            for read in [day] if day is None else self._existing(source, self.days_read(item, day)):
                 behind = self._fingerprint(source, read)
                 if isinstance(behind, str):
-                    data.append(f"{given.name}@{read}={behind}")
+                    data.append(f"{item.name}@{read}={behind}")
                 else:
                     code.add(behind.code)
                     policies.add(behind.policy)
-                    data.append(f"{given.name}@{read}={behind.data}")
+                    data.append(f"{item.name}@{read}={behind.data}")
         return Fingerprint(digest(*sorted(code)), digest(*sorted(policies)), digest(*data))
 
     def code_of(self, spec: TableSpec) -> str:
@@ -159,14 +159,16 @@ class Planner:
     def _extract_fingerprint(self, spec: TableSpec, day: date | None) -> str:
         """Of the drops known on `day` (the first one stands for all days before it)."""
         drops: Mapping[str, str] = self.facts_of(spec, day).get("drops", {})
-        known = {d: digest for d, digest in drops.items() if day is None or d in ("", min(drops)) or d <= str(day)}
-        return digest(*(f"{d}={digest}" for d, digest in sorted(known.items()))) if known else ABSENT
+        known_drops = {
+            d: digest for d, digest in drops.items() if day is None or d in ("", min(drops)) or d <= str(day)
+        }
+        return digest(*(f"{d}={digest}" for d, digest in sorted(known_drops.items()))) if known_drops else ABSENT
 
     def published(self, spec: TableSpec, day: date | None) -> str | None:
         """The fingerprint of what stands published, None where nothing does. A ledger's is of its content."""
         if spec.is_ledger:
-            known = self.expected(spec, None)
-            return None if known == ABSENT else known
+            content = self.expected(spec, None)
+            return None if content == ABSENT else content
         return self.facts_of(spec, day).get("fingerprints", {}).get(str(day))
 
     def facts_of(self, spec: TableSpec, day: date | None) -> Mapping[str, Any]:

@@ -39,8 +39,8 @@ def post(builder: Builder, spec: TableSpec, day: date | None) -> Built:
     engine = builder.engine
     booked = engine.read(spec)
     posting = Posting(day, datetime.now(UTC).replace(tzinfo=None), builder.run_id, builder.policy_hash_of(spec))
-    given = builder.inputs_of(spec, [day]) | {BOOKED: engine.execute(booked), POSTING: posting}
-    entries = engine.frame(call(spec, given, builder.sections, posting.policy_hash), spec.contract)
+    inputs = builder.inputs_of(spec, [day]) | {BOOKED: engine.execute(booked), POSTING: posting}
+    entries = engine.frame(call(spec, inputs, builder.sections, posting.policy_hash), spec.contract)
     with builder.store.stage() as folder:
         sql = engine.sql(entries)
         facts = {"drops": {"": _content(engine, sql)}, "posted": str(max(day, last or day))}
@@ -51,9 +51,9 @@ def post(builder: Builder, spec: TableSpec, day: date | None) -> Built:
         _check_grown(engine, spec, booked)
         if facts == builder.facts_of(spec, None):
             return Built(spec.name, {}, (None,), verdict, time.perf_counter() - started)
-        published = builder.publish(spec, files)
+        rows = builder.publish(spec, files)
     builder.forget_expected()  # what reads it is now made of something else
-    return Built(spec.name, published, (), verdict, time.perf_counter() - started)
+    return Built(spec.name, rows, (), verdict, time.perf_counter() - started)
 
 
 def _check_readable(builder: Builder, spec: TableSpec) -> None:

@@ -1,6 +1,7 @@
-"""What came of bringing a table up to date.
+"""The results of building a table.
 
-Here: results and refusals that building and posting share. Not here: how either comes about.
+Here: the result and the errors that building and posting share. Not here: building (`building`) or posting
+(`posting`).
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from segmentation_assets.tables.enforcement import Verdict
 
 @dataclass(frozen=True)
 class Built:
-    """What bringing one table up to date did. `made` and `kept` are days (None: the table has no days)."""
+    """The result for one table: `rows` of each day that was built, and the days that were `fresh` already.
+
+    The day None stands for a table without days.
+    """
 
     table: str
-    made: Mapping[date | None, int]
-    kept: tuple[date | None, ...]
+    rows: Mapping[date | None, int]
+    fresh: tuple[date | None, ...]
     verdict: Verdict
     seconds: float
 
@@ -27,13 +31,13 @@ class ContractBroken(Exception):
     """A table broke its contract: nothing of it was published. `verdict` has the counts and a sample."""
 
     def __init__(self, table: str, verdict: Verdict) -> None:
-        super().__init__(f"{table} breaks its contract, nothing of it was published: {verdict.describe()}")
+        super().__init__(f"{table} breaks its contract, so nothing was published: {verdict.describe()}")
         self.table = table
         self.verdict = verdict
 
 
 class EntriesLost(Exception):
-    """A ledger's function left out what was booked: nothing was published."""
+    """A ledger's function left out booked entries. Nothing was published."""
 
 
 class LedgerDamaged(Exception):

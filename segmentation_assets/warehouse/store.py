@@ -97,8 +97,8 @@ class Store:
         if not folder.is_dir():
             return []
         with os.scandir(folder) as entries:  # a table may have thousands of days: no Path per day
-            found = [e.name for e in entries if e.name.startswith(prefix) and os.path.exists(f"{e.path}/{FILE}")]  # noqa: PTH110
-        return sorted(date.fromisoformat(name.removeprefix(prefix)) for name in found)
+            names = [e.name for e in entries if e.name.startswith(prefix) and os.path.exists(f"{e.path}/{FILE}")]  # noqa: PTH110
+        return sorted(date.fromisoformat(name.removeprefix(prefix)) for name in names)
 
     def tables(self) -> list[str]:
         """Names of all published tables."""

@@ -1,6 +1,6 @@
-"""Reading all that is published, and saying what is damaged, missing, or not what it says of itself.
+"""Checking all published files: which are damaged, missing or in the wrong place?
 
-Here: looking at every file. Not here: making anything again (`building`, `extracts.landing`), or printing (`cli`).
+Here: reading every file. Not here: making one again (`building`, `extracts.landing`), or printing (`cli`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from segmentation_assets.tables.registry import AS_OF, Registry, TableSpec
 from segmentation_assets.warehouse.sealing import Seal, seal_of
 from segmentation_assets.warehouse.store import FILE, Store, footer, is_damaged
 
-_SAID = {
+_DAMAGE = {
     Seal.CUT_OFF: "is empty or lacks its end",
-    Seal.BROKEN: "is not what was written: its bytes do not agree with the checksum that it carries",
+    Seal.BROKEN: "is damaged: its bytes do not match its checksum",
 }
 
 
@@ -34,7 +34,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Verified:
-    """What was read: files with a checksum that holds, files from before there were any, and what is wrong."""
+    """The result: number of files with a correct checksum, of files without one (older versions), and problems."""
 
     whole: int
     unsealed: int
@@ -42,7 +42,7 @@ class Verified:
 
 
 def verify(store: Store, registry: Registry, progress: Callable[[str], None] | None = None) -> Verified:
-    """Read every published file. `progress` hears of each table. Raises OSError where one cannot be opened."""
+    """Read every published file. `progress` is called with each table. Raises OSError if a file cannot be opened."""
     counts = {Seal.WHOLE: 0, Seal.NONE: 0}
     problems: list[Problem] = []
     for table in store.tables():
@@ -53,7 +53,7 @@ def verify(store: Store, registry: Registry, progress: Callable[[str], None] | N
             state = seal_of(file)
             if state is Seal.NONE and is_damaged(file):
                 state = Seal.BROKEN
-            what = _SAID.get(state) or (_misplaced(spec, file) if spec else None)
+            what = _DAMAGE.get(state) or (_misplaced(spec, file) if spec else None)
             if what:
                 problems.append(Problem(table, file, what, _advice(spec)))
             else:

@@ -30,4 +30,4 @@ def test_a_header_alone_is_a_warning_before_the_run_and_in_it(tmp_path: Path):
     assert "subscriptions.csv: there are no rows" in checked.stderr
     ran = call("run", "--select", "billing_subscriptions", home=tmp_path)
     assert ran.exit_code == 0, ran.stderr
-    assert "billing_subscriptions: there are no rows in its source" in ran.stderr
+    assert "billing_subscriptions: its source has no rows" in ran.stderr

@@ -39,7 +39,7 @@ def test_wrong_use(arguments: list[str], reason: str, tmp_path: Path):
 @pytest.mark.parametrize(
     ("option", "reason"),
     [
-        (["--as-of", "2019-12-31"], "outside the days that can be asked for, 2020-01-01"),
+        (["--as-of", "2019-12-31"], "outside the days that can be run, 2020-01-01"),
         (["--select", "no_such_table"], "names no table"),
         (["--select", "key:("], "cannot read the selection"),
     ],
@@ -99,7 +99,7 @@ def test_tables_that_are_not_there(ran_home: Path, table: str):
 def test_what_is_no_day_is_wrong_use(ran_home: Path, command: list[str]):
     result = call(*command, "--as-of", "nonsense", home=ran_home)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "'nonsense' is no date like 2026-03-31" in result.stderr
+    assert "'nonsense' is not a date such as 2026-03-31" in result.stderr
 
 
 def test_a_day_that_was_not_made(ran_home: Path):

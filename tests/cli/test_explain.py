@@ -28,4 +28,4 @@ def test_an_unknown_account_gets_what_comes_close(ran_home: Path):
     assert f"{record['account_id']} ({record['account_name']})" in result.stderr
     far = call("explain", "zzzzzzzz", home=ran_home)
     assert far.exit_code == 1
-    assert "close to it" not in far.stderr
+    assert "similar" not in far.stderr

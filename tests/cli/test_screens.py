@@ -16,7 +16,7 @@ def test_a_port_that_is_taken_is_a_reason(tmp_path: Path):
         taken.listen()
         result = call("ui", "--port", taken.getsockname()[1], home=tmp_path)
     assert result.exit_code == 1
-    assert "is taken" in result.stderr
+    assert "is in use" in result.stderr
 
 
 def test_the_explorer_needs_something_published(tmp_path: Path):
@@ -31,7 +31,7 @@ def test_the_explorer_and_a_port_that_is_taken(ran_home: Path):
         taken.listen()
         result = call("app", "--port", taken.getsockname()[1], home=ran_home)
     assert result.exit_code == 1
-    assert "is taken: say --port with another one" in result.stderr
+    assert "is in use: choose another one with --port" in result.stderr
 
 
 def test_the_explorer_without_its_extra(ran_home: Path, monkeypatch: pytest.MonkeyPatch):

@@ -58,6 +58,13 @@ def test_nothing_is_a_fact_in_some_columns() -> None:
     assert row["completeness"] == 0.25  # closed_on, competitor, loss_reason are empty
 
 
+def test_an_invoice_without_a_period_lacks_nothing() -> None:
+    invoice = {"invoice_id": "i", "account_id": "a", "issued_on": DAY, "amount": 5.0, "currency": "USD"}
+    rows = [invoice | {"due_on": DAY}, invoice | {"invoice_id": "j"}]
+    # of due_on, paid_on, period_start and period_end only the first is expected: 1 of 2
+    assert at(alone("data_quality", DAY, billing_invoices=rows), extract="billing_invoices")["completeness"] == 0.5
+
+
 def test_rows_count_while_they_are_known() -> None:
     accounts = [
         {"account_id": "a", "known_to": date(2026, 2, 1), "dropped_on": date(2026, 1, 1)},
@@ -89,4 +96,4 @@ def test_usage_is_judged_over_its_look_back() -> None:
     )
     row = at(rows, extract="product_usage")
     assert (row["row_count"], row["landed_rows"], row["quarantined_rows"], row["age_days"]) == (2, 2, 1, 0)
-    assert row["completeness"] == 0  # sessions, minutes, errors
+    assert row["completeness"] == 0.4  # of user, feature, sessions, minutes and errors only the first two

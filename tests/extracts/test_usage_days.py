@@ -318,7 +318,7 @@ def test_a_late_row_rolls_up_its_day_alone_and_opens_what_reads_it(home):
         """Days rolled up, and days of `usage_last_days` that are made of others now."""
         with home.engine() as engine:
             builder = Builder(engine, CATALOGUE, policy())
-            made = builder.build(rolled, list(builder.landed_days(rolled))).made
+            made = builder.build(rolled, list(builder.landed_days(rolled))).rows
             stale = {d for d in (date(2025, 1, n) for n in range(1, 10)) if not builder.is_fresh(day, d)}
             assert {builder.causes(day, d) for d in stale} <= {("data",), ("missing",)}
             builder.build(day, sorted(stale))

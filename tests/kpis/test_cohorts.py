@@ -54,7 +54,7 @@ def test_retention_by_age() -> None:
     # a 1,800 and b 2,400 of a 1,200 and b 2,400
     assert (second["observed_on"], second["arr"], second["retained_arr"]) == (date(2025, 6, 30), 4200, 3600)
     assert second["nrr"] == pytest.approx(4200 / 3600)
-    assert (second["grr"], second["expansion_rate"]) == (1, 0.5)
+    assert (second["grr"], second["expansion_rate_with_price"]) == (1, 0.5)
     # b has left
     assert (third["observed_on"], third["arr"], third["retained_accounts"]) == (date(2025, 9, 30), 1800, 1)
     assert (third["nrr"], third["logo_retention"]) == (0.5, 0.5)

@@ -99,7 +99,7 @@ def test_an_account_that_does_not_close_fails_the_run_and_all_that_reads_it(home
     assert result.exit_code == 1
     reasons = failed(result)
     assert reasons["revenue_movements"].startswith(
-        "revenue_movements breaks its contract, nothing of it was published: bridge_closes: 1 of "
+        "revenue_movements breaks its contract, so nothing was published: bridge_closes: 1 of "
     )
     row = dict(pair.split(" ") for pair in reasons["revenue_movements"].partition("e.g. ")[2].split(", "))
     assert row["as_of"] == str(DAY)

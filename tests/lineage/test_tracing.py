@@ -98,7 +98,7 @@ def told(function: Callable[..., ir.Table], column: str) -> tuple[dict[str, set[
     rows = trace(spec, function(**tables))
     cell = rows.columns[column]
     return (
-        {str(s.place): set(s.roles) for s in _sources(cell.chosen, cell.made)},
+        {str(s.place): set(s.roles) for s in _sources(cell.chosen, cell.sources)},
         {str(s.place): set(s.roles) for s in _sources({}, rows.decided)},
     )
 
@@ -253,7 +253,7 @@ def test_another_reader_of_the_sql_finds_the_same(spec: TableSpec):
     broader = set()
     assert set(theirs.made) == set(mine.columns)
     for name, cell in mine.columns.items():
-        made = {(p.table, p.column) for p in cell.made}
+        made = {(p.table, p.column) for p in cell.sources}
         chosen = {(p.table, p.column) for p in cell.chosen}
         listed = {place for place in theirs.made[name] if place[0] not in lists} - {COUNTED}
         if listed - made - chosen - decided:

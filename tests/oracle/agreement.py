@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 import pandas as pd
 
@@ -17,17 +18,22 @@ def assert_agrees(
     company: Company,
     key: Sequence[str],
     left_out: Mapping[str, str] | None = None,
+    day: date | None = None,
+    *,
+    may_be_empty: bool = False,
 ) -> None:
     """Every column of the published `table`, to 1e-9 or exactly. `left_out`: columns and why the oracle has none.
 
+    A table without rows proves nothing and fails, unless it `may_be_empty`: then the oracle's must be empty, too.
+
     Raises AssertionError that names the rows or cells that differ.
     """
-    found = company.published(table)
+    found = company.published(table, day)
     lacking = set(found.columns) - set(expected.columns) - set(left_out or {}) - set(_STAMPS)
     assert not lacking, f"{table}: the oracle has no {sorted(lacking)}"
     if key:
         found, expected = (frame.set_index(list(key)).sort_index() for frame in (found, expected))
-    assert len(found), f"{table} has no rows: nothing is compared"
+    assert len(found) or may_be_empty, f"{table} has no rows: nothing is compared"
     assert expected.index.is_unique, f"{table}: the oracle has rows of the same key"
     extra, missing = found.index.difference(expected.index), expected.index.difference(found.index)
     assert not len(extra), f"{table}: rows that the oracle has not: {list(extra[:5])}"

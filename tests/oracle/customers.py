@@ -253,11 +253,11 @@ def _cohort(start: pd.Series, arr: pd.Series) -> dict[str, object]:
         "retained_arr": money(kept),
         "expansion_arr": money(grown),
         "retained_accounts": int((arr > 0).sum()),
-        "expanded_accounts": int((arr > start).sum()),
+        "risen_accounts": int((arr > start).sum()),
         "nrr": money(arr) / money(start),
         "grr": money(kept) / money(start),
         "logo_retention": (arr > 0).mean(),
-        "expansion_rate": (arr > start).mean(),
+        "expansion_rate_with_price": (arr > start).mean(),
         "low_n": len(start) < FEW,
     }
 

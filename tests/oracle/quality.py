@@ -33,7 +33,7 @@ _COLUMNS = {
     "custom_development": (["account_id", "worked_on", "ticket", "hours"], "worked_on"),
     "gtm_spend": (["month", "motion", "amount", "currency"], "month"),
     "leads": (["lead_id"], "created_on"),
-    "product_usage": (["user_id", "usage_date", "feature", "account_id", "event_count"], "usage_date"),
+    "product_usage": (["usage_date", "account_id", "event_count"], "usage_date"),
 }
 
 

@@ -7,7 +7,19 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from tests.oracle import accounts, customers, kpis, profiles, quality, retention, usage
+from tests.oracle import (
+    accounts,
+    capacity,
+    customers,
+    kpis,
+    profiles,
+    quality,
+    retention,
+    scores,
+    segments,
+    standings,
+    usage,
+)
 from tests.oracle.raw import Company
 
 
@@ -18,7 +30,19 @@ class Oracle:
     recompute: Callable[[Company], pd.DataFrame]
     key: tuple[str, ...] = ("account_id",)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    may_be_empty: bool = False
+    is_of_monday: bool = False
+    """Compared on the last Monday instead of as_of."""
 
+
+_OF_MOVES = dict.fromkeys(
+    (
+        "rule_id", "segment_basis_on", "segment_basis", "segment_compared_with", "segment_cause",
+        "segment_cause_kind", "segment_cause_text", "tier_rule_id", "candidate_tier_rule_id", "tier_basis_on",
+        "tier_basis", "tier_compared_with", "tier_cause", "tier_cause_kind", "tier_cause_text",
+    ),
+    "why it came about: tests/segments/test_causes changes each cause back, which must undo the move",
+)  # fmt: skip
 
 ORACLES: dict[str, Oracle] = {
     # profiles
@@ -36,6 +60,33 @@ ORACLES: dict[str, Oracle] = {
     "account_signals": Oracle(profiles.account_signals),
     "account_costs": Oracle(profiles.account_costs),
     "account_profiles": Oracle(profiles.account_profiles),
+    # scores
+    "firmographic_scores": Oracle(scores.firmographic_scores),
+    "technographic_scores": Oracle(scores.technographic_scores),
+    "behavioral_scores": Oracle(scores.behavioral_scores),
+    "needs_scores": Oracle(scores.needs_scores),
+    "health_scores": Oracle(scores.health_scores),
+    "churn_outcomes": Oracle(scores.churn_outcomes, ("window_start", "points", "size_rank")),
+    "churn_bases": Oracle(scores.churn_bases, ()),
+    "churn_risk": Oracle(scores.churn_risk),
+    "risk_calibration": Oracle(scores.risk_calibration, ("past_day", "decile")),
+    "risk_calibration_summary": Oracle(scores.risk_calibration_summary, ()),
+    "expansion_scores": Oracle(scores.expansion_scores),
+    "account_tenures": Oracle(scores.account_tenures),
+    "cohort_renewals": Oracle(scores.cohort_renewals, ("cohort", "renewal_year")),
+    "clv_parameters": Oracle(scores.clv_parameters, ("cohort",)),
+    "clv_lifetimes": Oracle(scores.clv_lifetimes, ("cohort", "tenure_years")),
+    "account_value": Oracle(scores.account_value),
+    "value_scores": Oracle(scores.value_scores),
+    "composite_scores": Oracle(scores.composite_scores),
+    "score_contributions": Oracle(scores.score_contributions, ("account_id", "score", "part")),
+    # segments
+    "tier_cuts": Oracle(segments.tier_cuts, ()),
+    "segment_inputs": Oracle(segments.segment_inputs),
+    "segment_grid": Oracle(standings.segment_grid, ("account_id", "anchor"), _OF_MOVES, is_of_monday=True),
+    "segment_states": Oracle(standings.segment_states, left_out=_OF_MOVES),
+    "segments": Oracle(segments.segments),
+    "segment_mix": Oracle(segments.segment_mix, ("segment",)),
     # kpis
     "data_quality": Oracle(quality.data_quality, ("extract",)),
     "feature_adoption": Oracle(usage.feature_adoption, ("segment", "behavioral_cohort", "feature")),
@@ -59,11 +110,46 @@ ORACLES: dict[str, Oracle] = {
     "csm_performance": Oracle(customers.csm_performance, ("csm_id",)),
     "renewal_forecast": Oracle(kpis.renewal_forecast, ("quarter_start", "coverage_tier", "csm_id")),
     "arr_reconciliation": Oracle(kpis.arr_reconciliation),
+    # capacity
+    "csm_supply": Oracle(capacity.csm_supply, ("csm_id",)),
+    "account_demand": Oracle(capacity.account_demand),
+    "csm_tier_shares": Oracle(capacity.csm_tier_shares, ("csm_id", "coverage_tier")),
+    "capacity_plan": Oracle(capacity.capacity_plan, ("coverage_tier",)),
+    "coverage_leakage": Oracle(capacity.coverage_leakage),
+    "rebalanced_accounts": Oracle(capacity.rebalanced_accounts, may_be_empty=True),
+    "goal_gap": Oracle(capacity.goal_gap, ()),
+    "csm_loads": Oracle(capacity.csm_loads, ("csm_id",)),
+    "csm_assignments": Oracle(
+        capacity.csm_assignments,
+        left_out=dict.fromkeys(
+            ("is_handover", "reason", "constraint"),
+            "why the optimiser chose: held by tests/capacity/test_assignments",
+        ),
+    ),
+    "csm_assignment_runs": Oracle(
+        capacity.csm_assignment_runs,
+        (),
+        dict.fromkeys(
+            (
+                "could_stay_accounts",
+                "continuity",
+                "objective",
+                "bound",
+                "gap",
+                "most_loaded_csm_id",
+                "most_load_share_before",
+                "is_feasible",
+            ),
+            "the optimiser's own price and bound: tests/capacity/test_optimiser holds them against all assignments",
+        ),
+    ),
 }
 
 NEED_NONE: dict[str, str] = {
     "usage_days": "the raw rows added up per day: account_usage, which adds up the raw rows itself, holds them",
+    "segment_moves": "the moves of segment_states, each with its cause: tests/segments/test_moves and test_causes",
+    "csm_assignment_constraints": "which skill binds, by leaving out each one: tests/capacity/test_binding",
 }
 """Tables without an oracle, and why."""
 
-ROOMS = ("profiles", "kpis")
+ROOMS = ("profiles", "scores", "segments", "kpis", "capacity")

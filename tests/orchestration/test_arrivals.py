@@ -127,7 +127,7 @@ def test_a_landing_that_died_is_asked_for_again_after_a_while(watched: Watched, 
     watched.look(), watched.look()
     watched.fate = Outcome(Fate.FAILED, "r2")
     monkeypatch.setattr(arrivals, "wait_left", lambda *_: 30.0)
-    assert "asking again in 30 s" in watched.look()[1]
+    assert "trying again in 30 s" in watched.look()[1]
     monkeypatch.setattr(arrivals, "wait_left", lambda *_: 0.0)
     assert watched.look()[0] == {"crm_accounts", "billing_subscriptions"}
     assert json.loads(str(watched.cursor))["attempt"] == 2

@@ -268,7 +268,7 @@ def test_a_run_that_failed_is_asked_for_again_until_it_succeeds(company: Company
     for attempt in (1, 2):
         assert company.asked[0].tags[REQUEST_TAG].endswith(f"-{attempt}")
         assert not company.answer(fails_in="billing_threshold_crossings")  # after the ledger: booked, not shown
-        assert "asking again in" in str(company.tick().skip_reason)
+        assert "trying again in" in str(company.tick().skip_reason)
         company.wait(10_000)
         company.keep(company.tick())
         company.late = 0.0  # runs end by the real clock

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from segmentation_assets.extracts.contracts import CrmAccounts
-from segmentation_assets.profiles.known import known
+from segmentation_assets.profiles.known import known_at
 from tests.companies import Rows, given, spine
 from tests.profiles.chain import computed
 
@@ -17,7 +17,7 @@ FIRST, SECOND = date(2026, 1, 10), date(2026, 1, 20)
 def test_a_row_is_known_from_its_first_day_up_to_its_last() -> None:
     crm = given(CrmAccounts, [{"account_id": "a", "known_from": FIRST, "known_to": SECOND}])
     days = [date(2026, 1, 9), FIRST, date(2026, 1, 19), SECOND]
-    rows = known(crm, spine(*days), "month_start")
+    rows = known_at(crm, spine(*days), "month_start")
     frame = rows.order_by("as_of").execute()
     assert list(frame["as_of"].dt.date) == [FIRST, date(2026, 1, 19)]
     assert set(frame.columns) == {"as_of", "month_start", *rows.columns}

@@ -93,9 +93,9 @@ def test_the_package_offers_load(home: Path, monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("table", "as_of", "reason"),
     [
-        ("kpi", None, "there is kpis"),
+        ("kpi", None, "did you mean kpis"),
         ("kpis", "2026-01-01", "has 2 days from 2026-03-30 to 2026-03-31"),
-        ("kpis", "March", "is no date"),
+        ("kpis", "March", "is not a date"),
         ("accounts", "2026-03-31", "has no days"),
         ("../published/kpis", None, "no table"),
     ],
@@ -183,7 +183,7 @@ def test_a_range_of_days_has_those_that_were_made(home: Path):
     [
         ("2025-01-01..2025-02-01", "kpis has no day from 2025-01-01 to 2025-02-01; it has 2 days"),
         ("2026-03-31..2026-03-30", "the last day is before the first"),
-        ("2026-03-31..soon", "'soon' is no date"),
+        ("2026-03-31..soon", "'soon' is not a date"),
     ],
 )
 def test_ranges_that_are_none(home: Path, as_of, reason: str):

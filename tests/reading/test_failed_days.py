@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from segmentation_assets.reading.run_facts import Failure, Made, Run
+from segmentation_assets.reading.run_facts import Failure, Publication, Run
 from segmentation_assets.reading.status import FAILED, status_of
 from segmentation_assets.settings import Settings
 from tests.warehouse.toys import builder, chain, land, policy
@@ -25,8 +25,8 @@ class Records:
     def runs(self) -> Sequence[Run]:
         return RUNS
 
-    def made(self) -> dict[str, Made]:
-        return {"scaled": Made(FAILED_AT + timedelta(minutes=8), "second")}
+    def publications(self) -> dict[str, Publication]:
+        return {"scaled": Publication(FAILED_AT + timedelta(minutes=8), "second")}
 
     def failures(self, runs: Sequence[Run]) -> Sequence[Failure]:
         return [Failure("scaled", FAILED_AT, "first", "it broke its contract")]

@@ -110,25 +110,25 @@ def test_the_same_people_in_every_sentence():
     Strategic. Hired are 2.3 - 0.7 - 0.4 = 1.20 for Strategic and 1.37 - 0.3 = 1.07 for Growth. Long-Tail's 0.06 are
     too small a part of a person."""
     rows = PLANS["short"]
-    assert plans.company_people(rows) == "3.90 people needed, 1.60 there: 2.30 too few."
+    assert plans.company_people(rows) == "3.90 people needed, 1.60 available: 2.30 too few."
     assert sum(row["hired_fte"] for row in rows) == pytest.approx(1.20 + 41 / 30 - 0.3)
     assert sum(row["rebalanced_in_fte"] for row in rows) == pytest.approx(0.40)
     assert plans.rebalancing(rows, [])[0].startswith("First move people: Core 0.40 to Strategic 0.40. ")
     tail = next(row for row in rows if row["coverage_tier"] == "Long-Tail")
     assert plans.tier_action(tail) == "0.06 too few, too small a part of a person to hire"
-    assert plans.hiring(rows)[1] == "Too few, but too small a part of a person to hire: Long-Tail 0.06."
+    assert plans.hiring(rows)[1] == "Gaps too small to hire for: Long-Tail 0.06."
     run = {"available_fte": 1.6, "required_fte": sum(row["required_fte"] for row in rows), "leaving_fte": 0.0,
            "kept_accounts": 3, "could_stay_accounts": 4, "continuity": 0.75, "moved_accounts": 1, "new_accounts": 0,
            "unassigned_accounts": 0, "gap": 0.0}  # fmt: skip
-    assert "3.90 people needed, 1.60 there: 2.30 too few." in plans.assignment(run, [], [])
+    assert "3.90 people needed, 1.60 available: 2.30 too few." in plans.assignment(run, [], [])
     goal = a_goal("nothing_to_spare") | {"required_fte": run["required_fte"], "available_fte": 1.6}
-    assert "3.90 people needed, 1.60 there: 2.30 too few." in plans.goal(goal)[-1]
+    assert "3.90 people needed, 1.60 available: 2.30 too few." in plans.goal(goal)[-1]
 
 
 def test_without_a_roster_nobody_is_said_to_be_there():
     rows = PLANS["no roster"]
     assert plans.company_people(rows) == (
-        "3.90 people needed; how many are there is not known: there is no CSM roster; the CRM names 1 CSM."
+        "3.90 people needed; how many are available is not known: there is no CSM roster; the CRM names 1 CSM."
     )
     assert {plans.tier_action(row) for row in rows} == {"Not known: no CSM roster"}
     assert not any("0.00" in line for row in rows for line in plans.tier_arithmetic(row))
@@ -156,9 +156,7 @@ def test_each_number_about_the_goal_is_a_figure_of_its_row(reallocation: str):
     known = written([row]) | {"50.25"}  # 60.25 - 10: what moving an hour adds
     for line in plans.goal(row):
         assert numbers(line) <= known, (line, numbers(line) - known)
-    assert plans.goal(row | {"gap": None}) == [
-        "Neither a run rate nor a pipeline is known: there is no gap to close."
-    ]
+    assert plans.goal(row | {"gap": None}) == ["The gap is not known: there is neither a run rate nor a pipeline."]
 
 
 def test_each_number_about_the_assignment_is_a_figure_of_its_tables():

@@ -25,10 +25,10 @@ def test_protect_weighs_the_expected_loss_against_the_hours():
     assert made.worth == "55.0k expected loss in 90 days"  # 100,000 x 0.5 + 50,000 x 0.1
     assert made.arithmetic == (
         "ARR of 2 accounts in the At-Risk segment: 150,000, 30.0% of 500,000.",
-        "Expected loss: each account's ARR × its churn risk in 90 days, in all 55,000.",
+        "Expected loss: ARR × churn risk in 90 days, summed over these accounts, is 55,000.",
         # 2 x 4 h x 3 months = 24 h; (100 x 60 + 50 x 30) / 150 = 50 an hour
         "Cost: 2 × 4.0 h a month × 3.0 months × 50.00 an hour (mean of the roster) = 1,200.",
-        "It pays once 2.2% of that loss is avoided: 1,200 ÷ 55,000.",
+        "It pays for itself if it avoids 2.2% of that loss: 1,200 ÷ 55,000.",
     )
     assert [(one.account_id, one.name) for one in made.accounts] == [("a1", "Acme"), ("a2", "a2")]
     assert made.accounts[0].why == "ARR 100.0k × 50.0% = 50.0k"
@@ -38,7 +38,7 @@ def test_protect_without_a_roster_or_a_risk():
     unknown = [segment(segment="At-Risk", arr=1000.0, churn_risk=None), segment(account_id="a2", churn_risk=0.1)]
     made = protect(evidence({"segments": unknown}))
     assert made is not None
-    assert "in all 0 (1 account without a known risk left out)." in made.arithmetic[1]
+    assert "is 0 (without 1 account whose risk is not known)." in made.arithmetic[1]
     assert "60.00 an hour (policy)" in made.arithmetic[2]
     assert len(made.arithmetic) == 3  # no share of a loss of nothing
     assert protect(evidence({"segments": [segment()]})) is None
@@ -73,11 +73,12 @@ def test_staff_says_where_people_come_from():
     assert made.title == "Move 0.50 people between tiers, then hire 2.00 people for Strategic and Growth"
     assert made.worth == "50.0k ARR without its full care"
     assert made.arithmetic == (
-        # 4 + 2 + 4 needed, 2.5 + 1 + 4.5 there
-        "10.00 people needed, 8.00 there: 2.00 too few.",
-        "First move people: Core 0.50 to Strategic 0.50. 12,500 of ARR gets its care by this.",
+        # 4 + 2 + 4 needed, 2.5 + 1 + 4.5 available
+        "10.00 people needed, 8.00 available: 2.00 too few.",
+        "First move people: Core 0.50 to Strategic 0.50. This gives 12,500 ARR its full care.",
         "Hire 1.00 for Strategic (120,000 a year) and 1.00 for Growth (80,000 a year).",
-        "ARR beyond the people there, before hiring: 50,000. Hiring costs 400.0% of it a year.",
+        "ARR that the people available cannot give its full care, before hiring: 50,000. Hiring costs 400.0% of it a "
+        "year.",
     )
     assert [one.why for one in made.accounts] == [
         "gets 55.2 h a month, worth 12.5k", "gives 55.2 h a month, worth 9.00k",
@@ -118,7 +119,7 @@ def test_grow_measures_whitespace_against_the_gap(gap: float, told: str):
     spaces = whitespace(a1=10_000.0, a2=30_000.0, a3=99_000.0)
     made = grow(evidence({"segments": READY, "expansion_scores": spaces, "goal_gap": goal}))
     assert made is not None
-    assert made.title == "Open expansion with 2 accounts ready for it"
+    assert made.title == "Open expansion with 2 accounts ready to expand"
     assert made.arithmetic[-1] == told
     assert [one.account_id for one in made.accounts] == ["a2", "a1"]
 
@@ -146,8 +147,8 @@ def test_rebalance_moves_the_smaller_of_the_two():
     assert made.title == "Move 20 h from over- to under-served accounts"
     assert made.arithmetic == (
         "1 account got 30 h more in twelve months than they were entitled to, worth 1,500.",
-        "1 account lacks 20 h; the ARR those hours should have cared for is 20,000.",
-        "What can move is the smaller of the two: 20 h.",
+        "1 account got 20 h less; 20,000 ARR went without its care.",
+        "The smaller of the two can move: 20 h.",
     )
 
 

@@ -82,7 +82,7 @@ def test_records_are_read_where_nothing_can_be_written(home: Path):
     if not child:  # somebody else, who may read and not write
         try:
             os.setresuid(65534, 65534, 65534)
-            os._exit(0 if (records.runs(), records.made(), records.switches()) == ([], {}, {}) else 1)
+            os._exit(0 if (records.runs(), records.publications(), records.switches()) == ([], {}, {}) else 1)
         finally:
             os._exit(2)
     _, status = os.waitpid(child, 0)

@@ -118,7 +118,7 @@ def test_a_broken_contract_publishes_nothing_and_stops_what_reads_it(runner: Mak
     assert failed.reason is not None
     told, _, example = failed.reason.partition("; e.g. as_of 2026-03-31, account_id ")
     assert told == (
-        "seasons breaks its contract, nothing of it was published: seats: greater_than_or_equal_to 0: 2 of 2 rows"
+        "seasons breaks its contract, so nothing was published: seats: greater_than_or_equal_to 0: 2 of 2 rows"
     )
     assert example in ("a, seats -31", "b, seats -41")
     for table in ("seasons", "totals"):
@@ -242,7 +242,7 @@ def test_an_interrupted_run_says_so_and_goes_on_afterwards(runner: MakeRunner, s
     tables = ["seeds", "seasons", "ranks", "totals"]
     outcome = runner(seasons=interrupted_seasons).run(tables, [MARCH_31])
     assert [step.reason for step in outcome.failed] == [
-        "interrupted; what was published before is kept, and the same command goes on from there"
+        "interrupted; published tables are kept, and the same command continues from there"
     ]
     again = runner().run(tables, [MARCH_31])
     assert again.succeeded

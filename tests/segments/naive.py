@@ -46,7 +46,7 @@ def rule_of(size, cohort, value, needs, expansion, clv, barely) -> tuple[str, st
 
 @dataclass(frozen=True)
 class Day:
-    """What the rules read of one account on one day. Cut-offs of value: Silver 100, Gold 200, Platinum 300."""
+    """What the rules read of one account on one day. `cuts`: the smallest value of Silver, Gold and Platinum."""
 
     size: str | None = "smb"
     cohort: str | None = "Steady State"
@@ -65,6 +65,7 @@ class Day:
     health: float | None = None
     alike: float | None = None
     renewal: date | None = None
+    cuts: tuple[float, float, float] = (100, 200, 300)
 
 
 @dataclass
@@ -76,10 +77,10 @@ class Standing:
     barely: bool = False
 
 
-def _value_tier(value: float | None, lowered: float) -> str | None:
-    if value is None:
+def _value_tier(day: Day, lowered: float) -> str | None:
+    if day.value is None:
         return None
-    return VALUE_TIERS[sum(value >= cut * lowered for cut in (100, 200, 300))]
+    return VALUE_TIERS[sum(day.value >= cut * lowered for cut in day.cuts)]
 
 
 def _level(score: float | None, before: str | None, enter: float, leave: float) -> str | None:
@@ -92,7 +93,7 @@ def standing_after(before: Standing, day: Day) -> Standing:
     cohort = day.cohort
     if before.cohort in day.kept and cohort is not None and COHORTS.index(before.cohort) < COHORTS.index(cohort):
         cohort = before.cohort
-    value, kept = _value_tier(day.value, 1), _value_tier(day.value, 0.9)
+    value, kept = _value_tier(day, 1), _value_tier(day, 0.9)
     if value is not None and before.value is not None:
         lowest, highest = VALUE_TIERS.index(value), VALUE_TIERS.index(kept)
         value = VALUE_TIERS[max(lowest, min(VALUE_TIERS.index(before.value), highest))]

@@ -54,7 +54,7 @@ def test_a_damaged_table_is_named_and_made_again(tmp_path: Path, kind: str):
     assert {planner.causes(planner.registry[name], MONDAY) for name in before} == {(DAMAGED,)}
     assert {problem.table for problem in verify(store, chain()).problems} == set(before)
     with builder(tmp_path) as build:
-        made = {built.table: set(built.made) for built in build.ensure(["labels"], [MONDAY])}
+        made = {built.table: set(built.rows) for built in build.ensure(["labels"], [MONDAY])}
     # The window of `totals` reads three days of `scaled`; only the damaged one is made again.
     assert made == {"scaled": {MONDAY}, "totals": {MONDAY}, "labels": {MONDAY}}
     for name, frame in before.items():
@@ -161,7 +161,7 @@ def test_a_disk_that_fills_in_the_middle_leaves_what_was_published(tmp_path: Pat
     assert file.read_bytes() == before
     assert not list((tmp_path / "staging").iterdir())
     with builder(tmp_path, policy(window=20)) as build:  # and with room again, the run goes on
-        assert build.ensure(["bulk"], [MONDAY])[0].made
+        assert build.ensure(["bulk"], [MONDAY])[0].rows
     assert verify(Store(tmp_path), chain()).problems == ()
 
 

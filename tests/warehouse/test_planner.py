@@ -19,7 +19,7 @@ WEDNESDAY, THURSDAY, FRIDAY, SATURDAY, SUNDAY, MONDAY = (date(2025, 12, 31) + ti
 
 def made(results: list[Built]) -> dict[str, list[date]]:
     """Days made, by table; tables with nothing to do are left away."""
-    return {r.table: sorted(d for d in r.made if d is not None) for r in results if r.made}
+    return {r.table: sorted(d for d in r.rows if d is not None) for r in results if r.rows}
 
 
 def ensure(home: Path, *as_ofs: date, under: Policy | None = None, names: tuple[str, ...] = ("labels",)):
@@ -57,7 +57,7 @@ def test_the_second_time_there_is_nothing_to_do(home: Path):
     with builder(home) as build:
         results = build.ensure(["labels"], [MONDAY, FRIDAY])
     assert made(results) == {}
-    kept = {r.table: r.kept for r in results}
+    kept = {r.table: r.fresh for r in results}
     assert kept["labels"] == (FRIDAY, MONDAY)
     assert kept["scaled"] == (WEDNESDAY, THURSDAY, FRIDAY, SATURDAY, SUNDAY, MONDAY)
     assert {path: path.stat().st_mtime_ns for path in home.rglob("*.parquet")} == before

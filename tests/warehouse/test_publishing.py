@@ -75,9 +75,9 @@ def test_a_day_without_rows_gets_a_file_without_rows(tmp_path: Path):
     land(tmp_path, [7])
     with builder(tmp_path) as build:
         [made] = build.ensure(["scaled"], [SATURDAY, SUNDAY])
-        assert made.made == {SATURDAY: 1, SUNDAY: 0}
+        assert made.rows == {SATURDAY: 1, SUNDAY: 0}
         [again] = build.ensure(["scaled"], [SATURDAY, SUNDAY])
-        assert (again.made, again.kept) == ({}, (SATURDAY, SUNDAY))
+        assert (again.rows, again.fresh) == ({}, (SATURDAY, SUNDAY))
     assert Store(tmp_path).days("scaled", "as_of") == [SATURDAY, SUNDAY]
     sunday = pd.read_parquet(Store(tmp_path).file("scaled", "as_of", SUNDAY).parent)
     assert len(sunday) == 0
@@ -87,7 +87,7 @@ def test_a_day_without_rows_gets_a_file_without_rows(tmp_path: Path):
 def test_a_chain_over_an_extract_that_never_came(tmp_path: Path):
     with builder(tmp_path) as build:
         results = build.ensure(["labels"], [MONDAY])
-    assert {r.table: dict(r.made) for r in results} == {
+    assert {r.table: dict(r.rows) for r in results} == {
         "scaled": {SATURDAY: 0, SUNDAY: 0, MONDAY: 0},
         "totals": {MONDAY: 0},
         "labels": {MONDAY: 0},

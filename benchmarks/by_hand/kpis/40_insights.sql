@@ -37,7 +37,7 @@ COPY (
     SELECT w.as_of, signup, age, observed_on, is_kept, count(*) AS accounts, cents(sum(start_)) AS start_arr,
       cents(sum(arr_then)) AS arr, cents(sum(least(start_, arr_then))) AS retained_arr,
       cents(sum(greatest(arr_then - start_, 0))) AS expansion_arr, count(*) FILTER (arr_then > 0) AS retained_accounts,
-      count(*) FILTER (arr_then > start_) AS expanded_accounts, count(u.is_active_account) AS used,
+      count(*) FILTER (arr_then > start_) AS risen_accounts, count(u.is_active_account) AS used,
       count(*) FILTER (u.is_active_account) AS active, avg(u.mau_seat_share) AS seat_activity
     FROM with_start w
     LEFT JOIN account_usage u ON is_kept AND u.as_of = w.observed_on AND u.account_id = w.account_id
@@ -45,7 +45,7 @@ COPY (
   )
   SELECT *, quarter_begins(signup) AS signup_quarter, age AS age_quarters, arr / start_arr AS nrr,
     retained_arr / start_arr AS grr, retained_accounts / accounts AS logo_retention,
-    expanded_accounts / accounts AS expansion_rate, accounts < policy('retention.low_n') AS low_n,
+    risen_accounts / accounts AS expansion_rate_with_price, accounts < policy('retention.low_n') AS low_n,
     nullif(used, 0) AS usage_accounts, active / nullif(used, 0) AS active_share,
     CASE WHEN NOT is_kept THEN 'not_kept' WHEN used = 0 THEN 'no_usage' END AS usage_reason
   FROM sums

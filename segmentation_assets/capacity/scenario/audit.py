@@ -269,8 +269,8 @@ class _Case(Parts):
 
     def order(self) -> Iterator[Line]:
         """A tier of less attention whose accounts are worth more each than those of the tier above it."""
-        known = [t for name in self.coverage.ratios for t in self.s.tiers if t.tier == name and t.accounts]
-        for above, below in pairwise(known):
+        tiers = [t for name in self.coverage.ratios for t in self.s.tiers if t.tier == name and t.accounts]
+        for above, below in pairwise(tiers):
             upper, lower = above.arr / above.accounts, below.arr / below.accounts
             if lower > upper * (1 + self.tolerance):
                 text = (

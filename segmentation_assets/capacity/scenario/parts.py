@@ -47,13 +47,13 @@ class Parts:
     def expansion(self, when: When, tier: Tier | None = None) -> tuple[Interval | None, str]:
         """The sum of what the tiers state; a tier that states none adds nothing."""
         parts = [(t, interval(getattr(t.expansion, when))) for t in ([tier] if tier else self.s.tiers)]
-        known = [(t, v) for t, v in parts if v is not None]
-        if not known:
+        stated = [(t, v) for t, v in parts if v is not None]
+        if not stated:
             return None, f"no expansion {when} is stated"
-        total = sum((v for _, v in known), Interval(0.0, 0.0))
+        total = sum((v for _, v in stated), Interval(0.0, 0.0))
         silent = [t.tier for t, v in parts if v is None]
         note = f" ({', '.join(silent)}: none stated)" if silent else ""
-        return total, " + ".join(shown("expansion", v) for _, v in known) + note
+        return total, " + ".join(shown("expansion", v) for _, v in stated) + note
 
     def increment(self, tier: Tier | None) -> tuple[Interval | None, str]:
         """Expansion after less before."""
@@ -86,8 +86,8 @@ class Parts:
             return None
         if expansion is None:
             return Interval(min(max(1 - nrr.high, 0.0), 1.0), 1.0)
-        found = expansion.times(1 / tier.arr) - nrr + Interval(1.0, 1.0)
-        return Interval(min(max(found.low, 0.0), 1.0), min(max(found.high, 0.0), 1.0))
+        loss = expansion.times(1 / tier.arr) - nrr + Interval(1.0, 1.0)
+        return Interval(min(max(loss.low, 0.0), 1.0), min(max(loss.high, 0.0), 1.0))
 
     def losses(self, when: When, tier: Tier | None = None) -> Interval | None:
         """The same of the company, weighted by start ARR; null where a tier with ARR states no NRR."""

@@ -38,7 +38,7 @@ def read_scenario(path: Path, policy: ScenarioPolicy) -> Scenario:
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
         raise ScenarioError("\n".join(_hinted(line) for line in explained(error, lines, str(path)))) from None
-    problems = [_told(lines, at, problem) for at, problem in _misfits(scenario, policy.highest_nrr)]
+    problems = [_with_place(lines, at, problem) for at, problem in _misfits(scenario, policy.highest_nrr)]
     if problems:
         raise ScenarioError("\n".join(problems))
     return scenario
@@ -53,7 +53,7 @@ def _hinted(line: str) -> str:
     return f"{place}: {path}: {problem}{hint}"
 
 
-def _told(lines: Lines, at: tuple[str, ...], problem: str) -> str:
+def _with_place(lines: Lines, at: tuple[str, ...], problem: str) -> str:
     return f"{place_of(at, lines)}: {'.'.join(at)}: {problem}"
 
 

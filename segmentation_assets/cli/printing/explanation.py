@@ -12,7 +12,7 @@ from rich.console import Console
 
 from segmentation_assets.cli.printing.grid import print_table
 from segmentation_assets.reading.escaping import escape
-from segmentation_assets.reading.explanations.gathering import Condition, Explanation, Score
+from segmentation_assets.reading.explanations.gathering import Explanation, Score, TypicalCondition
 from segmentation_assets.reading.figures import NAMES, label, share, shown, words
 
 _MARKS = {True: "yes", False: "no", None: "unknown"}
@@ -69,8 +69,8 @@ def _in_words(name: str, value: Any) -> str:
     return share(value) if name.endswith("_risk") else shown(value)
 
 
-def _print_conditions(console: Console, conditions: Sequence[Condition]) -> None:
-    rows = [(c.dimension, c.value, c.wanted, _MARKS[c.meets]) for c in conditions]
+def _print_conditions(console: Console, conditions: Sequence[TypicalCondition]) -> None:
+    rows = [(c.dimension, c.value, c.needed, _MARKS[c.meets]) for c in conditions]
     print_table(console, ("condition", "this account", "needed for it", "met"), rows)
 
 

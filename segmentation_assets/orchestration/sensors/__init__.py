@@ -1,6 +1,6 @@
-"""Sensors: what looks around by itself, and asks for runs or tells people.
+"""Sensors: they watch data and runs by themselves, and request runs or report to people.
 
-Here: which sensors there are. Not here: schedules, or what the runs do that are asked for.
+Here: the list of sensors. Not here: schedules, or what the requested runs do.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ __all__ = ["sensors"]
 
 
 def sensors(settings: Settings, policy: Policy, registry: Registry) -> list[dg.SensorDefinition]:
-    """The sensors of one home, of the tables there are. All run unless somebody switches them off."""
-    found = [run_failures(settings, policy)]
+    """The sensors of one home, for the tables of `registry`. All are on until somebody switches them off."""
+    result = [run_failures(settings, policy)]
     if any(spec.is_extract for spec in registry):
-        found.append(extract_arrivals(settings, policy))
+        result.append(extract_arrivals(settings, policy))
     if "threshold_ledger" in registry:
-        found.append(billing_thresholds(settings, policy))
+        result.append(billing_thresholds(settings, policy))
     if "segment_alerts" in registry:
-        found += [segment_moves(settings, policy), declining_usage(settings, policy)]
-    return found
+        result += [segment_moves(settings, policy), declining_usage(settings, policy)]
+    return result

@@ -1,14 +1,16 @@
-"""The extract arrival sensor: files that are new and whole, one run that lands just them.
+"""The extract arrival sensor: when new files are complete, it requests one run that lands their extracts.
 
-Here: when a changed extract is asked to be landed. Not here: what a signature is (`extracts.arrivals`), or landing.
+Here: when the landing of a changed extract is requested. Not here: signatures (`extracts.arrivals`), or landing.
 
-A file that is still being written changes between two looks, so an extract is landed once it looked the same twice.
+A file that is still being written changes between two looks. So an extract is landed once it looks the same twice.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import dagster as dg
 
@@ -35,17 +37,25 @@ NAME = "extract_arrival_sensor"
 
 @dataclass(frozen=True)
 class Cursor(requests.Cursor):
-    """Signatures by extract: as they were at the last look, and as they were when a landing was asked for.
+    """Signatures by extract: at the last look (`seen`), and when their landing was last requested (`requested`).
 
-    `names` are the extracts of the open request, `serial` counts requests. `refused` are those of the last
-    request, where some of its rows were bad.
+    `names` are the extracts of the open request, `serial` counts requests. `refused` are the extracts of the last
+    request if some of its rows were refused.
     """
 
     seen: dict[str, str] = field(default_factory=dict)
-    asked: dict[str, str] = field(default_factory=dict)
+    requested: dict[str, str] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     serial: int = 0
     refused: list[str] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """The cursor that was written as `text`. Homes of November 2026 and before call `requested` `asked`."""
+        values = json.loads(text)
+        if "asked" in values:
+            values["requested"] = values.pop("asked")
+        return cls(**values)
 
 
 def extract_arrivals(settings: Settings, policy: Policy) -> dg.SensorDefinition:
@@ -66,19 +76,19 @@ def extract_arrivals(settings: Settings, policy: Policy) -> dg.SensorDefinition:
         if mapping is None:
             return dg.SensorResult(skip_reason=dg.SkipReason("no sources are mapped yet"))
         hashes = FileHashes(store.home / "landing" / "files.json")
-        found = look(read_sources(mapping), policy.company.today(), hashes)
-        return _tick(context, found, policy)
+        arrivals = look(read_sources(mapping), policy.company.today(), hashes)
+        return _tick(context, arrivals, policy)
 
     return sensor
 
 
-def _tick(context: dg.SensorEvaluationContext, found: Arrivals, policy: Policy) -> dg.SensorResult:
-    signatures, remarks = dict(found.signatures), list(found.remarks)
-    if context.cursor is None:  # what has been landed as it stands has not arrived now
-        cursor = Cursor(asked={name: signatures[name] for name in sorted(found.landed)})
+def _tick(context: dg.SensorEvaluationContext, arrivals: Arrivals, policy: Policy) -> dg.SensorResult:
+    signatures, remarks = dict(arrivals.signatures), list(arrivals.remarks)
+    if context.cursor is None:  # extracts that have landed unchanged are not new
+        cursor = Cursor(requested={name: signatures[name] for name in sorted(arrivals.landed)})
     else:
         cursor = Cursor.read(context.cursor)
-    new = {name for name, signature in signatures.items() if cursor.asked.get(name) != signature}
+    new = {name for name, signature in signatures.items() if cursor.requested.get(name) != signature}
     settled = {name for name in new if cursor.seen.get(name) == signatures[name]}
     growing = new - settled
     remarks += [f"{name}: new files; waiting until they no longer change" for name in sorted(growing)]
@@ -89,7 +99,7 @@ def _tick(context: dg.SensorEvaluationContext, found: Arrivals, policy: Policy) 
             return cursor.result(f"run {outcome.run_id} lands {', '.join(cursor.names)}", *remarks)
         left = wait_left(outcome, request, policy.orchestration.sensors)
         if outcome.fate is Fate.FAILED and left > 0 and not settled:
-            return cursor.result(f"run {outcome.run_id} failed: asking again in {left:.0f} s", *remarks)
+            return cursor.result(f"run {outcome.run_id} failed: trying again in {left:.0f} s", *remarks)
         if outcome.fate is Fate.FAILED:
             settled |= {name for name in cursor.names if name in signatures} - growing
             attempt = request.attempt + 1
@@ -104,20 +114,27 @@ def _tick(context: dg.SensorEvaluationContext, found: Arrivals, policy: Policy) 
             cursor = replace(cursor, names=[], occasion="", attempt=0)
     if not settled:
         return cursor.result(*(remarks or ["no new files"]))
-    # What was refused may have been so because of an extract that is good now.
+    # Rows may have been refused because of another extract that is good now.
     settled |= {name for name in cursor.refused if name in signatures} - growing
     return _ask(cursor, sorted(settled), attempt)
 
 
 def _ask(cursor: Cursor, names: list[str], attempt: int) -> dg.SensorResult:
-    asked = cursor.asked | {name: cursor.seen[name] for name in names}
+    requested = cursor.requested | {name: cursor.seen[name] for name in names}
     serial = cursor.serial + 1
-    word = hashlib.sha256("\n".join(f"{name}={asked[name]}" for name in names).encode()).hexdigest()[:12]
+    word = hashlib.sha256("\n".join(f"{name}={requested[name]}" for name in names).encode()).hexdigest()[:12]
     request = Request(f"{word}-{serial}", attempt)
     keys = [dg.AssetKey(name) for name in [*names, QUARANTINE.name]]
     return dg.SensorResult(
         run_requests=[dg.RunRequest(run_key=request.key, asset_selection=keys, tags=tags_of(request))],
         cursor=str(
-            replace(cursor, asked=asked, names=names, occasion=request.occasion, attempt=attempt, serial=serial)
+            replace(
+                cursor,
+                requested=requested,
+                names=names,
+                occasion=request.occasion,
+                attempt=attempt,
+                serial=serial,
+            )
         ),
     )

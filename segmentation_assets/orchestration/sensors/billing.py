@@ -1,14 +1,14 @@
-"""The billing threshold sensor: new billing data or a new day, who crossed a threshold, one run.
+"""The billing threshold sensor: it requests a run when new billing data or a new day moves ARR across a threshold.
 
-Here: whether a run is needed, and asking for it. Not here: what a crossing is, or the record of them
+Here: whether a run is needed, and requesting it. Not here: what a crossing is, or the ledger of crossings
 (`activation.crossings`).
 
-The sensor decides nothing that lasts: it looks whether the ledger would book a crossing, and if so asks for one run,
-in which the ledger finds and books what there is by itself. So a sensor that is killed, asked twice or switched off
-can make no crossing appear twice or get lost; the next run books what is due, whoever asked for it.
+The sensor books nothing. It checks whether the ledger would book a crossing, and if so requests one run, in which the
+ledger books it. So no crossing is booked twice or lost if the sensor is killed, called twice or switched off: the
+next run books what is due, whoever started it.
 
-It looks when billing data has landed, and once at the start of a day: a price that was agreed ahead comes into force
-without any file.
+It looks when billing data has landed, and once at the start of a day, because a price that was agreed earlier takes
+effect without any file.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ from segmentation_assets.warehouse.store import Store, footer
 NAME = "billing_threshold_sensor"
 WATCHED = "billing_subscriptions"
 CROSSINGS_TAG = "segmentation/crossings"
-"""Run tag: how many crossings were seen when the run was asked for."""
+"""Run tag: the number of crossings when the run was requested."""
 
 
 @dataclass(frozen=True)
 class Cursor(requests.Cursor):
-    """`landed`: storage id of the newest landing looked at; `day`: when. `asked_for`: that of the open request."""
+    """`landed`: storage id of the last landing it looked at, on `day`. `asked_for`: that of the open request."""
 
     landed: int = 0
     asked_for: int = 0
@@ -69,7 +69,7 @@ def billing_thresholds(settings: Settings, policy: Policy) -> dg.SensorDefinitio
         job_name=BILLING_RERUN,
         minimum_interval_seconds=policy.orchestration.sensors.billing_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="When billing data or a new day moves ARR across a threshold, reruns what hangs on it.",
+        description="When billing data or a new day moves ARR across a threshold, makes what depends on ARR.",
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         report_lost(context.instance, store, policy.orchestration.sensors)
@@ -84,39 +84,43 @@ def _tick(context: dg.SensorEvaluationContext, store: Store, policy: Policy) -> 
     request = cursor.request
     outcome = outcome_of(context.instance, request) if request else None
     if outcome and outcome.fate is Fate.PENDING:
-        return cursor.result(f"run {outcome.run_id} is on its way")
+        return cursor.result(f"run {outcome.run_id} has not ended yet")
     day = policy.company.today()
     if request is None and newest == cursor.landed and cursor.day == str(day):
         return cursor.result("no new billing data")
     looked = Cursor(landed=newest, day=str(day))
     posted = footer(store.file("threshold_ledger")).get("posted")
     if posted is None:
-        return looked.result("no side of any threshold is known yet: the first run books them")
+        return looked.result("the ledger is empty: the first run books the side of every account")
     if posted > str(day):
-        return cursor.result(f"the ledger stands at {posted}, the clock of this machine at {day}: waiting")
-    found = pending_crossings(store, policy, day)
+        return cursor.result(f"the ledger was posted for {posted}, but today is {day} on this machine: waiting")
+    crossings = pending_crossings(store, policy, day)
     is_newer = newest != cursor.asked_for or cursor.day != str(day)
-    if len(found) and is_newer:
-        return _ask(Request(f"{identity(found)}-{newest}-{day}"), newest, found, day)
+    if len(crossings) and is_newer:
+        return _ask(Request(f"{identity(crossings)}-{newest}-{day}"), newest, crossings, day)
     if request and outcome and outcome.fate is not Fate.DONE:
-        # It may have booked the crossings and failed further down: what follows from them is still to be made.
+        # The run may have booked the crossings and failed later: other tables are still to be made.
         left = wait_left(outcome, request, policy.orchestration.sensors)
         if left > 0:
-            return cursor.result(f"run {outcome.run_id or request.key} failed: asking again in {left:.0f} s")
-        return _ask(request.again(), cursor.asked_for, found, day)
-    why = f"the run found nothing to book for {len(found)} crossings" if len(found) else "all crossings are booked"
+            return cursor.result(f"run {outcome.run_id or request.key} failed: trying again in {left:.0f} s")
+        return _ask(request.again(), cursor.asked_for, crossings, day)
+    why = (
+        f"the run found nothing to book for {len(crossings)} crossings"
+        if len(crossings)
+        else "all crossings are booked"
+    )
     return looked.result(why)
 
 
-def _ask(request: Request, asked_for: int, found: pd.DataFrame, day: date) -> dg.SensorResult:
+def _ask(request: Request, asked_for: int, crossings: pd.DataFrame, day: date) -> dg.SensorResult:
     partition, also = request_for(day, day)
     run = dg.RunRequest(
         run_key=request.key,
         partition_key=partition,
-        tags=tags_of(request, {CROSSINGS_TAG: str(len(found)), **also}),
+        tags=tags_of(request, {CROSSINGS_TAG: str(len(crossings)), **also}),
     )
-    asked = Cursor(request.occasion, request.attempt, asked_for, asked_for, str(day))
-    return dg.SensorResult(run_requests=[run], cursor=str(asked))
+    cursor = Cursor(request.occasion, request.attempt, asked_for, asked_for, str(day))
+    return dg.SensorResult(run_requests=[run], cursor=str(cursor))
 
 
 def _newest_landing(instance: dg.DagsterInstance) -> int:
@@ -124,14 +128,16 @@ def _newest_landing(instance: dg.DagsterInstance) -> int:
     return records[0].storage_id if records else 0
 
 
-def identity(found: pd.DataFrame) -> str:
-    """A short word for these crossings, and for no others."""
-    keys = sorted(map("/".join, zip(found["account_id"], found["threshold"], found["direction"], strict=True)))
+def identity(crossings: pd.DataFrame) -> str:
+    """A short hash that identifies these crossings."""
+    keys = sorted(
+        map("/".join, zip(crossings["account_id"], crossings["threshold"], crossings["direction"], strict=True))
+    )
     return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:12]
 
 
 def pending_crossings(store: Store, policy: Policy, day: date) -> pd.DataFrame:
-    """The crossings that the ledger would book at `day`, as `detect_crossings` has them, from landed extracts."""
+    """The crossings that the ledger would book on `day`, as rows of `detect_crossings`, from landed extracts."""
     from segmentation_assets.chain import CATALOGUE  # noqa: PLC0415 - definitions are made without it in tests
 
     with open_connection(store) as connection:
@@ -140,10 +146,10 @@ def pending_crossings(store: Store, policy: Policy, day: date) -> pd.DataFrame:
         ledger = engine.read(CATALOGUE["threshold_ledger"])
         newest = ledger.filter(ledger.is_newest)
         sides = engine.execute(newest.select("account_id", "threshold", "is_above", "arr_seen", "threshold_seen"))
-    found: Any = detect_crossings(
+    crossings: Any = detect_crossings(
         sides, to_compare(sides, arr, merged), thresholds_at(policy.tier, cut), policy.tier.exit_band
     )
-    return found[found["direction"].notna()]
+    return crossings[crossings["direction"].notna()]
 
 
 def _today(

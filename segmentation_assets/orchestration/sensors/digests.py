@@ -1,9 +1,9 @@
-"""The alert sensors: what was newly booked as an alert, told once as a digest.
+"""The alert sensors: each new alert once, in a digest.
 
-Here: which alerts each sensor tells, and how a digest reads. Not here: what an alert is (`activation.alerts`).
+Here: the alerts of each sensor, and the text of a digest. Not here: what an alert is (`activation.alerts`).
 
-Alerts are numbered as they are booked, so a sensor only remembers the last number it told. Its first look tells
-nothing: what is booked then is history.
+Alerts are numbered in the order of booking, so a sensor only remembers the last number that it reported. At its first
+look it reports nothing: older alerts are history.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ _COLUMNS = ("number", "kind", "account_id", "account_name", "moved_from", "moved
 
 
 def segment_moves(settings: Settings, policy: Policy) -> dg.SensorDefinition:
-    """The sensor that tells moves of segments and tiers and billing crossings, moves into At-Risk first."""
+    """The sensor of moves of segment and tier and of billing crossings, moves into At-Risk first."""
     kinds = [kind for kind in ALERT_KINDS if kind != RENEWAL]
-    return _sensor("segment_move_sensor", kinds, "Tells each new move and billing crossing once.", settings, policy)
+    text = "Reports each new move and billing crossing once."
+    return _sensor("segment_move_sensor", kinds, text, settings, policy)
 
 
 def declining_usage(settings: Settings, policy: Policy) -> dg.SensorDefinition:
-    """The sensor that tells accounts whose usage declines with a renewal near."""
-    text = "Tells each account whose usage is declining with a renewal near, once for each renewal."
+    """The sensor of accounts with declining usage and a near renewal."""
+    text = "Reports each account with declining usage and a near renewal, once per renewal."
     return _sensor("declining_usage_sensor", [RENEWAL], text, settings, policy)
 
 
@@ -45,11 +46,11 @@ def _sensor(
         description=description,
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        told = int(context.cursor) if context.cursor else None
-        last, alerts = new_alerts(settings, kinds, told)
+        last_number = int(context.cursor) if context.cursor else None
+        last, alerts = new_alerts(settings, kinds, last_number)
         if not alerts:
             cursor = None if last is None else str(last)
-            return dg.SensorResult(skip_reason=dg.SkipReason("nothing new to tell"), cursor=cursor)
+            return dg.SensorResult(skip_reason=dg.SkipReason("no new alerts"), cursor=cursor)
         text = digest(alerts, policy.orchestration.sensors.digest_lines)
         context.log.info(text)
         return dg.SensorResult(skip_reason=dg.SkipReason(text), cursor=str(last))
@@ -57,24 +58,26 @@ def _sensor(
     return sensor
 
 
-def new_alerts(settings: Settings, kinds: Sequence[str], told: int | None) -> tuple[int | None, list[dict[str, Any]]]:
-    """The last number there is (None: no table), and the alerts of these kinds after `told` (None: none of them)."""
+def new_alerts(
+    settings: Settings, kinds: Sequence[str], after: int | None
+) -> tuple[int | None, list[dict[str, Any]]]:
+    """The last number (None: there is no table), and the alerts of these kinds after number `after` (None: none)."""
     try:
         with open_table(TABLE, home=settings.home) as connection:
             _, [(last,)] = fetched(connection, f"SELECT coalesce(max(number), 0) FROM {TABLE}")
-            if told is None:
+            if after is None:
                 return last, []
             listed = ", ".join(f"'{kind}'" for kind in kinds)
-            where = f"number > {told} AND kind IN ({listed})"
+            where = f"number > {after} AND kind IN ({listed})"
             names, rows = fetched(connection, query(connection, TABLE, where, columns=_COLUMNS))
     except NotPublished:
         return None, []
-    found = [dict(zip(names, row, strict=True)) for row in rows]
-    return last, sorted(found, key=lambda alert: alert["number"])
+    alerts = [dict(zip(names, row, strict=True)) for row in rows]
+    return last, sorted(alerts, key=lambda alert: alert["number"])
 
 
 def digest(alerts: Sequence[dict[str, Any]], lines: int) -> str:
-    """A few words per alert, in the order they were booked; of the rest, the number by kind."""
+    """The number of alerts by kind, then one line per alert in the order of booking, at most `lines`."""
     by_kind = {kind: sum(alert["kind"] == kind for alert in alerts) for kind in ALERT_KINDS}
     head = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in by_kind.items() if count)
     shown = [_line(alert) for alert in alerts[:lines]]

@@ -1,4 +1,4 @@
-"""The run failure sensor: writes down every failed run with its reason.
+"""The run failure sensor: records every failed run with its reason.
 
 Not here: the table that it writes (`orchestration.failures`).
 """
@@ -19,24 +19,24 @@ NAME = "run_failure_sensor"
 
 
 def run_failures(settings: Settings, policy: Policy) -> dg.SensorDefinition:
-    """The sensor of one home; it hears of runs of a terminal, too."""
+    """The sensor of one home. It also records failed runs that were started in a terminal."""
     store = Store(settings.home)
 
     @dg.run_failure_sensor(
         name=NAME,
-        monitor_all_code_locations=True,  # a terminal's run belongs to none
+        monitor_all_code_locations=True,  # a run from a terminal belongs to no code location
         minimum_interval_seconds=policy.orchestration.sensors.alert_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Writes down every failed run with its reason: `segmentation show run_failures`.",
+        description="Records every failed run with its reason: `segmentation show run_failures`.",
     )
     def sensor(context: dg.RunFailureSensorContext) -> None:
         run, steps = context.dagster_run, context.get_step_failure_events()
         record = context.instance.get_run_record_by_id(run.run_id)
         days = days_of_run(run.tags)
         reasons = [f"{event.step_key}: {reason_of(event)}" for event in steps]
-        if not steps:  # it died, or was ended: what the engine said last
-            said = context.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)[-1:]
-            reasons = [entry.user_message or entry.message for entry in said]
+        if not steps:  # the process died or was ended: the engine's last message is all there is
+            entries = context.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)[-1:]
+            reasons = [entry.user_message or entry.message for entry in entries]
             reasons += [context.failure_event.message or "failed"]
         record_failure(
             store,

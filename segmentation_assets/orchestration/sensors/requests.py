@@ -1,11 +1,11 @@
-"""Runs that a sensor asked for: what became of them, and when one that failed may be asked for again.
+"""Runs that a sensor requested: whether they succeeded, and when a failed one may be requested again.
 
-Here: requests, their keys, the cursor that remembers the open one, runs whose process is gone. Not here: what any
-sensor asks for, and why.
+Here: requests, their keys, the cursor with the open request, runs whose process is gone. Not here: what a sensor
+requests, and why.
 
-A run key launches once ever, so each attempt has its own. Dagster stores the new cursor and the run's id before it
-submits the run: whatever is killed then, the run is launched, once. It does not promise that the run succeeds; a
-sensor therefore remembers its open request in the cursor and looks what became of it.
+A run key launches only once, so each attempt has its own. Dagster stores the new cursor and the run's id before it
+submits the run. So even if a process is killed in between, the run is launched once. It may still fail; so a sensor
+keeps its open request in the cursor and checks its outcome.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ _PENDING = (*IN_PROGRESS_RUN_STATUSES, dg.DagsterRunStatus.QUEUED, dg.DagsterRun
 
 
 class Fate(Enum):
-    """What became of a request."""
+    """The outcome of a request's run."""
 
     PENDING = "pending"
     DONE = "done"
     REFUSED = "refused"
-    """A step failed on purpose: the data is bad, and the same run would fail again."""
+    """A step refused the data. The same run would fail again."""
     FAILED = "failed"
-    """It died, was cancelled or deleted, or something failed that may not fail again."""
+    """The run died, was cancelled or deleted, or failed in a way that another attempt may not."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a sensor asked for: a word for the occasion, and how often it has asked."""
+    """A request for a run: a text that identifies the occasion, and the number of the attempt."""
 
     occasion: str
     attempt: int = 1
@@ -58,7 +58,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Cursor:
-    """What a sensor remembers between ticks, as Dagster keeps it; sensors add what they look at.
+    """The state of a sensor between ticks, stored by Dagster. Each sensor adds its own fields.
 
     `occasion` and `attempt` are those of the open request.
     """
@@ -79,14 +79,14 @@ class Cursor:
     def __str__(self) -> str:
         return json.dumps(asdict(self))
 
-    def result(self, *told: str) -> dg.SensorResult:
-        """Nothing is asked for, and why: a line each."""
-        return dg.SensorResult(skip_reason=dg.SkipReason("\n".join(told)), cursor=str(self))
+    def result(self, *reasons: str) -> dg.SensorResult:
+        """A tick without a request, with the reasons, one line each."""
+        return dg.SensorResult(skip_reason=dg.SkipReason("\n".join(reasons)), cursor=str(self))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a request, by which run, and when that ended (seconds since 1970)."""
+    """The outcome of a request: fate, run, and when the run ended (seconds since 1970)."""
 
     fate: Fate
     run_id: str = ""
@@ -94,7 +94,7 @@ class Outcome:
 
 
 def outcome_of(instance: dg.DagsterInstance, request: Request) -> Outcome:
-    """What became of a request's run; a run that is nowhere has failed."""
+    """The outcome of a request's run. A run that does not exist has failed."""
     records = instance.get_run_records(dg.RunsFilter(tags={REQUEST_TAG: request.key}), limit=1)
     if not records:
         return Outcome(Fate.FAILED)
@@ -117,16 +117,16 @@ def _is_deliberate(instance: dg.DagsterInstance, run_id: str) -> bool:
 
 
 def wait_left(outcome: Outcome, request: Request, policy: SensorPolicy) -> float:
-    """Seconds until a failed request may be made again: twice as long after each attempt, up to a bound."""
+    """Seconds until a failed request may be repeated: twice as long after each attempt, up to the policy's limit."""
     wait = min(policy.retry_seconds * 2 ** min(request.attempt - 1, 30), policy.retry_most_seconds)
     return outcome.ended + wait - get_current_timestamp()
 
 
 def report_lost(instance: dg.DagsterInstance, store: Store, policy: SensorPolicy) -> list[str]:
-    """Mark runs as failed whose process is gone without a word; they would hold their place in the queue for good.
+    """Mark runs as failed if their process is gone. Otherwise they would hold their place in the queue forever.
 
-    Also those that were launched and never began: Dagster itself looks after them every few minutes. One that begins
-    after all ends at once, as Dagster lets no run begin that has failed.
+    This includes runs that were launched and never started; Dagster itself checks these only every few minutes. If
+    such a run starts after all, it ends at once, because Dagster does not start a failed run.
     """
     lost = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=_UNDER_WAY)):

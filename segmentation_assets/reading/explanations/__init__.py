@@ -1,5 +1,5 @@
-"""Why an account is where it is, what changed, and what would move it up: in sentences, from published tables alone.
+"""Why an account is in its segment and tier, what changed, and what would move it up, in sentences.
 
-Here: `gathering` (all that is told of one account), `changes` (since the snapshot before) and `ways_up` (the nearest
-thresholds). Not here: how a terminal, a page or the report shows it, or any figure (the chain).
+Here: `gathering` (everything about one account), `changes` (since the snapshot before) and `ways_up` (the nearest
+thresholds), from published tables alone. Not here: showing it (the faces), or computing any figure (the chain).
 """

@@ -1,7 +1,7 @@
 """What changed about an account between two snapshots, and why it moved, in sentences.
 
-Here: comparing two rows of `segments`, the parts of scores behind the differences, and the cause of a move in words.
-Not here: reading the rows (`gathering`), or finding causes (`segments.causes`).
+Here: comparing two rows of `segments`, the score parts behind the differences, and the cause of a move in words. Not
+here: reading the rows (`gathering`), or finding causes (`segments.causes`).
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ def changes(
     least: float,
     horizon_days: int,
 ) -> tuple[str, ...]:
-    """Sentences on what differs; scores from `least` points on, each with the parts that changed most.
+    """Sentences about the differences. A score counts from `least` points on; its parts that changed most are named.
 
-    `now` and `before` are rows of `segments`, `before` None where the account was not live; parts are rows of
-    `score_contributions`. `horizon_days`: those of the churn risk.
+    `now` and `before` are rows of `segments`; `before` is None if the account was not live. Parts are rows of
+    `score_contributions`. `horizon_days` is the horizon of the churn risk.
     """
     if before is None:
-        return (f"It was not live on {since}.",)
-    told = [
+        return (f"The account was not live on {since}.",)
+    sentences = [
         f"{name} {before[column]} to {now[column]}." for column, name, _ in _WORDS if now[column] != before[column]
     ]
     if round(now["arr"], 2) != round(before["arr"], 2):
         difference = now["arr"] - before["arr"]
-        told.append(f"ARR {before['arr']:,.0f} to {now['arr']:,.0f} ({_signed(difference, 0)}).")
+        sentences.append(f"ARR {before['arr']:,.0f} to {now['arr']:,.0f} ({_signed(difference, 0)}).")
     for column, name in _SCORES:
-        told += _score_change(column, name, now, before, parts, parts_before, least)
+        sentences += _score_change(column, name, now, before, parts, parts_before, least)
     if _differs(now["churn_risk"], before["churn_risk"], least / 100):
-        told.append(f"Churn risk in {horizon_days} days {before['churn_risk']:.1%} to {now['churn_risk']:.1%}.")
-    return tuple(told)
+        sentences.append(f"Churn risk in {horizon_days} days {before['churn_risk']:.1%} to {now['churn_risk']:.1%}.")
+    return tuple(sentences)
 
 
 def _score_change(
@@ -78,27 +78,27 @@ def _signed(value: float, digits: int = 1) -> str:
 
 
 def why_moved(kind: str, before: Row, now: Row) -> str:
-    """Why an account is in another segment (or tier) now than `before`: rows of `segments` of two days.
+    """Why an account is in another segment (or tier) than `before`; both are rows of `segments`.
 
-    The inputs that moved it stand in the row itself. Where none did, the account had been away, the grid was started
-    anew at the turn of a quarter, or the earlier day would be told differently today.
+    The row itself holds the inputs that moved the account. If there are none, the account had left and came back, the
+    weekly grid restarted with a quarter, or today's policy and data would have put it there on the earlier day, too.
     """
     since, rule, inputs = now[f"{kind}_since"], now[f"{kind}_move_rule"], now[f"{kind}_cause_text"]
     if since > before["as_of"]:
         if rule == "start":
-            return "it had no revenue for a while and came back"
+            return "the account had no revenue for a while and came back"
         return inputs or "its figures changed"
     if before["as_of"] < quarter_start(now["as_of"]):
-        return f"the weekly grid was started anew in the quarter from {quarter_start(now['as_of']):%-d %b %Y}"
-    return f"by today's policy and data it was in {_state(kind, now)} on {before['as_of']:%-d %b %Y} already"
+        return f"the weekly grid restarted with the quarter, on {quarter_start(now['as_of']):%-d %b %Y}"
+    return f"by today's policy and data it was already in {_state(kind, now)} on {before['as_of']:%-d %b %Y}"
 
 
 def why_recorded(move: Row) -> str:
-    """Why an account moved, of a row of `segment_moves`."""
+    """Why an account moved, from a row of `segment_moves`."""
     if move["cause"] == "re_anchored":
-        return "the weekly grid was started anew with the quarter"
+        return "the weekly grid restarted with the quarter"
     if move["cause"] == "came_back":
-        return "it had no revenue for a while and came back"
+        return "the account had no revenue for a while and came back"
     parts = f" (scores: {move['parts_text']})" if move.get("parts_text") else ""
     if move["move_rule"] == "arr_at_once":
         crossed = f"ARR {move['arr_before']:,.0f} to {move['arr_after']:,.0f} crossed a billing threshold"

@@ -1,7 +1,7 @@
 """Why an account has its segment and tier: the evidence, from the rule that decided down to raw figures.
 
-Here: gathering what is published about one account, and saying the rules in words. Not here: computing any of it
-(`segments`, `scores`, `profiles`), or how a terminal shows it (`terminal.explain`).
+Here: gathering everything that is published about one account, and rules in words. Not here: computing any of it
+(`segments`, `scores`, `profiles`), or printing it (`cli.printing.explanation`).
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _OPTIONAL = (
 )  # fmt: skip
 _COMPARED = ("segments", "score_contributions")
 TABLES = (*_REQUIRED, *_OPTIONAL, "segment_moves")
-"""What explanations are read from; `segments` and `segment_inputs` must be there."""
+"""The tables that explanations read. `segments` and `segment_inputs` are required."""
 _CLOSE = 5
-_START = "start"  # the move rule of a state that stands since the first day looked at
+_START = "start"  # the move rule of a state that is older than the look-back
 
-# Scores in the order that the segment's rule reads them; others follow.
+# Scores in the order in which the segment's rules read them; others follow.
 SCORES = (
     "composite_score", "firmographic_score", "technographic_score", "behavioral_score", "value_score", "value",
     "needs_score", "expansion_score", "health_score", "product_health", "relationship_health", "outcome_health",
@@ -73,22 +73,22 @@ TREATMENT = (
 
 
 class UnknownAccount(Refusal, LookupError):
-    """No live account has this id or name on that day. The message names what comes close."""
+    """No live account has this id or name on that day. The message lists similar names."""
 
 
 @dataclass(frozen=True)
-class Condition:
+class TypicalCondition:
     """One condition of a segment's typical account: the account's value, and the values that meet it."""
 
     dimension: str
     value: str | None
-    wanted: str | None
+    needed: str | None
     meets: bool | None
 
 
 @dataclass(frozen=True)
 class Contribution:
-    """One part of a score: the raw figure or word behind it, its weight, and the points it adds."""
+    """One part of a score: its input (a figure or a word), its weight, and its points."""
 
     part: str
     raw: Any
@@ -107,7 +107,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Explanation:
-    """All that is said of one account on one day. Reasons, ways up and changes are plain sentences."""
+    """The explanation of one account on one day. Reasons, ways up and changes are plain sentences."""
 
     account_id: str
     account_name: str | None
@@ -115,12 +115,12 @@ class Explanation:
     segment: str
     coverage_tier: str
     segment_reasons: tuple[str, ...]
-    conditions: tuple[Condition, ...]
+    conditions: tuple[TypicalCondition, ...]
     tier_reasons: tuple[str, ...]
     treatment: Mapping[str, Any]
     ways_up: tuple[str, ...] = ()
     compared_with: date | None = None
-    """The snapshot before, that `changes` are told against; None: there is none."""
+    """The day that `changes` compares with; None: there is none."""
     changes: tuple[str, ...] = ()
     scores: tuple[Score, ...] = ()
     moves: tuple[Row, ...] = ()
@@ -130,9 +130,9 @@ class Explanation:
 def explain(
     account: str, as_of: date | str | None = None, *, home: Path | str | None = None, policy: Policy
 ) -> Explanation:
-    """Gather what is published about an account, named by id or name, on one day (by default the latest).
+    """Explain an account, by id or name, on one day (by default the latest).
 
-    Raises UnknownAccount, and NotPublished where segments have not been made for the day.
+    Raises UnknownAccount, and NotPublished if segments have not been made for the day.
     """
     published = find_table("segments", home)
     day = newest_whole_day("segments", TABLES, home) if as_of is None else published.day_of(as_of)
@@ -141,7 +141,7 @@ def explain(
     tables |= {name: day for name in _OPTIONAL if _is_published(name, day, home)}
     if before and "score_contributions" in tables and _is_published("score_contributions", before, home):
         tables["score_contributions"] = (before, day)
-    tables["segments"] = ALL  # what an account was in before
+    tables["segments"] = ALL  # for earlier segments and tiers
     if _is_published("segment_moves", None, home):
         tables["segment_moves"] = ALL
     with open_tables(tables, home) as connection, in_currency(policy.company.reporting_currency):
@@ -152,9 +152,9 @@ def explain(
 
 
 def day_before(day: date, home: Path | str | None = None) -> date | None:
-    """The last day before this one that was asked for; None: there is none.
+    """The last day before this one for which the chain was run; None: there is none.
 
-    `segment_mix` is made for no other days; `segments` is made for look-backs too.
+    These are the days of `segment_mix`. `segments` has more days, because other tables look back at it.
     """
     try:
         days = find_table("segment_mix", home).days
@@ -167,7 +167,7 @@ def explanations(
     connection: duckdb.DuckDBPyConnection, tables: Collection[str], day: date, before: date | None, policy: Policy,
     account_id: str | None = None,
 ) -> Iterator[Explanation]:  # fmt: skip
-    """Explain one account, or every live one in the order of their ids, from views that cover `day` and `before`.
+    """Explain one account, or all live accounts in the order of their ids, from views that cover `day` and `before`.
 
     `tables` are those of TABLES that have a view.
     """
@@ -175,7 +175,7 @@ def explanations(
         name: _by_account(connection, name, day, account_id) for name in tables if name != "segment_moves"
     }
     moves = _by_account(connection, "segment_moves", None, account_id) if "segment_moves" in tables else {}
-    seen = _seen_moves(connection, day, account_id, policy)
+    unrecorded = _observed_moves(connection, day, account_id, policy)
     old = {
         name: _by_account(connection, name, before, account_id) if before and name in tables else {}
         for name in _COMPARED
@@ -183,7 +183,7 @@ def explanations(
     for each in sorted(tables_by_account["segments"].keys() & tables_by_account["segment_inputs"].keys()):
         rows = {name: by_account.get(each, []) for name, by_account in tables_by_account.items()}
         explanation = _explanation(
-            day, rows | {"segment_moves": moves.get(each, []), "seen": seen.get(each, [])}, policy
+            day, rows | {"segment_moves": moves.get(each, []), "observed": unrecorded.get(each, [])}, policy
         )
         yield replace(explanation, **_changes(before, rows, {name: old[name].get(each, []) for name in old}, policy))
 
@@ -216,27 +216,27 @@ def _resolve(connection: duckdb.DuckDBPyConnection, account: str, day: date) -> 
     ).fetchall()
     if any(account == i for i, _ in accounts):
         return account
-    wanted = account.strip().casefold()
-    matches = [i for i, n in accounts if wanted in (i.casefold(), (n or "").casefold())]
+    text = account.strip().casefold()
+    matches = [i for i, n in accounts if text in (i.casefold(), (n or "").casefold())]
     if len(matches) == 1:
         return matches[0]
     if matches:
         raise UnknownAccount(f"{len(matches)} accounts are called {account!r}: {', '.join(matches[:_CLOSE])}")
-    raise UnknownAccount(f"no live account {account!r} on {day}{_close_to(wanted, accounts)}")
+    raise UnknownAccount(f"no live account {account!r} on {day}{_similar(text, accounts)}")
 
 
-def _close_to(wanted: str, accounts: Sequence[tuple[str, str | None]]) -> str:
+def _similar(text: str, accounts: Sequence[tuple[str, str | None]]) -> str:
     names = {(n or i).casefold(): (i, n) for i, n in accounts} | {i.casefold(): (i, n) for i, n in accounts}
-    close = [name for name in names if wanted and wanted in name]
-    close += difflib.get_close_matches(wanted, names, n=_CLOSE, cutoff=0.5)
-    shown = dict.fromkeys(f"{i} ({n})" if n else i for i, n in (names[name] for name in close))
-    return f"; close to it: {', '.join(list(shown)[:_CLOSE])}" if shown else ""
+    close = [name for name in names if text and text in name]
+    close += difflib.get_close_matches(text, names, n=_CLOSE, cutoff=0.5)
+    choices = dict.fromkeys(f"{i} ({n})" if n else i for i, n in (names[name] for name in close))
+    return f"; similar: {', '.join(list(choices)[:_CLOSE])}" if choices else ""
 
 
 def _by_account(
     connection: duckdb.DuckDBPyConnection, table: str, day: date | None, account_id: str | None
 ) -> dict[str, list[Row]]:
-    """Rows of a table by account: of one day or (None) of all, of one account or (None) of all."""
+    """Rows of a table by account. `day` and `account_id` limit them; None: all."""
     tests = {name: value for name, value in (("as_of", day), ("account_id", account_id)) if value is not None}
     where = " AND ".join(f"{name} = ?" for name in tests) or "true"
     result = connection.execute(f'SELECT * FROM "{table}" WHERE {where}', list(tests.values()))
@@ -266,7 +266,7 @@ def _explanation(day: date, rows: Mapping[str, list[Row]], policy: Policy) -> Ex
         scores=_scores(rows.get("score_contributions", [])),
         moves=tuple(
             sorted(
-                _moves(day, rows.get("segment_moves", []), rows.get("seen", [])),
+                _moves(day, rows.get("segment_moves", []), rows.get("observed", [])),
                 key=lambda move: move["effective_on"],
                 reverse=True,
             )
@@ -279,30 +279,30 @@ def _explanation(day: date, rows: Mapping[str, list[Row]], policy: Policy) -> Ex
 
 
 def _segment_reasons(segment: Row, inputs: Row, state: Row, profile: Row, policy: Policy) -> list[str]:
-    told = [
+    reasons = [
         f"In {segment['segment']} since {_since('segment', segment, state)}, by rule {segment['rule_id']}: "
         f"{rule_in_words(segment['rule_id'], segment['segment'], policy)}.",
-        f"{segment['archetype_fit']} of the 4 conditions of the typical {segment['segment']} account hold.",
+        f"It meets {segment['archetype_fit']} of the 4 conditions of the typical {segment['segment']} account.",
     ]
     if segment["is_pending"]:
-        wanted = f"{segment['candidate_segment']} ({segment['candidate_rule_id']})"
-        told.append(_pending("segment", wanted, segment, state, policy))
+        candidate = f"{segment['candidate_segment']} ({segment['candidate_rule_id']})"
+        reasons.append(_pending("segment", candidate, segment, state, policy))
     if inputs["risk_waits"]:
         lag = f"{inputs['usage_lag_days']} days behind"
         if profile.get("is_feed_late"):
             lag += " for this account alone: its feed stopped while that of others goes on"
-        told.append(f"Usage is {lag}, so moves into At-Risk wait.")
-    return told
+        reasons.append(f"Usage is {lag}, so moves into At-Risk wait.")
+    return reasons
 
 
 def _since(kind: str, segment: Row, state: Row) -> str:
-    """Since when it is in its segment or tier; where the look-back begins nobody knows how long before."""
-    return f"{segment[f'{kind}_since']}{' or longer' if state.get(f'{kind}_move_rule') == _START else ''}"
+    """The first day in its segment or tier. It may be earlier if it is the first day of the look-back."""
+    return f"{segment[f'{kind}_since']}{' or earlier' if state.get(f'{kind}_move_rule') == _START else ''}"
 
 
-def _pending(kind: str, wanted: str, segment: Row, state: Row, policy: Policy) -> str:
-    held = state.get(f"candidate_{kind}_points")
-    so_far = f" (held on {held} so far)" if held else ""
+def _pending(kind: str, candidate: str, segment: Row, state: Row, policy: Policy) -> str:
+    mondays = state.get(f"candidate_{kind}_points")
+    so_far = f" ({mondays} so far)" if mondays else ""
     stay = policy.stability.min_stay_weeks
     earliest = segment[f"{kind}_since"] + timedelta(weeks=stay)
     waits = kind == "segment" and state.get("segment_move_rule") != _START and segment["segment"] != AT_RISK
@@ -312,7 +312,7 @@ def _pending(kind: str, wanted: str, segment: Row, state: Row, policy: Policy) -
         else ""
     )
     return (
-        f"By the figures of {segment['as_of']} it would be {wanted}. It moves once that has held on "
+        f"By the figures of {segment['as_of']} it would be {candidate}. It moves once that has held on "
         f"{policy.stability.grid_points} Mondays in a row{so_far}{wait}."
     )
 
@@ -323,68 +323,72 @@ def rule_in_words(rule_id: str, segment: str, policy: Policy) -> str:
     rule = next((r for r in rules.rules if r.id == rule_id and r.segment == segment), None)
     if rule is None:
         return "a rule of an earlier policy"
-    told = [f"{name} {_one_of(words)}" for name, words in _conditions_named(rule)]
+    clauses = [f"{name} {_one_of(words)}" for name, words in _conditions_named(rule)]
     if rule.expansion is not None:
         band = rules.high_expansion
-        told.append(
-            f"expansion score {_one_of(rule.expansion)} (high: in at {band.enter:g}, out below {band.leave:g})"
+        clauses.append(
+            f"expansion score {_one_of(rule.expansion)} (high: enters at {band.enter:g}, leaves below {band.leave:g})"
         )
     if rule.worth_saving:
         worth = rules.worth_saving
-        told.append(
-            f"worth saving (value tier {_one_of(worth.value_tiers)}, or lifetime value in the upper ranks: in at "
-            f"{worth.clv_percentile.enter:g} of 100, out below {worth.clv_percentile.leave:g})"
+        clauses.append(
+            f"worth saving (value tier {_one_of(worth.value_tiers)}, or percentile of lifetime value: enters at "
+            f"{worth.clv_percentile.enter:g}, leaves below {worth.clv_percentile.leave:g})"
         )
     if rule.barely_used:
         band = rules.barely_used
-        told.append(f"barely used (seat activity below {band.enter:.0%}, until it reaches {band.leave:.0%})")
+        clauses.append(f"barely used (seat activity below {band.enter:.0%}, until it reaches {band.leave:.0%})")
     if rule.dimensions_at_most is not None:
-        told.insert(0, f"at most {rule.dimensions_at_most} of size class, cohort, value tier and needs is known")
-    return ", ".join(told) or "no rule before it holds"
+        clauses.insert(
+            0, f"at most {rule.dimensions_at_most} of size class, usage cohort, value tier and needs profile is known"
+        )
+    return ", ".join(clauses) or "no rule before it holds"
 
 
 def _conditions_named(part: Conditions) -> list[tuple[str, Sequence[str]]]:
-    named = (
+    conditions = (
         ("size class", part.size_classes), ("usage cohort", part.cohorts), ("value tier", part.value_tiers),
         ("needs profile", part.needs_profiles),
     )  # fmt: skip
-    return [(name, words) for name, words in named if words is not None]
+    return [(name, words) for name, words in conditions if words is not None]
 
 
 def _one_of(words: Sequence[str]) -> str:
     return " or ".join(words)
 
 
-def _conditions(segment: Row, inputs: Row, state: Row, policy: Policy) -> list[Condition]:
-    """The conditions of the typical account of the segment, and whether this one meets them."""
+def _conditions(segment: Row, inputs: Row, state: Row, policy: Policy) -> list[TypicalCondition]:
+    """The conditions of the segment's typical account, and whether this account meets them."""
     typical = policy.segment_rules.archetypes[segment["segment"]]
     values = {
         "size class": segment["size_class"], "usage cohort": segment["behavioral_cohort"],
         "value tier": segment["value_tier"], "needs profile": segment["needs_profile"],
     }  # fmt: skip
-    found = [_condition(name, values[name], words) for name, words in _conditions_named(typical)]
+    conditions = [_condition(name, values[name], words) for name, words in _conditions_named(typical)]
     if typical.or_barely_used:
         activity, band = inputs["seat_activity"], policy.segment_rules.barely_used
         shown = None if activity is None else f"{activity:.0%}"
         meets = state.get("is_barely_used")
-        found.append(Condition("or seat activity", shown, f"below {band.enter:.0%}", meets))
+        conditions.append(TypicalCondition("or seat activity", shown, f"below {band.enter:.0%}", meets))
     if typical.expansion is not None:
         score = inputs["expansion_score"]
         shown = None if score is None else f"{score:.1f}"
         meets = (state.get("expansion_level") or UNKNOWN) in typical.expansion
-        wanted = f"{policy.segment_rules.high_expansion.enter:g} or more"
-        found.append(Condition("expansion score", shown, wanted, meets))
+        bound = f"{policy.segment_rules.high_expansion.enter:g} or more"
+        conditions.append(TypicalCondition("expansion score", shown, bound, meets))
     if typical.worth_saving is not None:
         rank = inputs["clv_percentile"]
         shown = None if rank is None else f"{rank:.0f} of 100"
-        found.append(Condition("lifetime value, ranked", shown, "worth saving", state.get("is_worth_saving")))
-    return found
+        conditions.append(
+            TypicalCondition("lifetime value, ranked", shown, "worth saving", state.get("is_worth_saving"))
+        )
+    return conditions
 
 
-def _condition(dimension: str, value: str | None, wanted: Sequence[str]) -> Condition:
-    is_met = None if value is None else value in wanted
-    return Condition(
-        dimension, value and NAMES.get(value, value), " or ".join(NAMES.get(w, w) for w in wanted), is_met
+def _condition(dimension: str, value: str | None, needed: Sequence[str]) -> TypicalCondition:
+    is_met = None if value is None else value in needed
+    return TypicalCondition(
+        dimension, value and NAMES.get(value, value), " or ".join(NAMES.get(w, w) for w in needed), is_met
     )
 
 
@@ -399,22 +403,22 @@ _SIGNS: Mapping[str, str] = {
 
 def _tier_reasons(segment: Row, inputs: Row, state: Row, policy: Policy) -> list[str]:
     tier, rule = segment["coverage_tier"], segment["tier_rule_id"]
-    told = [
+    reasons = [
         f"In tier {tier} ({segment['kind_of_care']}) since {_since('tier', segment, state)}, by rule {rule}.",
         _tier_rule(rule, inputs, policy),
     ]
     if segment["tier_conflict"]:
-        told.append(_conflict(segment, policy))
+        reasons.append(_conflict(segment, policy))
     if segment["is_tier_pending"]:
-        told.append(_pending("tier", segment["candidate_tier"], segment, state, policy))
-    return told
+        reasons.append(_pending("tier", segment["candidate_tier"], segment, state, policy))
+    return reasons
 
 
 def _conflict(segment: Row, policy: Policy) -> str:
-    """That segment and tier call for different care, and what follows."""
+    """Segment and tier call for different care: which one counts."""
     labels = policy.treatment.care_labels
-    wanted = policy.treatment.segments[segment["segment"]].agrees_with
-    calls = f"Segment {segment['segment']} calls for {_one_of([labels[tier] for tier in wanted])} care"
+    agreeing = policy.treatment.segments[segment["segment"]].agrees_with
+    calls = f"Segment {segment['segment']} calls for {_one_of([labels[tier] for tier in agreeing])} care"
     if segment["tier_conflict"] == "tier_gives_more":
         return f"{calls}; its tier gives more, {segment['kind_of_care']}, because of its ARR and expansion."
     if segment["segment"] == AT_RISK:
@@ -431,20 +435,20 @@ def _tier_rule(rule_id: str, inputs: Row, policy: Policy) -> str:
     if rule is None:
         return f"ARR {arr}. A rule of an earlier version decided."
     if rule.tier == "Strategic":
-        kept = " It has fallen below the entry, but not by the exit band." if rule.is_kept else ""
+        stays = " It is below the entry, but still within the exit band." if rule.is_kept else ""
         if rule.evidence == TOP_ARR:
-            return f"ARR {arr}; the largest {tier.top_share:.0%} of accounts begin at {exact(top)}.{kept}"
+            return f"ARR {arr}; the largest {tier.top_share:.0%} of accounts begin at {exact(top)}.{stays}"
         return (
             f"ARR {arr}; the largest {tier.strategic_share:.0%} of accounts begin at {exact(cut)}. And "
-            f"{_SIGNS[str(rule.evidence)]}.{kept}"
+            f"{_SIGNS[str(rule.evidence)]}.{stays}"
         )
     if rule.tier == "Growth":
-        told = f"ARR {arr}; the tier begins at {exact(tier.growth_min_arr)}. {_expansion(inputs, policy)}"
+        facts = f"ARR {arr}; the tier begins at {exact(tier.growth_min_arr)}. {_expansion(inputs, policy)}"
         if rule.is_kept:
-            return f"{told} It stays: Growth is left only because of ARR or expansion."
-        return f"{told} Usage and health are high enough to enter."
+            return f"{facts} It stays: an account leaves Growth only because of ARR or expansion."
+        return f"{facts} Usage and health are high enough to enter."
     if rule.tier == "Long-Tail":
-        return f"ARR {arr} is below {exact(tier.long_tail_below_arr)}, and there is little to expand."
+        return f"ARR {arr} is below {exact(tier.long_tail_below_arr)}, and the expansion score is low."
     if rule.is_kept:
         return (
             f"ARR {arr} is below {exact(tier.long_tail_below_arr)}, but ARR or expansion is still within the exit "
@@ -454,13 +458,13 @@ def _tier_rule(rule_id: str, inputs: Row, policy: Policy) -> str:
 
 
 def _expansion(inputs: Row, policy: Policy) -> str:
-    """What is known of expansion, against the bounds of Growth."""
+    """The signs of expansion, with the bounds of Growth."""
     score, alike, tier = inputs["expansion_score"], inputs["lookalike"], policy.tier
     parts = [
-        "Expansion score unknown" if score is None else
-        f"Expansion score {score:.1f} (in at {tier.growth_expansion_score.enter:g})",
-        "similar accounts unknown" if alike is None else
-        f"of similar accounts {alike:.1%} expanded (in at {tier.growth_lookalike.enter:.0%})",
+        "Expansion score not known" if score is None else
+        f"Expansion score {score:.1f} (enters at {tier.growth_expansion_score.enter:g})",
+        "similar accounts not known" if alike is None else
+        f"{alike:.1%} of similar accounts expanded (enters at {tier.growth_lookalike.enter:.0%})",
     ]  # fmt: skip
     return "; ".join(parts) + "."
 
@@ -486,7 +490,7 @@ def _parts(rows: Sequence[Row]) -> list[Contribution]:
     ]
 
 
-_SEEN = """
+_OBSERVED = """
 SELECT * EXCLUDE (previous) RENAME (as_of AS day), previous.as_of AS old_day, previous.segment AS old_segment,
   previous.coverage_tier AS old_tier
 FROM (
@@ -499,13 +503,13 @@ FROM (
 """
 
 
-def _seen_moves(
+def _observed_moves(
     connection: duckdb.DuckDBPyConnection, day: date, account_id: str | None, policy: Policy
 ) -> dict[str, list[Row]]:
-    """By account: moves that two published days differ by, whether or not a run recorded them."""
-    result = connection.execute(_SEEN, [day, account_id, account_id])
+    """Moves between two published days, by account, whether or not a run recorded them."""
+    result = connection.execute(_OBSERVED, [day, account_id, account_id])
     names = [column[0] for column in result.description or ()]
-    found: dict[str, list[Row]] = {}
+    moves_of: dict[str, list[Row]] = {}
     for values in result.fetchall():
         row = dict(zip(names, values, strict=True))
         now, old = row | {"as_of": row["day"]}, {"as_of": row["old_day"]}
@@ -521,7 +525,7 @@ def _seen_moves(
                 if since > row["old_day"]
                 else max(quarter_start(row["day"]), row["old_day"] + timedelta(days=1))
             )
-            found.setdefault(row["account_id"], []).append(
+            moves_of.setdefault(row["account_id"], []).append(
                 {
                     "effective_on": on,
                     "kind": kind,
@@ -533,35 +537,35 @@ def _seen_moves(
                     "between": (row["old_day"], row["day"]),
                 }
             )
-    return found
+    return moves_of
 
 
 def direction_of(kind: str, before: str, after: str, policy: Policy) -> str:
-    """up, down, into_risk or out_of_risk, as `segment_moves` calls them. `kind` is segment or tier."""
+    """up, down, into_risk or out_of_risk, as in `segment_moves`. `kind` is segment or tier."""
     if kind == "segment" and AT_RISK in (before, after):
         return "into_risk" if after == AT_RISK else "out_of_risk"
     order: Sequence[str] = policy.segment_moves.segment_order if kind == "segment" else TIERS
     return "up" if order.index(after) < order.index(before) else "down"
 
 
-def _moves(day: date, rows: Sequence[Row], seen: Sequence[Row]) -> list[Row]:
-    """Moves up to the day, the newest first; one that several days report is listed once.
+def _moves(day: date, rows: Sequence[Row], observed: Sequence[Row]) -> list[Row]:
+    """Moves up to the day, the newest first, each once, even if several days report it.
 
-    A move that is only `seen` is left out where one between the same days was recorded with its cause.
+    An observed move is left out if a run recorded a move of the same kind between the same days.
     """
-    kept = ("effective_on", "kind", "moved_from", "moved_to", "direction", "move_rule", "cause_text")
+    columns = ("effective_on", "kind", "moved_from", "moved_to", "direction", "move_rule", "cause_text")
     moves = {
-        (row["kind"], row["effective_on"], row["moved_to"]): {name: row.get(name) for name in kept}
+        (row["kind"], row["effective_on"], row["moved_to"]): {name: row.get(name) for name in columns}
         | {"cause_text": why_recorded(row)}
         for row in sorted(rows, key=lambda row: row["as_of"])
         if row["as_of"] <= day
     }
-    for move in seen:
+    for move in observed:
         after, until = move["between"]
         recorded = any(k == move["kind"] and after < on <= until for k, on, _ in moves)
         if not recorded:
             key = (move["kind"], move["effective_on"], move["moved_to"])
-            moves[key] = {name: move[name] for name in kept}
+            moves[key] = {name: move[name] for name in columns}
     return sorted(moves.values(), key=lambda move: move["effective_on"], reverse=True)
 
 

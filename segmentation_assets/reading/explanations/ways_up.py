@@ -1,7 +1,7 @@
 """What would move an account up: the nearest thresholds of the policy, and how far away they are.
 
-Here: sentences from the published row of an account and the policy. Not here: reading the rows (`explanations`), or
-deciding tiers and segments (`segments`): a sentence names a rule and what is lacking, it never foretells a move.
+Here: sentences from the published rows of an account and the policy. Not here: reading the rows (`gathering`), or
+deciding tiers and segments (`segments`). A sentence says what a rule needs; it does not predict a move.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ _STRATEGIC, _GROWTH, _CORE, _LONG_TAIL = TIERS
 _CUTS = (("Silver", "cut_silver"), ("Gold", "cut_gold"), ("Platinum", "cut_platinum"))
 _SHARES = ("seat_activity", "users_trend_net", "events_trend_net")
 _WORDS = {
-    "active_users": "active users of 28 days", "prior_active_users": "active users of the 28 days before",
-    "prior_events_without_users": "events of the 28 days before, by nobody named",
-    "seat_activity": "seat activity", "users_trend_net": "users' trend net of the company's",
-    "events_trend_net": "events' trend net of the company's", "score": "behavioral score",
+    "active_users": "active users in 28 days", "prior_active_users": "active users in the 28 days before",
+    "prior_events_without_users": "events in the 28 days before, without a named user",
+    "seat_activity": "seat activity", "users_trend_net": "trend of users net of the company's",
+    "events_trend_net": "trend of events net of the company's", "score": "behavioral score",
 }  # fmt: skip
 
 
 def ways_up(rows: Mapping[str, Row], policy: Policy) -> tuple[str, ...]:
-    """Sentences on the coverage tier, the value tier and the segment above. `rows` are the account's, by table.
+    """Sentences about the next coverage tier, value tier and segment. `rows` are the account's rows by table.
 
-    Needs `segments` and `segment_inputs`; what a missing score table would add is left out.
+    Needs `segments` and `segment_inputs`. Sentences that need another table are left out without it.
     """
     return (*_tier_ways(rows, policy), *_value_way(rows), *_segment_ways(rows, policy))
 
@@ -44,11 +44,11 @@ def _tier_ways(rows: Mapping[str, Row], policy: Policy) -> list[str]:
         return [f"{_STRATEGIC} is the highest coverage tier."]
     if now == _LONG_TAIL:
         return [_core_way(inputs, tier)]
-    found = [_growth_way(rows, tier)] if now == _CORE else []
+    ways = [_growth_way(rows, tier)] if now == _CORE else []
     cut = inputs["strategic_cut"]
     if now == _GROWTH or (cut is not None and inputs["arr"] >= cut):
-        found.append(_strategic_way(inputs, tier))
-    return found
+        ways.append(_strategic_way(inputs, tier))
+    return ways
 
 
 def _core_way(inputs: Row, tier: TierPolicy) -> str:
@@ -83,7 +83,7 @@ def _growth_way(rows: Mapping[str, Row], tier: TierPolicy) -> str:
 def _strategic_way(inputs: Row, tier: TierPolicy) -> str:
     arr, cut, top = inputs["arr"], inputs["strategic_cut"], inputs["top_cut"]
     if cut is None:
-        return f"Tier {_STRATEGIC} cannot be reached yet: where the largest accounts begin is not known."
+        return f"Tier {_STRATEGIC} cannot be reached yet: the ARR of the largest accounts is not known."
     expansion = tier.strategic_expansion_score.enter
     signs = (
         f"several products or regions, an expansion score of {expansion:g}, being a reference, or strategic influence"
@@ -102,7 +102,7 @@ def _strategic_way(inputs: Row, tier: TierPolicy) -> str:
 
 def _needs(what: str, met: Sequence[str], lacking: Sequence[str]) -> str:
     if not lacking:
-        return f"For {what} it needs nothing more; a move counts once it has held on the weekly grid."
+        return f"It meets all conditions of {what}. It moves once they have held on the weekly grid."
     have = f" It has {'; '.join(met)}." if met else ""
     return f"For {what} it needs {'; '.join(lacking)}.{have}"
 
@@ -139,37 +139,37 @@ def _segment_ways(rows: Mapping[str, Row], policy: Policy) -> list[str]:
         return []
     nearest = min(ways, key=len)
     if not nearest:
-        return [f"For segment {target} it needs nothing more; a move counts once that has held."]
+        return [f"It meets all conditions of segment {target}. It moves once they have held on the weekly grid."]
     return [f"For segment {target} it needs {'; '.join(nearest)}."]
 
 
 def _lacking(rule: SegmentRule, rows: Mapping[str, Row], policy: Policy) -> list[str]:
-    """What an account lacks of a rule's conditions."""
+    """The conditions of a rule that the account does not meet."""
     segment, inputs = rows["segments"], rows["segment_inputs"]
     tests = (
         ("size class", segment["size_class"], rule.size_classes),
-        ("behavioral cohort", segment["behavioral_cohort"], rule.cohorts),
+        ("usage cohort", segment["behavioral_cohort"], rule.cohorts),
         ("value tier", segment["value_tier"], rule.value_tiers),
         ("needs profile", segment["needs_profile"], rule.needs_profiles),
     )
-    found = []
-    for name, value, wanted in tests:
-        if wanted is not None and (value or UNKNOWN) not in wanted:
-            how = _cohort_gap(wanted, rows, policy) if name == "behavioral cohort" else ""
-            named = " or ".join(word for word in wanted if word != UNKNOWN)
-            found.append(f"{name} {named} (it is {value or UNKNOWN}{how})")
+    unmet = []
+    for name, value, allowed in tests:
+        if allowed is not None and (value or UNKNOWN) not in allowed:
+            gap = _cohort_gap(allowed, rows, policy) if name == "usage cohort" else ""
+            choices = " or ".join(word for word in allowed if word != UNKNOWN)
+            unmet.append(f"{name} {choices} (it is {value or 'not known'}{gap})")
     bound, score = policy.segment_rules.high_expansion.enter, inputs["expansion_score"]
     level = UNKNOWN if score is None else "high" if score >= bound else "low"
     if rule.expansion is not None and level not in rule.expansion:
-        found.append(_gap("expansion score", score, bound))
-    return found
+        unmet.append(_gap("expansion score", score, bound))
+    return unmet
 
 
-def _cohort_gap(wanted: Sequence[str], rows: Mapping[str, Row], policy: Policy) -> str:
-    """How far a cohort that has one rule of lower bounds is away."""
+def _cohort_gap(allowed: Sequence[str], rows: Mapping[str, Row], policy: Policy) -> str:
+    """The gap to a cohort with a single rule of lower bounds; empty for other cohorts."""
     measures = _measures(rows)
     for cohort in policy.behavioral.cohorts:
-        if cohort.name not in wanted or len(cohort.any_of) != 1:
+        if cohort.name not in allowed or len(cohort.any_of) != 1:
             continue
         tests = [c for c in cohort.any_of[0].all_of if c.at_least is not None]
         gaps = [
@@ -182,18 +182,18 @@ def _cohort_gap(wanted: Sequence[str], rows: Mapping[str, Row], policy: Policy) 
 
 
 def _out_of_risk(rows: Mapping[str, Row], policy: Policy) -> list[str]:
-    """Which rules keep the account in a cohort of trouble: none of them may."""
+    """The rules that keep the account in a cohort that leads into At-Risk. It leaves when none of them holds."""
     measures = _measures(rows)
     trouble = [c for c in policy.behavioral.cohorts if c.name in policy.segment_rules.cohorts_in_trouble]
     holding = [rule for cohort in trouble for rule in cohort.any_of if _holds(rule, measures)]
     points = policy.stability.grid_points
     if not holding:
         return [
-            f"Out of {AT_RISK}: by the figures of the day nothing keeps it there; it leaves once that has held on "
-            f"{points} Mondays in a row."
+            f"By the figures of the day, nothing keeps it in {AT_RISK}. It leaves once that has held on {points} "
+            "Mondays in a row."
         ]
-    told = "; ".join(f"{_why(rule, measures)}" for rule in holding)
-    return [f"It leaves {AT_RISK} once this has been over on {points} Mondays in a row: {told}."]
+    reasons = "; ".join(f"{_why(rule, measures)}" for rule in holding)
+    return [f"It leaves {AT_RISK} once this no longer holds on {points} Mondays in a row: {reasons}."]
 
 
 def _measures(rows: Mapping[str, Row]) -> dict[str, float | None]:
@@ -212,7 +212,7 @@ def _measures(rows: Mapping[str, Row]) -> dict[str, float | None]:
 
 
 def _holds(rule: CohortRule, measures: Mapping[str, float | None]) -> bool:
-    """Whether the rule keeps an account that is in its cohort."""
+    """Whether the rule holds for an account that is in its cohort already."""
     return all(_meets(condition.for_members, measures[condition.measure]) for condition in rule.all_of)
 
 
@@ -229,16 +229,16 @@ def _meets(condition: BehavioralCondition, value: float | None) -> bool:
 
 
 def _why(rule: CohortRule, measures: Mapping[str, float | None]) -> str:
-    """The conditions that can be grown out of: upper bounds, with the value and the bound."""
-    told = []
+    """The upper bounds of the rule, each with the account's value and the bound at which it leaves."""
+    reasons = []
     for condition in (each.for_members for each in rule.all_of):
         bound = condition.below if condition.below is not None else condition.at_most
         value = measures[condition.measure]
         if bound is not None and value is not None:
             show = _form(condition.measure)
             reach = "from" if condition.below is not None else "above"
-            told.append(f"{_WORDS[condition.measure]} {show(value)} (leaves {reach} {show(bound)})")
-    return " and ".join(told) or rule.name.replace("_", " ")
+            reasons.append(f"{_WORDS[condition.measure]} {show(value)} (leaves {reach} {show(bound)})")
+    return " and ".join(reasons) or rule.name.replace("_", " ")
 
 
 # -- words
@@ -249,13 +249,13 @@ def _reaches(value: float | None, bound: float) -> bool:
 
 
 def _gap(name: str, value: float | None, bound: float, show: Any = None) -> str:
-    """A lower bound, and how much a value is below it, if it is."""
+    """A lower bound, and how much the value lacks."""
     form = show or _score
     if value is None:
-        return f"{name} {form(bound)} (it is unknown)"
+        return f"{name} {form(bound)} (it is not known)"
     if value >= bound:
-        return f"{name} {form(value)}, enough from {form(bound)} on"
-    return f"{name} {form(bound)}, which is {form(bound - value)} more than its {form(value)}"
+        return f"{name} {form(bound)} (it has {form(value)})"
+    return f"{name} {form(bound)} (it has {form(value)} and lacks {form(bound - value)})"
 
 
 def _form(measure: str) -> Any:

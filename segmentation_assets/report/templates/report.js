@@ -1,5 +1,5 @@
 // The report's script: pages by hash, theme, search, sortable tables, and the charts of single accounts.
-// Text from data goes into text nodes and attributes only, never into markup. Nothing is ever requested.
+// Text from data goes into text nodes and attributes only, never into markup. The script sends no request.
 "use strict";
 (() => {
   const $ = (selector, root = document) => root.querySelector(selector);
@@ -21,9 +21,9 @@
   const h = (tag, attributes, ...children) => build(document.createElement(tag), attributes, children);
   const s = (tag, attributes, ...children) => build(document.createElementNS(SVG, tag), attributes, children);
 
-  // -- figures, as the pages made beforehand write them
+  // -- figures
 
-  // Signs, scales, acronyms and names come with the page, so that both write figures alike.
+  // Signs, scales, acronyms and names come with the page, so that script and page write figures alike.
   const FORMATS = JSON.parse(document.getElementById("formats").textContent);
   const minus = (text) => text.replace("-", FORMATS.minus);
   const number = (value, digits = 0) => value === null || value === undefined ? FORMATS.none :
@@ -52,7 +52,7 @@
     return text.charAt(0).toUpperCase() + text.slice(1);
   };
 
-  // -- data: gzip in base64, unpacked when it is first asked for
+  // -- data: gzip in base64, unpacked on first use
 
   const packs = new Map();
   const unpack = (id) => {
@@ -118,13 +118,13 @@
       const known = (row) => { const v = value(row); return v !== null && v !== undefined && v !== ""; };
       const there = from.filter(known), absent = from.filter((row) => !known(row));
       there.sort((a, b) => (down ? -1 : 1) * compare(value(a), value(b)));
-      rows = there.concat(absent); // what is not known stands last, either way
+      rows = there.concat(absent); // rows without a value stay last in both directions
       draw();
     };
     return (next, text) => { from = next; shown = step; count.dataset.text = text; arrange(); };
   };
 
-  // Tables made beforehand: sort by the text or data-value of a column's cells.
+  // Tables of the page: sort by the text or data-value of a column's cells.
   const enhance = (element) => {
     const body = element.tBodies[0];
     [...element.tHead.rows[0].cells].forEach((cell, i) => {
@@ -343,13 +343,13 @@
         h("div", {}, section(`Why segment ${account.segment}`, sentences(details.segment_reasons), simple("Conditions of the segment", ["Condition", "This account", "Typical of the segment", "Met"], details.conditions.map(([name, value, wanted, met]) => [label(name), value || "\u2013", wanted, MET[met]]))),
           section(`Why tier ${account.tier}`, sentences(details.tier_reasons))),
         h("div", {}, section("What would move it up", sentences(details.ways_up)),
-          section(data.previous ? `Since ${day(data.previous)}` : "What changed", data.previous ? sentences(details.changes.length ? details.changes : ["Nothing shown on this page has changed."]) : h("p", { class: "muted" }, "There is no earlier snapshot to compare with.")))),
-      section("Scores taken apart", details.scores.length ? h("div", { class: "filters" }, h("label", {}, "Score ", chosen)) : null, fall),
+          section(data.previous ? `Since ${day(data.previous)}` : "What changed", data.previous ? sentences(details.changes.length ? details.changes : ["Nothing on this page has changed."]) : h("p", { class: "muted" }, "There is no earlier snapshot to compare with.")))),
+      section("Scores by part", details.scores.length ? h("div", { class: "filters" }, h("label", {}, "Score ", chosen)) : null, fall),
       section("Over time", h("div", { class: "small" }, series("ARR", days, past.arr || [], money, "c1"), series("Active users, 28 d", days, past.users || [], (v) => number(v), "c1"), series("Active share of seats", days, past.seat_share || [], (v) => share(v, 0), "c1"), series("Health", days, past.health || [], (v) => number(v, 1), "c1"))),
       h("div", { class: "columns" },
-        h("div", {}, section("Among peers", details.peers ? [h("p", { class: "muted" }, `${counted(details.peers.accounts, "account")}: ${label(details.peers.group)}`), simple("Peers", ["Figure", "Account", "Peers, median"], PEERS.map(([key, name, form, own]) => [name, form(account[own]), form(details.peers.medians[key])]), [1, 2])] : h("p", { class: "muted" }, "Peers are missing: expansion_scores has not been made for this day."))),
+        h("div", {}, section("Among peers", details.peers ? [h("p", { class: "muted" }, `${counted(details.peers.accounts, "account")}: ${label(details.peers.group)}`), simple("Peers", ["Figure", "Account", "Peers, median"], PEERS.map(([key, name, form, own]) => [name, form(account[own]), form(details.peers.medians[key])]), [1, 2])] : h("p", { class: "muted" }, "Peers are not known: expansion_scores has not been made for this day."))),
         h("div", {}, section("Moves", details.moves.length ? simple("Moves", ["On", "What", "From", "To", "Why"], details.moves.map(([on, kind, from, to, , why]) => [day(on), label(kind), from, to, why])) : h("p", { class: "muted" }, "No move is recorded.")))),
-      section("What follows", h("dl", { class: "facts" }, Object.entries(details.treatment).map(([name, value]) => h("div", {}, h("dt", {}, label(name)), h("dd", { style: "font-size:1rem;font-weight:500" }, plain(name, value)))))),
+      section("Treatment", h("dl", { class: "facts" }, Object.entries(details.treatment).map(([name, value]) => h("div", {}, h("dt", {}, label(name)), h("dd", { style: "font-size:1rem;font-weight:500" }, plain(name, value)))))),
       section("Raw figures", h("div", { class: "figures" }, Object.entries(details.figures).map(([topic, values]) => h("div", { class: "card" }, h("h3", {}, label(topic)), h("dl", {}, Object.entries(values).flatMap(([name, value]) => [h("dt", {}, label(name)), h("dd", {}, plain(name, value))])))))));
   };
 
@@ -417,7 +417,7 @@
     const entry = catalogue.entries.get(table), found = entry && entry.columns.find((c) => c.name === column);
     return [columnLink(table, column), roles.join(", "), found ? found.description : ""];
   })) : h("p", { class: "muted" }, "None.");
-  // All places that a walk over value edges reaches, the start left out.
+  // All columns that a walk over value edges reaches, without the start.
   const reach = (table, column, next) => {
     const seen = new Set([`${table}.${column}`]), queue = [[table, column]], found = [];
     while (queue.length) for (const [t, c, ...roles] of next(...queue.shift())) {
@@ -445,11 +445,11 @@
     const [made, shaped] = [direct.filter(isStrong), direct.filter((edge) => !isStrong(edge))];
     fill(place, h("h2", { class: "rule" }, wanted), h("p", {}, found.description, " ", h("span", { class: "muted" }, [found.type, found.unit, rule(found)].filter(Boolean).join(" \u00b7 "))),
       h("p", { class: "muted" }, "Table ", h("a", { href: "#/dictionary/" + table }, table), catalogue.lineage[table].policy.length ? `; policy sections: ${catalogue.lineage[table].policy.join(", ")}` : ""),
-      h("h3", {}, `Made from (${made.length})`), entry.group === "extracts" ? h("p", { class: "muted" }, "A raw field: it comes in with the extract.") : edges(made, "Made from"),
-      h("h3", {}, `Raw fields at the end (${raw.length})`), raw.length ? h("p", {}, raw.sort().map(([t, c], i) => [i ? ", " : "", columnLink(t, c)])) : h("p", { class: "muted" }, "None."),
-      h("details", {}, h("summary", {}, `What decides which rows there are or meet (${shaped.length})`), edges(shaped, "Influences")),
+      h("h3", {}, `Made from (${made.length})`), entry.group === "extracts" ? h("p", { class: "muted" }, "A raw field of an extract.") : edges(made, "Made from"),
+      h("h3", {}, `Raw fields it comes from (${raw.length})`), raw.length ? h("p", {}, raw.sort().map(([t, c], i) => [i ? ", " : "", columnLink(t, c)])) : h("p", { class: "muted" }, "None."),
+      h("details", {}, h("summary", {}, `Columns that decide which rows exist or match (${shaped.length})`), edges(shaped, "Influences")),
       h("h3", {}, `Used directly by (${used.filter(isStrong).length})`), edges(used.filter(isStrong), "Used by"),
-      h("p", { class: "muted" }, after.length ? `In the end it is in ${number(after.length)} column${after.length === 1 ? "" : "s"} of ${number(tables.length)} table${tables.length === 1 ? "" : "s"}: ${tables.sort().join(", ")}.` : "Nothing further is made from it."));
+      h("p", { class: "muted" }, after.length ? `Directly or not, ${counted(after.length, "column")} of ${counted(tables.length, "table")} ${after.length === 1 ? "is" : "are"} made from it: ${tables.sort().join(", ")}.` : "No column is made from it."));
   };
   let fillDictionary = null;
   const showDictionary = async ([name]) => {

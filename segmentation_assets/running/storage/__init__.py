@@ -1,1 +1,1 @@
-"""All that leans on Dagster's private parts, in one folder. Not here: anything that its public API can do."""
+"""Storages that use Dagster's private API. Not here: anything that the public API can do."""

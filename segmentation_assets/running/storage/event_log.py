@@ -148,20 +148,20 @@ class KeptOpenEventLogStorage(InDagsterHome, SqliteEventLogStorage):
         self, raw_asset_rows: Sequence[Mapping[str, Any]]
     ) -> Mapping[AssetKey, EventLogRecord | None]:
         """As stock Dagster does. Each step asks for all that it reads: a text is read once, not at each of them."""
-        known: dict[AssetKey, EventLogRecord | None] = {}
+        records: dict[AssetKey, EventLogRecord | None] = {}
         others = []
         for row in raw_asset_rows:
             key, text = AssetKey.from_db_string(row["asset_key"]), row["last_materialization"]
             if key and key in self._records and self._records[key][0] == text and not row["asset_details"]:
-                known[key] = self._records[key][1]
+                records[key] = self._records[key][1]
             else:
                 others.append(row)
         if not others:
-            return known
-        found = super()._get_latest_materialization_records(others)
+            return records
+        others_found = super()._get_latest_materialization_records(others)
         texts = {AssetKey.from_db_string(row["asset_key"]): row["last_materialization"] for row in others}
-        self._records |= {key: (texts[key], record) for key, record in found.items() if record and texts[key]}
-        return {**known, **found}
+        self._records |= {key: (texts[key], record) for key, record in others_found.items() if record and texts[key]}
+        return {**records, **others_found}
 
     def fetch_materializations(
         self,
@@ -176,15 +176,17 @@ class KeptOpenEventLogStorage(InDagsterHome, SqliteEventLogStorage):
             return super().fetch_materializations(records_filter, limit, cursor, ascending)
         return EventRecordsResult([record], EventLogCursor.from_storage_id(record.storage_id).to_string(), True)
 
-    def _just_stored(self, wanted: AssetKey | AssetRecordsFilter) -> EventLogRecord | None:
-        if not isinstance(wanted, AssetRecordsFilter) or wanted.asset_key not in self._records:
+    def _just_stored(self, records_filter: AssetKey | AssetRecordsFilter) -> EventLogRecord | None:
+        if not isinstance(records_filter, AssetRecordsFilter) or records_filter.asset_key not in self._records:
             return None
-        record = self._records[wanted.asset_key][1]
-        if wanted != AssetRecordsFilter(wanted.asset_key, [record.partition_key] if record.partition_key else None):
+        record = self._records[records_filter.asset_key][1]
+        if records_filter != AssetRecordsFilter(
+            records_filter.asset_key, [record.partition_key] if record.partition_key else None
+        ):
             return None
         columns = SqlEventLogStorageTable.c
         newest = db.select(db.func.max(columns.id)).where(
-            columns.asset_key == wanted.asset_key.to_string(),
+            columns.asset_key == records_filter.asset_key.to_string(),
             columns.partition == record.partition_key,
             columns.dagster_event_type == DagsterEventType.ASSET_MATERIALIZATION.value,
         )

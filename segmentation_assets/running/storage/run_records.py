@@ -1,8 +1,8 @@
-"""What Dagster's own files of a home say of its runs, read without importing Dagster: that alone takes two seconds.
+"""The runs of a home from Dagster's own files, without importing Dagster, which takes two seconds.
 
-Here: runs, what failed in them and why, when tables were last made, what is switched on. Not here: what it means
-(`status`), or anything that writes. The files are those of dagster 1.13; `tests/orchestration/test_run_records.py`
-holds what is read here against what Dagster itself says.
+Here: runs, their failures, when tables were last published, which schedules and sensors are on. Not here: what it
+means (`reading.status`), or anything that writes. The files are those of dagster 1.13;
+`tests/running/storage/test_run_records.py` compares the results with Dagster's own.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from segmentation_assets.reading.run_facts import Failure, Made, Run
+from segmentation_assets.reading.run_facts import Failure, Publication, Run
 
 _NEWEST = 50
-"""Runs that are looked at: failures further back have long been seen."""
+"""Number of runs to read. Older failures are no news."""
 
 
 class RunRecords:
-    """The records of one Dagster instance folder; empty where there is none."""
+    """The records of one Dagster instance folder; empty if there is none."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -41,21 +41,21 @@ class RunRecords:
             for run_id, job, status, as_of, created, ended in rows
         ]
 
-    def made(self) -> dict[str, Made]:
-        """By table."""
+    def publications(self) -> dict[str, Publication]:
+        """When each table was last published."""
         rows = _rows(
             self._folder / "history" / "runs" / "index.db",
             "SELECT asset_key, last_materialization FROM asset_keys WHERE last_materialization IS NOT NULL",
         )
-        # Not the columns beside it: `last_run_id` is the last run which was to make it, also where it failed.
+        # Not the other columns: `last_run_id` is the last run that was to make the table, even if it failed.
         events = {json.loads(key)[-1]: json.loads(record)["event_log_entry"] for key, record in rows}
         return {
-            table: Made(datetime.fromtimestamp(event["timestamp"], UTC), event["run_id"])
+            table: Publication(datetime.fromtimestamp(event["timestamp"], UTC), event["run_id"])
             for table, event in events.items()
         }
 
     def failures(self, runs: Sequence[Run]) -> list[Failure]:
-        """What failed in these runs, in their order."""
+        """The failures of these runs, in the order of the runs."""
         return [failure for run in runs if run.status == "FAILURE" for failure in self._failures(run)]
 
     def _failures(self, run: Run) -> list[Failure]:
@@ -72,32 +72,31 @@ class RunRecords:
         return steps or whole or [Failure(None, at, run.run_id, "failed")]
 
     def switches(self) -> dict[str, bool]:
-        """Schedules and sensors that a daemon has seen in this home: whether they are on."""
+        """The schedules and sensors that a daemon of this home has recorded: whether they are on."""
         rows = _rows(self._folder / "schedules" / "schedules.db", "SELECT status, instigator_body FROM instigators")
         return {json.loads(body)["origin"]["job_name"]: status != "STOPPED" for status, body in rows}
 
 
 class RecordsDamaged(OSError):
-    """A file of Dagster's records cannot be read. The message says what is lost and what to do."""
+    """A file of Dagster's records cannot be read. The message says what is lost, and what to do."""
 
     def __init__(self, file: Path, why: object) -> None:
         home = next((each.parent for each in file.parents if each.name == "dagster"), file.parent)
         super().__init__(
-            f"{file} is damaged ({why}). It says which runs there were; the published tables do not depend on it. "
-            f"Put a copy of it back, or move {home / 'dagster'} away: the next command makes a new one, without the "
-            "runs of the past"
+            f"{file} is damaged ({why}). It is the record of past runs; the published tables do not depend on it. "
+            f"Restore a copy, or move {home / 'dagster'} away: the next command makes a new one without past runs"
         )
 
 
 def _rows(file: Path, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-    """What a query finds; nothing where there is no such file, or nothing in it yet."""
+    """The rows of a query; empty if the file or the table does not exist yet."""
     if not file.exists():
         return []
     try:
         with _opened(file) as connection:
             return connection.execute(sql, values).fetchall()
     except sqlite3.OperationalError as error:
-        if "no such table" in str(error):  # made, and not yet filled
+        if "no such table" in str(error):  # the file exists, but is still empty
             return []
         raise OSError(f"{file} cannot be read: {error}") from None
     except sqlite3.DatabaseError as error:
@@ -105,7 +104,7 @@ def _rows(file: Path, sql: str, *values: Any) -> list[tuple[Any, ...]]:
 
 
 def damaged_records(folder: Path) -> RecordsDamaged | None:
-    """What is wrong with the records of an instance, if a database of it is damaged."""
+    """The error of the first damaged database of an instance; None: all are sound."""
     files = (folder / "history" / "runs.db", folder / "history" / "runs" / "index.db")
     for file in (*files, folder / "schedules" / "schedules.db"):
         try:
@@ -117,7 +116,7 @@ def damaged_records(folder: Path) -> RecordsDamaged | None:
 
 @contextmanager
 def _opened(file: Path) -> Iterator[sqlite3.Connection]:
-    """Read only. Where nothing can be written, not even the lock that readers share, nobody else writes either."""
+    """Open read-only. `immutable` where not even the readers' lock can be written: then nobody else writes either."""
     mode = "mode=ro" if os.access(file.parent, os.W_OK) else "mode=ro&immutable=1"
     with closing(sqlite3.connect(f"{file.as_uri()}?{mode}", uri=True)) as connection:
         yield connection
@@ -128,11 +127,11 @@ def _utc(text: str) -> datetime:
 
 
 def _reason(event: str) -> str:
-    """The innermost cause of a failure event, as the run itself told it."""
-    told_by = json.loads(event)["dagster_event"]
-    data = told_by.get("event_specific_data") or {}  # none where somebody else said that the run has failed
-    told = (data.get("user_failure_data") or {}).get("description")
+    """The description of a failure event, else its innermost error."""
+    failure = json.loads(event)["dagster_event"]
+    data = failure.get("event_specific_data") or {}  # None if another process marked the run as failed
+    description = (data.get("user_failure_data") or {}).get("description")
     error = data.get("error") or {}
     while error.get("cause"):
         error = error["cause"]
-    return told or str(error.get("message") or told_by.get("message") or "failed").strip()
+    return description or str(error.get("message") or failure.get("message") or "failed").strip()

@@ -38,7 +38,7 @@ class KeptOpenRunStorage(InDagsterHome, SqliteRunStorage):
     ) -> KeptOpenRunStorage:
         """Raises KeyError where neither the configuration nor DAGSTER_HOME says where the file is."""
         base_dir = cls.folder(config_value)
-        place = _made(base_dir, _RUNS)
+        place = _existing(base_dir, _RUNS)
         return cls(place, inst_data) if place else cls.from_local(base_dir, inst_data)
 
     @contextmanager
@@ -63,11 +63,11 @@ class QuickScheduleStorage(InDagsterHome, SqliteScheduleStorage):
     ) -> SqliteScheduleStorage:
         """Raises KeyError where neither the configuration nor DAGSTER_HOME says where the file is."""
         base_dir = cls.folder(config_value)
-        place = _made(base_dir, _SCHEDULES)
+        place = _existing(base_dir, _SCHEDULES)
         return cls(place, inst_data) if place else cls.from_local(base_dir, inst_data)
 
 
-def _made(folder: str, name: str) -> str | None:
-    """SQLAlchemy's address of a database that Dagster has made; None where it has not."""
+def _existing(folder: str, name: str) -> str | None:
+    """SQLAlchemy's address of a database; None if Dagster has not made it yet."""
     place = create_db_conn_string(folder, name)
     return place if is_made_at(place, Path(folder, f"{name}.db")) else None

@@ -39,4 +39,4 @@ def test_parts_are_named_only_where_both_days_have_them():
 
 
 def test_an_account_that_was_not_there():
-    assert changes(segment(), None, [], [], SINCE, 0.5, 90) == ("It was not live on 2026-02-28.",)
+    assert changes(segment(), None, [], [], SINCE, 0.5, 90) == ("The account was not live on 2026-02-28.",)

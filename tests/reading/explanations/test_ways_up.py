@@ -40,44 +40,44 @@ def told(**values: Any) -> str:
 
 def test_core_to_growth_names_what_is_met_and_what_lacks():
     assert (
-        "For tier Growth it needs ARR 25,000, which is 2,700 more than its 22,300; behavioral score 60, which is 6 "
-        "more than its 54; a sign of expansion (expansion score 50, which is 9 more than its 41, or similar accounts "
-        "that expanded 50%, which is 25% more than its 25%). It has health 61.5."
+        "For tier Growth it needs ARR 25,000 (it has 22,300 and lacks 2,700); behavioral score 60 (it has 54 and "
+        "lacks 6); a sign of expansion (expansion score 50 (it has 41 and lacks 9), or similar accounts that "
+        "expanded 50% (it has 25% and lacks 25%)). It has health 61.5."
     ) in told()
     met = told(arr=30_000.0, behavioral_score=60.0, health_score=50.0, lookalike=0.5)
-    assert "For tier Growth it needs nothing more" in met
+    assert "It meets all conditions of tier Growth." in met
 
 
 def test_the_long_tail_has_two_ways_out():
     assert (
-        "For tier Core it needs one of two: ARR 10,000, which is 2,800 more than its 7,200; expansion score 50, "
-        "which is 9 more than its 41."
+        "For tier Core it needs one of two: ARR 10,000 (it has 7,200 and lacks 2,800); expansion score 50 (it has 41 "
+        "and lacks 9)."
     ) in told(tier="Long-Tail", arr=7_200.0)
-    assert "expansion score 50 (it is unknown)" in told(tier="Long-Tail", expansion_score=None)
+    assert "expansion score 50 (it is not known)" in told(tier="Long-Tail", expansion_score=None)
 
 
 def test_strategic_needs_arr_and_a_sign():
     assert (
-        "For tier Strategic it needs ARR 100,000, which is 10,000 more than its 90,000; a sign beyond ARR (several "
+        "For tier Strategic it needs ARR 100,000 (it has 90,000 and lacks 10,000); a sign beyond ARR (several "
         "products or regions, an expansion score of 70, being a reference, or strategic influence, or 60,000 more "
         "ARR, 150,000 in all)."
     ) in told(tier="Growth", arr=90_000.0)
     met = told(tier="Growth", arr=90_000.0, strategic_sign="multi_product")
     assert (
-        "For tier Strategic it needs ARR 100,000, which is 10,000 more than its 90,000. It has a sign beyond ARR "
+        "For tier Strategic it needs ARR 100,000 (it has 90,000 and lacks 10,000). It has a sign beyond ARR "
         "(multi product)." in met
     )
     assert "(expansion score)" in told(tier="Growth", arr=90_000.0, expansion_score=70.0)
     assert "Strategic is the highest coverage tier." in told(tier="Strategic")
-    assert "where the largest accounts begin is not known" in told(tier="Growth", strategic_cut=None)
+    assert "the ARR of the largest accounts is not known" in told(tier="Growth", strategic_cut=None)
 
 
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [
-        (15_000.0, "For value tier Silver it needs value 19,215, which is 4,215 more than its 15,000"),
-        (19_215.0, "For value tier Gold it needs value 47,000, which is 27,785 more than its 19,215"),
-        (151_999.0, "For value tier Platinum it needs value 152,000, which is 1 more than its 151,999"),
+        (15_000.0, "For value tier Silver it needs value 19,215 (it has 15,000 and lacks 4,215)"),
+        (19_215.0, "For value tier Gold it needs value 47,000 (it has 19,215 and lacks 27,785)"),
+        (151_999.0, "For value tier Platinum it needs value 152,000 (it has 151,999 and lacks 1)"),
     ],
 )
 def test_the_next_value_tier_is_the_first_cut_above(value: float, sentence: str):
@@ -98,19 +98,19 @@ def test_a_segment_names_what_the_nearest_of_its_rules_lacks():
         segment="Efficient"
     )
     growth = told(segment="Efficient", value_tier="Silver", needs_profile="Platform", expansion_score=None)
-    assert "For segment Growth it needs nothing more" in growth
+    assert "It meets all conditions of segment Growth." in growth
     assert "Strategic is the highest segment." in told(segment="Strategic")
 
 
 def test_out_of_risk_names_what_keeps_the_account_in_it():
     held = told(segment="At-Risk", behavioral_cohort="At Risk")
     assert held.endswith(
-        "It leaves At-Risk once this has been over on 2 Mondays in a row: users' trend net of the company's −36% "
-        "(leaves above −10%); events' trend net of the company's −10% (leaves above −10%)."
+        "It leaves At-Risk once this no longer holds on 2 Mondays in a row: trend of users net of the company's −36% "
+        "(leaves above −10%); trend of events net of the company's −10% (leaves above −10%)."
     )
     assert "seat activity 29% (leaves from 30%)" in told(segment="At-Risk", seat_activity=0.29)
     small = told(segment="At-Risk", active_users_prior_28d=3)  # too few users for a trend to count
-    assert "nothing keeps it there" in small
+    assert "nothing keeps it in At-Risk" in small
 
 
 def test_without_score_tables_the_sentences_stay_true():
@@ -119,5 +119,5 @@ def test_without_score_tables_the_sentences_stay_true():
     for table in ("value_scores", "account_profiles", "behavioral_scores"):
         del given[table]
     sentences = " ".join(ways_up(given, POLICY))
-    assert "similar accounts that expanded 50% (it is unknown)" in sentences
+    assert "similar accounts that expanded 50% (it is not known)" in sentences
     assert "For value tier" not in sentences

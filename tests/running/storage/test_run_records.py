@@ -60,7 +60,7 @@ def test_records_are_what_dagster_says(runner: MakeRunner, settings: Settings):
     ended = runs[1].ended_at
     assert ended is not None
     assert abs(ended.timestamp() - float(stats.end_time or 0)) < 1
-    made = records.made()
+    made = records.publications()
     assert {name: one.run_id for name, one in made.items()} == {n: e.run_id for n, e in events.items() if e}
     for name, event in events.items():
         assert event is not None
@@ -71,7 +71,7 @@ def test_records_are_what_dagster_says(runner: MakeRunner, settings: Settings):
 
 def test_there_are_no_records_where_nothing_ran(tmp_path: Path):
     records = RunRecords(tmp_path / "dagster")
-    assert (records.runs(), records.made(), records.failures([]), records.switches()) == ([], {}, [], {})
+    assert (records.runs(), records.publications(), records.failures([]), records.switches()) == ([], {}, [], {})
     status = status_in(Settings(tmp_path, None, None))
     assert {table.state for table in status.tables} == {MISSING}
     assert (status.last_run, status.works, status.keeps_current) == (None, None, None)
