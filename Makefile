@@ -27,8 +27,8 @@ demo: setup  ## make a sample company, run the whole chain on it, say where to l
 test: setup  ## all tests
 	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
-test-fast: setup  ## the tests of the inner loop: no daemons, browsers, servers, finished homes (WHAT="tests/kpis")
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not (daemon or browser or postgres or home or slow)" $(WHAT)
+test-fast: setup  ## the inner loop: no processes, browsers, servers, finished homes, random companies (WHAT="tests/kpis")
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not (daemon or browser or postgres or home or slow or hypothesis)" $(WHAT)
 
 stress: setup  ## all tests beside 20 busy processes: what waits for the clock fails here (WHAT="tests/e2e")
 	@$(BIN)/python -m tests.harness.busy 20 $(BIN)/python -m pytest -n 2 --dist worksteal $(WHAT)

@@ -1,13 +1,12 @@
 """Words that a busy reader would stumble over: sentences that were cured once, and participles as names.
 
-Rooms that are not clean yet have a ceiling, which only ever sinks. CONTRIBUTING.md says what to write instead.
+CONTRIBUTING.md says what to write instead.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,6 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "segmentation_assets"
 PARTICIPLES = {"found", "told", "made", "known", "given", "asked"}
-
-CEILINGS = {"extracts": 53}
-"""By room (a folder of the package): how many names are participles still."""
 
 CURED = (
     "so many days before the newest one posted",
@@ -33,11 +29,6 @@ CURED = (
     "expected to be lost (",
     "changed and changed back in between",
 )
-PENDING: dict[str, set[str]] = {
-    "hours too little without it": {"segmentation_assets/capacity/assignments.py"},
-    "accounts that came": {"segmentation_assets/kpis/kpi_columns.py"},
-}
-"""Sentences that still stand in a file, by the sentence: the file's owner cures them."""
 
 
 def participles(source: str) -> list[str]:
@@ -53,14 +44,6 @@ def participles(source: str) -> list[str]:
     return [name for name in names if name.strip("_") in PARTICIPLES]
 
 
-def by_room() -> Counter[str]:
-    counts: Counter[str] = Counter()
-    for file in sorted(PACKAGE.rglob("*.py")):
-        room = file.relative_to(PACKAGE).parts[0]
-        counts[room] += len(participles(file.read_text(encoding="utf-8")))
-    return counts
-
-
 def test_a_participle_is_seen():
     source = "def f(told, day):\n    found, rows = day, 1\n    for made in rows: pass"
     assert sorted(participles(source)) == ["found", "made", "told"]
@@ -68,8 +51,12 @@ def test_a_participle_is_seen():
 
 
 def test_no_name_is_a_participle():
-    over = {room: count for room, count in by_room().items() if count > CEILINGS.get(room, 0)}
-    assert over == {}, "name the thing; see CONTRIBUTING.md, How we write"
+    names = {
+        str(file.relative_to(PACKAGE)): one
+        for file in sorted(PACKAGE.rglob("*.py"))
+        if (one := participles(file.read_text(encoding="utf-8")))
+    }
+    assert names == {}, "name the thing; see CONTRIBUTING.md, How we write"
 
 
 def texts() -> list[Path]:
@@ -79,7 +66,9 @@ def texts() -> list[Path]:
 
 @pytest.mark.parametrize("sentence", CURED)
 def test_a_sentence_that_was_cured_does_not_come_back(sentence: str):
-    wanted = re.compile(re.escape(sentence).replace(r"\ ", r"\s+"), re.IGNORECASE)
+    pattern = re.compile(re.escape(sentence).replace(r"\ ", r"\s+"), re.IGNORECASE)
     joined = re.compile(r'"\s*\n\s*f?"')  # a text over two lines of code
-    here = {str(file.relative_to(ROOT)) for file in texts() if wanted.search(joined.sub("", file.read_text("utf-8")))}
-    assert here <= PENDING.get(sentence, set())
+    here = {
+        str(file.relative_to(ROOT)) for file in texts() if pattern.search(joined.sub("", file.read_text("utf-8")))
+    }
+    assert here == set()

@@ -128,8 +128,8 @@ class Place:
 
     def with_form(self, **said: str) -> str:
         """The line that maps the column with more said of it."""
-        mapped = self.source.columns.get(self.column)
-        kept = mapped.model_dump(exclude_defaults=True) if isinstance(mapped, FromColumn) else {}
+        origin = self.source.columns.get(self.column)
+        kept = origin.model_dump(exclude_defaults=True) if isinstance(origin, FromColumn) else {}
         kept.pop("column", None)
         parts = "".join(f", {key}: {quoted(str(value))}" for key, value in {**kept, **said}.items())
         return f"write columns: {{{self.column}: {{column: {quoted(self.read_from)}{parts}}}}}"
@@ -203,8 +203,8 @@ def _moment(place: Place, values: Sequence[str], key: str) -> str:
 
 def _form_said(place: Place, key: str) -> str | None:
     """The format that the mapping says already."""
-    mapped = place.source.columns.get(place.column)
-    own = mapped.format if isinstance(mapped, FromColumn) else None
+    origin = place.source.columns.get(place.column)
+    own = origin.format if isinstance(origin, FromColumn) else None
     return own or getattr(place.source.format, key)
 
 

@@ -114,7 +114,7 @@ def newest_of(source: ExtractSource, raw: Raw, key: tuple[str, ...], *, per_file
     """What the mapping's `newest_by` says. Raises SourceError for a column that the source lacks."""
     if source.newest_by is None:
         return None
-    column = _found(source.newest_by, raw)
+    column = _actual_column(source.newest_by, raw)
     if column is None:
         raise SourceError(
             f"newest_by: no column {source.newest_by}{close_to(source.newest_by, dict(raw.columns))}",
@@ -132,13 +132,13 @@ def expected(kind: dt.DataType) -> str:
 def missing_columns(contract: type[Contract], source: ExtractSource, raw: Raw, own: list[str]) -> Iterator[Missing]:
     """Columns named in the mapping that the source lacks, and required ones that nothing fills."""
     for name in own:
-        given = source.columns.get(name, name)
-        looked_for = source_column(given)
-        if looked_for is not None and _found(looked_for, raw) is None:
+        origin = source.columns.get(name, name)
+        looked_for = source_column(origin)
+        if looked_for is not None and _actual_column(looked_for, raw) is None:
             nullable = schema_of(contract).columns[name].nullable
             if name in source.columns or not nullable:
                 yield Missing(name, looked_for, close_to(looked_for, dict(raw.columns)))
-        elif given is None and not schema_of(contract).columns[name].nullable:
+        elif origin is None and not schema_of(contract).columns[name].nullable:
             yield Missing(name, "nothing", "")
 
 
@@ -200,10 +200,10 @@ def try_expressions(
     Raises SourceError, naming the column, for an `sql` that the engine refuses.
     """
     types = {}
-    for name, given in source.columns.items():
-        if isinstance(given, Expression):
+    for name, origin in source.columns.items():
+        if isinstance(origin, Expression):
             try:
-                described = connection.execute(f"DESCRIBE SELECT {_expression(given.sql)} AS v FROM ({raw.sql})")
+                described = connection.execute(f"DESCRIBE SELECT {_expression(origin.sql)} AS v FROM ({raw.sql})")
             except duckdb.Error as error:
                 raise SourceError(
                     f"{extract}.{name}: sql: {first_line(error)}",
@@ -215,7 +215,7 @@ def try_expressions(
     return types
 
 
-def _found(name: str, raw: Raw) -> str | None:
+def _actual_column(name: str, raw: Raw) -> str | None:
     if name in raw.columns:
         return name
     return {c.lower(): c for c in raw.columns}.get(name.lower())
@@ -227,28 +227,28 @@ def _expression(sql: str) -> str:
 
 def _cast(name: str, kind: dt.DataType, source: ExtractSource, raw: Raw, zone: str, expression_type: str) -> Cast:
     """`format` is about text of the file: a constant, an expression and translated words are read as plain text."""
-    given = source.columns.get(name, name)
-    if isinstance(given, Constant):
-        expr, native, reading, had_type = literal(given.constant), "VARCHAR", Reading(_PLAIN), None
-    elif isinstance(given, Expression):
-        expr, native, reading, had_type = _expression(given.sql), expression_type, Reading(_PLAIN), None
+    origin = source.columns.get(name, name)
+    if isinstance(origin, Constant):
+        expr, native, reading, had_type = literal(origin.constant), "VARCHAR", Reading(_PLAIN), None
+    elif isinstance(origin, Expression):
+        expr, native, reading, had_type = _expression(origin.sql), expression_type, Reading(_PLAIN), None
     else:
-        looked_for = source_column(given)
-        column = _found(looked_for, raw) if looked_for is not None else None
+        looked_for = source_column(origin)
+        column = _actual_column(looked_for, raw) if looked_for is not None else None
         if column is None:
             return Cast(name, "NULL", f"CAST(NULL AS {_storage(kind)})", can_fail=False)
         expr, native = identifier(column), raw.columns[column]
-        reading, had_type = _reading(source, given, kind), raw.typed.get(column)
+        reading, had_type = _reading(source, origin, kind), raw.typed.get(column)
     if name in source.values:
         expr, native, had_type = _mapped(expr, native, source.values[name]), "VARCHAR", None
     if native == "VARCHAR":
-        expr = _text(name, expr, source, given)
+        expr = _text(name, expr, source, origin)
     typed, can_fail = _typed(identifier(RAW + name), native, kind, reading, zone)
     if had_type is not None and not kind.is_string():
         plain, _ = _typed(identifier(RAW + name), native, kind, _of_typed(reading), zone)
         typed = f"CASE WHEN {had_type} THEN {plain} ELSE {typed} END" if plain != typed else typed
-    if isinstance(given, FromColumn):
-        typed, can_fail = _computed(typed, can_fail, kind, given)
+    if isinstance(origin, FromColumn):
+        typed, can_fail = _computed(typed, can_fail, kind, origin)
     if name in WITH_RANGES:  # a middle may be a half; 1.2 is a thousand of somebody who groups digits by points
         typed, can_fail = f"CASE WHEN {typed} * 2 = floor({typed} * 2) THEN {typed} END", True
     if name == "end_date" and source.ends == "last_day":
@@ -256,22 +256,22 @@ def _cast(name: str, kind: dt.DataType, source: ExtractSource, raw: Raw, zone: s
     return Cast(name, expr, typed, can_fail)
 
 
-def _text(name: str, expr: str, source: ExtractSource, given: Source) -> str:
+def _text(name: str, expr: str, source: ExtractSource, origin: Source) -> str:
     """Text as it counts: trimmed, in one Unicode form, null where it is a word that means nothing."""
     expr = _cleaned(expr)
-    nulls = (*source.nulls, *(given.nulls if isinstance(given, FromColumn) else ()))
+    nulls = (*source.nulls, *(origin.nulls if isinstance(origin, FromColumn) else ()))
     if nulls:
         expr = f"CASE WHEN {expr} NOT IN ({', '.join(map(literal, nulls))}) THEN {expr} END"
     return _middle(expr) if name in WITH_RANGES else expr
 
 
-def _reading(source: ExtractSource, given: FromColumn | str | None, kind: dt.DataType) -> Reading:
-    if not isinstance(given, FromColumn):
+def _reading(source: ExtractSource, origin: FromColumn | str | None, kind: dt.DataType) -> Reading:
+    if not isinstance(origin, FromColumn):
         return Reading(source.format)
-    said: dict[str, str | None] = {"decimal": given.decimal, "thousands": given.thousands}
-    special = given.format if given.format in (*EPOCHS, EXCEL, MONEY) else None
-    if given.format and special is None:
-        said["date_format" if kind.is_date() else "datetime_format"] = given.format
+    said: dict[str, str | None] = {"decimal": origin.decimal, "thousands": origin.thousands}
+    special = origin.format if origin.format in (*EPOCHS, EXCEL, MONEY) else None
+    if origin.format and special is None:
+        said["date_format" if kind.is_date() else "datetime_format"] = origin.format
     return Reading(source.format.model_copy(update={k: v for k, v in said.items() if v is not None}), special)
 
 
@@ -285,12 +285,12 @@ def _cleaned(expr: str) -> str:
     return f"NULLIF(TRIM(nfc_normalize({expr}), {literal(_BLANKS)}), '')"
 
 
-def _computed(typed: str, can_fail: bool, kind: dt.DataType, given: FromColumn) -> tuple[str, bool]:
+def _computed(typed: str, can_fail: bool, kind: dt.DataType, origin: FromColumn) -> tuple[str, bool]:
     """The mapping's own arithmetic over the typed value."""
-    if given.divide_by:
-        typed, can_fail = f"({typed} / {given.divide_by!r})", True
-    if given.sql:
-        result = f"list_transform([{typed}], lambda value: {_expression(given.sql)})[1]"
+    if origin.divide_by:
+        typed, can_fail = f"({typed} / {origin.divide_by!r})", True
+    if origin.sql:
+        result = f"list_transform([{typed}], lambda value: {_expression(origin.sql)})[1]"
         typed, can_fail = f"TRY_CAST({result} AS {_storage(kind)})", True
     return typed, can_fail
 
@@ -312,8 +312,8 @@ def _mapped(expr: str, native: str, values: Mapping[str, str | None]) -> str:
     if not values:
         return text
     words = ", ".join(f"{literal(old)}: {'NULL' if new is None else literal(new)}" for old, new in values.items())
-    known = ", ".join(map(literal, values))
-    return f"CASE WHEN {text} IN ({known}) THEN MAP {{{words}}}[{text}] ELSE {text} END"
+    listed = ", ".join(map(literal, values))
+    return f"CASE WHEN {text} IN ({listed}) THEN MAP {{{words}}}[{text}] ELSE {text} END"
 
 
 def _storage(kind: dt.DataType) -> str:

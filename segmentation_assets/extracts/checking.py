@@ -256,7 +256,7 @@ def _understood(delivery: Delivery, drops: int, rows: int) -> Understood:
             empty.append(cast.column)
         if column and column.lower() in lowered:
             used.add(lowered[column.lower()])
-    texts = " ".join(each.sql for each in source.columns.values() if isinstance(each, Expression)) + " ".join(
+    texts = " ".join(origin.sql for origin in source.columns.values() if isinstance(origin, Expression)) + " ".join(
         filter(None, (source.where, source.newest_by))
     )
     unused = [c for c in delivery.raw.columns if c not in used and not re.search(rf"\b{re.escape(c)}\b", texts)]

@@ -107,7 +107,7 @@ class Landing:
     hashes: FileHashes
     code: str
     today: date
-    known: set[str] = field(default_factory=set)
+    known_tables: set[str] = field(default_factory=set)
     ahead: dict[str, tuple[str, ...]] = field(default_factory=dict)
     accepted: Mapping[str, str] = field(default_factory=dict)
     """By extract, the delivery that somebody accepted."""
@@ -117,13 +117,13 @@ class Landing:
 
         Raises SourceError as `drops_of` does, and where all drops are dated later.
         """
-        found = drops_of(self.sources, name)
-        there = [drop for drop in found if drop.day is None or drop.day <= self.today]
-        self.ahead[name] = tuple(drop.label for drop in found[len(there) :])  # they come oldest first
+        drops = drops_of(self.sources, name)
+        there = [drop for drop in drops if drop.day is None or drop.day <= self.today]
+        self.ahead[name] = tuple(drop.label for drop in drops[len(there) :])  # they come oldest first
         if not there:
             raise SourceError(
-                f"every drop is dated after today, {self.today}; the first one {found[0].label}",
-                file=self.reader.label(found[0].files[0]),
+                f"every drop is dated after today, {self.today}; the first one {drops[0].label}",
+                file=self.reader.label(drops[0].files[0]),
                 advice="name drops by the day they are of, and set company.timezone in the policy",
             )
         return there
@@ -180,7 +180,7 @@ class Landing:
 
     def remember_known(self, spec: TableSpec, own_rows: str | None = None) -> None:
         """Make the tables that references of an extract are checked against; `own_rows` for its own ids."""
-        made = {
+        rows = {
             KNOWN_ACCOUNTS: lambda: self._distinct("crm_accounts", "account_id"),
             KNOWN_CURRENCIES: lambda: (
                 f"{self._distinct('fx_rates', 'currency')} UNION SELECT {literal(self.company.reporting_currency)}"
@@ -190,11 +190,11 @@ class Landing:
             table = reference.known_in
             if spec.name == "crm_accounts" and own_rows:
                 sql = f"SELECT DISTINCT account_id AS known FROM ({own_rows})"
-            elif table in self.known:
+            elif table in self.known_tables:
                 continue
             else:
-                sql = made[table]()
-                self.known.add(table)
+                sql = rows[table]()
+                self.known_tables.add(table)
             self.engine.connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {sql}")
 
     def _distinct(self, name: str, column: str) -> str:
@@ -268,13 +268,13 @@ class FileHashes:
     def of(self, path: Path) -> str:
         """BLAKE2b of the file's bytes."""
         stat = path.stat()
-        known = self._known.get(str(path))
-        if known is None or known[:2] != [stat.st_size, stat.st_mtime_ns]:
+        entry = self._known.get(str(path))
+        if entry is None or entry[:2] != [stat.st_size, stat.st_mtime_ns]:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-            known = self._known[str(path)] = [stat.st_size, stat.st_mtime_ns, digest]
+            entry = self._known[str(path)] = [stat.st_size, stat.st_mtime_ns, digest]
             self._changed = True
-        return known[2]
+        return entry[2]
 
     def knows(self, path: Path) -> bool:
         """Whether the file was hashed as it stands, by size and time of change."""
@@ -394,8 +394,8 @@ def write_quarantine(landing: Landing, refused: str, target: Path) -> None:
     landing.engine.connection.execute(
         f"CREATE OR REPLACE TEMP TABLE landing_refused AS SELECT {columns} FROM ({refused})"
     )
-    found = landing.query("SELECT count(*), sum(hash(r)::HUGEINT) FROM landing_refused r")
+    counts = landing.query("SELECT count(*), sum(hash(r)::HUGEINT) FROM landing_refused r")
     landing.engine.connection.execute(
         f"COPY (SELECT * FROM landing_refused ORDER BY ALL) TO {literal(str(target))} "
-        f"(FORMAT parquet, {footer_sql({'drops': {'': digest(*found)}})})"
+        f"(FORMAT parquet, {footer_sql({'drops': {'': digest(*counts)}})})"
     )

@@ -291,7 +291,7 @@ def _change_digests(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) ->
     """Per day on which rows became known or ceased to be: a hash of them. Days without change are left out."""
     key = identifiers([*natural_key(spec.contract), "known_from"])
     kept = identifiers(n for n in ibis_schema(spec.contract) if n != "known_to")
-    found = landing.query(
+    rows = landing.query(
         f"SELECT day::VARCHAR, count(*), sum(h::HUGEINT) FROM ("
         f"SELECT known_from AS day, hash({kept}) AS h FROM {HISTORY} "
         f"UNION ALL SELECT known_to, hash('ended', {key}) FROM {HISTORY} WHERE known_to < DATE '{_FOREVER}') "
@@ -299,7 +299,7 @@ def _change_digests(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) ->
     )
     first = drops[0].label
     digests = {first: digest("none")}
-    digests.update({first if day == _ALWAYS else day: digest(day, n, total) for day, n, total in found})
+    digests.update({first if day == _ALWAYS else day: digest(day, n, total) for day, n, total in rows})
     return digests
 
 
@@ -307,11 +307,11 @@ def _identities(landing: Landing, spec: TableSpec) -> str:
     columns = IDENTITIES.get(spec.name)
     if columns is None:
         return ""
-    found = landing.query(
+    rows = landing.query(
         f"SELECT count(*), sum(hash({identifiers(columns)})::HUGEINT) "
         f"FROM (SELECT DISTINCT {identifiers(columns)} FROM {HISTORY})"
     )
-    return digest(*found)
+    return digest(*rows)
 
 
 def _publish(landing: Landing, spec: TableSpec, facts: Mapping[str, Any], refused: str, quarantined: int) -> None:
@@ -333,4 +333,4 @@ def _publish(landing: Landing, spec: TableSpec, facts: Mapping[str, Any], refuse
         store.publish(bad, quarantine_file(landing, spec.name))
         store.publish(good, store.file(spec.name))
     if spec.name in IDENTITIES:
-        landing.known -= {KNOWN_ACCOUNTS} if spec.name == "crm_accounts" else {KNOWN_CURRENCIES}
+        landing.known_tables -= {KNOWN_ACCOUNTS} if spec.name == "crm_accounts" else {KNOWN_CURRENCIES}

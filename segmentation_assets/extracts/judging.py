@@ -76,15 +76,15 @@ class Reference:
 def references_of(spec: TableSpec) -> list[Reference]:
     """What the rows of an extract refer to. `product_usage` refers to users and is checked by day."""
     columns = ibis_schema(spec.contract)
-    found = []
+    references = []
     if spec.name == "crm_accounts":
-        found.append(Reference("merged_into_account_id", KNOWN_ACCOUNTS, may_be_empty=True))
+        references.append(Reference("merged_into_account_id", KNOWN_ACCOUNTS, may_be_empty=True))
     elif "account_id" in columns and spec.partition is None:
         is_nullable = bool(schema_of(spec.contract).columns["account_id"].nullable)
-        found.append(Reference("account_id", KNOWN_ACCOUNTS, may_be_empty=is_nullable))
+        references.append(Reference("account_id", KNOWN_ACCOUNTS, may_be_empty=is_nullable))
     if "currency" in columns and spec.name != "fx_rates":
-        found.append(Reference("currency", KNOWN_CURRENCIES))
-    return found
+        references.append(Reference("currency", KNOWN_CURRENCIES))
+    return references
 
 
 def parents_of(spec: TableSpec) -> list[str]:

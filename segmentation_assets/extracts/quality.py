@@ -132,29 +132,29 @@ def _told_columns(name: str, contract: type[Contract], policy: DataQualityPolicy
 
 def _by_day(spec: TableSpec, extract: ir.Table, policy: DataQualityPolicy) -> ir.Table:
     """Rows of an extract and their filled cells, by when they were known and dated."""
-    told = _told_columns(spec.name, spec.contract, policy)
+    columns = _told_columns(spec.name, spec.contract, policy)
     dated = extract.dropped_on if spec.dated is None else extract[spec.dated].cast("date")
     rows = extract.group_by(known_from=extract.known_from, known_to=extract.known_to, dated=dated)
     return _counted(
-        spec.name, rows.aggregate(row_count=extract.known_from.count(), filled=_filled(extract, told)), told
+        spec.name, rows.aggregate(row_count=extract.known_from.count(), filled=_filled(extract, columns)), columns
     )
 
 
 def _usage_by_day(usage: ir.Table, policy: DataQualityPolicy, windows: UsagePolicy) -> ir.Table:
     """The same of product_usage: a day of it is looked at for as long as the usage profiles look back."""
-    told = _told_columns(_USAGE, ProductUsage, policy)
+    columns = _told_columns(_USAGE, ProductUsage, policy)
     days = usage.group_by(dated=usage.usage_date).aggregate(
-        row_count=usage.usage_date.count(), filled=_filled(usage, told)
+        row_count=usage.usage_date.count(), filled=_filled(usage, columns)
     )
     until = days_after(days.dated, windows.look_back_days)
-    return _counted(_USAGE, days.mutate(known_from=days.dated, known_to=until), told)
+    return _counted(_USAGE, days.mutate(known_from=days.dated, known_to=until), columns)
 
 
-def _filled(extract: ir.Table, told: list[str]) -> ir.IntegerValue:
-    return reduce(lambda one, other: one + other, (extract[n].count() for n in told), ibis.literal(0, "int64"))
+def _filled(extract: ir.Table, columns: list[str]) -> ir.IntegerValue:
+    return reduce(lambda one, other: one + other, (extract[n].count() for n in columns), ibis.literal(0, "int64"))
 
 
-def _counted(name: str, days: ir.Table, told: list[str]) -> ir.Table:
+def _counted(name: str, days: ir.Table, columns: list[str]) -> ir.Table:
     return days.select(
         "known_from",
         "known_to",
@@ -162,7 +162,7 @@ def _counted(name: str, days: ir.Table, told: list[str]) -> ir.Table:
         "row_count",
         "filled",
         extract=ibis.literal(name),
-        cells=days.row_count * len(told),
+        cells=days.row_count * len(columns),
     )
 
 

@@ -172,23 +172,23 @@ def _files(sources: Sources, pattern: str) -> list[Path]:
     if not any(c in pattern for c in "*?["):
         return [_existing(sources, pattern)]
     root, parts = (Path(path.anchor), path.parts[1:]) if path.is_absolute() else (sources.folder, path.parts)
-    found = sorted(p for p in root.glob("/".join(parts)) if p.is_file() and not p.name.startswith("."))
-    if not found:
+    files = sorted(p for p in root.glob("/".join(parts)) if p.is_file() and not p.name.startswith("."))
+    if not files:
         raise SourceError(
             "no file matches", file=pattern, advice=f"paths are relative to the folder of {sources.file.name}"
         )
-    return found
+    return files
 
 
 def _drop_day(path: Path) -> date | None:
-    found = _DATE.findall(path.name)
-    if not found:
+    dates = _DATE.findall(path.name)
+    if not dates:
         return None
     try:
-        return date.fromisoformat(found[-1])
+        return date.fromisoformat(dates[-1])
     except ValueError:
         raise SourceError(
-            f"{found[-1]} in the file name is no date", file=path.name, advice="name drops YYYY-MM-DD"
+            f"{dates[-1]} in the file name is no date", file=path.name, advice="name drops YYYY-MM-DD"
         ) from None
 
 
@@ -326,8 +326,8 @@ class Reader:
     # -- text
 
     def _text(self, name: str, place: Place, files: Sequence[Path]) -> Path:
-        known = (name, tuple(files))
-        if known not in self._unloaded:
+        key = (name, tuple(files))
+        if key not in self._unloaded:
             csv_files = [f for f in files if kind_of(f) == "csv"]
             relations = [*self._csv(name, place, csv_files)]
             relations += self._json(place, [f for f in files if kind_of(f) == "json"])
@@ -348,8 +348,8 @@ class Reader:
                 self.connection.execute("SET preserve_insertion_order = false")
             self._keep_rejects(name)
             self._count_lines(name, place, csv_files, target)
-            self._unloaded[known] = target
-        return self._unloaded[known]
+            self._unloaded[key] = target
+        return self._unloaded[key]
 
     def _target(self) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -426,10 +426,10 @@ class Reader:
             )
 
     def _keep_rejects(self, name: str) -> None:
-        made = self.connection.execute(
+        rejects = self.connection.execute(
             "SELECT count(*) FROM duckdb_tables() WHERE table_name = '_landing_errors'"
         ).fetchone()
-        if not made or not made[0]:
+        if not rejects or not rejects[0]:
             return
         # One line may be refused for several reasons: the first one stands.
         self.connection.execute(

@@ -24,15 +24,15 @@ def contract_tables() -> str:
 
 def _extract(spec: TableSpec) -> Iterator[str]:
     needed = "required" if spec.name in REQUIRED else "optional"
-    told = entry(spec, {})
+    table = entry(spec, {})
     yield f"### `{spec.name}` ({needed})"
     yield ""
     yield f"{spec.description} Key: {', '.join(f'`{k}`' for k in natural_key(spec.contract))}."
     yield ""
-    yield columns_markdown(_as_declared(spec, told.columns))
-    if told.row_rules:
+    yield columns_markdown(_as_declared(spec, table.columns))
+    if table.row_rules:
         yield ""
-        yield rules_in_words(told.row_rules)
+        yield rules_in_words(table.row_rules)
 
 
 def _as_declared(spec: TableSpec, columns: Sequence[ColumnEntry]) -> list[ColumnEntry]:

@@ -93,7 +93,7 @@ class Format(_Model):
 
     @field_validator("encoding")
     @classmethod
-    def _known(cls, value: str) -> str:
+    def _encoding_exists(cls, value: str) -> str:
         try:
             return codecs.lookup(value).name
         except LookupError:
@@ -177,38 +177,38 @@ class ExtractSource(Place):
 
     @field_validator("ends_at_horizon", mode="before")
     @classmethod
-    def _horizon(cls, given: Any) -> Any:
+    def _horizon(cls, value: Any) -> Any:
         try:
-            return given if given in {None, CENSORED} else date.fromisoformat(given)
+            return value if value in {None, CENSORED} else date.fromisoformat(value)
         except (TypeError, ValueError):
             raise ValueError(f"say {CENSORED}, or the extract's last day such as 2025-12-31") from None
 
     @field_validator("columns", "values", mode="before")
     @classmethod
-    def _nulls(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        return {k: _nulled(v) for k, v in given.items()}
+    def _nulls(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {k: _nulled(v) for k, v in value.items()}
 
     @field_validator("columns", mode="before")
     @classmethod
-    def _one_kind(cls, given: Any) -> Any:
-        for name, source in given.items() if isinstance(given, dict) else ():
+    def _one_kind(cls, value: Any) -> Any:
+        for name, source in value.items() if isinstance(value, dict) else ():
             is_form = isinstance(source, dict) and ([*source] in (["constant"], ["sql"]) or "column" in source)
             if isinstance(source, list) or (isinstance(source, dict) and not is_form):
                 raise ValueError(
                     f"{name}: say a source column, {{constant: value}}, {{sql: expression}} or {{column: name}} with "
                     "format, decimal, thousands, divide_by, nulls or sql over `value`"
                 )
-        return given
+        return value
 
     @model_validator(mode="before")
     @classmethod
-    def _one_event_a_row(cls, given: Any) -> Any:
-        columns = given.get("columns") or {} if isinstance(given, dict) else {}
-        if isinstance(given, dict) and given.get("rows_are") == EVENTS and "event_count" not in columns:
-            return {**given, "columns": {**columns, "event_count": {"constant": "1"}}}
-        return given
+    def _one_event_a_row(cls, value: Any) -> Any:
+        columns = value.get("columns") or {} if isinstance(value, dict) else {}
+        if isinstance(value, dict) and value.get("rows_are") == EVENTS and "event_count" not in columns:
+            return {**value, "columns": {**columns, "event_count": {"constant": "1"}}}
+        return value
 
     @model_validator(mode="after")
     def _tables_are_queried(self) -> Self:
@@ -228,13 +228,13 @@ class ExtractSource(Place):
 
     def said_of(self, column: str) -> str:
         """What a column is read from, in words; one that is not mapped is read from a column called like it."""
-        given = self.columns.get(column, column)
-        if isinstance(given, Constant):
-            return f"constant {given.constant!r}"
-        if isinstance(given, FromColumn):
-            over = f", SQL {given.sql}" if given.sql else ""
-            return given.column + over + (f", divided by {given.divide_by:g}" if given.divide_by else "")
-        return "left empty" if given is None else given if isinstance(given, str) else f"SQL {given.sql}"
+        origin = self.columns.get(column, column)
+        if isinstance(origin, Constant):
+            return f"constant {origin.constant!r}"
+        if isinstance(origin, FromColumn):
+            over = f", SQL {origin.sql}" if origin.sql else ""
+            return origin.column + over + (f", divided by {origin.divide_by:g}" if origin.divide_by else "")
+        return "left empty" if origin is None else origin if isinstance(origin, str) else f"SQL {origin.sql}"
 
     @property
     def digest(self) -> str:
@@ -248,9 +248,9 @@ def _nulled(value: Any) -> Any:
     return None if isinstance(value, str) and value in _NULLS else value
 
 
-def source_column(given: Source) -> str | None:
+def source_column(source: Source) -> str | None:
     """The source column that a mapping reads by name; None for a constant, an expression, and nothing."""
-    return given.column if isinstance(given, FromColumn) else given if isinstance(given, str) else None
+    return source.column if isinstance(source, FromColumn) else source if isinstance(source, str) else None
 
 
 class _File(_Model):
@@ -322,11 +322,11 @@ def read_mapping(path: Path) -> Mapping[str, ExtractSource]:
         raise SourcesError(f"{path}: cannot be used; `segmentation check-sources` says why") from None
 
 
-def close_to(name: str, known: Mapping[str, Any] | list[str]) -> str:
+def close_to(name: str, names: Mapping[str, Any] | list[str]) -> str:
     """A hint such as `; did you mean mrr?`, or nothing."""
-    lowered = {k.lower(): k for k in known}
-    found = difflib.get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(lowered[f] for f in found)}?" if found else ""
+    lowered = {k.lower(): k for k in names}
+    close = difflib.get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(lowered[f] for f in close)}?" if close else ""
 
 
 def own_columns(extract: str) -> list[str]:
@@ -356,13 +356,13 @@ def _unknown(value: Mapping[str, Any], lines: Lines) -> Iterator[str]:
 
 
 def _unknown_columns(name: str, mapping: Mapping[str, Any], lines: Lines) -> Iterator[str]:
-    known = own_columns(name)
+    own = own_columns(name)
     for part in ("columns", "values"):
-        given = mapping.get(part)
-        for column in given if isinstance(given, dict) else ():
-            if column not in known:
+        value = mapping.get(part)
+        for column in value if isinstance(value, dict) else ():
+            if column not in own:
                 place = lines[("extracts", name, part, column)]
-                yield f"{place}: {name} has no column {column}{close_to(column, known)}"
+                yield f"{place}: {name} has no column {column}{close_to(column, own)}"
     for key in ("ends_at_horizon", "ends"):
         if name != _WITH_ENDS and key in mapping:
             yield f"{lines[('extracts', name, key)]}: {name} has no ends; only {_WITH_ENDS} has"
@@ -378,14 +378,14 @@ def _explain(error: ValidationError, lines: Lines) -> Iterator[str]:
     said = set()
     for item in error.errors():
         path = tuple(str(part) for part in item["loc"])
-        known = next(path[:n] for n in range(len(path), -1, -1) if path[:n] in lines)
-        if (known, item["type"]) in said:  # a union tells the same place once per kind it could have been
+        place = next(path[:n] for n in range(len(path), -1, -1) if path[:n] in lines)
+        if (place, item["type"]) in said:  # a union tells the same place once per kind it could have been
             continue
-        said.add((known, item["type"]))
+        said.add((place, item["type"]))
         problem = {"extra_forbidden": "unknown key", "missing": "key is missing"}.get(item["type"], item["msg"])
-        found = "" if isinstance(item["input"], dict) else f", found {item['input']!r}"
-        shown = path if item["type"] == "missing" else known
-        yield f"{lines[known]}: {'.'.join(shown)}: {problem.removeprefix('Value error, ')}{found}"
+        actual = "" if isinstance(item["input"], dict) else f", found {item['input']!r}"
+        shown = path if item["type"] == "missing" else place
+        yield f"{lines[place]}: {'.'.join(shown)}: {problem.removeprefix('Value error, ')}{actual}"
 
 
 def _read(path: Path) -> tuple[Mapping[str, Any], Lines]:

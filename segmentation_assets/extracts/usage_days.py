@@ -163,10 +163,10 @@ def _pieces(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> list[Pi
         place = landing.reader.place(spec.name)
         if source.postgres:  # only reading it tells whether it has changed
             raw = landing.reader.raw(spec.name, drops)
-            known = digest(*landing.query(f"SELECT count(*), sum(hash(r)::HUGEINT) FROM ({raw.sql}) r"))
+            hash_of_rows = digest(*landing.query(f"SELECT count(*), sum(hash(r)::HUGEINT) FROM ({raw.sql}) r"))
         else:
-            known = digest(*map(landing.hashes.of, drops[0].with_logs()))
-        return [Piece(place, drops[0], known, place)]
+            hash_of_rows = digest(*map(landing.hashes.of, drops[0].with_logs()))
+        return [Piece(place, drops[0], hash_of_rows, place)]
     if source.query:
         return [
             Piece(landing.reader.label(d.files[0]), d, digest(*map(landing.hashes.of, d.files)), str(d.files[0]))
@@ -200,9 +200,9 @@ class _Run:
 
     def _count_new(self) -> None:
         """Find out which days the new and changed pieces have rows of."""
-        known = {label: self.state.pieces.get(label) for label in self.pieces}
-        new = [p for label, p in self.pieces.items() if (known[label] or {}).get("digest") != p.digest]
-        self.state.pieces = {label: facts for label, facts in known.items() if facts}
+        states = {label: self.state.pieces.get(label) for label in self.pieces}
+        new = [p for label, p in self.pieces.items() if (states[label] or {}).get("digest") != p.digest]
+        self.state.pieces = {label: facts for label, facts in states.items() if facts}
         if not new:
             return
         typed, _ = self._typed(new)
@@ -238,10 +238,8 @@ class _Run:
             return set()
         files = literal(str(store.published / self.spec.name / "*" / "*.parquet"))
         rows = f"SELECT {columns}, usage_date FROM read_parquet({files}, hive_partitioning = true)"
-        found = (
-            f"SELECT DISTINCT usage_date::VARCHAR FROM ({rows}) r SEMI JOIN landing_gone g ON {_same(columns, 'g')}"
-        )
-        return {day for (day,) in self.landing.query(found)}
+        hit = f"SELECT DISTINCT usage_date::VARCHAR FROM ({rows}) r SEMI JOIN landing_gone g ON {_same(columns, 'g')}"
+        return {day for (day,) in self.landing.query(hit)}
 
     def _refused_without(self, columns: str) -> set[str]:
         """Days with a row refused for want of a user (or account) of `landing_come`."""
@@ -253,12 +251,12 @@ class _Run:
             f" OR q.rule = {literal(OTHER_ACCOUNT)} AND starts_with(q.key, c.user_id || ' | ')"
             f" OR q.rule = {literal(UNKNOWN_ACCOUNT)} AND c.user_id IS NULL AND q.value = c.account_id"
         )
-        found = (
+        hit = (
             "SELECT DISTINCT usage_date::VARCHAR FROM "
             f"read_parquet({literal(str(file))}, hive_partitioning = false) q JOIN landing_come c ON "
             f"q.rule = {literal(f'unknown {name}')} AND q.value = c.{name}{other if name == 'user_id' else ''}"
         )
-        return {day for (day,) in self.landing.query(found) if day}
+        return {day for (day,) in self.landing.query(hit) if day}
 
     def keep_members(self) -> None:
         """Keep the users that the published rows were found in."""
@@ -291,13 +289,13 @@ class _Run:
         is_listed = users.exists() and rows_in([users])
         if not is_listed:
             users, columns = accounts, "account_id"
-        made = f"SELECT DISTINCT {columns} FROM read_parquet({literal(str(users))}, hive_partitioning = false)"
+        sql = f"SELECT DISTINCT {columns} FROM read_parquet({literal(str(users))}, hive_partitioning = false)"
         if is_listed:
-            made += (
+            sql += (
                 " UNION ALL SELECT DISTINCT NULL, account_id FROM "
                 f"read_parquet({literal(str(accounts))}, hive_partitioning = false)"
             )
-        self.landing.engine.connection.execute(f"CREATE OR REPLACE TEMP TABLE {_MEMBERS} AS {made}")
+        self.landing.engine.connection.execute(f"CREATE OR REPLACE TEMP TABLE {_MEMBERS} AS {sql}")
         return columns
 
     def _judged(self, pieces: Sequence[Piece], days: Sequence[str]) -> tuple[Judged, list[Cast]]:
@@ -363,8 +361,8 @@ class _Run:
         with store.stage() as folder:
             files: dict[str, Path] = {}
             for number, (batch, pieces) in enumerate(self._batches(days)):
-                made, written = self._batch(batch, pieces, inputs, folder / str(number))
-                facts |= made
+                built, written = self._batch(batch, pieces, inputs, folder / str(number))
+                facts |= built
                 files |= written
             self._refuse_unreadable(NO_DAY in days)
             self._hold_to_share(facts)
@@ -476,7 +474,7 @@ class _Run:
 
     def _facts(self, judged: Judged, days: Sequence[str], inputs: Mapping[str, str]) -> dict[str, DayFacts]:
         unknown = [i for i, r in enumerate(judged.reasons) if r.rule.startswith("unknown") or r.rule == OTHER_ACCOUNT]
-        found = self.landing.query(
+        rows = self.landing.query(
             f"SELECT COALESCE(c.day::VARCHAR, ''), c.n, c.good, c.total, COALESCE(s.bad, 0), COALESCE(s.unknown, 0), "
             f"COALESCE(s.good, 0), COALESCE(s.kept, 0), s.total::VARCHAR FROM {_COUNTS} c LEFT JOIN ("
             f"SELECT usage_date, count({REASON}) AS bad, "
@@ -488,9 +486,9 @@ class _Run:
             ") s ON s.usage_date IS NOT DISTINCT FROM c.day"
         )
         facts = {day: DayFacts(inputs[day], digest(day, "none"), 0, 0, 0, 0) for day in days}
-        for day, n, good, total, bad, lost, contested, kept, kept_total in found:
-            made = digest(day, good, total, contested, kept, kept_total)
-            facts[day] = DayFacts(inputs[day], made, n, bad, lost, good - contested + kept)
+        for day, n, good, total, bad, lost, contested, kept, kept_total in rows:
+            fingerprint = digest(day, good, total, contested, kept, kept_total)
+            facts[day] = DayFacts(inputs[day], fingerprint, n, bad, lost, good - contested + kept)
         if NO_DAY in facts:
             lines = self.landing.number(f"SELECT count(*) FROM {REJECTS} WHERE extract = {literal(self.spec.name)}")
             facts[NO_DAY].read += lines
@@ -507,8 +505,8 @@ class _Run:
         if contested:
             good += f" UNION ALL SELECT {names} FROM {_SUSPECTS} WHERE keep"
         engine.connection.execute(f"CREATE OR REPLACE TEMP VIEW landing_good AS {good}")
-        made = engine.write("SELECT * FROM landing_good", folder, "usage_date", _STAND_IN)
-        files = {str(day): path for day, path in made.items()}
+        paths = engine.write("SELECT * FROM landing_good", folder, "usage_date", _STAND_IN)
+        files = {str(day): path for day, path in paths.items()}
         if rows_in(files.values()) != sum(f.published for f in facts.values()):
             raise OSError(f"{self.spec.name}: {rows_in(files.values())} rows written, not as many as counted")
         for day, path in files.items():

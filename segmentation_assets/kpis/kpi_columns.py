@@ -84,11 +84,13 @@ class Kpis(Snapshot):
     expansion_price_arr: float = column("Of it by a higher price of the same.", unit=ARR, ge=0)
     contraction_arr: float = column("Shrinking of the cohort's accounts that stayed.", unit=ARR, ge=0)
     churned_arr: float = column("ARR at t0 of the cohort's accounts that left.", unit=ARR, ge=0)
-    reactivated_arr: float = column("ARR of accounts that came back; beside NRR, not in it.", unit=ARR, ge=0)
-    migrated_in_arr: float = column("ARR at as_of of accounts that came from another group.", unit=ARR, ge=0)
-    migrated_out_arr: float = column("ARR at as_of of accounts that went to another group.", unit=ARR, ge=0)
-    migrated_in_accounts: Integer = column("Those that came.", ge=0)
-    migrated_out_accounts: Integer = column("Those that went.", ge=0)
+    reactivated_arr: float = column("ARR of accounts that returned after churn; not part of NRR.", unit=ARR, ge=0)
+    migrated_in_arr: float = column(
+        "ARR at as_of of accounts that were in another group at the start.", unit=ARR, ge=0
+    )
+    migrated_out_arr: float = column("ARR at as_of of accounts that are in another group at the end.", unit=ARR, ge=0)
+    migrated_in_accounts: Integer = column("Number of the accounts of migrated_in_arr.", ge=0)
+    migrated_out_accounts: Integer = column("Number of the accounts of migrated_out_arr.", ge=0)
     fx_arr: float = column("What exchange rates did, in the group at as_of.", unit=ARR)
     end_arr: float = column("What the bridge ends at: ARR at as_of at its rates.", unit=ARR, ge=0)
     quick_ratio: float = column(

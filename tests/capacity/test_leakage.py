@@ -8,13 +8,10 @@ from typing import Any
 
 import pytest
 
-from segmentation_assets.capacity.leakage import coverage_leakage, mondays_of_the_year
-from segmentation_assets.capacity.staffing import AccountDemand
-from segmentation_assets.profiles.costs import AccountCosts
-from segmentation_assets.segments.grid import SegmentGrid
+from segmentation_assets.capacity.leakage import mondays_of_the_year
 from segmentation_assets.tables.as_of import anchor
-from tests.capacity.company import DAY, POLICY, demand
-from tests.companies import given, spine
+from tests.capacity.company import DAY, demand
+from tests.companies import Company
 
 State = tuple[str, str]
 GROWTH: State = ("Growth", "Growth")
@@ -42,15 +39,12 @@ def leak(
 ) -> dict[str, Any]:
     """The row of one account: in Growth all year, entitled to 30 hours, unless said."""
     key = {"as_of": DAY, "account_id": "a00"}
-    leaks = coverage_leakage(
-        spine(DAY),
-        given(AccountDemand, demand({"coverage_tier": "Growth", "arr": 60_000.0} | account)),
-        given(SegmentGrid, states(changes)),
-        given(AccountCosts, [key | {"csm_hours_12m": got, "csm_cost_12m": cost}]),
-        POLICY.care,
-        POLICY.costs,
+    company = Company(
+        account_demand=demand({"coverage_tier": "Growth", "arr": 60_000.0} | account),
+        segment_grid=states(changes),
+        account_costs=[key | {"csm_hours_12m": got, "csm_cost_12m": cost}],
     )
-    (row,) = leaks.execute().to_dict("records")
+    (row,) = company.frame("coverage_leakage", DAY).to_dict("records")
     return row
 
 

@@ -7,13 +7,10 @@ from typing import Any
 
 import pytest
 
-from segmentation_assets.capacity.plan import capacity_plan
-from segmentation_assets.extracts.contracts import CsmRoster
-from segmentation_assets.kpis.workloads import AccountWorkloads
 from segmentation_assets.policy.capacity import CoveragePolicy
 from segmentation_assets.policy.segments import TIERS
-from tests.capacity.company import DAY, POLICY, demand, shares, supply, tables
-from tests.companies import given, records, spine
+from tests.capacity.company import DAY, POLICY, demand, shares, supply
+from tests.companies import Company, records
 
 
 def plans(
@@ -22,12 +19,11 @@ def plans(
     worked: list[dict] | None = None, roster: list[dict] | None = None,
 ) -> dict[Any, Mapping[str, Any]]:  # fmt: skip
     rostered = [{"csm_id": "c0"}] if roster is None else roster
-    found = capacity_plan(
-        spine(*days), **tables(demanded, people, shared), csm_roster=given(CsmRoster, rostered),
-        account_workloads=given(AccountWorkloads, worked or []), coverage=coverage, staffing=POLICY.staffing,
-        productivity=POLICY.productivity,
+    company = Company(
+        POLICY.model_copy(update={"coverage": coverage}), account_demand=demanded, csm_supply=people,
+        csm_tier_shares=shared, csm_roster=rostered, account_workloads=worked or [],
     )  # fmt: skip
-    rows = records(found)
+    rows = records(company.frame("capacity_plan", *days))
     return {row["coverage_tier"] if len(days) == 1 else (row["as_of"], row["coverage_tier"]): row for row in rows}
 
 

@@ -9,18 +9,14 @@ import pytest
 from segmentation_assets.capacity.staffing import (
     AccountDemand,
     CsmSupply,
-    account_demand,
-    csm_supply,
     csm_tier_shares,
 )
-from segmentation_assets.extracts.contracts import CsmRoster, CsmTimeEntries
+from segmentation_assets.extracts.contracts import CsmTimeEntries
 from segmentation_assets.policy.capacity import CarePolicy, CoveragePolicy
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.profiles.known import AccountHierarchy
-from segmentation_assets.profiles.profiles import AccountProfiles
-from segmentation_assets.segments.segments import Segments
 from tests.capacity.company import DAY, POLICY, demand, supply
-from tests.companies import given, spine
+from tests.companies import Company, given, spine
 
 
 def demands(
@@ -32,25 +28,16 @@ def demands(
     profiles = [
         {"as_of": DAY, "account_id": row["account_id"], "industry": row.pop("industry", None)} for row in keyed
     ]
-    found = account_demand(
-        spine(DAY), given(Segments, keyed), given(AccountProfiles, profiles), given(CsmSupply, people or []),
-        care, coverage, POLICY.staffing, POLICY.productivity,
-    )  # fmt: skip
-    return found.order_by("account_id").execute().to_dict("records")
+    policy = POLICY.model_copy(update={"coverage": coverage, "care": care})
+    company = Company(policy, segments=keyed, account_profiles=profiles, csm_supply=people or [])
+    return company.frame("account_demand", DAY).sort_values("account_id").to_dict("records")
 
 
 def supplies(*people: dict, entries: list[dict] | None = None) -> dict[str, dict[str, Any]]:
     roster = [{"csm_id": f"c{i}", "weekly_hours": 40.0, "hourly_cost": 50.0} | p for i, p in enumerate(people)]
     logged = [{"entry_id": f"e{i}"} | e for i, e in enumerate(entries or [])]
-    found = csm_supply(
-        spine(DAY),
-        given(CsmRoster, roster),
-        given(CsmTimeEntries, logged),
-        POLICY.staffing,
-        POLICY.productivity,
-        POLICY.costs,
-    )
-    return {row["csm_id"]: row for row in found.execute().to_dict("records")}
+    found = Company(csm_roster=roster, csm_time_entries=logged).frame("csm_supply", DAY)
+    return {row["csm_id"]: row for row in found.to_dict("records")}
 
 
 def test_hours_and_portfolio_share_of_each_tier():

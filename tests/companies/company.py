@@ -23,12 +23,13 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
+from ibis.backends.sql.datatypes import DuckDBType
 from ibis.expr import operations as ops
 
 from segmentation_assets.chain import CATALOGUE
 from segmentation_assets.policy.model import Policy, load_policy
 from segmentation_assets.tables.as_of import Spine, days_read
-from segmentation_assets.tables.contracts import ibis_schema
+from segmentation_assets.tables.contracts import Contract, ibis_schema
 from segmentation_assets.tables.enforcement import enforce, summary
 from segmentation_assets.tables.registry import SPINE, TableSpec, call
 from segmentation_assets.warehouse.code_hashes import code_version
@@ -74,6 +75,10 @@ class Company:
         `strict`: KeyError where a table is stated that none of them is made from, which is a mistake of the test.
         """
         wanted = list(names)
+        self._make(wanted, days, strict=strict)
+        return {name: _engine().backend.table(name).execute() for name in wanted}
+
+    def _make(self, wanted: Sequence[str], days: Sequence[date], *, strict: bool) -> None:
         needed = self._days_needed(wanted, days)
         unread = set(self.stated) - set(needed)
         if strict and unread:
@@ -86,7 +91,6 @@ class Company:
             else:
                 engine.put(SPINE, arrow_spine(*sorted(at)))
                 engine.make(spec, self.policy)
-        return {name: engine.backend.table(name).execute() for name in wanted}
 
     def frame(self, name: str, *days: date) -> pd.DataFrame:
         """One table at `days` as pandas."""
@@ -94,8 +98,20 @@ class Company:
 
     def rows(self, name: str, *days: date) -> list[dict[str, Any]]:
         """One table at `days` as rows of Python's own types; null is None."""
-        self.tables([name], days, strict=True)
+        self._make([name], days, strict=True)
         return made_last(name)
+
+    def by_account(self, name: str, *days: date) -> dict[tuple[date, str], dict[str, Any]]:
+        """The same by day and account, without those two and without the policy's hash."""
+        rows = self.rows(name, *days)
+        for row in rows:
+            row.pop("policy_hash", None)
+        return {(row.pop("as_of"), row.pop("account_id")): row for row in rows}
+
+    def table(self, name: str, *days: date) -> ir.Table:
+        """One table at `days` as an Ibis table with its rows: for functions that are tried on it."""
+        self._make([name], days, strict=True)
+        return ibis.memtable(_rows_of(name))
 
     def _is_given(self, name: str) -> bool:
         return CATALOGUE[name].is_extract or name in self.stated
@@ -124,12 +140,23 @@ class Company:
 
 def made_last(name: str) -> list[dict[str, Any]]:
     """A table's rows as the last company that needed it left them."""
-    return _engine().backend.table(name).to_pyarrow().to_pylist()
+    return _rows_of(name).to_pylist()
+
+
+def _rows_of(name: str) -> pa.Table:
+    return _engine().backend.con.sql(f'SELECT * FROM "{name}"').to_arrow_table()
 
 
 @cache
 def _engine() -> _Engine:
     return _Engine()
+
+
+@cache
+def _typed_columns(contract: type[Contract]) -> Sequence[str]:
+    """A table's columns with the contract's types, as published files have them."""
+    types = ibis_schema(contract).items()
+    return [f'CAST("{name}" AS {DuckDBType.to_string(of)}) AS "{name}"' for name, of in types]
 
 
 class _Engine:
@@ -158,7 +185,8 @@ class _Engine:
             contracts = (code_version(item.contract) for item in spec.inputs)
             key = "-".join((code_version_under(spec, policy), *contracts))
             sql = self._text(spec.name, key, lambda: call(spec, self._named(spec), policy.sections, "test"))
-            self.backend.con.execute(f'CREATE OR REPLACE TABLE "{spec.name}" AS {self._typed(spec, sql)}')
+            typed = ", ".join(_typed_columns(spec.contract))
+            self.backend.con.execute(f'CREATE OR REPLACE TABLE "{spec.name}" AS SELECT {typed} FROM ({sql})')
             self._empty -= {spec.name}
         self._audit(spec)
 
@@ -174,12 +202,6 @@ class _Engine:
     def _named(spec: TableSpec) -> dict[str, ir.Table]:
         inputs = {item.name: ibis.table(ibis_schema(item.contract), name=item.name) for item in spec.inputs}
         return {SPINE: ibis.table(ibis_schema(Spine), name=SPINE), **inputs}
-
-    def _typed(self, spec: TableSpec, sql: str) -> str:
-        """The query with the contract's types, as published files have them."""
-        mapper = self.backend.compiler.type_mapper
-        columns = (f'CAST("{n}" AS {mapper.to_string(t)}) AS "{n}"' for n, t in ibis_schema(spec.contract).items())
-        return f"SELECT {', '.join(columns)} FROM ({sql})"
 
     def _framed(self, spec: TableSpec, policy: Policy) -> pa.Table:
         """A table that works on frames, or reads them."""

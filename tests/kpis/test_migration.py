@@ -5,7 +5,8 @@ from datetime import date
 import pytest
 
 from segmentation_assets.kpis.migration import TierMigration
-from tests.kpis.world import broken_rules, kpis, one, pays, rows_of, stands
+from tests.companies import made_last
+from tests.kpis.world import broken_rules, kpis, one, pays, stands
 
 T0, T1 = date(2025, 9, 30), date(2025, 12, 31)
 
@@ -67,7 +68,7 @@ def test_summary_by_hand(made):
 
 
 def test_a_matrix_that_does_not_add_up_is_refused(made):
-    row = next(r for r in rows_of("tier_migration") if (r["from_tier"], r["to_tier"]) == ("Long-Tail", "Core"))
+    row = next(r for r in made_last("tier_migration") if (r["from_tier"], r["to_tier"]) == ("Long-Tail", "Core"))
     changed = [row | {name: row[name] + 1} for name in ("row_accounts", "row_start_arr", "column_accounts")]
     assert broken_rules(TierMigration, [row, *changed]) == [
         set(),

@@ -21,7 +21,7 @@ from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_ac
 from segmentation_assets.profiles.states import account_states
 from segmentation_assets.profiles.subscriptions import subscription_steps
 from segmentation_assets.tables.as_of import Spine, spine_frame
-from tests.kpis.world import arrow_of
+from tests.companies import arrow
 
 FIRST, DAY = date(2025, 1, 1), timedelta(days=1)
 EVER, NEVER = date(1, 1, 1), date(9999, 12, 31)
@@ -115,7 +115,7 @@ def _backend() -> Any:
 
 
 def _put(name: str, contract: Any, rows: Rows) -> None:
-    _backend().con.register("incoming", arrow_of(contract, rows))
+    _backend().con.register("incoming", arrow(contract, rows))
     _backend().con.execute(f'CREATE OR REPLACE TABLE "{name}" AS SELECT * FROM incoming')
     _backend().con.unregister("incoming")
 

@@ -8,8 +8,9 @@ import pytest
 from segmentation_assets.kpis.periods import AccountPeriods
 from segmentation_assets.kpis.retention import CompanyKpis, TierKpis
 from segmentation_assets.policy.kpis import Benchmark, HealthBandPolicy, RetentionPolicy, Target, TargetPolicy
+from tests.companies import made_last
 from tests.kpis.alone import changed
-from tests.kpis.world import POLICY, broken_rules, kpis, one, pays, rows_of, stands
+from tests.kpis.world import POLICY, broken_rules, kpis, one, pays, stands
 
 T0, T1 = date(2024, 12, 31), date(2025, 12, 31)
 
@@ -256,9 +257,9 @@ def sound() -> dict[str, dict]:
     )
     year = {"window_months": 12}
     return {
-        "company": next(r for r in rows_of("company_kpis") if r["window_months"] == 12),
-        "tier": next(r for r in rows_of("tier_kpis") if year.items() <= r.items() and r["coverage_tier"] == "Core"),
-        "account": next(r for r in rows_of("account_periods") if r | {"account_id": "Core", **year} == r),
+        "company": next(r for r in made_last("company_kpis") if r["window_months"] == 12),
+        "tier": next(r for r in made_last("tier_kpis") if year.items() <= r.items() and r["coverage_tier"] == "Core"),
+        "account": next(r for r in made_last("account_periods") if r | {"account_id": "Core", **year} == r),
     }
 
 

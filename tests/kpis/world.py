@@ -10,12 +10,11 @@ from datetime import date
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.tables.contracts import Contract
 from segmentation_assets.tables.enforcement import rules
-from tests.companies import DEFAULT, Company, Rows, arrow, given, made_last
+from tests.companies import DEFAULT, Company, Rows, given
 
 POLICY = DEFAULT
 GIVEN = ("segments", "health_scores", "account_costs", "billing_invoices")
@@ -34,16 +33,6 @@ def kpis(
     wanted = list(names)
     nothing: dict[str, Rows] = dict.fromkeys({*GIVEN, *ON_REQUEST} - set(wanted), ())
     return Company(policy, **{**nothing, **rows}).tables(wanted, days)
-
-
-def rows_of(name: str) -> list[dict[str, Any]]:
-    """The rows of a table as the last `kpis` left it, nulls as None."""
-    return made_last(name)
-
-
-def arrow_of(contract: type[Contract], rows: Rows) -> pa.Table:
-    """Rows with the contract's columns and types; what a row leaves out is null (or known from ever to ever)."""
-    return arrow(contract, rows)
 
 
 def broken_rules(contract: type[Contract], listed: Rows) -> list[set[str]]:

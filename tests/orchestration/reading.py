@@ -1,4 +1,4 @@
-"""A process that reads a published table in a tight loop until its input closes: `python -m ... FOLDER`.
+"""A process that reads a published table over and over until its input closes: `python -m ... FOLDER`.
 
 Any error, a day that is gone, or a day that is a mix of two runs ends it with a traceback. It writes how often it
 read.
@@ -12,12 +12,15 @@ from pathlib import Path
 
 import duckdb
 
+PAUSE = 0.02
+"""Seconds between two reads: without any, the reader takes a processor from those whose work it watches."""
+
 
 def main(folder: Path) -> None:
     closed = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), closed.set()), daemon=True).start()
     days, reads = set(), 0
-    while not closed.is_set():
+    while not closed.wait(PAUSE):
         with duckdb.connect(":memory:") as connection:
             found = connection.execute(
                 "SELECT as_of, count(*) AS n, count(DISTINCT account_id) AS accounts, count(DISTINCT policy_hash) "

@@ -40,6 +40,8 @@ from segmentation_assets.warehouse.store import Store
 from tests.conftest import RAN_DAYS
 from tests.orchestration.billing import ACCOUNTS, START, Company, clock_of, opened, registry
 
+pytestmark = pytest.mark.slow(reason="each test runs part of the chain under Dagster")
+
 LEVELS = (0.0, 8000.0, 9500.0, 10_000.0, 23_000.0, 24_000.0, 25_000.0, 30_000.0, 60_000.0)
 Crossing = tuple[str, str, int, str, float, float]
 

@@ -27,7 +27,4 @@ def computed(
     table: str, rows: Mapping[str, Rows], *days: date, policy: Mapping[str, Mapping[str, Any]] | None = None
 ) -> dict[tuple[date, str], dict[str, Any]]:
     """The table's rows by (as_of, account_id); nulls are None, days are dates."""
-    made = Company(policy_with(policy or {}), **rows).rows(table, *days)
-    for row in made:
-        row.pop("policy_hash", None)
-    return {(row.pop("as_of"), row.pop("account_id")): row for row in made}
+    return Company(policy_with(policy or {}), **rows).by_account(table, *days)

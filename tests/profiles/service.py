@@ -29,10 +29,7 @@ def computed(
     what differs from the default, as {"section": {"key": value}}.
     """
     company = Company(policy_with(policy or {}), **{"crm_accounts": ACCOUNTS, **extracts})
-    made = company.rows(table, *(days or (AS_OF,)))
-    for row in made:
-        del row["policy_hash"]
-    return {(row.pop("as_of"), row.pop("account_id")): row for row in made}
+    return company.by_account(table, *(days or (AS_OF,)))
 
 
 def figures(table: str, extracts: Mapping[str, Rows], account: str = "a", **kwargs: Any) -> dict[str, Any]:

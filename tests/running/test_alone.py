@@ -121,7 +121,7 @@ def kill_the_one_that_works(home: Path, runs: Sequence[subprocess.Popen[str]]) -
 
 
 def test_two_commands_at_once_and_a_reader(tmp_path: Path, ran_home: Path):
-    """The same days made twice beside each other and a third one killed, while somebody reads in a tight loop."""
+    """The same days made twice beside each other and a third one killed, while somebody reads over and over."""
     home = tmp_path / "home"
     subprocess.run(["cp", "-r", str(ran_home), str(home)], check=True)
     sources = ("--sources", home / "sample/sources.yaml", "--select", "account_revenue")

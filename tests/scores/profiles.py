@@ -10,18 +10,26 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from segmentation_assets.policy.model import Policy
 from segmentation_assets.profiles.profiles import AccountProfiles
-from tests.companies import given
+from tests.companies import Company, given
 
 DAY = date(2024, 3, 4)
 
 
 def profiles(accounts: Mapping[str, Mapping[str, Any]]) -> ir.Table:
     """Profiles of these accounts; what is not said is unknown."""
-    return given(
-        AccountProfiles,
-        [{"as_of": DAY, "is_live": True, **columns, "account_id": name} for name, columns in accounts.items()],
-    )
+    return given(AccountProfiles, rows(accounts))
+
+
+def rows(accounts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of their profiles."""
+    return [{"as_of": DAY, "is_live": True, **columns, "account_id": name} for name, columns in accounts.items()]
+
+
+def scored(name: str, accounts: Mapping[str, Mapping[str, Any]], policy: Policy) -> ir.Table:
+    """The score table `name` of these accounts, and of nothing but their profiles."""
+    return Company(policy, account_profiles=rows(accounts)).table(name, DAY)
 
 
 def stored(table: ir.Table) -> ir.Table:
@@ -31,7 +39,7 @@ def stored(table: ir.Table) -> ir.Table:
 
 def by_account(table: ir.Table) -> pd.DataFrame:
     """The table of one day as a frame by account, with None for what is null."""
-    frame = table.execute().drop(columns="as_of").set_index("account_id")
+    frame = table.execute().drop(columns=["as_of", "policy_hash"], errors="ignore").set_index("account_id")
     return frame.astype(object).where(frame.notna(), None)
 
 

@@ -6,13 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segmentation_assets.policy.model import load_policy
 from segmentation_assets.policy.scores import BehavioralPolicy
-from segmentation_assets.scores.behavioral import behavioral_scores, contributions
-from tests.companies import spine
-from tests.scores.profiles import DAY, assert_sums, by_account, profiles, stored
+from segmentation_assets.scores.behavioral import contributions
+from tests.companies import DEFAULT
+from tests.scores.profiles import assert_sums, by_account, profiles, scored
 
-POLICY = load_policy().behavioral
+POLICY = DEFAULT.behavioral
 STEADY = {
     "lifecycle_stage": "established",
     "active_users_28d": 50,
@@ -39,12 +38,16 @@ STRONG = {
 }
 
 
-def scored(accounts, policy=POLICY):
-    return by_account(behavioral_scores(profiles(accounts), spine(DAY), policy))
+def scores_of(accounts, policy=POLICY):
+    return scored("behavioral_scores", accounts, DEFAULT.model_copy(update={"behavioral": policy}))
+
+
+def scores_by_account(accounts, policy=POLICY):
+    return by_account(scores_of(accounts, policy))
 
 
 def test_all_parts_by_weight():
-    row = scored({"a": STEADY}).loc["a"]
+    row = scores_by_account({"a": STEADY}).loc["a"]
     assert row.seat_activity_points == pytest.approx(30 * 0.5)
     assert row.depth_points == pytest.approx(20 * 0.7)  # half way from 40 at 10 events to 100 at 60
     assert row.breadth_points == pytest.approx(15 * 0.3 / 0.8)  # mean of 0.4 and 0.2
@@ -57,7 +60,7 @@ def test_all_parts_by_weight():
 
 
 def test_trend_is_the_mean_of_the_known_net_trends():
-    found = scored(
+    found = scores_by_account(
         {
             "all": {**STEADY, "users_trend_net": 0.1, "events_trend_net": 0.2, "minutes_trend_net": 0.45},
             "two": {**STEADY, "users_trend_net": -0.1, "events_trend_net": -0.15, "minutes_trend_net": None},
@@ -70,7 +73,7 @@ def test_trend_is_the_mean_of_the_known_net_trends():
 
 
 def test_seat_activity_above_one_is_kept_but_earns_no_more():
-    found = scored({"a": {**STEADY, "mau_seat_share": 1.3}})
+    found = scores_by_account({"a": {**STEADY, "mau_seat_share": 1.3}})
     assert found.seat_activity["a"] == 1.3
     assert found.seat_activity_points["a"] == pytest.approx(30)
 
@@ -83,13 +86,13 @@ def test_unknown_parts_leave_their_weight_to_the_rest():
         "feature_breadth_share": None,
         "department_breadth_share": None,
     }
-    row = scored({"a": bare}).loc["a"]
+    row = scores_by_account({"a": bare}).loc["a"]
     assert row.behavioral_score == pytest.approx((15 + 14 + 9 + 9) / 0.75)
     assert row.breadth_points is None
 
 
 def test_without_usage_all_is_null_even_where_other_inputs_are_known():
-    found = scored({"a": {"lifecycle_stage": "established", "self_service_ratio": 0.5, "touches_90d": 9}})
+    found = scores_by_account({"a": {"lifecycle_stage": "established", "self_service_ratio": 0.5, "touches_90d": 9}})
     assert found.loc["a"].isna().all()
 
 
@@ -154,7 +157,7 @@ BORDERS = {
 
 
 def test_every_cohort_border():
-    found = scored({name: {**STEADY, **changes} for name, (changes, _, _) in BORDERS.items()})
+    found = scores_by_account({name: {**STEADY, **changes} for name, (changes, _, _) in BORDERS.items()})
     assert {name: (row.behavioral_cohort, row.cohort_rule) for name, row in found.iterrows()} == {
         name: (cohort, rule) for name, (_, cohort, rule) in BORDERS.items()
     }
@@ -163,7 +166,7 @@ def test_every_cohort_border():
 def test_power_users_need_score_and_seat_activity():
     # Strong but for seat activity and trend: 27 + 20 + 15 + 9 + 9 + 2.5 + 2.5 = 85.
     at_60 = {**STRONG, "mau_seat_share": 0.60}
-    found = scored(
+    found = scores_by_account(
         {
             "strong": STRONG,
             "seat activity 60 %": at_60,
@@ -197,13 +200,13 @@ def test_the_policy_may_name_other_cohorts():
         {"name": "Fine"},
     ]
     policy = BehavioralPolicy.model_validate(values)
-    found = scored({str(s): {**STEADY, "mau_seat_share": s} for s in (0.05, 0.1, 0.8)}, policy)
+    found = scores_by_account({str(s): {**STEADY, "mau_seat_share": s} for s in (0.05, 0.1, 0.8)}, policy)
     assert found.behavioral_cohort.to_dict() == {"0.05": "Sleeping", "0.1": "Fine", "0.8": "Thriving"}
 
 
 def test_one_account_does_not_move_because_others_did():
-    alone = scored({"a": STEADY}).loc["a"]
-    among = scored({"a": STEADY, **{str(i): STRONG for i in range(20)}}).loc["a"]
+    alone = scores_by_account({"a": STEADY}).loc["a"]
+    among = scores_by_account({"a": STEADY, **{str(i): STRONG for i in range(20)}}).loc["a"]
     assert alone.to_dict() == among.to_dict()
 
 
@@ -246,8 +249,9 @@ def cohort_by_hand(account, score):
 @settings(max_examples=6, deadline=None)
 @given(st.lists(ACCOUNT, min_size=1, max_size=40))
 def test_cohorts_and_sums_hold_for_any_account(accounts):
-    inputs = profiles({str(i): account for i, account in enumerate(accounts)})
-    scores = stored(behavioral_scores(inputs, spine(DAY), POLICY))
+    named = {str(i): account for i, account in enumerate(accounts)}
+    inputs = profiles(named)
+    scores = scores_of(named)
     found = by_account(scores)
     for i, account in enumerate(accounts):
         row = found.loc[str(i)]

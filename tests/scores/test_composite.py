@@ -6,39 +6,29 @@ from hypothesis import given as always
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from segmentation_assets.policy.model import load_policy
 from segmentation_assets.policy.value import CompositeWeights
-from segmentation_assets.profiles.profiles import AccountProfiles
-from segmentation_assets.scores.behavioral import BehavioralScores
-from segmentation_assets.scores.composite import DIMENSIONS, composite_scores
-from segmentation_assets.scores.firmographic import FirmographicScores
-from segmentation_assets.scores.needs import NeedsScores
-from segmentation_assets.scores.technographic import TechnographicScores
-from segmentation_assets.scores.value import ValueScores
-from tests.companies import given, spine
+from segmentation_assets.scores.composite import DIMENSIONS
+from tests.companies import DEFAULT, Company
 
-POLICY = load_policy().composite
+POLICY = DEFAULT.composite
 AS_OF = date(2026, 3, 31)
-CONTRACTS = (FirmographicScores, TechnographicScores, BehavioralScores, ValueScores, NeedsScores)
 WEIGHTS = dict(zip(DIMENSIONS, (15, 5, 30, 35, 15), strict=True))
 
 
 def combined(accounts, policy=POLICY, *, days=(AS_OF,), live=True):
     """accounts: id -> {dimension: score}; a dimension left out has no row at all."""
     keys = [{"as_of": day, "account_id": account} for day in days for account in accounts]
-    tables = [
-        given(
-            contract,
-            [
-                key | {f"{name}_score": accounts[key["account_id"]][name]}
-                for key in keys
-                if name in accounts[key["account_id"]]
-            ],
-        )
-        for name, contract in zip(DIMENSIONS, CONTRACTS, strict=True)
-    ]
-    profiles = given(AccountProfiles, [key | {"is_live": live} for key in keys])
-    return composite_scores(spine(AS_OF), profiles, *tables, policy)
+    scores = {
+        f"{name}_scores": [
+            key | {f"{name}_score": accounts[key["account_id"]][name]}
+            for key in keys
+            if name in accounts[key["account_id"]]
+        ]
+        for name in DIMENSIONS
+    }
+    profiles = [key | {"is_live": live} for key in keys]
+    company = Company(DEFAULT.model_copy(update={"composite": policy}), account_profiles=profiles, **scores)
+    return company.table("composite_scores", AS_OF)
 
 
 def by_account(table):

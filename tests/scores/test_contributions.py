@@ -3,28 +3,11 @@
 from datetime import date, timedelta
 from random import Random
 
-import ibis
 import pytest
 
-from segmentation_assets.policy.model import load_policy
-from segmentation_assets.profiles.profiles import AccountProfiles
-from segmentation_assets.scores.behavioral import behavioral_scores
-from segmentation_assets.scores.churn import churn_risk
-from segmentation_assets.scores.churn_bases import ChurnBases
-from segmentation_assets.scores.composite import composite_scores
-from segmentation_assets.scores.contributions import ScoreContributions, score_contributions
-from segmentation_assets.scores.expansion import expansion_scores
-from segmentation_assets.scores.firmographic import firmographic_scores
-from segmentation_assets.scores.health import health_scores
-from segmentation_assets.scores.lifetime import AccountTenures, ClvLifetimes
-from segmentation_assets.scores.needs import needs_scores
-from segmentation_assets.scores.technographic import technographic_scores
-from segmentation_assets.scores.value import account_value, value_scores
 from segmentation_assets.tables.as_of import freeze_day
-from segmentation_assets.tables.contracts import conform
-from tests.companies import given, spine
+from tests.companies import Company
 
-POLICY = load_policy()
 AS_OF = date(2026, 3, 31)
 # Score in the table of contributions -> its table and column.
 SCORES = {
@@ -101,71 +84,30 @@ FULL = {
 }
 
 
-def everything(profiles, days=(AS_OF,)):
-    """All score tables of these profiles, read back as plain tables, and their contributions."""
+def company_of(profiles, days=(AS_OF,)):
+    """A company with these profiles; all score tables are made of them."""
     rows = [{"is_live": True, "as_of": days[0]} | p for p in profiles]
-    accounts = given(AccountProfiles, rows)
     keys = {(row["as_of"], row["account_id"]) for row in rows}
     tenures = [{"as_of": d, "account_id": a, "cohort": "smb", "renewals_made": 1} for d, a in keys]
     lifetimes = [
         {"as_of": d, "cohort": "smb", "tenure_years": 1, "derl": 4.0, "method": "sBG", "is_flagged": False}
         for d in {row["as_of"] for row in rows}
     ]
-    at = spine(*days)
-    made = {}
-
-    def keep(name, table):
-        made[name] = ibis.memtable(table.to_pyarrow())
-
-    keep("firmographic_scores", firmographic_scores(accounts, at, POLICY.firmographic))
-    keep("technographic_scores", technographic_scores(accounts, at, POLICY.technographic))
-    keep("behavioral_scores", behavioral_scores(accounts, at, POLICY.behavioral))
-    keep(
-        "account_value",
-        account_value(
-            at,
-            accounts,
-            given(AccountTenures, tenures),
-            given(ClvLifetimes, lifetimes),
-            POLICY.value,
-            POLICY.addressable,
-        ),
-    )
-    keep("value_scores", value_scores(at, made["account_value"], POLICY.value_tier))
-    keep(
-        "expansion_scores",
-        expansion_scores(at, accounts, made["firmographic_scores"], POLICY.expansion, POLICY.addressable),
-    )
-    keep("needs_scores", needs_scores(accounts, at, POLICY.needs))
-    keep("health_scores", health_scores(accounts, at, POLICY.health))
     bases = [{"as_of": day, "base_log_odds": -4.5, "size_log_odds": -0.8, "is_fitted": True} for day in days]
-    keep("churn_risk", churn_risk(accounts, made["behavioral_scores"], given(ChurnBases, bases), at, POLICY.churn))
-    dimensions = ("firmographic_scores", "technographic_scores", "behavioral_scores", "value_scores", "needs_scores")
-    keep("composite_scores", composite_scores(at, accounts, *(made[name] for name in dimensions), POLICY.composite))
-    parts = score_contributions(
-        at,
-        accounts,
-        **made,
-        firmographic_policy=POLICY.firmographic,
-        technographic_policy=POLICY.technographic,
-        behavioral_policy=POLICY.behavioral,
-        expansion_policy=POLICY.expansion,
-        needs_policy=POLICY.needs,
-        health_policy=POLICY.health,
-        churn_policy=POLICY.churn,
-        composite_policy=POLICY.composite,
-    )
-    return made, parts
+    return Company(account_profiles=rows, account_tenures=tenures, clv_lifetimes=lifetimes, churn_bases=bases)
 
 
-def assert_sums(made, parts):
-    """Every score that is known is the sum of its parts, and no other score has parts."""
-    long = parts.execute()
+def parts_and_sums(profiles, days=(AS_OF,)):
+    """The contributions. Every score that is known is the sum of its parts, and no other score has parts."""
+    names = [*dict.fromkeys(table for table, _ in SCORES.values()), "score_contributions"]
+    made = company_of(profiles, days).tables(names, days)
+    long = made["score_contributions"]
     assert not long.duplicated(["as_of", "account_id", "score", "part"]).any()
     assert set(long.score) <= set(SCORES)
     sums = long.groupby(["score", "account_id"]).points.sum()
     for score, (table, column) in SCORES.items():
-        known = made[table].execute().set_index("account_id")[column].dropna().sort_index()
+        of_days = made[table][made[table].as_of.astype(str).isin(set(map(str, days)))]
+        known = of_days.set_index("account_id")[column].dropna().sort_index()
         found = sums[score] if score in sums.index.get_level_values(0) else sums.iloc[:0].droplevel(0)
         assert list(found.index) == list(known.index), score
         # Currency is held to a billionth of itself, scores to 1e-9 points.
@@ -180,8 +122,7 @@ def test_parts_of_accounts_of_which_all_is_known_and_of_one_of_which_nothing_is(
         FULL | {"account_id": "b", "arr": 9_000.0},
         {"account_id": "unknown", "arr": 100.0, "as_of": after},
     ]
-    made, parts = everything(rows, [AS_OF, after])
-    long = assert_sums(made, parts)
+    long = parts_and_sums(rows, [AS_OF, after])
     unknown = long[long.account_id == "unknown"]
     assert set(unknown[unknown.score == "composite_score"].part) == {"value"}
     assert "behavioral_score" not in set(unknown.score)
@@ -205,16 +146,14 @@ def test_only_live_accounts_of_the_days_asked_for_and_a_lone_day_equals_a_backfi
     frozen = [{"account_id": "a0", "as_of": freeze_day(AS_OF)}]
     rows = [{"account_id": f"a{i}", "arr": 1000.0 * (i + 1), "as_of": d} for d in (AS_OF, after) for i in range(4)]
     rows = [FULL | row for row in (*rows, *others, *frozen)]
-    _, together = everything(rows, [AS_OF, after])
-    _, alone = everything(rows, [AS_OF])
-    found, lone = (t.mutate(policy_hash=ibis.literal("x")).to_pyarrow().to_pylist() for t in (together, alone))
+    found = company_of(rows, [AS_OF, after]).rows("score_contributions", AS_OF, after)
+    lone = company_of(rows).rows("score_contributions", AS_OF)
     assert {(row["as_of"], row["account_id"]) for row in found} == {
         (d, f"a{i}") for d in (AS_OF, after) for i in range(4)
     }
     key = ("account_id", "score", "part")
     on_day = sorted((row for row in found if row["as_of"] == AS_OF), key=lambda row: [row[k] for k in key])
     assert on_day == sorted(lone, key=lambda row: [row[k] for k in key])
-    conform(ScoreContributions, together.mutate(policy_hash=ibis.literal("x")))
 
 
 def test_parts_sum_whatever_is_known():
@@ -226,5 +165,5 @@ def test_parts_sum_whatever_is_known():
         | {name: FULL[name] for name in random.sample(optional, random.randint(0, len(optional)))}
         for i in range(150)
     ]
-    long = assert_sums(*everything(rows))
+    long = parts_and_sums(rows)
     assert set(long.score) == set(SCORES)

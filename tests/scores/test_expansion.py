@@ -2,7 +2,6 @@ from datetime import date
 from math import ceil
 from types import SimpleNamespace
 
-import ibis
 import pytest
 from hypothesis import given as always
 from hypothesis import settings
@@ -11,9 +10,8 @@ from hypothesis import strategies as st
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.policy.value import ExpansionPolicy, ExpansionWeights
 from segmentation_assets.profiles.profiles import AccountProfiles
-from segmentation_assets.scores.expansion import contributions, expansion_scores
-from segmentation_assets.scores.firmographic import FirmographicScores
-from tests.companies import given, spine
+from segmentation_assets.scores.expansion import contributions
+from tests.companies import Company, given
 
 POLICY = load_policy()
 AS_OF = date(2026, 3, 31)
@@ -24,13 +22,10 @@ def scored(accounts, policy=POLICY.expansion, as_of=(AS_OF,)):
     rows = [{"as_of": AS_OF, "is_live": True} | account for account in accounts]
     sizes = [{n: row.get(n) for n in ("as_of", "account_id", "size_class")} for row in rows]
     profiles = [{n: v for n, v in row.items() if n != "size_class"} for row in rows]
-    return expansion_scores(
-        spine(*as_of),
-        given(AccountProfiles, profiles),
-        given(FirmographicScores, sizes),
-        policy,
-        POLICY.addressable,
+    company = Company(
+        POLICY.model_copy(update={"expansion": policy}), account_profiles=profiles, firmographic_scores=sizes
     )
+    return company.table("expansion_scores", *as_of)
 
 
 def by_account(table):
@@ -271,7 +266,7 @@ def naive(account, accounts, policy):
 def test_against_plain_loops_and_the_parts_sum(accounts):
     policy = POLICY.expansion.model_copy(update={"min_peers": 4})
     accounts = [account | {"account_id": f"a{i}"} for i, account in enumerate(accounts)]
-    made = ibis.memtable(scored(accounts, policy).to_pyarrow())
+    made = scored(accounts, policy)
     found = by_account(made)
     for account in accounts:
         row = vars(found[account["account_id"]])

@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segmentation_assets.policy.model import load_policy
-from segmentation_assets.scores.health import DIMENSIONS, contributions, health_scores
-from tests.companies import spine
-from tests.scores.profiles import DAY, assert_sums, by_account, profiles, stored
+from segmentation_assets.scores.health import DIMENSIONS, contributions
+from tests.companies import DEFAULT
+from tests.scores.profiles import assert_sums, by_account, profiles, scored
 
-POLICY = load_policy().health
+POLICY = DEFAULT.health
 FULL = {
     "key_events_per_active_user": 60.0,
     "mau_seat_share": 0.6,
@@ -32,12 +31,16 @@ RELATIONSHIP = 25 * 0.5 + 25 * 0.5 + 20 * 0.75 + 15 * 0.4 + 15 * 0.8
 FINANCIAL = 35 * 0.70 + 40 * 0.25 + 25 * 0.60
 
 
-def scored(accounts):
-    return by_account(health_scores(profiles(accounts), spine(DAY), POLICY))
+def scores_of(accounts, policy=POLICY):
+    return scored("health_scores", accounts, DEFAULT.model_copy(update={"health": policy}))
+
+
+def scores_by_account(accounts):
+    return by_account(scores_of(accounts))
 
 
 def test_each_dimension_by_hand():
-    row = scored({"a": FULL}).loc["a"]
+    row = scores_by_account({"a": FULL}).loc["a"]
     assert row.product_health == pytest.approx(PRODUCT)
     assert row.relationship_health == pytest.approx(RELATIONSHIP)
     assert row.outcome_health == pytest.approx(75)
@@ -50,7 +53,7 @@ def test_each_dimension_by_hand():
 
 def test_the_weakest_dimension_caps_the_mean():
     good = {"key_events_per_active_user": 60.0, "mau_seat_share": 0.8, "error_rate": 0.0, "goals_met_share": 1.0}
-    found = scored(
+    found = scores_by_account(
         {
             "nothing paid": {**good, "overdue_days": 90},
             "just under": {"mau_seat_share": 0.8, "goals_met_share": 0.5},
@@ -73,14 +76,13 @@ def test_the_weakest_dimension_caps_the_mean():
 def test_a_mean_at_the_cap_is_not_capped():
     # Product 100 and outcome 31.25: mean (35 x 100 + 20 x 31.25) / 55 = 75; outcome 50: mean 81.8, cap 75.
     policy = POLICY.model_copy(update={"cap_above_weakest": 43.75})
-    inputs = profiles({"a": {"mau_seat_share": 0.8, "goals_met_share": 0.3125}})
-    row = by_account(health_scores(inputs, spine(DAY), policy)).loc["a"]
+    row = by_account(scores_of({"a": {"mau_seat_share": 0.8, "goals_met_share": 0.3125}}, policy)).loc["a"]
     assert (row.health_score, row.is_capped, row.capped_by) == (75, False, None)
     assert row.uncapped_health_score == row.health_score
 
 
 def test_unknown_dimensions_leave_their_weight_to_the_rest():
-    found = scored({"goals only": {"goals_met_share": 0.6}, "nothing": {}})
+    found = scores_by_account({"goals only": {"goals_met_share": 0.6}, "nothing": {}})
     row = found.loc["goals only"]
     assert (row.health_score, row.weakest_dimension, row.is_capped) == (pytest.approx(60), "outcome", False)
     assert row.product_health is None
@@ -89,7 +91,7 @@ def test_unknown_dimensions_leave_their_weight_to_the_rest():
 
 
 def test_equally_weak_dimensions_are_named_in_the_stated_order():
-    found = scored(
+    found = scores_by_account(
         {
             "product and outcome": {"mau_seat_share": 0.4, "goals_met_share": 0.5},
             "relationship and financial": {"responsiveness": 0.4, "overdue_days": 30},
@@ -102,14 +104,14 @@ def test_equally_weak_dimensions_are_named_in_the_stated_order():
 
 
 def test_one_kind_of_touch_is_enough_and_no_touch_is_known():
-    found = scored(
+    found = scores_by_account(
         {"meetings": {"meetings_90d": 3}, "none": {"touches_90d": 0, "meetings_90d": 0}, "unknown": {"nps": 0.0}}
     )
     assert found.engagement_points.to_dict() == {"meetings": 50, "none": 0, "unknown": None}
 
 
 def test_good_news_does_not_make_up_for_late_payment():
-    found = scored({"good": {"negative_weight_180d": 0.0}, "bad": {"negative_weight_180d": -2.0}})
+    found = scores_by_account({"good": {"negative_weight_180d": 0.0}, "bad": {"negative_weight_180d": -2.0}})
     assert found.financial_health.to_dict() == {"good": 100, "bad": 0}
 
 
@@ -132,8 +134,9 @@ def test_good_news_does_not_make_up_for_late_payment():
     )
 )
 def test_overall_health_is_capped_and_explained_for_any_account(accounts):
-    inputs = profiles({str(i): account for i, account in enumerate(accounts)})
-    scores = stored(health_scores(inputs, spine(DAY), POLICY))
+    named = {str(i): account for i, account in enumerate(accounts)}
+    inputs = profiles(named)
+    scores = scores_of(named)
     names = {name: name for name in ("health_score", *(f"{d}_health" for d in DIMENSIONS))}
     assert_sums(scores, contributions(scores, inputs, POLICY), names)
     for _, row in by_account(scores).iterrows():

@@ -2,7 +2,6 @@ from datetime import date
 from math import isclose
 from types import SimpleNamespace
 
-import ibis
 import pytest
 from hypothesis import given as always
 from hypothesis import settings
@@ -10,20 +9,16 @@ from hypothesis import strategies as st
 
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.policy.value import ValueTierPolicy
-from segmentation_assets.profiles.profiles import AccountProfiles
-from segmentation_assets.scores.lifetime import AccountTenures, ClvLifetimes
 from segmentation_assets.scores.value import (
     TIERS,
     AccountValue,
-    account_value,
     contributions,
     days_of_cuts,
-    value_scores,
 )
 from segmentation_assets.tables.as_of import days_read
 from segmentation_assets.tables.contracts import conform
 from segmentation_assets.tables.registry import CATALOGUE
-from tests.companies import given, spine
+from tests.companies import Company
 
 POLICY = load_policy()
 AS_OF = date(2026, 3, 31)
@@ -34,14 +29,13 @@ UNFROZEN = POLICY.value_tier.model_copy(update={"freeze_per_quarter": False})
 
 def valued(profiles, tenures=(), lifetimes=(), as_of=AS_OF):
     rows = [{"as_of": as_of, "is_live": True, **p} for p in profiles]
-    return account_value(
-        spine(as_of),
-        given(AccountProfiles, rows),
-        given(AccountTenures, [{"as_of": as_of, **t} for t in tenures]),
-        given(ClvLifetimes, [{"as_of": as_of, **row} for row in lifetimes]),
-        POLICY.value,
-        POLICY.addressable,
-    )
+    tenures, lifetimes = ([{"as_of": as_of, **row} for row in rows] for rows in (tenures, lifetimes))
+    return values_at(rows, as_of, tenures=tenures, lifetimes=lifetimes)
+
+
+def values_at(profiles, *days, tenures=(), lifetimes=(), policy=POLICY):
+    company = Company(policy, account_profiles=profiles, account_tenures=tenures, clv_lifetimes=lifetimes)
+    return company.table("account_value", *days)
 
 
 def rows_of(table):
@@ -127,14 +121,7 @@ def test_the_addressable_share_goes_by_industry():
         {"as_of": AS_OF, "is_live": True, "account_id": a, "arr": 1.0, "seats": 80, "employees": 200, "industry": i}
         for a, i in (("a", " software"), ("b", "retail"), ("c", None))
     ]
-    found = account_value(
-        spine(AS_OF),
-        given(AccountProfiles, rows),
-        given(AccountTenures, []),
-        given(ClvLifetimes, []),
-        POLICY.value,
-        policy,
-    )
+    found = values_at(rows, AS_OF, policy=POLICY.model_copy(update={"addressable": policy}))
     assert {a: r.captured_share for a, r in by_account(found).items()} == {"a": 0.5, "b": 1.0, "c": 1.0}
 
 
@@ -171,14 +158,7 @@ def test_churned_accounts_and_other_days_have_no_rows():
         {"as_of": AS_OF, "account_id": "churned", "arr": 0.0, "is_live": False},
         {"as_of": FREEZE_DAY, "account_id": "other_day", "arr": 1.0, "is_live": True},
     ]
-    found = account_value(
-        spine(AS_OF),
-        given(AccountProfiles, rows),
-        given(AccountTenures, []),
-        given(ClvLifetimes, []),
-        POLICY.value,
-        POLICY.addressable,
-    )
+    found = values_at(rows, AS_OF)
     assert by_account(found).keys() == {"live"}
 
 
@@ -191,11 +171,16 @@ def ranked(values_by_day):
             equal = sum(v == value for v in values.values())
             percentile = (below + equal / 2) / len(values) * 100
             rows.append({"as_of": day, "account_id": account, "value": float(value), "value_percentile": percentile})
-    return given(AccountValue, rows)
+    return rows
+
+
+def scores_at(ranked_values, *days, policy=POLICY.value_tier):
+    company = Company(POLICY.model_copy(update={"value_tier": policy}), account_value=ranked_values)
+    return company.table("value_scores", *days)
 
 
 def tiers(values_by_day, policy=POLICY.value_tier, as_of=AS_OF):
-    found = by_account(value_scores(spine(as_of), ranked(values_by_day), policy))
+    found = by_account(scores_at(ranked(values_by_day), as_of, policy=policy))
     return {a: r.value_tier for a, r in found.items()}
 
 
@@ -237,7 +222,7 @@ def test_frozen_cuts_are_values_of_the_quarters_end():
     # Frozen: Platinum from 9, Gold from 7, Silver from 4.
     then = numbered(range(10))
     now = {"a0": 9, "new": 8.99, "a9": 6.99, "a8": 3.99, "a7": 100}
-    found = by_account(value_scores(spine(AS_OF), ranked({FREEZE_DAY: then, AS_OF: now}), POLICY.value_tier))
+    found = by_account(scores_at(ranked({FREEZE_DAY: then, AS_OF: now}), AS_OF))
     assert {a: r.value_tier for a, r in found.items()} == {
         "a0": "Platinum", "new": "Gold", "a9": "Silver", "a8": "Bronze", "a7": "Platinum",
     }  # fmt: skip
@@ -250,7 +235,7 @@ def test_frozen_cuts_are_values_of_the_quarters_end():
 def test_unfrozen_the_days_own_ranks_decide():
     now = numbered(range(10, 20))
     rows = ranked({FREEZE_DAY: numbered(range(10)), AS_OF: now})
-    found = by_account(value_scores(spine(AS_OF), rows, UNFROZEN))
+    found = by_account(scores_at(rows, AS_OF, policy=UNFROZEN))
     assert found["a0"].value_tier == "Bronze"
     assert (found["a0"].cut_platinum, found["a0"].frozen_on) == (19, None)
     assert set(tiers({FREEZE_DAY: numbered(range(10)), AS_OF: now}).values()) == {"Platinum"}
@@ -265,17 +250,13 @@ def test_an_account_does_not_move_because_others_did():
 
 
 def test_a_company_younger_than_the_quarter_goes_by_its_own_ranks():
-    found = by_account(value_scores(spine(AS_OF), ranked({AS_OF: numbered(range(10))}), POLICY.value_tier))
+    found = by_account(scores_at(ranked({AS_OF: numbered(range(10))}), AS_OF))
     assert found["a9"].value_tier == "Platinum"
     assert found["a9"].frozen_on is None
 
 
 def test_a_tier_that_nobody_reached_has_no_cut_until_the_next_quarter():
-    found = by_account(
-        value_scores(
-            spine(AS_OF), ranked({FREEZE_DAY: {"a": 1, "b": 2}, AS_OF: {"a": 1, "b": 50}}), POLICY.value_tier
-        )
-    )
+    found = by_account(scores_at(ranked({FREEZE_DAY: {"a": 1, "b": 2}, AS_OF: {"a": 1, "b": 50}}), AS_OF))
     assert found["b"].cut_platinum is None
     assert (found["b"].cut_gold, found["b"].cut_silver, found["b"].value_tier) == (2, 2, "Gold")
 
@@ -283,15 +264,15 @@ def test_a_tier_that_nobody_reached_has_no_cut_until_the_next_quarter():
 def test_the_freeze_day_itself_goes_by_the_quarter_before():
     # 31 December belongs to the fourth quarter, whose cut-offs are of 30 September.
     rows = ranked({date(2025, 9, 30): numbered(range(10)), FREEZE_DAY: {"a": 9}})
-    assert by_account(value_scores(spine(FREEZE_DAY), rows, POLICY.value_tier))["a"].value_tier == "Platinum"
+    assert by_account(scores_at(rows, FREEZE_DAY))["a"].value_tier == "Platinum"
 
 
 def test_a_lone_day_equals_a_backfill():
     days = [date(2026, 2, 2), AS_OF, date(2026, 4, 6)]
     rows = ranked({FREEZE_DAY: numbered(range(12)), **{d: numbered(range(i, 15 + i)) for i, d in enumerate(days)}})
-    together = rows_of(value_scores(spine(*days), rows, POLICY.value_tier))
+    together = rows_of(scores_at(rows, *days))
     for day in days:
-        alone = by_account(value_scores(spine(day), rows, POLICY.value_tier))
+        alone = by_account(scores_at(rows, day))
         assert {r.account_id: r for r in together if r.as_of == day} == alone
 
 
@@ -309,9 +290,7 @@ def test_account_value_of_a_lone_day_equals_a_backfill():
     lifetimes = [smb | {"as_of": day, "derl": 3.0 + j} for j, day in enumerate(days)]
 
     def made(*asked):
-        inputs = (AccountProfiles, rows), (AccountTenures, tenures), (ClvLifetimes, lifetimes)
-        tables = [given(contract, found) for contract, found in inputs]
-        return rows_of(account_value(spine(*asked), *tables, POLICY.value, POLICY.addressable))
+        return rows_of(values_at(rows, *asked, tenures=tenures, lifetimes=lifetimes))
 
     together = {(r.as_of, r.account_id): r for r in made(*days)}
     assert len(together) == 6 + 7 + 8
@@ -373,9 +352,8 @@ profile_rows = st.lists(
 @always(profiles=profile_rows)
 def test_the_parts_sum_to_the_value_and_to_its_rank(profiles):
     made = valued([p | {"account_id": f"a{i}"} for i, p in enumerate(profiles)])
-    found = ibis.memtable(made.to_pyarrow())
-    rows = by_account(found)
-    parts = contributions(found).execute()
+    rows = by_account(made)
+    parts = contributions(made).execute()
     sums = parts.groupby(["score", "account_id"]).points.sum()
     for account, row in rows.items():
         assert isclose(sums["value", account], row.value, abs_tol=1e-9 * max(1.0, row.arr))
@@ -396,21 +374,14 @@ def test_more_arr_or_less_cost_is_never_worth_less(profiles, factor):
         for day, changes in variants.items()
         for i, p in enumerate(profiles)
     ]
-    found = account_value(
-        spine(*variants),
-        given(AccountProfiles, [row | {"is_live": True} for row in rows]),
-        given(AccountTenures, []),
-        given(ClvLifetimes, []),
-        POLICY.value,
-        POLICY.addressable,
-    )
+    found = values_at([row | {"is_live": True} for row in rows], *variants)
     values = {(row.as_of, row.account_id): row.value for row in rows_of(found)}
     for (day, account), value in values.items():
         assert value >= values[AS_OF, account] - 1e-6, day
 
 
 def test_the_functions_keep_to_their_contracts():
-    found = valued([{"account_id": "a", "arr": 1.0}]).mutate(policy_hash=ibis.literal("x"))
+    found = valued([{"account_id": "a", "arr": 1.0}])
     assert conform(AccountValue, found).execute().shape[0] == 1
 
 

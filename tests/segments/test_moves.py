@@ -3,11 +3,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from segmentation_assets.policy.model import load_policy
-from segmentation_assets.scores.contributions import ScoreContributions
-from segmentation_assets.segments.grid import SegmentStates
-from segmentation_assets.segments.inputs import SegmentInputs
-from segmentation_assets.segments.moves import days_looked_at, days_of_parts, segment_moves
-from tests.companies import given, records, spine
+from segmentation_assets.segments.moves import days_looked_at, days_of_parts
+from tests.companies import Company, records
 
 POLICY = load_policy()
 MONDAY = date(2026, 5, 11)
@@ -30,22 +27,16 @@ def moves(
     key = {"account_id": "a"}
     days = days_looked_at(as_of)
     assert set(states) <= set(days)
-    found = segment_moves(
-        spine(as_of),
-        given(SegmentStates, [{"as_of": d} | key | STATE | states.get(d, {}) for d in days]),
-        given(SegmentInputs, [{"as_of": d, "arr": (arr or {}).get(d, 15_000.0)} | key for d in days]),
-        given(
-            ScoreContributions,
-            [
-                {"as_of": d, "score": score, "part": part, "points": points} | key
-                for d, named in (parts or {}).items()
-                for (score, part), points in named.items()
-            ],
-        ),
-        POLICY.stability,
-        POLICY.segment_moves,
+    company = Company(
+        segment_states=[{"as_of": d} | key | STATE | states.get(d, {}) for d in days],
+        segment_inputs=[{"as_of": d, "arr": (arr or {}).get(d, 15_000.0)} | key for d in days],
+        score_contributions=[
+            {"as_of": d, "score": score, "part": part, "points": points} | key
+            for d, named in (parts or {}).items()
+            for (score, part), points in named.items()
+        ],
     )
-    return records(found.order_by(["kind", "effective_on"]))
+    return records(company.frame("segment_moves", as_of).sort_values(["kind", "effective_on"], ignore_index=True))
 
 
 def segment(name: str, rule: str, since: date = MONDAY, text: str = "behavioral cohort A to B", **more) -> dict:

@@ -15,8 +15,8 @@ from segmentation_assets.scores.firmographic import FirmographicScores
 from segmentation_assets.scores.health import HealthScores
 from segmentation_assets.segments.grid import SegmentStates
 from segmentation_assets.segments.inputs import SegmentInputs
-from segmentation_assets.segments.segments import Segments, segment_mix, segments
-from tests.companies import given, records, spine
+from segmentation_assets.segments.segments import Segments, segment_mix
+from tests.companies import Company, given, records, spine
 
 POLICY = load_policy()
 DAY = date(2026, 5, 6)
@@ -38,6 +38,14 @@ DEFAULTS = {
     "rule_id": "growth_expanding",
     "coverage_tier": "Core",
     "candidate_tier": "Core",
+    "candidate_rule_id": "growth_expanding",
+    "segment_since": DAY,
+    "segment_move_rule": "held",
+    "tier_rule_id": "core",
+    "tier_since": DAY,
+    "tier_move_rule": "held",
+    "is_barely_used": False,
+    "is_worth_saving": False,
 }
 
 
@@ -56,11 +64,8 @@ def segments_of(*accounts: dict) -> list[dict]:
             {"as_of": DAY, "account_id": f"a{i:03}"} | {k: v for k, v in _columns(a).items() if k in columns}
             for i, a in enumerate(accounts)
         ]
-        tables[name] = given(contract, rows)
-    found = segments(
-        spine(DAY), **tables, rules=POLICY.segment_rules, treatment=POLICY.treatment, micro=POLICY.micro_segment
-    )
-    return records(found.order_by("account_id"))
+        tables[name] = rows
+    return records(Company(**tables).frame("segments", DAY).sort_values("account_id", ignore_index=True))
 
 
 def test_what_follows_from_the_segment():

@@ -1,4 +1,4 @@
-"""A process that reads `bulk` in a tight loop, with pandas and DuckDB, until its input closes: `python -m ... HOME`.
+"""A process that reads `bulk` over and over, with pandas and DuckDB, until its input closes: `python -m ... HOME`.
 
 Any error, missing day, partial day or mix of two versions within a day ends it with a traceback. It writes how often
 it read.
@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
+from tests.orchestration.reading import PAUSE
 from tests.warehouse.toys import ROWS
 
 
@@ -42,7 +43,7 @@ def main(folder: Path) -> None:
     threading.Thread(target=lambda: (sys.stdin.read(), closed.set()), daemon=True).start()
     reads = 0
     with duckdb.connect(":memory:") as kept_open:
-        while not closed.is_set():
+        while not closed.wait(PAUSE):
             with_pandas(folder)
             with_duckdb(kept_open, folder)
             with duckdb.connect(":memory:") as fresh:

@@ -19,7 +19,9 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
+import duckdb
 import ibis
+import ibis.expr.types as ir
 import pandas as pd
 
 from segmentation_assets.activation.crossings import detect_crossings, thresholds_at, to_compare
@@ -42,7 +44,10 @@ from segmentation_assets.segments.cuts import tier_cuts
 from segmentation_assets.settings import Settings
 from segmentation_assets.tables.as_of import Spine, freeze_day, spine_frame
 from segmentation_assets.tables.registry import Registry
+from segmentation_assets.warehouse.code_hashes import code_version
+from segmentation_assets.warehouse.compiled import Compiled
 from segmentation_assets.warehouse.engine import Engine, open_connection
+from segmentation_assets.warehouse.planning import digest
 from segmentation_assets.warehouse.store import Store, footer
 
 NAME = "billing_threshold_sensor"
@@ -156,20 +161,34 @@ def _today(
     engine: Engine, policy: Policy, day: date, catalogue: Registry
 ) -> tuple[dict[str, float], set[str], float | None]:
     """ARR by account, accounts merged into others, and the Strategic cut, by the functions of the chain itself."""
-    crm, billing, rates = (engine.read(catalogue[name]) for name in ("crm_accounts", WATCHED, "fx_rates"))
     spine = engine.frame(spine_frame([freeze_day(day), day]), Spine)
-    hierarchy = account_hierarchy(spine, crm)
-    terms = subscription_steps(billing, policy.company)
-    steps = arr_steps(spine, terms, rates, hierarchy, policy.company)
-    frame = engine.execute(arr_at_end_of_day(steps))
+    arr_sql, merged_sql = _queries(engine, policy, spine, catalogue)
+    frame = engine.connection.execute(arr_sql).df()
     held = ibis.memtable(frame.assign(is_live=frame["arr"] > 0), schema=_ARR)
     cuts = engine.execute(tier_cuts(spine.filter(spine.as_of == day), held, policy.tier))
-    merged = hierarchy.filter(
-        (hierarchy.as_of == day) & (hierarchy.account_id != hierarchy.surviving_account_id)
-    ).account_id
     now = frame[pd.to_datetime(frame["as_of"]) == pd.Timestamp(day)]
     arr = dict(zip(now["account_id"], now["arr"].astype(float), strict=True))
-    return arr, set(engine.execute(merged)), cuts["strategic_cut"].iloc[0] if len(cuts) else None
+    merged = {account for as_of, account in engine.connection.execute(merged_sql).fetchall() if as_of == day}
+    return arr, merged, cuts["strategic_cut"].iloc[0] if len(cuts) else None
 
 
+def _queries(engine: Engine, policy: Policy, spine: ir.Table, catalogue: Registry) -> list[str]:
+    """SQL of ARR by day and account, and of the accounts merged into others; kept, as making it takes a second."""
+    crm, billing, rates = (engine.read(catalogue[name], name=f"sensor_{name}") for name in _EXTRACTS)
+    code = _queries, *(catalogue[name].contract for name in _EXTRACTS)
+    key = digest(*map(code_version, code), policy.company.digest, ibis.__version__, duckdb.__version__)
+    compiled = Compiled(engine.store.home / "compiled")
+    texts = [compiled.get(name, key) for name in _TEXTS]
+    if None in texts:
+        hierarchy = account_hierarchy(spine, crm)
+        steps = arr_steps(spine, subscription_steps(billing, policy.company), rates, hierarchy, policy.company)
+        gone = hierarchy.filter(hierarchy.account_id != hierarchy.surviving_account_id)
+        texts = [engine.sql(expr) for expr in (arr_at_end_of_day(steps), gone.select("as_of", "account_id"))]
+        for name, text in zip(_TEXTS, texts, strict=True):
+            compiled.keep(name, key, text)
+    return [text for text in texts if text]
+
+
+_EXTRACTS = "crm_accounts", WATCHED, "fx_rates"
+_TEXTS = "sensor_arr", "sensor_merged"
 _ARR = {"as_of": "date", "account_id": "string", "arr": "float64", "is_live": "boolean"}
