@@ -12,6 +12,7 @@ import dagster as dg
 import pytest
 
 from segmentation_assets.orchestration.sensors import arrivals
+from segmentation_assets.orchestration.sensors.arrivals import Cursor
 from segmentation_assets.orchestration.sensors.requests import Fate, Outcome
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.settings import Settings
@@ -136,3 +137,10 @@ def test_a_landing_that_died_is_asked_for_again_after_a_while(watched: Watched, 
 def test_a_missing_file_is_said(watched: Watched):
     (watched.folder / "billing.csv").unlink()
     assert "billing_subscriptions: billing.csv: no such file" in watched.look()[1]
+
+
+def test_a_cursor_of_an_older_home_is_read():
+    """Its field `asked` is called `requested` today; a running sensor keeps its cursor over an upgrade."""
+    cursor = Cursor.read('{"occasion": "x-1", "attempt": 1, "seen": {"leads": "b"}, "asked": {"leads": "a"}}')
+    assert (cursor.requested, cursor.seen, cursor.attempt) == ({"leads": "a"}, {"leads": "b"}, 1)
+    assert Cursor.read(str(cursor)) == cursor

@@ -68,7 +68,7 @@ def test_status_says_in_words_that_records_are_damaged(home: Path):
     assert "is damaged" in result.output
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can read as somebody else")
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="run as root: only root reads as somebody else")
 def test_records_are_read_where_nothing_can_be_written(home: Path):
     for folder, _, names in os.walk(home):
         Path(folder).chmod(0o755)
