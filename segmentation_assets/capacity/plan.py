@@ -118,7 +118,11 @@ class CapacityPlan(Snapshot):
         "People of the tier if the same people spread evenly over all accounts.", unit="people", nullable=True, ge=0
     )
     covered_share: float = column(
-        "Planned / required people, at most 1; 1 where none are required.", unit="share", nullable=True, ge=0, le=1
+        "Planned / required people, to nine digits, at most 1; 1 where none are required.",
+        unit="share",
+        nullable=True,
+        ge=0,
+        le=1,
     )
     flat_covered_share: float = column("The same of the flat people.", unit="share", nullable=True, ge=0, le=1)
     covered_arr: float = column("ARR x covered share.", unit="currency per year", nullable=True, ge=0)

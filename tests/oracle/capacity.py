@@ -175,7 +175,7 @@ def capacity_plan(company: Company) -> pd.DataFrame:
         flat = row["accounts"] * everybody / accounts
 
         def covered(people: float, needed: float = row["required_fte"]) -> float:
-            return min(people / needed, 1.0) if needed else 1.0
+            return min(round(people / needed, 9), 1.0) if needed else 1.0
 
         before, after, evenly = (covered(n) for n in (row["available_fte"], row["planned_fte"], flat))
         row |= {
