@@ -42,7 +42,7 @@ def check(settings: Settings, *, shows_mapping: bool = False) -> None:
     for understood in examination.mappings if shows_mapping else ():
         messages().print(_in_words(understood))
     for remark in remarks:
-        if remark.is_warning:
+        if remark.is_warning and (shows_mapping or not remark.is_few):
             messages().print(f"[yellow]warning:[/] {escape(str(remark))}")
     problems = [remark for remark in remarks if not remark.is_warning]
     if problems:

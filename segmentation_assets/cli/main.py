@@ -22,7 +22,7 @@ from segmentation_assets.settings import find_home
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "Try it": ("demo", "generate"),
-    "Compute": ("check-sources", "run"),
+    "Compute": ("init", "check-sources", "run"),
     "Look": ("report", "explain", "show", "app", "export", "views"),
     "Understand": ("dictionary", "lineage", "scenario"),
     "Keep current": ("watch", "ui", "status", "verify"),

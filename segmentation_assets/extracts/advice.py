@@ -14,6 +14,7 @@ from datetime import datetime
 
 from segmentation_assets.extracts.casting import WITH_RANGES
 from segmentation_assets.extracts.sources import ExtractSource, FromColumn, source_column
+from segmentation_assets.warehouse.sql_text import identifier
 
 _NOTHING = frozenset(
     [
@@ -90,6 +91,18 @@ _SAME: Mapping[str, str] = {
     "client": "customer", "net promoter score": "nps", "satisfaction": "csat", "effort": "ces",
 }  # fmt: skip
 """What other systems call our words, in lower case."""
+_RESERVED = re.compile(
+    "all|analyse|analyze|and|anti|any|array|as|asc|asof|at|authorization|binary|both|by|case|cast|check|"
+    "collate|column|columns|concurrently|constraint|create|cross|default|desc|describe|distinct|do|else|"
+    "end|except|false|fetch|for|foreign|freeze|from|full|generated|glob|group|having|ilike|in|initially|"
+    "inner|intersect|interval|into|is|isnull|join|lambda|lateral|leading|left|like|limit|map|natural|not|"
+    "notnull|null|offset|on|only|or|order|outer|overlaps|pivot|placing|positional|primary|qualify|"
+    "references|returning|right|select|semi|show|similar|some|struct|summarize|symmetric|table|then|to|"
+    "trailing|true|try_cast|tuple|union|unique|unpack|unpivot|using|variadic|verbose|when|where|window|"
+    "with"
+)
+"""Words of SQL that are no names without quotes."""
+_YAML_WORDS = {"null", "yes", "no", "true", "false", "on", "off", "y", "n"}
 _SIGNS: Mapping[str, str] = {"$": "USD", "US$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "CHF": "CHF"}
 _YES, _NO = (
     {"ja", "oui", "si", "sí", "x", "yes", "y", "true", "active", "enabled"},
@@ -109,6 +122,10 @@ class Place:
         """The source column, or the contract's where an expression or a constant fills it."""
         return source_column(self.source.columns.get(self.column, self.column)) or self.column
 
+    def with_nulls(self, word: str) -> str:
+        """The line that reads a word of the column as nothing."""
+        return f"write columns: {{{self.column}: {{column: {quoted(self.read_from)}, nulls: [{quoted(word)}]}}}}"
+
     def with_form(self, **said: str) -> str:
         """The line that maps the column with more said of it."""
         origin = self.source.columns.get(self.column)
@@ -118,9 +135,32 @@ class Place:
         return f"write columns: {{{self.column}: {{column: {quoted(self.read_from)}{parts}}}}}"
 
 
+def is_nothing(text: str) -> bool:
+    """Whether people write this where there is no value."""
+    return text.strip().lower() in _NOTHING
+
+
+def forms_of(texts: Sequence[str]) -> tuple[str, ...]:
+    """The strptime formats that read all texts, the usual ones first; none for texts that are no dates."""
+    return tuple(_forms_of(texts))
+
+
+def counted_from(texts: Sequence[str]) -> str | None:
+    """What dates that are numbers count, as the mapping calls it; None where they count nothing."""
+    return next((name for pattern, name in _COUNTS.items() if all(re.fullmatch(pattern, t) for t in texts)), None)
+
+
+def notation_of(texts: Sequence[str]) -> str | None:
+    """The keys of the mapping that read all texts as numbers; None where nothing does."""
+    for keys, pattern in _NOTATIONS.items():
+        if all(re.fullmatch(pattern, text) for text in texts):
+            return keys
+    return "{format: money}" if all(_MONEY.fullmatch(text.strip()) for text in texts) else None
+
+
 def to_read(place: Place, kind: str, values: Sequence[str]) -> str:
     """What to write so that `values`, the most frequent texts that cannot be read as `kind`, are read."""
-    empty = [value for value in values if value.strip().lower() in _NOTHING]
+    empty = [value for value in values if is_nothing(value)]
     rest = [value for value in values if value not in empty]
     parts = [f"write nulls: [{', '.join(map(quoted, _sorted(empty)))}]"] if empty else []
     if rest:
@@ -142,9 +182,9 @@ def _time(place: Place, values: Sequence[str]) -> str:
 def _moment(place: Place, values: Sequence[str], key: str) -> str:
     forms = [*_forms_of(values)]
     before = _form_said(place, key)
-    counted = [name for pattern, name in _COUNTS.items() if all(re.fullmatch(pattern, v) for v in values)]
+    counted = counted_from(values)
     if counted and not forms:
-        return place.with_form(format=counted[0])
+        return place.with_form(format=counted)
     if not forms or forms == [before]:
         fits, form = max(((sum(_reads(v, f) for v in values), f) for f in _forms()), default=(0, ""))
         shown = ", ".join(map(repr, values[:3]))
@@ -198,11 +238,9 @@ def _number(place: Place, values: Sequence[str]) -> str:
 def _digits(place: Place, values: Sequence[str], *, is_whole: bool) -> str:
     if is_whole and all(re.fullmatch(_OF_WHOLE, value) for value in values):
         return f"set format: {_POINTS_GROUP}"
-    for form, pattern in _NOTATIONS.items():
-        if all(re.fullmatch(pattern, value) for value in values):
-            return f"set format: {form}"
-    if all(_MONEY.fullmatch(value.strip()) for value in values):
-        return place.with_form(format="money")
+    notation = notation_of(values)
+    if notation:
+        return place.with_form(format="money") if "money" in notation else f"set format: {notation}"
     return (
         f"map another column, or take the number out of the text under columns: {{{place.column}: {{sql: ...}}}}, "
         f"or translate words under values: {{{place.column}: ...}}"
@@ -217,12 +255,13 @@ def _flag(place: Place, values: Sequence[str]) -> str:
 
 def to_translate(place: Place, words: Sequence[str], values: Sequence[str]) -> str:
     """What to write so that words of another system become ours."""
-    said = {value: _ours(value, words) for value in values[:12]}
+    said = {value: our_word(value, words) for value in values[:12]}
     advice = f"translate it under values: {{{place.column}: {_pairs(said)}}}"
     return advice if all(v != "..." for v in said.values()) else f"{advice}, each to one of ours (or to null)"
 
 
-def _ours(value: str, words: Sequence[str]) -> str:
+def our_word(value: str, words: Sequence[str]) -> str:
+    """The word of ours that means the same as another system's, or `...` where none is plain."""
     plain = re.sub(r"[\s_-]+", " ", value.strip().lower())
     alike = {re.sub(r"[\s_-]+", " ", word.lower()): word for word in words}
     if plain in alike:
@@ -251,19 +290,12 @@ def _sorted(values: Sequence[str]) -> list[str]:
 
 def name_sql(column: str) -> str:
     """A column's name in SQL, quoted only where it must be."""
-    return column if re.fullmatch(r"[A-Za-z_]\w*", column) else '"' + column.replace('"', '""') + '"'
+    is_plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", column) and not _RESERVED.fullmatch(column.lower())
+    return column if is_plain else identifier(column)
 
 
 def quoted(text: str) -> str:
     """A text for YAML: as it is, or in double quotes where YAML would read something else in it."""
-    if re.fullmatch(r"[A-Za-z_][\w ]*\w|[A-Za-z_]", text) and text.lower() not in {
-        "null",
-        "yes",
-        "no",
-        "true",
-        "false",
-        "on",
-        "off",
-    }:
+    if re.fullmatch(r"[A-Za-z_]([\w ./*-]*\w)?", text) and text.lower() not in _YAML_WORDS:
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

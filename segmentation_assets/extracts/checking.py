@@ -20,7 +20,8 @@ import duckdb
 
 from segmentation_assets.extracts.casting import casts, expected, missing_columns, try_expressions
 from segmentation_assets.extracts.contracts import EXTRACTS
-from segmentation_assets.extracts.detective import Delivery, Detective
+from segmentation_assets.extracts.delivered import Delivery
+from segmentation_assets.extracts.detective import Detective
 from segmentation_assets.extracts.judging import MUST_BE
 from segmentation_assets.extracts.reading import REJECTS, Drop, Reader, SourceError, drops_of, first_line
 from segmentation_assets.extracts.rehearsal import Broken, Counts, Rehearsal
@@ -53,6 +54,8 @@ class Problem:
     example: str | None
     advice: str
     is_warning: bool = False
+    is_few: bool = False
+    """Rows so few that they are left out: every run says so too."""
 
     def __str__(self) -> str:
         where = self.extract + (f".{self.column}" if self.column else "")
@@ -111,7 +114,8 @@ class _Check:
         self.policy: ExtractsPolicy = sections[ExtractsPolicy]  # type: ignore[assignment]
         self.rehearsal = Rehearsal(reader, Engine(reader.connection, Store(folder)), self.company)
         grace_days = self.company.renewal_grace_days
-        self.detective = Detective(reader, sections[DetectivePolicy], grace_days)  # type: ignore[arg-type]
+        policy: DetectivePolicy = sections[DetectivePolicy]  # type: ignore[assignment]
+        self.detective = Detective(reader, policy, grace_days, self.company.today())
 
     def problems_of(self, spec: TableSpec) -> list[Problem]:
         try:
@@ -152,10 +156,9 @@ class _Check:
             yield from self._suspicions(delivery)
 
     def _suspicions(self, delivery: Delivery) -> Iterator[Problem]:
-        name = delivery.spec.name
         for each in self.detective.look(delivery):
-            place = self._place(name, each.column)
-            yield Problem(name, place, delivery.file, each.column, each.seen, None, None, each.line, is_warning=True)
+            place, file = self._place(each.extract, each.column), self.detective.deliveries[each.extract].file
+            yield Problem(each.extract, place, file, each.column, each.seen, None, None, each.line, is_warning=True)
 
     def _allowed(self, delivery: Delivery) -> float:
         own = delivery.source.max_quarantine_share
@@ -207,7 +210,8 @@ class _Check:
         if counts.refused_money:
             what += f", with {counts.refused_money:,.2f} of {counts.money:,.2f} a month"
         advice = "they are left out, and stand in the table quarantine after the run"
-        return Problem(name, self._place(name), delivery.file, None, what, None, None, advice, is_warning=True)
+        place = self._place(name)
+        return Problem(name, place, delivery.file, None, what, None, None, advice, is_warning=True, is_few=True)
 
     def _lines(self, delivery: Delivery, counts: Counts) -> Problem:
         name = delivery.spec.name

@@ -11,50 +11,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
-from segmentation_assets.extracts.casting import RAW, Cast, newest_of, select_sql
-from segmentation_assets.extracts.contracts import natural_key
-from segmentation_assets.extracts.reading import FILE, Raw, Reader, drops_of
+from segmentation_assets.extracts import clues
+from segmentation_assets.extracts.advice import name_sql
+from segmentation_assets.extracts.casting import RAW, Cast
+from segmentation_assets.extracts.delivered import Delivery, Suspicion
+from segmentation_assets.extracts.reading import FILE, Reader, drops_of
 from segmentation_assets.extracts.sources import Expression, ExtractSource, source_column
 from segmentation_assets.policy.detective import DetectivePolicy
-from segmentation_assets.tables.registry import TableSpec
 from segmentation_assets.warehouse.sql_text import identifier, literal, literals
 
 _MONTHS_PER_YEAR = 12
 _BILLING, _ACCOUNTS, _USERS, _USAGE = "billing_subscriptions", "crm_accounts", "product_users", "product_usage"
 _STATUS = "status:"
 _POINT = re.compile(r"[.]0+$")
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-@dataclass(frozen=True)
-class Suspicion:
-    """Something seen in valid data. `seen` has the count, of how many, and the money; `line` mends it."""
-
-    extract: str
-    column: str | None
-    seen: str
-    line: str
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """The newest drop of an extract, which can be read as mapped."""
-
-    spec: TableSpec
-    source: ExtractSource
-    raw: Raw
-    columns: list[Cast]
-    is_dated: bool
-    file: str
-
-    def typed(self, extra: Sequence[Cast] = ()) -> str:
-        """Its rows as landing would read them."""
-        key = natural_key(self.spec.contract)
-        newest = newest_of(self.source, self.raw, key, per_file=self.is_dated, file=self.file)
-        distinct = ("per file" if self.is_dated else "all") if self.source.distinct else "no"
-        return select_sql(self.raw, [*self.columns, *extra], distinct=distinct, newest=newest)
 
 
 @dataclass
@@ -82,8 +54,8 @@ class Tally:
 class Detective:
     """Looks at one extract after the other, in landing order, and remembers those it has seen."""
 
-    def __init__(self, reader: Reader, policy: DetectivePolicy, grace_days: int) -> None:
-        self.reader, self.policy, self.grace_days = reader, policy, grace_days
+    def __init__(self, reader: Reader, policy: DetectivePolicy, grace_days: int, today: date) -> None:
+        self.reader, self.policy, self.grace_days, self.today = reader, policy, grace_days, today
         self.deliveries: dict[str, Delivery] = {}
 
     def look(self, delivery: Delivery) -> Iterator[Suspicion]:
@@ -91,6 +63,8 @@ class Detective:
         name = delivery.spec.name
         self.deliveries[name] = delivery
         yield from self._cut_off(delivery)
+        yield from clues.of_one(delivery, self._rows, self.policy, self.today)
+        yield from clues.of_two(self.deliveries, name, self._rows, self.policy, self.today)
         if name == _BILLING:
             yield from self._subscriptions(delivery)
         if name != _ACCOUNTS and _ACCOUNTS in self.deliveries and _has(delivery, "account_id"):
@@ -190,7 +164,7 @@ class Detective:
             counts = self._rows(f"SELECT {shares} FROM ({usage.raw.sql})")[0] if texts else ()
             best = max(zip(counts, texts, strict=True), default=(0, ""))
             if best[0]:
-                return f"write columns: {{user_id: {_named(best[1])}}}"
+                return f"write columns: {{user_id: {name_sql(best[1])}}}"
         return "map the column that says who used it under columns: {user_id: ...}, or leave product_usage out"
 
     # -- subscriptions
@@ -401,7 +375,7 @@ def _respelled(expression: str, ways: Sequence[str]) -> str:
 
 def _without(source: ExtractSource, column: str, states: Sequence[str], left: Iterable[str | None]) -> str:
     """The condition that leaves these states out, and keeps rows of them that have an end: they are history."""
-    name, kept = _named(column), sorted(s for s in left if s is not None)
+    name, kept = name_sql(column), sorted(s for s in left if s is not None)
     if {*states} & {*kept}:
         end = f"coalesce(CAST({_source_sql(source, 'end_date')} AS VARCHAR), '')"
         condition = f"NOT (coalesce({name}, '') IN ({literals(states)}) AND {end} = '')"
@@ -419,11 +393,7 @@ def _source_sql(source: ExtractSource, column: str) -> str:
     mapped = source.columns.get(column, column)
     if isinstance(mapped, Expression):
         return f"({mapped.sql})"
-    return _named(source_column(mapped) or column)
-
-
-def _named(column: str) -> str:
-    return column if _PLAIN.fullmatch(column) else identifier(column)
+    return name_sql(source_column(mapped) or column)
 
 
 def _quoted(text: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from segmentation_assets.extracts.casting import summed_sql
 from segmentation_assets.extracts.contracts import natural_key
-from segmentation_assets.extracts.detective import Delivery
+from segmentation_assets.extracts.delivered import Delivery
 from segmentation_assets.extracts.judging import (
     KNOWN_ACCOUNTS,
     KNOWN_CURRENCIES,

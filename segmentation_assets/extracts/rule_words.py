@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from segmentation_assets.extracts.advice import Place, name_sql, quoted, to_code, to_read, to_translate
 from segmentation_assets.extracts.casting import expected
 from segmentation_assets.extracts.contracts import natural_key
-from segmentation_assets.extracts.detective import Delivery, Detective
+from segmentation_assets.extracts.delivered import Delivery
+from segmentation_assets.extracts.detective import Detective
 from segmentation_assets.extracts.judging import MUST_BE
 from segmentation_assets.extracts.rehearsal import REPEATED, REPEATED_ALIKE, Broken, Counts
 from segmentation_assets.extracts.sources import Sources
@@ -111,7 +112,7 @@ class RuleWords:
         name = name_sql(place.read_from)
         is_most = broken.rows > _HALF * self.counts.rows
         numbers = [float(text) for text in broken.texts if re.fullmatch(r"-?\d+(\.\d+)?", text)]
-        advice = f"mend them at the source, or leave these rows out: where: {quoted(f'{name} ...')}"
+        advice = f"mend them at the source, or leave these rows out with where: a condition on {name}"
         if is_most and numbers and all(number < 0 for number in numbers):
             advice = "if the signs are turned around, " + place.with_form(sql="-value")
         elif broken.reason.column == "csat" and numbers and 5 < max(numbers) <= _HUNDRED:

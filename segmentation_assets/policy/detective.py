@@ -40,5 +40,19 @@ class DetectivePolicy(Section):
     """... if the starts are at least this many days apart."""
     state_share: Share
     """Dated drops that repeat at least this share of the rows of the drop before are whole states, not changes."""
+    oldest_year: Annotated[int, Field(ge=1)]
+    """Days before this year stand for no day."""
+    farthest_years: Annotated[int, Field(ge=1)]
+    """Days more than this many years after today stand for no day."""
+    stale_days: Annotated[int, Field(ge=1)]
+    """An extract whose newest row is more than this many days older than another's may be an old export."""
+    sized_accounts: Count
+    """Invoices tell the size of prices from this many accounts on."""
+    size_factor: Annotated[float, Field(gt=1)]
+    """Invoices are of another size if they are that size times or divided by this factor."""
+    gap_days_share: Share
+    """From this share of weekdays without any usage on, days may be lost."""
+    night_share: Share
+    """From this share of tickets opened at night on, times may be of another zone."""
     wrong_user_share: Share
     """From this share of the user ids in usage on, ids of another kind are reported."""

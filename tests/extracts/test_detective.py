@@ -159,7 +159,10 @@ def test_ids_that_differ_by_spelling_alone(tmp_path: Path):
 
 def test_ids_that_two_accounts_could_mean_are_left_alone(home: Home):
     home.write("crm_accounts.csv", "account_id\nabC\nAbc\n")
-    assert subscriptions(home, "S1,ABC,2024-01-01,,10,USD\n") == []
+    found = subscriptions(home, "S1,ABC,2024-01-01,,10,USD\n")
+    assert [problem.extract for problem in found] == [
+        "crm_accounts"
+    ]  # whose two spellings are a suspicion of their own
 
 
 @pytest.mark.parametrize(("rows", "is_round"), [(1000, True), (999, False)])

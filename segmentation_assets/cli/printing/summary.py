@@ -206,8 +206,8 @@ def _print_capacity(console: Console, connection: duckdb.DuckDBPyConnection) -> 
          share(row["planned_utilisation"])]
         for row in plan
     ]  # fmt: skip
-    header = ["tier", "accounts", "by ratio", "by hours", "needed", "there", "gap", "utilisation"]
-    title = "Customer success capacity: people of a full week (gap = there - needed)"
+    header = ["tier", "accounts", "by ratio", "by hours", "needed", "available", "gap", "utilisation"]
+    title = "Customer success capacity: FTE (gap = available - needed)"
     print_table(console, header, body, title=title)
     console.print(f"  {company_people(plan)}", highlight=False)
     for row in plan:

@@ -1,0 +1,49 @@
+"""A delivery as it would be read, and a suspicion of it: what the detective and its clues share.
+
+Not here: what is suspicious (`detective`, `clues`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from segmentation_assets.extracts.casting import Cast, newest_of, select_sql
+from segmentation_assets.extracts.contracts import natural_key
+from segmentation_assets.extracts.reading import Raw
+from segmentation_assets.extracts.sources import ExtractSource
+from segmentation_assets.tables.registry import TableSpec
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """Something seen in valid data. `seen` has the count, of how many, and the money; `line` mends it."""
+
+    extract: str
+    column: str | None
+    seen: str
+    line: str
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The newest drop of an extract, which can be read as mapped."""
+
+    spec: TableSpec
+    source: ExtractSource
+    raw: Raw
+    columns: list[Cast]
+    is_dated: bool
+    file: str
+
+    @property
+    def filled(self) -> list[str]:
+        """The contract's columns that the mapping fills."""
+        return [cast.column for cast in self.columns if cast.raw != "NULL"]
+
+    def typed(self, extra: Sequence[Cast] = ()) -> str:
+        """Its rows as landing would read them."""
+        key = natural_key(self.spec.contract)
+        newest = newest_of(self.source, self.raw, key, per_file=self.is_dated, file=self.file)
+        distinct = ("per file" if self.is_dated else "all") if self.source.distinct else "no"
+        return select_sql(self.raw, [*self.columns, *extra], distinct=distinct, newest=newest)
