@@ -76,7 +76,7 @@ class Kpis(Snapshot):
     churned_accounts: Integer = column("Accounts of the cohort without ARR at as_of, also paused ones.", ge=0)
     new_accounts: Integer = column("Accounts that first paid in the period and have ARR at as_of.", ge=0)
     reactivated_accounts: Integer = column(
-        "Accounts that paid before t0 and came back after it, also from a pause.", ge=0
+        "Accounts that paid before t0 and returned after it, also from a pause.", ge=0
     )
     nrr_low_n: Flag = column("Fewer accounts than `retention.low_n` at t0.")
     nrr_target_high: float = column("Upper end of the policy's target range for NRR.", unit="ratio", nullable=True)
@@ -107,7 +107,7 @@ class Kpis(Snapshot):
         "ARR at t0 of the cohort's accounts that neither pay nor are paused at as_of.", unit=ARR, ge=0
     )
     reactivated_arr: float = column(
-        "ARR at as_of of accounts that came back after t0, and ARR back from pauses; not part of NRR.", unit=ARR, ge=0
+        "ARR at as_of of accounts that returned after t0, and ARR back from pauses; not part of NRR.", unit=ARR, ge=0
     )
     migrated_in_arr: float = column(
         "ARR at as_of of accounts that were in another group at t0 and are in this one.", unit=ARR, ge=0
@@ -152,7 +152,7 @@ class Kpis(Snapshot):
     arr_growth_benchmark_high: float = column("Benchmark ARR growth, upper end.", unit="ratio", nullable=True)
     # Time to first expansion
     time_to_first_expansion_months: float = column(
-        "Kaplan-Meier median from first payment to first expansion; null: fewer than half have expanded.",
+        "Kaplan-Meier median from first payment to first expansion; null: the curve stays above one half.",
         unit="months",
         nullable=True,
         ge=0,
