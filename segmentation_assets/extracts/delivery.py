@@ -344,7 +344,7 @@ def refuse_cut_off(landing: Landing, spec: TableSpec, drops: Sequence[Drop], bef
                 lines[file].total,
                 0,
                 f"{landing.reader.label(file)}: {what}: the file was cut off on the way. Nothing was published. "
-                f"Deliver it again; if it is right, say so once: segmentation run --accept {spec.name}",
+                f"Deliver it again; if it is right, accept it once: segmentation run --accept {spec.name}",
             )
 
 

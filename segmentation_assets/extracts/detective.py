@@ -91,7 +91,7 @@ class Detective:
                 name, None,
                 f"{cut:,} of {_counted(len(counts), 'file')} {'has' if cut == 1 else 'have'} exactly "
                 f"{' or '.join(f'{limit:,}' for limit in limits)} rows: the export may have been cut there",
-                "compare with the count at the source, and export all rows; no line of the mapping mends it",
+                "compare with the count at the source, and export all rows; the mapping cannot correct it",
             )  # fmt: skip
 
     def _ids(self, delivery: Delivery) -> Iterator[Suspicion]:
@@ -193,7 +193,7 @@ class Detective:
         if not ends and rows >= self.policy.live_rows and days >= self.policy.live_days:
             yield Suspicion(
                 _BILLING, "end_date",
-                f"0 of {rows:,} rows have an end, and their starts lie {days:,} days apart: the export may leave out "
+                f"0 of {rows:,} rows have an end, and their starts span {days:,} days: the export may leave out "
                 "subscriptions that ended, so that no account ever churns",
                 "export the ended ones too and map their end under columns: {end_date: ...}; or keep dated drops "
                 "and write drops: snapshots",

@@ -131,7 +131,7 @@ def _refuse_shrunken(landing: Landing, spec: TableSpec, drops: Sequence[Drop], b
                 0,
                 f"{landing.place_of(spec, drops[-1])}: {now:,.10g} {what}, and {then:,.10g} in the delivery before "
                 f"({now / then - 1:.0%}). Nothing was published. Export it again if it was cut off; if it is right, "
-                f"say so once: segmentation run --accept {spec.name}",
+                f"accept it once: segmentation run --accept {spec.name}",
             )
 
 
@@ -202,8 +202,8 @@ def _refuse_nothing(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) ->
     raise Refused(
         0,
         0,
-        f"{landing.place_of(spec, newest)}: there are no rows, and {stand} stand. Nothing was published; export it "
-        "again (a company that really starts anew takes a new --home)",
+        f"{landing.place_of(spec, newest)}: there are no rows, but the published table has {stand}. Nothing was "
+        "published; export it again (to start over on purpose, use a new --home)",
     )
 
 
