@@ -1,11 +1,11 @@
-"""What is wrong with a mapping, told before anything runs.
+"""Checks a mapping before anything runs.
 
-Here: each problem with its file, column, what the contract expects, an example, and what to write; and the mapping as
-it is understood. Not here: which rows break which rule (`rehearsal`), its words (`rule_words`), what valid
-data may mean (`detective`), landing for good (`landing`).
+Here: each problem with its file, column, expected value, an example and advice; and a summary of how the mapping is
+read. Not here: which rows break which rule (`rehearsal`), the messages about rules (`rule_words`), what valid data
+may mean (`detective`), landing (`landing`).
 
-The newest drop of each extract is read, all of it, and held to every rule that landing would refuse a row by. Refused
-rows are a problem of the mapping when they are more than may be; fewer are one warning.
+The newest drop of each extract is read completely and checked against every rule of landing. If more rows would be
+refused than the policy allows, that is a problem of the mapping. If fewer, it is one warning.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from segmentation_assets.warehouse.store import Store
 class Problem:
     """One thing to correct in a mapping. `place` is the line of the mapping; `column` is the contract's.
 
-    A warning stops nothing: what it tells of is landed as it is, or rows so few that they are left out.
+    A warning stops nothing. The data is landed as it is, or a few rows are left out.
     """
 
     extract: str
@@ -55,7 +55,7 @@ class Problem:
     advice: str
     is_warning: bool = False
     is_few: bool = False
-    """Rows so few that they are left out: every run says so too."""
+    """A few rows are left out. Every run reports them too."""
 
     def __str__(self) -> str:
         where = self.extract + (f".{self.column}" if self.column else "")
@@ -66,7 +66,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Understood:
-    """How the mapping of an extract is read: its rows, what fills which column, what stays empty or is not used."""
+    """How the mapping of an extract is read: its rows, the source of each column, empty and unused columns."""
 
     extract: str
     file: str
@@ -79,21 +79,21 @@ class Understood:
 
 @dataclass
 class Examination:
-    """All that a look at the sources of a mapping says, in landing order."""
+    """The result of examining the sources of a mapping, in landing order."""
 
     problems: list[Problem] = field(default_factory=list)
     mappings: list[Understood] = field(default_factory=list)
 
 
 def check_sources(sources: Sources, policy_sections: Mapping[type[Section], Section] | None = None) -> list[Problem]:
-    """All mapping problems, in landing order; none but warnings means that every extract would land."""
+    """All mapping problems, in landing order. If there are only warnings, every extract would land."""
     return examine(sources, policy_sections).problems
 
 
 def examine(sources: Sources, policy_sections: Mapping[type[Section], Section] | None = None) -> Examination:
-    """All mapping problems and the mapping as it is understood.
+    """All mapping problems, and how the mapping is read.
 
-    Without `policy_sections` the default policy says how many rows may be refused.
+    Without `policy_sections`, the default policy decides how many rows may be refused.
     """
     sections = policy_sections if policy_sections is not None else load_policy().sections
     with tempfile.TemporaryDirectory() as folder, duckdb.connect(":memory:") as connection:
@@ -165,7 +165,7 @@ class _Check:
         return self.policy.max_quarantine_share if own is None else own
 
     def _of_rows(self, delivery: Delivery, counts: Counts, broken: Sequence[Broken]) -> Iterator[Problem]:
-        """The rules that rows break: problems where more is refused than may be, else one warning."""
+        """The rules that rows break: problems if too many rows would be refused, else one warning."""
         spec = delivery.spec
         if not counts.rows and not spec.partition:
             advice = "export it again, if there should be some"
