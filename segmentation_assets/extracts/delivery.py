@@ -125,7 +125,7 @@ class Landing:
             raise SourceError(
                 f"every drop is dated after today, {self.today}; the first one {drops[0].label}",
                 file=self.reader.label(drops[0].files[0]),
-                advice="name drops by the day they are of, and set company.timezone in the policy",
+                advice="name each drop by its day, and set company.timezone in the policy",
             )
         return there
 

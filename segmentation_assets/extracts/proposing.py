@@ -423,7 +423,7 @@ class _Proposer:
             is_last = before > on
         if not is_last:
             return []
-        evidence = f"{before:,.0f} of {before + on:,.0f} periods end the day before they would start anew"
+        evidence = f"{before:,.0f} of {before + on:,.0f} periods end the day before the next one would start"
         return [f"    ends: last_day   # {evidence}"]
 
     def _drops(self, file: File, matched: Mapping[str, str]) -> list[str]:

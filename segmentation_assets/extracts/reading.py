@@ -490,7 +490,7 @@ class Reader:
                 "line_breaks: true"
             )
         else:
-            what = f"{lines.total:,} lines are there, and {abs(missing):,} of them do not agree with the rows read"
+            what = f"{lines.total:,} lines are in the file, but {abs(missing):,} of them do not match the rows read"
             advice = "look for a quote that is not closed, or export the file again"
         return SourceError(what, file=self.label(file), advice=advice)
 
