@@ -1,4 +1,4 @@
-"""Clues that valid data is wrong: dates that stand for no date, old exports, amounts in another unit.
+"""Clues that valid data is wrong: placeholder dates, old exports, amounts in another unit.
 
 Here: clues in the days, ids and amounts of one extract, and in two extracts compared. Not here: clues in the order of
 subscriptions and in matching ids (`detective`, which calls this module).

@@ -231,7 +231,7 @@ def _refused(spec: TableSpec, columns: Sequence[Cast], reasons: Sequence[Reason]
 
 
 def _censor_ends(landing: Landing, spec: TableSpec) -> None:
-    """Drop ends on the extract's last day, if the mapping says so. There the extract stops, not the subscription.
+    """Remove ends on the extract's last day, if the mapping says so. There the extract stops, not the subscription.
 
     An end that a later drop reports holds from that drop's day on.
     """

@@ -336,7 +336,7 @@ def own_columns(extract: str) -> list[str]:
 
 @cache
 def _own_columns() -> Mapping[str, list[str]]:
-    """The same by extract. Contracts are imported only here: that takes seconds, and `read_mapping` needs none."""
+    """The same by extract. It imports the contracts, which takes seconds; `read_mapping` does without."""
     from segmentation_assets.extracts.contracts import EXTRACTS, HISTORY_COLUMNS  # noqa: PLC0415
     from segmentation_assets.tables.contracts import ibis_schema  # noqa: PLC0415
 
