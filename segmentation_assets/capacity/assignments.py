@@ -1,4 +1,4 @@
-"""Who covers whom from now on, why, and how good that is.
+"""Which CSM should cover which account, why, and how good the assignment is.
 
 Here: `csm_assignments`, `csm_assignment_runs`, `csm_assignment_constraints`, `csm_loads`. Not here: the program that
 decides (`optimiser`), the constraint that binds (`binding`), what accounts need and CSMs have (`staffing`), or
@@ -56,24 +56,26 @@ class CsmAssignments(Snapshot):
     account_id: str = column("Account.")
     csm_id: str = column("CSM proposed; null: nobody.", nullable=True)
     coverage_tier: str = column("Coverage tier.", isin=TIERS)
-    hours_per_month: float = column("CSM hours it is entitled to.", unit="hours per month", ge=0)
-    required_fte: float = column("The part of a person it takes, as in `account_demand`.", unit="people", ge=0)
+    hours_per_month: float = column("CSM hours the account is entitled to.", unit="hours per month", ge=0)
+    required_fte: float = column("People the account takes, as in `account_demand`.", unit="people", ge=0)
     current_csm_id: str = column("CSM in the CRM.", nullable=True)
     status: str = column(
-        "kept, moved (from another CSM), new (had none, or one not on the roster), unassigned, or automated.",
+        "kept, moved (from another CSM), new (had no CSM on the roster), unassigned, or automated (needs none).",
         isin=STATUSES,
     )
-    is_handover: Flag = column("Another CSM than the one in the CRM, though that one could keep it.")
+    is_handover: Flag = column("The account moves to another CSM although its CSM in the CRM could keep it.")
     reason: str = column(
-        "Why: fits (kept), had_no_csm, csm_leaves, relieves_or_fits_better (more room, or knows the trade better), "
-        "csm_does_not_fit (a skill lacks), csm_not_on_roster, nobody_fits_or_has_room, automated_tier, "
-        "no_roster (nobody is on it: the CSM in the CRM stays).",
+        "Reason of the status: fits (kept), had_no_csm, csm_leaves, relieves_or_fits_better (the new CSM has more "
+        "time or knows the industry better), csm_does_not_fit (lacks a skill), csm_not_on_roster, "
+        "nobody_fits_or_has_room, automated_tier, no_roster (the roster is empty: the CSM in the CRM stays).",
         isin=REASONS,
     )
-    current_csm_leaves_on: Day = column("First day without the CSM in the CRM, where that is known.", nullable=True)
+    current_csm_leaves_on: Day = column(
+        "First day without the CSM in the CRM, if that CSM leaves in the planning period.", nullable=True
+    )
     constraint: str = column(
-        "What stands in the way where unassigned: roster, level, region, industry (or several joined by +), or "
-        "capacity.",
+        "Why the account is unassigned: roster, level, region, industry (or several joined by +), or capacity; "
+        "null: it is not unassigned.",
         nullable=True,
     )
 
@@ -84,7 +86,7 @@ class CsmAssignments(Snapshot):
 class CsmAssignmentRuns(Snapshot):
     """How good the assignment of a day is. Key: as_of; one row per day. Prices are in hours (see the policy).
 
-    People needed, there and too few are those of `capacity_plan`.
+    required_fte, available_fte and short_fte are the company's sums of `capacity_plan`.
     """
 
     required_fte: float = column("People needed for all live accounts.", unit="people", ge=0)
@@ -92,62 +94,74 @@ class CsmAssignmentRuns(Snapshot):
         "People on the roster over the planning period; null: no roster is known.", unit="people", nullable=True, ge=0
     )
     short_fte: float = column(
-        "Needed - there, at least 0: people too few; null: no roster is known.", unit="people", nullable=True, ge=0
+        "required_fte - available_fte, at least 0; null: no roster is known.", unit="people", nullable=True, ge=0
     )
     leaving_fte: float = column(
-        "Of those there, who leaves within the planning period: they take no accounts.", unit="people", ge=0
-    )
-    automated_fte: float = column(
-        "Of those needed, for automated accounts, which have no named CSM: everybody's time has a part of it.",
+        "Part of available_fte that leaves within the planning period: these CSMs take no accounts.",
         unit="people", ge=0,
     )  # fmt: skip
-    accounts: Integer = column("Live accounts that need a CSM.", ge=0)
-    automated_accounts: Integer = column("Live accounts that need none.", ge=0)
-    csms: Integer = column("CSMs who take accounts.", ge=0)
+    automated_fte: float = column(
+        "Part of required_fte for automated accounts. They have no named CSM: all CSMs share the work.",
+        unit="people", ge=0,
+    )  # fmt: skip
+    accounts: Integer = column("Live accounts that need a named CSM.", ge=0)
+    automated_accounts: Integer = column("Live accounts that need no named CSM.", ge=0)
+    csms: Integer = column("CSMs who can take accounts: they stay through the planning period.", ge=0)
     kept_accounts: Integer = column("Accounts that keep their CSM.", ge=0)
     moved_accounts: Integer = column("Accounts that change from one CSM to another.", ge=0)
     new_accounts: Integer = column("Accounts that had no CSM on the roster, and get one.", ge=0)
-    unassigned_accounts: Integer = column("Accounts that nobody takes.", ge=0)
-    could_stay_accounts: Integer = column("Accounts whose CSM fits and stays.", ge=0)
-    continuity: float = column("Kept accounts / accounts that could stay.", unit="share", nullable=True, ge=0, le=1)
-    objective: float = column("Price of the assignment.", unit="hours", ge=0)
+    unassigned_accounts: Integer = column("Accounts that get no CSM.", ge=0)
+    could_stay_accounts: Integer = column("Accounts whose CSM in the CRM fits and stays.", ge=0)
+    continuity: float = column("kept_accounts / could_stay_accounts.", unit="share", nullable=True, ge=0, le=1)
+    objective: float = column(
+        "Price of the assignment: handovers, overload and accounts without a CSM.", unit="hours", ge=0
+    )
     bound: float = column(
-        "No assignment has a lower price: that of the linear program over all pairs; where the problem is "
-        "small enough to decide at once, the integer program's own.",
+        "Lower bound: no assignment has a lower price. From the linear program over all pairs, or from the integer "
+        "program where the problem is small enough.",
         unit="hours", ge=0,
     )  # fmt: skip
     gap: float = column(
-        "(objective - bound) / bound; 0 where they are equal, null where only the bound is 0.",
+        "(objective - bound) / bound; 0 where both are equal, null where only the bound is 0.",
         unit="ratio", nullable=True, ge=0,
     )  # fmt: skip
-    overload_hours: float = column("Hours given above the CSMs' hours.", unit="hours per month", ge=0)
-    overload_fte: float = column("People that accounts take above the CSMs who have them.", unit="people", ge=0)
+    overload_hours: float = column(
+        "Assigned hours above the CSMs' available hours, summed over overloaded CSMs.", unit="hours per month", ge=0
+    )
+    overload_fte: float = column(
+        "People that accounts take above their CSMs' own time, summed over overloaded CSMs.", unit="people", ge=0
+    )
     most_loaded_csm_id: str = column("The CSM with the highest load.", nullable=True)
     most_load_share: float = column(
-        "Their hours / hours they have, or people's worth / themselves, the larger; null: nobody is loaded.",
+        "That CSM's load: the larger of assigned / available hours and of people taken / the CSM's FTE; null: no CSM "
+        "has accounts.",
         unit="ratio", nullable=True, ge=0,
     )  # fmt: skip
     most_load_share_before: float = column(
-        "The same CSM's load with the accounts that the CRM names them for.", unit="ratio", nullable=True, ge=0
+        "The same CSM's load with the CSM's accounts in the CRM.", unit="ratio", nullable=True, ge=0
     )
-    is_feasible: Flag = column("Every account has a CSM who fits, and the people suffice.")
+    is_feasible: Flag = column("Every account gets a CSM who fits, and no constraint binds.")
 
     class Config:
         unique = ["as_of"]
 
 
 class CsmAssignmentConstraints(Snapshot):
-    """What stands in the way of the assignment, and whom it lacks. Key: as_of, constraint, place."""
+    """Constraints that bind, and the people that are missing. Key: as_of, constraint, place."""
 
     constraint: str = column(
-        "roster (nobody is on it), people (too few), level, region, industry, or all three together.",
+        "roster (it is empty), people (too few), level, region, industry, or the last three together.",
         isin=[ROSTER, PEOPLE, *SKILLS, ALL_SKILLS],
     )
-    place: Integer = column("Order of the groups that lack people, the most first.", ge=1)
-    relief_fte: float = column("People short no more without this constraint alone.", unit="people", ge=0)
-    coverage_tier: str = column("Tier of accounts that nobody fits.", nullable=True, isin=TIERS)
-    level: str = column("Level of the CSMs who are too few.", nullable=True)
-    region: str = column("Region of either; null: any.", nullable=True)
+    place: Integer = column("Rank of the group among those that lack people, the largest lack first.", ge=1)
+    relief_fte: float = column(
+        "Decrease of the people short if only this constraint is left out.", unit="people", ge=0
+    )
+    coverage_tier: str = column(
+        "Tier of the accounts that no CSM fits; null: CSMs are too few.", nullable=True, isin=TIERS
+    )
+    level: str = column("Level of the CSMs who are too few; null: no CSM fits.", nullable=True)
+    region: str = column("Region of the accounts or of the CSMs; null: any.", nullable=True)
     short_fte: float = column("People short in this group.", unit="people", nullable=True, ge=0)
 
     class Config:
@@ -155,27 +169,35 @@ class CsmAssignmentConstraints(Snapshot):
 
 
 class CsmLoads(Snapshot):
-    """What a CSM has to do now and after the proposed assignment. Key: as_of, csm_id; CSMs of the planning period."""
+    """A CSM's load now and after the proposed assignment. Key: as_of, csm_id; CSMs of the planning period."""
 
     csm_id: str = column("CSM.")
-    fte: float = column("The CSM by contracted hours, over the planning period.", unit="people", ge=0)
-    automated_fte: float = column("Part of that for the accounts without a named CSM.", unit="people", ge=0)
-    available_hours: float = column("Hours for customers.", unit="hours per month", ge=0)
-    accounts: Integer = column("Accounts that the CRM names them for, but for automated ones.", ge=0)
-    arr: float = column("Their ARR.", unit="currency per year", ge=0)
-    hours: float = column("Hours those are entitled to.", unit="hours per month", ge=0)
-    required_fte: float = column("People those take.", unit="people", ge=0)
+    fte: float = column("The CSM's FTE over the planning period, as in `csm_supply`.", unit="people", ge=0)
+    automated_fte: float = column(
+        "Part of the CSM's FTE that serves accounts without a named CSM.", unit="people", ge=0
+    )
+    available_hours: float = column(
+        "The CSM's hours for customers, as in `csm_supply`.", unit="hours per month", ge=0
+    )
+    accounts: Integer = column("The CSM's accounts in the CRM, without automated ones.", ge=0)
+    arr: float = column("ARR of the CSM's accounts in the CRM.", unit="currency per year", ge=0)
+    hours: float = column("Hours the CSM's accounts in the CRM are entitled to.", unit="hours per month", ge=0)
+    required_fte: float = column("People the CSM's accounts in the CRM take.", unit="people", ge=0)
     load_share: float = column(
-        "The larger of hours / available hours, and required people / (fte - automated_fte); null: no time.",
+        "The larger of hours / available_hours and required_fte / (fte - automated_fte); null: the CSM has no time.",
         unit="ratio", nullable=True, ge=0,
     )  # fmt: skip
     proposed_accounts: Integer = column("Accounts after the proposed assignment.", ge=0)
-    proposed_hours: float = column("Hours those are entitled to.", unit="hours per month", ge=0)
-    proposed_required_fte: float = column("People those take.", unit="people", ge=0)
-    proposed_load_share: float = column("Load with those.", unit="ratio", nullable=True, ge=0)
+    proposed_hours: float = column(
+        "Hours the accounts of the proposed assignment are entitled to.", unit="hours per month", ge=0
+    )
+    proposed_required_fte: float = column("People the accounts of the proposed assignment take.", unit="people", ge=0)
+    proposed_load_share: float = column(
+        "load_share with the accounts of the proposed assignment.", unit="ratio", nullable=True, ge=0
+    )
     change: str = column(
-        "more_overloaded: the assignment takes the load further above 1; less_overloaded: it takes a load that was "
-        "above 1 down; as_before: neither.",
+        "more_overloaded: the assignment raises the load above 1, or further above 1; less_overloaded: it lowers a "
+        "load above 1; as_before: neither.",
         isin=CHANGES,
     )
 
@@ -185,7 +207,7 @@ class CsmLoads(Snapshot):
 
 @dataclass(frozen=True)
 class _Day:
-    """The assignment of one day, with what it was made of."""
+    """The assignment of one day, with its accounts, CSMs and binding constraints."""
 
     accounts: tuple[Account, ...]
     csms: tuple[Csm, ...]
@@ -200,11 +222,11 @@ def csm_assignments(
 ) -> Frame[CsmAssignments]:
     """Who should cover each account from now on, and why?
 
-    One row per as_of and live account. An optimiser places accounts with CSMs who fit (level, region, industry) and
-    have not left by the end of the planning period, so that handovers, overload and accounts without a CSM cost least
-    together; `csm_assignment_runs` says how far from the best that is at most. A CSM is overloaded by more hours than
-    they have, or by accounts that take more people than they are. Accounts of automated tiers need nobody, unless an
-    override or their segment asks for someone.
+    One row per as_of and live account. An optimiser assigns accounts to CSMs who fit (level, region, industry) and
+    stay through the planning period. It minimises the price of handovers, overload and accounts without a CSM
+    together. `csm_assignment_runs` has the largest possible distance from the best assignment. A CSM is overloaded
+    if the accounts need more hours than the CSM has, or take more people than the CSM's FTE. Accounts of automated
+    tiers need no named CSM, unless an override or their segment adds hours.
     """
     rows: list[dict[str, Any]] = []
     for as_of in spine["as_of"]:
@@ -223,9 +245,9 @@ def csm_assignment_runs(
 ) -> Frame[CsmAssignmentRuns]:
     """How good is the assignment, and how many people are needed for it?
 
-    One row per as_of. The gap is against a bound that holds for every assignment, even of parts of accounts where the
-    company is large (whole accounts may then cost more, however they are placed); continuity is of the accounts whose
-    CSM fits and stays.
+    One row per as_of. The gap compares the price with a lower bound for every assignment. For a large company, the
+    bound also allows an account to be split between CSMs, so even the best assignment may have a gap. Continuity
+    counts the accounts whose CSM fits and stays.
     """
     rows = []
     for as_of in spine["as_of"]:
@@ -238,10 +260,11 @@ def csm_assignment_runs(
 def csm_assignment_constraints(
     spine: Frame[Spine], account_demand: Frame[AccountDemand], csm_supply: Frame[CsmSupply], policy: AssignmentPolicy
 ) -> Frame[CsmAssignmentConstraints]:
-    """What stands in the way of a better assignment, and which people would end that?
+    """Which constraints prevent a better assignment, and which people are missing?
 
-    One row per as_of, constraint that binds and group that lacks people; none where people suffice. A constraint
-    binds if, without it, fewer people would be short, were everybody free to take any account that they fit.
+    One row per as_of, binding constraint and group that lacks people; no rows where people suffice. A constraint
+    binds if fewer people would be short without it. For this, current CSMs do not matter: any CSM can take any
+    account that fits.
     """
     rows = []
     for as_of in spine["as_of"]:
@@ -271,8 +294,9 @@ def csm_loads(
 ) -> Table[CsmLoads]:
     """How loaded is each CSM now, and how loaded after the proposed assignment?
 
-    One row per as_of and CSM employed on some day of the planning period. Load is the larger of hours by hours and
-    people by people; above 1 there is too much. Who leaves within the period keeps nothing in the proposal.
+    One row per as_of and CSM employed on a day of the planning period. Load is the larger of needed / available hours
+    and needed / available people. Above 1, the CSM is overloaded. A CSM who leaves within the period has no accounts
+    in the proposal.
     """
     named = account_demand.semi_join(spine, "as_of").filter(~account_demand.is_automated)
     proposed = csm_assignments.select("as_of", "account_id", proposed_csm="csm_id")
@@ -334,7 +358,7 @@ def _solved(demand: pd.DataFrame, supply: pd.DataFrame, policy: AssignmentPolicy
 
 @lru_cache(maxsize=1)
 def _solve(accounts: tuple[Account, ...], csms: tuple[Csm, ...], policy_json: str) -> _Day:
-    """One day's assignment; kept for the other tables, which read the same."""
+    """One day's assignment, cached because three tables read it."""
     policy = AssignmentPolicy.model_validate_json(policy_json)
     best = assign(accounts, csms, policy)
     unfit = [account for account in accounts if not best.fits[account.account_id]]
@@ -346,7 +370,7 @@ def _solve(accounts: tuple[Account, ...], csms: tuple[Csm, ...], policy_json: st
 def _as_pools_see(
     accounts: Sequence[Account], csms: Sequence[Csm], best: Assignment, policy: AssignmentPolicy
 ) -> list[Account]:
-    """Accounts whose CSM keeps them in spite of region or industry bind neither, nor do those that only lack room."""
+    """Accounts as the constraints see them: region and industry do not bind an account that only its own CSM fits."""
     fits_own_only = {a.account_id for a, _ in blocking_skills(accounts, csms, policy)} & best.could_stay
     return [
         replace(a, region=None, industry=None)
@@ -367,14 +391,14 @@ def _accounts(demand: pd.DataFrame) -> Iterator[Account]:
 
 
 def _automated_share(demand: pd.DataFrame, supply: pd.DataFrame) -> float:
-    """Part of everybody's time for the accounts without a named CSM."""
+    """Share of every CSM's time for the accounts without a named CSM."""
     people = float(supply["fte"].sum())
     automated = float(demand.loc[demand["is_automated"].astype(bool), "required_fte"].sum())
     return min(round(automated, _DIGITS) / round(people, _DIGITS), 1.0) if people > 0 else 0.0
 
 
 def _csms(supply: pd.DataFrame, automated_share: float) -> Iterator[Csm]:
-    """CSMs who stay through the planning period, in order of id; who starts in it has part of their hours."""
+    """CSMs who stay through the planning period, in order of id. One who starts in it has part of the hours."""
     for row in supply.loc[supply["stays"].astype(bool)].sort_values("csm_id").itertuples():
         names = frozenset(name.strip() for name in (_or_none(row.industries) or "").split(",") if name.strip())
         yield Csm(
@@ -475,7 +499,7 @@ def _run(as_of: date, demand: pd.DataFrame, supply: pd.DataFrame, policy: Assign
 
 
 def _people(plan: pd.DataFrame) -> dict[str, float | None]:
-    """People needed, there and too few: those of the plan."""
+    """required_fte, available_fte and short_fte: the company's sums of `capacity_plan`."""
     required = round(float(plan["required_fte"].sum()), _DIGITS)
     if bool(np.any(pd.isna(plan["available_fte"].to_numpy()))):
         return {"required_fte": required, "available_fte": None, "short_fte": None}
@@ -485,7 +509,7 @@ def _people(plan: pd.DataFrame) -> dict[str, float | None]:
 
 
 def _load_before(csm_id: str, day: _Day) -> float:
-    """The load of one CSM with the accounts that the CRM names them for."""
+    """The load of one CSM with the CSM's accounts in the CRM."""
     csm = next(c for c in day.csms if c.csm_id == csm_id)
     own = [a for a in day.accounts if a.csm_id == csm_id]
     loads = ((sum(a.hours for a in own), csm.hours), (sum(a.portfolio_share for a in own), csm.fte))

@@ -1,11 +1,12 @@
-"""Which constraint stands in the way where people do not suffice, and whom it lacks.
+"""Which constraints bind where people are short, and which people are missing.
 
-Here: the shortfall of the best coverage that people as pools could give, with and without each constraint. Not here:
-the assignment itself (`optimiser`), or sentences about it (`reading.plans`).
+Here: the smallest possible shortfall, with and without each constraint. Not here: the assignment itself
+(`optimiser`), or sentences about it (`reading.plans`).
 
-Accounts of a kind and CSMs of a kind are pools, and continuity is left out: what pools cannot do, no assignment can.
-The shortfall is in people: those that accounts take beyond the ones a pool has, and all of accounts that nobody fits.
-A constraint binds if the shortfall, or the part of it that nobody fits, would be smaller without it. So a region
+CSMs who are alike form one pool, accounts that are alike form one kind, and continuity does not count. So the result
+bounds every assignment: if the pools cannot cover the accounts, no assignment can. The shortfall is counted in
+people: the people that a pool's accounts take beyond its own, plus all people for accounts that no CSM fits. A
+constraint binds if the shortfall, or its part for accounts that no CSM fits, would be smaller without it. So a region
 without people binds also where people are short everywhere.
 """
 
@@ -25,12 +26,12 @@ ROSTER = "roster"
 ALL_SKILLS = "+".join(SKILLS)
 _DIGITS = 6
 _NOBODY_WEIGHT = 1000.0
-"""Of the linear program: overload is better than nobody, whatever its size. No number of the business."""
+"""Weight in the linear program: overload is better than an account without a CSM. Not a number of the business."""
 
 
 @dataclass(frozen=True, order=True)
 class Lack:
-    """People short in one pool of CSMs (level and region), or for accounts of a tier and region that nobody fits."""
+    """People short in one pool of CSMs (level and region), or for accounts of a tier and region that no CSM fits."""
 
     tier: str | None
     level: str | None
@@ -40,7 +41,7 @@ class Lack:
 
 @dataclass(frozen=True)
 class Binding:
-    """A constraint that binds, by how many people the shortfall is smaller without it, and where they are short."""
+    """A binding constraint: how many people fewer would be short without it, and where they are short."""
 
     constraint: str
     relief_fte: float
@@ -49,26 +50,26 @@ class Binding:
 
 @dataclass(frozen=True)
 class _Shortfall:
-    """In people: per pool of CSMs those too few, per kind of account what nobody fits."""
+    """People short: by pool of CSMs (`over`), and by kind of account that no CSM fits (`unfit`)."""
 
     over: Floats
     unfit: Floats
 
     @property
     def total(self) -> float:
-        """Of all."""
+        """People short in all pools and for all kinds of accounts."""
         return self.nobody + float(self.over.sum())
 
     @property
     def nobody(self) -> float:
-        """What nobody fits."""
+        """People short for accounts that no CSM fits."""
         return float(self.unfit.sum())
 
 
 def binding_constraints(
     accounts: Sequence[Account], csms: Sequence[Csm], policy: AssignmentPolicy
 ) -> tuple[Binding, ...]:
-    """The constraints that bind, the one that relieves most first; none where people suffice."""
+    """The constraints that bind, the one with the largest relief first; none where people suffice."""
     if not accounts:
         return ()
     if not csms:
@@ -91,14 +92,14 @@ def binding_constraints(
 
 
 def _relief(full: _Shortfall, without: _Shortfall) -> float:
-    """What leaving something out saves: of the shortfall, or of the part of it that nobody fits."""
+    """Decrease of the shortfall, or of its part that no CSM fits, whichever is larger."""
     return max(full.total - without.total, full.nobody - without.nobody)
 
 
 def blocking_skills(
     accounts: Sequence[Account], csms: Sequence[Csm], policy: AssignmentPolicy
 ) -> Iterator[tuple[Account, str]]:
-    """Accounts that nobody fits, with the constraint without which somebody would; several joined by `+`."""
+    """Accounts that no CSM fits, each with the constraint that excludes all CSMs (several joined by `+`)."""
     if not csms:
         yield from ((account, "roster") for account in accounts)
         return
@@ -117,13 +118,13 @@ def blocking_skills(
 
 @dataclass(frozen=True)
 class _Pools:
-    """CSMs who are alike, as one."""
+    """CSMs by pool: those who are alike count as one."""
 
     people: Sequence[Csm]
 
     @classmethod
     def of(cls, csms: Sequence[Csm]) -> _Pools:
-        """CSMs by level, region and industries; each pool's name says so."""
+        """Pools CSMs by level, region and industries. A pool's id names level and region."""
         groups: dict[tuple[str | None, str | None, frozenset[str]], list[Csm]] = {}
         for csm in csms:
             groups.setdefault((csm.level, csm.region, csm.industries), []).append(csm)
@@ -137,7 +138,7 @@ class _Pools:
         return cls(sorted(pooled, key=lambda c: (c.csm_id, sorted(c.industries))))
 
     def shortfall(self, accounts: Sequence[Account], policy: AssignmentPolicy, without: frozenset[str]) -> _Shortfall:
-        """The least shortfall, with some constraints left out. Raises RuntimeError if the solver fails."""
+        """The smallest shortfall without the constraints in `without`. Raises RuntimeError if the solver fails."""
         from scipy import sparse  # noqa: PLC0415 - heavy, and only where somebody is assigned
         from scipy.optimize import linprog  # noqa: PLC0415
 
@@ -148,7 +149,7 @@ class _Pools:
         ).astype(float)
         row, column = np.nonzero(fit.may)
         pairs = len(row)
-        # Variables: the part of each kind that each pool takes, the part nobody takes, people over.
+        # Variables: the part of each kind that each pool takes, the part that no pool takes, people beyond each pool.
         numbers = np.arange(pairs)
         covers = sparse.csr_array((np.ones(pairs), (row, numbers)), shape=(kinds, pairs))
         load = sparse.csr_array((people[row], (column, numbers)), shape=(pools, pairs))
@@ -170,7 +171,7 @@ class _Pools:
 
 
 def _lacks(name: str, full: _Shortfall, accounts: Sequence[Account], pools: _Pools) -> tuple[Lack, ...]:
-    """Where people are short, the most first: pools that have too few, or kinds of accounts that nobody fits."""
+    """Where people are short, the largest lack first: by pool of CSMs, or by kind of account that no CSM fits."""
     sums: dict[tuple[str | None, str | None, str | None], float] = {}
     if name == PEOPLE:
         groups = [(None, pool.level, pool.region) for pool in pools.people]

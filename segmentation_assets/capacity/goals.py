@@ -1,7 +1,7 @@
-"""How far expansion is from its goal, and what would close the gap.
+"""How far expansion is from its goal, and which hours would close the gap.
 
-Here: `goal_gap`. Not here: targets of retention by tier (`kpis.retention`), how many people are needed (`plan`, whose
-answer stands here too), or sentences (`reading.plans`).
+Here: `goal_gap`. Not here: retention targets by tier (`kpis.retention`), how many people are needed (`plan`; its sums
+are repeated here), or sentences (`reading.plans`).
 """
 
 from __future__ import annotations
@@ -34,79 +34,101 @@ _HOUR = "currency per hour"
 
 
 class GoalGap(Snapshot):
-    """Expansion: goal, what is under way, and hours that would close the gap. Key: as_of."""
+    """The expansion goal, expected expansion, and CSM hours that would close the gap. Key: as_of."""
 
-    arr: float = column("ARR at as_of.", unit=_ARR, ge=0)
-    expansion_target: float = column("Expansion wanted in the twelve months ahead.", unit=_ARR, ge=0)
+    arr: float = column("ARR of the live accounts at as_of.", unit=_ARR, ge=0)
+    expansion_target: float = column("Expansion goal for the twelve months after as_of.", unit=_ARR, ge=0)
     run_rate: float = column(
-        "Expansion of the last three months x 4; null: nobody had ARR three months before.",
+        "Expansion of the last three months x 4; null: no account had ARR three months before as_of.",
         unit=_ARR,
         nullable=True,
         ge=0,
     )
     pipeline: float = column(
-        "Expansion opportunities open at as_of; null: no opportunity extract.", unit=_ARR, nullable=True, ge=0
+        "Amount of the expansion opportunities open at as_of; null: no opportunity extract.",
+        unit=_ARR,
+        nullable=True,
+        ge=0,
     )
     weighted_pipeline: float = column("pipeline x the policy's win rate.", unit=_ARR, nullable=True, ge=0)
     expected_expansion: float = column(
-        "The larger one of run rate and weighted pipeline, as far as known: what is won next comes out of both, so "
-        "they are not added.",
+        "The larger of run_rate and weighted_pipeline, or the known one. They are not added, because both count the "
+        "same coming deals.",
         unit=_ARR,
         nullable=True,
         ge=0,
     )
     gap: float = column(
-        "Target less expected, at least 0; null: nothing expected is known.", unit=_ARR, nullable=True, ge=0
+        "expansion_target - expected_expansion, at least 0; null: expected_expansion is not known.",
+        unit=_ARR,
+        nullable=True,
+        ge=0,
     )
-    status: str = column("met, missed, or unknown.", isin=STATUSES)
-    required_fte: float = column("People needed, as in `capacity_plan`.", unit="people", ge=0)
+    status: str = column("met (no gap), missed (a gap), or unknown.", isin=STATUSES)
+    required_fte: float = column("People needed: the company's sum of `capacity_plan`.", unit="people", ge=0)
     available_fte: float = column(
-        "People there, as in `capacity_plan`; null: no roster.", unit="people", nullable=True, ge=0
-    )
+        "People on the roster: the company's sum of `capacity_plan`; null: no roster.",
+        unit="people", nullable=True, ge=0,
+    )  # fmt: skip
     short_fte: float = column(
-        "People too few: needed - there, at least 0; null: no roster.", unit="people", nullable=True, ge=0
+        "required_fte - available_fte, at least 0; null: no roster.", unit="people", nullable=True, ge=0
     )
     from_tier: str = column(
-        "Tier with people to spare whose next CSM hour expands least; null: see reallocation.",
+        "Among tiers with people to spare, the one where an additional CSM hour brings least expansion; null: see "
+        "reallocation.",
         nullable=True, isin=TIERS,
     )  # fmt: skip
-    to_tier: str = column("Tier whose next CSM hour expands most.", nullable=True, isin=TIERS)
-    from_expansion_per_hour: float = column(
-        "What one more hour in from_tier brings a year, at least 0: see the table.", unit=_HOUR, nullable=True, ge=0
+    to_tier: str = column(
+        "Tier where an additional CSM hour brings most expansion; null: see reallocation.", nullable=True, isin=TIERS
     )
-    to_expansion_per_hour: float = column("The same of to_tier.", unit=_HOUR, nullable=True)
-    to_expansion_per_hour_low: float = column("Lower end of its interval.", unit=_HOUR, nullable=True)
-    to_expansion_per_hour_high: float = column("Upper end.", unit=_HOUR, nullable=True)
+    from_expansion_per_hour: float = column(
+        "Expansion that an additional CSM hour brings in from_tier, estimated over twelve months, at least 0.",
+        unit=_HOUR, nullable=True, ge=0,
+    )  # fmt: skip
+    to_expansion_per_hour: float = column(
+        "Expansion that an additional CSM hour brings in to_tier, estimated over twelve months.",
+        unit=_HOUR, nullable=True,
+    )  # fmt: skip
+    to_expansion_per_hour_low: float = column(
+        "Lower end of the confidence interval of to_expansion_per_hour.", unit=_HOUR, nullable=True
+    )
+    to_expansion_per_hour_high: float = column(
+        "Upper end of the confidence interval of to_expansion_per_hour.", unit=_HOUR, nullable=True
+    )
     to_average_per_hour: float = column(
-        "Expansion of to_tier / its CSM hours of twelve months: what an hour brought on average, not one more.",
+        "Expansion of to_tier / its CSM hours, of twelve months: the average hour, not an additional one.",
         unit=_HOUR, nullable=True, ge=0,
     )  # fmt: skip
     hours_available: float = column(
-        "Whole hours of twelve months that can be moved: of from_tier's people beyond those it needs, at most the "
-        "policy's share of the hours it got.",
+        "Whole hours of twelve months that from_tier can give: the time of people it does not need, at most the "
+        "policy's share of the hours logged there; null: see reallocation.",
         unit="hours", nullable=True, ge=0,
     )  # fmt: skip
     hours_to_close: float = column(
-        "gap / the difference of the two per hour, in whole hours; null: see reallocation.",
+        "gap / (to_expansion_per_hour - from_expansion_per_hour), rounded up to whole hours; null: see reallocation.",
         unit="hours", nullable=True, ge=0,
     )  # fmt: skip
-    hours_to_move: float = column("The smaller one of both.", unit="hours", nullable=True, ge=0)
-    gap_closed: float = column("hours_to_move x the difference per hour.", unit=_ARR, nullable=True, ge=0)
+    hours_to_move: float = column(
+        "The smaller of hours_available and hours_to_close.", unit="hours", nullable=True, ge=0
+    )
+    gap_closed: float = column(
+        "hours_to_move x (to_expansion_per_hour - from_expansion_per_hour).", unit=_ARR, nullable=True, ge=0
+    )
     reallocation: str = column(
-        "not_needed, closes_the_gap, closes_part; nothing_to_spare: no tier has more people than it needs; "
-        "not_proven: by its interval, one more hour may bring no more than where it comes from; unknown: no gap, no "
-        "hours or no roster is known.",
+        "not_needed (no gap), closes_the_gap, closes_part; nothing_to_spare: no tier has more people than it needs; "
+        "not_proven: the interval allows that an hour brings no more in to_tier than in from_tier; unknown: the gap, "
+        "the hours or the roster are not known.",
         isin=REALLOCATIONS,
     )
 
     @row_rule
     def gap_is_what_is_missing(cls, t: ir.Table) -> ir.BooleanValue:
-        """Expected and gap make up the target, or more than that is expected."""
+        """expected_expansion + gap = expansion_target, unless the gap is 0."""
         return t.gap.isnull() | (t.gap == 0) | closes(t.expected_expansion + t.gap, t.expansion_target)
 
     @row_rule
     def status_follows_the_gap(cls, t: ir.Table) -> ir.BooleanValue:
-        """Unknown where the gap is, missed where it is above 0."""
+        """The status is unknown where the gap is null, and missed where it is above 0."""
         return (t.gap.isnull() == (t.status == "unknown")) & (
             t.gap.isnull() | ((t.gap > 0) == (t.status == "missed"))
         )
@@ -124,14 +146,15 @@ def goal_gap(
     capacity_plan: Table[CapacityPlan],
     policy: GoalPolicy,
 ) -> Table[GoalGap]:
-    """Will expansion reach its goal in the twelve months ahead, and which hours, moved where, would close the gap?
+    """Will expansion reach its goal in the next twelve months, and which hours could close the gap?
 
-    One row per as_of with live accounts. The goal is an amount of the policy, or a share of ARR. Expected is the run
-    rate (the last three months, four times) or the weighted pipeline, whichever is larger. The reallocation moves CSM
-    hours that a tier has beyond what `capacity_plan` says it needs, to the tier whose next hour brings most. What one
-    more hour brings is read off the accounts of a tier (as it was at the start of the twelve months): the slope of
-    expansion / ARR over CSM hours / ARR, weighted by ARR, with its interval. It is no experiment: accounts that were
-    about to grow may have got more hours. Take it as the size of the step, not as a promise.
+    One row per as_of with live accounts. The policy gives the goal as an amount or as a share of ARR. Expected
+    expansion is the run rate (expansion of the last three months x 4) or the weighted pipeline, whichever is larger.
+    The reallocation moves CSM hours from a tier that has more than `capacity_plan` says it needs, to the tier where
+    an additional hour brings most expansion. That yield is estimated from the accounts that were in the tier at the
+    start of the twelve months: the slope of expansion / ARR on CSM hours / ARR, weighted by ARR, with its confidence
+    interval. This is no experiment: accounts that were about to grow may have got more hours. So the figure shows an
+    order of magnitude. It is no promise.
     """
     live = account_standings.semi_join(spine, "as_of")
     rows = live.group_by("as_of").aggregate(arr=money(live.arr), pipeline=money(live.expansion_pipeline))
@@ -161,9 +184,9 @@ def _people(plan: ir.Table) -> ir.Table:
 
 
 def _yields(cohort: ir.Table, costs: ir.Table, policy: GoalPolicy) -> ir.Table:
-    """What one more CSM hour brings by start tier, with its interval. Tiers with too few accounts have no row.
+    """Expansion per additional CSM hour by start tier, with its interval. Tiers with too few accounts have no row.
 
-    With a = ARR, e = expansion, h = hours of an account, least squares of e / a on h / a, weighted by a.
+    Weighted least squares of e / a on h / a with weight a, for a = ARR, e = expansion, h = hours of an account.
     """
     rows = cohort.filter((cohort.window_months == _MONTHS) & (cohort.start_tier != UNASSIGNED))
     rows = rows.left_join(costs.select("as_of", "account_id", "csm_hours_12m"), ["as_of", "account_id"])
@@ -191,11 +214,11 @@ def _yields(cohort: ir.Table, costs: ir.Table, policy: GoalPolicy) -> ir.Table:
 
 
 _FITTED = 2
-"""A slope and a level are read off the accounts."""
+"""Parameters that the regression estimates: slope and intercept."""
 
 
 def _with_spare(yields: ir.Table, plan: ir.Table, policy: GoalPolicy) -> ir.Table:
-    """Adds the hours a year that a tier could give: of people it does not need, and the plan does not move."""
+    """Adds the hours a year that a tier could give: of people it does not need and the plan does not move."""
     beyond = fine(plan.gap_fte - plan.rebalanced_out_fte) * plan.hours_per_fte * _MONTHS
     spare = plan.select("as_of", "coverage_tier", "is_roster_known", spare=ibis.greatest(beyond, 0.0))
     rows = yields.join(spare, ["as_of", "coverage_tier"])
@@ -205,7 +228,7 @@ def _with_spare(yields: ir.Table, plan: ir.Table, policy: GoalPolicy) -> ir.Tabl
 
 
 def _ends(yields: ir.Table) -> ir.Table:
-    """The tier with hours to give whose next hour brings least, and the one where it brings most, in one row."""
+    """One row per as_of: the tier with spare hours where an hour brings least, and the tier where it brings most."""
     gives = yields.filter(yields.hours_available > 0)
     least = ibis.window(group_by="as_of", order_by=[gives.per_hour, gives.coverage_tier])
     gives = gives.mutate(place=ibis.row_number().over(least)).filter(ibis._.place == 0)
@@ -231,9 +254,9 @@ def _columns(rows: ir.Table, policy: GoalPolicy) -> ir.Table:
     )
     rows = rows.mutate(expected_expansion=expected)
     missing = cents(rows.expansion_target - rows.expected_expansion)
-    # not `greatest`: some engines leave a null out of it, and an unknown gap is not 0
+    # Not `greatest`: some engines ignore nulls in it, and an unknown gap is not 0.
     rows = rows.mutate(gap=ibis.ifelse(missing < 0, 0.0, missing))
-    # An hour that takes expansion away where it comes from is no reason to move it: it counts as bringing nothing.
+    # A negative yield of from_tier counts as 0: it must not make the move look better.
     lost = ibis.ifelse(rows.from_per_hour < 0, 0.0, rows.from_per_hour)
     rows = rows.mutate(lost_per_hour=lost, more_per_hour=cents(rows.to_per_hour - lost))
     kind = ibis.cases(

@@ -1,6 +1,6 @@
-"""Does attention go where the entitlement is?
+"""Do accounts get the CSM hours they are entitled to?
 
-Here: `coverage_leakage`. Not here: what accounts are entitled to now (`staffing`), whether there are people enough
+Here: `coverage_leakage`. Not here: what accounts are entitled to now (`staffing`), whether there are enough people
 (`plan`), or which hours should move (`rebalancing`).
 """
 
@@ -33,35 +33,43 @@ _KEY = ("as_of", "account_id")
 
 
 class CoverageLeakage(Snapshot):
-    """Hours entitled and hours got, of twelve months. Key: as_of, account_id; one row per live account."""
+    """Entitled hours and received hours of twelve months. Key: as_of, account_id; one row per live account."""
 
     account_id: str = column("Account.")
     coverage_tier: str = column("Coverage tier at as_of.", isin=TIERS)
     csm_id: str = column("CSM in the CRM.", nullable=True)
     arr: float = column("Annual recurring revenue.", unit="currency per year", ge=0)
-    customer_days: Integer = column("Days of the twelve months on which the account was a customer.", ge=0, le=366)
-    tiers: Integer = column("Coverage tiers it was in on those days.", ge=0)
+    customer_days: Integer = column(
+        "Days of the twelve months up to as_of on which the account was a customer.", ge=0, le=366
+    )
+    tiers: Integer = column("Number of coverage tiers the account was in on those days.", ge=0)
     entitled_hours: float = column(
-        "CSM hours of those days, each at the rate of the tier and the segment the account was in.",
+        "CSM hours the account was entitled to on those days, by its tier and segment of each day.",
         unit="hours", ge=0,
     )  # fmt: skip
     got_hours: float = column(
-        "CSM hours logged on the account in twelve months; null: no time entries.", unit="hours", nullable=True, ge=0
+        "CSM hours logged on the account in the twelve months up to as_of; null: no time entries.",
+        unit="hours", nullable=True, ge=0,
+    )  # fmt: skip
+    over_served_hours: float = column(
+        "got_hours - entitled_hours, at least 0; null: no time entries.", unit="hours", nullable=True, ge=0
     )
-    over_served_hours: float = column("Hours got beyond the entitlement.", unit="hours", nullable=True, ge=0)
-    under_served_hours: float = column("Hours entitled to and not got.", unit="hours", nullable=True, ge=0)
+    under_served_hours: float = column(
+        "entitled_hours - got_hours, at least 0; null: no time entries.", unit="hours", nullable=True, ge=0
+    )
     hourly_cost: float = column(
-        "Mean cost of the hours logged on the account; the policy's rate where there are none.",
+        "Mean cost of an hour logged on the account; without logged hours, the policy's rate.",
         unit="currency per hour", ge=0,
     )  # fmt: skip
     over_served_cost: float = column("Over-served hours x hourly cost.", unit="currency", nullable=True, ge=0)
     under_served_cost: float = column("Under-served hours x hourly cost.", unit="currency", nullable=True, ge=0)
     under_served_arr: float = column(
-        "ARR x the share of the entitlement not got; 0 where there is no entitlement.",
+        "ARR x under_served_hours / entitled_hours; 0 for an account without entitlement.",
         unit="currency per year", nullable=True, ge=0,
     )  # fmt: skip
     service: str = column(
-        "Hours got against the entitlement, give or take the policy's share of it.",
+        "over_served or under_served by more than the policy's share of the entitlement, else as_entitled; "
+        "unknown: no time entries.",
         isin=["over_served", "as_entitled", "under_served", "unknown"],
     )
 
@@ -70,7 +78,7 @@ class CoverageLeakage(Snapshot):
 
 
 def mondays_of_the_year(day: date) -> Iterable[date]:
-    """The Mondays whose weeks reach into the twelve months that end at a day."""
+    """The Mondays of all weeks that overlap the twelve months up to a day."""
     return weeks(last_monday(months_before(day, _MONTHS) + timedelta(days=1)), day)
 
 
@@ -83,13 +91,13 @@ def coverage_leakage(
     care: CarePolicy,
     costs: CostPolicy,
 ) -> Table[CoverageLeakage]:
-    """Which accounts get more care than they are entitled to, which get less, and what is it worth?
+    """Which accounts get more care than they are entitled to, which get less, and what is the difference worth?
 
-    One row per as_of and live account. Entitled = for each day of the trailing twelve months, the hours of the tier
-    and the segment of that day, as they stood after the Monday before (a move within a week counts from the next
-    Monday); days before the account was a customer entitle to nothing, nor does an automated tier. Overrides are of a
-    day and are not in it. Got = CSM hours logged on the account in that time. The difference is priced at the cost of
-    the account's own hours, so that it reconciles with `account_costs`.
+    One row per as_of and live account. The entitlement is the sum over the days of the trailing twelve months of the
+    hours of that day's tier and segment. A move counts from the next Monday. Days before the account was a customer
+    and days in an automated tier add no hours. Coverage overrides do not count: only the override of as_of is known.
+    Received are the CSM hours logged on the account in that time. The difference is priced at the mean cost of the
+    account's own hours, so that it reconciles with `account_costs`.
     """
     rows = account_demand.select(*_KEY, "coverage_tier", "csm_id", "arr").semi_join(spine, "as_of")
     rows = with_figures(
@@ -105,7 +113,7 @@ def coverage_leakage(
         hourly_cost=(rows.csm_cost_12m / rows.csm_hours_12m.nullif(0.0)).fill_null(costs.csm_hourly_rate),
     )
     difference = rows.got_hours - rows.entitled_hours
-    # Where nothing is known of the hours got, nothing is known of the difference.
+    # Without time entries, the difference is not known either.
     is_known = rows.got_hours.notnull()
     rows = rows.mutate(
         over_served_hours=only_if(is_known, fine(ibis.ifelse(difference > 0, difference, 0.0))),
@@ -127,8 +135,8 @@ def coverage_leakage(
 
 
 def _entitled(spine: ir.Table, grid: ir.Table, care: CarePolicy) -> ir.Table:
-    """(as_of, account_id) -> days as a customer, tiers, and hours of the twelve months, week by week."""
-    # A Monday stands on the grids of two anchors: the earlier one is that of its own quarter's reports.
+    """(as_of, account_id) -> days as a customer, tiers, and entitled hours of the twelve months."""
+    # A Monday can be on the grids of two anchors. The reports of its own quarter use the earlier one.
     first = grid.anchor.min().over(ibis.window(group_by="as_of"))
     weeks_of = grid.mutate(is_first=grid.anchor == first).filter(ibis._.is_first)
     weeks_of = weeks_of.select("account_id", "coverage_tier", "segment", monday="as_of")

@@ -1,7 +1,7 @@
-"""How many people does each coverage tier need and have, and what is tiered coverage worth against flat?
+"""How many people does each coverage tier need and have, and what is tiered coverage worth against flat coverage?
 
 Here: `capacity_plan`, the one answer to "how many people". Not here: what accounts need and CSMs have (`staffing`),
-which accounts' hours move (`rebalancing`), who covers whom (`assignments`), a business case made of stated figures
+which accounts' hours move (`rebalancing`), who covers whom (`assignments`), a business case from stated figures
 (`scenario`), or sentences (`reading.plans`).
 """
 
@@ -38,114 +38,133 @@ _CLOSE = 1e-6
 
 
 class CapacityPlan(Snapshot):
-    """People needed and people there, by tier. Key: as_of, coverage_tier; always all tiers.
+    """People needed and people available, by tier. Key: as_of, coverage_tier; always all tiers.
 
-    One unit: people, of a full contracted week. Columns `..._fte` add up over tiers to the company's. What depends on
-    the people there is null where no CSM roster is known.
+    The unit is people (FTE): one person works a full contracted week. Columns `..._fte` add up over the tiers to the
+    company. Columns about available people are null where no CSM roster is known.
     """
 
-    # What people look for first; what it is made from follows
+    # What people look for first; what it is computed from follows
     coverage_tier: str = column("Coverage tier.", isin=TIERS)
-    accounts: Integer = column("Live accounts.", ge=0)
-    arr: float = column("Their ARR.", unit="currency per year", ge=0)
+    accounts: Integer = column("Live accounts of the tier.", ge=0)
+    arr: float = column("ARR of the tier's live accounts.", unit="currency per year", ge=0)
     fte_by_ratio: float = column(
-        "Sum over the accounts of 1 / accounts per CSM; null: no ratio.", unit="people", nullable=True, ge=0
-    )
-    fte_by_hours: float = column("Entitled hours / customer hours of one person.", unit="people", ge=0)
-    required_fte: float = column("The larger of the two: the people needed.", unit="people", ge=0)
+        "People needed by ratio: sum over the accounts of 1 / accounts per CSM; null: the tier has no ratio.",
+        unit="people", nullable=True, ge=0,
+    )  # fmt: skip
+    fte_by_hours: float = column("People needed by hours: demanded_hours / hours_per_fte.", unit="people", ge=0)
+    required_fte: float = column("People needed: the larger of fte_by_ratio and fte_by_hours.", unit="people", ge=0)
     available_fte: float = column(
-        "People on the roster by contracted hours, over the planning period, for their part in the tier; null: no "
+        "FTE of the CSMs on the roster over the planning period, for the share of their time in the tier; null: no "
         "roster.",
         unit="people", nullable=True, ge=0,
     )  # fmt: skip
-    gap_fte: float = column("Available - required; negative: too few.", unit="people", nullable=True)
+    gap_fte: float = column(
+        "available_fte - required_fte; negative: too few people; null: no roster.", unit="people", nullable=True
+    )
     planned_utilisation: float = column(
-        "Entitled hours / customer hours of the people there.", unit="ratio", nullable=True, ge=0
+        "demanded_hours / available_hours; null: no roster, or nobody in the tier.", unit="ratio", nullable=True, ge=0
     )
     action: str = column(
-        "What to do: hire, rebalance_in, rebalance_in_and_hire, rebalance_out (people to tiers with too few), spare "
-        "(more than needed, and no tier lacks them), keep (enough, or too few by less than the policy's least part "
-        "of a person); unknown: no roster.",
+        "What to do: hire; rebalance_in (people from other tiers); rebalance_in_and_hire; rebalance_out (people to "
+        "other tiers); spare (more people than needed, and no tier lacks them); keep (the gap is below the policy's "
+        "least part of a person, or there is none); unknown: no roster.",
         isin=ACTIONS,
     )
     rebalanced_in_fte: float = column(
-        "People from tiers with more than they need.", unit="people", nullable=True, ge=0
+        "People that move in from tiers with spare people.", unit="people", nullable=True, ge=0
     )
-    rebalanced_out_fte: float = column("People to tiers with too few.", unit="people", nullable=True, ge=0)
+    rebalanced_out_fte: float = column(
+        "People that move out to tiers with too few.", unit="people", nullable=True, ge=0
+    )
     rebalanced_arr: float = column(
-        "ARR that gets its care because of the people moved in: ARR x the growth of the covered share.",
+        "ARR newly covered by the people who move in: ARR x increase of the covered share.",
         unit="currency per year", nullable=True, ge=0,
     )  # fmt: skip
     hired_fte: float = column(
-        "People to hire: what no tier can give, from the policy's least part of a person on.",
+        "People to hire after rebalancing; less than the policy's least part of a person counts as 0.",
         unit="people", nullable=True, ge=0,
     )  # fmt: skip
     hiring_cost: float = column(
-        "Hired people x the mean cost of one; null: no roster, or nobody's cost is known.",
+        "hired_fte x the mean cost of one person; null: no roster, or no person's cost is known.",
         unit="currency per year", nullable=True, ge=0,
     )  # fmt: skip
-    override_accounts: Integer = column("Of the accounts, under high touch by an override.", ge=0)
-    named_csms: Integer = column("CSMs that the CRM names for the tier's accounts.", ge=0)
-    required_by: str = column("Which of the two it is.", isin=["ratio", "hours"])
-    demanded_hours: float = column("Hours the accounts are entitled to.", unit="hours per month", ge=0)
+    override_accounts: Integer = column("Live accounts with high touch by a coverage override.", ge=0)
+    named_csms: Integer = column("CSMs of the tier's live accounts in the CRM.", ge=0)
+    required_by: str = column("What sets required_fte: the ratio or the hours.", isin=["ratio", "hours"])
+    demanded_hours: float = column(
+        "CSM hours the tier's live accounts are entitled to.", unit="hours per month", ge=0
+    )
     hours_per_fte: float = column(
-        "Customer hours of one person: the mean of the people there, else a full week under the policy.",
+        "Customer hours of one person: mean of the CSMs on the roster; without a roster, a full week by the policy.",
         unit="hours per month", gt=0,
     )  # fmt: skip
     accounts_per_csm_target: float = column(
-        "Accounts one CSM should look after: accounts / people by ratio; null: no ratio, or no accounts.",
+        "Accounts one CSM should cover: accounts / fte_by_ratio; null: no ratio, or no accounts.",
         unit="accounts", nullable=True, gt=0,
     )  # fmt: skip
     accounts_per_csm: float = column(
-        "Accounts / available people; null without people.", unit="accounts", nullable=True, ge=0
+        "accounts / available_fte; null: no roster, or nobody in the tier.", unit="accounts", nullable=True, ge=0
     )
-    fte_by_ratio_least: float = column("Accounts / the highest sound ratio.", unit="people", nullable=True, ge=0)
-    fte_by_ratio_most: float = column("Accounts / the lowest sound ratio.", unit="people", nullable=True, ge=0)
-    available_hours: float = column("Customer hours of those people.", unit="hours per month", nullable=True, ge=0)
+    fte_by_ratio_least: float = column(
+        "People needed at the highest ratio the policy accepts.", unit="people", nullable=True, ge=0
+    )
+    fte_by_ratio_most: float = column(
+        "People needed at the lowest ratio the policy accepts.", unit="people", nullable=True, ge=0
+    )
+    available_hours: float = column(
+        "Customer hours of the available people; null: no roster.", unit="hours per month", nullable=True, ge=0
+    )
     actual_utilisation: float = column(
-        "Hours logged by rostered CSMs on the live accounts in the three months to as_of / their productive hours, "
-        "each CSM's shared out over tiers by the hours that the CSM's book is entitled to. Above the company's: time "
-        "goes here that belongs elsewhere. As in `tier_kpis`.",
+        "Hours that CSMs on the roster logged on the live accounts in the three months up to as_of / their "
+        "productive hours. A CSM's productive hours are divided over tiers by the hours that the CSM's accounts are "
+        "entitled to. As in `tier_kpis`.",
         unit="ratio", nullable=True, ge=0,
     )  # fmt: skip
     logged_hours: float = column(
-        "CSM hours logged on the live accounts in the three months to as_of.", unit="hours", nullable=True, ge=0
+        "CSM hours logged on the live accounts in the three months up to as_of.", unit="hours", nullable=True, ge=0
     )
-    annual_cost: float = column("Contracted hours x their cost.", unit="currency per year", nullable=True, ge=0)
-    cost_share_of_arr: float = column("Annual cost / ARR.", unit="ratio", nullable=True, ge=0)
+    annual_cost: float = column(
+        "Contracted hours of the available people x their hourly cost.", unit="currency per year", nullable=True, ge=0
+    )
+    cost_share_of_arr: float = column("annual_cost / arr.", unit="ratio", nullable=True, ge=0)
     planned_fte: float = column("People after rebalancing, before hiring.", unit="people", nullable=True, ge=0)
     flat_fte: float = column(
-        "People of the tier if the same people spread evenly over all accounts.", unit="people", nullable=True, ge=0
-    )
+        "People of the tier in flat coverage: the available people spread evenly over all accounts.",
+        unit="people", nullable=True, ge=0,
+    )  # fmt: skip
     covered_share: float = column(
-        "Planned / required people, to nine digits, at most 1; 1 where none are required.",
+        "planned_fte / required_fte, rounded to nine digits, at most 1; 1 where no people are required.",
         unit="share",
         nullable=True,
         ge=0,
         le=1,
     )
-    flat_covered_share: float = column("The same of the flat people.", unit="share", nullable=True, ge=0, le=1)
-    covered_arr: float = column("ARR x covered share.", unit="currency per year", nullable=True, ge=0)
-    flat_covered_arr: float = column("ARR x flat covered share.", unit="currency per year", nullable=True, ge=0)
+    flat_covered_share: float = column(
+        "covered_share with flat_fte in place of planned_fte.", unit="share", nullable=True, ge=0, le=1
+    )
+    covered_arr: float = column("arr x covered_share.", unit="currency per year", nullable=True, ge=0)
+    flat_covered_arr: float = column("arr x flat_covered_share.", unit="currency per year", nullable=True, ge=0)
     gain_over_flat: float = column(
-        "Covered ARR - flat covered ARR: ARR that gets its care because coverage is tiered.",
+        "covered_arr - flat_covered_arr: ARR covered because coverage is tiered.",
         unit="currency per year", nullable=True,
     )  # fmt: skip
     flat_wasted_cost: float = column(
-        "Flat people beyond those required, at the mean cost of one.", unit="currency per year", nullable=True, ge=0
-    )
-    is_roster_known: Flag = column("The CSM roster has rows by as_of.")
+        "(flat_fte - required_fte, at least 0) x the mean cost of one person.",
+        unit="currency per year", nullable=True, ge=0,
+    )  # fmt: skip
+    is_roster_known: Flag = column("The CSM roster has rows known by as_of.")
 
     @row_rule
     def gap_is_the_difference(cls, t: ir.Table) -> ir.BooleanValue:
-        """Available - required = gap, and what is advised never exceeds a gap."""
+        """gap_fte = available - required, and people moved in plus hired never exceed the gap."""
         differs = (t.available_fte - t.required_fte - t.gap_fte).abs() > _CLOSE
         too_much = t.rebalanced_in_fte + t.hired_fte > ibis.greatest(-t.gap_fte, 0.0) + _CLOSE
         return ~(differs | too_much).fill_null(False)
 
     @row_rule
     def known_with_a_roster(cls, t: ir.Table) -> ir.BooleanValue:
-        """People there, and advice, exactly where the roster is known."""
+        """Available people and an action are known exactly where the roster is."""
         return (t.available_fte.notnull() == t.is_roster_known) & ((t.action != "unknown") == t.is_roster_known)
 
     class Config:
@@ -164,14 +183,14 @@ def capacity_plan(
     staffing: StaffingPolicy,
     productivity: ProductivityPolicy,
 ) -> Table[CapacityPlan]:
-    """How many people does each tier need, how many has it, and what is tiered coverage worth against flat?
+    """How many people does each tier need and have, and what is tiered coverage worth against flat coverage?
 
-    One row per as_of and coverage tier. Needed: the larger of entitled hours / customer hours of one person and
-    accounts / ratio. There: people on the roster by contracted share of a full week, divided over tiers as
-    `csm_tier_shares` says their time goes. First, tiers with more than they need give people to tiers with too few,
-    in steps of the policy's least part of a person: the tiers with the most attention (Strategic, Growth, Core,
-    Long-Tail) get first, those with the least give first. What is then still too few is hired; less than the least is
-    not. Flat baseline: the same people, the same for every account.
+    One row per as_of and coverage tier. A tier needs the larger of entitled hours / customer hours of one person, and
+    accounts / ratio. It has the people on the roster by contracted share of a full week, for the share of their time
+    in the tier (`csm_tier_shares`). First, tiers with more people than they need give to tiers with too few, in steps
+    of the policy's least part of a person. Strategic gets first, then Growth, Core and Long-Tail; they give in the
+    reverse order. The people still missing are hired, unless they are less than that least part. The flat baseline
+    spreads the same people evenly over all accounts.
     """
     rows = each_tier(spine.select("as_of").distinct())
     for figures in (
@@ -259,7 +278,7 @@ def _required(rows: ir.Table, coverage: CoveragePolicy) -> ir.Table:
 
 
 def _advised(rows: ir.Table, least: float) -> ir.Table:
-    """People that move between tiers, in steps of `least`, and people to hire for what is still too few."""
+    """Adds people that move between tiers, in steps of `least`, and people to hire for the remaining gap."""
     day = ibis.window(group_by="as_of")
     rows = rows.mutate(short=ibis.greatest(-rows.gap_fte, 0.0), spare=ibis.greatest(rows.gap_fte, 0.0))
     rows = rows.mutate(short_steps=_steps(rows.short, least), spare_steps=_steps(rows.spare, least))
@@ -293,18 +312,18 @@ def _advised(rows: ir.Table, least: float) -> ir.Table:
 
 
 def _steps(people: ir.FloatingValue, least: float) -> ir.IntegerValue:
-    """The whole steps of `least` in a number of people. Binary fractions leave a little less than a whole step."""
+    """Whole steps of `least` in a number of people. `_CLOSE` makes up for the rounding of binary fractions."""
     return (people / least + _CLOSE).floor().cast("int64")
 
 
 def _taken(rows: ir.Table, steps: str, order: Any) -> ir.IntegerValue:
-    """The steps that a tier gives or gets of those that move, tier by tier in `order`."""
+    """The steps that each tier gives or gets, until all moving steps are used up. Tiers take turns in `order`."""
     so_far = rows[steps].sum().over(ibis.cumulative_window(group_by="as_of", order_by=order))
     return ibis.greatest(ibis.least(rows[steps], rows.moved - so_far + rows[steps]), 0)
 
 
 def _cost_of_one(rows: ir.Table) -> ir.FloatingValue:
-    """The mean cost of a person there; null without one."""
+    """The mean yearly cost of one available person; null without people."""
     day = ibis.window(group_by="as_of")
     cost, people = money(rows.annual_cost, over=day), total(rows.available_fte, over=day)
     return cost / people.nullif(0.0)

@@ -1,4 +1,4 @@
-"""Which accounts' hours make up the people that move between tiers?
+"""Which accounts give, and which get, the hours that the plan moves between tiers?
 
 Here: `rebalanced_accounts`. Not here: how many people move (`plan`), or what each account got (`leakage`).
 """
@@ -27,15 +27,15 @@ class RebalancedAccounts(Snapshot):
     account_id: str = column("Account.")
     coverage_tier: str = column("Coverage tier.", isin=TIERS)
     csm_id: str = column("CSM in the CRM.", nullable=True)
-    direction: str = column("gives hours, or gets them.", isin=DIRECTIONS)
+    direction: str = column("Whether the account gives hours or gets hours.", isin=DIRECTIONS)
     place: Integer = column(
-        "Order in the tier: the most over-served gives first, the most under-served ARR gets first.", ge=1
+        "Order within tier and direction: most over-served hours give first, most under-served ARR gets first.",
+        ge=1,
     )
     arr: float = column("Annual recurring revenue.", unit="currency per year", ge=0)
-    hours_per_month: float = column("Hours that move.", unit="hours per month", gt=0)
+    hours_per_month: float = column("Hours that the account gives or gets.", unit="hours per month", gt=0)
     worth: float = column(
-        "Of one that gives: what those hours cost in a year. Of one that gets: its ARR x the share of its "
-        "entitlement that they make up.",
+        "Gives: cost of those hours in a year. Gets: ARR x those hours / entitled hours, at most the ARR.",
         unit="currency per year", ge=0,
     )  # fmt: skip
 
@@ -53,10 +53,11 @@ def rebalanced_accounts(
     """Where do the hours come from that the plan moves between tiers, and where do they go?
 
     One row per as_of and account that gives or gets hours. A tier gives (or gets) the people that `capacity_plan`
-    moves out (or in), at the customer hours of one person. Accounts give what they got beyond their entitlement of
-    twelve months, a twelfth a month, the most over-served first, and get what they lack, the most under-served ARR
-    first, until the tier's hours are used up. Nobody gives or gets fewer hours than the policy's least: such hours,
-    and those of a tier that no single account got beyond its entitlement, have no row.
+    moves out (or in), times the customer hours of one person. An over-served account gives a month's average of its
+    over-served hours of twelve months; an under-served account gets the average of its under-served hours. The most
+    over-served hours and the most under-served ARR come first, until the tier's hours are used up. An account that
+    would give or get fewer hours than the policy's least has no row. So the rows of a tier may add up to less than
+    the hours that the plan moves.
     """
     leaks = coverage_leakage.semi_join(spine, "as_of")
     gives = _used_up(leaks, capacity_plan, "gives", staffing.least_moved_hours)

@@ -1,6 +1,6 @@
-"""Both sides of the balance: the hours accounts are entitled to, and the hours CSMs have.
+"""Demand and supply of CSM time: the hours accounts are entitled to, and the hours CSMs have.
 
-Here: `account_demand`, `csm_supply`, `csm_tier_shares`. Not here: the balance of the two by tier (`plan`), or who
+Here: `account_demand`, `csm_supply`, `csm_tier_shares`. Not here: demand against supply by tier (`plan`), or who
 covers whom (`assignments`).
 """
 
@@ -30,25 +30,27 @@ _WEEKS_PER_YEAR = 52
 
 
 class AccountDemand(Snapshot):
-    """The care an account is entitled to, the people it takes. Key: as_of, account_id; one row per live account."""
+    """CSM hours an account is entitled to, and people it takes. Key: as_of, account_id; one row per live account."""
 
     account_id: str = column("Account.")
     coverage_tier: str = column("Coverage tier.", isin=TIERS)
     segment: str = column("Segment.", isin=SEGMENTS)
     arr: float = column("Annual recurring revenue.", unit="currency per year", ge=0)
-    region: str = column("Region of the largest subscription.", nullable=True)
+    region: str = column("Region of the account's largest subscription; null: not known.", nullable=True)
     industry: str = column("Industry.", nullable=True)
     csm_id: str = column("CSM in the CRM.", nullable=True)
-    has_override: Flag = column("A coverage override puts the account under high touch.")
-    is_automated: Flag = column("The tier has no named CSM, and neither an override nor the segment adds hours.")
+    has_override: Flag = column("A coverage override gives the account high-touch hours.")
+    is_automated: Flag = column(
+        "The account needs no named CSM: its tier is automated, and no override or segment adds hours."
+    )
     hours_per_month: float = column("CSM hours the account is entitled to.", unit="hours per month", ge=0)
     portfolio_share: float = column(
-        "Share of one person by ratio: 1 / accounts per CSM of the tier (or of the segment in it); null: no ratio.",
+        "1 / accounts per CSM by the policy's ratio for the tier (or the segment in it); null: no ratio.",
         unit="share", nullable=True, ge=0,
     )  # fmt: skip
     required_fte: float = column(
-        "The account's part of the people its tier needs: they are spread over the tier's accounts by ratio (by "
-        "hours where the tier has none), so a sum over any accounts is the people these take.",
+        "People the account takes: its part of the people its tier needs, by portfolio_share, or by hours where the "
+        "tier has no ratio. Adds up over any accounts.",
         unit="people", ge=0,
     )  # fmt: skip
 
@@ -57,31 +59,36 @@ class AccountDemand(Snapshot):
 
 
 class CsmSupply(Snapshot):
-    """The time a CSM has for customers. Key: as_of, csm_id; CSMs employed on some day of the planning period."""
+    """The time a CSM has for customers. Key: as_of, csm_id; every CSM employed on a day of the planning period."""
 
     csm_id: str = column("CSM.")
     csm_name: str = column("Name.", nullable=True)
     level: str = column("Level.", nullable=True)
-    region: str = column("Region covered; null: any.", nullable=True)
-    industries: str = column("Industries known well, separated by commas.", nullable=True)
-    starts_on: Day = column("First day.", nullable=True)
-    ends_on: Day = column("First day gone, as known at as_of; null = open.", nullable=True)
-    horizon_share: float = column("Share of the planning period's days employed.", unit="share", gt=0, le=1)
-    stays: Flag = column("Still employed at the end of the planning period.")
-    weekly_hours: float = column("Contracted hours; a full week where the roster does not say.", unit="hours", ge=0)
-    is_hours_assumed: Flag = column("The roster does not say the hours.")
-    hourly_cost: float = column("Cost of an hour; the policy's rate where the roster does not say.", ge=0)
+    region: str = column("Region the CSM covers; null: any.", nullable=True)
+    industries: str = column("Industries the CSM knows well, separated by commas.", nullable=True)
+    starts_on: Day = column("First day of employment.", nullable=True)
+    ends_on: Day = column("Day after the last day of employment, as known at as_of; null: open.", nullable=True)
+    horizon_share: float = column(
+        "Share of the planning period's days on which the CSM is employed.", unit="share", gt=0, le=1
+    )
+    stays: Flag = column("The CSM is still employed at the end of the planning period.")
+    weekly_hours: float = column(
+        "Contracted hours per week; a full week where the roster has none.", unit="hours", ge=0
+    )
+    is_hours_assumed: Flag = column("The roster has no contracted hours: a full week is assumed.")
+    hourly_cost: float = column("Cost of an hour; the policy's rate where the roster has none.", ge=0)
     internal_share: float = column(
-        "Internal part of the working time: measured from the CSM's own entries, else the policy's.",
+        "Share of working time spent on internal work: from the CSM's own time entries of three months, or the "
+        "policy's share where those are too few.",
         unit="share", ge=0, le=1,
     )  # fmt: skip
-    is_internal_share_measured: Flag = column("The CSM's own entries are enough to measure it.")
-    fte: float = column("Contracted hours / a full week x horizon share.", unit="people", ge=0)
+    is_internal_share_measured: Flag = column("internal_share comes from the CSM's own time entries.")
+    fte: float = column("weekly_hours / a full week x horizon_share.", unit="people", ge=0)
     available_hours: float = column(
-        "Weekly hours x 52 / 12 x productive share x (1 - internal share) x horizon share.",
+        "Hours for customers: weekly_hours x 52 / 12 x productive share x (1 - internal_share) x horizon_share.",
         unit="hours per month", ge=0,
     )  # fmt: skip
-    annual_cost: float = column("Contracted hours of a year x cost x horizon share.", unit="currency per year", ge=0)
+    annual_cost: float = column("weekly_hours x 52 x hourly_cost x horizon_share.", unit="currency per year", ge=0)
 
     class Config:
         unique = ["as_of", "csm_id"]
@@ -90,15 +97,19 @@ class CsmSupply(Snapshot):
 class CsmTierShares(Snapshot):
     """How a CSM's time divides over tiers. Key: as_of, csm_id, coverage_tier; shares of a CSM sum to 1."""
 
-    csm_id: str = column("CSM; also those who have left, for the hours they logged.")
+    csm_id: str = column("CSM, also one who has left but logged hours in the three months.")
     coverage_tier: str = column("Coverage tier.", isin=TIERS)
-    accounts: Integer = column("Live accounts of the tier that the CRM names the CSM for.", ge=0)
+    accounts: Integer = column("Live accounts of the tier whose CSM in the CRM this is.", ge=0)
     logged_hours: float = column(
-        "Hours logged on accounts of the tier in the three months to as_of; null: no time entries at all.",
+        "Hours logged on live accounts of the tier in the three months up to as_of; null: no time entries.",
         unit="hours", nullable=True, ge=0,
     )  # fmt: skip
-    share: float = column("Part of the CSM's time.", unit="share", ge=0, le=1)
-    share_rule: str = column("What the share is by.", isin=["time_entries", "portfolio", "company", "evenly"])
+    share: float = column("Share of the CSM's customer time for the tier.", unit="share", ge=0, le=1)
+    share_rule: str = column(
+        "What divides the time: the CSM's time_entries, the entitled hours of the CSM's own accounts (portfolio) or "
+        "of all accounts (company), or evenly.",
+        isin=["time_entries", "portfolio", "company", "evenly"],
+    )
 
     class Config:
         unique = ["as_of", "csm_id", "coverage_tier"]
@@ -117,9 +128,10 @@ def account_demand(
 ) -> Table[AccountDemand]:
     """How many CSM hours a month is each account entitled to, and what part of a person does it take?
 
-    One row per as_of and live account. Hours are those of the tier's plays, each its hours / the months between; a
-    coverage override or the segment (At-Risk) adds the policy's hours, the larger of the two. A tier needs the larger
-    of its hours / the productive hours of one person and its accounts / its ratio; each account takes its part.
+    One row per as_of and live account. The hours are the sum over the tier's plays of hours / months between two
+    plays. A coverage override and the segment (At-Risk) can add hours; only the larger addition counts. A tier needs
+    its hours / the customer hours of one person, or its accounts / its ratio, whichever is larger. Each account takes
+    its part of these people.
     """
     rows = segments.select(
         "as_of",
@@ -156,7 +168,8 @@ def hours_per_person(
 ) -> ir.Table:
     """(as_of, hours_per_fte): customer hours a month of one person.
 
-    The mean of the people there, by their contracted hours; where nobody is there, a full week under the policy.
+    The mean over the CSMs of the planning period, weighted by contracted hours. Without CSMs, a full week with the
+    policy's shares.
     """
     assumed = (
         staffing.full_week_hours * WEEKS_PER_MONTH * productivity.productive_share * (1 - productivity.admin_share)
@@ -168,7 +181,7 @@ def hours_per_person(
 
 
 def _accounts_per_csm(rows: ir.Table, coverage: CoveragePolicy) -> ir.FloatingValue:
-    """Accounts that one person looks after, if all were like the row's; null where the tier has no ratio."""
+    """Accounts of this row's tier and segment that one person covers; null where the tier has no ratio."""
     special = [
         ((rows.coverage_tier == tier) & (rows.segment == segment), float(accounts))
         for tier, ratio in coverage.ratios.items()
@@ -187,12 +200,12 @@ def csm_supply(
     productivity: ProductivityPolicy,
     costs: CostPolicy,
 ) -> Table[CsmSupply]:
-    """How much time has each CSM for customers in the planning period that starts after as_of?
+    """How much time does each CSM have for customers in the planning period, which starts after as_of?
 
-    One row per as_of and CSM on the roster then known who is employed on some day of the period; who starts or leaves
-    in it counts for the days they are there. Customer time = contracted hours x productive share x (1 - internal
-    share); the internal share is that of the hours the CSM logged in the three months to as_of where those are
-    enough, else the policy's.
+    One row per as_of and CSM on the roster of as_of who is employed on a day of the period. A CSM who starts or
+    leaves in the period counts for the days of employment. Customer time = contracted hours x productive share x
+    (1 - internal share). The internal share comes from the hours the CSM logged in the three months up to as_of, or
+    from the policy where those are too few.
     """
     rows = with_horizon(known_at(csm_roster, spine), staffing)
     logged = known_at(csm_time_entries, spine, "day_3m_ago")
@@ -233,9 +246,9 @@ def csm_tier_shares(
 ) -> Table[CsmTierShares]:
     """How does the time of each CSM divide over the coverage tiers?
 
-    One row per as_of, CSM and tier, for CSMs of the planning period and whoever logged hours. By the hours logged on
-    live accounts in the three months to as_of; without any, by the hours that the CSM's own accounts are entitled to;
-    without those, by the hours that all accounts are entitled to (evenly where there are none).
+    One row per as_of, CSM and tier, for CSMs of the planning period and CSMs who logged hours. The time divides by
+    the hours logged on live accounts in the three months up to as_of. Without logged hours, it divides by the
+    entitled hours of the CSM's own accounts; without those, by the entitled hours of all accounts; else evenly.
     """
     demand = account_demand.semi_join(spine, "as_of")
     logged = _logged(csm_time_entries, account_hierarchy, spine, demand)
@@ -294,10 +307,10 @@ def _shares(rows: ir.Table) -> ir.Table:
 
 
 def with_horizon(roster: ir.Table, staffing: StaffingPolicy) -> ir.Table:
-    """CSMs employed on some day of (as_of, as_of + horizon], with the share of its days, and whether they stay."""
+    """CSMs employed on a day of (as_of, as_of + horizon]. Adds the share of its days, and whether they stay."""
     days = staffing.horizon_days
     late = ibis.greatest(roster.starts_on.delta(roster.as_of, unit="day") - 1, 0).fill_null(0)
-    # A last day of work is the day before `ends_on`.
+    # The last day of work is the day before `ends_on`.
     left = ibis.greatest(days + 1 - roster.ends_on.delta(roster.as_of, unit="day"), 0).fill_null(0)
     there = ibis.least(days, days - late - left)
     rows = roster.mutate(horizon_share=there / days, stays=left == 0)

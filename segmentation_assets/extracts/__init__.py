@@ -1,1 +1,1 @@
-"""What comes in. See the modules."""
+"""Raw data: the contracts of extracts, the mapping of sources, and landing."""

@@ -1,6 +1,6 @@
-"""What to write into a mapping so that values which cannot be read are read: the line, worked out from the values.
+"""Advice for unreadable values: which line in the mapping reads them, worked out from the values.
 
-Here: how the texts of a column look, and which key of the mapping reads such texts. Not here: finding the values
+Here: the form of a column's texts, and the key of the mapping that reads this form. Not here: finding the values
 (`checking`), or what valid values may mean (`detective`).
 """
 
@@ -41,7 +41,7 @@ _NOTHING = frozenset(
         "0000-00-00",
     ]
 ) | {"not available", "not set", "no data", "0000-00-00 00:00:00"}
-"""Words that people and tools write where there is no value, in lower case."""
+"""Words that people and tools write for a missing value, in lower case."""
 _DAYS = (
     "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d.%m.%Y", "%Y.%m.%d", "%d-%m-%Y", "%m-%d-%Y", "%Y%m%d", "%d-%b-%Y",
     "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d-%b-%y",
@@ -61,7 +61,7 @@ _TIMES = (
 _COUNTS: Mapping[str, str] = {
     r"\d{9,10}(\.\d+)?": "epoch", r"\d{12,13}": "epoch_ms", r"\d{15,16}": "epoch_us", r"[2-7]\d{4}(\.\d+)?": "excel",
 }  # fmt: skip
-"""How dates look that count seconds, milliseconds or microseconds since 1970, or days since the end of 1899."""
+"""Patterns of dates that count seconds, milliseconds or microseconds since 1970, or days since the end of 1899."""
 _NOTATIONS: Mapping[str, str] = {
     '{thousands: ","}': r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?|[+-]?\d+(\.\d+)?",
     '{decimal: ","}': r"[+-]?\d+,\d+|[+-]?\d+",
@@ -90,7 +90,7 @@ _SAME: Mapping[str, str] = {
     "partner": "complementary", "internal": "us", "agent": "us", "outbound": "us", "inbound": "customer",
     "client": "customer", "net promoter score": "nps", "satisfaction": "csat", "effort": "ces",
 }  # fmt: skip
-"""What other systems call our words, in lower case."""
+"""Words of other systems, in lower case, and our word for each."""
 _RESERVED = re.compile(
     "all|analyse|analyze|and|anti|any|array|as|asc|asof|at|authorization|binary|both|by|case|cast|check|"
     "collate|column|columns|concurrently|constraint|create|cross|default|desc|describe|distinct|do|else|"
@@ -101,7 +101,7 @@ _RESERVED = re.compile(
     "trailing|true|try_cast|tuple|union|unique|unpack|unpivot|using|variadic|verbose|when|where|window|"
     "with"
 )
-"""Words of SQL that are no names without quotes."""
+"""SQL keywords. As names they need quotes."""
 _YAML_WORDS = {"null", "yes", "no", "true", "false", "on", "off", "y", "n"}
 _SIGNS: Mapping[str, str] = {"$": "USD", "US$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "CHF": "CHF"}
 _YES, _NO = (
@@ -112,22 +112,22 @@ _YES, _NO = (
 
 @dataclass(frozen=True)
 class Place:
-    """Where a column's texts come from: the mapping of its extract, and the column of the contract."""
+    """The origin of a column's texts: the mapping of its extract, and the column of the contract."""
 
     source: ExtractSource
     column: str
 
     @property
     def read_from(self) -> str:
-        """The source column, or the contract's where an expression or a constant fills it."""
+        """The source column; if an expression or a constant fills it, the contract's column."""
         return source_column(self.source.columns.get(self.column, self.column)) or self.column
 
     def with_nulls(self, word: str) -> str:
-        """The line that reads a word of the column as nothing."""
+        """The line that reads a word of the column as null."""
         return f"write columns: {{{self.column}: {{column: {quoted(self.read_from)}, nulls: [{quoted(word)}]}}}}"
 
     def with_form(self, **said: str) -> str:
-        """The line that maps the column with more said of it."""
+        """The line that maps the column with further keys."""
         origin = self.source.columns.get(self.column)
         kept = origin.model_dump(exclude_defaults=True) if isinstance(origin, FromColumn) else {}
         kept.pop("column", None)
@@ -136,22 +136,22 @@ class Place:
 
 
 def is_nothing(text: str) -> bool:
-    """Whether people write this where there is no value."""
+    """Whether people write this for a missing value."""
     return text.strip().lower() in _NOTHING
 
 
 def forms_of(texts: Sequence[str]) -> tuple[str, ...]:
-    """The strptime formats that read all texts, the usual ones first; none for texts that are no dates."""
+    """The strptime formats that read all texts, the usual ones first. Empty if the texts are not dates."""
     return tuple(_forms_of(texts))
 
 
 def counted_from(texts: Sequence[str]) -> str | None:
-    """What dates that are numbers count, as the mapping calls it; None where they count nothing."""
+    """What numeric dates count, in the mapping's word such as `epoch`; None if they are not numeric dates."""
     return next((name for pattern, name in _COUNTS.items() if all(re.fullmatch(pattern, t) for t in texts)), None)
 
 
 def notation_of(texts: Sequence[str]) -> str | None:
-    """The keys of the mapping that read all texts as numbers; None where nothing does."""
+    """The keys of the mapping that read all texts as numbers; None if there are none."""
     for keys, pattern in _NOTATIONS.items():
         if all(re.fullmatch(pattern, text) for text in texts):
             return keys
@@ -159,7 +159,7 @@ def notation_of(texts: Sequence[str]) -> str | None:
 
 
 def to_read(place: Place, kind: str, values: Sequence[str]) -> str:
-    """What to write so that `values`, the most frequent texts that cannot be read as `kind`, are read."""
+    """What to write so that `values` are read. They are the most frequent texts that cannot be read as `kind`."""
     empty = [value for value in values if is_nothing(value)]
     rest = [value for value in values if value not in empty]
     parts = [f"write nulls: [{', '.join(map(quoted, _sorted(empty)))}]"] if empty else []
@@ -188,9 +188,9 @@ def _moment(place: Place, values: Sequence[str], key: str) -> str:
     if not forms or forms == [before]:
         fits, form = max(((sum(_reads(v, f) for v in values), f) for f in _forms()), default=(0, ""))
         shown = ", ".join(map(repr, values[:3]))
-        says = f"{key} is {before}, which does not read {shown}" if before else f"no one format reads {shown}"
+        says = f"{key} is {before}, which does not read {shown}" if before else f"no single format reads {shown}"
         some = f'; "{form}" reads {fits} of {len(values)} of them' if fits and form != before else ""
-        return f"{says}{some}: mend them at the source, or write columns: {{{place.column}: {{sql: ...}}}}"
+        return f"{says}{some}: correct them at the source, or write columns: {{{place.column}: {{sql: ...}}}}"
     shown = forms[0] + (f" (or {forms[1]}: all values fit both)" if len(forms) > 1 else "")
     if before:
         return place.with_form(format=forms[0]) + (f" (or {forms[1]}: all values fit both)" if len(forms) > 1 else "")
@@ -202,7 +202,7 @@ def _moment(place: Place, values: Sequence[str], key: str) -> str:
 
 
 def _form_said(place: Place, key: str) -> str | None:
-    """The format that the mapping says already."""
+    """The format that the mapping has already."""
     origin = place.source.columns.get(place.column)
     own = origin.format if isinstance(origin, FromColumn) else None
     return own or getattr(place.source.format, key)
@@ -254,14 +254,14 @@ def _flag(place: Place, values: Sequence[str]) -> str:
 
 
 def to_translate(place: Place, words: Sequence[str], values: Sequence[str]) -> str:
-    """What to write so that words of another system become ours."""
+    """What to write to translate words of another system into ours."""
     said = {value: our_word(value, words) for value in values[:12]}
     advice = f"translate it under values: {{{place.column}: {_pairs(said)}}}"
     return advice if all(v != "..." for v in said.values()) else f"{advice}, each to one of ours (or to null)"
 
 
 def our_word(value: str, words: Sequence[str]) -> str:
-    """The word of ours that means the same as another system's, or `...` where none is plain."""
+    """Our word that means the same as another system's; `...` if it is not clear."""
     plain = re.sub(r"[\s_-]+", " ", value.strip().lower())
     alike = {re.sub(r"[\s_-]+", " ", word.lower()): word for word in words}
     if plain in alike:
@@ -273,7 +273,7 @@ def our_word(value: str, words: Sequence[str]) -> str:
 
 
 def to_code(place: Place, values: Sequence[str]) -> str:
-    """What to write so that signs or words become currency codes."""
+    """What to write to translate signs or words into currency codes."""
     if all(re.fullmatch("[A-Z]{3}", value.strip().upper()) for value in values):
         return f"write columns: {{{place.column}: {{sql: {quoted(f'upper({name_sql(place.read_from)})')}}}}}"
     said = {value: _SIGNS.get(value.strip(), "...") for value in values[:8]}
@@ -289,13 +289,13 @@ def _sorted(values: Sequence[str]) -> list[str]:
 
 
 def name_sql(column: str) -> str:
-    """A column's name in SQL, quoted only where it must be."""
+    """A column's name in SQL, quoted only if needed."""
     is_plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", column) and not _RESERVED.fullmatch(column.lower())
     return column if is_plain else identifier(column)
 
 
 def quoted(text: str) -> str:
-    """A text for YAML: as it is, or in double quotes where YAML would read something else in it."""
+    """A text for YAML, in double quotes if YAML would otherwise read it as something else."""
     if re.fullmatch(r"[A-Za-z_]([\w ./*-]*\w)?", text) and text.lower() not in _YAML_WORDS:
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,7 +1,7 @@
-"""What has arrived: the files of every mapped extract as they stand, without reading them.
+"""Which files of each mapped extract have arrived, without reading them.
 
-Here: a signature per extract, by names, sizes and times of change, and whether it is settled. Not here: reading the
-files (`reading`), landing them (`landing`), or asking for that (`orchestration.sensors`).
+Here: a signature per extract, from names, sizes and times of change, and which extracts are landed. Not here: reading
+the files (`reading`), landing them (`landing`), or requesting a landing (`orchestration.sensors`).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from segmentation_assets.extracts.sources import Sources
 
 @dataclass(frozen=True)
 class Arrivals:
-    """What stands in the sources: per extract a signature, and what people should know (missing, ahead of time).
+    """The state of the sources: a signature per extract, and remarks for people, such as a missing file.
 
-    `landed` are the extracts whose every file a landing has read as it stands.
+    `landed` are the extracts whose files have all been landed in their present state.
     """
 
     signatures: Mapping[str, str]
@@ -29,9 +29,9 @@ class Arrivals:
 
 
 def look(sources: Sources, today: date, hashes: FileHashes) -> Arrivals:
-    """The extracts' files as they stand. Drops dated later than `today` are left out, and said so.
+    """The present files of all extracts. Drops dated after `today` are left out, with a note.
 
-    What only a database can tell (Postgres) has no signature.
+    An extract from a database server (Postgres) has no signature: only reading it shows whether it changed.
     """
     signatures: dict[str, str] = {}
     remarks: list[str] = []
@@ -50,7 +50,7 @@ def look(sources: Sources, today: date, hashes: FileHashes) -> Arrivals:
                 signatures[spec.name] = digest(source.digest, *_facts(due))
                 if all(hashes.knows(file) for drop in due for file in drop.with_logs()):
                     landed.add(spec.name)
-        except (SourceError, OSError) as error:  # a file may go while one looks
+        except (SourceError, OSError) as error:  # a file may disappear meanwhile
             remarks.append(f"{spec.name}: {error}")
     return Arrivals(signatures, frozenset(landed), tuple(remarks))
 

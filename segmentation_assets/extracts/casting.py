@@ -1,7 +1,7 @@
-"""From raw columns to the contract's: one SQL select per extract, and what makes a column impossible to map.
+"""From raw columns to the contract's: one SQL select per extract, and the columns that cannot be mapped.
 
 Here: renaming, constants, expressions, value maps, and casts that give null instead of an error. Not here: reading
-files (`reading`), what follows from a null that should not be one (`judging`).
+files (`reading`), judging a null (`judging`).
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from segmentation_assets.tables.contracts import Contract, ibis_schema, schema_o
 from segmentation_assets.warehouse.sql_text import identifier, literal
 
 RAW = "raw:"
-"""Prefix of the column that keeps what was read, where the cast to the contract's type can fail."""
+"""Prefix of the column that keeps the raw text, for casts that can fail."""
 
 _WHOLE_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
 _NUMBERS = (*_WHOLE_NUMBERS, "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
 _OFFSET = r":\d\d(\.\d+)?\s*(Z|[+-]\d\d(:?\d\d)?)$"
 _SHORT_OFFSET = r"([+-]\d\d)(\d\d)$"
-_STARTS_AS_DATE = r"^\d"  # or the engine would read words such as epoch and infinity as days
+_STARTS_AS_DATE = r"^\d"  # else the engine reads words such as epoch and infinity as days
 _PLAIN = Format()
 WITH_RANGES = ("employees",)
 _NEWEST = "_landing_newest"
 _BLANKS = " \t\r\n\xa0\u1680\u202f\u205f\u2060\u3000\ufeff" + "".join(map(chr, range(0x2000, 0x200E)))
-"""Trimmed off both ends of every text: blanks of all kinds, and marks without width."""
+"""Characters trimmed from both ends of every text: blanks of all kinds, and zero-width characters."""
 _PER_SECOND = {"epoch": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 _WHOLE_TEXT = r"[+-]?\d+(\.0{1,2})?"
 _EXPECTED: Mapping[str, str] = {
@@ -57,7 +57,7 @@ _EXPECTED: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Missing:
-    """A contract column that the source cannot fill. `source` is the name it was looked for under."""
+    """A contract column that the source cannot fill. `source` is the expected name in the source."""
 
     column: str
     source: str
@@ -66,7 +66,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Cast:
-    """How one contract column is filled: the raw expression and the typed one over it; `can_fail` if it casts."""
+    """How one contract column is filled: the raw expression, and the typed one over it. A cast `can_fail`."""
 
     column: str
     raw: str
@@ -76,17 +76,17 @@ class Cast:
 
 @dataclass(frozen=True)
 class Reading:
-    """How a column's text becomes a value: the extract's format, with what the column says of itself before it."""
+    """How a column's text becomes a value: the column's own format, and else the extract's."""
 
     form: Format
     special: str | None = None
-    """`format` of the column where it is no strptime format: one of EPOCHS, EXCEL, MONEY."""
+    """The column's `format` if it is not a strptime format: one of EPOCHS, EXCEL, MONEY."""
 
 
 def summed_sql(typed: str, columns: list[Cast], measures: Mapping[str, str]) -> str:
-    """Typed rows summed: one row per file and all that is no measure. For logs with a row per event.
+    """Sum typed rows, for logs with a row per event: one row per file and set of values outside `measures`.
 
-    `measures` are summed, as the storage type beside them. Rows whose key cannot be read stay apart.
+    `measures` are the columns to sum, with the storage type of each sum. Rows with an unreadable key are not summed.
     """
     parts, groups = [], [FILE]
     for cast in columns:
@@ -102,16 +102,16 @@ def summed_sql(typed: str, columns: list[Cast], measures: Mapping[str, str]) -> 
 
 @dataclass(frozen=True)
 class Newest:
-    """Of the rows of one `key`, the one with the greatest value in the source's `column` counts."""
+    """Keep one row per `key`: the one with the greatest value in the source's `column`."""
 
     key: tuple[str, ...]
     column: str
     per_file: bool
-    """Of each file by itself: dated drops are states of their own."""
+    """Within each file, because each dated drop is a state of its own."""
 
 
 def newest_of(source: ExtractSource, raw: Raw, key: tuple[str, ...], *, per_file: bool, file: str) -> Newest | None:
-    """What the mapping's `newest_by` says. Raises SourceError for a column that the source lacks."""
+    """Read the mapping's `newest_by`. Raises SourceError if the source lacks that column."""
     if source.newest_by is None:
         return None
     column = _actual_column(source.newest_by, raw)
@@ -152,7 +152,7 @@ def casts(
 ) -> list[Cast]:
     """How each column of the contract is filled. Call `missing_columns` first.
 
-    `expression_types` is what `try_expressions` says the mapping's SQL returns.
+    `expression_types` are the types of the mapping's SQL, from `try_expressions`.
     """
     schema = ibis_schema(contract)
     return [_cast(name, schema[name], source, raw, zone, expression_types.get(name, "VARCHAR")) for name in own]
@@ -165,9 +165,9 @@ def select_sql(
     distinct: Literal["no", "per file", "all"] = "no",
     newest: Newest | None = None,
 ) -> str:
-    """The contract's columns over `raw`, what was read beside each that can fail, FILE and ROW.
+    """The contract's columns over `raw`, the raw text of each column whose cast can fail, FILE and ROW.
 
-    `distinct` keeps one of equal rows: of a file, or of all files. `newest` keeps the newest row of each key.
+    `distinct` keeps one of several equal rows, per file or over all files. `newest` keeps the newest row of each key.
     """
     inner = ", ".join(f"{c.raw} AS {identifier(RAW + c.column)}" for c in columns)
     outer = ", ".join(
@@ -197,7 +197,7 @@ def try_expressions(
 ) -> dict[str, str]:
     """The types that the mapping's expressions return, by contract column.
 
-    Raises SourceError, naming the column, for an `sql` that the engine refuses.
+    Raises SourceError if the engine refuses an `sql`. The message names the column.
     """
     types = {}
     for name, origin in source.columns.items():
@@ -226,7 +226,7 @@ def _expression(sql: str) -> str:
 
 
 def _cast(name: str, kind: dt.DataType, source: ExtractSource, raw: Raw, zone: str, expression_type: str) -> Cast:
-    """`format` is about text of the file: a constant, an expression and translated words are read as plain text."""
+    """`format` applies only to text of the file. Constants, expressions and translated words are plain text."""
     origin = source.columns.get(name, name)
     if isinstance(origin, Constant):
         expr, native, reading, had_type = literal(origin.constant), "VARCHAR", Reading(_PLAIN), None
@@ -249,7 +249,7 @@ def _cast(name: str, kind: dt.DataType, source: ExtractSource, raw: Raw, zone: s
         typed = f"CASE WHEN {had_type} THEN {plain} ELSE {typed} END" if plain != typed else typed
     if isinstance(origin, FromColumn):
         typed, can_fail = _computed(typed, can_fail, kind, origin)
-    if name in WITH_RANGES:  # a middle may be a half; 1.2 is a thousand of somebody who groups digits by points
+    if name in WITH_RANGES:  # a middle may end in .5; other fractions are refused: 1.200 may be 1,200
         typed, can_fail = f"CASE WHEN {typed} * 2 = floor({typed} * 2) THEN {typed} END", True
     if name == "end_date" and source.ends == "last_day":
         typed = f"({typed} + 1)"
@@ -257,7 +257,7 @@ def _cast(name: str, kind: dt.DataType, source: ExtractSource, raw: Raw, zone: s
 
 
 def _text(name: str, expr: str, source: ExtractSource, origin: Source) -> str:
-    """Text as it counts: trimmed, in one Unicode form, null where it is a word that means nothing."""
+    """Cleaned text: trimmed, in one Unicode form, and null if it is a word for a missing value."""
     expr = _cleaned(expr)
     nulls = (*source.nulls, *(origin.nulls if isinstance(origin, FromColumn) else ()))
     if nulls:
@@ -276,17 +276,17 @@ def _reading(source: ExtractSource, origin: FromColumn | str | None, kind: dt.Da
 
 
 def _of_typed(reading: Reading) -> Reading:
-    """For a value that had a type in its source. `format` is about texts; counts of seconds or days are not."""
+    """The reading for a value that had a type in its source. Only counts of seconds or days keep their format."""
     return Reading(_PLAIN, reading.special if reading.special != MONEY else None)
 
 
 def _cleaned(expr: str) -> str:
-    """Text without blanks around it and in one Unicode form, so that what looks the same is the same."""
+    """Text without blanks around it and in one Unicode form, so that texts that look the same are equal."""
     return f"NULLIF(TRIM(nfc_normalize({expr}), {literal(_BLANKS)}), '')"
 
 
 def _computed(typed: str, can_fail: bool, kind: dt.DataType, origin: FromColumn) -> tuple[str, bool]:
-    """The mapping's own arithmetic over the typed value."""
+    """Apply the mapping's `divide_by` and `sql` to the typed value."""
     if origin.divide_by:
         typed, can_fail = f"({typed} / {origin.divide_by!r})", True
     if origin.sql:
@@ -296,7 +296,7 @@ def _computed(typed: str, can_fail: bool, kind: dt.DataType, origin: FromColumn)
 
 
 def _middle(expr: str) -> str:
-    """The middle of a range such as 51-200, and the lower end of one such as 10,001+; other text as it is."""
+    """The middle of a range such as 51-200, the lower end of 10,001+, and any other text unchanged."""
     ends = rf"regexp_extract_all(replace({expr}, ',', ''), '\d+')"
     whole = r"'^[\d,]+\s*(-|–|—|to)\s*[\d,]+$'"
     middle = f"CAST(({ends}[1]::DOUBLE + {ends}[2]::DOUBLE) / 2 AS VARCHAR)"
@@ -340,7 +340,7 @@ def _typed(expr: str, native: str, kind: dt.DataType, reading: Reading, zone: st
     number = _number(expr, reading) if is_text else f"TRY_CAST({expr} AS DOUBLE)"
     if kind.is_floating():
         return number, True
-    # A cast rounds 5.5 to 6; a whole number is one that has no other part. In text, 1.000 may be a thousand.
+    # A cast would round 5.5 to 6, so fractions are refused. So is 1.000 in text: it may mean one thousand.
     plain = _plain_number(expr, reading.form)
     whole = f"regexp_full_match({plain}, '{_WHOLE_TEXT}')" if is_text else f"{number} = floor({number})"
     return f"CASE WHEN {whole} THEN TRY_CAST({number} AS BIGINT) END", True
@@ -355,9 +355,9 @@ def _flag(expr: str, native: str) -> tuple[str, bool]:
 
 
 def _number(expr: str, reading: Reading) -> str:
-    """A number in text: as the format says; else without what people write around it.
+    """A number in text: read by the format, or else after removing what people write around a number.
 
-    A currency sign or code, brackets or a minus behind for what is owed, a percent sign.
+    That is a currency sign or code, brackets or a trailing minus for a negative amount, and a percent sign.
     """
     is_money = reading.special == MONEY
     bare = _in_own_notation(_bare(expr)) if is_money else _plain_number(_bare(expr), reading.form)
@@ -372,14 +372,14 @@ def _percent(expr: str) -> str:
 
 
 def _bare(expr: str) -> str:
-    """A number without a currency before or behind it, brackets, a minus behind, a percent sign."""
+    """A number without currency, brackets, trailing minus and percent sign."""
     front = r"^\(?\s*(-?)\s*([A-Z]{3}|\p{Sc})?\s*(-?)"
     back = r"\s*([A-Z]{3}|\p{Sc}|%|-)?\s*\)?$"
     return rf"regexp_replace(regexp_replace({expr}, '{back}', ''), '{front}', '\1\3')"
 
 
 def _in_own_notation(expr: str) -> str:
-    """The last sign with one or two digits behind it is the decimal sign; other signs and blanks group digits."""
+    """A sign followed by one or two last digits is the decimal sign. Other signs and blanks group digits."""
     digits = rf"regexp_replace({expr}, '[\s\x{{a0}}\x{{202f}}’'']', '', 'g')"
     parted = rf"regexp_replace({digits}, '[.,](\d{{1,2}})$', '#\1')"
     return rf"replace(regexp_replace({parted}, '[.,]', '', 'g'), '#', '.')"
@@ -388,7 +388,7 @@ def _in_own_notation(expr: str) -> str:
 def _plain_number(expr: str, form: Format) -> str:
     if form.thousands:
         expr = f"replace({expr}, {literal(form.thousands)}, '')"
-    if form.decimal == ",":  # a point is then no decimal sign: 1.500 must not be read as one and a half
+    if form.decimal == ",":  # then a point is not a decimal sign: 1.500 must not be read as 1.5
         expr = f"CASE WHEN NOT contains({expr}, '.') THEN replace({expr}, ',', '.') END"
     return expr
 
@@ -408,25 +408,25 @@ def _day(expr: str, native: str, reading: Reading, zone: str) -> tuple[str, bool
         there = f"CAST((TRY_CAST({_long_offset(expr)} AS TIMESTAMPTZ) AT TIME ZONE {literal(zone)}) AS DATE)"
         at_once = f"CASE WHEN regexp_matches({expr}, '{_STARTS_AS_DATE}') THEN TRY_CAST({expr} AS DATE) END"
         return _in_calendar(f"CASE WHEN regexp_matches({expr}, '{_OFFSET}') THEN {there} ELSE {at_once} END"), True
-    if native.partition("(")[0] in _NUMBERS:  # 20240101, or days since when? The mapping has to say
+    if native.partition("(")[0] in _NUMBERS:  # such as 20240101 or a count of days: the mapping must say which
         return "CAST(NULL AS DATE)", True
     return _in_calendar(f"TRY_CAST({expr} AS DATE)"), True
 
 
 def _counted(expr: str, special: str) -> str:
-    """A time counted from a day, in UTC; Excel counts days from the end of 1899, in the time of who wrote it."""
+    """A time counted from a fixed day, in UTC. Excel counts days from the end of 1899, in the writer's time zone."""
     if special == EXCEL:
         return f"(TIMESTAMP '1899-12-30' + TRY_CAST({expr} AS DOUBLE) * INTERVAL 1 DAY)"
     return f"make_timestamp(CAST(round(TRY_CAST({expr} AS DOUBLE) * {_PER_SECOND[special]}) AS BIGINT))"
 
 
 def _long_offset(expr: str) -> str:
-    """-0500 as -05:00, which the engine reads."""
+    """Rewrite -0500 as -05:00, which the engine can read."""
     return rf"regexp_replace({expr}, '{_SHORT_OFFSET}', '\1:\2')"
 
 
 def _in_calendar(day: str) -> str:
-    """Years that a calendar has on every engine; no infinity."""
+    """Only days in years 1 to 9999, which every engine supports; else null."""
     return f"CASE WHEN {day} BETWEEN DATE '0001-01-01' AND DATE '9999-12-31' THEN {day} END"
 
 
@@ -435,7 +435,7 @@ def _moment(expr: str, native: str, reading: Reading) -> tuple[str, bool]:
         moment = _counted(expr, reading.special)
     elif native == "VARCHAR" and reading.form.datetime_format:
         moment = f"TRY_STRPTIME({expr}, {literal(reading.form.datetime_format)})"
-    elif native == "VARCHAR":  # through TIMESTAMPTZ, or an offset in the text would be dropped
+    elif native == "VARCHAR":  # through TIMESTAMPTZ, because TIMESTAMP drops an offset in the text
         whole = f"CAST(TRY_CAST({_long_offset(expr)} AS TIMESTAMPTZ) AS TIMESTAMP)"
         moment = f"CASE WHEN regexp_matches({expr}, '{_STARTS_AS_DATE}') THEN {whole} END"
     elif native.startswith("TIMESTAMP") and native != "TIMESTAMP WITH TIME ZONE":

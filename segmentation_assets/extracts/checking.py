@@ -1,11 +1,11 @@
-"""What is wrong with a mapping, told before anything runs.
+"""Checks a mapping before anything runs.
 
-Here: each problem with its file, column, what the contract expects, an example, and what to write; and the mapping as
-it is understood. Not here: which rows break which rule (`rehearsal`), its words (`rule_words`), what valid
-data may mean (`detective`), landing for good (`landing`).
+Here: each problem with its file, column, expected value, an example and advice; and a summary of how the mapping is
+read. Not here: which rows break which rule (`rehearsal`), the messages about rules (`rule_words`), what valid data
+may mean (`detective`), landing (`landing`).
 
-The newest drop of each extract is read, all of it, and held to every rule that landing would refuse a row by. Refused
-rows are a problem of the mapping when they are more than may be; fewer are one warning.
+The newest drop of each extract is read completely and checked against every rule of landing. If more rows would be
+refused than the policy allows, that is a problem of the mapping. If fewer, it is one warning.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from segmentation_assets.warehouse.store import Store
 class Problem:
     """One thing to correct in a mapping. `place` is the line of the mapping; `column` is the contract's.
 
-    A warning stops nothing: what it tells of is landed as it is, or rows so few that they are left out.
+    A warning stops nothing. The data is landed as it is, or a few rows are left out.
     """
 
     extract: str
@@ -55,7 +55,7 @@ class Problem:
     advice: str
     is_warning: bool = False
     is_few: bool = False
-    """Rows so few that they are left out: every run says so too."""
+    """A few rows are left out. Every run reports them too."""
 
     def __str__(self) -> str:
         where = self.extract + (f".{self.column}" if self.column else "")
@@ -66,7 +66,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Understood:
-    """How the mapping of an extract is read: its rows, what fills which column, what stays empty or is not used."""
+    """How the mapping of an extract is read: its rows, the source of each column, empty and unused columns."""
 
     extract: str
     file: str
@@ -79,21 +79,21 @@ class Understood:
 
 @dataclass
 class Examination:
-    """All that a look at the sources of a mapping says, in landing order."""
+    """The result of examining the sources of a mapping, in landing order."""
 
     problems: list[Problem] = field(default_factory=list)
     mappings: list[Understood] = field(default_factory=list)
 
 
 def check_sources(sources: Sources, policy_sections: Mapping[type[Section], Section] | None = None) -> list[Problem]:
-    """All mapping problems, in landing order; none but warnings means that every extract would land."""
+    """All mapping problems, in landing order. If there are only warnings, every extract would land."""
     return examine(sources, policy_sections).problems
 
 
 def examine(sources: Sources, policy_sections: Mapping[type[Section], Section] | None = None) -> Examination:
-    """All mapping problems and the mapping as it is understood.
+    """All mapping problems, and how the mapping is read.
 
-    Without `policy_sections` the default policy says how many rows may be refused.
+    Without `policy_sections`, the default policy decides how many rows may be refused.
     """
     sections = policy_sections if policy_sections is not None else load_policy().sections
     with tempfile.TemporaryDirectory() as folder, duckdb.connect(":memory:") as connection:
@@ -125,7 +125,7 @@ class _Check:
             return [Problem(spec.name, place, error.file, error.column, error.args[0], None, None, error.advice)]
         except (duckdb.Error, OSError) as error:
             file = self.sources.extracts[spec.name].path or self.reader.place(spec.name)
-            advice = "check that the file is whole and is what its name says"
+            advice = "check that the file is complete and matches its suffix"
             return [Problem(spec.name, self._place(spec.name), file, None, first_line(error), None, None, advice)]
 
     def _place(self, extract: str, column: str | None = None) -> str:
@@ -165,10 +165,10 @@ class _Check:
         return self.policy.max_quarantine_share if own is None else own
 
     def _of_rows(self, delivery: Delivery, counts: Counts, broken: Sequence[Broken]) -> Iterator[Problem]:
-        """The rules that rows break: problems where more is refused than may be, else one warning."""
+        """The rules that rows break: problems if too many rows would be refused, else one warning."""
         spec = delivery.spec
         if not counts.rows and not spec.partition:
-            advice = "export it again, if there should be some"
+            advice = "if there should be rows, export it again"
             place = self._place(spec.name)
             yield Problem(
                 spec.name, place, delivery.file, None, "there are no rows", None, None, advice, is_warning=True
@@ -209,7 +209,7 @@ class _Check:
         what = f"{refused:,} of {counts.rows:,} rows would be refused ({'; '.join(said)})"
         if counts.refused_money:
             what += f", with {counts.refused_money:,.2f} of {counts.money:,.2f} a month"
-        advice = "they are left out, and stand in the table quarantine after the run"
+        advice = "they are left out; after the run they are in the table quarantine"
         place = self._place(name)
         return Problem(name, place, delivery.file, None, what, None, None, advice, is_warning=True, is_few=True)
 
@@ -219,17 +219,17 @@ class _Check:
             f"SELECT min(error || ': ' || text) FROM {REJECTS} WHERE extract = {literal(name)}"
         ).fetchall()
         opened = [(f, lines.opens_quote) for f, lines in self.reader.lines.items() if lines.opens_quote]
-        what = f"{counts.lines:,} {'line is no row' if counts.lines == 1 else 'lines are no rows'}"
+        what = f"{counts.lines:,} {'line is not a row' if counts.lines == 1 else 'lines are not rows'}"
         advice = "quote values that contain the delimiter, or set format: {delimiter: ...}"
         wanted = "as many values as the header has names"
         if "UNICODE" in example or "ENCODING" in example:
             advice, wanted = "set format: {encoding: latin-1} (or cp1252, utf-16)", "text in utf-8"
         elif "QUOTE" in example and opened:
             file, line = opened[0]
-            what = f"line {line} of {self.reader.label(file)} opens a quote that nothing closes; {what}"
+            what = f"line {line} of {self.reader.label(file)} opens a quote that is never closed; {what}"
             wanted = "a quote closed on its line"
             advice = (
-                "close the quote at the source; where texts hold line breaks, write line_breaks: true; a quote "
+                "close the quote at the source; if texts contain line breaks, write line_breaks: true; a quote "
                 "within a quoted text is doubled"
             )
         return Problem(name, self._place(name), delivery.file, None, what, wanted, example, advice)

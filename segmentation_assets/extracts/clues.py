@@ -1,7 +1,7 @@
-"""Clues that valid data means something else: dates that stand for nothing, old exports, money of another size.
+"""Clues that valid data is wrong: placeholder dates, old exports, amounts in another unit.
 
-Here: what is seen in the days, ids and amounts of an extract, and of two beside each other. Not here: how
-subscriptions follow each other and ids agree (`detective`, which calls these).
+Here: clues in the days, ids and amounts of one extract, and in two extracts compared. Not here: clues in the order of
+subscriptions and in matching ids (`detective`, which calls this module).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BILLING, _INVOICES, _TICKETS, _USAGE = (
     "billing_subscriptions", "billing_invoices", "support_tickets", "product_usage",
 )  # fmt: skip
 _FLOWING = {_BILLING: "start_date", _INVOICES: "issued_on", _TICKETS: "opened_at", _USAGE: "usage_date"}
-"""Extracts in which something happens all the time, and the column that says when."""
+"""Extracts that get new rows all the time, and the column with the date."""
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _SIZES: Mapping[float, tuple[str, str, str, str]] = {
     1 / 12: (_BILLING, "mrr", "a year's amount in mrr", "divide_by: 12"),
@@ -31,7 +31,7 @@ _SIZES: Mapping[float, tuple[str, str, str, str]] = {
     100.0: (_INVOICES, "amount", "amounts in cents", "divide_by: 100"),
     1 / 1000: (_INVOICES, "amount", "amounts in thousands", "sql: value * 1000"),
 }
-"""By how much is invoiced per recurring amount: whose amounts are of another size, and what mends them."""
+"""By the ratio of invoiced to recurring amounts: the extract and column in another unit, and the correction."""
 _GARBLED = "Ã[\u0080-¿]|â€|Â[\u00a0-¿]"
 
 
@@ -52,7 +52,7 @@ def of_one(delivery: Delivery, rows: Rows, policy: DetectivePolicy, today: date)
 
 
 def _days(delivery: Delivery, rows: Rows, policy: DetectivePolicy, today: date) -> Iterator[Suspicion]:
-    """Days that stand for no day: long before there was any such company, or long after today."""
+    """Days that cannot be real: long before such a company existed, or long after today."""
     types = ibis_schema(delivery.spec.contract)
     columns = [c for c in delivery.filled if types[c].is_date() or types[c].is_timestamp()]
     if not columns:
@@ -72,12 +72,12 @@ def _days(delivery: Delivery, rows: Rows, policy: DetectivePolicy, today: date) 
             yield Suspicion(
                 delivery.spec.name, column,
                 f"{odd:,} of {filled:,} days lie before {first.year} or far after today, most often {most}",
-                f"if {most} stands for no day, " + Place(delivery.source, column).with_nulls(str(most)),
+                f"if {most} is not a real date, " + Place(delivery.source, column).with_nulls(str(most)),
             )  # fmt: skip
 
 
 def _ids(delivery: Delivery, rows: Rows, policy: DetectivePolicy) -> Iterator[Suspicion]:
-    """Ids of one extract that differ from each other by case alone."""
+    """Ids of one extract that differ only in case."""
     key = natural_key(delivery.spec.contract)[0]
     if not key.endswith("_id"):
         return
@@ -90,7 +90,7 @@ def _ids(delivery: Delivery, rows: Rows, policy: DetectivePolicy) -> Iterator[Su
         sql = quoted(f"lower({name_sql(Place(delivery.source, key).read_from)})")
         yield Suspicion(
             delivery.spec.name, key,
-            f"{twice:,} of {all_ids:,} ids stand there in several spellings of case, e.g. {example}: each counts by "
+            f"{twice:,} of {all_ids:,} ids differ only in case, e.g. {example}: each counts by "
             "itself",
             f"if they are one thing, write columns: {{{key}: {{sql: {sql}}}}} and newest_by or distinct",
         )  # fmt: skip
@@ -108,12 +108,12 @@ def _garbled(delivery: Delivery, rows: Rows) -> Iterator[Suspicion]:
         yield Suspicion(
             delivery.spec.name, None,
             f"{count:,} of {of:,} rows have texts such as Ã¼ for ü: they were read in the wrong encoding",
-            "export the file anew in UTF-8, or set format: {encoding: ...} as it was written",
+            "export the file again in UTF-8, or set format: {encoding: ...} as it was written",
         )  # fmt: skip
 
 
 def _prices(delivery: Delivery, rows: Rows) -> Iterator[Suspicion]:
-    """Subscriptions of which most have no price."""
+    """Subscriptions most of which have no price."""
     ((free, of),) = rows(f"SELECT count(*) FILTER (mrr = 0), count(*) FROM ({delivery.typed()})")
     if free > of / 2:
         yield Suspicion(
@@ -124,7 +124,7 @@ def _prices(delivery: Delivery, rows: Rows) -> Iterator[Suspicion]:
 
 
 def _payments(delivery: Delivery, rows: Rows, policy: DetectivePolicy) -> Iterator[Suspicion]:
-    """Invoices of which none was ever paid."""
+    """Invoices none of which was ever paid."""
     ((of, paid, days),) = rows(
         f"SELECT count(*), count(paid_on), date_diff('day', min(issued_on), max(issued_on)) FROM ({delivery.typed()})"
     )
@@ -137,7 +137,7 @@ def _payments(delivery: Delivery, rows: Rows, policy: DetectivePolicy) -> Iterat
 
 
 def _nights(delivery: Delivery, rows: Rows, policy: DetectivePolicy) -> Iterator[Suspicion]:
-    """Tickets of which many are opened at night: times of another zone."""
+    """Tickets many of which are opened at night: the times may be in another time zone."""
     ((night, of),) = rows(
         f"SELECT count(*) FILTER (hour(opened_at) < 6), count(*) FROM ({delivery.typed()}) "
         "WHERE opened_at <> date_trunc('day', opened_at)"
@@ -152,7 +152,7 @@ def _nights(delivery: Delivery, rows: Rows, policy: DetectivePolicy) -> Iterator
 
 
 def _weekends(delivery: Delivery, rows: Rows) -> Iterator[Suspicion]:
-    """The two quietest days of the week are next to each other and are no weekend."""
+    """The two quietest days of the week are adjacent, but are not a weekend."""
     counts = dict(rows(f"SELECT isodow(usage_date) - 1, count(*) FROM ({delivery.typed()}) GROUP BY 1"))
     if len(counts) < len(_DAYS) - 1:
         return
@@ -169,7 +169,7 @@ def _weekends(delivery: Delivery, rows: Rows) -> Iterator[Suspicion]:
 
 
 def _gaps(delivery: Delivery, rows: Rows, policy: DetectivePolicy) -> Iterator[Suspicion]:
-    """Weekdays without any usage between days with it."""
+    """Weekdays without any usage, between days with usage."""
     ((missing, of, example),) = rows(
         f"WITH used AS (SELECT DISTINCT usage_date AS day FROM ({delivery.typed()}) WHERE usage_date IS NOT NULL), "
         "span AS (SELECT CAST(unnest(generate_series(min(day), max(day), INTERVAL 1 DAY)) AS DATE) AS day FROM used) "
@@ -180,14 +180,14 @@ def _gaps(delivery: Delivery, rows: Rows, policy: DetectivePolicy) -> Iterator[S
         yield Suspicion(
             _USAGE, "usage_date",
             f"{missing:,} of {of:,} weekdays have no usage at all, the first one {example}: days may be lost",
-            "export those days again; no line of the mapping mends it",
+            "export those days again; the mapping cannot correct it",
         )  # fmt: skip
 
 
 def of_two(
     deliveries: Mapping[str, Delivery], name: str, rows: Rows, policy: DetectivePolicy, today: date
 ) -> Iterator[Suspicion]:
-    """Clues in one extract beside those looked at before it."""
+    """Clues in one extract compared with the extracts before it."""
     if name == _INVOICES and _BILLING in deliveries:
         yield from _sizes(deliveries, rows, policy)
     if name in _FLOWING:
@@ -215,13 +215,13 @@ def _stale(
             yield Suspicion(
                 old, _FLOWING[old],
                 f"the newest row is of {newest[old]}, {days} days before the newest of {new}: the export may be old",
-                "export it again; no line of the mapping mends it",
+                "export it again; the mapping cannot correct it",
             )  # fmt: skip
             return
 
 
 def _sizes(deliveries: Mapping[str, Delivery], rows: Rows, policy: DetectivePolicy) -> Iterator[Suspicion]:
-    """What accounts are invoiced in a year against what they pay a year as mapped."""
+    """Compare what accounts are invoiced in a year with what they pay a year as mapped."""
     invoices, billing = deliveries[_INVOICES].typed(), deliveries[_BILLING].typed()
     ((ratio, accounts),) = rows(
         f"WITH i AS (SELECT * FROM ({invoices}) WHERE amount > 0), last AS (SELECT max(issued_on) AS day FROM i), "

@@ -1,4 +1,4 @@
-"""A delivery as it would be read, and a suspicion of it: what the detective and its clues share.
+"""The types that `detective` and `clues` share: a delivery, and a suspicion about it.
 
 Not here: what is suspicious (`detective`, `clues`).
 """
@@ -17,7 +17,7 @@ from segmentation_assets.tables.registry import TableSpec
 
 @dataclass(frozen=True)
 class Suspicion:
-    """Something seen in valid data. `seen` has the count, of how many, and the money; `line` mends it."""
+    """A suspicion about valid data. `seen` says how many rows of how many, and the money; `line` corrects it."""
 
     extract: str
     column: str | None
@@ -27,7 +27,7 @@ class Suspicion:
 
 @dataclass(frozen=True)
 class Delivery:
-    """The newest drop of an extract, which can be read as mapped."""
+    """The newest drop of an extract. It can be read as mapped."""
 
     spec: TableSpec
     source: ExtractSource

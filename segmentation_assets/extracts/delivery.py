@@ -1,4 +1,4 @@
-"""What landing any extract shares: one landing's state, the hashes of files, refusals, the quarantine's file.
+"""The parts of landing that all extracts share: state, hashes of files, refusals, the quarantine's file.
 
 Not here: the order of extracts (`landing`), extracts with a history (`history`), product usage (`usage_days`).
 """
@@ -46,17 +46,18 @@ IDENTITIES: Mapping[str, tuple[str, ...]] = {
     "product_users": ("user_id", "account_id"),
     "fx_rates": ("currency",),
 }
-"""What rows of other extracts refer to: only when these change must those be judged again."""
+"""The columns that rows of other extracts refer to. If they change, those extracts are judged again."""
 
 
 @dataclass(frozen=True)
 class Landed:
-    """What landing one extract did. `good + quarantined == read`; `skipped`: nothing had changed since last time.
+    """The result of landing one extract. `good + quarantined == read`. `skipped`: nothing changed since the last
+    landing.
 
-    `drops` counts deliveries (0: not mapped). `failed`: nothing was published, `reason` says why. `ahead`: dates of
-    drops that were left alone because they are dated after today. `left_out` counts rows that the mapping leaves out
-    (`where`). `money` is the recurring money of what was read, `refused_money` of what was refused, each row in its
-    own currency; null for an extract without.
+    `drops` counts deliveries (0: not mapped). `failed`: nothing was published, and `reason` says why. `ahead`: dates
+    of drops that were not read because they are dated after today. `left_out` counts rows that the mapping leaves out
+    (`where`). `money` is the recurring money of all rows read, `refused_money` that of refused rows, each row in its
+    own currency; null for an extract without recurring money.
     """
 
     extract: str
@@ -76,14 +77,14 @@ class Landed:
 
 @dataclass(frozen=True)
 class Money:
-    """Recurring money per month, each row in its own currency and without its sign: of all rows, of refused ones."""
+    """Recurring money per month of all rows and of refused rows. Absolute amounts, each row in its own currency."""
 
     total: float
     refused: float
 
     @property
     def refused_share(self) -> float:
-        """0 where there is no money at all."""
+        """Share of refused money; 0 if there is no money at all."""
         return self.refused / self.total if self.total else 0.0
 
 
@@ -97,7 +98,7 @@ class Refused(Exception):
 
 @dataclass
 class Landing:
-    """One landing: what all extracts share."""
+    """The state of one landing, shared by all extracts."""
 
     sources: Sources
     engine: Engine
@@ -110,30 +111,30 @@ class Landing:
     known_tables: set[str] = field(default_factory=set)
     ahead: dict[str, tuple[str, ...]] = field(default_factory=dict)
     accepted: Mapping[str, str] = field(default_factory=dict)
-    """By extract, the delivery that somebody accepted."""
+    """The delivery that a person accepted, by extract."""
 
     def drops(self, name: str) -> list[Drop]:
-        """The drops of an extract up to today. One dated later is read when its day has come; `ahead` names it.
+        """The drops of an extract up to today. `ahead` has the dates of later drops, which are not read yet.
 
-        Raises SourceError as `drops_of` does, and where all drops are dated later.
+        Raises SourceError as `drops_of` does, and if all drops are dated after today.
         """
         drops = drops_of(self.sources, name)
         there = [drop for drop in drops if drop.day is None or drop.day <= self.today]
-        self.ahead[name] = tuple(drop.label for drop in drops[len(there) :])  # they come oldest first
+        self.ahead[name] = tuple(drop.label for drop in drops[len(there) :])  # drops are in order, oldest first
         if not there:
             raise SourceError(
                 f"every drop is dated after today, {self.today}; the first one {drops[0].label}",
                 file=self.reader.label(drops[0].files[0]),
-                advice="name drops by the day they are of, and set company.timezone in the policy",
+                advice="name each drop by its day, and set company.timezone in the policy",
             )
         return there
 
     def place_of(self, spec: TableSpec, drop: Drop) -> str:
-        """What a drop is called in messages."""
+        """The name of a drop in messages."""
         return ", ".join(self.reader.label(file) for file in drop.files) or self.reader.place(spec.name)
 
     def is_accepted(self, name: str, drops: Sequence[Drop]) -> bool:
-        """Whether somebody said that this delivery is right although it looks cut off."""
+        """Whether a person accepted this delivery although it looks cut off."""
         return self.accepted.get(name) == delivery_digest(self.hashes, drops)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
@@ -141,19 +142,19 @@ class Landing:
         return self.engine.connection.execute(sql).fetchall()
 
     def number(self, sql: str) -> int:
-        """The one number that a query gives."""
+        """The single number that a query returns."""
         return int(self.query(sql)[0][0] or 0)
 
     def facts(self, name: str) -> Mapping[str, Any]:
-        """What the published file of an extract says of itself."""
+        """The footer of an extract's published file."""
         return footer(self.engine.store.file(name))
 
     def identities(self, name: str) -> str:
-        """Hash of the ids of an extract that others refer to; empty where it has none."""
+        """Hash of an extract's ids that other extracts refer to; empty if it has none."""
         return str(self.facts(name).get("ids", ""))
 
     def files_table(self, name: str, drops: Sequence[Drop]) -> None:
-        """Make the temporary table of the files being landed."""
+        """Create the temporary table of the files being landed."""
         rows = [(str(f), d.day, self.reader.label(f), n) for n, d in enumerate(drops) for f in d.files]
         if self.sources.extracts[name].path is None:
             rows = [(self.reader.place(name), None, self.reader.place(name), 0)]
@@ -165,7 +166,7 @@ class Landing:
             self.engine.connection.execute(f"INSERT INTO {FILES} VALUES {values}")
 
     def columns(self, spec: TableSpec, raw: Raw, drops: Sequence[Drop]) -> list[Cast]:
-        """How the contract's columns are filled from `raw`. Raises SourceError where one cannot be."""
+        """How the contract's columns are filled from `raw`. Raises SourceError if one cannot be filled."""
         source, own = self.sources.extracts[spec.name], own_columns(spec.name)
         file = self.reader.label(drops[-1].files[-1]) if drops[-1].files else self.reader.place(spec.name)
         for missing in missing_columns(spec.contract, source, raw, own):
@@ -179,7 +180,7 @@ class Landing:
         return casts(spec.contract, source, raw, own, self.company.timezone, types)
 
     def remember_known(self, spec: TableSpec, own_rows: str | None = None) -> None:
-        """Make the tables that references of an extract are checked against; `own_rows` for its own ids."""
+        """Create the tables that an extract's references are checked against. `own_rows` has its own ids."""
         rows = {
             KNOWN_ACCOUNTS: lambda: self._distinct("crm_accounts", "account_id"),
             KNOWN_CURRENCIES: lambda: (
@@ -204,19 +205,19 @@ class Landing:
         return f"SELECT DISTINCT {column} AS known FROM read_parquet({literal(str(file))}, hive_partitioning = false)"
 
     def allowed(self, spec: TableSpec) -> float:
-        """The share of rows, and of recurring money, that may be refused: as the mapping says, else the policy."""
+        """The share of rows, and of recurring money, that may be refused: from the mapping, else from the policy."""
         own = self.sources.extracts[spec.name].max_quarantine_share
         return self.policy.max_quarantine_share if own is None else own
 
     def too_many(self, spec: TableSpec, read: int, quarantined: int, money: Money | None = None) -> bool:
-        """Whether the share of bad rows, or of their recurring money, is above what may be."""
+        """Whether the share of bad rows, or of their recurring money, is too high."""
         share = quarantined / read if read else 0.0
         return max(share, money.refused_share if money else 0.0) > self.allowed(spec)
 
     def refuse(
         self, spec: TableSpec, read: int, quarantined: int, refused: str, money: Money | None = None
     ) -> Refused:
-        """The error for an extract with too many bad rows; its bad rows are kept aside for people to look at."""
+        """The error for an extract with too many bad rows. The bad rows are saved for people to look at."""
         aside = self.engine.store.home / "landing" / "refused" / f"{spec.name}.parquet"
         with self.engine.store.stage() as folder:
             self.engine.connection.execute(f"COPY ({refused}) TO {literal(str(folder / 'x'))} (FORMAT parquet)")
@@ -236,9 +237,10 @@ class Landing:
         return Refused(
             read,
             quarantined,
-            f"{quarantined} of {read} rows ({quarantined / read:.1%}){amount} break the contract, {allowed:.1%} may: "
-            f"{said}. Nothing of it was published; its bad rows are in landing/refused/{spec.name}.parquet. Mend "
-            "them at the source, or the mapping: `segmentation check-sources` says what it expects",
+            f"{quarantined} of {read} rows ({quarantined / read:.1%}){amount} break the contract; at most "
+            f"{allowed:.1%} may. {said}. Nothing of it was published; its bad rows are in "
+            f"landing/refused/{spec.name}.parquet. Correct them at the source, or correct the "
+            "mapping: `segmentation check-sources` says what it expects",
         )
 
 
@@ -255,13 +257,13 @@ def _day(day: date | None) -> str:
 
 
 class FileHashes:
-    """Hashes of file contents, remembered by path, size and time of change."""
+    """Hashes of file contents, cached by path, size and time of change."""
 
     def __init__(self, cache: Path) -> None:
         self._cache = cache
         try:
             self._known: dict[str, list[Any]] = json.loads(cache.read_text())
-        except (FileNotFoundError, json.JSONDecodeError):  # only a cache: made anew
+        except (FileNotFoundError, json.JSONDecodeError):  # only a cache: rebuild it
             self._known = {}
         self._changed = False
 
@@ -277,28 +279,28 @@ class FileHashes:
         return entry[2]
 
     def knows(self, path: Path) -> bool:
-        """Whether the file was hashed as it stands, by size and time of change."""
+        """Whether the file was hashed and has kept its size and time of change since."""
         stat = path.stat()
         return self._known.get(str(path), [])[:2] == [stat.st_size, stat.st_mtime_ns]
 
     def save(self) -> None:
-        """Write the cache if anything is new in it."""
+        """Write the cache if it has new entries."""
         if self._changed:
             write_json(self._cache, self._known)
 
 
 def delivery_digest(hashes: FileHashes, drops: Sequence[Drop]) -> str:
-    """Names one delivery: the files of the newest drop by their content."""
+    """Identifies one delivery, by the content of the newest drop's files."""
     return digest(drops[-1].label, *map(hashes.of, drops[-1].with_logs()))
 
 
 def accepted_file(home: Path) -> Path:
-    """Where a home keeps which deliveries people accepted."""
+    """The file of a home that lists the deliveries people accepted."""
     return home / "landing" / "accepted.json"
 
 
 def read_accepted(home: Path) -> Mapping[str, str]:
-    """By extract, the delivery that somebody accepted last."""
+    """The delivery that a person accepted last, by extract."""
     try:
         return json.loads(accepted_file(home).read_text())
     except FileNotFoundError:
@@ -306,9 +308,9 @@ def read_accepted(home: Path) -> Mapping[str, str]:
 
 
 def accept(sources: Sources, home: Path, names: Iterable[str]) -> None:
-    """Remember that the newest delivery of these extracts is right although it looks cut off, or much smaller.
+    """Record that the newest delivery of these extracts is right although it looks cut off or is much smaller.
 
-    Raises SourcesError where there is none, and for an extract that is not mapped.
+    Raises SourcesError if there is no delivery, or if an extract is not mapped.
     """
     hashes, accepted = FileHashes(home / "landing" / "files.json"), dict(read_accepted(home))
     for name in names:
@@ -325,7 +327,7 @@ def accept(sources: Sources, home: Path, names: Iterable[str]) -> None:
 
 
 def refuse_cut_off(landing: Landing, spec: TableSpec, drops: Sequence[Drop], before: Mapping[str, Any]) -> None:
-    """Raises Refused for a text file whose last line is broken, or ends where no line of earlier deliveries ended."""
+    """Raises Refused if a text file's last line is broken, or lacks the line end that earlier deliveries had."""
     lines = landing.reader.lines
     earlier = [lines[file].ends_in_line_break for drop in drops[:-1] for file in drop.files if file in lines]
     used_to_end = all(earlier) if earlier else bool(before.get("ends_in_line_break"))
@@ -342,12 +344,12 @@ def refuse_cut_off(landing: Landing, spec: TableSpec, drops: Sequence[Drop], bef
                 lines[file].total,
                 0,
                 f"{landing.reader.label(file)}: {what}: the file was cut off on the way. Nothing was published. "
-                f"Deliver it again; if it is right, say so once: segmentation run --accept {spec.name}",
+                f"Deliver it again; if it is right, accept it once: segmentation run --accept {spec.name}",
             )
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace a small file at once."""
+    """Write a small file as JSON, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished")
     unfinished.write_text(json.dumps(value, sort_keys=True))
@@ -360,12 +362,12 @@ def digest(*parts: object) -> str:
 
 
 def quarantine_file(landing: Landing, name: str) -> Path:
-    """Where the refused rows of an extract are published."""
+    """The published file of an extract's refused rows."""
     return landing.engine.store.published / QUARANTINE.name / f"{name}.parquet"
 
 
 def common_inputs(landing: Landing, spec: TableSpec) -> list[object]:
-    """All but the files that decides what an extract's rows become."""
+    """Everything besides the files that decides what an extract's rows become."""
     source = landing.sources.extracts[spec.name]
     return [
         source.digest,
@@ -378,14 +380,14 @@ def common_inputs(landing: Landing, spec: TableSpec) -> list[object]:
 
 
 def duplicate_reasons(spec: TableSpec, names: Sequence[str]) -> list[Reason]:
-    """The two reasons for rows whose key stands twice; the second shows what else they say."""
+    """The two reasons for rows with a repeated key. The second one shows their other values."""
     others = [n for n in names if n not in natural_key(spec.contract)]
     shown = ", ".join(f"{literal(n + '=')} || CAST({identifier(n)} AS VARCHAR)" for n in others)
     return [Reason(DUPLICATE, None, "NULL"), Reason(DIFFERENT_DUPLICATE, None, f"concat_ws(', ', {shown})")]
 
 
 def write_quarantine(landing: Landing, refused: str, target: Path) -> None:
-    """Refused rows into a file with a hash of them in its footer."""
+    """Write refused rows to a file, with a hash of them in its footer."""
     kinds = {"date": "DATE", "int64": "BIGINT"}
     columns = ", ".join(
         f"CAST({identifier(n)} AS {kinds.get(str(t).lower(), 'VARCHAR')}) AS {identifier(n)}"

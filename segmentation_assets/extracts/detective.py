@@ -1,7 +1,7 @@
-"""Where data is valid and may mean something else: each suspicion with its evidence, its money and what mends it.
+"""Suspicions about valid data that may be wrong, each with its evidence, its money and the correction.
 
-Here: what is seen in the rows of the newest drop, beside the rows of extracts read before. Not here: what cannot be
-read as mapped (`checking`), and any change to data: a suspicion is a warning, and a person decides.
+Here: clues in the newest drop, compared with the extracts read before it. Not here: values that cannot be read as
+mapped (`checking`), and any change to data: a suspicion is a warning, and a person decides.
 
 Thresholds and words are in the policy, section `detective`.
 """
@@ -31,14 +31,14 @@ _POINT = re.compile(r"[.]0+$")
 
 @dataclass
 class Tally:
-    """Rows under suspicion, of how many, and what they bring a year by currency."""
+    """Suspicious rows, all rows, and the yearly money of the suspicious ones by currency."""
 
     rows: int = 0
     of: int = 0
     money: dict[str, float] = field(default_factory=dict)
 
     def add(self, currency: str | None, rows: int, of: int, monthly: Any) -> None:
-        """Count in the rows of one currency."""
+        """Add the rows of one currency."""
         self.rows, self.of = self.rows + rows, self.of + of
         if monthly:
             yearly = float(monthly) * _MONTHS_PER_YEAR
@@ -46,20 +46,20 @@ class Tally:
 
     @property
     def arr(self) -> str:
-        """Such as `3,600 USD of ARR`."""
+        """The money in words, such as `3,600 USD of ARR`."""
         parts = [f"{amount:,.0f} {currency}".strip() for currency, amount in sorted(self.money.items())]
         return " + ".join(parts or ["0"]) + " of ARR"
 
 
 class Detective:
-    """Looks at one extract after the other, in landing order, and remembers those it has seen."""
+    """Examines one extract after the other, in landing order, and remembers the earlier ones."""
 
     def __init__(self, reader: Reader, policy: DetectivePolicy, grace_days: int, today: date) -> None:
         self.reader, self.policy, self.grace_days, self.today = reader, policy, grace_days, today
         self.deliveries: dict[str, Delivery] = {}
 
     def look(self, delivery: Delivery) -> Iterator[Suspicion]:
-        """What is suspicious in this extract, by itself and beside those before it."""
+        """The suspicions about this extract, by itself and compared with the earlier ones."""
         name = delivery.spec.name
         self.deliveries[name] = delivery
         yield from self._cut_off(delivery)
@@ -78,11 +78,11 @@ class Detective:
     # -- any extract
 
     def _cut_off(self, delivery: Delivery) -> Iterator[Suspicion]:
-        """Files with just as many rows as some tool exports at most."""
+        """Files whose row count is exactly the export limit of some tool."""
         name = delivery.spec.name
         left_out = self.reader.left_out.get(name, 0) if delivery.source.where else 0
         counts = [rows for (rows,) in self._rows(f"SELECT count(*) FROM ({delivery.raw.sql}) GROUP BY {FILE}")]
-        if left_out:  # of which file is not known
+        if left_out:  # the file of the left-out rows is not known
             counts = [sum(counts) + left_out] if len(counts) == 1 else []
         limits = sorted({*counts} & {*self.policy.export_limits})
         if limits:
@@ -91,11 +91,11 @@ class Detective:
                 name, None,
                 f"{cut:,} of {_counted(len(counts), 'file')} {'has' if cut == 1 else 'have'} exactly "
                 f"{' or '.join(f'{limit:,}' for limit in limits)} rows: the export may have been cut there",
-                "compare with the count at the source, and export all rows; no line of the mapping mends it",
+                "compare with the count at the source, and export all rows; the mapping cannot correct it",
             )  # fmt: skip
 
     def _ids(self, delivery: Delivery) -> Iterator[Suspicion]:
-        """Ids that would be an account's but for case, `.0` or blanks within; none that two accounts could be."""
+        """Ids that differ from an account's only by case, `.0` or blanks. Ids that fit two accounts are left out."""
         name, is_billing = delivery.spec.name, delivery.spec.name == _BILLING
         money = "currency, sum(mrr) AS monthly" if is_billing else "NULL AS currency, NULL AS monthly"
         by = "account_id, currency" if is_billing else "account_id"
@@ -134,7 +134,7 @@ class Detective:
     # -- usage
 
     def _users(self, usage: Delivery) -> Iterator[Suspicion]:
-        """Ids of users that are ids of subscriptions or accounts."""
+        """User ids that are in fact ids of subscriptions or accounts."""
         kinds = {"subscriptions": (_BILLING, "subscription_id"), "accounts": (_ACCOUNTS, "account_id")}
         kinds = {kind: at for kind, at in kinds.items() if at[0] in self.deliveries}
         tables = {kind: f"FROM ({self.deliveries[name].typed()})" for kind, (name, _) in kinds.items()}
@@ -156,7 +156,7 @@ class Detective:
                 return
 
     def _column_of_people(self, usage: Delivery) -> str:
-        """The line that maps a column whose values are user ids, if there is one."""
+        """The line that maps a column with user ids, or advice if there is no such column."""
         if _USERS in self.deliveries:
             people = f"(SELECT user_id FROM ({self.deliveries[_USERS].typed()}))"
             texts = [c for c, kind in usage.raw.columns.items() if kind == "VARCHAR"]
@@ -186,21 +186,21 @@ class Detective:
             yield from self._states(billing, column)
 
     def _live_rows(self) -> Iterator[Suspicion]:
-        """No row has an end, though the rows go back for long."""
+        """No row has an end date, although the rows go back a long time."""
         ((rows, ends, days),) = self._rows(
             f"SELECT count(*), count(end_date), date_diff('day', min(start_date), max(start_date)) FROM {_BILLING}"
         )
         if not ends and rows >= self.policy.live_rows and days >= self.policy.live_days:
             yield Suspicion(
                 _BILLING, "end_date",
-                f"0 of {rows:,} rows have an end, and their starts lie {days:,} days apart: the export may leave out "
+                f"0 of {rows:,} rows have an end, and their starts span {days:,} days: the export may leave out "
                 "subscriptions that ended, so that no account ever churns",
                 "export the ended ones too and map their end under columns: {end_date: ...}; or keep dated drops "
                 "and write drops: snapshots",
             )  # fmt: skip
 
     def _changed_states(self, billing: Delivery) -> Iterator[Suspicion]:
-        """Dated drops that are read as changes and are whole states: rows that are gone or have another price."""
+        """Dated drops that are read as changes but look like whole states: rows disappear or change their price."""
         drops = drops_of(self.reader.sources, _BILLING)
         if len(drops) == 1 or self.reader.sources.whole_drops(_BILLING):
             return
@@ -239,7 +239,7 @@ class Detective:
             )  # fmt: skip
 
     def _ends(self) -> Iterator[Suspicion]:
-        """Rows of an account that another one follows on the end, or one day after it."""
+        """Rows whose account has another row that starts on their end date, or one day later."""
         following = Tally()
         for currency, after, either, monthly in self._rows(
             f"WITH starts AS (SELECT DISTINCT account_id, start_date FROM {_BILLING}), ended AS ("
@@ -256,24 +256,24 @@ class Detective:
             return
         share = following.rows / following.of
         seen = (
-            f"{following.rows:,} of {following.of:,} successors of an account start one day after the end before them"
+            f"{following.rows:,} of {following.of:,} follow-on rows of an account start one day after the end before"
         )
         if following.rows >= self.policy.inclusive_rows and share > self.policy.inclusive_share:
             yield Suspicion(
                 _BILLING, "end_date",
-                f"{seen}: end_date may be the last day of the terms; as mapped, {following.arr} leaves for a day",
+                f"{seen}: end_date may be the last day of the terms; as mapped, {following.arr} is missing for a day",
                 "if the last day is included, write ends: last_day",
             )  # fmt: skip
         elif share >= self.policy.gap_share and not self.grace_days:
             yield Suspicion(
                 _BILLING, "end_date",
-                f"{seen}: {following.arr} leaves for a day and comes back",
+                f"{seen}: {following.arr} is missing for a day and comes back",
                 "if these are renewals, set company: {renewal_grace_days: 1} in the policy; if the last day is "
                 "included, write ends: last_day",
             )  # fmt: skip
 
     def _open_rows(self, billing: Delivery) -> Iterator[Suspicion]:
-        """Several rows of one id that are all open: the newest would replace the others."""
+        """Several open rows with the same id: the newest would replace the others."""
         later, replaced, ids, of = Tally(), Tally(), 0, 0
         for currency, several, all_ids, late, late_money, early, early_money in self._rows(
             "WITH open AS (SELECT *, min(start_date) OVER w AS first, max(start_date) OVER w AS last "
@@ -297,7 +297,7 @@ class Detective:
             )  # fmt: skip
 
     def id_of_each_row(self, billing: Delivery) -> str:
-        """What identifies a row: a source column that differs in all of them, those called id first."""
+        """SQL that identifies a row: a source column with a different value in each row, columns called id first."""
         mapped = {source_column(billing.source.columns.get(c.column, c.column)) for c in billing.columns}
         free = [c for c in billing.raw.columns if c not in mapped]
         if free:
@@ -311,7 +311,7 @@ class Detective:
         return f"{{sql: {_quoted(both)}}}"
 
     def _states(self, billing: Delivery, column: str) -> Iterator[Suspicion]:
-        """Rows with a price in a state in which nothing is paid."""
+        """Rows with a price in a status that is not paid for."""
         name, trial, ended = identifier(_STATUS + column), self.policy.trial_words, self.policy.ended_words
         bad = f"lower({name}) IN ({literals(trial)}) OR (lower({name}) IN ({literals(ended)}) AND end_date IS NULL)"
         priced, by_state, left = Tally(), {}, set()
@@ -329,7 +329,7 @@ class Detective:
             condition = _without(billing.source, column, [*by_state], left)
             yield Suspicion(
                 _BILLING, "mrr",
-                f"{priced.rows:,} of {priced.of:,} rows have a price and a {column} in which nothing is paid "
+                f"{priced.rows:,} of {priced.of:,} rows have a price, but a {column} that is not paid for "
                 f"({states}): they count as {priced.arr}",
                 f"if they are not paid, write where: {_quoted(condition)}",
             )  # fmt: skip
@@ -340,7 +340,7 @@ def _has(delivery: Delivery, column: str) -> bool:
 
 
 def _bare(expression: str) -> str:
-    """An id without what spelling alone makes different."""
+    """SQL for an id without case, blanks and a trailing `.0`."""
     return rf"lower(regexp_replace(regexp_replace({expression}, '\s+', '', 'g'), '[.]0+$', ''))"
 
 
@@ -356,7 +356,7 @@ def _differences(theirs: str, ours: str) -> Iterator[str]:
 
 
 def _examples(pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
-    """One pair for each way in which ids differ."""
+    """One example pair for each way in which ids differ."""
     seen: set[str] = set()
     for theirs, ours in pairs:
         if new := {*_differences(theirs, ours)} - seen:
@@ -374,7 +374,7 @@ def _respelled(expression: str, ways: Sequence[str]) -> str:
 
 
 def _without(source: ExtractSource, column: str, states: Sequence[str], left: Iterable[str | None]) -> str:
-    """The condition that leaves these states out, and keeps rows of them that have an end: they are history."""
+    """The condition that leaves out rows in these states. Ended rows stay, because they are history."""
     name, kept = name_sql(column), sorted(s for s in left if s is not None)
     if {*states} & {*kept}:
         end = f"coalesce(CAST({_source_sql(source, 'end_date')} AS VARCHAR), '')"
@@ -389,7 +389,7 @@ def _without(source: ExtractSource, column: str, states: Sequence[str], left: It
 
 
 def _source_sql(source: ExtractSource, column: str) -> str:
-    """What a contract's column is read from, as SQL over the source's columns."""
+    """SQL over the source's columns that fills a column of the contract."""
     mapped = source.columns.get(column, column)
     if isinstance(mapped, Expression):
         return f"({mapped.sql})"

@@ -1,7 +1,7 @@
-"""What other systems call the columns of our contracts, and the extracts themselves.
+"""Other systems' names for our extracts and for the columns of our contracts.
 
-Here: words, in lower case and without signs, the usual ones first. Not here: choosing by them (`proposing`). A column
-is found under the name of the contract besides.
+Here: names in lower case and without punctuation, the usual ones first. Not here: choosing by them (`proposing`). The
+contract's own name is always tried too.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FILES: Mapping[str, str] = {
     "leads": r"leads?\b|prospect",
     "success_goals": r"goals?\b|outcome",
 }
-"""How the files of an extract are called."""
+"""Usual file names of each extract."""
 
 COLUMNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "crm_accounts": {
@@ -222,25 +222,25 @@ MONTHS: Mapping[str, int] = {
     "year": 12, "yearly": 12, "annual": 12, "annually": 12, "y": 12, "12": 12, "12 months": 12, "1 year": 12,
     "per year": 12, "jahr": 12, "jaehrlich": 12, "a": 12,
 }  # fmt: skip
-"""How many months a price is for."""
+"""The number of months that a price is for, by word."""
 _CODES = {"usd": "USD", "eur": "EUR", "gbp": "GBP", "chf": "CHF", "cad": "CAD", "aud": "AUD"}
 _PARTS = (*_CODES, "cents", "cent", "minor")
 
 
 def plain(header: str) -> str:
-    """A header in lower case, its words apart: `unitPrice_USD` is `unit price usd`."""
+    """A header in lower case, as separate words: `unitPrice_USD` becomes `unit price usd`."""
     text = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", header)
     text = text.lower().translate(str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"}))
     return re.sub(r"[^a-z0-9]+", " ", text).strip()
 
 
 def bare(header: str) -> str:
-    """The same without a currency or a word for cents."""
+    """The header as `plain` returns it, without a currency or a word for cents."""
     return " ".join(word for word in plain(header).split() if word not in _PARTS)
 
 
 def currency_in(header: str) -> str | None:
-    """The currency that a header names."""
+    """The currency that a header names; None if it names none."""
     return next((_CODES[word] for word in plain(header).split() if word in _CODES), None)
 
 
@@ -250,6 +250,6 @@ def is_in_cents(header: str) -> bool:
 
 
 def names_of(extract: str) -> dict[str, tuple[str, ...]]:
-    """By column of the contract, what it may be called."""
+    """The possible names of each column of the contract."""
     usual = COLUMNS.get(extract, {})
     return {c: tuple(dict.fromkeys((plain(c), *usual.get(c, ())))) for c in own_columns(extract)}

@@ -1,4 +1,4 @@
-"""Landing an extract whose rows change: from drops to rows with the days from which and to which they were known.
+"""Landing an extract whose rows change: from drops to rows with `known_from` and `known_to`.
 
 Here: duplicates within a drop, history, and write-audit-publish of one extract. Not here: product usage, which
 lands by day (`usage_days`), and the order of extracts (`landing`).
@@ -51,7 +51,7 @@ _ALWAYS, _FOREVER = "0001-01-01", "9999-12-31"
 def land_history(landing: Landing, spec: TableSpec) -> Landed:
     """Bring one extract up to date.
 
-    Raises SourceError where its source cannot be read, Refused where too many rows are bad: nothing is published.
+    Raises SourceError if its source cannot be read, and Refused if too many rows are bad. Nothing is published then.
     """
     drops = landing.drops(spec.name)
     inputs = _inputs(landing, spec, drops)
@@ -98,7 +98,7 @@ def _landed(
 
 
 def _money(landing: Landing, spec: TableSpec, rows: str = "true") -> Money | None:
-    """Recurring money of the rows read; None for an extract without."""
+    """Recurring money of the rows read; None for an extract without recurring money."""
     if _MONEY not in ibis_schema(spec.contract):
         return None
     total, refused = landing.query(
@@ -110,7 +110,7 @@ def _money(landing: Landing, spec: TableSpec, rows: str = "true") -> Money | Non
 
 
 def _refuse_shrunken(landing: Landing, spec: TableSpec, drops: Sequence[Drop], before: Mapping[str, Any]) -> None:
-    """A delivery of the whole with far fewer rows, or far less money, than the one before it waits for a yes."""
+    """Refuse a whole drop with far fewer rows, or far less money, than the one before, until a person accepts it."""
     is_whole = drops[-1].day is None or landing.sources.whole_drops(spec.name)
     if not is_whole:
         return
@@ -131,7 +131,7 @@ def _refuse_shrunken(landing: Landing, spec: TableSpec, drops: Sequence[Drop], b
                 0,
                 f"{landing.place_of(spec, drops[-1])}: {now:,.10g} {what}, and {then:,.10g} in the delivery before "
                 f"({now / then - 1:.0%}). Nothing was published. Export it again if it was cut off; if it is right, "
-                f"say so once: segmentation run --accept {spec.name}",
+                f"accept it once: segmentation run --accept {spec.name}",
             )
 
 
@@ -143,13 +143,13 @@ def _size(landing: Landing, spec: TableSpec, drop: int) -> tuple[int, float]:
 
 
 def _ends_in_line_break(landing: Landing, drops: Sequence[Drop]) -> bool | None:
-    """Of the newest drop's text files; None where there are none."""
+    """Whether the newest drop's text files end in a line break; None if it has no text files."""
     lines = [landing.reader.lines[f] for f in drops[-1].files if f in landing.reader.lines]
     return all(one.ends_in_line_break for one in lines) if lines else None
 
 
 def _inputs(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> str | None:
-    """Hash of all that the published rows depend on; None where only reading the source would tell."""
+    """Hash of everything the published rows depend on; None if only reading the source would show it."""
     if landing.sources.extracts[spec.name].postgres:
         return None
     files = [(d.label, [(landing.reader.label(f), landing.hashes.of(f)) for f in d.with_logs()]) for d in drops]
@@ -177,7 +177,7 @@ def _read(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> tuple[lis
 
 
 def _without_account(landing: Landing, spec: TableSpec, reasons: Sequence[Reason]) -> int:
-    """Rows refused for want of an account, of an extract whose rows need not have one: they are no fault of it."""
+    """Number of rows refused for a missing account, if the policy allows the extract to have such rows."""
     if spec.name not in landing.policy.may_lack_account:
         return 0
     numbers = [n for n, reason in enumerate(reasons) if reason.rule == "account_id: not null"]
@@ -189,9 +189,9 @@ def _rejects(landing: Landing, spec: TableSpec) -> int:
 
 
 def _refuse_nothing(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> None:
-    """A company does not lose all its accounts or subscriptions overnight: such a delivery was cut off.
+    """Refuse an empty delivery of accounts or subscriptions. No company loses them all overnight: it was cut off.
 
-    Where nothing stood before there is nothing to lose: that is a warning of the landing.
+    If nothing was published before, there is nothing to lose: then landing only warns.
     """
     newest, file = drops[-1], landing.engine.store.file(spec.name)
     stand = rows_in([file]) if file.exists() and not is_damaged(file) else 0
@@ -202,15 +202,15 @@ def _refuse_nothing(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) ->
     raise Refused(
         0,
         0,
-        f"{landing.place_of(spec, newest)}: there are no rows, and {stand} stand. Nothing was published; export it "
-        "again (a company that really starts anew takes a new --home)",
+        f"{landing.place_of(spec, newest)}: there are no rows, but the published table has {stand}. Nothing was "
+        "published; export it again (to start over on purpose, use a new --home)",
     )
 
 
 def _judge_duplicates(
     landing: Landing, spec: TableSpec, columns: Sequence[Cast], reasons: Sequence[Reason]
 ) -> list[Reason]:
-    """Keep one row per key and drop: of equal rows any one, of different ones the first by their values."""
+    """Keep one row per key and drop: any of equal rows, and of different rows the first by their values."""
     keys = identifiers([*natural_key(spec.contract), _DROP])
     names = [c.column for c in columns]
     contested = f"SELECT {keys} FROM {ROWS} WHERE {REASON} IS NULL GROUP BY ALL HAVING count(*) > 1"
@@ -231,9 +231,9 @@ def _refused(spec: TableSpec, columns: Sequence[Cast], reasons: Sequence[Reason]
 
 
 def _censor_ends(landing: Landing, spec: TableSpec) -> None:
-    """Where the mapping says so, ends on the last day of the extract are no ends: there the extract stops, no more.
+    """Remove ends on the extract's last day, if the mapping says so. There the extract stops, not the subscription.
 
-    A later drop that tells the end holds from its own day on.
+    An end that a later drop reports holds from that drop's day on.
     """
     horizon = landing.sources.extracts[spec.name].ends_at_horizon
     if horizon is None:
@@ -248,7 +248,7 @@ def _censor_ends(landing: Landing, spec: TableSpec) -> None:
 
 
 def _make_history(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> None:
-    """From drops to intervals, in the table HISTORY: equal rows of a key in consecutive drops are one row."""
+    """From drops to intervals, in the table HISTORY. Equal rows of a key in consecutive drops become one row."""
     keys = identifiers(natural_key(spec.contract))
     own = own_columns(spec.name)
     others = f"row({identifiers(n for n in own if n not in natural_key(spec.contract))})"
@@ -260,7 +260,7 @@ def _make_history(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> N
     landing.engine.connection.executemany(f"INSERT INTO {DROPS} VALUES (?, ?, ?, ?)", [*rows])
     whole = landing.sources.whole_drops(spec.name)
     gone = f"lag({_DROP}) OVER w IS DISTINCT FROM {_DROP} - 1 OR " if whole else ""
-    # Of a whole drop a row lasts to the end of its run of equal drops; of changes, until the next change of its key.
+    # In whole drops, a row lasts until a drop without an equal row. In changes, until the next change of its key.
     last = f"max({_DROP}) OVER (PARTITION BY {keys}, _run)" if whole else "NULL"
     after = f"lead({_DROP}) OVER (PARTITION BY {keys} ORDER BY {_DROP})" if not whole else "NULL"
     if len(drops) == 1:
@@ -288,7 +288,7 @@ def _make_history(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> N
 
 
 def _change_digests(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> dict[str, str]:
-    """Per day on which rows became known or ceased to be: a hash of them. Days without change are left out."""
+    """A hash of the rows that changed, for each day on which rows became known or ended."""
     key = identifiers([*natural_key(spec.contract), "known_from"])
     kept = identifiers(n for n in ibis_schema(spec.contract) if n != "known_to")
     rows = landing.query(
@@ -315,7 +315,7 @@ def _identities(landing: Landing, spec: TableSpec) -> str:
 
 
 def _publish(landing: Landing, spec: TableSpec, facts: Mapping[str, Any], refused: str, quarantined: int) -> None:
-    """Write, count again, move into place: the quarantine first, then the extract, whose footer says it is done."""
+    """Write, count again, move into place. The quarantine is first: the extract's footer marks landing as done."""
     store = landing.engine.store
     order = identifiers([*natural_key(spec.contract), "known_from"])
     with store.stage() as folder:

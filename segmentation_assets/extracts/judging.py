@@ -1,10 +1,10 @@
-"""Which rule a row breaks first: types, the contract's rules, and what the row refers to.
+"""The first rule that a row breaks: types, the contract's rules, references.
 
-Here: the ordered list of reasons of an extract, and the SQL that gives each row the number of its first one (null:
-good). Not here: duplicates, which are a matter of several rows (`landing`, `usage_days`).
+Here: the ordered list of reasons of an extract, and the SQL that gives each row the number of its first reason (null:
+the row is good). Not here: duplicates, which concern several rows (`history`, `usage_days`).
 
-References are checked against everything ever known: an account that a newer drop no longer has still owns its past.
-One that is not known refuses the row, or where its column may be empty, leaves the column empty.
+References are checked against all ids ever known: an account that a newer drop lacks still owns its past. If a
+reference is unknown, the row is refused. If the column is optional, the row stays and the column becomes null.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ from segmentation_assets.warehouse.sql_text import identifier, literal
 
 REASON = "_landing_reason"
 KNOWN_ACCOUNTS, KNOWN_CURRENCIES = "landing_accounts", "landing_currencies"
-"""Temporary tables of one column `known`: what references are checked against. They exist while landing."""
+"""Temporary tables with one column `known`. References are checked against them. They exist while landing."""
 
 DUPLICATE, DIFFERENT_DUPLICATE, UNREADABLE = "duplicate key", "duplicate key, other values", "unreadable line"
 FILES = "landing_files"
 """Temporary table (file, drop_day, label) of the files being landed."""
 
 MUST_BE = "must be "
-"""How the rule of a column's type goes on after its name."""
+"""How the name of a type rule continues after the column's name."""
 
 _VIEWS = itertools.count(1)
 
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a row is refused: the rule's name, its column (None: the row), and SQL for the value to show."""
+    """Why a row is refused: the rule's name, its column (None: the whole row), and SQL for the value to show."""
 
     rule: str
     column: str | None
     value: str
     refuses: bool = True
-    """False of a reference that is not known and whose column may be empty: it is left empty."""
+    """False for an unknown reference in an optional column: the row stays and the column becomes null."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A relation of typed rows with REASON, and what its numbers mean."""
+    """A relation of typed rows with REASON, and the reasons by number."""
 
     sql: str
     reasons: Sequence[Reason]
@@ -61,7 +61,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Reference:
-    """A column whose values must be known in a temporary table of known ones."""
+    """A column whose values must be in a temporary table of known ids."""
 
     column: str
     known_in: str
@@ -69,12 +69,12 @@ class Reference:
 
     @property
     def rule(self) -> str:
-        """How the broken rule is called."""
+        """The name of the rule."""
         return f"unknown {self.column}"
 
 
 def references_of(spec: TableSpec) -> list[Reference]:
-    """What the rows of an extract refer to. `product_usage` refers to users and is checked by day."""
+    """The references of an extract. `product_usage` refers to users and is checked by day, not here."""
     columns = ibis_schema(spec.contract)
     references = []
     if spec.name == "crm_accounts":
@@ -96,9 +96,9 @@ def parents_of(spec: TableSpec) -> list[str]:
 
 
 def each_rule(engine: Engine, spec: TableSpec, typed_sql: str, columns: Sequence[Cast]) -> Judged:
-    """The typed rows with a boolean column per reason (`broken_column`): all rules that a row breaks.
+    """The typed rows with a boolean column per reason (`broken_column`), for all rules that a row breaks.
 
-    For a look at a delivery before it lands. A reference that would be left empty counts as broken too.
+    Used to check a delivery before it lands. A reference that would become null counts as broken too.
     """
     view = _viewed(engine, spec.contract, typed_sql)
     each = [*_row_reasons(spec, view, columns)]
@@ -119,16 +119,16 @@ def each_rule(engine: Engine, spec: TableSpec, typed_sql: str, columns: Sequence
 
 
 def broken_column(number: int) -> str:
-    """The column of `each_rule` that says whether a row breaks a rule."""
+    """The name of the column of `each_rule` for a rule."""
     return f"_landing_broken_{number}"
 
 
 def judge(
     engine: Engine, spec: TableSpec, typed_sql: str, columns: Sequence[Cast], kept: Sequence[str] = ()
 ) -> Judged:
-    """Give every row the number of the first rule it breaks, in the order: types, contract, references.
+    """Give every row the number of the first rule it breaks. The order is types, contract, references.
 
-    `typed_sql` is what `casting.select_sql` made; `kept` are further columns of it to pass on.
+    `typed_sql` comes from `casting.select_sql`. `kept` are further columns of it to pass on.
     """
     view = _viewed(engine, spec.contract, typed_sql)
     each = [*_row_reasons(spec, view, columns)]
@@ -149,7 +149,7 @@ def judge(
 def _row_reasons(
     spec: TableSpec, view: ir.Table, columns: Sequence[Cast]
 ) -> Iterator[tuple[ir.BooleanValue, Reason]]:
-    """Each rule over a row by itself, types before the contract's, with what breaks it."""
+    """Each rule on single rows, with its reason. Types come before the contract's rules."""
     for cast in columns:
         if cast.can_fail:
             kind = expected(ibis_schema(spec.contract)[cast.column])
@@ -168,7 +168,7 @@ def _text(column: str) -> str:
 
 
 def _viewed(engine: Engine, contract: type[Contract], sql: str) -> ir.Table:
-    """The typed rows as an Ibis table; the history columns, which come later, are null."""
+    """The typed rows as an Ibis table. The history columns are null: they are filled later."""
     name = f"landing_view_{next(_VIEWS)}"
     later = "".join(f", NULL::DATE AS {n}" for n in HISTORY_COLUMNS if n in ibis_schema(contract))
     engine.connection.execute(f"CREATE TEMP VIEW {name} AS SELECT *{later} FROM ({sql})")
@@ -209,7 +209,7 @@ def _referring(sql: str, reference: Reference, number: int) -> str:
 
 
 def refused_sql(spec: TableSpec, rows: str, columns: Sequence[Cast], reasons: Sequence[Reason]) -> str:
-    """The quarantine's columns over `rows`: refused rows with REASON, FILE and ROW."""
+    """SQL for the quarantine's columns. `rows` are refused rows with REASON, FILE and ROW."""
     by_name = {c.column: c for c in columns}
     key = " || ' | ' || ".join(f"COALESCE({_raw_text(by_name[k])}, '?')" for k in natural_key(spec.contract))
     ruled = " ".join(f"WHEN {i} THEN {literal(r.rule)}" for i, r in enumerate(reasons))
@@ -225,7 +225,7 @@ def refused_sql(spec: TableSpec, rows: str, columns: Sequence[Cast], reasons: Se
 
 
 def rejected_sql(spec: TableSpec) -> str:
-    """The quarantine's columns for lines of text files that are no rows at all."""
+    """SQL for the quarantine's columns, for lines of text files that cannot be read as rows."""
     return (
         f"SELECT {literal(spec.name)} AS extract, NULL::VARCHAR AS key, f.label AS source, "
         f"r.line - 1 AS source_row, {literal(UNREADABLE)} AS rule, NULL::VARCHAR AS column_name, "

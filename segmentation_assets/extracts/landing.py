@@ -1,10 +1,10 @@
 """Landing: from mapped sources to published extracts and the quarantine.
 
-Here: the order of extracts, and what becomes of the ones that fail or are not mapped. Not here: how one extract
-lands (`history`, and by day `usage_days`), what a source looks like (`reading`), what makes a row bad (`judging`).
+Here: the order of extracts, and how extracts that fail or are not mapped are handled. Not here: landing one extract
+(`history`, and by day `usage_days`), reading a source (`reading`), judging a row (`judging`).
 
-An extract is landed again only when its files, its mapping, its contract, the share of bad rows that the policy
-allows, or the ids that its rows refer to have changed.
+An extract is landed again only if one of these has changed: its files, its mapping, its contract, the share of bad
+rows that the policy allows, or the ids that its rows refer to.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def land(
 ) -> list[Landed]:
     """Bring the published extracts (all, or `names`) up to date with their sources, in landing order.
 
-    What goes wrong with an extract is in its result (`failed`, `reason`): it stays as it was published, and so do
-    the extracts that refer to it. Extracts that are not mapped are published without rows.
+    If an extract fails, its result says so (`failed`, `reason`). It stays as it was published, and so do the extracts
+    that refer to it. Extracts that are not mapped are published without rows.
     """
     wanted = set(names) if names is not None else {spec.name for spec in EXTRACTS}
     company, policy = policy_sections[CompanyPolicy], policy_sections[ExtractsPolicy]
@@ -83,7 +83,7 @@ def land(
 def _land(landing: Landing, spec: TableSpec, failed_parents: Sequence[str]) -> Landed:
     started = time.perf_counter()
     if failed_parents:
-        why = f"{' and '.join(failed_parents)} failed, which its rows refer to"
+        why = f"its rows refer to {' and '.join(failed_parents)}, which failed"
         return Landed(spec.name, failed=True, reason=why)
     try:
         if spec.name not in landing.sources.extracts:
@@ -104,7 +104,7 @@ def _land(landing: Landing, spec: TableSpec, failed_parents: Sequence[str]) -> L
 
 
 def _publish_nothing(landing: Landing, spec: TableSpec) -> Landed:
-    """An extract that is not mapped: no rows, and nothing left of what it was."""
+    """Publish an extract that is not mapped: without rows, and without traces of earlier landings."""
     store = landing.engine.store
     if spec.partition:
         usage_days.forget(landing, spec)
@@ -118,7 +118,7 @@ def _publish_nothing(landing: Landing, spec: TableSpec) -> Landed:
 
 
 def _mark_quarantine(landing: Landing) -> None:
-    """The quarantine has a file per extract; one more, without rows, carries the hash of all of them."""
+    """Write the quarantine's extra file: no rows, only a hash of the quarantine files of all extracts."""
     store = landing.engine.store
     target = store.file(QUARANTINE.name)
     files = [f for f in sorted(target.parent.glob("*.parquet")) if f != target]
@@ -130,5 +130,5 @@ def _mark_quarantine(landing: Landing) -> None:
 
 
 def _code() -> str:
-    """Hash of the code that decides what becomes of a row."""
+    """Hash of the code that reads and judges rows."""
     return digest(code_version(land_history), code_version(usage_days.land_usage))

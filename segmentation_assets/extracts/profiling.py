@@ -1,7 +1,7 @@
-"""What stands in a folder of exports: its files, their columns, and how the texts of each column look.
+"""Profiles a folder of exports: its files, their columns, and the form of each column's texts.
 
 Here: reading every file that a mapping could name, and profiling its columns. Not here: which extract a file is
-(`proposing`), or what to write for texts that look strange (`advice`).
+(`proposing`), or what to write for unusual texts (`advice`).
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ _DATES = ("DATE", "TIMESTAMP")
 
 @dataclass(frozen=True)
 class Column:
-    """A column and its texts: `values` are the most frequent ones. `forms` are the strptime formats that read all its
-    dates, where these are not ISO; `notation` the keys of the mapping that read its numbers, where not plain."""
+    """A column and its texts. `values` are the most frequent ones. `forms` are the strptime formats that read all its
+    dates, if they are not ISO. `notation` are the keys of the mapping that read its numbers, if they are not
+    plain."""
 
     name: str
     rows: int
@@ -45,13 +46,13 @@ class Column:
 
     @property
     def is_key(self) -> bool:
-        """Every row has a value of its own."""
+        """Whether every row has a different value."""
         return 0 < self.rows == self.filled == self.distinct
 
 
 @dataclass(frozen=True)
 class File:
-    """A file, or dated drops of one: `pattern` is relative to the folder, `table` holds its newest rows."""
+    """A file, or dated drops of it. `pattern` is relative to the folder, `table` has the rows of the newest drop."""
 
     pattern: str
     table: str
@@ -59,13 +60,13 @@ class File:
     columns: dict[str, Column]
     drops: int = 1
     before: str | None = None
-    """The rows of the drop before the newest one, if there is one."""
+    """The table with the rows of the drop before the newest; None if there is none."""
     encoding: str = "utf-8"
 
 
 @dataclass
 class Folder:
-    """The files of a folder that can be read as tables, and what is wrong with the others."""
+    """The files of a folder that can be read as tables, and the problems of the others."""
 
     path: Path
     connection: duckdb.DuckDBPyConnection
@@ -73,7 +74,7 @@ class Folder:
     unreadable: dict[str, str] = field(default_factory=dict)
 
     def share_in(self, one: tuple[File, str], other: tuple[File, str]) -> float:
-        """The share of the different values of a column that another one has too."""
+        """The share of a column's distinct values that another column has too."""
         (mine, column), (theirs, key) = one, other
         answer = self.connection.execute(
             f"SELECT count(*), count(*) FILTER (v IN (SELECT {_text(key)} FROM {theirs.table})) FROM "
@@ -82,13 +83,13 @@ class Folder:
         return answer[1] / answer[0] if answer and answer[0] else 0.0
 
     def number(self, sql: str) -> float:
-        """The one number that a query gives."""
+        """The single number that a query returns."""
         answer = self.connection.execute(sql).fetchone()
         return float(answer[0] or 0) if answer else 0.0
 
 
 def profile(path: Path, connection: duckdb.DuckDBPyConnection, work: Path) -> Folder:
-    """Read what stands below a folder. `work` takes unpacked copies."""
+    """Read all files below a folder. Unpacked copies go to `work`."""
     folder = Folder(path, connection)
     for pattern, drops in _patterns(path):
         problem = ""
@@ -110,7 +111,7 @@ def profile(path: Path, connection: duckdb.DuckDBPyConnection, work: Path) -> Fo
 
 
 def _patterns(path: Path) -> Iterator[tuple[str, int]]:
-    """Files as a mapping names them; those that differ by a date alone are the drops of one."""
+    """Files as a mapping names them, with the number of files. Files that differ only by a date are one entry."""
     groups: dict[str, list[Path]] = {}
     for file in sorted(path.rglob("*")):
         inside = file.relative_to(path)

@@ -1,4 +1,4 @@
-"""How good the data is that everything rests on.
+"""Data quality of the extracts.
 
 Here: `data_quality`, one score per extract. Not here: which rows were refused and why (`quarantine`), or how complete
 one account's data is (`data_completeness` of `account_profiles`).
@@ -37,27 +37,27 @@ _NAMES = tuple(spec.name for spec in EXTRACTS)
 
 
 class DataQuality(Snapshot):
-    """Completeness, freshness and refused rows of an extract. Key: as_of, extract; always all extracts."""
+    """Completeness, freshness and refused rows of an extract. Key: as_of, extract. Every extract has a row."""
 
     extract: str = column("Extract.", isin=_NAMES)
-    row_count: Integer = column("Rows known, and dated, by as_of; of product_usage, those of the look-back.", ge=0)
+    row_count: Integer = column("Rows known and dated by as_of; for product_usage, rows in the look-back.", ge=0)
     completeness: float = column(
-        "Share of the cells of optional columns that are filled, without columns where nothing is a fact; null: no "
-        "rows or no such column.",
+        "Share of filled cells in optional columns, without columns where null has a meaning; null: no rows or no "
+        "such column.",
         unit="share",
         nullable=True,
         ge=0,
         le=1,
     )
     newest_on: Day = column(
-        "Date of the newest row; where rows have none, day of the newest drop that brought a change.", nullable=True
+        "Date of the newest row; if rows have no date, day of the newest drop with a change.", nullable=True
     )
     age_days: Integer = column("Days from newest_on to as_of.", unit="days", nullable=True, ge=0)
-    max_age_days: Integer = column("Up to this age the extract is fresh.", unit="days", ge=1)
-    is_stale: Flag = column("Older than that; null: the age is not known.", nullable=True)
-    quarantined_rows: Integer = column("Different rows refused by as_of (of product_usage, in the look-back).", ge=0)
+    max_age_days: Integer = column("Up to this age the extract counts as fresh.", unit="days", ge=1)
+    is_stale: Flag = column("Older than max_age_days; null: the age is not known.", nullable=True)
+    quarantined_rows: Integer = column("Different rows refused by as_of (for product_usage, in the look-back).", ge=0)
     landed_rows: Integer = column(
-        "Rows taken in by as_of, those replaced since included; a row that a newer drop repeats counts once. Of "
+        "Rows landed by as_of, including those replaced later. A row that a newer drop repeats counts once. For "
         "product_usage, row_count.",
         ge=0,
     )
@@ -69,28 +69,28 @@ class DataQuality(Snapshot):
         "100 up to max_age_days, then max_age_days / age_days x 100.", unit="score", nullable=True, ge=0, le=100
     )
     validity_score: float = column(
-        "100 without refused rows, falling to 0 at the policy's worst share.",
+        "100 without refused rows, falling to 0 at the policy's worst share of refused rows.",
         unit="score",
         nullable=True,
         ge=0,
         le=100,
     )
     quality_score: float = column(
-        "Weighted mean of the three, of those that are known; null: no rows.",
+        "Weighted mean of the three scores, without those that are not known; null: no rows.",
         unit="score",
         nullable=True,
         ge=0,
         le=100,
     )
     reason: str = column(
-        "What is not known: no_rows (nothing delivered by as_of), undated (nothing tells the age); null: all is.",
+        "Why a score is missing: no_rows (nothing delivered by as_of), undated (age not known); null: none is.",
         nullable=True,
         isin=REASONS,
     )
 
     @row_rule
     def scored_where_rows(cls, t: ir.Table) -> ir.BooleanValue:
-        """An extract has a score just where it has rows."""
+        """An extract has a score exactly if it has rows."""
         return (t.row_count > 0) == t.quality_score.notnull()
 
     class Config:
@@ -111,8 +111,9 @@ def data_quality(
 ) -> Table[DataQuality]:
     """How complete, how fresh and how clean is each extract? One score.
 
-    One row per as_of and extract, also for those that nobody delivers (no score). Rows count as known, and dated, by
-    as_of. Completeness leaves out the columns where nothing is a fact, such as the end of an open subscription.
+    One row per as_of and extract. An extract that is not delivered has a row without a score. A row counts if it was
+    known and dated by as_of. Completeness leaves out columns where null has a meaning, such as the end of an open
+    subscription.
     """
     counted = [_by_day(spec, extracts[spec.name], policy) for spec in EXTRACTS if spec.name != _USAGE]
     counted.append(_usage_by_day(extracts[_USAGE], policy, usage))
@@ -125,13 +126,13 @@ def data_quality(
 
 
 def _told_columns(name: str, contract: type[Contract], policy: DataQualityPolicy) -> list[str]:
-    """The optional columns of an extract where a value is missing if there is none."""
+    """The optional columns of an extract in which null means that a value is missing."""
     meant = {*HISTORY_COLUMNS, *policy.null_has_a_meaning.get(name, ())}
     return [n for n, c in schema_of(contract).columns.items() if c.nullable and n not in meant]
 
 
 def _by_day(spec: TableSpec, extract: ir.Table, policy: DataQualityPolicy) -> ir.Table:
-    """Rows of an extract and their filled cells, by when they were known and dated."""
+    """Counts of an extract's rows and filled cells, by known_from, known_to and date."""
     columns = _told_columns(spec.name, spec.contract, policy)
     dated = extract.dropped_on if spec.dated is None else extract[spec.dated].cast("date")
     rows = extract.group_by(known_from=extract.known_from, known_to=extract.known_to, dated=dated)
@@ -141,7 +142,7 @@ def _by_day(spec: TableSpec, extract: ir.Table, policy: DataQualityPolicy) -> ir
 
 
 def _usage_by_day(usage: ir.Table, policy: DataQualityPolicy, windows: UsagePolicy) -> ir.Table:
-    """The same of product_usage: a day of it is looked at for as long as the usage profiles look back."""
+    """The same for product_usage. Its days count for as long as the usage profiles look back."""
     columns = _told_columns(_USAGE, ProductUsage, policy)
     days = usage.group_by(dated=usage.usage_date).aggregate(
         row_count=usage.usage_date.count(), filled=_filled(usage, columns)
@@ -167,7 +168,7 @@ def _counted(name: str, days: ir.Table, columns: list[str]) -> ir.Table:
 
 
 def _by_then(days: ir.Table, spine: ir.Table) -> ir.Table:
-    """Sums per as_of and extract over the rows known, and dated, by then."""
+    """Sums per as_of and extract over the rows known and dated by then."""
     at = spine.select("as_of")
     rows = days.join(at, days.known_from <= at.as_of)
     rows = rows.filter(rows.dated.isnull() | (rows.dated <= rows.as_of))
@@ -184,7 +185,7 @@ def _by_then(days: ir.Table, spine: ir.Table) -> ir.Table:
 
 
 def _refused(quarantine: ir.Table, spine: ir.Table, usage: UsagePolicy) -> ir.Table:
-    """Different rows refused by as_of; a row refused in drop after drop is one."""
+    """Different rows refused by as_of. A row refused in several drops counts once."""
     is_usage = quarantine.extract == _USAGE
     rows = quarantine.select(
         "extract", "key", "rule", "value", dated=ibis.ifelse(is_usage, quarantine.usage_date, quarantine.dropped_on)

@@ -1,6 +1,6 @@
 """What new revenue costs: spend per period, CAC payback.
 
-Here: spend of the periods that KPIs are about, and the months until it has come back. Not here: spend by month and
+Here: spend in the periods of the KPIs, and the months until gross margin pays it back. Not here: spend by month and
 the magic number (`efficiency`).
 """
 
@@ -24,13 +24,13 @@ _MONTHS_PER_YEAR = 12
 def period_spend(
     spine: ir.Table, gtm_spend: ir.Table, fx_rates: ir.Table, company: CompanyPolicy, policy: RetentionPolicy
 ) -> ir.Table:
-    """Spend of the periods that end at the days of a run, by segment it was spent on (null = shared)."""
+    """Spend of the periods that end at the days of a run, by segment (null: shared spend)."""
     periods = windows(spine, policy.windows_months)
     return spend_in(gtm_spend, periods.mutate(ends_on=periods.as_of), spine, fx_rates, company)
 
 
 def segment_spend(rows: ir.Table, spend: ir.Table) -> ir.Table:
-    """Adds `gtm_spend`: a segment's own, and of shared spend its share by new and expansion ARR."""
+    """Adds `gtm_spend`: a segment's own spend, plus its share of the shared spend by new and expansion ARR."""
     is_own = spend.segment.isin(SEGMENTS)
     own = spend.filter(is_own).select("as_of", "window_months", member="segment", own_spend="spend")
     shared = spend.group_by("as_of", "window_months").aggregate(

@@ -1,7 +1,7 @@
 """Who uses which feature.
 
 Here: `feature_adoption`, by segment and behavioral cohort. Not here: how broadly one account uses the product
-(`profiles.usage`, whose rules of windows and of who counts hold here too).
+(`profiles.usage`). Windows, and which users count, are the same as there.
 """
 
 from __future__ import annotations
@@ -31,35 +31,54 @@ _LOOK_BACK = FromPolicy(UsagePolicy, lambda policy: last(policy.look_back_days))
 class FeatureAdoption(Snapshot):
     """Use of each feature by kind of account. Key: as_of, segment, behavioral_cohort, feature."""
 
-    segment: str = column("Segment.", isin=SEGMENTS)
-    behavioral_cohort: str = column("Behavioral cohort.")
-    feature: str = column("Feature, as usage or the catalogue spells it.")
-    product: str = column("Product it belongs to; null: every product, or not in the catalogue.", nullable=True)
-    level: str = column("How far up the ladder it is; null: not known.", nullable=True)
-    accounts: Integer = column("Accounts of the cell that pay for the feature's product.", ge=1)
-    accounts_using: Integer = column("Of them, accounts with an event on it in the usage window.", ge=0)
+    segment: str = column("Segment of the accounts.", isin=SEGMENTS)
+    behavioral_cohort: str = column("Behavioral cohort of the accounts.")
+    feature: str = column("Feature, as spelled in usage or in the catalogue.")
+    product: str = column(
+        "Product of the feature; null: it belongs to every product, or is not in the catalogue.", nullable=True
+    )
+    level: str = column("Level of the feature in the catalogue; null: not known.", nullable=True)
+    accounts: Integer = column("Accounts of the segment and cohort that pay for the feature's product.", ge=1)
+    accounts_using: Integer = column("Accounts of these with an event on the feature in the usage window.", ge=0)
     share_using: float = column("accounts_using / accounts.", unit="share", ge=0, le=1)
     users: Integer = column(
-        "Their users with an event on it; null where usage does not say who used it.",
+        "Users of these accounts with an event on the feature in the window; null: usage does not name users.",
         unit="users",
         nullable=True,
         ge=0,
     )
-    events: Integer = column("Their events on it in the window.", unit="events", ge=0)
+    events: Integer = column("Events of these accounts on the feature in the window.", unit="events", ge=0)
     low_n: Flag = column("Fewer accounts than `retention.low_n`.")
-    loving_accounts: Integer = column("Accounts of the loving cohorts, all segments, that pay for its product.", ge=0)
-    loving_share: float = column("Share of them that use it; null: none.", unit="share", nullable=True, ge=0, le=1)
-    missing_accounts: Integer = column("Accounts of the missing cohorts, all segments, that pay for it.", ge=0)
-    missing_share: float = column("Share of them that use it; null: none.", unit="share", nullable=True, ge=0, le=1)
+    loving_accounts: Integer = column(
+        "Accounts in the policy's loving cohorts, of all segments, that pay for the feature's product.", ge=0
+    )
+    loving_share: float = column(
+        "Share of loving_accounts that use the feature; null: no such accounts.",
+        unit="share",
+        nullable=True,
+        ge=0,
+        le=1,
+    )
+    missing_accounts: Integer = column(
+        "Accounts in the policy's missing cohorts, of all segments, that pay for the feature's product.", ge=0
+    )
+    missing_share: float = column(
+        "Share of missing_accounts that use the feature; null: no such accounts.",
+        unit="share",
+        nullable=True,
+        ge=0,
+        le=1,
+    )
     tells_apart: Flag = column(
-        "Loved by the loving cohorts and untouched by the missing ones; null: one of the two has no accounts.",
+        "Many loving_accounts and few missing_accounts use the feature, by the policy's shares; null: one of the two "
+        "groups has no accounts.",
         nullable=True,
     )
-    tells_apart_low_n: Flag = column("Either has fewer accounts than `retention.low_n`.")
+    tells_apart_low_n: Flag = column("Either of the two groups has fewer accounts than `retention.low_n`.")
 
     @row_rule
     def part_of_the_accounts(cls, t: ir.Table) -> ir.BooleanValue:
-        """Users have an account that uses it, and it is one of the accounts."""
+        """accounts_using <= accounts, and accounts_using <= users."""
         return (t.accounts_using <= t.accounts) & (t.users.isnull() | (t.accounts_using <= t.users))
 
     class Config:
@@ -80,12 +99,12 @@ def feature_adoption(
     policy: AdoptionPolicy,
     retention: RetentionPolicy,
 ) -> Table[FeatureAdoption]:
-    """Which features do Power Users love and At-Risk accounts never touch? Use of every feature by kind of account.
+    """Which features do Power Users love and declining accounts never touch? Use of each feature by kind of account.
 
-    One row per as_of, segment, behavioral cohort and feature of the catalogue or of usage that some account of the
-    cell pays for. Windows, and who counts as a user, are those of account_usage. `tells_apart` compares the cohorts
-    that the policy names over the whole company: at least one share of the first uses it, at most another of the
-    second.
+    One row per as_of, segment, behavioral cohort and feature that an account of these pays for. Features come from
+    the catalogue and from usage. Windows, and which users count, are those of `account_usage`. `tells_apart` compares
+    two groups of cohorts over the whole company; the policy names the cohorts, and the shares that count as many and
+    as few.
     """
     accounts = segments.filter(segments.behavioral_cohort.notnull()).select(*_KEY, "segment", "behavioral_cohort")
     accounts = accounts.semi_join(spine, "as_of").join(account_revenue.select(*_KEY, "product_list"), _KEY)
@@ -121,7 +140,7 @@ def _use(product_usage: ir.Table, raw: ir.Table, product_users: ir.Table) -> ir.
 
 
 def _features(use: ir.Table, catalogue: ir.Table) -> ir.Table:
-    """Features of the catalogue and of usage. Key: as_of, feature; without a `product` a feature belongs to all."""
+    """Features of the catalogue and of usage. Key: as_of, feature. A feature without `product` belongs to all."""
     listed = catalogue.select("as_of", "feature", "product", "level")
     used = use.select("as_of", "feature").distinct().anti_join(listed, ["as_of", "feature"])
     unlisted = used.mutate(product=ibis.null("string"), level=ibis.null("string"))
@@ -136,7 +155,7 @@ def _paid(rows: ir.Table) -> ir.Table:
 
 
 def _cells(accounts: ir.Table, use: ir.Table, features: ir.Table) -> ir.Table:
-    """Sums by segment, behavioral cohort and feature. Accounts are counted by product: features are many more."""
+    """Sums by segment, behavioral cohort and feature. Accounts are counted by product, as products are fewer."""
     cell = ("as_of", "segment", "behavioral_cohort")
     paying = _paid(accounts.view().join(features.select("as_of", "product").distinct(), "as_of"))
     counts = paying.group_by(*cell, paid_for=paying["product"]).aggregate(accounts=paying.count())

@@ -1,4 +1,4 @@
-"""What became of accounts that signed up together.
+"""Retention of accounts that signed up in the same quarter.
 
 Here: `cohort_retention`, by quarter of the first payment and age. Not here: retention over a period that ends at
 as_of (`retention`), or fitting lifetimes to cohorts (`scores.lifetime`).
@@ -40,7 +40,7 @@ USAGE_REASONS = ("not_kept", "no_usage")
 
 
 def quarter_ends(quarters: int, day: date) -> Iterable[date]:
-    """The last so many ends of calendar quarters on or before `day`, newest first."""
+    """The last `quarters` ends of calendar quarters on or before `day`, newest first."""
     end = freeze_day(date.fromordinal(day.toordinal() + 1))
     for _ in range(quarters):
         yield end
@@ -48,49 +48,63 @@ def quarter_ends(quarters: int, day: date) -> Iterable[date]:
 
 
 class CohortRetention(Snapshot):
-    """What is left of each signup cohort at the end of each quarter. Key: as_of, signup_quarter, age_quarters."""
+    """Retention of each signup cohort at the end of each quarter. Key: as_of, signup_quarter, age_quarters."""
 
     signup_quarter: Day = column("First day of the quarter in which the accounts first paid.")
     age_quarters: Integer = column(
-        "Quarters since its end; 0 = the end of the signup quarter.", unit="quarters", ge=0
+        "Quarters from the end of the signup quarter to observed_on.", unit="quarters", ge=0
     )
-    observed_on: Day = column("The quarter end that the row is about.")
+    observed_on: Day = column("Quarter end at which the cohort is observed.")
     accounts: Integer = column("The cohort: accounts that paid at the end of their signup quarter.", ge=1)
-    start_arr: float = column("Their ARR then.", unit=_ARR, ge=0)
-    arr: float = column("Their ARR at observed_on, at the exchange rates of the start.", unit=_ARR, ge=0)
-    retained_arr: float = column("Sum of each account's smaller one of both.", unit=_ARR, ge=0)
-    expansion_arr: float = column("Sum of what accounts gained on their start.", unit=_ARR, ge=0)
-    retained_accounts: Integer = column("Accounts with ARR at observed_on.", ge=0)
-    risen_accounts: Integer = column("Accounts above their start, by a higher price too.", ge=0)
-    nrr: float = column("ARR retention, net: arr / start_arr.", unit="ratio", ge=0)
-    grr: float = column("ARR retention, gross: retained_arr / start_arr.", unit="ratio", ge=0)
+    start_arr: float = column("The cohort's ARR at the end of its signup quarter.", unit=_ARR, ge=0)
+    arr: float = column(
+        "The cohort's ARR at observed_on, at the exchange rates of the end of the signup quarter.", unit=_ARR, ge=0
+    )
+    retained_arr: float = column(
+        "Sum over the cohort of the smaller of an account's start ARR and its ARR at observed_on.", unit=_ARR, ge=0
+    )
+    expansion_arr: float = column(
+        "Sum over the cohort of an account's ARR at observed_on above its start ARR.", unit=_ARR, ge=0
+    )
+    retained_accounts: Integer = column("Accounts of the cohort with ARR at observed_on.", ge=0)
+    risen_accounts: Integer = column(
+        "Accounts of the cohort with more ARR than at the start, for any reason, also price.", ge=0
+    )
+    nrr: float = column("Net revenue retention: arr / start_arr.", unit="ratio", ge=0)
+    grr: float = column("Gross revenue retention: retained_arr / start_arr.", unit="ratio", ge=0)
     logo_retention: float = column("retained_accounts / accounts.", unit="share", ge=0, le=1)
     expansion_rate_with_price: float = column(
-        "risen_accounts / accounts, lost ones included; as in tier_kpis.", unit="share", ge=0, le=1
+        "risen_accounts / accounts. Lost accounts stay in the denominator.", unit="share", ge=0, le=1
     )
     low_n: Flag = column("Fewer accounts than `retention.low_n`.")
     usage_accounts: Integer = column(
-        "Accounts with licensed seats whose usage at observed_on is known; null: see the reason.", nullable=True
+        "Accounts of the cohort with licensed seats and known usage at observed_on; null: see usage_reason.",
+        nullable=True,
     )
-    active_share: float = column("Of them, accounts in active use.", unit="share", nullable=True, ge=0, le=1)
+    active_share: float = column(
+        "Share of usage_accounts in active use; null: see usage_reason.", unit="share", nullable=True, ge=0, le=1
+    )
     seat_activity: float = column(
-        "Mean active users / licensed seats over 28 days.", unit="ratio", nullable=True, ge=0
+        "Mean over accounts of active users in the 28 days up to observed_on / licensed seats.",
+        unit="ratio",
+        nullable=True,
+        ge=0,
     )
     usage_reason: str = column(
-        "Why usage is not told: not_kept (too long ago to look back), no_usage (none known of accounts with seats); "
-        "null: it is.",
+        "Why usage is null: not_kept (older than the quarters that the policy looks back), no_usage (not known for "
+        "any account with seats); null: it is known.",
         nullable=True,
         isin=USAGE_REASONS,
     )
 
     @row_rule
     def gross_is_at_most_net(cls, t: ir.Table) -> ir.BooleanValue:
-        """GRR <= min(1, NRR), and NRR is GRR and the expansion."""
+        """GRR <= min(1, NRR), and NRR = GRR + expansion_arr / start_arr."""
         return at_most(t.grr, t.nrr) & at_most(t.grr, 1) & agrees(t.nrr, t.grr + t.expansion_arr / t.start_arr)
 
     @row_rule
     def reason_where_unknown(cls, t: ir.Table) -> ir.BooleanValue:
-        """Usage is told, or why not."""
+        """A row has either usage figures or a reason why there are none."""
         return t.usage_reason.isnull() == t.usage_accounts.notnull()
 
     class Config:
@@ -116,11 +130,12 @@ def cohort_retention(
     policy: CohortPolicy,
     retention: RetentionPolicy,
 ) -> Table[CohortRetention]:
-    """Of the customers who signed up together, how much is left after each quarter, and do they use the product?
+    """How much of each signup cohort is left after each quarter, and do its accounts use the product?
 
     One row per as_of, quarter of the first payment, and quarter end since. The cohort is closed at the end of its
-    signup quarter: accounts that paid and left inside it are in none. Exchange rates are those of that day. Only
-    quarters over by as_of are told. Usage is told for the policy's last quarter ends.
+    signup quarter: an account that paid and left within that quarter is in no cohort. Exchange rates are those of the
+    end of the signup quarter. Only quarters that are over by as_of have rows. Usage is known for the last quarter
+    ends, as many as the policy says.
     """
     accounts = _cohort_accounts(account_revenue, spine)
     points = _points(accounts, policy)
@@ -149,7 +164,7 @@ def _end(quarter: ir.IntegerValue) -> ir.DateValue:
 
 
 def _cohort_accounts(revenue: ir.Table, spine: ir.Table) -> ir.Table:
-    """Accounts whose signup quarter is over: its number, its end, and the last quarter that is over at as_of."""
+    """Accounts whose signup quarter is over, with its number, its end, and the last quarter over at as_of."""
     rows = revenue.filter(revenue.first_paid_on.notnull()).select(*_KEY, "first_paid_on").semi_join(spine, "as_of")
     following = days_after(rows.as_of)
     rows = rows.mutate(signup=_quarter(rows.first_paid_on), last=_quarter(following) - 1)
@@ -158,7 +173,7 @@ def _cohort_accounts(revenue: ir.Table, spine: ir.Table) -> ir.Table:
 
 
 def _points(accounts: ir.Table, policy: CohortPolicy) -> ir.Table:
-    """What is told of each cohort. Key: as_of, signup, age_quarters; `is_kept`: usage of that day is looked up."""
+    """The rows of each cohort. Key: as_of, signup, age_quarters. `is_kept`: usage of that day is available."""
     cohorts = accounts.select("as_of", "signup", "last").distinct()
     rows = each(cohorts, "age_quarters", range(policy.max_age_quarters + 1))
     rows = rows.filter(rows.signup + rows.age_quarters <= rows.last)
@@ -167,7 +182,7 @@ def _points(accounts: ir.Table, policy: CohortPolicy) -> ir.Table:
 
 
 def _paid(accounts: ir.Table, points: ir.Table, steps: ir.Table, merged: ir.Table) -> ir.Table:
-    """What `accounts`, and those merged into them, pay at the end of each `quarter` since signup, by `currency`."""
+    """MRR of `accounts`, and of those merged into them, at the end of each `quarter` since signup, by `currency`."""
     sums = mrr_on(points.select(day="observed_on"), steps, "account_id", "currency").rename(
         raw_account_id="account_id"
     )
@@ -179,9 +194,9 @@ def _paid(accounts: ir.Table, points: ir.Table, steps: ir.Table, merged: ir.Tabl
 
 
 def _members(paid: ir.Table, rates: ir.Table) -> tuple[ir.Table, ir.Table]:
-    """Accounts that paid at the end of their signup quarter, with `start`; and `arr` at quarter ends since then.
+    """Two tables: accounts that paid at the end of their signup quarter (`start`), and `arr` at each quarter end.
 
-    At the exchange rate of the end of the signup quarter. Keys: as_of, account_id; the second also `quarter`.
+    Both at the exchange rate of the end of the signup quarter. Keys: as_of, account_id; the second also `quarter`.
     """
     rows = paid.left_join(rates, ["as_of", "signup_end", "currency"])
     sums = rows.group_by(*_KEY, "quarter").aggregate(
@@ -200,7 +215,7 @@ def _starts(members: ir.Table, low_n: int) -> ir.Table:
 
 
 def _observed(members: ir.Table, arr: ir.Table) -> ir.Table:
-    """What is left of each cohort at each quarter end. Key: as_of, signup, age_quarters."""
+    """ARR and accounts of each cohort at each quarter end. Key: as_of, signup, age_quarters."""
     rows = arr.join(members, _KEY)
     rows = rows.mutate(age_quarters=rows.quarter - rows.signup)
     return rows.group_by(*_POINT).aggregate(
@@ -213,7 +228,7 @@ def _observed(members: ir.Table, arr: ir.Table) -> ir.Table:
 
 
 def _usage(members: ir.Table, points: ir.Table, account_usage: ir.Table) -> ir.Table:
-    """Usage of the cohorts at the quarter ends that are looked up. Key: as_of, signup, age_quarters."""
+    """Usage of the cohorts at the quarter ends where it is available. Key: as_of, signup, age_quarters."""
     days = points.filter(points.is_kept).select("as_of", "observed_on").distinct()
     usage = account_usage.select("account_id", "is_active_account", "mau_seat_share", used_on="as_of")
     used = days.join(usage, days.observed_on == usage.used_on).drop("used_on")

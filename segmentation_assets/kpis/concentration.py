@@ -1,7 +1,7 @@
-"""How much rests on few accounts.
+"""How much of ARR, expansion and CSM hours the largest accounts have.
 
-Here: `concentration`: the largest accounts' share of ARR, of expansion and of our people's hours, and whether strong,
-engaged use goes with expansion. Not here: KPIs of tiers (`retention`), or traits one by one (`icp`).
+Here: `concentration`, also whether engaged use goes with expansion. Not here: KPIs of tiers (`retention`), or traits
+one by one (`icp`).
 """
 
 from __future__ import annotations
@@ -30,73 +30,105 @@ _MONTHS = 12
 
 
 class Concentration(Snapshot):
-    """The weight of the largest accounts, and of engaged use. Key: as_of."""
+    """Concentration of ARR, expansion and CSM hours, and the effect of engaged use. Key: as_of."""
 
     accounts: Integer = column("Live accounts.", ge=1)
-    arr: float = column("Their ARR.", unit=_ARR, ge=0)
-    low_n: Flag = column("Fewer accounts than `retention.low_n`.")
-    top_accounts: Integer = column("The policy's share of them with the most ARR, rounded up.", ge=1)
-    top_arr: float = column("Their ARR.", unit=_ARR, ge=0)
+    arr: float = column("ARR of the live accounts at as_of.", unit=_ARR, ge=0)
+    low_n: Flag = column("Fewer live accounts than `retention.low_n`.")
+    top_accounts: Integer = column(
+        "Top accounts: the policy's share of the live accounts with the most ARR, rounded up.", ge=1
+    )
+    top_arr: float = column("ARR of the top accounts at as_of.", unit=_ARR, ge=0)
     top_arr_share: float = column("top_arr / arr.", unit="share", ge=0, le=1)
-    top_arr_share_benchmark_low: float = column("What other companies have, lower end.", unit="share")
-    top_arr_share_benchmark_high: float = column("Upper end.", unit="share")
+    top_arr_share_benchmark_low: float = column("Benchmark: the top accounts' share of ARR, lower end.", unit="share")
+    top_arr_share_benchmark_high: float = column(
+        "Benchmark: the top accounts' share of ARR, upper end.", unit="share"
+    )
     whitespace: float = column(
-        "ARR within reach and not sold; null: known of no account.", unit=_ARR, nullable=True, ge=0
+        "ARR that the live accounts could still buy; null: not known of any account.", unit=_ARR, nullable=True, ge=0
     )
     top_whitespace_share: float = column(
-        "The top accounts' share of it; null: there is none.", unit="share", nullable=True, ge=0, le=1
+        "The top accounts' share of whitespace; null: there is none.", unit="share", nullable=True, ge=0, le=1
     )
     expansion_arr: float = column(
-        "Expansion of the last twelve months; null: nobody had ARR before.", unit=_ARR, nullable=True, ge=0
+        "Expansion of the twelve months up to as_of; null: no account had ARR at their start.",
+        unit=_ARR,
+        nullable=True,
+        ge=0,
     )
     start_top_expansion_share: float = column(
-        "Share of it by the accounts that were the top ones at its start.", unit="share", nullable=True, ge=0, le=1
+        "Share of expansion_arr from the accounts that were the top ones twelve months before as_of.",
+        unit="share",
+        nullable=True,
+        ge=0,
+        le=1,
     )
-    top_expansion_share_benchmark_low: float = column("The top accounts' share elsewhere, lower end.", unit="share")
-    top_expansion_share_benchmark_high: float = column("Upper end.", unit="share")
-    bottom_accounts: Integer = column("The half with the least ARR, rounded down.", ge=0)
-    bottom_arr_share: float = column("Its share of ARR.", unit="share", ge=0, le=1)
+    top_expansion_share_benchmark_low: float = column(
+        "Benchmark: the top accounts' share of expansion, lower end.", unit="share"
+    )
+    top_expansion_share_benchmark_high: float = column(
+        "Benchmark: the top accounts' share of expansion, upper end.", unit="share"
+    )
+    bottom_accounts: Integer = column(
+        "Bottom accounts: the half of the live accounts with the least ARR, rounded down.", ge=0
+    )
+    bottom_arr_share: float = column("The bottom accounts' share of ARR.", unit="share", ge=0, le=1)
     csm_hours: float = column(
-        "CSM hours of twelve months on all of them; null: no time entries.", unit="hours", nullable=True, ge=0
+        "CSM hours of twelve months on all live accounts; null: no time entries.", unit="hours", nullable=True, ge=0
     )
-    top_csm_hours_share: float = column("The top accounts' share.", unit="share", nullable=True, ge=0, le=1)
-    bottom_csm_hours_share: float = column("The bottom half's share.", unit="share", nullable=True, ge=0, le=1)
-    top_hours_per_account: float = column("CSM hours per top account.", unit="hours", nullable=True, ge=0)
+    top_csm_hours_share: float = column(
+        "The top accounts' share of csm_hours.", unit="share", nullable=True, ge=0, le=1
+    )
+    bottom_csm_hours_share: float = column(
+        "The bottom accounts' share of csm_hours.", unit="share", nullable=True, ge=0, le=1
+    )
+    top_hours_per_account: float = column(
+        "CSM hours of twelve months per top account.", unit="hours", nullable=True, ge=0
+    )
     bottom_hours_per_account: float = column(
-        "CSM hours per account of the bottom half.", unit="hours", nullable=True, ge=0
+        "CSM hours of twelve months per bottom account.", unit="hours", nullable=True, ge=0
     )
     top_to_bottom_hours: float = column(
-        "Hours per top account / per bottom account; null: the bottom half got none.",
+        "top_hours_per_account / bottom_hours_per_account; null: the bottom accounts got no hours.",
         unit="ratio",
         nullable=True,
         ge=0,
     )
     engaged_accounts: Integer = column("Accounts with strong, engaged use twelve months before as_of.", ge=0)
     engaged_expansion_rate: float = column(
-        "Share of them that expanded since.", unit="share", nullable=True, ge=0, le=1
+        "Share of engaged_accounts that expanded in the twelve months.", unit="share", nullable=True, ge=0, le=1
     )
-    other_accounts: Integer = column("Other accounts of then whose use and engagement is known.", ge=0)
+    other_accounts: Integer = column(
+        "Other accounts with ARR twelve months before as_of whose use and touches then are known.", ge=0
+    )
     other_expansion_rate: float = column(
-        "Share of them that expanded since.", unit="share", nullable=True, ge=0, le=1
+        "Share of other_accounts that expanded in the twelve months.", unit="share", nullable=True, ge=0, le=1
     )
-    expansion_lift: float = column("Rate of the first / rate of the others.", unit="ratio", nullable=True, ge=0)
+    expansion_lift: float = column(
+        "engaged_expansion_rate / other_expansion_rate; null: see expansion_lift_reason.",
+        unit="ratio",
+        nullable=True,
+        ge=0,
+    )
     expansion_lift_low: float = column(
-        "Its interval on the log scale, lower end; null: one of the rates is 0.", unit="ratio", nullable=True, ge=0
+        "Lower end of the lift's log-normal interval; null: one of the rates is 0.", unit="ratio", nullable=True, ge=0
     )
-    expansion_lift_high: float = column("Upper end.", unit="ratio", nullable=True, ge=0)
-    expansion_lift_low_n: Flag = column("Either group has fewer accounts than `retention.low_n`.")
-    expansion_lift_benchmark_low: float = column("What other companies see, lower end.", unit="ratio")
-    expansion_lift_benchmark_high: float = column("Upper end.", unit="ratio")
-    expansion_lift_reason: str = column("Why there is no lift; null: there is.", nullable=True, isin=LIFT_REASONS)
+    expansion_lift_high: float = column(
+        "Upper end of the lift's log-normal interval; null: one of the rates is 0.", unit="ratio", nullable=True, ge=0
+    )
+    expansion_lift_low_n: Flag = column("Either group of the lift has fewer accounts than `retention.low_n`.")
+    expansion_lift_benchmark_low: float = column("Benchmark: expansion_lift of companies, lower end.", unit="ratio")
+    expansion_lift_benchmark_high: float = column("Benchmark: expansion_lift of companies, upper end.", unit="ratio")
+    expansion_lift_reason: str = column("Why the lift is null; null: it is known.", nullable=True, isin=LIFT_REASONS)
 
     @row_rule
     def share_of_arr(cls, t: ir.Table) -> ir.BooleanValue:
-        """The largest accounts have at least the share of ARR that they are of accounts."""
+        """The top accounts' share of ARR is at least their share of accounts."""
         return closes(t.top_arr_share * t.arr, t.top_arr) & (t.top_arr_share >= t.top_accounts / t.accounts - 1e-9)
 
     @row_rule
     def reason_where_unknown(cls, t: ir.Table) -> ir.BooleanValue:
-        """The lift is known, or why not."""
+        """A row has either a lift or a reason why there is none."""
         return t.expansion_lift_reason.isnull() == t.expansion_lift.notnull()
 
     class Config:
@@ -114,13 +146,12 @@ def concentration(
     benchmarks: BenchmarkPolicy,
     retention: RetentionPolicy,
 ) -> Table[Concentration]:
-    """How much of ARR, of the room to expand and of our hours is with the largest accounts? Does engaged use pay?
+    """How much of ARR, whitespace and CSM hours is with the largest accounts? Do engaged accounts expand more often?
 
     One row per as_of with live accounts. The top accounts are the policy's share with the most ARR (account_id breaks
-    ties, a part of an account rounds up), the bottom is the half with the least. Engaged use is strong seat activity
-    with enough touches, both twelve months before as_of; the lift is how much more often those accounts expanded
-    since than the others, with a log-normal interval (Katz). That they go together does not say that one makes the
-    other.
+    ties, and part of an account rounds up). The bottom accounts are the half with the least ARR. Engaged use means
+    high seat activity and enough touches, both twelve months before as_of. The lift compares how often those accounts
+    and the others expanded since, with a log-normal interval (Katz). It shows a correlation, not a cause.
     """
     now = _sizes(account_profiles, expansion_scores, spine, benchmarks.top_accounts_share)
     then = _since(account_periods, account_profiles, spine, policy, benchmarks.top_accounts_share)
@@ -134,13 +165,13 @@ def _placed(rows: ir.Table, amount: str, share: float) -> ir.Table:
     """Adds `is_top` and `is_bottom`: the largest share, rounded up, and the smaller half, rounded down."""
     order = ibis.window(group_by="as_of", order_by=[rows[amount].desc(), rows.account_id])
     rows = rows.mutate(place=ibis.row_number().over(order), places=rows.count().over(ibis.window(group_by="as_of")))
-    # the rounding takes off what 0.1 x 30 is above 3 in binary
+    # In binary, 0.1 x 30 is a little above 3: rounding comes before `ceil`.
     top = (rows.places * share).round(9).ceil()
     return rows.mutate(is_top=rows.place < top, is_bottom=rows.place >= rows.places - (rows.places / 2).floor())
 
 
 def _sizes(profiles: ir.Table, expansion: ir.Table, spine: ir.Table, share: float) -> ir.Table:
-    """Sums over all live accounts, the top and the bottom of them."""
+    """Sums over all live accounts, over the top accounts and over the bottom accounts."""
     rows = live_accounts(profiles, spine).select(*_KEY, "arr", "csm_hours_12m")
     rows = with_figures(rows, expansion.select(*_KEY, "whitespace"))
     rows = _placed(rows, "arr", share)
@@ -162,7 +193,7 @@ def _sizes(profiles: ir.Table, expansion: ir.Table, spine: ir.Table, share: floa
 def _since(
     periods: ir.Table, profiles: ir.Table, spine: ir.Table, policy: EngagedUsePolicy, share: float
 ) -> ir.Table:
-    """Expansion since twelve months before, by the top accounts of then and by engaged use then."""
+    """Expansion in the twelve months, by top accounts and by engaged use at their start."""
     rows = periods.filter((periods.window_months == _MONTHS) & (periods.start_arr > 0)).semi_join(spine, "as_of")
     rows = rows.select(*_KEY, "starts_on", "start_arr", "expansion_arr", grew=has_expanded(rows).fill_null(False))
     rows = _placed(rows, "start_arr", share)

@@ -1,7 +1,7 @@
-"""What every customer success manager's accounts did.
+"""Retention and expansion of each customer success manager's accounts.
 
-Here: `csm_performance`, what a compensation plan would read. Not here: hours and load (`workloads`, `capacity`), or
-who should cover whom.
+Here: `csm_performance`, the figures for a compensation plan. Not here: hours and load (`workloads`, `capacity`), or
+who should cover whom (`capacity.assignments`).
 """
 
 from __future__ import annotations
@@ -30,45 +30,58 @@ _MONTHS = 12
 class CsmPerformance(Snapshot):
     """Accounts, retention and expansion of a CSM over twelve months. Key: as_of, csm_id."""
 
-    csm_id: str = column("CSM in the CRM; unassigned: accounts without one.")
+    csm_id: str = column("CSM in the CRM; unassigned: the row of accounts without a CSM.")
     csm_name: str = column("Name on the roster.", nullable=True)
     level: str = column("Level on the roster.", nullable=True)
     team: str = column("Team on the roster.", nullable=True)
     accounts: Integer = column("Live accounts covered at as_of.", ge=0)
-    arr: float = column("Their ARR.", unit=_ARR, ge=0)
+    arr: float = column("ARR of the live accounts covered at as_of.", unit=_ARR, ge=0)
     start_accounts: Integer = column(
-        "Accounts with ARR covered twelve months before: what the ratios are about.", ge=0
+        "Accounts with ARR that the CSM covered twelve months before as_of: the cohort of all ratios.", ge=0
     )
-    start_arr: float = column("Their ARR then.", unit=_ARR, ge=0)
-    cohort_end_arr: float = column("The same accounts' ARR at as_of, whoever covers them now.", unit=_ARR, ge=0)
-    retained_arr: float = column("Sum of each account's smaller one of both.", unit=_ARR, ge=0)
-    expansion_arr: float = column("Growth of the accounts that grew.", unit=_ARR, ge=0)
-    expanded_accounts: Integer = column("Accounts that grew by more seats, plan or products.", ge=0)
-    retained_accounts: Integer = column("Accounts with ARR at as_of.", ge=0)
-    nrr: float = column("Net revenue retention.", unit="ratio", nullable=True, ge=0)
-    grr: float = column("Gross revenue retention.", unit="ratio", nullable=True, ge=0)
+    start_arr: float = column("The cohort's ARR twelve months before as_of.", unit=_ARR, ge=0)
+    cohort_end_arr: float = column("The cohort's ARR at as_of, whoever covers the accounts now.", unit=_ARR, ge=0)
+    retained_arr: float = column(
+        "Sum over the cohort of the smaller of ARR at the start and ARR at as_of.", unit=_ARR, ge=0
+    )
+    expansion_arr: float = column("ARR that the cohort's growing accounts added.", unit=_ARR, ge=0)
+    expanded_accounts: Integer = column(
+        "Accounts of the cohort that pay more, by more seats, plan or products.", ge=0
+    )
+    retained_accounts: Integer = column("Accounts of the cohort with ARR at as_of.", ge=0)
+    nrr: float = column("Net revenue retention: cohort_end_arr / start_arr.", unit="ratio", nullable=True, ge=0)
+    grr: float = column("Gross revenue retention: retained_arr / start_arr.", unit="ratio", nullable=True, ge=0)
     logo_retention: float = column("retained_accounts / start_accounts.", unit="share", nullable=True, ge=0, le=1)
     expansion_rate: float = column("expanded_accounts / start_accounts.", unit="share", nullable=True, ge=0, le=1)
     expansion_arr_rate: float = column("expansion_arr / start_arr.", unit="ratio", nullable=True, ge=0)
     low_n: Flag = column("Fewer start accounts than `retention.low_n`.")
     weighted_nrr: float = column(
-        "NRR with each account's ARR weighted by its tier twelve months before (an account without a tier: 0).",
+        "NRR with each account's ARR weighted by its tier at the start (weight 0 without a tier).",
         unit="ratio",
         nullable=True,
         ge=0,
     )
-    weighted_grr: float = column("GRR weighted likewise.", unit="ratio", nullable=True, ge=0)
-    weighted_expansion: float = column("Expansion / start ARR weighted likewise.", unit="ratio", nullable=True, ge=0)
+    weighted_grr: float = column("GRR with the weights of weighted_nrr.", unit="ratio", nullable=True, ge=0)
+    weighted_expansion: float = column(
+        "expansion_arr_rate with the weights of weighted_nrr.", unit="ratio", nullable=True, ge=0
+    )
     peer_expansion: float = column(
         "expansion_arr / start_arr of all other CSMs together.", unit="ratio", nullable=True, ge=0
     )
     expansion_vs_peers: float = column("expansion_arr_rate / peer_expansion.", unit="ratio", nullable=True, ge=0)
-    rank: Integer = column("Place by weighted NRR, 1 is best; among CSMs without a low-n flag.", nullable=True, ge=1)
-    is_best: Flag = column("The first place.")
-    best_vs_peers_benchmark_low: float = column("What the best CSM reaches against peers, lower end.", unit="ratio")
-    best_vs_peers_benchmark_high: float = column("Upper end.", unit="ratio")
+    rank: Integer = column(
+        "Rank by weighted NRR, 1 is best, among CSMs without low_n; null: not ranked.", nullable=True, ge=1
+    )
+    is_best: Flag = column("The CSM ranks first.")
+    best_vs_peers_benchmark_low: float = column(
+        "Benchmark: expansion_vs_peers of a company's best CSM, lower end.", unit="ratio"
+    )
+    best_vs_peers_benchmark_high: float = column(
+        "Benchmark: expansion_vs_peers of a company's best CSM, upper end.", unit="ratio"
+    )
     reason: str = column(
-        "Why there are no ratios: no_history (nobody had ARR then), no_accounts_at_start; null: there are.",
+        "Why the ratios are null: no_history (no account of the company had ARR at the start), no_accounts_at_start "
+        "(this CSM's cohort is empty); null: they are known.",
         nullable=True,
         isin=REASONS,
     )
@@ -81,7 +94,7 @@ class CsmPerformance(Snapshot):
 
     @row_rule
     def reason_where_unknown(cls, t: ir.Table) -> ir.BooleanValue:
-        """Retention is known, or why not."""
+        """A row has either NRR or a reason why there is none."""
         return t.reason.isnull() == t.nrr.notnull()
 
     class Config:
@@ -98,11 +111,11 @@ def csm_performance(
     benchmarks: BenchmarkPolicy,
     retention: RetentionPolicy,
 ) -> Table[CsmPerformance]:
-    """How well does every CSM keep and grow accounts? What a compensation plan would read.
+    """How well does each CSM keep and grow accounts?
 
-    One row per as_of and CSM with accounts now or twelve months before. Retention belongs to who covered the account
-    at the start: an account handed over on its way out stays where it was. The weighted ratios count ARR of the top
-    tiers more, as the policy says. Peers are all other CSMs together; accounts nobody covers are no peer.
+    One row per as_of and CSM with accounts at as_of or twelve months before. An account counts for the CSM who
+    covered it at the start, also if it was handed over before it churned. The weighted ratios weight ARR by tier; the
+    policy has the weights. Peers are all other CSMs together, without the accounts that no CSM covers.
     """
     covered = segments.select("as_of", "account_id", csm_id=segments.csm_id.fill_null(UNASSIGNED), arr="arr")
     now = (
@@ -123,7 +136,7 @@ def csm_performance(
 
 
 def _cohort(periods: ir.Table, covered: ir.Table, spine: ir.Table, policy: CsmPolicy) -> ir.Table:
-    """Sums over the accounts that had ARR twelve months before, by who covered them then."""
+    """Sums over the accounts with ARR twelve months before, by the CSM who covered them then."""
     rows = periods.filter((periods.window_months == _MONTHS) & (periods.start_arr > 0)).semi_join(spine, "as_of")
     start = covered.select(then="as_of", who="account_id", csm="csm_id")
     rows = rows.left_join(start, [rows.starts_on == start.then, rows.account_id == start.who])
@@ -176,12 +189,12 @@ def _ratios(rows: ir.Table, low_n: int) -> ir.Table:
 
 
 def _ranked(rows: ir.Table, benchmarks: BenchmarkPolicy) -> ir.Table:
-    """Adds what the others reach, and the place among those with enough accounts."""
+    """Adds the peers' expansion, and the rank among CSMs with enough accounts."""
     is_peer = rows.csm_id != UNASSIGNED
     day = ibis.window(group_by="as_of")
 
     def others(amount: ir.FloatingValue) -> ir.FloatingValue:
-        """Sum over all CSMs but this one."""
+        """Sum over all other CSMs."""
         own = ibis.ifelse(is_peer, amount, 0.0)
         return cents(total(own, over=day) - own)
 

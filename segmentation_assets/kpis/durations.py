@@ -1,4 +1,4 @@
-"""How long things take, of which many have not happened yet: Kaplan-Meier medians.
+"""Time to an event that many accounts have not had yet: Kaplan-Meier medians.
 
 Here: `durations`, the counts behind the curves, and `median_durations`. Not here: the KPIs that show the medians
 (`retention`, `migration`).
@@ -28,63 +28,90 @@ FIRST_EXPANSION = "first_expansion"
 DOWNGRADE_TO_CHURN = "downgrade_to_churn"
 COMPANY, TIER, SEGMENT = "company", "coverage_tier", "segment"
 WHOLE_LIFE = 0
-"""`window_months` of durations that are counted from the beginning of each account, not from a cohort at t0."""
+"""`window_months` of durations that cover all accounts, not a cohort at t0."""
 
 _DAYS_PER_MONTH = 365.25 / 12
 _HALF = 0.5
 SHARE_QUARTERS = (2, 3)
-"""Quarters for which a probability is told, as the columns are named."""
-_SHARE_DIGITS = 12  # a share that is one half but for its last bits is one half
+"""Quarters with a probability column; the column names contain them."""
+_SHARE_DIGITS = 12  # rounds off binary noise before a share is compared with one half
 _KEY = SNAPSHOT_KEY
 _CURVE = ("as_of", "duration", "grouping", "member", "window_months")
 
 
 class _Curve(Snapshot):
-    duration: str = column("What is measured.", isin=[FIRST_EXPANSION, DOWNGRADE_TO_CHURN])
-    grouping: str = column("What the member is.", isin=[COMPANY, TIER, SEGMENT])
+    duration: str = column(
+        "Which time: from first payment to first expansion, or from a downgrade to churn.",
+        isin=[FIRST_EXPANSION, DOWNGRADE_TO_CHURN],
+    )
+    grouping: str = column("Whether member is the company, a tier or a segment.", isin=[COMPANY, TIER, SEGMENT])
     member: str = column("Tier or segment of the accounts at the start of the period, or company.")
     window_months: Integer = column(
-        "Period at whose start accounts had that tier or segment; 0 for the company: all accounts that ever paid.",
+        "Length of the period at whose start accounts had that tier or segment; 0 for the company: no cohort.",
         unit="months",
         ge=0,
     )
 
 
 class Durations(_Curve):
-    """How many accounts waited how long? Key: all columns but accounts."""
+    """Number of accounts by days waited. Key: all columns except accounts."""
 
-    days: Integer = column("Days until it happened, or until last seen without it.", unit="days", ge=0)
-    has_happened: Flag = column("It happened; no: the account was last seen waiting (censored).")
-    accounts: Integer = column("Accounts.", ge=1)
+    days: Integer = column(
+        "Days until the event, or until the account was last observed without it.", unit="days", ge=0
+    )
+    has_happened: Flag = column("The event happened; false: the account was still waiting (censored).")
+    accounts: Integer = column("Accounts with this number of days and this outcome.", ge=1)
 
     class Config:
         unique = [*_CURVE, "days", "has_happened"]
 
 
 class MedianDurations(_Curve):
-    """How long does it take, and how likely is it by then? Key: as_of, duration, grouping, member, window_months."""
+    """Median time and probability of the event. Key: as_of, duration, grouping, member, window_months."""
 
     median_months: float = column(
         "Kaplan-Meier median; null where the curve stays above one half.", unit="months", nullable=True, ge=0
     )
     low_months: float = column(
-        "Confidence interval, lower end; null: not reached.", unit="months", nullable=True, ge=0
+        "Lower end of the median's confidence interval; null: the curve does not reach it.",
+        unit="months",
+        nullable=True,
+        ge=0,
     )
-    high_months: float = column("Upper end; null: not reached.", unit="months", nullable=True, ge=0)
+    high_months: float = column(
+        "Upper end of the median's confidence interval; null: the curve does not reach it.",
+        unit="months",
+        nullable=True,
+        ge=0,
+    )
     share_2q: float = column(
-        "Kaplan-Meier probability that it happens within two quarters; null: nobody was watched for so long.",
+        "Kaplan-Meier probability of the event within two quarters; null: no account was observed that long.",
         unit="share",
         nullable=True,
         ge=0,
         le=1,
     )
-    share_2q_low: float = column("Its confidence interval, lower end.", unit="share", nullable=True, ge=0, le=1)
-    share_2q_high: float = column("Upper end.", unit="share", nullable=True, ge=0, le=1)
-    share_3q: float = column("The same within three quarters.", unit="share", nullable=True, ge=0, le=1)
-    share_3q_low: float = column("Its confidence interval, lower end.", unit="share", nullable=True, ge=0, le=1)
-    share_3q_high: float = column("Upper end.", unit="share", nullable=True, ge=0, le=1)
-    accounts: Integer = column("Accounts that it is estimated from.", ge=1)
-    happened: Integer = column("Of them, those to whom it happened.", ge=0)
+    share_2q_low: float = column(
+        "Lower end of the confidence interval of share_2q.", unit="share", nullable=True, ge=0, le=1
+    )
+    share_2q_high: float = column(
+        "Upper end of the confidence interval of share_2q.", unit="share", nullable=True, ge=0, le=1
+    )
+    share_3q: float = column(
+        "Kaplan-Meier probability of the event within three quarters; null: no account was observed that long.",
+        unit="share",
+        nullable=True,
+        ge=0,
+        le=1,
+    )
+    share_3q_low: float = column(
+        "Lower end of the confidence interval of share_3q.", unit="share", nullable=True, ge=0, le=1
+    )
+    share_3q_high: float = column(
+        "Upper end of the confidence interval of share_3q.", unit="share", nullable=True, ge=0, le=1
+    )
+    accounts: Integer = column("Accounts that the curve is estimated from.", ge=1)
+    happened: Integer = column("Accounts of the curve that had the event.", ge=0)
 
     class Config:
         unique = list(_CURVE)
@@ -106,14 +133,14 @@ def durations(
     segments: Table[Segments],
     migration: MigrationPolicy,
 ) -> Table[Durations]:
-    """How many accounts waited how many days for their first expansion, or churned how long after a downgrade?
+    """How many days passed until accounts expanded for the first time, or churned after a downgrade?
 
-    One row per as_of, curve, number of days and whether it happened. First expansion counts from the first payment;
-    accounts that did not expand count up to as_of or their churn. For the company, all accounts that ever paid; for
-    tiers and segments, those that were there at the start of the period. A downgrade is the first fall to a lower
-    tier seen between the ends of the last `migration.lag_quarters` quarters before as_of. It counts from the
-    account's first day in the lower tier, or from the quarter's end where that day is not in the quarter. An account
-    that had left before its fall is not counted.
+    One row per as_of, curve, number of days and outcome. Time to first expansion starts with the first payment;
+    accounts without expansion count up to churn or as_of. The company's curve has all accounts that ever paid; curves
+    of tiers and segments have the accounts that were in them at the start of the period. A downgrade is the first
+    fall to a lower tier between the ends of the last `migration.lag_quarters` quarters up to as_of. Time to churn
+    starts with the account's first day in the lower tier, or with the quarter's end where that day is outside the
+    quarter. An account that left before its fall does not count.
     """
     waits = _first_expansions(spine, account_revenue)
     company = waits.mutate(
@@ -133,7 +160,7 @@ _COHORTS: Mapping[str, str] = {TIER: "tier", SEGMENT: "segment"}
 
 
 def _first_expansions(spine: ir.Table, account_revenue: ir.Table) -> ir.Table:
-    """Per account that ever paid: days from the first payment to the first expansion, or to being last seen."""
+    """Per account that ever paid: days from the first payment to the first expansion, to churn, or to as_of."""
     rows = account_revenue.join(spine.select("as_of"), "as_of")
     rows = rows.filter(rows.first_paid_on.notnull())
     seen = ibis.coalesce(rows.churned_on, rows.as_of).delta(rows.first_paid_on, unit="day")
@@ -157,7 +184,7 @@ def _downgrades(spine: ir.Table, segments: ir.Table, account_revenue: ir.Table, 
     all_falls = reduce(lambda one, other: one.union(other), falls)
     first = all_falls.group_by(*_KEY).aggregate(fell_on=all_falls.fell_on.min())
     rows = first.join(account_revenue.select(*_KEY, "churned_on"), list(_KEY))
-    # What billing now says was over before the fall was no fall.
+    # Billing knows at as_of that these accounts had left before the fall: it was none.
     rows = rows.filter(rows.churned_on.isnull() | (rows.churned_on >= rows.fell_on))
     return rows.select(
         "as_of",
@@ -182,13 +209,13 @@ def _falls(spine: ir.Table, segments: ir.Table, quarter: int) -> ir.Table:
     rows = days.join(after, days.end == after.end_day)
     rows = rows.join(before, [rows.start == before.day, rows.account_id == before.account])
     fell = rows.filter(tier_rank(rows.tier_after) > tier_rank(rows.tier_before))
-    # A tier's first day is known only as far back as its chain goes: outside the quarter, its end stands in.
+    # A first day in the tier is known only as far back as the tables go. Outside the quarter, its end counts instead.
     is_inside = (fell.tier_since > fell.start) & (fell.tier_since <= fell.end)
     return fell.select(*_KEY, fell_on=ibis.ifelse(is_inside, fell.tier_since, fell.end))
 
 
 def tier_rank(tier: ir.StringValue) -> ir.IntegerValue:
-    """0 for the tier with most care, rising; null for what is no tier."""
+    """0 for the highest tier, 1 for the next, and so on; null for a value that is no tier."""
     return ibis.cases(*((tier == name, rank) for rank, name in enumerate(TIERS)), else_=ibis.null("int8"))
 
 
@@ -196,10 +223,10 @@ def tier_rank(tier: ir.StringValue) -> ir.IntegerValue:
 def median_durations(durations: Table[Durations], policy: SurvivalPolicy) -> Table[MedianDurations]:
     """How long until half of the accounts expand for the first time, or churn after a downgrade?
 
-    One row per as_of and curve. Kaplan-Meier: accounts that still wait count for as long as they were seen. The
-    median is the first day on which at most half still wait; its interval is where the curve's confidence limits
-    (Greenwood's variance, log-log, `survival.confidence`; Kalbfleisch & Prentice) cross one half. Where the curve
-    stays above one half there is no median, but a probability for two and for three quarters: one less the curve.
+    One row per as_of and curve. Kaplan-Meier: accounts that still wait count for the time they were observed. The
+    median is the first day on which at most half still wait. Its interval is where the curve's confidence limits
+    (Greenwood's variance, log-log, `survival.confidence`; Kalbfleisch & Prentice) cross one half. A curve that stays
+    above one half has no median. The probabilities for two and three quarters are 1 - the curve.
     """
     curves = _limits(_survival(durations), normal_quantile(policy.confidence))
 
@@ -231,15 +258,15 @@ def median_durations(durations: Table[Durations], policy: SurvivalPolicy) -> Tab
 def _survival(durations: ir.Table) -> ir.Table:
     """The product-limit estimate day by day: `waiting`, the share that still waits, and Greenwood's `variance`.
 
-    `variance` is that of the logarithm of `waiting`. On a day on which it happened to all that were left, which is
-    the last one, nobody waits and there is no variance.
+    `variance` is the variance of ln(`waiting`). It is null on the day on which the event happens to all accounts that
+    are left: nobody waits after that.
     """
     days = durations.group_by(*_CURVE, "days").aggregate(
         happened=durations.accounts.sum(where=durations.has_happened).fill_null(0), gone=durations.accounts.sum()
     )
     so_far = ibis.window(group_by=_CURVE, order_by=days.days, preceding=None, following=0)
     whole = ibis.window(group_by=_CURVE, order_by=days.days, preceding=None, following=None)
-    # One order of days for all sums: sorting is most of the work.
+    # All sums use one order of days, because sorting is most of the work.
     days = days.mutate(at_risk=days.gone.sum().over(whole) - days.gone.sum().over(so_far) + days.gone)
     left = (days.at_risk - days.happened).nullif(0)
     days = days.mutate(
@@ -255,7 +282,7 @@ def _survival(durations: ir.Table) -> ir.Table:
 
 
 def _limits(curves: ir.Table, deviations: float) -> ir.Table:
-    """Adds the confidence limits of `waiting`: where nobody waits both are 0, where all do both are 1."""
+    """Adds the confidence limits of `waiting`. Both are 0 where nobody waits, and 1 where everybody waits."""
     log = ibis.ifelse(curves.waiting > 0, curves.waiting, 1.0).ln()
     spread = deviations * curves.variance.sqrt() / log.nullif(0.0)
     limits = {"waiting_low": (log * (-spread).exp()).exp(), "waiting_high": (log * spread.exp()).exp()}

@@ -1,6 +1,6 @@
 """What growth costs: sales and marketing spend of a period, and the magic number.
 
-Here: `sales_efficiency`, and spend by period for those who ask. Not here: CAC payback, which needs new ARR
+Here: `sales_efficiency`, and spend by period for other modules. Not here: CAC payback, which needs new ARR
 (`retention`), or what an account costs to serve (`profiles.costs`).
 """
 
@@ -30,17 +30,17 @@ class SalesEfficiency(Snapshot):
     """Does spend turn into revenue? Key: as_of. All amounts at the exchange rates of three months before as_of."""
 
     revenue_3m: float = column(
-        "Recurring revenue of the three months up to as_of: MRR at the end of each.", unit="currency", ge=0
+        "Recurring revenue of the three months up to as_of: sum of MRR at each month's end.", unit="currency", ge=0
     )
-    revenue_prior_3m: float = column("The same of the three months before.", unit="currency", ge=0)
+    revenue_prior_3m: float = column("Recurring revenue of the three months before those.", unit="currency", ge=0)
     spend_prior_3m: float = column(
-        "Sales and marketing spend of the three months before; null: not known for all of them.",
+        "Sales and marketing spend of the same months as revenue_prior_3m; null: a month's spend is not known.",
         unit="currency",
         nullable=True,
         ge=0,
     )
     magic_number: float = column(
-        "(revenue_3m - revenue_prior_3m) x 4 / spend_prior_3m; null: no spend, or billing starts later.",
+        "(revenue_3m - revenue_prior_3m) x 4 / spend_prior_3m; null: no spend, or less than six months of billing.",
         unit="ratio",
         nullable=True,
     )
@@ -59,9 +59,9 @@ def sales_efficiency(
 ) -> Table[SalesEfficiency]:
     """How much yearly revenue does a unit of sales and marketing spend bring? The magic number.
 
-    One row per as_of. The three months that end at as_of are compared with the three before, whose spend is what
-    brought the difference about; at a quarter's last day they are calendar quarters. Revenue of a month is the MRR at
-    its end. A month's spend counts by the share of its days that lie in the period.
+    One row per as_of. It compares the three months that end at as_of with the three before; the spend of those three
+    months counts as the cause of the difference. At a quarter's last day, both are calendar quarters. A month's
+    revenue is its MRR at the month's end. A month's spend counts by the share of its days in the period.
     """
     rows = _revenue(spine, subscription_steps, fx_rates, company)
     spans = spine.select(
@@ -86,7 +86,7 @@ def sales_efficiency(
 
 
 def _revenue(spine: ir.Table, steps: ir.Table, fx_rates: ir.Table, company: CompanyPolicy) -> ir.Table:
-    """Revenue of the last three months and of the three before; `first_month` is that of the earliest one."""
+    """Revenue of the last three months, of the three before, and of the earliest month (`first_month`)."""
     backs = range(2 * QUARTER_MONTHS)
     ends = each(spine.select("as_of"), "back", backs)
     month_end = ibis.cases(*((ends.back == back, months_before(ends.as_of, back)) for back in backs))
@@ -111,10 +111,10 @@ def _revenue(spine: ir.Table, steps: ir.Table, fx_rates: ir.Table, company: Comp
 def spend_in(
     gtm_spend: ir.Table, spans: ir.Table, spine: ir.Table, fx_rates: ir.Table, company: CompanyPolicy
 ) -> ir.Table:
-    """Spend after `starts_on` up to `ends_on` of each span, by segment it was spent on (null = shared).
+    """Spend after `starts_on` up to `ends_on` of each span, by segment (null: shared spend).
 
     `spans` has as_of, window_months, starts_on, ends_on. A month's spend counts by the share of its days inside, at
-    the rates of `window_months` before as_of. Spans not covered by known months from end to end have no row.
+    the exchange rates of `window_months` before as_of. A span has a row only if spend is known for all its months.
     """
     rows = known_at(gtm_spend, spans, "window_months", "starts_on", "ends_on")
     following = months_after(rows.month, 1)
@@ -142,7 +142,7 @@ def spend_in(
 
 
 def _rated(rows: ir.Table, spine: ir.Table, fx_rates: ir.Table, company: CompanyPolicy) -> ir.Table:
-    """Adds `rate`, of window_months before as_of; null where the currency has none."""
+    """Adds `rate`, the exchange rate `window_months` before as_of; null where the currency has none."""
     days = {12: "day_12m_ago", 3: "day_3m_ago", 1: "day_1m_ago"}
     dated = rows.join(spine.select("as_of", *days.values()), "as_of")
     then = ibis.cases(*((dated.window_months == months, dated[day]) for months, day in days.items()))

@@ -1,7 +1,7 @@
 """How many hours of a CSM an account is entitled to.
 
-Here: the one rule, as expressions over rows with a coverage tier, a segment and an override. Not here: who gives the
-hours (`workloads`), or how many people they take (`capacity`).
+Here: this one rule, as expressions over rows with a coverage tier, a segment and an override. Not here: the hours
+that CSMs logged (`workloads`), or how many people are needed (`capacity`).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from segmentation_assets.policy.segments import TIERS
 
 
 def entitled_hours(rows: ir.Table, care: CarePolicy) -> ir.FloatingValue:
-    """Hours a month: the plays of the tier, and the larger of what an override and the segment add.
+    """Hours a month: those of the tier's plays, plus the larger of the hours that an override and the segment add.
 
-    Reads `coverage_tier`, `segment` and `has_override`. An automated tier entitles to none but what is added.
+    Reads `coverage_tier`, `segment` and `has_override`. An automated tier has no hours of its own.
     """
     return by_tier(rows, {tier: care.hours_per_month(tier) for tier in TIERS}) + added_hours(rows, care)
 
@@ -32,6 +32,6 @@ def added_hours(rows: ir.Table, care: CarePolicy) -> ir.FloatingValue:
 
 
 def by_tier(rows: ir.Table, figures: Mapping[str, float | None]) -> ir.FloatingValue:
-    """A number of each row's tier; null for tiers that have none."""
+    """The figure of each row's tier; null for tiers without one."""
     cases = [(rows.coverage_tier == tier, float(value)) for tier, value in figures.items() if value is not None]
     return ibis.cases(*cases, else_=ibis.null("float64")) if cases else ibis.null("float64")

@@ -1,4 +1,4 @@
-"""What comes up for renewal, and what is likely to be left of it.
+"""How much ARR comes up for renewal, and how much of it is likely to stay.
 
 Here: `renewal_forecast`, by quarter, tier and CSM. Not here: the probability that one account leaves
 (`scores.churn`), or what renewed in the past (`retention`).
@@ -34,32 +34,44 @@ _QUARTERS_PER_YEAR = 4
 
 
 class RenewalForecast(Snapshot):
-    """ARR up for renewal and at risk. Key: as_of, quarter_start, coverage_tier, csm_id; only where some is due."""
+    """ARR due for renewal and at risk. Key: as_of, quarter_start, coverage_tier, csm_id; only groups with ARR due."""
 
     quarter_start: Day = column("First day of the calendar quarter in which contracts renew.")
-    quarters_ahead: Integer = column("0 = the quarter of the day after as_of.", unit="quarters", ge=0)
-    coverage_tier: str = column("Coverage tier at as_of; unassigned: has none.", isin=[*TIERS, UNASSIGNED])
-    csm_id: str = column("CSM at as_of; unassigned: has none.")
+    quarters_ahead: Integer = column(
+        "Quarters from the quarter of the day after as_of to this one.", unit="quarters", ge=0
+    )
+    coverage_tier: str = column(
+        "Coverage tier at as_of; unassigned: accounts without one.", isin=[*TIERS, UNASSIGNED]
+    )
+    csm_id: str = column("CSM in the CRM at as_of; unassigned: accounts without one.")
     accounts: Integer = column("Live accounts that renew in the quarter, after as_of.", ge=1)
     low_n: Flag = column("Fewer accounts than `retention.low_n`.")
     accounts_without_risk: Integer = column(
-        "Of them, accounts whose churn risk is not known: counted as staying.", ge=0
+        "Due accounts whose churn risk is not known; they count as staying.", ge=0
     )
-    arr_due: float = column("Their whole ARR.", unit=_ARR, ge=0)
-    accounts_leaving: Integer = column("Of the accounts, those that are known to leave.", ge=0)
-    arr_leaving: float = column("Their ARR: no risk but a fact.", unit=_ARR, ge=0)
+    arr_due: float = column("ARR at as_of of the accounts that renew in the quarter.", unit=_ARR, ge=0)
+    accounts_leaving: Integer = column("Due accounts that are known to leave.", ge=0)
+    arr_leaving: float = column("ARR of the due accounts that are known to leave.", unit=_ARR, ge=0)
     arr_at_risk: float = column(
-        "arr_leaving, and the sum of ARR x probability of churn by the renewal of the others.", unit=_ARR, ge=0
+        "arr_leaving + the sum over the other due accounts of ARR x probability of churn by the renewal.",
+        unit=_ARR,
+        ge=0,
     )
-    expected_accounts_lost: float = column("Sum of those probabilities.", unit="accounts", ge=0)
+    expected_accounts_lost: float = column(
+        "Sum of the probabilities of churn by the renewal; 1 for accounts known to leave.", unit="accounts", ge=0
+    )
     expected_grr_of_churn: float = column(
-        "1 - arr_at_risk / arr_due: losses by churn alone.", unit="ratio", ge=0, le=1
+        "1 - arr_at_risk / arr_due: expected GRR if only churn is lost.", unit="ratio", ge=0, le=1
     )
     growth_of_retained: float = column(
-        "ARR now / before of the accounts kept over the last twelve months.", unit="ratio", nullable=True, ge=0
+        "ARR at as_of / ARR twelve months before, of the accounts retained over these months.",
+        unit="ratio",
+        nullable=True,
+        ge=0,
     )
     growth_basis: str = column(
-        "Whose growth: the tier's, or the company's where the tier kept too few; null: no history.",
+        "Whose accounts growth_of_retained counts: the tier's, or the company's if the tier has too few; null: no "
+        "history.",
         nullable=True,
         isin=GROWTH_BASES,
     )
@@ -67,23 +79,28 @@ class RenewalForecast(Snapshot):
         "(arr_due - arr_at_risk) x growth_of_retained / arr_due.", unit="ratio", nullable=True, ge=0
     )
     expected_nrr_low: float = column(
-        "Interval of who leaves, lower end; growth is taken as given.", unit="ratio", nullable=True, ge=0
+        "Lower end of the interval of expected_nrr. It covers who leaves; growth counts as exact.",
+        unit="ratio",
+        nullable=True,
+        ge=0,
     )
-    expected_nrr_high: float = column("Upper end: at most everybody stays.", unit="ratio", nullable=True, ge=0)
+    expected_nrr_high: float = column(
+        "Upper end of the interval of expected_nrr; at most, all accounts stay.", unit="ratio", nullable=True, ge=0
+    )
     reason: str = column(
-        "Why there is no expected NRR: no_history (nobody had ARR twelve months before); null: there is.",
+        "Why expected_nrr is null: no_history (no account had ARR twelve months before); null: it is known.",
         nullable=True,
     )
 
     @row_rule
     def risk_is_part_of_due(cls, t: ir.Table) -> ir.BooleanValue:
-        """What is at risk is at most what is due, and expected NRR lies in its interval."""
+        """arr_leaving <= arr_at_risk <= arr_due, and expected_nrr lies within its interval."""
         inside = at_most(t.expected_nrr_low, t.expected_nrr) & at_most(t.expected_nrr, t.expected_nrr_high)
         return (t.arr_at_risk <= t.arr_due) & at_most(t.arr_leaving, t.arr_at_risk) & inside
 
     @row_rule
     def grr_is_what_is_not_at_risk(cls, t: ir.Table) -> ir.BooleanValue:
-        """Due less at risk is the expected gross part, to the cent."""
+        """arr_due - arr_at_risk = expected_grr_of_churn x arr_due, to the cent."""
         return closes(t.arr_due - t.arr_at_risk, t.expected_grr_of_churn * t.arr_due)
 
     class Config:
@@ -100,15 +117,15 @@ def renewal_forecast(
     churn: ChurnPolicy,
     retention: RetentionPolicy,
 ) -> Table[RenewalForecast]:
-    """How much ARR comes up for renewal in the next quarters, how much of it may leave, and what is likely left?
+    """How much ARR comes up for renewal in the next quarters, how much of it may leave, and how much will stay?
 
     One row per as_of, quarter, tier and CSM with ARR due. An account is due with all its ARR in the quarter of its
-    next renewal, an account that is known to leave in the quarter in which it does, with all of its ARR at risk. For
-    the others, the probability p of churn is about the days of `churn.horizon_days`. A renewal within them is
-    decided within them: p counts in full. For a renewal n days ahead, beyond the horizon, it is
-    1 - (1 - p) ^ (n / horizon): the same risk a day for as long as it takes. Whoever stays grows as the
-    accounts kept over the last twelve months did, by tier, or as the company where fewer than `retention.low_n` were
-    kept. The interval is that of independent decisions of accounts to stay or leave.
+    next renewal. An account that is known to leave is due in the quarter in which it leaves, with all its ARR at
+    risk. For the others, churn risk gives the probability p of churn within `churn.horizon_days`. A renewal within
+    the horizon has probability p. A renewal n days ahead, beyond the horizon, has 1 - (1 - p) ^ (n / horizon): the
+    same risk each day. ARR that stays grows like that of the accounts retained over the last twelve months, by tier,
+    or in the whole company where fewer than `retention.low_n` were retained. The interval assumes that accounts
+    decide independently.
     """
     rows = _due(segments, account_revenue, spine, policy.quarters, churn.horizon_days)
     sums = rows.group_by(*_GROUP, "quarters_ahead").aggregate(
@@ -132,7 +149,7 @@ def _quarter(day: ir.DateValue) -> ir.IntegerValue:
 
 
 def _due(segments: ir.Table, revenue: ir.Table, spine: ir.Table, quarters: int, horizon_days: int) -> ir.Table:
-    """Live accounts that renew within so many quarters, with `risk`: churn by the renewal."""
+    """Live accounts that renew within `quarters` quarters, with `risk`: the probability of churn by the renewal."""
     states = segments.select(*_KEY, "coverage_tier", "csm_id", "churn_risk")
     live = revenue.filter(revenue.is_live & revenue.renewal_on.notnull()).select(
         *_KEY, "renewal_on", "days_to_renewal", "leaving_on", "arr"
@@ -161,7 +178,7 @@ def _due(segments: ir.Table, revenue: ir.Table, spine: ir.Table, quarters: int, 
 
 
 def _growth(periods: ir.Table, spine: ir.Table, low_n: int) -> tuple[ir.Table, ir.Table]:
-    """ARR now / twelve months before of the accounts kept: by start tier with enough of them, and of all."""
+    """ARR now / twelve months before, of retained accounts: by start tier with enough of them, and of the company."""
     kept = (periods.window_months == _MONTHS) & (periods.start_arr > 0) & (periods.end_arr > 0)
     rows = periods.filter(kept).semi_join(spine, "as_of")
     sums = rows.group_by("as_of", coverage_tier=rows.start_tier).aggregate(

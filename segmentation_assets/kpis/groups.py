@@ -1,6 +1,6 @@
 """Figures of groups of accounts over a period: the company, coverage tiers, segments.
 
-Here: retention, the bridge, health, cost and load per member of a grouping. Not here: what they are held against
+Here: retention, the ARR bridge, health, cost and load per member of a grouping. Not here: targets and benchmarks
 (`judging`), or spend (`acquisition`).
 """
 
@@ -54,7 +54,7 @@ def group_figures(
     bands: HealthBandPolicy,
     grouping: Grouping,
 ) -> ir.Table:
-    """All figures of `Kpis` but judgements, per as_of, window and `member` of a grouping."""
+    """All figures of `Kpis` except those of `judging`, per as_of, window and `member` of a grouping."""
     if grouping is BY_COMPANY:
         standings = standings.mutate(company=ibis.literal(COMPANY))
         periods = periods.mutate(
@@ -77,7 +77,7 @@ def _members(spine: ir.Table, policy: RetentionPolicy, grouping: Grouping) -> ir
 
 
 def _cohort(periods: ir.Table, grouping: Grouping) -> ir.Table:
-    """What became of the accounts that were there at the start."""
+    """Retention of the accounts with ARR at the start, by the group they were in then."""
     rows = periods.filter(periods.start_arr > 0).rename(member=grouping.start)
     stayed = rows.end_arr > 0
     left_group = stayed & (rows[grouping.end] != rows.member)
@@ -102,7 +102,7 @@ _COHORT_SUMS = (
 
 
 def _arrivals(periods: ir.Table, grouping: Grouping) -> ir.Table:
-    """Where the accounts of the end came from."""
+    """New, reactivated and migrated ARR of the accounts with ARR at the end, by the group they are in then."""
     rows = periods.filter(periods.end_arr > 0).rename(member=grouping.end)
     came = (rows.start_arr > 0) & (rows[grouping.start] != rows.member)
     return rows.group_by(*_KEY).aggregate(
@@ -141,9 +141,9 @@ _LOAD = (*_COUNTED, *_HOURS)
 
 
 def _load(workloads: ir.Table, periods: ir.Table, grouping: Grouping) -> ir.Table:
-    """Work in the period, by the group at as_of, of accounts lost since by the group at t0; null where not known.
+    """Work in the period, by the account's group at as_of, or at t0 if it was lost since; null where not known.
 
-    The company has all work, also on accounts that paid at neither end: of the groups, the unassigned have that.
+    Work on accounts that paid at neither end counts for the company and for the group `unassigned`.
     """
     key = ("as_of", "account_id", "window_months")
     places = periods.select(*key, here=periods[grouping.end], before=periods[grouping.start])
@@ -156,7 +156,7 @@ def _load(workloads: ir.Table, periods: ir.Table, grouping: Grouping) -> ir.Tabl
 
 
 def _medians(medians: ir.Table, spine: ir.Table, policy: RetentionPolicy, grouping: Grouping) -> ir.Table:
-    """Time to first expansion of the group's cohort, for the company of all accounts. Key: as_of, window, member."""
+    """Time to first expansion of the group's cohort; for the company, of all accounts. Key: as_of, window, member."""
     rows = medians.filter((medians.duration == FIRST_EXPANSION) & (medians.grouping == grouping.name))
     if grouping is BY_COMPANY:
         rows = rows.drop("window_months").join(windows(spine, policy.windows_months), "as_of")
@@ -181,7 +181,7 @@ _AMOUNTS = (
 
 
 def _zeros(rows: ir.Table) -> ir.Table:
-    """A group without accounts counts none and is worth nothing, and makes no work where work is known at all."""
+    """0 for a group without accounts. Work is 0 only if the work of any group is known, else null."""
     counts = {name: rows[name].fill_null(0) for name in _COUNTS}
     everywhere = ibis.window(group_by=["as_of", "window_months"])
     load = {n: ibis.coalesce(rows[n], only_if(rows[n].count().over(everywhere) > 0, 0)) for n in _LOAD}
@@ -222,7 +222,7 @@ _OF_HISTORY = ("quick_ratio", "expansion_share")
 
 
 def _reasons(rows: ir.Table) -> ir.Table:
-    """Says why there is no retention. Without any ARR at t0 there is no history, and what looks new may not be."""
+    """Adds why there is no retention. If the company had no ARR at t0, new accounts cannot be told from old ones."""
     company_start = money(rows.start_arr, over=ibis.window(group_by=["as_of", "window_months"]))
     no_history = company_start == 0
     reason = ibis.cases((no_history, "no_history"), (rows.start_accounts == 0, "no_accounts_at_start"))

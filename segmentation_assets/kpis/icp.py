@@ -1,4 +1,4 @@
-"""What customers that expand, and customers that leave, have in common.
+"""Which traits go with expansion, and which with churn.
 
 Here: `icp_insights`, one trait at a time. Not here: points for traits (`scores.firmographic`,
 `scores.technographic`), or how well scores predict.
@@ -38,24 +38,31 @@ _GROUP = ("as_of", "trait", "value")
 class IcpInsights(Snapshot):
     """How often accounts with a trait expanded or left within a year. Key: as_of, trait, value, outcome."""
 
-    trait: str = column("What is known of the account.", isin=[*FIRMOGRAPHIC, *TECHNOGRAPHIC])
-    value: str = column("Its value twelve months before as_of.")
-    outcome: str = column("What happened since.", isin=OUTCOMES)
+    trait: str = column("Name of the trait.", isin=[*FIRMOGRAPHIC, *TECHNOGRAPHIC])
+    value: str = column("Value of the trait twelve months before as_of.")
+    outcome: str = column(
+        "What the account did in the twelve months: expansion (not by price alone) or churn.", isin=OUTCOMES
+    )
     kind: str = column("Kind of trait.", isin=["firmographic", "technographic"])
-    accounts: Integer = column("n: accounts with this value that had ARR twelve months before.", ge=1)
-    accounts_with_outcome: Integer = column("Of them, accounts with the outcome.", ge=0)
+    accounts: Integer = column("n: accounts with this value and ARR twelve months before as_of.", ge=1)
+    accounts_with_outcome: Integer = column("Accounts with this value that had the outcome.", ge=0)
     rate: float = column("accounts_with_outcome / accounts.", unit="share", ge=0, le=1)
-    rate_low: float = column("Wilson's score interval, lower end.", unit="share", ge=0, le=1)
-    rate_high: float = column("Upper end.", unit="share", ge=0, le=1)
-    all_accounts: Integer = column("All accounts whose value of the trait is known.", ge=1)
-    all_rate: float = column("Rate of the outcome among them.", unit="share", ge=0, le=1)
-    lift: float = column("rate / all_rate; null: nobody had the outcome.", unit="ratio", nullable=True, ge=0)
+    rate_low: float = column("Lower end of the rate's interval (Wilson score).", unit="share", ge=0, le=1)
+    rate_high: float = column("Upper end of the rate's interval.", unit="share", ge=0, le=1)
+    all_accounts: Integer = column(
+        "Accounts with ARR twelve months before as_of whose value of the trait is known.", ge=1
+    )
+    all_rate: float = column("Share of all_accounts that had the outcome.", unit="share", ge=0, le=1)
+    lift: float = column("rate / all_rate; null: no account had the outcome.", unit="ratio", nullable=True, ge=0)
     lift_low: float = column("rate_low / all_rate.", unit="ratio", nullable=True, ge=0)
     lift_high: float = column("rate_high / all_rate.", unit="ratio", nullable=True, ge=0)
-    direction: str = column("more or less often than all: the interval leaves out 1.", isin=DIRECTIONS)
+    direction: str = column(
+        "The outcome is more or less frequent than among all_accounts: the lift's interval excludes 1.",
+        isin=DIRECTIONS,
+    )
     low_n: Flag = column("Fewer accounts than `retention.low_n`.")
     backcast_share: float = column(
-        "Share of the accounts whose traits of that day come from a later drop of the CRM.",
+        "Share of accounts whose traits at the start come from a later drop of the CRM.",
         unit="share",
         ge=0,
         le=1,
@@ -63,7 +70,7 @@ class IcpInsights(Snapshot):
 
     @row_rule
     def rate_in_its_interval(cls, t: ir.Table) -> ir.BooleanValue:
-        """The interval holds the rate, and lift is the rate over that of all."""
+        """The rate lies within its interval, and lift = rate / all_rate."""
         around = (t.rate_low <= t.rate + 1e-9) & (t.rate <= t.rate_high + 1e-9)
         return around & (t.lift.isnull() | agrees(t.lift * t.all_rate, t.rate))
 
@@ -90,11 +97,12 @@ def icp_insights(
 ) -> Table[IcpInsights]:
     """Which firmographic and technographic traits go with expansion, and which with churn?
 
-    One row per as_of, trait, value and outcome. Accounts are those with ARR twelve months ago, described as they were
-    then; what they did since is the outcome, so nothing of the outcome is in the trait. A price uplift alone is no
-    expansion. Lift compares with all accounts whose trait is known; its interval is Wilson's around the rate, over
-    the rate of all, which is taken as given. One trait at a time: traits go together, and none of them is a cause.
-    No rows where billing does not reach back twelve months.
+    One row per as_of, trait, value and outcome. The accounts are those with ARR twelve months before as_of, with the
+    traits they had then. The outcome is what they did since, so a trait cannot contain its outcome. A price uplift
+    alone is no expansion. Lift compares with all accounts whose trait is known. Its interval is the Wilson interval
+    of the rate, divided by all_rate, which counts as exact. Traits are looked at one at a time. They correlate with
+    each other, and none is proven to be a cause. There are no rows where billing starts later than twelve months
+    before as_of.
     """
     periods = account_periods.filter(account_periods.window_months == _MONTHS)
     cohort = periods.filter(periods.start_arr > 0).semi_join(spine, "as_of")
@@ -112,7 +120,7 @@ def icp_insights(
 def _traits(
     cohort: ir.Table, profiles: ir.Table, firmographic: ir.Table, technographic: ir.Table, policy: TraitPolicy
 ) -> ir.Table:
-    """Each account once per trait that was known of it at the start: `trait`, `value`, `movement`, `is_backcast`."""
+    """One row per account and trait known at the start, with `trait`, `value`, `movement`, `is_backcast`."""
     sources = (
         (profiles, (*FIRMOGRAPHIC[1:], "competitor_tools", "legacy_tools", "is_backcast")),
         (firmographic, ("size_class",)),
@@ -135,7 +143,7 @@ def _traits(
 
 
 def _by_outcome(sums: ir.Table) -> ir.Table:
-    """Each trait and value once per outcome, with the sums of all values of the trait."""
+    """One row per trait, value and outcome, with the sums over all values of the trait."""
     rows = each(sums, "outcome", OUTCOMES)
     hits = ibis.cases(*((rows.outcome == outcome, rows[outcome]) for outcome in OUTCOMES))
     rows = rows.mutate(accounts_with_outcome=hits)

@@ -1,8 +1,8 @@
-"""Identities of the metrics, as rules that a contract holds every row to.
+"""Identities between metrics, for the row rules of contracts.
 
-Here: when money closes and when ratios agree, for row rules. Not here: any figure (`periods`, `retention`, ...), or
-enforcing rules (`warehouse.enforcement`). An identity across rows stands as columns of one row: the sum over the
-tiers beside the company's own figure.
+Here: when two amounts of money, or two ratios, are equal. Not here: any figure (`periods`, `retention`, ...), or
+enforcing rules (`tables.enforcement`). For an identity across rows, both sides are columns of one row: the sum over
+the tiers, and the company's own figure.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def agrees(ratio: Any, expected: Any) -> ir.BooleanValue:
 
 
 def at_most(ratio: Any, limit: Any) -> ir.BooleanValue:
-    """A ratio is not above a limit, as far as both are known."""
+    """A ratio is not above a limit. True where either is null."""
     return ratio.isnull() | (limit.isnull() if hasattr(limit, "isnull") else False) | (ratio <= limit + _ROUNDING)
 
 

@@ -1,7 +1,7 @@
 """Targets, benchmarks and flags beside the figures of a group.
 
-Here: what a figure is held against, and how it stands. Not here: the figures (`groups`), or the targets and
-benchmarks themselves (the policy).
+Here: the comparison of figures with targets and benchmarks. Not here: the figures (`groups`), or the values of
+targets and benchmarks (the policy).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from segmentation_assets.profiles.facts import only_if
 STATUSES = ("met", "missed", "no_target", "too_few", "unknown")
 POSITIONS = ("below_median", "median", "above_median", "top_quartile", "elite")
 
-_RATIO_DIGITS = 9  # a ratio that is a target to the last digit but one meets it
+_RATIO_DIGITS = 9  # so that binary noise does not decide whether a ratio meets its target
 
 
 def judged(
     rows: ir.Table, policy: RetentionPolicy, targets: TargetPolicy, marks: BenchmarkPolicy, *, has_targets: bool
 ) -> ir.Table:
-    """Targets, benchmarks and low-n flags beside the figures; `has_targets`: members are coverage tiers."""
+    """Adds targets, benchmarks, low-n flags and statuses. `has_targets`: the members are coverage tiers."""
     nrr, grr = (targets.nrr, targets.grr) if has_targets else ({}, {})
     is_target_window = rows.window_months == targets.window_months
     is_year = rows.window_months == marks.window_months
@@ -68,7 +68,7 @@ def _target(rows: ir.Table, targets: Mapping[str, float | None], is_window: ir.B
 def status(
     value: ir.FloatingValue, at_least: ir.FloatingValue, at_most: ir.FloatingValue | None, is_few: ir.BooleanValue
 ) -> ir.StringValue:
-    """How a figure stands against its target. A figure over too few accounts is shown, not judged."""
+    """Status of a figure against its target. A figure of too few accounts gets `too_few`, not a judgement."""
     settled = value.round(_RATIO_DIGITS)
     is_met, has_none = at_least.isnull() | (settled >= at_least), at_least.isnull()
     if at_most is not None:
@@ -83,7 +83,7 @@ def status(
 
 
 def _position(nrr: ir.FloatingValue, marks: BenchmarkPolicy) -> ir.StringValue:
-    """Where NRR stands among companies."""
+    """NRR against the benchmark of companies."""
     value = nrr.round(_RATIO_DIGITS)
     return ibis.cases(
         (value >= marks.nrr_elite.low, "elite"),

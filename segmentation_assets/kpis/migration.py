@@ -1,7 +1,7 @@
-"""Who moved between coverage tiers in a quarter, and what followed.
+"""Which accounts moved between coverage tiers in a quarter, and how many churned after a downgrade.
 
-Here: `tier_migration`, the matrix, and `tier_migration_summary`. Not here: single moves and why they happened
-(`segments.moves`), migration inside the revenue bridge (`retention`).
+Here: `tier_migration`, the matrix, and `tier_migration_summary`. Not here: single moves and their causes
+(`segments.moves`), migration in the ARR bridge (`retention`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, c
 from segmentation_assets.tables.registry import Table, table
 
 NOT_LIVE = "not_live"
-"""Where an account without ARR stands: before it is new or back, after it churned."""
+"""The place of an account without ARR: before it is new or reactivated, or after it churned."""
 
 LONG_TAIL = TIERS[-1]
 
@@ -33,41 +33,41 @@ _ARR = "currency per year"
 
 
 class TierMigration(Snapshot):
-    """From which tier to which did accounts go in three months? Key: as_of, from_tier, to_tier; always all pairs."""
+    """Accounts by tier three months ago and tier now. Key: as_of, from_tier, to_tier; always all pairs."""
 
     starts_on: Day = column("t0: the same day three months before as_of.")
     from_tier: str = column("Tier at t0; not_live: no ARR.", isin=PLACES)
     to_tier: str = column("Tier at as_of; not_live: no ARR.", isin=PLACES)
     direction: str = column(
-        "up or down between tiers, same, gained (new or back), lost (churned), other (from or to unassigned).",
+        "up or down between tiers, same, gained (new or reactivated), lost (churned), other (from or to unassigned).",
         isin=DIRECTIONS,
     )
-    accounts: Integer = column("Accounts that went this way.", ge=0)
-    start_arr: float = column("Their ARR at t0.", unit=_ARR, ge=0)
-    end_arr: float = column("Their ARR at as_of, at the rates of t0.", unit=_ARR, ge=0)
+    accounts: Integer = column("Accounts that went from from_tier to to_tier.", ge=0)
+    start_arr: float = column("ARR of these accounts at t0.", unit=_ARR, ge=0)
+    end_arr: float = column("ARR of these accounts at as_of, at the exchange rates of t0.", unit=_ARR, ge=0)
     share_of_from: float = column(
-        "Accounts / all accounts of from_tier at t0; null: none, or not_live.",
+        "accounts / from_accounts; null: from_tier had no accounts at t0, or is not_live.",
         unit="share",
         nullable=True,
         ge=0,
         le=1,
     )
-    row_accounts: Integer = column("Sum of accounts over the row of the matrix.", ge=0)
-    row_start_arr: float = column("Sum of start_arr over the row.", unit=_ARR, ge=0)
-    column_accounts: Integer = column("Sum of accounts over the column.", ge=0)
+    row_accounts: Integer = column("Sum of accounts over all to_tier of this from_tier.", ge=0)
+    row_start_arr: float = column("Sum of start_arr over all to_tier of this from_tier.", unit=_ARR, ge=0)
+    column_accounts: Integer = column("Sum of accounts over all from_tier of this to_tier.", ge=0)
     from_accounts: Integer = column("start_accounts of from_tier in tier_kpis; null: not_live.", nullable=True, ge=0)
     from_arr: float = column("start_arr of from_tier in tier_kpis; null: not_live.", unit=_ARR, nullable=True, ge=0)
     to_accounts: Integer = column("accounts of to_tier in tier_kpis; null: not_live.", nullable=True, ge=0)
 
     @row_rule
     def rows_add_up(cls, t: ir.Table) -> ir.BooleanValue:
-        """A row of the matrix is the tier at t0, in accounts and in ARR."""
+        """Rows of the matrix add up to the tiers at t0, in accounts and in ARR."""
         is_tier = (t.row_accounts == t.from_accounts) & closes(t.row_start_arr, t.from_arr)
         return t.from_accounts.isnull() | is_tier
 
     @row_rule
     def columns_add_up(cls, t: ir.Table) -> ir.BooleanValue:
-        """A column of the matrix is the tier at as_of."""
+        """Columns of the matrix add up to the tiers at as_of, in accounts."""
         return t.to_accounts.isnull() | (t.column_accounts == t.to_accounts)
 
     class Config:
@@ -75,40 +75,63 @@ class TierMigration(Snapshot):
 
 
 class TierMigrationSummary(Snapshot):
-    """How many went up and down in three months, and how long does churn follow a downgrade? Key: as_of."""
+    """Accounts that rose and fell in three months, and time from downgrade to churn. Key: as_of."""
 
     starts_on: Day = column("t0: the same day three months before as_of.")
-    up_accounts: Integer = column("Accounts that rose to a higher tier.", ge=0)
-    up_arr: float = column("Their ARR at as_of, at the rates of t0.", unit=_ARR, ge=0)
-    down_accounts: Integer = column("Accounts that fell to a lower tier.", ge=0)
-    down_arr: float = column("Their ARR at as_of, at the rates of t0.", unit=_ARR, ge=0)
+    up_accounts: Integer = column("Accounts in a higher tier at as_of than at t0.", ge=0)
+    up_arr: float = column("ARR at as_of of the accounts that rose, at the exchange rates of t0.", unit=_ARR, ge=0)
+    down_accounts: Integer = column("Accounts in a lower tier at as_of than at t0.", ge=0)
+    down_arr: float = column("ARR at as_of of the accounts that fell, at the exchange rates of t0.", unit=_ARR, ge=0)
     long_tail_accounts: Integer = column("Accounts in Long-Tail at t0.", ge=0)
-    graduated_accounts: Integer = column("Of them, in a higher tier at as_of.", ge=0)
+    graduated_accounts: Integer = column("Accounts in Long-Tail at t0 and in a higher tier at as_of.", ge=0)
     graduation_rate: float = column(
-        "graduated_accounts / long_tail_accounts, lost ones included.", unit="share", nullable=True, ge=0, le=1
-    )
-    graduation_rate_low_n: Flag = column("Fewer than `retention.low_n` accounts in Long-Tail at t0.")
-    downgraded_accounts: Integer = column("Accounts seen to fall in the `migration.lag_quarters` up to as_of.", ge=0)
-    downgraded_then_churned: Integer = column("Of them, churned by as_of.", ge=0)
-    downgrade_to_churn_months: float = column(
-        "Kaplan-Meier median from the first fall to churn; null where the curve stays above one half.",
-        unit="months",
-        nullable=True,
-        ge=0,
-    )
-    downgrade_to_churn_low: float = column("Its confidence interval, lower end.", unit="months", nullable=True, ge=0)
-    downgrade_to_churn_high: float = column("Upper end; null: open.", unit="months", nullable=True, ge=0)
-    downgrade_to_churn_share_2q: float = column(
-        "Kaplan-Meier probability of churn within two quarters of the fall; null: nobody was watched for so long.",
+        "graduated_accounts / long_tail_accounts. Lost accounts stay in the denominator.",
         unit="share",
         nullable=True,
         ge=0,
         le=1,
     )
-    downgrade_to_churn_share_3q: float = column("Within three quarters.", unit="share", nullable=True, ge=0, le=1)
+    graduation_rate_low_n: Flag = column("Fewer than `retention.low_n` accounts in Long-Tail at t0.")
+    downgraded_accounts: Integer = column(
+        "Accounts that fell to a lower tier in the last `migration.lag_quarters` quarters.", ge=0
+    )
+    downgraded_then_churned: Integer = column("Downgraded accounts that churned by as_of.", ge=0)
+    downgrade_to_churn_months: float = column(
+        "Kaplan-Meier median from downgrade to churn; null: the curve stays above one half.",
+        unit="months",
+        nullable=True,
+        ge=0,
+    )
+    downgrade_to_churn_low: float = column(
+        "Lower end of the median's confidence interval.", unit="months", nullable=True, ge=0
+    )
+    downgrade_to_churn_high: float = column(
+        "Upper end of the median's confidence interval; null: it has no upper end.",
+        unit="months",
+        nullable=True,
+        ge=0,
+    )
+    downgrade_to_churn_share_2q: float = column(
+        "Kaplan-Meier probability of churn within two quarters of the downgrade; null: not observed that long.",
+        unit="share",
+        nullable=True,
+        ge=0,
+        le=1,
+    )
+    downgrade_to_churn_share_3q: float = column(
+        "Kaplan-Meier probability of churn within three quarters of the downgrade; null: not observed that long.",
+        unit="share",
+        nullable=True,
+        ge=0,
+        le=1,
+    )
     downgrade_to_churn_low_n: Flag = column("Fewer than `retention.low_n` downgraded accounts.")
-    downgrade_to_churn_benchmark_low: float = column("Expected, lower end.", unit="months")
-    downgrade_to_churn_benchmark_high: float = column("Expected, upper end.", unit="months")
+    downgrade_to_churn_benchmark_low: float = column(
+        "Benchmark: time from downgrade to churn, lower end.", unit="months"
+    )
+    downgrade_to_churn_benchmark_high: float = column(
+        "Benchmark: time from downgrade to churn, upper end.", unit="months"
+    )
 
     class Config:
         unique = ["as_of"]
@@ -120,9 +143,9 @@ def tier_migration(
 ) -> Table[TierMigration]:
     """From which coverage tier to which did accounts and their ARR go in the last three months?
 
-    One row per as_of and pair of tiers at the two ends of the period, with `unassigned` (had ARR but no tier) and
-    `not_live` (no ARR) beside the four. Rows of the matrix add up to the tiers at its start, columns to those at
-    its end.
+    One row per as_of and pair of tiers at the two ends of the period. Beside the four tiers, there are `unassigned`
+    (ARR but no tier) and `not_live` (no ARR). Rows of the matrix add up to the tiers at the start, columns to the
+    tiers at the end.
     """
     quarter = account_periods.filter(account_periods.window_months == QUARTER_MONTHS)
     went = quarter.mutate(
@@ -156,7 +179,7 @@ def tier_migration(
 
 
 def _pairs(spine: ir.Table) -> ir.Table:
-    """All pairs of places per as_of, but from not live to not live."""
+    """All pairs of places per as_of, except from not_live to not_live."""
     days = spine.select("as_of", starts_on="day_3m_ago")
     pairs = each(each(days, "from_tier", PLACES), "to_tier", PLACES)
     return pairs.filter((pairs.from_tier != NOT_LIVE) | (pairs.to_tier != NOT_LIVE))
@@ -174,7 +197,7 @@ def _direction(start: ir.StringValue, end: ir.StringValue) -> ir.StringValue:
 
 
 def _beside_kpis(rows: ir.Table, tier_kpis: ir.Table) -> ir.Table:
-    """Adds the size of the two tiers as `tier_kpis` has it."""
+    """Adds the size of both tiers from `tier_kpis`."""
     quarter = tier_kpis.filter(tier_kpis.window_months == QUARTER_MONTHS)
     starts = quarter.select("as_of", from_tier="coverage_tier", from_accounts="start_accounts", from_arr="start_arr")
     ends = quarter.select("as_of", to_tier="coverage_tier", to_accounts="accounts")
@@ -190,11 +213,12 @@ def tier_migration_summary(
     policy: RetentionPolicy,
     benchmarks: BenchmarkPolicy,
 ) -> Table[TierMigrationSummary]:
-    """How many accounts rose and fell in three months, how many left Long-Tail upwards, and what follows a fall?
+    """How many accounts rose and fell in three months, how many left Long-Tail upwards, and how many churn later?
 
-    One row per as_of. Graduation is over all accounts that were Long-Tail at the start, those lost included. The lag
-    from a downgrade to churn is a Kaplan-Meier median over accounts seen to fall in the last quarters, as accounts
-    that have not churned may still do; where fewer than half do, the probabilities say what the median cannot.
+    One row per as_of. The graduation rate counts all accounts that were in Long-Tail at the start, also lost ones.
+    The time from downgrade to churn is a Kaplan-Meier median over the accounts that fell in the last quarters: an
+    account that has not churned may still do so. If the curve stays above one half, there is no median, but there are
+    the probabilities for two and three quarters.
     """
     rows = spine.select("as_of", starts_on="day_3m_ago")
     for figures in (_ups_and_downs(tier_migration), _lag(median_durations)):

@@ -1,7 +1,7 @@
 """The month's movements of recurring revenue, account by account.
 
-Here: `revenue_movements`, the calendar month up to as_of. Not here: annual retention, which is no sum of months
-(`periods`, `retention`).
+Here: `revenue_movements`, the calendar month up to as_of. Not here: annual retention (`periods`, `retention`); it is
+not the sum of months.
 """
 
 from __future__ import annotations
@@ -23,39 +23,56 @@ from segmentation_assets.tables.registry import Table, table
 
 
 class RevenueMovements(Snapshot):
-    """MRR at the end of last month, what moved it since, and MRR now. Key: as_of, account_id.
+    """MRR at the end of last month, its movement since, and MRR at as_of. Key: as_of, account_id.
 
-    The month is complete at its last day; before, it is the month to date.
+    On the last day of a month the row covers the whole month, before that the month to date.
     """
 
     account_id: str = column("The paying account; accounts merged into it are counted here.")
     month: Day = column("First day of as_of's month.")
     start_mrr: float = column(
-        "MRR at the end of the month before, at that day's rates.", unit="currency per month", ge=0
+        "MRR at the end of the month before, at the exchange rates of that day.", unit="currency per month", ge=0
     )
-    movement: str = column("What happened since.", isin=MOVEMENTS)
-    new_mrr: float = column("MRR of an account's first paid subscription ever.", unit="currency per month", ge=0)
+    movement: str = column("How MRR changed from the end of last month to as_of.", isin=MOVEMENTS)
+    new_mrr: float = column(
+        "MRR at as_of of an account that had never paid before this month.", unit="currency per month", ge=0
+    )
     expansion_mrr: float = column(
-        "Rise of an account that paid already, less what came back from pauses.", unit="currency per month", ge=0
+        "Increase of MRR of an account that already paid, without resumed_mrr.", unit="currency per month", ge=0
     )
     expansion_volume_mrr: float = column(
-        "Of it by more seats of the same; where seats are not known, by more use.", unit="currency per month", ge=0
-    )
-    expansion_product_mrr: float = column("Of it by another product or plan.", unit="currency per month", ge=0)
-    expansion_price_mrr: float = column("Of it by a higher price of the same.", unit="currency per month", ge=0)
-    contraction_mrr: float = column(
-        "Fall of an account that still pays, or is paused.", unit="currency per month", ge=0
-    )
-    paused_mrr: float = column("Of it by pauses that last at as_of.", unit="currency per month", ge=0)
-    churned_mrr: float = column("MRR of an account whose last subscription ended.", unit="currency per month", ge=0)
-    reactivated_mrr: float = column(
-        "MRR of an account that had paid before and is back, and what came back from pauses.",
+        "Part of expansion_mrr by more seats of the same product; where seats are not known, by more use.",
         unit="currency per month",
         ge=0,
     )
-    resumed_mrr: float = column("Of it what came back from pauses.", unit="currency per month", ge=0)
-    fx_mrr: float = column("What exchange rates did to the MRR in force.", unit="currency per month")
-    end_mrr: float = column("MRR at as_of, at the rates of as_of.", unit="currency per month", ge=0)
+    expansion_product_mrr: float = column(
+        "Part of expansion_mrr by another product or plan.", unit="currency per month", ge=0
+    )
+    expansion_price_mrr: float = column(
+        "Part of expansion_mrr by a higher price of the same product.", unit="currency per month", ge=0
+    )
+    contraction_mrr: float = column(
+        "Decrease of MRR of an account that still pays, or is paused.", unit="currency per month", ge=0
+    )
+    paused_mrr: float = column(
+        "Part of contraction_mrr by pauses still open at as_of.", unit="currency per month", ge=0
+    )
+    churned_mrr: float = column(
+        "MRR at the end of last month of an account that neither pays nor is paused at as_of.",
+        unit="currency per month",
+        ge=0,
+    )
+    reactivated_mrr: float = column(
+        "MRR at as_of of an account that paid in the past but not at the end of last month, or MRR that returned "
+        "from pauses.",
+        unit="currency per month",
+        ge=0,
+    )
+    resumed_mrr: float = column(
+        "Part of reactivated_mrr that was paused at the end of last month.", unit="currency per month", ge=0
+    )
+    fx_mrr: float = column("Change of MRR by exchange rates alone.", unit="currency per month")
+    end_mrr: float = column("MRR at as_of, at the exchange rates of as_of.", unit="currency per month", ge=0)
 
     @row_rule
     def bridge_closes(cls, t: ir.Table) -> ir.BooleanValue:
@@ -65,7 +82,7 @@ class RevenueMovements(Snapshot):
 
     @row_rule
     def kinds_add_up(cls, t: ir.Table) -> ir.BooleanValue:
-        """Volume + product + price = expansion; pauses are part of the contraction, resumes of what came back."""
+        """Volume + product + price = expansion. Pauses are part of contraction, resumes part of reactivation."""
         kinds = t.expansion_volume_mrr + t.expansion_product_mrr + t.expansion_price_mrr
         parts = at_most(t.paused_mrr, t.contraction_mrr) & at_most(t.resumed_mrr, t.reactivated_mrr)
         return closes(t.expansion_mrr, kinds) & parts
@@ -85,13 +102,12 @@ def revenue_movements(
 ) -> Table[RevenueMovements]:
     """What moved each account's MRR this month: new, expansion, contraction, churn, reactivation, or exchange rates?
 
-    A pause is a contraction and its end a resume; a start counts in the month in which it became known.
-
-    One row per as_of and account with MRR at the end of last month or at as_of. Two points are compared, at the
-    exchange rates of the first: what flips inside the month leaves no movement, a swap of plan or product is one
-    expansion or contraction, and the end of one of several subscriptions is a contraction. Churn is the end of the
-    last one. Read a month at its last day; other days show the month to date. Months do not add up to a year's
-    retention: see account_periods.
+    One row per as_of and account with MRR at the end of last month or at as_of. Only these two points in time are
+    compared, both at the exchange rates of the first. So a change that is undone within the month is no movement. A
+    swap of plan or product is one expansion or contraction. The end of one of several subscriptions is a contraction;
+    the end of the last one is churn. A pause is a contraction, and its end is a resume. A start counts in the month
+    in which it became known. For whole months, read the last day of each; other days show the month to date. Months
+    do not add up to a year's retention: see `account_periods`.
     """
     last_month_end = days_before(spine.month_start)
     periods = spine.select("as_of", starts_on=last_month_end)

@@ -1,4 +1,4 @@
-"""What each account paid at the start and at the end of a period: the ground of all retention.
+"""What each account paid at the start and at the end of a period. All retention KPIs start from this.
 
 Here: `account_periods`, one row per account and period. Not here: figures of groups of accounts (`retention`), the
 calendar month (`movements`), or migration between tiers (`migration`).
@@ -31,15 +31,16 @@ from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Integer, Sna
 from segmentation_assets.tables.registry import Table, table
 
 UNASSIGNED = "unassigned"
-"""The tier and the segment of an account that had ARR, but none of its own."""
+"""The tier and the segment of an account that has ARR but no tier or segment."""
 
 _STARTS = FromPolicy(RetentionPolicy, lambda policy: months_ago(*policy.windows_months))
 _KEY = SNAPSHOT_KEY
 
 
 def has_expanded(periods: ir.Table) -> ir.BooleanValue:
-    """Whether an account of `account_periods` pays more for more seats, plan or products; a price uplift alone is no
-    expansion of the account.
+    """Whether an account of `account_periods` pays more, for more seats, plan or products.
+
+    A price uplift alone is no expansion of the account.
     """
     by_more = periods.expansion_volume_arr + periods.expansion_product_arr
     return (periods.start_arr > 0) & (periods.end_arr > periods.start_arr) & (by_more > 0)
@@ -54,48 +55,64 @@ class AccountPeriods(Snapshot):
     account_id: str = column("The paying account; accounts merged into it are counted here.")
     window_months: Integer = column("Length of the period that ends at as_of.", unit="months", ge=1)
     starts_on: Day = column("t0: the period compares the end of this day with the end of as_of.")
-    start_arr: float = column("a: ARR at t0, at the rates of t0.", unit="currency per year", ge=0)
-    end_arr: float = column("b: ARR at as_of, still at the rates of t0.", unit="currency per year", ge=0)
-    end_arr_current: float = column("ARR at as_of at the rates of as_of.", unit="currency per year", ge=0)
+    start_arr: float = column("a: ARR at t0, at the exchange rates of t0.", unit="currency per year", ge=0)
+    end_arr: float = column("b: ARR at as_of, also at the exchange rates of t0.", unit="currency per year", ge=0)
+    end_arr_current: float = column("ARR at as_of, at the exchange rates of as_of.", unit="currency per year", ge=0)
     retained_arr: float = column("The smaller of a and b.", unit="currency per year", ge=0)
-    movement: str = column("What happened between the two points.", isin=MOVEMENTS)
-    new_arr: float = column("b of an account that never paid by t0.", unit="currency per year", ge=0)
+    movement: str = column("How ARR changed from t0 to as_of.", isin=MOVEMENTS)
+    new_arr: float = column("b of an account that had never paid by t0.", unit="currency per year", ge=0)
     expansion_arr: float = column(
-        "b - a of an account that grew, less what came back from pauses.", unit="currency per year", ge=0
+        "b - a of an account that pays more, without resumed_arr.", unit="currency per year", ge=0
     )
     expansion_volume_arr: float = column(
-        "Of it by more seats of the same; where seats are not known, by more use.", unit="currency per year", ge=0
-    )
-    expansion_product_arr: float = column("Of it by another product or plan.", unit="currency per year", ge=0)
-    expansion_price_arr: float = column("Of it by a higher price of the same.", unit="currency per year", ge=0)
-    contraction_arr: float = column(
-        "a - b of an account that shrank, or that is paused at as_of.", unit="currency per year", ge=0
-    )
-    paused_arr: float = column("Of it by pauses that last at as_of.", unit="currency per year", ge=0)
-    churned_arr: float = column(
-        "a of an account without ARR at as_of that is not paused.", unit="currency per year", ge=0
-    )
-    reactivated_arr: float = column(
-        "b of an account that had paid before t0, but not at t0; and what came back from pauses.",
+        "Part of expansion_arr by more seats of the same product; where seats are not known, by more use.",
         unit="currency per year",
         ge=0,
     )
-    resumed_arr: float = column("Of it what came back from pauses at t0.", unit="currency per year", ge=0)
-    fx_arr: float = column("What exchange rates did: end_arr_current - b.", unit="currency per year")
+    expansion_product_arr: float = column(
+        "Part of expansion_arr by another product or plan.", unit="currency per year", ge=0
+    )
+    expansion_price_arr: float = column(
+        "Part of expansion_arr by a higher price of the same product.", unit="currency per year", ge=0
+    )
+    contraction_arr: float = column(
+        "a - b of an account that pays less at as_of or is paused then.", unit="currency per year", ge=0
+    )
+    paused_arr: float = column(
+        "Part of contraction_arr by pauses still open at as_of.", unit="currency per year", ge=0
+    )
+    churned_arr: float = column(
+        "a of an account that neither pays nor is paused at as_of.", unit="currency per year", ge=0
+    )
+    reactivated_arr: float = column(
+        "b of an account that paid before t0 but not at t0, or ARR that returned from pauses.",
+        unit="currency per year",
+        ge=0,
+    )
+    resumed_arr: float = column("Part of reactivated_arr that was paused at t0.", unit="currency per year", ge=0)
+    fx_arr: float = column("Effect of exchange rates: end_arr_current - b.", unit="currency per year")
     start_tier: str = column(
-        "Coverage tier at t0; unassigned: had ARR, but no tier; null: no ARR.",
+        "Coverage tier at t0; unassigned: ARR but no tier; null: no ARR at t0.",
         nullable=True,
         isin=[*TIERS, UNASSIGNED],
     )
     end_tier: str = column(
-        "Coverage tier at as_of; unassigned: has ARR, but no tier; null: no ARR.",
+        "Coverage tier at as_of; unassigned: ARR but no tier; null: no ARR at as_of.",
         nullable=True,
         isin=[*TIERS, UNASSIGNED],
     )
-    start_segment: str = column("Segment at t0, likewise.", nullable=True, isin=[*SEGMENTS, UNASSIGNED])
-    end_segment: str = column("Segment at as_of, likewise.", nullable=True, isin=[*SEGMENTS, UNASSIGNED])
+    start_segment: str = column(
+        "Segment at t0; unassigned: ARR but no segment; null: no ARR at t0.",
+        nullable=True,
+        isin=[*SEGMENTS, UNASSIGNED],
+    )
+    end_segment: str = column(
+        "Segment at as_of; unassigned: ARR but no segment; null: no ARR at as_of.",
+        nullable=True,
+        isin=[*SEGMENTS, UNASSIGNED],
+    )
     parent_account_id: str = column(
-        "The account's topmost parent as known at t0 (itself without one): what roll-ups add up over."
+        "The account's topmost parent as known at t0, or the account itself. For sums by group."
     )
 
     @row_rule
@@ -106,19 +123,19 @@ class AccountPeriods(Snapshot):
 
     @row_rule
     def kinds_add_up(cls, t: ir.Table) -> ir.BooleanValue:
-        """Volume + product + price = expansion; pauses are part of the contraction, resumes of what came back."""
+        """Volume + product + price = expansion. Pauses are part of contraction, resumes part of reactivation."""
         kinds = t.expansion_volume_arr + t.expansion_product_arr + t.expansion_price_arr
         parts = at_most(t.paused_arr, t.contraction_arr) & at_most(t.resumed_arr, t.reactivated_arr)
         return closes(t.expansion_arr, kinds) & parts
 
     @row_rule
     def gross_is_at_most_net(cls, t: ir.Table) -> ir.BooleanValue:
-        """What is retained is at most the start and at most the end: GRR <= min(1, NRR) for each account."""
+        """retained_arr is at most start_arr and at most end_arr: GRR <= min(1, NRR) for each account."""
         return at_most(t.retained_arr, t.start_arr) & at_most(t.retained_arr, t.end_arr)
 
     @row_rule
     def tier_where_revenue(cls, t: ir.Table) -> ir.BooleanValue:
-        """A tier and a segment at each end that has ARR, and none where there is none."""
+        """An account has a tier and a segment exactly at the ends at which it has ARR."""
         start, end = t.start_arr > 0, t.end_arr > 0
         tiers = (t.start_tier.notnull() == start) & (t.end_tier.notnull() == end)
         return tiers & (t.start_segment.notnull() == start) & (t.end_segment.notnull() == end)
@@ -141,13 +158,13 @@ def account_periods(
     company: CompanyPolicy,
     policy: RetentionPolicy,
 ) -> Table[AccountPeriods]:
-    """What did each account pay at the start and at the end of the last 12, 3 and 1 months, and what moved it?
+    """What did each account pay at the start and at the end of the last 12, 3 and 1 months, and why did it change?
 
-    One row per as_of, window and account with ARR at either end. Two points in time are compared, both at the
-    exchange rates of the first, so what flips in between leaves no trace and a rate is no movement. An account
-    without ARR at the start is new if it never paid by then, else reactivated; one without ARR at the end churned,
-    but for a pause, which is a contraction and comes back as a resume.
-    Tier and segment are those published for the two days. Subscriptions of merged accounts count for the survivor at
+    One row per as_of, window and account with ARR at either end. Only the two points in time are compared, both at
+    the exchange rates of the first. So a change that is undone in between does not show, and exchange rates cause no
+    movement. An account without ARR at the start is new if it had never paid, else reactivated. An account without
+    ARR at the end has churned, unless it is paused. A pause is a contraction, and its end is a resume. Tier and
+    segment are those published for the two days. Subscriptions of merged accounts count for the surviving account at
     both ends, so a merger is no churn.
     """
     periods = windows(spine, policy.windows_months)
@@ -170,10 +187,10 @@ def two_points(
 ) -> ir.Table:
     """MRR at the two ends of `periods` (as_of, starts_on, ...), of accounts that pay, or are paused, at either.
 
-    Key: that of `periods`, and account_id. `start` and `end` are at the exchange rates of `starts_on`, a contract
-    that changed its currency at that of the change; `end_current` at those of as_of; null where a currency has no
-    rate. `paused_start` and `paused_end` are what was paid before the pauses that last at the ends. Adds
-    `first_paid_on`, and what changed by `volume`, by `product_change` and by `price` (`states.by_kind`).
+    Key: the key of `periods`, and account_id. `start` and `end` are at the exchange rates of `starts_on`. A contract
+    that changed its currency takes the rate of the day of the change. `end_current` is at the rates of as_of. All are
+    null where a currency has no rate. `paused_start` and `paused_end` are the amounts paused at the two ends. Adds
+    `first_paid_on`, and the change by `volume`, by `product_change` and by `price` (`states.by_kind`).
     """  # fmt: skip
     rows = _ends(periods, steps, company)
     rows = with_linked_rate(rows, "starts_on", states, fx_rates, company, now="day")
@@ -196,7 +213,7 @@ def two_points(
 
 
 def _ends(periods: ir.Table, steps: ir.Table, company: CompanyPolicy) -> ir.Table:
-    """The steps in force at both ends of `periods`: priced ones, and pauses that have not lasted too long."""
+    """The steps in force at both ends of `periods`: with a price, or a pause no longer than the policy allows."""
     ends = periods.mutate(day=periods.as_of, is_end=ibis.literal(True))
     ends = periods.mutate(day=periods.starts_on, is_end=ibis.literal(False)).union(ends)
     rows = in_force(ends, steps.filter((steps.mrr != 0) | steps.paused_on.notnull()))
@@ -205,7 +222,7 @@ def _ends(periods: ir.Table, steps: ir.Table, company: CompanyPolicy) -> ir.Tabl
 
 def _amounts(rows: ir.Table, key: Sequence[str]) -> ir.Table:
     def priced(amount: ir.FloatingValue, rate: ir.FloatingValue, where: ir.BooleanValue) -> ir.FloatingValue:
-        """The sum, at least 0, 0 for none; null where the currency of a part has no rate."""
+        """The sum, at least 0; null where a currency in it has no rate."""
         is_unpriced = (where & rate.isnull()).any()
         return only_if(~is_unpriced, ibis.greatest(total(amount * rate, where).fill_null(0.0), 0.0))
 
@@ -224,7 +241,7 @@ ENDS = ("start", "end", "end_current", "paused_start", "paused_end")
 
 
 def moved(rows: ir.Table, unit: str) -> ir.Table:
-    """`two_points`, rounded, with the movement between them; amounts are named `<what>_<unit>`."""
+    """`two_points` with the movement between them. Amounts are rounded and named `<what>_<unit>`."""
     start, end = rows.start, rows.end
     was, is_now = start > 0, end > 0
     is_new = ~was & is_now & (rows.first_paid_on > rows.starts_on)
@@ -273,7 +290,7 @@ def moved(rows: ir.Table, unit: str) -> ir.Table:
 
 
 def _kinds(rows: ir.Table) -> dict[str, ir.FloatingValue]:
-    """The expansion by kind, to the cent: by the shares of the kinds that grew, so that the parts are its sum."""
+    """The expansion by kind, in proportion to the kinds that grew. The parts add up to it, to the cent."""
     volume, product, price = (ibis.greatest(rows[n], 0.0) for n in ("volume", "product_change", "price"))
     in_all = (volume + product + price).nullif(0.0)
     by_volume = cents((rows.expansion * volume / in_all).fill_null(0.0))
@@ -288,7 +305,7 @@ def _kinds(rows: ir.Table) -> dict[str, ir.FloatingValue]:
 
 
 def _with_groups(rows: ir.Table, segments: ir.Table, end: str, day: str) -> ir.Table:
-    """Tier and segment at one end of the period: published ones where the account had ARR, else none."""
+    """Adds the published tier and segment at one end of the period; null where the account had no ARR."""
     names = {"tier": f"{end}_tier", "segment": f"{end}_segment"}
     at = segments.select(
         day="as_of", account="account_id", **{names["tier"]: "coverage_tier", names["segment"]: "segment"}

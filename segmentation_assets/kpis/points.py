@@ -1,10 +1,10 @@
-"""What was paid at the end of given days: retention compares points in time.
+"""MRR at the end of given days. Retention compares such points in time.
 
 Here: `mrr_on`, and when accounts first paid. Not here: when a subscription holds (`profiles.subscriptions`), exchange
-rates (`profiles.exchange`), or what moved from one point to the other (`periods`).
+rates (`profiles.exchange`), or movements from one point to the other (`periods`).
 
-What was in force on a day is the same from every later as_of. So it is added up once per day, and not once per as_of,
-of which a run over years has many.
+MRR in force on a day is the same for every later as_of. So it is summed once per day, not once per as_of: a run over
+years has many.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def mrr_on(days: ir.Table, steps: ir.Table, *by: str) -> ir.Table:
 
 
 def first_paid(spine: ir.Table, states: ir.Table, hierarchy: ir.Table) -> ir.Table:
-    """(as_of, account_id) -> `first_paid_on` of accounts that carry on; after as_of where none paid by then."""
+    """(as_of, account_id) -> `first_paid_on` of surviving accounts; after as_of if they had not paid by then."""
     firsts = states.group_by("account_id").aggregate(first_paid_on=states.first_paid_on.min())
     rows = by_surviving_account(spine.select("as_of").distinct().cross_join(firsts), hierarchy)
     return rows.group_by("as_of", "account_id").aggregate(first_paid_on=rows.first_paid_on.min())

@@ -1,4 +1,4 @@
-"""Whether what is subscribed, invoiced and won agree.
+"""Do subscriptions, invoices and won opportunities agree?
 
 Here: `arr_reconciliation`, per account. Not here: recurring revenue itself (`profiles.revenue`), or late payment.
 """
@@ -45,64 +45,73 @@ class ArrReconciliation(Snapshot):
     """Subscriptions against invoices against won opportunities, twelve months up to as_of. Key: as_of, account_id."""
 
     account_id: str = column("The paying account; accounts merged into it are counted here.")
-    arr: float = column("ARR by subscriptions at as_of.", unit=_ARR, ge=0)
-    arr_12m_ago: float = column("ARR twelve months before, at the rates of as_of.", unit=_ARR, ge=0)
+    arr: float = column("ARR from subscriptions at as_of.", unit=_ARR, ge=0)
+    arr_12m_ago: float = column("ARR twelve months before, at the exchange rates of as_of.", unit=_ARR, ge=0)
     subscribed_12m: float = column(
-        "What the subscriptions of the twelve months come to: MRR x days in force, of a year of twelve months.",
+        "Revenue by subscriptions in the twelve months: MRR x 12 x days in force / days of the twelve months.",
         unit="currency",
         ge=0,
     )
     invoiced_12m: float = column(
-        "Invoices, each spread over its days of service, for the service of the twelve months; credit notes netted; "
-        "of an account that never subscribed, what was issued. Null: no invoice extract.",
+        "Invoiced for service in the twelve months, credit notes netted. Each invoice is spread over its days of "
+        "service. For an account that never subscribed: issued_12m. Null: no invoice extract.",
         unit="currency",
         nullable=True,
     )
     issued_12m: float = column(
-        "Invoices issued in the twelve months, whatever service they are for, credit notes netted.",
+        "Invoices issued in the twelve months, for service of any time, credit notes netted; null: no invoice "
+        "extract.",
         unit="currency",
         nullable=True,
     )
     billed_ahead: float = column(
-        "Of all invoices issued by as_of, the part for service after it.", unit="currency", nullable=True
+        "Part of the invoices issued by as_of that is for service after as_of; null: no invoice extract.",
+        unit="currency",
+        nullable=True,
     )
     unbilled: float = column(
-        "Of subscribed_12m, what falls on days after the last day that an invoice is about; all of it where there is "
-        "no invoice.",
+        "Part of subscribed_12m on days after the last invoiced day of service; all of it without an invoice. Null: "
+        "no invoice extract.",
         unit="currency",
         nullable=True,
         ge=0,
     )
     won_12m: float = column(
-        "New and expansion opportunities won in the twelve months; null: no opportunity extract.",
+        "Amount of new and expansion opportunities won in the twelve months; null: no opportunity extract.",
         unit=_ARR,
         nullable=True,
         ge=0,
     )
-    arr_less_invoiced: float = column("arr - invoiced_12m: the sum of the next two.", unit=_ARR, nullable=True)
-    explained_by_change: float = column(
-        "arr - subscribed_12m: the price or the months of the year were others than now.", unit=_ARR
+    arr_less_invoiced: float = column(
+        "arr - invoiced_12m = explained_by_change + unexplained.", unit=_ARR, nullable=True
     )
-    unexplained: float = column("subscribed_12m - invoiced_12m: billing.", unit="currency", nullable=True)
+    explained_by_change: float = column(
+        "arr - subscribed_12m: subscriptions changed within the twelve months.", unit=_ARR
+    )
+    unexplained: float = column(
+        "subscribed_12m - invoiced_12m: billing differs from the subscriptions.", unit="currency", nullable=True
+    )
     invoice_kind: str = column(
-        "Cause of the difference. not_yet_billed: the newest days have no invoice yet; billed_ahead: invoices begin "
-        "before the subscription; ended: the account has left; price: the same days, another amount; missing: days "
-        "without invoice for longer; invoiced_without_subscription: the account never subscribed; "
-        "changed_in_the_year: billing agrees, ARR was another in the year.",
+        "Cause of the difference. not_yet_billed: only the newest days lack an invoice; missing: more days lack an "
+        "invoice; billed_ahead: invoices begin before the subscription; ended: the account has left; price: the "
+        "days agree, the amounts differ; invoiced_without_subscription: the account never subscribed; "
+        "changed_in_the_year: billing agrees, but ARR changed within the twelve months.",
         isin=INVOICE_KINDS,
     )
-    growth_less_won: float = column("Growth of ARR in the year, at least 0, less won_12m.", unit=_ARR, nullable=True)
-    booking_kind: str = column("What explains growth_less_won.", isin=BOOKING_KINDS)
+    growth_less_won: float = column("(arr - arr_12m_ago, at least 0) - won_12m.", unit=_ARR, nullable=True)
+    booking_kind: str = column(
+        "Cause of growth_less_won: ARR grew without a win, or a win has no subscription.", isin=BOOKING_KINDS
+    )
 
     @row_rule
     def explained(cls, t: ir.Table) -> ir.BooleanValue:
-        """The difference is explained to the cent."""
+        """arr_less_invoiced = explained_by_change + unexplained, to the cent."""
         parts = t.explained_by_change + t.unexplained
         return t.arr_less_invoiced.isnull() | closes(t.arr_less_invoiced, parts)
 
     @row_rule
     def unknown_where_null(cls, t: ir.Table) -> ir.BooleanValue:
-        """A kind is unknown just where its extract is missing."""
+        """A kind is unknown exactly where its extract is missing."""
         invoices = (t.invoice_kind == "unknown") == t.invoiced_12m.isnull()
         return invoices & ((t.booking_kind == "unknown") == t.won_12m.isnull())
 
@@ -122,14 +131,14 @@ def arr_reconciliation(
     company: CompanyPolicy,
     policy: ReconciliationPolicy,
 ) -> Table[ArrReconciliation]:
-    """Do subscriptions, invoices and won opportunities tell the same story of each account, and if not, why?
+    """Do subscriptions, invoices and won opportunities agree for each account, and if not, why?
 
-    One row per as_of and account with ARR now or twelve months before, or with invoices or wins in between, also
-    without any subscription; all at the exchange rates of as_of. Invoices are spread over the days of service that
-    they are about, so a year paid at once counts by the month. ARR differs from the invoices of a year because
-    subscriptions changed within it (explained_by_change) or because billing did (unexplained); the kind names the
-    cause of what is above the policy's tolerance, billing first. Opportunities are held against the growth of ARR:
-    won and not subscribed, or grown without a win.
+    One row per as_of and account with ARR at as_of or twelve months before, or with invoices or wins in between, also
+    without any subscription. All amounts are at the exchange rates of as_of. Invoices are spread over their days of
+    service, so a year paid at once counts month by month. ARR differs from the invoices of a year because
+    subscriptions changed within it (explained_by_change) or because billing differs (unexplained). The kind names the
+    cause where the difference is above the policy's tolerance; billing comes first. Opportunities are compared with
+    the growth of ARR: either a win has no subscription, or ARR grew without a win.
     """
     invoices = billed(spine, billing_invoices, fx_rates, account_hierarchy, company)
     won = _won(spine, opportunities, account_hierarchy)
@@ -154,9 +163,9 @@ def _subscribed(
     invoices: ir.Table,
     company: CompanyPolicy,
 ) -> ir.Table:
-    """What subscriptions come to over their days in the twelve months, and ARR at their start.
+    """Revenue by subscriptions over their days in the twelve months, and ARR at the start of these months.
 
-    `unbilled` is the part on days that no invoice of `invoices` is about yet.
+    `unbilled` is the part on days after the last invoiced day of service.
     """
     priced = steps.filter(steps.mrr != 0)
     rows = spine.select("as_of", "day_12m_ago").join(priced, ibis._.as_of >= priced.day)
@@ -186,7 +195,7 @@ def _won(spine: ir.Table, opportunities: ir.Table, hierarchy: ir.Table) -> ir.Ta
 
 
 def _columns(rows: ir.Table) -> ir.Table:
-    """Amounts to the cent and their differences, of accounts with anything to compare."""
+    """Amounts to the cent and their differences, for accounts with any amount to compare."""
     own = {n: cents(rows[n].fill_null(0.0)) for n in ("arr", "arr_12m_ago", "subscribed_12m")}
     invoiced = ibis.ifelse(rows.first_paid_on.isnull(), rows.issued_12m, rows.invoiced_12m)
     others = {n: cents(rows[n]) for n in ("issued_12m", "billed_ahead", "won_12m")}

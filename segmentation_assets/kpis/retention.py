@@ -1,8 +1,8 @@
 """KPIs of the company, of every coverage tier and of every segment.
 
-Here: the tables `company_kpis`, `tier_kpis`, `segment_kpis`, and that tiers and segments add up to the company. Not
-here: their figures (`groups`, `acquisition`), their judgement (`judging`), what one account did (`periods`), how long
-things take (`durations`), migration between tiers (`migration`).
+Here: the tables `company_kpis`, `tier_kpis`, `segment_kpis`, and the rule that tiers and segments add up to the
+company. Not here: their figures (`groups`, `acquisition`), comparison with targets (`judging`), what one account did
+(`periods`), durations (`durations`), migration between tiers (`migration`).
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from segmentation_assets.tables.registry import POLICY_HASH, Table, table
 
 
 class TierKpis(Kpis):
-    """How does every coverage tier do? Key: as_of, coverage_tier, window_months; always all tiers and unassigned."""
+    """KPIs of each coverage tier. Key: as_of, coverage_tier, window_months; always all tiers and unassigned."""
 
     coverage_tier: str = column(
-        "Coverage tier; unassigned: accounts with ARR that had none.", isin=[*TIERS, UNASSIGNED]
+        "Coverage tier; unassigned: accounts with ARR but no tier.", isin=[*TIERS, UNASSIGNED]
     )
 
     class Config:
@@ -49,29 +49,30 @@ class TierKpis(Kpis):
 
 
 class SegmentKpis(Acquisition):
-    """How does every segment do? Key: as_of, segment, window_months; always all segments and unassigned."""
+    """KPIs of each segment. Key: as_of, segment, window_months; always all segments and unassigned."""
 
-    segment: str = column("Segment; unassigned: accounts with ARR that had none.", isin=[*SEGMENTS, UNASSIGNED])
+    segment: str = column("Segment; unassigned: accounts with ARR but no segment.", isin=[*SEGMENTS, UNASSIGNED])
 
     class Config:
         unique = ["as_of", "segment", "window_months"]
 
 
 class CompanyKpis(Acquisition):
-    """How does the company do? Key: as_of, window_months.
+    """KPIs of the company. Key: as_of, window_months.
 
-    The columns `tiers_...` and `segments_...` are sums over `tier_kpis` and `segment_kpis`: a row where they are not
-    the company's own figures breaks the contract.
+    The columns `tiers_...` and `segments_...` are sums over `tier_kpis` and `segment_kpis`. A row where they differ
+    from the company's own figures breaks the contract.
     """
 
     logo_churn: float = column("1 - logo retention.", unit="share", nullable=True, ge=0, le=1)
     logo_churn_benchmark: float = column(
-        "Logo churn of other companies in a month; periods of one month only. Shown, not scored.",
+        "Benchmark: logo churn of companies in one month; null for longer periods. No status depends on it.",
         unit="share",
         nullable=True,
     )
     magic_number: float = column(
-        "(revenue of the three months up to as_of - revenue of the three before) x 4 / spend of the three before.",
+        "(revenue of the three months up to as_of - revenue of the three months before) x 4 / sales and marketing "
+        "spend of the three months before. As in `sales_efficiency`.",
         unit="ratio",
         nullable=True,
     )
@@ -94,7 +95,7 @@ class CompanyKpis(Acquisition):
 
     @row_rule
     def tiers_sum_to_company(cls, t: ir.Table) -> ir.BooleanValue:
-        """Every amount of the bridge is the sum over tiers, and accounts are too."""
+        """Every amount of the bridge, and the number of accounts, is the sum over the tiers."""
         start = closes(t.tiers_start_arr, t.start_arr) & closes(t.tiers_end_arr, t.end_arr)
         gained = closes(t.tiers_new_arr, t.new_arr) & closes(t.tiers_reactivated_arr, t.reactivated_arr)
         grown = closes(t.tiers_expansion_arr, t.expansion_arr) & closes(t.tiers_fx_arr, t.fx_arr)
@@ -103,7 +104,7 @@ class CompanyKpis(Acquisition):
 
     @row_rule
     def migration_cancels(cls, t: ir.Table) -> ir.BooleanValue:
-        """What leaves one tier comes to another."""
+        """ARR that migrates out of tiers equals ARR that migrates into tiers."""
         return closes(t.tiers_migrated_in_arr, t.tiers_migrated_out_arr)
 
     @row_rule
@@ -113,7 +114,7 @@ class CompanyKpis(Acquisition):
 
     @row_rule
     def segments_sum_to_company(cls, t: ir.Table) -> ir.BooleanValue:
-        """Segments add up to the company too."""
+        """Start ARR, end ARR and NRR of the segments add up to the company's."""
         sums = closes(t.segments_start_arr, t.start_arr) & closes(t.segments_end_arr, t.end_arr)
         return sums & agrees(t.segments_nrr, t.nrr)
 
@@ -133,14 +134,14 @@ def tier_kpis(
     benchmarks: BenchmarkPolicy,
     bands: HealthBandPolicy,
 ) -> Table[TierKpis]:
-    """How does every coverage tier retain, expand and cost, against its targets?
+    """How well does each coverage tier retain and expand, what does it cost, and does it meet its targets?
 
-    One row per as_of, tier and window of 12, 3 and 1 months; tiers without accounts too, and `unassigned` for
-    accounts that have ARR but no tier. Retention, expansion and losses count in the tier at the start of the period,
-    new and reactivated ARR in the tier at its end, and what an account that changed tier is worth at the end
-    migrates: so the bridge of every tier closes, and tiers add up to the company. Accounts, ARR, health, cost and
-    pipeline are those of the accounts in the tier at as_of; tickets and hours those of the period, of accounts lost
-    in it in the tier at its start, and of accounts that paid at neither end in `unassigned`.
+    One row per as_of, tier and window of 12, 3 and 1 months, also for tiers without accounts, and `unassigned` for
+    accounts with ARR but no tier. Retention, expansion and losses count in the tier at the start of the period; new
+    and reactivated ARR in the tier at its end. If an account changed tier, its ARR at the end migrates. So the bridge
+    of each tier closes, and tiers add up to the company. Accounts, ARR, health, cost and pipeline are those of the
+    accounts in the tier at as_of. Tickets and hours are those of the period: of a lost account in its tier at the
+    start, and of an account that paid at neither end in `unassigned`.
     """
     groups = (account_periods, account_standings, account_workloads, median_durations)
     rows = group_figures(spine, *groups, policy, bands, BY_TIER)
@@ -163,11 +164,11 @@ def segment_kpis(
     benchmarks: BenchmarkPolicy,
     bands: HealthBandPolicy,
 ) -> Table[SegmentKpis]:
-    """How does every segment retain, expand and cost, and what does it cost to win?
+    """How well does each segment retain and expand, what does it cost, and what do new accounts cost?
 
-    One row per as_of, segment and window, made like tier_kpis with the segment in the place of the tier. Spend on a
-    segment is its own plus a share of what was spent on all, by new and expansion ARR; CAC payback divides it by the
-    gross margin of a month of the new ARR (blended: of new and expansion ARR).
+    One row per as_of, segment and window, computed like `tier_kpis` with segments in place of tiers. A segment's
+    spend is its own plus a share of the shared spend, by new and expansion ARR. CAC payback divides it by the monthly
+    gross margin of the new ARR (blended: of new and expansion ARR).
     """
     groups = (account_periods, account_standings, account_workloads, median_durations)
     rows = group_figures(spine, *groups, policy, bands, BY_SEGMENT)
@@ -196,12 +197,12 @@ def company_kpis(
     bands: HealthBandPolicy,
     productivity: ProductivityPolicy,
 ) -> Table[CompanyKpis]:
-    """How does the company retain, expand, grow and spend, beside what other companies reach?
+    """How well does the company retain, expand, grow and spend, compared with benchmarks?
 
     One row per as_of and window of 12, 3 and 1 months. Annual retention compares a closed cohort at two points in
-    time; it is no product or sum of months. Utilisation is all customer hours logged over the productive hours of all
-    CSMs on the roster. The magic number is that of the last three months in every row. Sums over tiers and segments
-    stand beside the company's own figures, and must equal them.
+    time; it is neither a product nor a sum of months. Utilisation is all logged customer hours / the productive hours
+    of all CSMs on the roster. The magic number is that of the last three months in every row. The sums over tiers and
+    segments must equal the company's own figures.
     """
     groups = (account_periods, account_standings, account_workloads, median_durations)
     rows = group_figures(spine, *groups, policy, bands, BY_COMPANY)
@@ -224,7 +225,7 @@ def company_kpis(
 
 
 def _columns(rows: ir.Table, contract: type[Kpis], grouping: Grouping) -> ir.Table:
-    """The contract's columns, the member under the name of its own column."""
+    """The contract's columns; `member` gets the name of the grouping's column."""
     rows = rows.rename({grouping.column: "member"})
     return rows.select(*(name for name in ibis_schema(contract) if name != POLICY_HASH))
 
@@ -236,7 +237,7 @@ def _company_utilisation(
     policy: RetentionPolicy,
     productivity: ProductivityPolicy,
 ) -> ir.Table:
-    """All customer hours over the productive hours of all CSMs, idle ones too. Key: as_of, window_months."""
+    """All customer hours / the productive hours of all CSMs, also idle ones. Key: as_of, window_months."""
     periods = windows(spine, policy.windows_months)
     available = csm_productive_hours(roster, periods, productivity)
     hours = workloads.group_by("as_of", "window_months").aggregate(hours=total(workloads.rostered_csm_hours))

@@ -1,7 +1,7 @@
-"""What invoices pay for: each spread over the days of service that it is about.
+"""The days of service of each invoice.
 
-Here: service periods, and what invoices come to over twelve months. Not here: whether that is what was subscribed
-(`reconciliation`), or whether it was paid in time (`profiles.revenue`).
+Here: service periods, and invoiced amounts of twelve months. Not here: whether they agree with the subscriptions
+(`reconciliation`), or whether they were paid in time (`profiles.revenue`).
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ _MONTHS = 12
 def billed(
     spine: ir.Table, invoices: ir.Table, fx_rates: ir.Table, hierarchy: ir.Table, company: CompanyPolicy
 ) -> ir.Table:
-    """Invoices of each account up to as_of, at the rates of as_of, credit notes netted. Key: as_of, account_id.
+    """Invoices of each account up to as_of, at the exchange rates of as_of, credit notes netted.
 
-    `invoiced_12m`: for the service of the twelve months. `issued_12m`: issued in them, whatever for. `billed_ahead`:
-    issued by as_of for service after it. `covered_from`, `covered_until`: the days that invoices are about.
+    Key: as_of, account_id. `invoiced_12m`: for service in the twelve months. `issued_12m`: issued in the twelve
+    months, for service of any time. `billed_ahead`: issued by as_of for service after it. `covered_from`,
+    `covered_until`: first day, and day after the last day, of all invoiced service.
     """
     rows = known_at(invoices, spine, "day_12m_ago")
     rows = by_surviving_account(rows.filter(rows.issued_on <= rows.as_of), hierarchy)
@@ -49,9 +50,9 @@ def billed(
 def _with_service(rows: ir.Table) -> ir.Table:
     """Adds `service_from` and `service_to` (exclusive).
 
-    Where the extract has no period, an invoice is about the days up to the account's next one, at most a year; the
-    newest one about as many days as the one before it, at most a year. A credit note takes back what the invoice
-    before it is about; without one it counts on its own day.
+    Where the extract has no period, an invoice covers the days up to the account's next one, at most a year. The
+    newest one covers as many days as the one before it, or a year if it is the only one. A credit note covers the
+    days of the invoice before it; without one, its own day.
     """
     days = rows.filter(rows.amount > 0).select(*_KEY, billed_on="issued_on").distinct()
     in_order = ibis.window(group_by=_KEY, order_by="billed_on")

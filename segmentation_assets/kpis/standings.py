@@ -1,4 +1,4 @@
-"""Where every live account stands: what KPIs at a point in time add up.
+"""The state of every live account at as_of. KPIs at a point in time are sums of these rows.
 
 Here: `account_standings`. Not here: what changed over a period (`periods`), work done in it (`workloads`), or sums
 over groups (`retention`).
@@ -29,14 +29,18 @@ class AccountStandings(Snapshot):
     """ARR, tier, segment, health, cost and pipeline of each live account. Key: as_of, account_id."""
 
     account_id: str = column("The paying account.")
-    coverage_tier: str = column("Coverage tier; unassigned: has none.", isin=[*TIERS, UNASSIGNED])
-    segment: str = column("Segment; unassigned: has none.", isin=[*SEGMENTS, UNASSIGNED])
-    arr: float = column("ARR at the rates of as_of.", unit="currency per year", gt=0)
-    health_score: float = column("Overall health.", unit="score", nullable=True, ge=0, le=100)
+    coverage_tier: str = column(
+        "Coverage tier at as_of; unassigned: the account has none.", isin=[*TIERS, UNASSIGNED]
+    )
+    segment: str = column("Segment at as_of; unassigned: the account has none.", isin=[*SEGMENTS, UNASSIGNED])
+    arr: float = column("ARR at as_of, at the exchange rates of as_of.", unit="currency per year", gt=0)
+    health_score: float = column(
+        "Overall health score at as_of; null: not known.", unit="score", nullable=True, ge=0, le=100
+    )
     cost_to_serve: float = column("Cost to serve, per year.", unit="currency", nullable=True, ge=0)
     gross_margin: float = column("Gross margin, per year.", unit="currency", nullable=True)
     expansion_pipeline: float = column(
-        "Expansion opportunities open at as_of; null: no opportunity extract.",
+        "Amount of the expansion opportunities open at as_of; null: no opportunity extract.",
         unit="currency per year",
         nullable=True,
         ge=0,
@@ -56,10 +60,10 @@ def account_standings(
     opportunities: Table[Opportunities],
     account_hierarchy: Table[AccountHierarchy],
 ) -> Table[AccountStandings]:
-    """What is each live account worth, where does it belong, how is it, what does it cost and promise?
+    """What are each live account's ARR, tier, segment, health, cost and pipeline?
 
     One row per as_of and account with ARR, also those without a tier. An expansion opportunity is in the pipeline
-    from its creation until it is won or lost; one closed after as_of was still open then.
+    from its creation until it is won or lost. An opportunity closed after as_of was still open at as_of.
     """
     revenue = account_revenue.join(spine.select("as_of"), "as_of")
     rows = with_figures(
@@ -75,7 +79,7 @@ def account_standings(
 
 
 def _pipeline(spine: ir.Table, opportunities: ir.Table, merged: ir.Table) -> ir.Table:
-    """Open expansion opportunities of every known account: 0 for none, null where the extract has no row by as_of."""
+    """Open expansion opportunities of every account: 0 for none, null where the extract has no row by as_of."""
     rows = facts(opportunities, "created_on", merged, spine)
     is_open = (rows.stage == "open") | (rows.closed_on > rows.as_of).fill_null(False)
     rows = rows.filter((rows.kind == "expansion") & is_open)

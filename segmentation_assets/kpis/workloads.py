@@ -1,7 +1,7 @@
-"""What accounts took of our people's time in a period.
+"""How much work each account made in a period.
 
-Here: `account_workloads`: tickets, self-service, CSM hours, and the productive hours behind them. Not here: their
-cost (`profiles.costs`), the KPIs made of them (`retention`), or how many CSMs are needed (`capacity`).
+Here: `account_workloads`: tickets, self-service, CSM hours, and the CSMs' productive hours. Not here: their cost
+(`profiles.costs`), the KPIs that sum them (`retention`), or how many CSMs are needed (`capacity`).
 """
 
 from __future__ import annotations
@@ -45,15 +45,20 @@ class AccountWorkloads(Snapshot):
 
     account_id: str = column("The account; merged accounts count with the one they were merged into.")
     window_months: Integer = column("Length of the period that ends at as_of.", unit="months", ge=1)
-    starts_on: Day = column("t0: what is dated after it counts, up to as_of.")
-    tickets: Integer = column("Tickets opened.", nullable=True, ge=0)
-    self_service_sessions: Integer = column("Self-service sessions.", nullable=True, ge=0)
-    csm_hours: float = column("CSM hours logged on the account.", unit="hours", nullable=True, ge=0)
+    starts_on: Day = column("t0: the period is the days after it, up to as_of.")
+    tickets: Integer = column("Support tickets opened in the period; null: no ticket extract.", nullable=True, ge=0)
+    self_service_sessions: Integer = column(
+        "Self-service sessions in the period; null: no such extract.", nullable=True, ge=0
+    )
+    csm_hours: float = column(
+        "CSM hours logged on the account in the period; null: no time entries.", unit="hours", nullable=True, ge=0
+    )
     rostered_csm_hours: float = column(
-        "Of them, by CSMs whose productive hours are known.", unit="hours", nullable=True, ge=0
+        "Part of csm_hours by CSMs whose contracted hours the roster knows.", unit="hours", nullable=True, ge=0
     )
     productive_hours: float = column(
-        "CSMs' productive hours, each shared out by the hours that the accounts of the CSM's book are entitled to.",
+        "The account's part of its CSM's productive hours, by the hours that each of the CSM's accounts is entitled "
+        "to.",
         unit="hours",
         nullable=True,
         ge=0,
@@ -77,12 +82,13 @@ def account_workloads(
     productivity: ProductivityPolicy,
     care: CarePolicy,
 ) -> Table[AccountWorkloads]:
-    """How much work did each account make in the last 12, 3 and 1 months, and how much of it did it do itself?
+    """How much work did each account make in the last 12, 3 and 1 months, and how often did it help itself?
 
-    One row per as_of, window and account known. Tickets count on the company's day of opening. A CSM's productive
-    hours (roster hours x productive share x (1 - admin share)) are shared out over the accounts of the CSM's book at
-    as_of, in proportion to the hours each is entitled to: so hours logged beside productive hours say where time
-    goes astray. Where a CSM's book entitles to nothing, the hours stand where they were logged.
+    One row per as_of, window and known account. Tickets count on the day of opening in the company's timezone. A
+    CSM's productive hours (roster hours x productive share x (1 - admin share)) are divided over the CSM's accounts
+    at as_of, in proportion to the hours each is entitled to. So an account with more logged than productive hours
+    gets more time than its share. If none of the CSM's accounts is entitled to hours, the productive hours are
+    divided by logged hours.
     """
     months, merged = policy.windows_months, survivors(account_hierarchy)
     tickets = support_tickets.mutate(opened_on=company_day(support_tickets.opened_at, company))
@@ -115,7 +121,7 @@ _FIGURES = ("tickets", "self_service_sessions", *_HOURS)
 
 
 def _within(extract: ir.Table, dated: str, merged: ir.Table, spine: ir.Table, months: Sequence[int]) -> ir.Table:
-    """Rows of an extract in the longest window; `in_<months>` says whether a row is in each of them."""
+    """Rows of an extract in the longest window. `in_<months>`: whether the row is in that window."""
     starts = [f"day_{m}m_ago" for m in months]
     rows = facts(extract, dated, merged, spine, *starts)
     rows = rows.filter(rows[dated] > rows[f"day_{max(months)}m_ago"])
@@ -123,13 +129,13 @@ def _within(extract: ir.Table, dated: str, merged: ir.Table, spine: ir.Table, mo
 
 
 def _sums(name: str, rows: ir.Table, value: ir.NumericValue, months: Sequence[int]) -> dict[str, ir.NumericValue]:
-    """`<name>_<months>`: the sum in each window, null for none. All windows end at as_of: one pass does for all."""
+    """`<name>_<months>`: the sum in each window, null without rows. One pass serves all: all windows end at as_of."""
     kept = {m: ibis.ifelse(rows[f"in_{m}"], value, ibis.null(value.type())) for m in months}
     return {f"{name}_{m}": total(one) if one.type().is_floating() else one.sum() for m, one in kept.items()}
 
 
 def _by_window(rows: ir.Table, months: Sequence[int]) -> ir.Table:
-    """Each row once per window, with the columns of that window."""
+    """One row per window, with the columns of that window."""
     rows = each(rows, "window_months", months)
     picked = {
         name: ibis.cases(*((rows.window_months == m, rows[f"{name}_{m}"]) for m in months)) for name in _FIGURES
@@ -138,9 +144,9 @@ def _by_window(rows: ir.Table, months: Sequence[int]) -> ir.Table:
 
 
 def _by_stretch(entries: ir.Table, spine: ir.Table, months: Sequence[int]) -> ir.Table:
-    """Entries added up between the days on which windows start and end, dated the last day of their stretch.
+    """Sums of time entries between two days on which a window starts or ends, dated the last day of that stretch.
 
-    That day is in just the windows that its entries are in, and entries are many.
+    This is for speed: entries are many, and that day is in exactly the windows that its entries are in.
     """
     periods = windows(spine, months)
     bounds = periods.select(bound="starts_on").union(periods.select(bound="as_of")).distinct()
@@ -153,7 +159,7 @@ def _by_stretch(entries: ir.Table, spine: ir.Table, months: Sequence[int]) -> ir
 
 
 def _books(segments: ir.Table, spine: ir.Table, care: CarePolicy) -> ir.Table:
-    """(as_of, account_id, csm_id) -> the account's part of the hours that the CSM's book is entitled to."""
+    """(as_of, account_id, csm_id) -> the account's share of the hours that all the CSM's accounts are entitled to."""
     rows = segments.semi_join(spine, "as_of").filter(ibis._.csm_id.notnull())
     rows = rows.mutate(has_override=rows.coverage_override.notnull())
     rows = rows.select(*_ACCOUNT, "csm_id", entitled=entitled_hours(rows, care))
@@ -170,7 +176,7 @@ def _hours(
     months: Sequence[int],
     policy: ProductivityPolicy,
 ) -> ir.Table:
-    """Hours by account and window, with CSMs' productive hours by their books. Key: as_of, account_id."""
+    """Hours by account and window, with its part of the CSMs' productive hours. Key: as_of, account_id."""
     rows = _within(entries, "worked_on", merged, spine, months)
     logged = rows.group_by(*_ACCOUNT, "csm_id").aggregate(**_sums("hours", rows, rows.hours, months))
     long = csm_productive_hours(roster, windows(spine, months), policy)

@@ -1,14 +1,14 @@
-"""Which columns a column is made from: of one table, and of a whole catalogue, up to raw fields and down to KPIs.
+"""Which columns a column is made from, up to raw fields and down to KPIs; for one table and for the catalogue.
 
-Here: what lineage is, following it, keeping it as JSON. Not here: deriving it from expressions (`tracing`), or
-showing it (`terminal.lineage`, the report, Dagster). Loads neither Ibis nor pandas.
+Here: what lineage is, following it, converting it to JSON. Not here: deriving it from expressions (`tracing`), or
+showing it (`cli`, the report, Dagster). Imports neither Ibis nor pandas.
 
-Three kinds of source, the strongest one first. VALUE: the cell is calculated from the source's cells. COMPUTED: a
-function that works on frames reads the source, and which of its columns became which cannot be derived. Either it was
-observed that the column changes with the source (`frames`), or every column that the function reads counts for every
-column that it makes. A ledger's own earlier entries are a source of it. INFLUENCE: the source
-decides which rows there are, or which rows meet (filter, join and group keys, window order and partition), not what
-is calculated from them.
+There are three kinds of source, strongest first. VALUE: the cell is calculated from the source's cells. COMPUTED: a
+function of frames reads the source, and its code does not show which column becomes which. Either a test observed
+that the column changes with the source (`frames`), or every column that the function reads counts for every column
+that it makes. A ledger's earlier entries are a source of the ledger. INFLUENCE: the source decides which rows there
+are or which rows are joined (filter, join and group keys, window order and partition), but no value is calculated
+from it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ Kind = Literal["value", "computed", "influence"]
 Role = Literal[
     "copied", "calculated", "aggregated", "observed", "read", "filter", "join", "group", "order", "partition", "rows"
 ]
-"""How a source enters: the first three are of kind value, `observed` and `read` computed, the others influence."""
+"""How a source is used. The first three are of kind value, `observed` and `read` computed, the others influence."""
 How = Literal["landed", "expression", "frame"]
-"""Where a table comes from: landed from outside, an Ibis expression, or a function of pandas frames."""
+"""Where a table comes from: a landed extract, an Ibis expression, or a function of pandas frames."""
 
 KINDS: tuple[Kind, ...] = ("value", "computed", "influence")
 _KIND_OF: Mapping[Role, Kind] = {
@@ -35,7 +35,7 @@ _KIND_OF: Mapping[Role, Kind] = {
     "partition": "influence", "rows": "influence",
 }  # fmt: skip
 SPINE = "spine"
-"""The days of a run with their calendar: the one source that is no table."""
+"""The days of a run with their calendar. It is the only source that is not a table."""
 
 
 def kind_of(roles: Iterable[Role]) -> Kind:
@@ -56,7 +56,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Source:
-    """What a column is made from, one step up, and how it enters; a source can enter in several ways."""
+    """A column that another one is made from, one step up, and how it is used. It can have several roles."""
 
     place: Place
     roles: tuple[Role, ...]
@@ -71,8 +71,8 @@ class Source:
 class TableLineage:
     """One step up from every column of one table.
 
-    `rows` are the sources that decide which rows the table has: they influence every column and are not repeated
-    with each. `policy` names the sections that the function declares.
+    `rows` are the sources that decide which rows the table has. They influence every column, so they are listed
+    once and not per column. `policy` names the policy sections that the function declares.
     """
 
     table: str
@@ -83,7 +83,7 @@ class TableLineage:
     inputs: tuple[str, ...] = ()
 
     def sources(self, column: str) -> tuple[Source, ...]:
-        """All sources of a column, those of its rows included. Raises KeyError for a column it lacks."""
+        """All sources of a column, including those of its rows. Raises KeyError if the table has no such column."""
         own = {source.place: source.roles for source in self.columns[column]}
         for source in self.rows:
             own[source.place] = tuple(dict.fromkeys((*own.get(source.place, ()), *source.roles)))
@@ -101,7 +101,7 @@ class TableLineage:
 
     @classmethod
     def of_json(cls, table: str, value: Mapping[str, Any]) -> TableLineage:
-        """What `to_json` made plain."""
+        """Read back what `to_json` returned."""
         return cls(
             table,
             value["how"],
@@ -126,19 +126,18 @@ class Step:
 class Trace:
     """All that a column is made from (`up`), or all that is made from it (`down`).
 
-    `reached` says of each place on the way the strongest kind of any path to it; a path is as strong as its weakest
-    step. Beyond an influence no further influence is followed: who decides the rows of what decides the rows is
-    nearly every table.
+    `reached` gives each place on the way the kind of its strongest path. A path is as strong as its weakest step. Two
+    influences in a row are not followed: nearly every table would be reached.
     """
 
     start: Place
     steps: tuple[Step, ...]
     reached: Mapping[Place, Kind]
     ends: tuple[Place, ...] = field(default=())
-    """Where it stops: fields of extracts (or days of the run) upward, columns that nothing reads downward."""
+    """Where it stops. Upward: fields of extracts, or days of the run. Downward: columns that nothing reads."""
 
     def of_kind(self, kind: Kind) -> tuple[Place, ...]:
-        """The ends of one kind, by table and column."""
+        """The ends of one kind, sorted by table and column."""
         return tuple(sorted(place for place in self.ends if self.reached[place] == kind))
 
 
@@ -155,12 +154,12 @@ class Lineage:
         return self.tables[table].columns
 
     def sources(self, place: Place) -> tuple[Source, ...]:
-        """One step up; nothing for a field of an extract or a day of the run. Raises KeyError for no place."""
+        """One step up. Empty for a field of an extract or a day of the run. Raises KeyError for an unknown place."""
         return () if place.table == SPINE else self.tables[place.table].sources(place.column)
 
     @cached_property
     def _readers(self) -> Mapping[Place, Sequence[Source]]:
-        """Per place, one step down: sources whose `place` is the reader."""
+        """One step down from each place. Here `place` of a Source is the column that reads."""
         readers: dict[Place, list[Source]] = {}
         for one in self.tables.values():
             for column in one.columns:
@@ -169,7 +168,7 @@ class Lineage:
         return readers
 
     def readers(self, place: Place) -> Sequence[Source]:
-        """One step down: which columns read a place, and how."""
+        """One step down: the columns that read a place, and how."""
         return self._readers.get(place, ())
 
     def up(self, table: str, column: str) -> Trace:
@@ -207,7 +206,7 @@ class Lineage:
         return Trace(start, tuple(steps.values()), reached, ends)
 
     def policy_of(self, table: str) -> Mapping[str, tuple[str, ...]]:
-        """The policy sections that a table's values depend on: by table, its own first, then those upstream."""
+        """The policy sections that a table's values depend on, by table: its own first, then those upstream."""
         sections: dict[str, tuple[str, ...]] = {}
         waiting = deque([table])
         seen = {table}
@@ -222,18 +221,18 @@ class Lineage:
         return sections
 
     def places(self) -> Iterator[Place]:
-        """Every column of every table, tables upstream first."""
+        """Every column of every table, upstream tables first."""
         for one in self.tables.values():
             for column in one.columns:
                 yield Place(one.table, column)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for `json.dumps`: per table, per column, what it is made from one step up."""
+        """Plain values for `json.dumps`: the sources of each column of each table, one step up."""
         return {name: one.to_json() for name, one in self.tables.items()}
 
     @classmethod
     def of_json(cls, value: Mapping[str, Any]) -> Lineage:
-        """What `to_json` made plain."""
+        """Read back what `to_json` returned."""
         return cls(TableLineage.of_json(name, one) for name, one in value.items())
 
 

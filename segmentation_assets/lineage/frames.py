@@ -1,8 +1,8 @@
-"""Which input columns change which columns of a function of frames: what `frames.json` says of today's code.
+"""Which input columns change which output columns of a function of frames, as observed and kept in `frames.json`.
 
-Here: the file. Not here: finding out what stands in it: `python -m tests.lineage.observing` changes one input column
-after another, on a small company, and sees what else changes. Nor what lineage makes of it (`tracing`).
-Functions that nobody has observed yet have lists from before, written by hand, and no `code`.
+Here: reading and writing that file. Not here: observing. `python -m tests.lineage.observing` does that: it changes
+one input column after another of a small company, and notes which output columns change. Nor deriving lineage from
+the file (`tracing`). A function that was not observed yet has lists written by hand, and no `code`.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ FILE = Path(__file__).with_name("frames.json")
 
 @dataclass(frozen=True)
 class Observed:
-    """Of one table: the input columns, as `input.column`, that change each column, or which rows there are.
+    """One table: the input columns (`input.column`) that change each column, and those that change which rows there
+    are.
 
-    `code` is the hash of the function that was observed; "" where the sources were written by hand and nobody has
-    observed the function yet. `unseen` are input columns that the code names and that
-    changed nothing. A ledger's own entries are its input `booked`.
+    `code` is the hash of the observed function. It is "" if the function was not observed yet and the lists were
+    written by hand. `unseen` are input columns that the code names but that changed nothing. A ledger's own entries
+    are its input `booked`.
     """
 
     code: str
@@ -35,33 +36,33 @@ class Observed:
 
 
 def code_of(spec: TableSpec) -> str:
-    """Hash of a function and of all that it names, the contracts of its inputs among them."""
+    """Hash of a function and of all definitions it names, including the contracts of its inputs."""
     assert spec.function is not None
     return code_version(spec.function)
 
 
 def observed(spec: TableSpec) -> Observed | None:
-    """What was seen of a table; None where nobody observed it yet.
+    """The file's entry for a table; None if there is none.
 
-    It may be of code that was changed since (`is_changed`). A test then tries whether it still holds.
+    The code may have changed since (`is_changed`). A test then checks whether the entry still holds.
     """
     return read(FILE).get(spec.name)
 
 
 def is_changed(spec: TableSpec) -> bool:
-    """Whether the function is another than the one that was observed."""
+    """Whether the function changed since it was observed, or was never observed."""
     one = observed(spec)
     return one is None or one.code != code_of(spec)
 
 
 @cache
 def read(file: Path) -> Mapping[str, Observed]:
-    """All that the file says, by table."""
+    """All entries of the file, by table."""
     return {name: Observed(**value) for name, value in json.loads(file.read_text(encoding="utf-8")).items()}
 
 
 def write(file: Path, tables: Mapping[str, Observed]) -> None:
-    """Write the file anew, tables in order, one column to a line."""
+    """Write the whole file: tables in alphabetical order, one column per line."""
     texts = [f"{json.dumps(name)}: {_text(one)}" for name, one in sorted(tables.items())]
     file.write_text("{\n" + ",\n".join(texts) + "\n}\n", encoding="utf-8")
     read.cache_clear()

@@ -1,15 +1,15 @@
-"""Lineage from what runs: the Ibis expression of a table, walked from its inputs to its columns.
+"""Lineage derived from a table's Ibis expression, walked from its inputs to its columns.
 
-Here: what each operation does to lineage, and doing it for a table or the whole catalogue. Not here: what lineage is
-(`lineage`), or keeping and showing it (`catalogue`, `terminal`).
+Here: how each operation changes lineage, for one table and for the whole catalogue. Not here: what lineage is
+(`columns`), or showing it (`cli`, the report, Dagster).
 
-The function of a table is called over typed, unbound inputs, exactly as for its SQL, and the graph that comes back is
-walked once, inputs first. Each relation knows three things: what each of its columns is made from, what decides its
-rows, and which columns are unique in it. The last is why a left join onto one row per key does not make the whole
-left side depend on the right one. A function of frames has no graph: see `_of_frames`.
+A table's function is called with typed, unbound inputs, exactly as for its SQL. The graph that it returns is walked
+once, inputs first. Each relation keeps three things: what each of its columns is made from, what decides its rows,
+and which columns are unique in it. The unique columns are needed for left joins: if the right side has one row per
+key, the left side does not depend on it. A function of frames has no graph: see `_of_frames`.
 
-What may be surprising: the conditions of a CASE are values, as what is chosen is calculated from them; so is what a
-rank orders by, as the rank is nothing else; counting rows counts the key of what is counted.
+Three choices may surprise. The conditions of a CASE are values, because they choose the result. So is the order of a
+rank, because a rank is made of nothing else. A count of rows is made from the key of the counted rows.
 """
 
 from __future__ import annotations
@@ -44,18 +44,18 @@ _COPIED, _CALCULATED, _AGGREGATED = (_BIT[role] for role in ("copied", "calculat
 _VALUES = _COPIED | _CALCULATED | _AGGREGATED
 _WORD = re.compile(r"'(\w+)'")
 _NAMING = re.compile(r"(?:attr|arg|value)='(\w+)'|\{(\w+)[:!}]")
-"""In a syntax tree's text: attributes, keywords, words and fields of formats; no names of functions or variables."""
+"""Finds words in a syntax tree's text: attributes, keywords, strings, format fields. No functions or variables."""
 _MOST_KEYS = 8
-"""Ways kept in which a relation is known to be unique; joins multiply them."""
+"""Most unique keys kept per relation. Joins multiply them."""
 
 Places = dict[Place, int]
-"""Places with their roles, one bit each."""
+"""Places with their roles, one bit per role."""
 Key = frozenset[str]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """The `sources` of a value, and the columns that choose it (`chosen`); for a struct, the same per field."""
+    """The `sources` of a value, and the columns that choose it (`chosen`). A struct has one Cell per field."""
 
     sources: Places
     chosen: Places = field(default_factory=dict)
@@ -78,7 +78,7 @@ _NOTHING = Cell({})
 
 
 def lineage(registry: Registry, policy: Policy, cache: Compiled | None = None) -> Lineage:
-    """The lineage of every table, upstream first; what `kept` has of unchanged tables is not derived again."""
+    """The lineage of every table, upstream first. Unchanged tables are read from `cache`."""
     with seldom_collecting():
         return Lineage([table_lineage(spec, policy, cache) for spec in registry])
 
@@ -86,7 +86,7 @@ def lineage(registry: Registry, policy: Policy, cache: Compiled | None = None) -
 def table_lineage(
     spec: TableSpec, policy: Policy, cache: Compiled | None = None, expression: ir.Table | None = None
 ) -> TableLineage:
-    """One step up from each column of a table. `expression` is the table's own, where the caller has it."""
+    """One step up from each column of a table. `expression` is the table's own, if the caller has it already."""
     key = _key(spec, policy)
     name = f"lineage_{spec.name}"
     text = cache.get(name, key) if cache else None
@@ -125,7 +125,7 @@ def works_on_frames(spec: TableSpec) -> bool:
 
 
 def unbound(spec: TableSpec, sections: Mapping[type[Section], Section]) -> ir.Table:
-    """The table's expression over inputs without data, named like the tables."""
+    """The table's expression over inputs without data. The inputs are named like the tables."""
     inputs: dict[str, Any] = {i.name: ibis.table(ibis_schema(i.contract), name=i.name) for i in spec.inputs}
     inputs[SPINE] = ibis.table(ibis_schema(Spine), name=SPINE)
     return call(spec, inputs, sections, POLICY_HASH)
@@ -140,10 +140,10 @@ def _sources(chosen: Places, sources: Places) -> tuple[Source, ...]:
 
 
 def _of_frames(spec: TableSpec) -> tuple[dict[str, tuple[Source, ...]], tuple[Source, ...]]:
-    """Per column what was seen to change it, and what decides the rows.
+    """The sources that were observed to change each column, and those that decide the rows.
 
-    All that the function reads counts for a column that nobody observed yet; an input that changed nothing while it
-    was observed counts for every column.
+    For a column that was not observed yet, every column that the function reads counts. An input column that changed
+    nothing when it was observed counts for every column.
     """
     seen, places, named = observed(spec), _input_columns(spec), named_columns(spec)
 
@@ -161,10 +161,9 @@ def _of_frames(spec: TableSpec) -> tuple[dict[str, tuple[Source, ...]], tuple[So
 
 
 def named_columns(spec: TableSpec) -> dict[str, Place]:
-    """The columns that a function of frames reads, as `input.column`: those of its inputs that its code names.
+    """The columns that a function of frames reads, as `input.column`: input columns that its code names.
 
-    The builder brings no columns into memory but those of the inputs' contracts. A name in a contract alone does not
-    count.
+    The builder loads only the columns of the inputs' contracts. A name that stands only in a contract does not count.
     """
     words = _named(spec)
     places = _input_columns(spec).items()
@@ -181,7 +180,7 @@ def _input_columns(spec: TableSpec) -> dict[str, Place]:
 
 
 def _named(spec: TableSpec) -> set[str]:
-    """Every word by which the code of a function, and all that it rests on, could name a column; not contracts."""
+    """Every word in the code of a function, and of all it depends on, that could name a column; without contracts."""
     assert spec.function is not None
     words: set[str] = set()
     for definition in parts(spec.function):
@@ -199,7 +198,7 @@ def _named(spec: TableSpec) -> set[str]:
 
 
 def trace(spec: TableSpec, expression: ir.Table) -> Rows:
-    """Walk a table's expression. Raises TypeError for an operation on relations that nobody told it about."""
+    """Walk a table's expression. Raises TypeError for an unknown operation on relations."""
     walk = _Walk(_leaves(spec))
     for node in _inputs_first(expression.op()):
         walk.visit(node)
@@ -207,7 +206,7 @@ def trace(spec: TableSpec, expression: ir.Table) -> Rows:
 
 
 def _inputs_first(root: Node) -> Iterator[Node]:
-    """Every node of a graph once, after all that it names. Ibis' own sorting turns the graph over first, twice."""
+    """Every node of a graph once, after its arguments. Ibis' own sort is slower: it inverts the graph twice."""
     done: set[Node] = set()
     waiting = [(root, False)]
     while waiting:
@@ -221,7 +220,7 @@ def _inputs_first(root: Node) -> Iterator[Node]:
 
 
 def _leaves(spec: TableSpec) -> dict[str, Rows]:
-    """The inputs, under the names that they have in an expression: the table's, or its view's in the engine."""
+    """The inputs by their name in an expression: the table's name, or the name of its view in the engine."""
     leaves = {}
     for name, contract in [*((i.name, i.contract) for i in spec.inputs), (SPINE, Spine)]:
         columns = {column: Cell({Place(name, column): _COPIED}) for column in ibis_schema(contract)}
@@ -243,11 +242,11 @@ class _Walk:
             for name in key
             for item in rows.columns[name].sources.items()
         }
-        """Key columns of the inputs, as they are when copied."""
+        """Key columns of the inputs, with the roles of a copied column."""
         self.cells: dict[Any, Cell] = {}
         self.relations: dict[Any, Rows] = {}
         self.spreading: set[Any] = set()
-        """Values in which an array is unnested."""
+        """Values that unnest an array."""
 
     def visit(self, node: Any) -> None:
         if isinstance(node, ops.Relation):
@@ -283,7 +282,7 @@ class _Walk:
         return _combined([cells[arg] for arg in _arguments(node)], _CALCULATED)
 
     def _window(self, node: ops.WindowFunction) -> Cell:
-        """A rank is made from what it orders by; anything else from its argument."""
+        """A rank is made from its order columns. Any other window function is made from its argument."""
         order = [self.cells[key] for key in node.order_by]
         is_rank = isinstance(node.func, ops.RankBase)
         value = _combined([self.cells[node.func], *(order if is_rank else ())], _AGGREGATED if is_rank else 0)
@@ -310,7 +309,7 @@ class _Walk:
         return Cell(value.sources, _merged([value.chosen, *chosen]), value.fields)
 
     def _counted(self, rows: Rows) -> Cell:
-        """Counting rows counts their key, else what they have of inputs' keys; what decides the rows decides it."""
+        """A count of rows is made from their key, or else from the input keys they contain. Row sources choose it."""
         key = min(rows.keys, key=lambda k: (len(k), sorted(k)), default=None)
         if key is None:
             key = {
@@ -334,16 +333,16 @@ class _Walk:
     def _relation(self, node: Any) -> Rows:
         handler = _RELATIONS.get(type(node))
         if handler is None:
-            raise TypeError(f"lineage of {type(node).__name__} is not known: say in `warehouse.tracing` what it does")
+            raise TypeError(f"lineage of {type(node).__name__} is not known: define it in `lineage.tracing`")
         return handler(self, node)
 
     def _leaf(self, node: Any) -> Rows:
         if node.name not in self.leaves:
-            raise TypeError(f"{node.name} is no input of the table")
+            raise TypeError(f"{node.name} is not an input of the table")
         return self.leaves[node.name]
 
     def _constants(self, node: Any) -> Rows:
-        """A list that the policy or the code holds: made from no column."""
+        """A list from the policy or the code. It is made from no column."""
         return Rows(dict.fromkeys(node.schema, _NOTHING), {})
 
     def _same(self, node: Any) -> Rows:
@@ -360,7 +359,7 @@ class _Walk:
             else:
                 for unnest in value.find(ops.Unnest, filter=ops.Value) if value in self.spreading else ():
                     spreads = True
-                    if not isinstance(unnest.arg, ops.Array):  # an array written out has the same length in each row
+                    if not isinstance(unnest.arg, ops.Array):  # a literal array has the same length in each row
                         unnested.append(_as(self.cells[unnest.arg], "rows"))
         columns = {name: self.cells[value] for name, value in node.values.items()}
         keys = frozenset() if spreads else _renamed(parent.keys, renamed)
@@ -440,7 +439,7 @@ _RELATIONS: Mapping[type, Callable[[_Walk, Any], Rows]] = {
 
 
 class _Join:
-    """One chain of joins: what decides its rows, and what a column owes to the join that brought it."""
+    """One chain of joins: what decides its rows, and which sources each joined table adds to its columns."""
 
     def __init__(self, walk: _Walk, node: ops.JoinChain) -> None:
         self.walk = walk
@@ -448,7 +447,7 @@ class _Join:
         first = walk.relations[node.first]
         self.decided = first.decided
         self.brought: dict[Any, Places] = {}
-        """Per left-joined table, what decides which of its rows met."""
+        """What decides which rows of each left-joined table match."""
         self.keys: set[frozenset[tuple[Any, str]]] = {frozenset((node.first, n) for n in key) for key in first.keys}
 
     def rows(self) -> Rows:
@@ -469,7 +468,7 @@ class _Join:
     def _add(self, link: ops.JoinLink) -> None:
         right = self.walk.relations[link.table]
         met = _merged([*(_as(self.walk.cells[p], "join") for p in link.predicates), right.decided])
-        # What an earlier left join brought decides here too, where it is asked.
+        # If a predicate uses a column of an earlier left join, the sources of that join decide here too.
         met = _merged([met, *(self.brought[t] for p in link.predicates for t in p.relations if t in self.brought)])
         equal = _equalities(link) | _day_known(link, right)
         is_one = any(key <= set(equal) for key in right.keys)
@@ -487,11 +486,11 @@ class _Join:
 
 
 _Join.rows.__doc__ = "The chain as one relation."
-_Walk.visit.__doc__ = "Work out one node; what it names was visited before."
+_Walk.visit.__doc__ = "Derive one node. Its arguments were visited before."
 
 
 def _equalities(link: ops.JoinLink) -> dict[str, tuple[Any, str] | None]:
-    """Columns of the joined table that equal something of the others: which column, or None for an expression."""
+    """Columns of the joined table that equal a column of another table, or an expression (None)."""
     equal: dict[str, tuple[Any, str] | None] = {}
     for predicate in link.predicates:
         if isinstance(predicate, ops.Equals):
@@ -502,7 +501,7 @@ def _equalities(link: ops.JoinLink) -> dict[str, tuple[Any, str] | None]:
 
 
 def _day_known(link: ops.JoinLink, right: Rows) -> dict[str, tuple[Any, str] | None]:
-    """`known_from` where rows are joined by a day on which they were known: the day then names the row as well."""
+    """`known_from`, if the join picks the rows known on one day. That day then helps identify the row."""
     since, until = VALIDITY
     if not any(since in key for key in right.keys) or until not in right.columns:
         return {}
@@ -524,7 +523,7 @@ def _day_known(link: ops.JoinLink, right: Rows) -> dict[str, tuple[Any, str] | N
 
 
 def _fixed(predicate: Any, parent: Any) -> str | None:
-    """The column that a filter holds at one value."""
+    """The column that a filter fixes to one value."""
     if isinstance(predicate, ops.Equals):
         for one, other in ((predicate.left, predicate.right), (predicate.right, predicate.left)):
             if isinstance(one, ops.Field) and one.rel == parent and isinstance(other, ops.Literal):
@@ -549,7 +548,7 @@ def _first_of(predicate: Any, parent: Any) -> Key | None:
 
 
 def _renamed(keys: Iterable[frozenset[Any]], names: Mapping[Any, Sequence[str]]) -> frozenset[Key]:
-    """Keys in the names that their columns have now; a key that lost a column is none."""
+    """Keys with renamed columns. A key that lost a column is dropped."""
     return frozenset(frozenset(names[n][0] for n in key) for key in keys if all(n in names for n in key))
 
 
@@ -563,7 +562,7 @@ def _arguments(node: Any) -> list[Any]:
 
 
 def _combined(cells: Sequence[Cell], role: int) -> Cell:
-    """A value made from several. `role` 0 passes them on as they are, calculated what was copied, and so on."""
+    """A value made from several. `role` 0 keeps their roles; `calculated` replaces `copied`, and so on."""
     if not cells:
         return _NOTHING
     sources = _merged([cell.sources for cell in cells])
@@ -592,7 +591,7 @@ def _merged(several: Sequence[Places]) -> Places:
 
 
 def _as(cell: Cell, role: Role) -> Places:
-    """All that a value is made from and chosen by, in one role."""
+    """All sources of a value, including those that choose it, in one role."""
     return dict.fromkeys((*cell.sources, *cell.chosen), _BIT[role])
 
 

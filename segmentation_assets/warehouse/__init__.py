@@ -1,1 +1,1 @@
-"""Where tables live and how they are brought up to date; knows no table and no business rule."""
+"""Where tables live and how they are brought up to date; contains no table and no business rule."""

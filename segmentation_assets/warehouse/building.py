@@ -1,7 +1,7 @@
 """Bringing tables up to date: compute, audit, publish.
 
-Here: write-audit-publish of one table and of all that a request needs. Not here: which days are needed and which of
-them are stale (`planning`), posting a ledger (`posting`), how Dagster shows it (`orchestration`).
+Here: write-audit-publish of one table, or of all tables that a request needs. Not here: which days are needed and
+which of them are stale (`planning`), posting a ledger (`posting`), how Dagster shows it (`orchestration`).
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from segmentation_assets.warehouse.results import Built, ContractBroken
 from segmentation_assets.warehouse.store import rows_in, stamp
 
 BATCH_BYTES = 128 * 2**20
-"""Of published files that one query reads at most, where it can be several; in memory they are several times that."""
+"""A query over several days is split if it would read more. In memory the data is several times as large."""
 _VERSIONS = (ibis.__version__, duckdb.__version__)
 _SOME_DAY = date(1, 1, 1)
-"""Stands for a day, as long in text as any."""
+"""Stands in for a day. As text, every day has the same length."""
 
 
 class Builder(Planner):
-    """Brings tables of one home up to date under one policy; one per run, as it remembers fingerprints.
+    """Brings tables of one home up to date under one policy. Make a new one for each run: it caches fingerprints.
 
-    `run_id` is what ledgers write down as the run that posted.
+    Ledgers record `run_id` as the run that posted.
     """
 
     def __init__(self, engine: Engine, registry: Registry, policy: Policy, run_id: str = "") -> None:
@@ -51,11 +51,11 @@ class Builder(Planner):
         self.batch_bytes = BATCH_BYTES
         self.compiled = Compiled(self.store.home / "compiled")
         self.expressions: dict[str, ir.Table] = {}
-        """Of tables compiled in this run: lineage is read from them, and building one again costs more than that."""
+        """The tables compiled in this run, by name. Lineage reads them, which is cheaper than building them again."""
         self._sizes: dict[Path, int] = {}
 
     def forget_landed(self) -> None:
-        """Call after landing: fingerprints and files of extracts may have changed."""
+        """Call this after landing: fingerprints and files of extracts may have changed."""
         super().forget_landed()
         self._sizes.clear()
 
@@ -64,9 +64,9 @@ class Builder(Planner):
     def ensure(
         self, names: Iterable[str], days: Iterable[date], progress: Callable[[Built], None] | None = None
     ) -> list[Built]:
-        """Bring `names` at `days` up to date with all they read. Returns what was done, upstream first.
+        """Bring `names` at `days` up to date, and all tables that they read. Returns the results, upstream first.
 
-        Raises ContractBroken; tables before the broken one stay published, the broken one stays as it was.
+        Raises ContractBroken. Tables built before the broken one stay published. The broken one stays as it was.
         """
         results = []
         for name, needed in self.plan(names, days).items():
@@ -79,9 +79,9 @@ class Builder(Planner):
         return results
 
     def build(self, spec: TableSpec, days: Sequence[date]) -> Built:
-        """Bring one table up to date at `days`; what it reads must already be.
+        """Bring one table up to date at `days`. Its inputs must be up to date already.
 
-        Raises ContractBroken with nothing published.
+        Raises ContractBroken; nothing is published then.
         """
         if spec.is_ledger:
             return posting.post(self, spec, max(days, default=None))
@@ -100,12 +100,12 @@ class Builder(Planner):
         return Built(spec.name, rows, fresh, verdict, time.perf_counter() - started)
 
     def expression(self, spec: TableSpec, days: Sequence[date | None]) -> ir.Table:
-        """The table's expression over published inputs, with `policy_hash` where the contract has one."""
+        """The table's expression over published inputs, with `policy_hash` if the contract has that column."""
         result = call(spec, self.inputs_of(spec, days), self.sections, self.policy_hash_of(spec))
         return self.engine.frame(result, spec.contract) if isinstance(result, pd.DataFrame) else result
 
     def inputs_of(self, spec: TableSpec, days: Sequence[date | None]) -> dict[str, Any]:
-        """The function's inputs over published files: views, or frames where it asks for them."""
+        """The function's inputs, read from published files: views, or frames if the function declares frames."""
         dated = [d for d in days if d is not None]
         days_frame = spine_frame(dated)
         inputs: dict[str, Any] = {SPINE: days_frame if spec.spine_is_frame else self.engine.frame(days_frame, Spine)}
@@ -113,18 +113,18 @@ class Builder(Planner):
             source = self.registry[item.name]
             wanted = {read for day in dated for read in self.days_read(item, day)}
             existing = self._existing(source, wanted) if dated else None
-            # What is read here is up to date, so all of its files are of today's contract.
+            # The inputs are up to date, so all their files have today's contract.
             read = self.engine.read(
                 source, existing, name=f"input_{source.name}", uniform=source.partition is not None
             )
-            # A frame's contract may name fewer columns than the table has: only those come into memory.
+            # A frame's contract may name fewer columns than the table has. Only those are loaded.
             inputs[item.name] = (
                 self.engine.execute(read.select(*ibis_schema(item.contract))) if item.is_frame else read
             )
         return inputs
 
     def _sql(self, spec: TableSpec, days: Sequence[date | None]) -> str:
-        """The table's query over its inputs' views; kept, unless data or lists of its own are part of it."""
+        """The table's query over its inputs' views. Cached, unless it contains data such as a list of its own."""
         if spec.is_frame or spec.spine_is_frame or any(i.is_frame for i in spec.inputs):
             return self.engine.sql(self.expression(spec, days))
         inputs = self.inputs_of(spec, days)
@@ -146,9 +146,11 @@ class Builder(Planner):
             part = folder / str(number)
             part.mkdir()
             files |= self.engine.write(self._sql(spec, batch), part, spec.partition, stand_in)
-        unasked = set(files) - {*days, None}  # a row without a day is for the contract to refuse
+        unasked = set(files) - {*days, None}  # the contract refuses rows without a day
         if unasked:
-            raise ValueError(f"{spec.name} made rows of days nobody asked for: {sorted(map(str, unasked))[:5]}")
+            raise ValueError(
+                f"{spec.name} returned rows of days that were not requested: {sorted(map(str, unasked))[:5]}"
+            )
         for day in days:
             facts = _facts_of(day, self.expected(spec, day))
             if day in files:
@@ -158,9 +160,10 @@ class Builder(Planner):
         return files
 
     def _batches(self, spec: TableSpec, days: Sequence[date | None]) -> Iterator[list[date | None]]:
-        """The days in runs that read no more than `batch_bytes` together, so that memory does not grow with days.
+        """Split the days into batches that read at most `batch_bytes` each, so that memory does not grow with the
+        days.
 
-        A table that works on frames gets all days at once: it walks through them.
+        A function of frames gets all days at once: it walks through them.
         """
         batch: list[date | None] = []
         weight = 0
@@ -175,7 +178,7 @@ class Builder(Planner):
         yield batch
 
     def _bytes_read(self, spec: TableSpec, day: date) -> int:
-        """Size of the published files behind one day of a table."""
+        """Size of the published files that one day of a table reads."""
         total = 0
         for item in spec.inputs:
             source = self.registry[item.name]
@@ -194,7 +197,7 @@ class Builder(Planner):
         return target
 
     def audit(self, spec: TableSpec, files: Mapping[date | None, Path]) -> Verdict:
-        """The verdict on staged files: the kept summary first, rule by rule only where it found something."""
+        """Check staged files against the contract: by one cached query, and rule by rule only if that fails."""
         staged = self.engine.read_staged(spec, files)
         name, key = f"audit_{spec.name}", digest(code_version(spec.contract), code_version(summary), *_VERSIONS)
         sql = self.compiled.get(name, key)
@@ -207,7 +210,7 @@ class Builder(Planner):
         return enforce(spec.contract, staged, self.engine.execute)
 
     def publish(self, spec: TableSpec, files: Mapping[date | None, Path]) -> dict[date | None, int]:
-        """Move audited files into place; rows by day."""
+        """Move audited files into place. Returns the number of rows by day."""
         rows = {day: rows_in([path]) for day, path in files.items()}
         days = sorted(files, key=str)
         targets = {files[day]: self.store.file(spec.name, spec.partition, day) for day in days}

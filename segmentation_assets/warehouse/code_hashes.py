@@ -1,9 +1,10 @@
-"""What a table's code is: a hash that changes when its meaning may change, and not when a comment does.
+"""The hash of a table's code. It changes when the meaning of the code may change, and not when a comment changes.
 
-Here: hashing a function with everything of this package it names. Not here: hashing data or policy (`planning`).
+Here: hashing a function and every definition of this package that it names. Not here: hashing data or policy
+(`planning`).
 
-All from the syntax tree: what a name stands for is read where it is defined, through imports, decorators and
-constants of any kind, so that the weights in a mapping count like the lines that use them.
+The hash is taken from syntax trees. It follows names to their definitions, through imports and decorators. Constants
+count too: the weights in a mapping count like the lines that use them.
 """
 
 from __future__ import annotations
@@ -21,22 +22,22 @@ from types import ModuleType
 from typing import Any
 
 _PACKAGE = "segmentation_assets"
-# How a table is registered and run says nothing about what is in it.
+# Registering and running a table does not change what is in it.
 _MACHINERY = frozenset({f"{_PACKAGE}.tables.registry"})
 _NAMING = frozenset({ast.Name, ast.Attribute, ast.ImportFrom})
 _WITH_WORDS = frozenset({ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Call})
 
 Place = tuple[str, str]
-"""A module and a name that it defines."""
+"""A module, and a name defined in it."""
 
 
 @cache
 def code_version(subject: Callable[..., Any] | type) -> str:
     """Hash of the source of `subject` and of the functions, classes and constants of the package that it names.
 
-    Comments, blank lines, docstrings and the descriptions of columns do not count. Nor does where a definition
-    stands: a module may be moved or renamed. Which definition names which does count, so that two functions of one
-    name in two modules cannot change places unnoticed.
+    Comments, blank lines, docstrings and column descriptions do not count. Nor do module paths: a module may be
+    moved or renamed. The references between definitions count, so the hash changes when two functions of the same
+    name in two modules swap places.
     """
     definitions = _definitions_behind(subject)
     lines = [f"{name}={one.digest}" for (_, name), one in definitions.items()]
@@ -47,13 +48,13 @@ def code_version(subject: Callable[..., Any] | type) -> str:
 
 
 def parts(subject: Callable[..., Any] | type) -> set[str]:
-    """What `code_version` stands for: one `module.name=syntax tree` per definition that `subject` rests on."""
+    """The input of `code_version`: one `module.name=syntax tree` per definition that `subject` depends on."""
     return {f"{module}.{name}={one.text}" for (module, name), one in _definitions_behind(subject).items()}
 
 
 @dataclass(frozen=True)
 class _Definition:
-    """What stands at a place: its trees as text, a hash of that, and where what they name is defined."""
+    """A definition: its syntax trees as text, the hash of that text, and the places of the definitions it names."""
 
     text: str
     digest: str
@@ -93,11 +94,11 @@ def _hash(text: str) -> str:
 
 
 def _text(node: Any, module: str, named: dict[Place, None]) -> str:
-    """A syntax tree as text without docstrings and without what columns say of themselves.
+    """A syntax tree as text, without docstrings and column descriptions.
 
-    Adds to `named`, in the order of the text, (module, name) of all that it refers to: names, `module.name`, and
-    imports inside functions. One pass for both: a chain's trees have a quarter of a million nodes, and `ast.dump` is
-    slower by half.
+    Adds to `named`, in the order of the text, the (module, name) of each reference: names, `module.name`, and imports
+    inside functions. One pass does both, for speed: the chain has a quarter of a million nodes, and `ast.dump` takes
+    half as long again.
     """
     kind = node.__class__
     if kind is list:
@@ -140,7 +141,7 @@ def _is_ours(module: str) -> bool:
 
 
 def _wordy(node: Any) -> str:
-    """The field of a node that begins with words that mean nothing to a program; empty, where none does."""
+    """The field of a node whose first element is only a description; empty if it has none."""
     if isinstance(node, ast.Call):
         return "args" if isinstance(node.func, ast.Name) and node.func.id == "column" else ""
     return "" if ast.get_docstring(node, clean=False) is None else "body"
@@ -148,7 +149,7 @@ def _wordy(node: Any) -> str:
 
 @cache
 def _origin(module: str, name: str) -> Place | None:
-    """Where a name of a module is defined, through imports; None outside the package and for local names."""
+    """Where a name is defined, following imports. None for local names and for names from outside the package."""
     seen = set()
     while _is_ours(module) and (module, name) not in seen:
         seen.add((module, name))
@@ -163,7 +164,7 @@ def _origin(module: str, name: str) -> Place | None:
 
 @cache
 def _outline(module: ModuleType) -> tuple[dict[str, list[ast.stmt]], dict[str, Place]]:
-    """Of a module: top-level statements by the name they define, and `from a import b as c` as c -> (a, b)."""
+    """A module's top-level statements by defined name, and its imports: `from a import b as c` is c: (a, b)."""
     try:
         source = inspect.getsource(module)
     except OSError:  # a module without lines, such as an empty __init__
@@ -179,7 +180,7 @@ def _outline(module: ModuleType) -> tuple[dict[str, list[ast.stmt]], dict[str, P
 
 
 def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Statements of a module, also those that stand under a condition such as TYPE_CHECKING."""
+    """Statements of a module, including those under a condition such as TYPE_CHECKING."""
     for node in body:
         yield node
         if isinstance(node, ast.If):

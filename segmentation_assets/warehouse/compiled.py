@@ -1,7 +1,7 @@
-"""Texts kept for as long as code and policy stay the same: compiling the chain takes longer than running a day of it.
+"""A cache of compiled queries. Compiling the chain takes longer than running one day of it.
 
-Here: a folder of texts by key, and compiling without Python's looking for cycles all the time. Not here: what the
-keys are made of (`building`).
+Here: a folder of texts by key, and running Python's garbage collector less often while compiling. Not here: how the
+keys are made (`building`).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _COLLECT_AFTER = (50_000, 20, 100)
-"""Objects made, beyond those gone, before Python looks for cycles; how often then among the older ones."""
+"""Thresholds for `gc.set_threshold`."""
 
 
 @contextmanager
 def seldom_collecting() -> Iterator[None]:
-    """Python looks for cycles seldom, and not among what is there already: else a sixth of a first run's CPU.
+    """Run the garbage collector seldom, and not over existing objects. This saves a sixth of a first run's CPU.
 
-    Compiling the chain makes millions of small objects beside those of the libraries; nearly all go without it.
+    Compiling the chain makes millions of small objects. Nearly all are freed without the collector.
     """
     before = gc.get_threshold()
     gc.freeze()
@@ -35,20 +35,20 @@ def seldom_collecting() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Compiled:
-    """Texts of one kind by name and key in one folder. Losing it costs time, nothing else."""
+    """A folder of texts by name and key. It is a cache: losing it costs only time."""
 
     folder: Path
     suffix: str = ".sql"
 
     def get(self, name: str, key: str) -> str | None:
-        """The text kept under `key`, if any."""
+        """The text stored under `key`; None if there is none."""
         try:
             return self._file(name, key).read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
 
     def keep(self, name: str, key: str, text: str) -> None:
-        """Keep `text`; older texts of the name go."""
+        """Store `text` and delete the older texts of the name."""
         target = self._file(name, key)
         self.folder.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_suffix(f".{os.getpid()}")

@@ -1,8 +1,8 @@
-"""What was written is on the disk: a file that was moved into place unflushed may be empty after a power failure.
+"""Flushing files to disk. A file that is moved into place unflushed may be empty after a power failure.
 
-Here: waiting for the disk, one call for many files where the system has one. Not here: which files (`store`).
+Here: waiting for the disk, with one call for many files if the system has one. Not here: which files (`store`).
 
-Measured on ext4: 2 ms per file one by one, 2 to 50 ms for a whole file system at once, however many files.
+Measured on ext4: 2 ms per file, or 2 to 50 ms for the whole file system, however many files.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 _FEW = 4
-"""Up to so many files are waited for one by one: the whole file system may hold much that is not ours."""
+"""Up to this many files are flushed one by one. Flushing the file system also waits for files of other programs."""
 
 
 def flush(paths: Collection[Path]) -> None:
-    """Wait until these files, or folders with the names in them, are on the disk. They are on one file system."""
+    """Wait until these files and folders are on the disk. All must be on one file system."""
     if len(paths) > _FEW and (sync := _sync_file_system()):
         _with_descriptor(next(iter(paths)), sync)
         return
@@ -28,7 +28,7 @@ def flush(paths: Collection[Path]) -> None:
 
 
 def flush_with_parents(folders: Collection[Path], top: Path) -> None:
-    """`flush` of folders and of those above them up to `top`: a new folder has a name there."""
+    """Flush folders and their parents up to `top`. A new folder's name stands in its parent."""
     above = {folder for each in folders for folder in each.parents if folder == top or top in folder.parents}
     flush({*folders, *above})
 
@@ -43,13 +43,13 @@ def _with_descriptor(path: Path, act: Any) -> None:
 
 @cache
 def _sync_file_system() -> Any:
-    """Linux' `syncfs`, which Python has no name for; None elsewhere."""
+    """Linux' `syncfs`, which Python does not offer; None on other systems."""
     call = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
     if call is None:
         return None
 
     def sync(descriptor: int) -> None:
         if call(descriptor):
-            raise OSError(ctypes.get_errno(), "the disk did not take what was written")
+            raise OSError(ctypes.get_errno(), "the system could not write the files to disk")
 
     return sync

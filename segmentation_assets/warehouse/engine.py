@@ -1,7 +1,7 @@
 """DuckDB as the engine: in memory, over the published folder.
 
-Here: reading published files as Ibis tables, running expressions, writing them to staged Parquet. Not here:
-what to run and when (`building`), where files stand (`store`).
+Here: reading published files as Ibis tables, running expressions, writing results to staged Parquet. Not here: what
+to run and when (`building`), where files stand (`store`).
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from segmentation_assets.warehouse.sql_text import identifier, literal, literals
 from segmentation_assets.warehouse.store import Store, footer_sql
 
 STAGED = "staged"
-"""The view over files that are written and not yet published."""
+"""Name of the view over files that are written but not yet published."""
 _SETTINGS = (
     "SET preserve_insertion_order = false",
     "SET partitioned_write_max_open_files = 100000",
     "SET TimeZone = 'UTC'",
-    "SET enable_progress_bar = false",  # it would print into what a command writes to stdout
+    "SET enable_progress_bar = false",  # it would print to the command's stdout
 )
 _NO_DAY = "__HIVE_DEFAULT_PARTITION__"
 
 
 @contextmanager
 def open_connection(store: Store, memory_limit: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """An in-memory DuckDB that spills to the home's staging folder; closed at the end, also after an error."""
+    """An in-memory DuckDB that spills to the home's staging folder; closed at the end, even after an error."""
     with store.stage() as folder, duckdb.connect(":memory:") as connection:
         configure(connection, folder, memory_limit)
         yield connection
 
 
 def configure(connection: duckdb.DuckDBPyConnection, spill: Path, memory_limit: str | None = None) -> None:
-    """Apply the engine's settings to a connection that somebody else opened."""
+    """Apply the engine's settings to a connection that the caller opened."""
     for statement in _SETTINGS:
         connection.execute(statement)
     connection.execute(f"SET temp_directory = {literal(spill)}")
@@ -72,11 +72,11 @@ class Engine:
     def read(
         self, spec: TableSpec, days: Sequence[date] | None = None, *, name: str | None = None, uniform: bool = False
     ) -> ir.Table:
-        """A published table, or the given days of it, with exactly its contract's columns.
+        """A published table, or some days of it, with exactly its contract's columns.
 
-        Columns that an older file lacks are null; days that are not published have no rows. `name` is the view's, for
-        SQL that is used again; `uniform` says that all files are of today's contract, which saves opening each of
-        them to see.
+        A column that an older file lacks is null. A day that is not published has no rows. `name` names the view, so
+        that its SQL can be reused. `uniform` promises that all files have today's contract: then DuckDB need not open
+        each file to compare columns.
         """
         if spec.partition is None:
             paths = sorted((self.store.published / spec.name).glob("*.parquet"))
@@ -115,10 +115,10 @@ class Engine:
         return ibis.table(schema, name=name)
 
     def read_staged(self, spec: TableSpec, files: Mapping[date | None, Path]) -> ir.Table:
-        """Files that `write` made, before they are published, with their day as a column."""
+        """The files that `write` wrote, before they are published, with the day as a column."""
         if spec.partition is None:
             return self.read_files(spec.contract, list(files.values()), None, name=STAGED)
-        # An empty day's file stands outside the hive folders; it has no rows to audit.
+        # The file of an empty day is outside the hive folders. It has no rows to audit.
         paths = [p for p in files.values() if p.parent.name.startswith(f"{spec.partition}=")]
         return self.read_files(spec.contract, paths, spec.partition, name=STAGED, uniform=True)
 
@@ -132,7 +132,7 @@ class Engine:
     def frame(self, frame: pd.DataFrame, contract: type[Contract]) -> ir.Table:
         """A pandas frame as a table of the contract's types; missing values become nulls.
 
-        Raises TypeError, naming the table, for columns that are missing or cannot be converted.
+        Raises TypeError for columns that are missing or cannot be converted. The message names the table.
         """
         schema = ibis_schema(contract)
         missing = [name for name in schema if name not in frame.columns]
@@ -147,7 +147,7 @@ class Engine:
         return ibis.table(schema, name=name)
 
     def sql(self, expr: ir.Table) -> str:
-        """SQL of `expr` with the types that Ibis says: to DuckDB a day plus an interval is a timestamp."""
+        """SQL of `expr`, cast to Ibis' types. DuckDB's can differ: a day plus an interval is a timestamp there."""
         self.backend._register_in_memory_tables(expr)
         columns = (f'CAST("{n}" AS {_type_sql(t)}) AS "{n}"' for n, t in expr.schema().items())
         with _unfused():
@@ -158,7 +158,7 @@ class Engine:
     ) -> dict[date | None, Path]:
         """Run a query into Parquet below `folder`: one file in all, or one per day that has rows.
 
-        Rows without a day, if any, are in a file of their own under None.
+        Rows without a day go to a file of their own, under None.
         """
         footer = footer_sql(facts)
         if partition is None:
@@ -172,7 +172,7 @@ class Engine:
         return {_day_of(d): self._one_file(d, footer) for d in sorted(folder.glob(f"{partition}=*"))}
 
     def _one_file(self, folder: Path, footer: str) -> Path:
-        """COPY promises no number of files: bring a day's files together if it wrote several."""
+        """The file that COPY wrote for a day. COPY may write several: then merge them into one."""
         files = sorted(folder.glob("*.parquet"))
         if len(files) == 1:
             return files[0]
@@ -187,13 +187,13 @@ class Engine:
 
 @cache
 def _type_sql(of: dt.DataType) -> str:
-    """DuckDB's name of a type; Ibis works it out anew each time, for every column of every view."""
+    """DuckDB's name of a type. Cached, because Ibis derives it again for every column of every view."""
     return DuckDBType.to_string(of)
 
 
 @contextmanager
 def _unfused() -> Iterator[None]:
-    """Leave selects nested as they are written: fusing them is a third of compiling, and DuckDB's planner does it."""
+    """Keep Ibis from fusing selects: it takes a third of the compile time, and DuckDB's planner does it anyway."""
     before = ibis.options.sql.fuse_selects
     ibis.options.sql.fuse_selects = False
     try:

@@ -1,10 +1,10 @@
-"""What the files of a table that grows by a day say of themselves, without opening all of them for one more day.
+"""A cache of the footers of tables that grow by a day, so that one more day does not mean opening all files.
 
-Here: footers remembered in `<home>/footers/<table>.json`. Not here: what a footer means (`planning`), or single files
+Here: the cache in `<home>/footers/<table>.json`. Not here: what a footer means (`planning`), or single files
 (`store.footer`).
 
-What is remembered of a file counts only while it is the same file: same inode, size and time of change. So the memory
-may be lost, old, or of another home; it is a saving, never the truth.
+A cached footer counts only while the file has the same inode, size and time of change. So the cache may be lost, old,
+or copied from another home: it saves time and never decides anything.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _FINGERPRINTS = "fingerprints"
 
 @dataclass(frozen=True)
 class Footer:
-    """What one published day says of itself, and how many rows it has; nothing where its file is damaged."""
+    """The footer of one published day, and its number of rows. Both are empty if the file is damaged."""
 
     facts: Mapping[str, Any]
     rows: int
 
 
 def read_footers(store: Store, table: str, partition: str, *, remember: bool = True) -> dict[date, Footer]:
-    """All published days of a table, ascending. `remember` False writes nothing: for whoever only looks."""
+    """All published days of a table, ascending. With `remember=False` nothing is written, for readers."""
     memory = store.home / "footers" / f"{table}.json"
     remembered, current = _remembered(memory), {}
     for day, file in _days(store.published / table, f"{partition}="):
@@ -52,12 +52,12 @@ def read_footers(store: Store, table: str, partition: str, *, remember: bool = T
 def _remembered(memory: Path) -> dict[str, list[Any]]:
     try:
         return json.loads(memory.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):  # only a memory: made anew
+    except (FileNotFoundError, json.JSONDecodeError):  # only a cache: rebuild it
         return {}
 
 
 def _days(folder: Path, prefix: str) -> list[tuple[str, list[int]]]:
-    """Days, and what tells whether the file of each is still the same. There are many: no Path for each."""
+    """Days, each with the inode, size and time of its file. There are thousands, so no Path objects."""
     days = []
     if folder.is_dir():
         with os.scandir(folder) as entries:
@@ -72,7 +72,7 @@ def _days(folder: Path, prefix: str) -> list[tuple[str, list[int]]]:
 
 
 def _of_day(facts: Mapping[str, Any], day: str) -> dict[str, Any]:
-    """A footer without what it says of other days."""
+    """A footer without its entries for other days."""
     own = dict(facts)
     if _FINGERPRINTS in own:
         own[_FINGERPRINTS] = {d: print_ for d, print_ in own[_FINGERPRINTS].items() if d == day}

@@ -1,15 +1,15 @@
-"""What a table at a day is made from, which days a request needs, and which of them are up to date.
+"""Which days a request needs, and which of them are up to date.
 
-Here: fingerprints, days needed, freshness and its causes; it only reads. Not here: bringing tables up to date
-(`building`), how extracts come in (`extracts.landing`).
+Here: fingerprints, needed days, freshness and its causes. This module only reads. Not here: bringing tables up to
+date (`building`), landing extracts (`extracts.landing`).
 
-A published file carries the fingerprint of all it was made from, in three parts, joined by dots: the code and
-contracts of its function and of all tables behind it, the policy sections that those declare, and the rows of the
-extracts that they read. Equal fingerprint: nothing to do; the parts that differ say why there is something. So a
-table at a day depends on extracts and policy alone, whatever else was ever run.
+A published file carries a fingerprint of its origin, in three parts joined by dots: the code and contracts of its
+function and of all tables upstream, the policy sections that these declare, and the rows of the extracts that they
+read. If the fingerprint is equal, there is nothing to do. If not, the parts that differ say why. So a table at a day
+depends only on extracts and policy, not on earlier runs.
 
-A ledger is the exception: it remembers. It is posted for the newest day of a request, never for a day (long) before
-the newest it was posted for, and to what reads it, it is what an extract is: given, by a hash of its content.
+A ledger is the exception, because it remembers. It is posted for the newest day of a request, and never for a day
+(long) before the newest one posted. For its readers it is like an extract: its fingerprint is a hash of its content.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NOTHING = Footer({}, 0)
 
 
 class Fingerprint(NamedTuple):
-    """What a table's rows follow from, each part a hash over the table and all that is behind it."""
+    """What decides a table's rows. Each part is a hash over the table and all tables upstream."""
 
     code: str
     policy: str
@@ -46,7 +46,7 @@ class Fingerprint(NamedTuple):
 
 
 class Planner:
-    """What stands published in one home, and what would be made now; it only reads, each file once."""
+    """Compares what is published in one home with what a run would build now. It only reads, each file once."""
 
     def __init__(self, store: Store, registry: Registry, policy: Policy, *, remember: bool = False) -> None:
         self.store = store
@@ -61,7 +61,7 @@ class Planner:
         self._landed: dict[str, dict[date, None]] = {}
 
     def plan(self, names: Iterable[str], days: Iterable[date]) -> dict[str, list[date]]:
-        """Per table, upstream first, the days that `names` at `days` need, look-backs included."""
+        """The days that each table needs for `names` at `days`, look-backs included; upstream first."""
         targets = list(names)
         needs: dict[str, set[date]] = defaultdict(set)
         for name in targets:
@@ -76,21 +76,21 @@ class Planner:
         return {spec.name: self._existing(spec, needs[spec.name]) for spec in order}
 
     def days_read(self, item: Input, day: date) -> Sequence[date]:
-        """The days of an input that one `as_of` reads; worked out once, as every table above asks again."""
+        """The days of an input that one `as_of` reads. Cached, because every table downstream needs them again."""
         key = item.reads, day
         if key not in self._read:
             self._read[key] = tuple(days_read(item.reads, day, self.sections))
         return self._read[key]
 
     def _existing(self, spec: TableSpec, days: Iterable[date]) -> list[date]:
-        """Of these days, those that a table can have: one that is not by `as_of` has the days that landed."""
+        """The days among `days` that a table can have. A table that is not by `as_of` has only the landed days."""
         if not self._is_by_landed_day(spec):
             return sorted(days)
         landed = self.landed_days(spec)
         return sorted(day for day in set(days) if day in landed)
 
     def landed_days(self, spec: TableSpec) -> Mapping[date, None]:
-        """The days of a table that is by day of its extract: those of the extracts behind it with that column."""
+        """The days of a table that follows its extract's days: the days of all extracts upstream with that column."""
         if spec.name not in self._landed:
             behind = self.registry.upstream([spec.name])
             extracts = [each for each in behind if each.is_extract and each.partition == spec.partition]
@@ -98,7 +98,7 @@ class Planner:
         return self._landed[spec.name]
 
     def footers_of(self, spec: TableSpec) -> Mapping[date, Footer]:
-        """By day, ascending, the footers of a table that is not by `as_of`."""
+        """The footers of a table that is not by `as_of`, by day, ascending."""
         if spec.name not in self._by_day:
             self._by_day[spec.name] = read_footers(
                 self.store, spec.name, str(spec.partition), remember=self._remember
@@ -106,14 +106,14 @@ class Planner:
         return self._by_day[spec.name]
 
     def forget_landed(self) -> None:
-        """Call after landing: fingerprints of extracts may have changed."""
+        """Call this after landing: fingerprints of extracts may have changed."""
         self._expected.clear()
         self._footers.clear()
         self._by_day.clear()
         self._landed.clear()
 
     def forget_expected(self) -> None:
-        """Call after a ledger was posted: what reads it is made of something else."""
+        """Call this after posting a ledger: the fingerprints of its readers have changed."""
         self._expected.clear()
 
     def expected(self, spec: TableSpec, day: date | None) -> str:
@@ -121,7 +121,7 @@ class Planner:
         return str(self._fingerprint(spec, day))
 
     def _fingerprint(self, spec: TableSpec, day: date | None) -> Fingerprint | str:
-        """Of an extract, or a ledger, only what its rows are: a text."""
+        """The fingerprint in parts. For an extract or a ledger it is one text, a hash of its rows."""
         key = (spec.name, day)
         if key not in self._expected:
             is_text = spec.is_extract or spec.is_ledger
@@ -148,16 +148,16 @@ class Planner:
         return _code_of(spec)
 
     def code_version_of(self, spec: TableSpec) -> str:
-        """What Dagster compares: code, contract and the policy sections that the table declares."""
+        """The version that Dagster compares: code, contract and the policy sections that the table declares."""
         return code_version_under(spec, self.policy)
 
     def policy_hash_of(self, spec: TableSpec) -> str:
-        """Hash of all policy sections that the table and what it is made from declare: its `policy_hash` column."""
+        """Hash of the policy sections that the table and all tables upstream declare: its `policy_hash` column."""
         used = {s for up in self.registry.upstream([spec.name]) for s in up.sections.values()}
         return digest(*sorted(f"{s.__name__}={self.sections[s].digest}" for s in used))
 
     def _extract_fingerprint(self, spec: TableSpec, day: date | None) -> str:
-        """Of the drops known on `day` (the first one stands for all days before it)."""
+        """Hash of the drops known on `day`. For days before the first drop, the first drop counts."""
         drops: Mapping[str, str] = self.facts_of(spec, day).get("drops", {})
         known_drops = {
             d: digest for d, digest in drops.items() if day is None or d in ("", min(drops)) or d <= str(day)
@@ -165,14 +165,14 @@ class Planner:
         return digest(*(f"{d}={digest}" for d, digest in sorted(known_drops.items()))) if known_drops else ABSENT
 
     def published(self, spec: TableSpec, day: date | None) -> str | None:
-        """The fingerprint of what stands published, None where nothing does. A ledger's is of its content."""
+        """The fingerprint of the published file; None if there is no file. A ledger's is a hash of its content."""
         if spec.is_ledger:
             content = self.expected(spec, None)
             return None if content == ABSENT else content
         return self.facts_of(spec, day).get("fingerprints", {}).get(str(day))
 
     def facts_of(self, spec: TableSpec, day: date | None) -> Mapping[str, Any]:
-        """What the published file says of itself; nothing where there is none, or one that cannot be read."""
+        """The footer of the published file; empty if the file is missing or cannot be read."""
         if self._is_by_landed_day(spec) and day is not None:
             return self.footers_of(spec).get(day, _NOTHING).facts
         path = self.store.file(spec.name, spec.partition, day if spec.partition else None)
@@ -186,7 +186,7 @@ class Planner:
         return date.fromisoformat(text) if text else None
 
     def damaged(self, spec: TableSpec, day: date | None = None) -> bool:
-        """Whether a published file cannot be read; of a table by day of its extract, without a day, any of them."""
+        """Whether a published file cannot be read. For a table by extract day without `day`: any file."""
         if self._is_by_landed_day(spec) and day is None:
             return any(not each.facts for each in self.footers_of(spec).values())
         return is_damaged(self.store.file(spec.name, spec.partition, day if spec.partition else None))
@@ -196,13 +196,13 @@ class Planner:
         return spec.partition not in {None, AS_OF}
 
     def is_fresh(self, spec: TableSpec, day: date | None) -> bool:
-        """Whether what stands published is what would be made now."""
+        """Whether the published file is what a run would build now."""
         return self.published(spec, day) == self.expected(spec, day)
 
     def causes(self, spec: TableSpec, day: date | None) -> tuple[str, ...]:
-        """Why what stands published is not what would be made now: of code, policy and data what has changed.
+        """Why the published file is stale: which of code, policy and data changed.
 
-        Empty where it is fresh; MISSING where nothing stands, DAMAGED where what stands cannot be read.
+        Empty if it is fresh, MISSING if there is no file, DAMAGED if the file cannot be read.
         """
         stands = self.published(spec, day)
         if stands is None:
@@ -210,13 +210,13 @@ class Planner:
         before, now = stands.split("."), self.expected(spec, day).split(".")
         if len(now) == 1:  # a ledger, whose rows do not follow from its code
             return () if before == now else ("data",)
-        if len(before) != len(now):  # from before fingerprints had parts
+        if len(before) != len(now):  # written before fingerprints had parts
             return ("code",)
         return tuple(name for name, b, n in zip(Fingerprint._fields, before, now, strict=True) if b != n)
 
 
 def code_version_under(spec: TableSpec, policy: Policy) -> str:
-    """`Builder.code_version_of` where nothing is to be built: hash of code, contract and declared policy sections."""
+    """The same hash as `Planner.code_version_of`, without a planner: code, contract and declared policy sections."""
     return digest(_code_of(spec), *(policy.sections[s].digest for s in spec.sections.values()))
 
 
@@ -228,7 +228,7 @@ def _facts_of(day: date | None, fingerprint: str) -> dict[str, dict[str, str]]:
     return {"fingerprints": {str(day): fingerprint}}
 
 
-@lru_cache(100_000)  # the days of a table have the same code and policy behind them
+@lru_cache(100_000)  # all days of a table share code and policy
 def digest(*parts: str) -> str:
     """Short hash of texts."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

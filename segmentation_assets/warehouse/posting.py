@@ -1,7 +1,8 @@
-"""Posting a ledger: new entries behind those that were booked, written, audited and replaced as a whole.
+"""Posting a ledger: new entries are added after the booked ones. The file is written, audited and replaced as a
+whole.
 
-Here: when a ledger is posted, and holding what is published to what was booked. Not here: what a ledger is
-(`tables.ledgers`), or tables that are computed anew (`building`).
+Here: when a ledger is posted, and the check that no booked entry is lost. Not here: what a ledger is
+(`tables.ledgers`), or tables that are computed again each time (`building`).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def post(builder: Builder, spec: TableSpec, day: date | None) -> Built:
-    """Post a ledger for `day`. Nothing is done without a day, or for one that is too late.
+    """Post a ledger for `day`. Does nothing without a day, or if the day is too long before the newest one posted.
 
     Raises ContractBroken, EntriesLost, LedgerDamaged; nothing is published then.
     """
@@ -52,7 +53,7 @@ def post(builder: Builder, spec: TableSpec, day: date | None) -> Built:
         if facts == builder.facts_of(spec, None):
             return Built(spec.name, {}, (None,), verdict, time.perf_counter() - started)
         rows = builder.publish(spec, files)
-    builder.forget_expected()  # what reads it is now made of something else
+    builder.forget_expected()  # the fingerprints of its readers have changed
     return Built(spec.name, rows, (), verdict, time.perf_counter() - started)
 
 
@@ -66,7 +67,7 @@ def _check_readable(builder: Builder, spec: TableSpec) -> None:
 
 
 def _content(engine: Engine, sql: str) -> str:
-    """Hash of a query's rows, whatever their order."""
+    """Hash of a query's rows, in any order."""
     rows = engine.connection.execute(f"SELECT count(*), sum(hash(r)::HUGEINT) FROM ({sql}) r").fetchall()
     return digest(*map(str, rows[0]))
 
@@ -75,4 +76,4 @@ def _check_grown(engine: Engine, spec: TableSpec, booked: ir.Table) -> None:
     staged = ibis.table(ibis_schema(spec.contract), name=STAGED)
     lost = booked.anti_join(staged, list(spec.key))
     if count := int(engine.execute(lost.count())):
-        raise EntriesLost(f"{spec.name}: {count} entries that were booked are gone; nothing was published")
+        raise EntriesLost(f"{spec.name}: {count} booked entries are missing; nothing was published")

@@ -28,7 +28,7 @@ class Built:
 
 
 class ContractBroken(Exception):
-    """A table broke its contract: nothing of it was published. `verdict` has the counts and a sample."""
+    """A table broke its contract, so it was not published. `verdict` has the counts and a sample."""
 
     def __init__(self, table: str, verdict: Verdict) -> None:
         super().__init__(f"{table} breaks its contract, so nothing was published: {verdict.describe()}")
@@ -41,4 +41,4 @@ class EntriesLost(Exception):
 
 
 class LedgerDamaged(Exception):
-    """The file of a ledger cannot be read. It remembers what was booked, so it cannot be made again from extracts."""
+    """The file of a ledger cannot be read. It holds booked entries, so it cannot be rebuilt from extracts."""

@@ -1,10 +1,10 @@
-"""A published file says what is in it, so that damage shows: a checksum of all its bytes stands in its footer.
+"""The checksum of a published file. It stands in the file's footer and shows damage.
 
-Here: sealing a finished file, and holding a file to its seal. Not here: what else a footer says (`store`), or which
-files there are.
+Here: sealing a finished file, and comparing a file with its seal. Not here: the rest of the footer (`store`), or
+which files exist.
 
-The checksum stands where the writer of the file left a place for it, among what the file says of itself: as many
-zeros as it has digits. It is taken over the whole file with those zeros in place, footer included.
+The writer of the file leaves a place for the checksum in the footer: as many zeros as the checksum has digits. The
+checksum is taken over the whole file, footer included, with those zeros in place.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from typing import BinaryIO
 KEY = "seal"
 _DIGITS = 32
 OPEN = "0" * _DIGITS
-"""What stands in a file that is not sealed yet."""
+"""The placeholder in a file that is not sealed yet."""
 _PLACE = re.compile(rb'"%s": ?"([0-9a-f]{%d})"' % (KEY.encode(), _DIGITS))
 _MAGIC = b"PAR1"
 _CHUNK = 2**20
 
 
 class Seal(Enum):
-    """What a file's seal says of it."""
+    """The result of checking a file's seal."""
 
     WHOLE = "whole"
     NONE = "none"
-    """The file carries no seal: it is from before there were any, or from elsewhere."""
+    """The file has no seal: an older version or another program wrote it."""
     BROKEN = "broken"
-    """The bytes are not those that were sealed."""
+    """The bytes changed after sealing."""
     CUT_OFF = "cut off"
-    """The file is empty, or lacks its end: it was not written to the end, or lost it."""
+    """The file is empty or lacks its end."""
 
 
 def seal(file: Path) -> None:
-    """Write the checksum of a finished file into the place left for it; one without such a place stays as it is."""
+    """Write the checksum of a finished file into its place. A file without such a place stays as it is."""
     with file.open("r+b") as opened:
         place = _place_in(opened)
         if place is None or place[1] != OPEN.encode():
@@ -49,7 +49,7 @@ def seal(file: Path) -> None:
 
 
 def seal_of(file: Path) -> Seal:
-    """Read the whole of a file and hold it to its seal. Raises OSError where it cannot be opened or read."""
+    """Read a whole file and compare it with its seal. Raises OSError if it cannot be opened or read."""
     with file.open("rb") as opened:
         if not _has_end(opened):
             return Seal.CUT_OFF
@@ -68,7 +68,7 @@ def _has_end(opened: BinaryIO) -> bool:
 
 
 def _place_in(opened: BinaryIO) -> tuple[int, bytes] | None:
-    """Where in the file the checksum stands, and which; None where there is no place for one."""
+    """The position of the checksum in the file, and the checksum; None if the file has no place for one."""
     size = opened.seek(0, os.SEEK_END)
     opened.seek(-8, os.SEEK_END)
     length = int.from_bytes(opened.read(4), "little")
@@ -81,7 +81,7 @@ def _place_in(opened: BinaryIO) -> tuple[int, bytes] | None:
 
 
 def _checksum(opened: BinaryIO, place: int) -> str:
-    """Over the whole file, with zeros in the place of the checksum."""
+    """The checksum of the whole file, with zeros in the place of the checksum."""
     hashed = hashlib.blake2b(digest_size=_DIGITS // 2)
     opened.seek(0)
     at = 0

@@ -1,4 +1,4 @@
-"""Names and texts inside SQL: the one home of quoting. Not here: any SQL."""
+"""Quoting of names and texts in SQL. Not here: any SQL."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def identifiers(names: Iterable[str]) -> str:
 
 
 def literal(text: object) -> str:
-    """A text for SQL, in single quotes; of a path or another value, its text."""
+    """A text for SQL, in single quotes. A path or another value is converted to text first."""
     return "'" + str(text).replace("'", "''") + "'"
 
 

@@ -1,10 +1,10 @@
 """The published folder: one Parquet file per table, or per table and day.
 
-Here: where files stand, staging beside them, atomic replacement, what a file says of itself (its footer).
-Not here: SQL or expressions (`engine`), deciding what to compute (`building`).
+Here: where files stand, staging, atomic replacement, the footer of a file. Not here: SQL or expressions (`engine`),
+deciding what to compute (`planning`).
 
 Layout: `<home>/published/<table>/part-0.parquet`, or `<home>/published/<table>/<column>=<day>/part-0.parquet`. A
-reader sees the old file or the new one, never less: files are made under `<home>/staging/` on the same file
+reader sees the old file or the new one, never a part: files are written under `<home>/staging/` on the same file
 system and moved with `os.replace`.
 """
 
@@ -38,7 +38,7 @@ _LONGEST_COMMAND = 200
 
 @dataclass(frozen=True)
 class Holder:
-    """Who works in a home: its Dagster run (empty: none), process, command line, and since when (ISO, UTC)."""
+    """Who works in a home: Dagster run (may be empty), process, command line, and start time (ISO, UTC)."""
 
     run_id: str
     pid: int
@@ -47,7 +47,7 @@ class Holder:
 
     @classmethod
     def of_this_process(cls, run_id: str) -> Holder:
-        """This process, from now on."""
+        """This process, starting now."""
         command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:_LONGEST_COMMAND]
         return cls(run_id, os.getpid(), command, datetime.now(UTC).isoformat(timespec="seconds"))
 
@@ -57,7 +57,7 @@ class Holder:
 
 
 class Busy(Exception):
-    """Somebody else works in this home, for longer than one would wait."""
+    """Another run works in this home, and did not finish while this one waited."""
 
     def __init__(self, holder: Holder | None, waited: float) -> None:
         self.holder = holder
@@ -69,9 +69,9 @@ class Busy(Exception):
 
 @dataclass(frozen=True)
 class Store:
-    """The folders of one home. Making one touches nothing.
+    """The folders of one home. Creating a Store touches no file.
 
-    `is_durable`: what is published is on the disk before it is said to be, so that a power failure loses nothing.
+    `is_durable`: publishing waits until the files are on the disk, so that a power failure loses nothing.
     """
 
     home: Path
@@ -79,7 +79,7 @@ class Store:
 
     @property
     def published(self) -> Path:
-        """The folder readers read."""
+        """The folder of published files."""
         return self.home / "published"
 
     @property
@@ -88,11 +88,11 @@ class Store:
         return self.home / "staging"
 
     def file(self, table: str, partition: str | None = None, day: date | None = None) -> Path:
-        """Where a table's file, or its file of one day, stands or will stand."""
+        """The path of a table's file, or of its file for one day. The file need not exist yet."""
         return _file(self.home, table, partition, day)
 
     def days(self, table: str, partition: str) -> list[date]:
-        """The days published, ascending."""
+        """The published days, ascending."""
         folder, prefix = self.published / table, f"{partition}="
         if not folder.is_dir():
             return []
@@ -107,15 +107,15 @@ class Store:
         return sorted(p.name for p in self.published.iterdir() if p.is_dir() and self.has(p.name))
 
     def has(self, table: str) -> bool:
-        """Whether anything of a table is published, be it without rows."""
+        """Whether any file of a table is published, even one without rows."""
         return any((self.published / table).rglob("*.parquet"))
 
     def publish(self, staged: Path, target: Path) -> None:
-        """Seal one finished file and move it into place, atomically."""
+        """Seal one finished file and move it into place atomically."""
         self.publish_all({staged: target})
 
     def publish_all(self, files: Mapping[Path, Path]) -> None:
-        """Seal finished files and move each into place, atomically; `files` says where each goes, in that order."""
+        """Seal finished files and move each into place atomically. `files` maps staged to final paths, in order."""
         for staged in files:
             sealing.seal(staged)
         if self.is_durable:
@@ -127,13 +127,13 @@ class Store:
 
     @staticmethod
     def move(staged: Path, target: Path) -> None:
-        """Move one file into place, atomically, as it is."""
+        """Move one file into place atomically, without sealing it."""
         target.parent.mkdir(parents=True, exist_ok=True)
         staged.replace(target)
 
     @contextmanager
     def stage(self) -> Iterator[Path]:
-        """A folder for unfinished files, removed at the end; its name tells whose it is, for `sweep`."""
+        """A folder for unfinished files, removed at the end. Its name says which process owns it, for `sweep`."""
         self.staging.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=self.staging))
         try:
@@ -145,9 +145,9 @@ class Store:
     def pinned(self, files: Sequence[Path]) -> Iterator[list[Path]]:
         """The same files under paths that no run replaces, for the length of a `with` block.
 
-        DuckDB opens a file to plan a query and again to run it: one that is replaced in between is an error. So the
-        files get a second name below staging, which costs no space. Where nothing can be written, nobody replaces
-        anything, and the paths are as they were. Raises FileNotFoundError for a file that is gone.
+        DuckDB opens a file to plan a query and again to run it. It fails if the file is replaced in between. So the
+        files get a second name (a hard link) below staging, which costs no space. If the home is read-only, no run
+        replaces files, and the paths stay the same. Raises FileNotFoundError if a file is missing.
         """
         if not os.access(self.home, os.W_OK):
             yield list(files)
@@ -162,20 +162,20 @@ class Store:
         patience: float = math.inf,
         waits: Callable[[Holder | None], None] | None = None,
     ) -> Iterator[None]:
-        """Work in this home while nobody else does who asks. `waits` is called, with who it is, if somebody does.
+        """Hold this home's lock for the length of a `with` block. If another run holds it, `waits` is called with it.
 
-        Raises Busy where it is not free within `patience` seconds.
+        Raises Busy if the lock is not free within `patience` seconds.
         """
         with locked(self.home / _LOCK, who or Holder.of_this_process(""), patience, waits):
             yield
 
     def holder(self) -> Holder | None:
-        """Who works in this home now, None where nobody does."""
+        """Who holds this home's lock now; None if nobody does."""
         return holder_of(self.home / _LOCK)
 
     @contextmanager
     def running(self, run_id: str) -> Iterator[None]:
-        """Say that this process works on a run, or waits to, until it ends, however it ends; for `is_running`."""
+        """Mark that this process works on a run or waits to. It ends with the process; `is_running` reads it."""
         path = self._running_file(run_id)
         with locked(path, Holder.of_this_process(run_id), math.inf):
             try:
@@ -191,7 +191,7 @@ class Store:
         return self.home / "running" / run_id
 
     def sweep(self) -> int:
-        """Remove what dead processes left in staging, and marks of runs that nobody works on; how many folders."""
+        """Remove staging folders of dead processes and marks of dead runs. Returns the number of folders."""
         self._sweep_marks()
         left = [p for p in self.staging.glob("*-*") if not _is_alive(p.name.partition("-")[0])]
         for folder in left:
@@ -199,7 +199,7 @@ class Store:
         return len(left)
 
     def _sweep_marks(self) -> None:
-        """Marks of runs that were killed: the lock of each ended with its process, and the file stayed."""
+        """Remove the marks of killed runs. The lock ended with the process, but the file stayed."""
         folder = self.home / "running"
         for mark in folder.iterdir() if folder.is_dir() else ():
             try:
@@ -211,13 +211,13 @@ class Store:
 
 @lru_cache(50_000)
 def _file(home: Path, table: str, partition: str | None, day: date | None) -> Path:
-    """Asked for thousands of times in a run, again and again for the same files."""
+    """Cached: a run needs the same paths thousands of times."""
     parts = (table, FILE) if partition is None else (table, f"{partition}={day}", FILE)
     return Path(home, "published", *parts)
 
 
 def _linked(file: Path, folder: Path) -> Path:
-    """A second name for a file, below a folder of its own, with its day in the path as before."""
+    """A hard link to a file, in a folder of its own. The path keeps the day."""
     target = folder / file.parent.name / file.name
     target.parent.mkdir(parents=True)
     while True:
@@ -226,7 +226,7 @@ def _linked(file: Path, folder: Path) -> Path:
         except FileNotFoundError:
             if not file.exists():
                 raise
-            continue  # it was replaced while the system looked it up
+            continue  # it was replaced in the meantime
         return target
 
 
@@ -234,10 +234,10 @@ def _linked(file: Path, folder: Path) -> Path:
 def locked(
     file: Path, who: Holder, patience: float, waits: Callable[[Holder | None], None] | None = None
 ) -> Iterator[IO[str]]:
-    """Hold a lock file, waiting for it up to `patience` seconds; raises Busy then.
+    """Hold a lock file. Waits for it up to `patience` seconds, then raises Busy.
 
-    The lock is the operating system's: it ends with the processes that hold the file open, however they end; what is
-    written in it only says whose it is.
+    The lock is the operating system's. It ends with the processes that have the file open, however they end. The text
+    in the file only says who holds the lock.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
@@ -252,7 +252,7 @@ def locked(
                 waits(_read_holder(lock))
                 is_told = True
             time.sleep(min(_ASK_EVERY_SECONDS, patience - waited))
-        if not _is_at(lock, file):  # its last holder removed it: a lock on it would keep nobody out
+        if not _is_at(lock, file):  # its last holder deleted the file, so a lock on it has no effect
             yield stack.enter_context(locked(file, who, patience, waits))
             return
         _write_holder(lock, who)
@@ -270,9 +270,9 @@ def _is_at(lock: IO[str], file: Path) -> bool:
 
 
 def holder_of(file: Path) -> Holder | None:
-    """Who holds a lock file now, None where nobody does.
+    """Who holds a lock file now; None if nobody does.
 
-    Where the process that took it is gone, a child of it that has the file open holds it: then that one is named.
+    If the process that took the lock is gone, a child process that has the file open holds it. That one is returned.
     """
     try:
         with file.open("r", encoding="utf-8") as lock:
@@ -285,7 +285,7 @@ def holder_of(file: Path) -> Holder | None:
 
 
 def _who_has_open(file: Path, first: Holder) -> Holder | None:
-    """A living process that has a file open, with the words of the one that took the lock; on Linux alone."""
+    """A live process that has the file open, described as the one that took the lock. Only on Linux."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if int(process.name) == os.getpid():
@@ -293,7 +293,7 @@ def _who_has_open(file: Path, first: Holder) -> Holder | None:
             if any(os.path.samefile(f"{process}/fd/{each}", file) for each in os.listdir(f"{process}/fd")):  # noqa: PTH121, PTH208
                 words = (process / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ").strip()
                 return replace(first, pid=int(process.name), command=words[:_LONGEST_COMMAND])
-        except OSError:  # it ended meanwhile, or is somebody else's
+        except OSError:  # it has ended, or belongs to another user
             continue
     return None
 
@@ -307,7 +307,7 @@ def _taken(lock: IO[str], *, shared: bool = False) -> bool:
 
 
 def _read_holder(lock: IO[str]) -> Holder | None:
-    """None where the holder has not yet written who it is."""
+    """The holder written in the lock file; None if it is not written yet."""
     lock.seek(0)
     try:
         return Holder(**json.loads(lock.read()))
@@ -333,20 +333,20 @@ def _is_alive(pid: str) -> bool:
 
 
 def footer(path: Path) -> Mapping[str, Any]:
-    """What a file says of itself (fingerprints, policy hash, ...); empty for one that is not there, or is damaged."""
+    """A file's footer (fingerprints, policy hash, ...); empty if the file is missing or damaged."""
     return _read_footer(path)[0]
 
 
 def is_damaged(path: Path) -> bool:
-    """Whether a file is there and cannot be read: empty, cut off, or with a footer that is none.
+    """Whether a file exists but cannot be read: it is empty, cut off, or has no valid footer.
 
-    That its other bytes are those that were written, only reading all of them tells (`sealing`).
+    This does not check the other bytes. For that, the whole file must be read (`sealing`).
     """
     return _read_footer(path)[1]
 
 
 def _read_footer(path: Path) -> tuple[Mapping[str, Any], bool]:
-    import pyarrow as pa  # noqa: PLC0415 - a third of a second that readers of the folder do without
+    import pyarrow as pa  # noqa: PLC0415 - takes a third of a second, and readers need not import it
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     try:
@@ -356,7 +356,7 @@ def _read_footer(path: Path) -> tuple[Mapping[str, Any], bool]:
         return {}, False
     except PermissionError:
         raise
-    except (pa.ArrowException, OSError, ValueError):  # Arrow has several words for bytes that are no Parquet
+    except (pa.ArrowException, OSError, ValueError):  # Arrow raises different errors for bytes that are not Parquet
         return {}, True
     facts.pop(sealing.KEY, None)
     return facts, False
@@ -369,9 +369,9 @@ def footer_sql(facts: Mapping[str, Any]) -> str:
 
 
 def stamp(path: Path, stand_in: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-    """Put a file's own facts in place of the stand-in, as long, that one COPY wrote into the footers of all days.
+    """Replace the stand-in in a file's footer by the file's own facts. Both have the same length.
 
-    Raises OSError where the footer is not as written.
+    One COPY writes the same stand-in into the files of all days. Raises OSError if the footer is not as written.
     """
     old, new = (_as_text({**each, sealing.KEY: sealing.OPEN}).encode() for each in (stand_in, facts))
     with path.open("r+b") as opened:
@@ -390,14 +390,14 @@ def _as_text(facts: Mapping[str, Any]) -> str:
 
 
 def rows_in(paths: Iterable[Path]) -> int:
-    """Rows by the files' own count."""
+    """Number of rows, from the files' metadata."""
     import pyarrow.parquet as pq  # noqa: PLC0415 - as above
 
     return sum(pq.read_metadata(path).num_rows for path in paths)
 
 
 def first_rows(path: Path, number: int) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Columns of a file and the values of its first rows; a query for them would take three times as long."""
+    """Columns of a file and the values of its first rows. Three times as fast as a query."""
     import pyarrow.parquet as pq  # noqa: PLC0415 - as above
 
     with pq.ParquetFile(path) as opened:

@@ -1,6 +1,6 @@
 """Checking all published files: which are damaged, missing or in the wrong place?
 
-Here: reading every file. Not here: making one again (`building`, `extracts.landing`), or printing (`cli`).
+Here: reading every file. Not here: rebuilding one (`building`, `extracts.landing`), or printing (`cli`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Verified:
-    """The result: number of files with a correct checksum, of files without one (older versions), and problems."""
+    """The result: how many files have a correct checksum, how many have none (older versions), and the problems."""
 
     whole: int
     unsealed: int
@@ -63,7 +63,7 @@ def verify(store: Store, registry: Registry, progress: Callable[[str], None] | N
 
 
 def _misplaced(spec: TableSpec, file: Path) -> str | None:
-    """A sound file that is not what its place says: of another day, or one more beside the table's own."""
+    """What is wrong with the place of an undamaged file: it has another day, or is an extra file; else None."""
     if spec.partition is None:
         return None
     day = file.parent.name.partition("=")[2]
@@ -77,7 +77,7 @@ def _misplaced(spec: TableSpec, file: Path) -> str | None:
 
 
 def _missing(store: Store, registry: Registry) -> Iterator[Problem]:
-    """Tables without a file, of which something stands that was made from them."""
+    """Tables without a file that a published table was made from."""
     published = set(store.tables())
     for spec in registry:
         if spec.name in published:
@@ -92,9 +92,9 @@ def _advice(spec: TableSpec | None) -> str:
     if spec is None:
         return "no table of this version has this name: delete the folder if nobody needs it"
     if spec.is_ledger:
-        return "it remembers what was booked and cannot be made again: put a copy of the file back"
+        return "it holds booked entries and cannot be rebuilt: put a copy of the file back"
     if spec.is_extract:
-        return "the next run that lands it reads its source again; where that is gone, put a copy of the file back"
+        return "the next run that lands it reads its source again; if the source is gone, put a copy of the file back"
     if spec.partition == AS_OF:
-        return "the next run that needs this day makes it again"
-    return "the next run makes it again"
+        return "the next run that needs this day rebuilds it"
+    return "the next run rebuilds it"

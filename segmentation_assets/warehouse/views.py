@@ -1,12 +1,12 @@
-"""One DuckDB file with a view per published table, for whatever speaks SQL: `<home>/analytics.duckdb`.
+"""One DuckDB file with a view per published table, for any SQL client: `<home>/analytics.duckdb`.
 
-Here: making that file, and making it anew when tables come or contracts change. Not here: the tables, which stay
+Here: writing that file, and again when tables are added or contracts change. Not here: the tables, which stay
 Parquet.
 
-The file holds no rows, only views, and is never written in place: a new one is moved over it. So it opens read-only
-at any time, also while a run writes, and whoever has it open keeps no run from publishing. In it a table has all its
-days; `latest.<table>` has the last one. Comments say what tables and columns mean. In a copy of the home, or one that
-was moved, the views fail until the file is made for that home: `segmentation views`, and every run, does that.
+The file holds views and no rows. It is never changed in place: a new one is moved over it. So a client can open it
+read-only at any time, even while a run writes, and blocks no run. Each view has all days of its table;
+`latest.<table>` has the last day. Comments explain tables and columns. In a home that was copied or moved, the views
+fail until the file is written for that home: `segmentation views` does that, and so does every run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from segmentation_assets.warehouse.store import Store
 FILE = "analytics.duckdb"
 LATEST = "latest"
 _STORAGE = "v1.0.0"
-"""Of DuckDB's file format: old enough for every client that analysts may have."""
+"""Version of DuckDB's file format: old enough for every client that analysts may have."""
 _TYPES = {
     "text": "VARCHAR", "whole number": "BIGINT", "number": "DOUBLE", "true/false": "BOOLEAN", "date": "DATE",
     "time (UTC)": "TIMESTAMP",
@@ -36,10 +36,10 @@ _TYPES = {
 def refresh_views(
     store: Store, entries: Iterable[TableEntry], connection: duckdb.DuckDBPyConnection | None = None
 ) -> Path:
-    """Make the file anew if a table has come or a contract has changed; `entries` are those of the catalogue.
+    """Write the file again if a table was added or a contract changed. `entries` are those of the catalogue.
 
-    Whoever has a connection anyway gives it, and finds it as it was. Returns where the file is. Raises duckdb.Error
-    for a published file that cannot be read.
+    A caller may pass an open connection, and gets it back unchanged. Returns the path of the file. Raises
+    duckdb.Error if a published file cannot be read.
     """
     published = set(store.tables())
     shown = [one for one in entries if one.name in published]
@@ -60,7 +60,7 @@ def _make(session: duckdb.DuckDBPyConnection, target: Path, statements: Iterable
     try:
         session.execute(f"ATTACH {literal(unfinished)} AS made (STORAGE_VERSION '{_STORAGE}')")
         try:
-            # One transaction: each by itself would be a write to disk.
+            # One transaction, so that there is one write to disk.
             session.execute(f"USE made; BEGIN; CREATE SCHEMA {LATEST}")
             for statement in statements:
                 session.execute(statement)
@@ -76,7 +76,7 @@ def _make(session: duckdb.DuckDBPyConnection, target: Path, statements: Iterable
 
 
 def _statements(store: Store, entry: TableEntry) -> Iterator[str]:
-    """Both views of a table with its contract's columns: what a file lacks is null, what it has more is out."""
+    """Both views of a table, with its contract's columns: missing ones are null, extra ones are left out."""
     folder, partition = store.published / entry.name, entry.partition
     hive, files, condition = "hive_partitioning = false", folder / "*.parquet", ""
     if partition:
@@ -99,9 +99,9 @@ def _statements(store: Store, entry: TableEntry) -> Iterator[str]:
 
 
 def _is_here(store: Store) -> str:
-    """A condition that holds where the file is opened in the home it was made for, and else fails with what to do.
+    """A condition that is true in the home the file was written for. In another home it fails and says what to do.
 
-    The views name the home's files: in a copy of it they would show the rows of the original.
+    The views contain paths of the home's files. In a copied home they would show the rows of the original.
     """
     made_for = store.home / FILE
     places = literals(dict.fromkeys((made_for, made_for.resolve())))

@@ -58,7 +58,9 @@ def test_above_the_allowed_share_nothing_is_published(home):
     home.write("subscriptions.csv", HEADER + GOOD + bad)
     result = home.land()["billing_subscriptions"]
     assert result.failed
-    assert "2 of 3 rows (66.7%), 3.00 of 103.00 a month (2.9%) break the contract, 10.0% may" in (result.reason or "")
+    assert "2 of 3 rows (66.7%), 3.00 of 103.00 a month (2.9%) break the contract; at most 10.0% may" in (
+        result.reason or ""
+    )
     assert "seats: greater_than_or_equal_to 0: 2 rows, e.g. -1 (B0 | 2025-01-01) in subscriptions.csv, row 2" in (
         result.reason or ""
     )
@@ -87,7 +89,7 @@ def test_what_refers_to_a_failed_extract_is_left_as_it_was(home):
     home.write("subscriptions.csv", HEADER + GOOD)
     results = home.land()
     assert results["crm_accounts"].failed
-    assert results["billing_subscriptions"].reason == "crm_accounts failed, which its rows refer to"
+    assert results["billing_subscriptions"].reason == "its rows refer to crm_accounts, which failed"
     assert home.files() == before
 
 

@@ -1,12 +1,11 @@
-"""SQLite databases of the Dagster instance, kept open between one use and the next.
+"""SQLite databases of the Dagster instance, kept open between uses.
 
-Here: connections, and what stands in for Dagster's look at its migrations. Not here: what is stored (`event_log`,
-`storages`).
+Here: connections, and a quick check of the schema version. Not here: what is stored (`event_log`, `storages`).
 
-Stock Dagster opens, configures and closes a connection for nearly every read and write, and closing the last one
-makes SQLite fold its write-ahead log into the file, with several waits for the disk. Whenever it opens an instance
-and starts a run's log it also loads all its migrations, 90 modules for each file, to learn whether a database has
-been made: the version that is written in the database says that too.
+Stock Dagster opens, configures and closes a connection for nearly every read and write. When the last one closes,
+SQLite folds its write-ahead log into the file and waits for the disk several times. Stock Dagster also loads all its
+migrations, 90 modules per file, when it opens an instance and when it starts a run's log. It does so to see whether a
+database has its tables. The schema version in the database says the same.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import StaticPool
 
 _MOST_OPEN = 8
-"""Databases of one storage kept open at most: the index, the run that writes, a few that the UI looks at."""
+"""Most open databases of one storage: the index, the log of the current run, and a few that the UI reads."""
 
 
 Write = Callable[[Connection], None]
@@ -38,24 +37,24 @@ Write = Callable[[Connection], None]
 
 
 class InDagsterHome:
-    """A storage that is, where its configuration does not say otherwise, where stock Dagster keeps the same files."""
+    """A storage whose files are, by default, where stock Dagster keeps them."""
 
     stock_folder: ClassVar[tuple[str, ...]]
-    """Below DAGSTER_HOME."""
+    """Path of the folder below DAGSTER_HOME."""
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
-        """`base_dir`, which may be left away."""
+        """`base_dir`, which is optional."""
         return {"base_dir": Field(StringSource, is_required=False)}
 
     @classmethod
     def folder(cls, config_value: Mapping[str, Any]) -> str:
-        """Raises KeyError where neither the configuration nor DAGSTER_HOME says where the files are."""
+        """The folder of the files. Raises KeyError if neither the configuration nor DAGSTER_HOME sets it."""
         return config_value.get("base_dir") or str(Path(os.environ["DAGSTER_HOME"], *cls.stock_folder))
 
 
 class Databases:
-    """The databases of one storage by name: one connection each, for one thread at a time."""
+    """The databases of one storage by name. Each has one connection, used by one thread at a time."""
 
     def __init__(self, opened: Callable[[str], Engine]) -> None:
         """`opened` makes the engine of a database; see `open_engine`."""
@@ -68,15 +67,15 @@ class Databases:
 
     @property
     def names(self) -> list[str]:
-        """Those that are open, the one used last at the end."""
+        """The open databases, the most recently used one last."""
         return list(self._engines)
 
     @contextmanager
     def transaction(self, name: str, *, waits: bool = True) -> Iterator[Connection]:
-        """A transaction; one within another of the same database is part of it: what belongs together is one commit.
+        """A transaction. A nested transaction on the same database is part of the outer one: one commit for both.
 
-        Where it need not wait for the disk, a power failure may lose it, as long as none that waits has followed; a
-        killed process loses neither.
+        With `waits=False`, the commit does not wait for the disk. A power failure may then lose it, until a later
+        transaction waits. A killed process loses nothing.
         """
         with self.lock:
             if name in self._within:
@@ -92,16 +91,16 @@ class Databases:
                         yield connection
                 finally:
                     del self._within[name]
-                if held:  # they stay where the transaction failed
+                if held:  # after a failure they stay held
                     del self._held[name][: len(held)]
 
     def hold(self, name: str, write: Write) -> None:
-        """Write at the beginning of the database's next transaction, whoever begins it, or else when it is closed."""
+        """Write at the start of the database's next transaction, or at the latest when the database is closed."""
         with self.lock:
             self._held.setdefault(name, []).append(write)
 
     def _engine(self, name: str) -> Engine:
-        if self._owner != os.getpid():  # SQLite connections must not be carried over a fork
+        if self._owner != os.getpid():  # SQLite connections must not survive a fork
             self._engines, self._owner = OrderedDict(), os.getpid()
             self._held.clear()  # the parent writes them
         if name not in self._engines:
@@ -112,7 +111,7 @@ class Databases:
         return self._engines[name]
 
     def close(self) -> None:
-        """Close all connections; the next use opens what it needs."""
+        """Close all connections. The next use opens them again."""
         with self.lock:
             for name in [name for name, held in self._held.items() if held]:
                 with self.transaction(name):
@@ -147,13 +146,13 @@ def open_engine(place: str, synchronous: str) -> Engine:
 
 
 def is_made(engine: Engine) -> bool:
-    """Whether Dagster has made its tables in a database: the version of its schema is the last that it writes."""
+    """Whether Dagster's tables exist in a database. Dagster writes the schema version last, so that shows it."""
     with engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision() is not None
 
 
 def is_made_at(place: str, file: Path) -> bool:
-    """`is_made` of a file that may not be there; it is not made then."""
+    """`is_made` for a file that may not exist; False if it does not."""
     if not file.exists():
         return False
     engine = open_engine(place, "FULL")
@@ -164,13 +163,14 @@ def is_made_at(place: str, file: Path) -> bool:
 
 
 def make(engine: Engine, tables: MetaData, package: str) -> None:
-    """Make `tables` in an empty database as Dagster does, in one transaction, with the schema's newest version.
+    """Create `tables` in an empty database as Dagster does, in one transaction, with the newest schema version.
 
-    `package` is the file of the storage whose migrations they are. Raises OperationalError where they are there.
+    `package` is the file of the storage that owns the migrations. Raises OperationalError if the tables exist
+    already.
     """
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # Python's driver begins none for a table that is made
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # Python's driver starts no transaction for CREATE TABLE
         tables.create_all(connection, checkfirst=False)
         MigrationContext.configure(connection).stamp(_migrations(package), "head")
         connection.commit()

@@ -4,15 +4,15 @@ Here: how events reach Dagster's own files. Not here: which events there are, co
 storage (`storages`).
 
 Stock Dagster builds a SQLAlchemy engine, a connection and a schema check for every event that it stores. The files
-and their tables are the same here, so either class reads what the other wrote. It overrides private methods of
-dagster 1.13; `tests/orchestration/test_event_log.py` holds both against each other.
+and their tables are the same here, so each class reads what the other wrote. This class overrides private methods of
+dagster 1.13; `tests/orchestration/test_event_log.py` compares both classes.
 
-How durable: the index, which sensors and asset pages read and whose ids are their cursors, waits for the disk at
-every commit (`synchronous = FULL`), as in stock Dagster, and so do runs, cursors and ticks, which are other files. A
-run's own log, which people read, does not wait (`NORMAL`), nor does the index for the verdict of a check, which
-follows the table that it is of and is no sensor's cursor: with SQLite's write-ahead log a process that is killed
-loses nothing, and a power failure may lose the run's last lines and the last check, never more and never a whole
-file. What was published is said by the Parquet files themselves.
+Durability: sensors and asset pages read the index and use its ids as cursors. So the index waits for the disk at
+every commit (`synchronous = FULL`), as in stock Dagster. Runs, cursors and ticks do too; they are in other files. A
+run's own log, which people read, does not wait (`NORMAL`). Nor does the index for the result of a check: it comes
+after its table, and no sensor uses it as a cursor. A killed process loses nothing, because SQLite has a write-ahead
+log. A power failure may lose the run's last lines and the last check, but never a whole file. The Parquet files
+themselves record what was published.
 """
 
 from __future__ import annotations
@@ -54,41 +54,41 @@ from segmentation_assets.running.storage.pruning import KEEP_DAYS, prune
 
 _INSERT = SqlEventLogStorageTable.insert()
 _MIRRORED = frozenset({*ASSET_EVENTS, *ASSET_CHECK_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS})
-"""What the index has as well as the run's own log."""
+"""Events that are stored in the index as well as in the run's own log."""
 _RUN_ENDS = frozenset({DagsterEventType.RUN_SUCCESS, DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_CANCELED})
 _PRUNE_EVERY_SECONDS = 6 * 3600.0
 _FOLLOWED = frozenset({DagsterEventType.STEP_OUTPUT, DagsterEventType.STEP_SUCCESS})
-"""What Dagster says in one breath with what it says next, no work being between: both are one commit of the log."""
+"""Events that Dagster stores right before the next event, without work in between. Both become one commit."""
 
 
 class KeptOpenEventLogStorage(InDagsterHome, SqliteEventLogStorage):
-    """SQLite event log that keeps its connections, and stores a batch of events in one transaction per file."""
+    """SQLite event log that keeps its connections open and stores a batch of events in one transaction per file."""
 
     stock_folder = ("history", "runs")
 
     def __init__(
         self, base_dir: str, inst_data: ConfigurableClassData | None = None, keep_days: int = KEEP_DAYS
     ) -> None:
-        """`keep_days`: logs of runs that ended longer ago go, see `pruning`."""
+        """Logs of runs that ended more than `keep_days` ago are deleted, see `pruning`."""
         self._keep_days, self._prune_at = keep_days, 0.0
         self._databases = Databases(self._opened)
         self._tables: set[str] = set()
         self._has_index_columns = False
         self._can_read_status = False
         self._records: dict[AssetKey, tuple[str, EventLogRecord]] = {}
-        """The last materialization of an asset as the index has it, and what that text says."""
+        """An asset's last materialization: the text in the index, and the record parsed from it."""
         super().__init__(base_dir, inst_data)
 
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> KeptOpenEventLogStorage:
-        """Raises KeyError where neither the configuration nor DAGSTER_HOME says where the files are."""
+        """Raises KeyError if neither the configuration nor DAGSTER_HOME says where the files are."""
         return cls(cls.folder(config_value), inst_data, config_value.get("keep_days", KEEP_DAYS))
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
-        """`keep_days` besides where the files are."""
+        """`base_dir` and `keep_days`; both are optional."""
         return {**super().config_type(), "keep_days": Field(int, is_required=False)}
 
     @contextmanager
@@ -105,31 +105,31 @@ class KeptOpenEventLogStorage(InDagsterHome, SqliteEventLogStorage):
         return engine
 
     def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:
-        """Make the tables of a new run's log in one transaction; an index is made by stock Dagster, once per home."""
+        """Create the tables of a new run's log in one transaction. Stock Dagster creates the index, once per home."""
         if for_index_shard:
             super()._initdb(engine, for_index_shard)
         elif not is_made(engine):
             try:
                 make(engine, SqlEventLogStorageMetadata, sqlite_event_log.__file__)
-            except OperationalError:  # another process makes it just now: stock Dagster waits and looks again
+            except OperationalError:  # another process is creating it: stock Dagster waits and looks again
                 super()._initdb(engine)
 
     def close(self) -> None:
-        """Close all connections; the next event opens what it needs."""
+        """Close all connections. The next event opens them again."""
         self._databases.close()
 
     def dispose(self) -> None:
-        """Dagster's end of the storage's life."""
+        """Dagster calls this when it is done with the storage."""
         self.close()
         super().dispose()
 
     def wipe(self) -> None:
-        """Dagster's removal of all events: of the files too, so none may stay open."""
+        """Delete all events. Dagster deletes the files too, so close them first."""
         self.close()
         super().wipe()
 
     def has_table(self, table_name: str) -> bool:
-        """Whether the index has this table; a table that was there once stays."""
+        """Whether the index has this table. Cached once it is true, because tables are never dropped."""
         if table_name not in self._tables and super().has_table(table_name):
             self._tables.add(table_name)
         return table_name in self._tables
@@ -140,14 +140,14 @@ class KeptOpenEventLogStorage(InDagsterHome, SqliteEventLogStorage):
         return self._has_index_columns
 
     def can_read_asset_status_cache(self) -> bool:
-        """Whether the index has the column; one that was there once stays."""
+        """Whether the index has the column. Cached once it is true, because columns are never dropped."""
         self._can_read_status = self._can_read_status or super().can_read_asset_status_cache()
         return self._can_read_status
 
     def _get_latest_materialization_records(
         self, raw_asset_rows: Sequence[Mapping[str, Any]]
     ) -> Mapping[AssetKey, EventLogRecord | None]:
-        """As stock Dagster does. Each step asks for all that it reads: a text is read once, not at each of them."""
+        """As in stock Dagster, but each text is parsed once. Every step needs the records of all its inputs."""
         records: dict[AssetKey, EventLogRecord | None] = {}
         others = []
         for row in raw_asset_rows:
@@ -170,7 +170,7 @@ class KeptOpenEventLogStorage(InDagsterHome, SqliteEventLogStorage):
         cursor: str | None = None,
         ascending: bool = False,
     ) -> EventRecordsResult:
-        """As stock Dagster does; a check asks for what was just stored: that is known, if it is the newest yet."""
+        """As in stock Dagster, but a check that needs the newest event, just stored here, gets it from memory."""
         record = self._just_stored(records_filter) if limit == 1 and not cursor and not ascending else None
         if record is None:
             return super().fetch_materializations(records_filter, limit, cursor, ascending)
@@ -194,14 +194,14 @@ class KeptOpenEventLogStorage(InDagsterHome, SqliteEventLogStorage):
             return record if connection.scalar(newest) == record.storage_id else None
 
     def store_event(self, event: EventLogEntry) -> None:
-        """Store an event as stock Dagster does, with one commit for all that a database learns of it."""
+        """Store an event as stock Dagster does, but with one commit per database."""
         self._store(event)
         if event.dagster_event_type in _RUN_ENDS and time.monotonic() >= self._prune_at:
             self._prune_at = time.monotonic() + _PRUNE_EVERY_SECONDS
             self._prune()
 
     def _prune(self) -> None:
-        """Forget what is old of runs; where a database is in use just now, the next run that ends does it."""
+        """Delete records of old runs. If a database is locked, the next run that ends tries again."""
         try:
             prune(Path(self._base_dir).parents[1], self._keep_days)
         except sqlite3.OperationalError as error:
@@ -214,7 +214,7 @@ class KeptOpenEventLogStorage(InDagsterHome, SqliteEventLogStorage):
             self.store_event_batch([event])
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
-        """Store events of one run (Dagster batches one per partition) as `store_event` would, one by one."""
+        """Store a batch of events of one run. The result is the same as `store_event` for each."""
         if len({event.run_id for event in events}) != 1:
             super().store_event_batch(events)
             return
@@ -239,7 +239,7 @@ class KeptOpenEventLogStorage(InDagsterHome, SqliteEventLogStorage):
         connection.execute(_INSERT, rows)
 
     def _store_asset_event(self, conn: Connection, event: EventLogEntry, event_id: int) -> None:
-        """As stock Dagster does, in one statement: there it is an insert, an error and an update."""
+        """As in stock Dagster, but in one statement instead of an insert, an error and an update."""
         values = self._get_asset_entry_values(event, event_id, self._has_asset_key_index_cols_on_connection(conn))
         key = event.get_dagster_event().asset_key
         if values and key:
@@ -250,7 +250,7 @@ class KeptOpenEventLogStorage(InDagsterHome, SqliteEventLogStorage):
 
     def _store_asset_events(self, connection: Connection, stored: Sequence[tuple[EventLogEntry, int]]) -> None:
         self._store_asset_event_tags(connection, [event for event, _ in stored], [i for _, i in stored])
-        # The row of an asset holds its last event of a kind: earlier ones of the batch would be overwritten.
+        # An asset's row holds its last event of each kind. Earlier ones of the batch would be overwritten.
         last = {
             (str(event.get_dagster_event().asset_key), event.dagster_event_type): (event, i) for event, i in stored
         }

@@ -1,12 +1,12 @@
-"""Records of runs long ago take no more room than they are worth.
+"""Deleting records of old runs, so that a home's Dagster files stay small.
 
-Here: what goes from the files of an instance, and when. Not here: ticks of schedules and sensors, which Dagster
-itself forgets (`retention` in `dagster.yaml`); it has no such setting for runs.
+Here: what is deleted from the files of an instance, and when. Not here: ticks of schedules and sensors. Dagster
+deletes those itself (`retention` in `dagster.yaml`), but has no such setting for runs.
 
-Of a run that ended longer ago than the days that are kept, two things go. Its own log, a file that only its page in
-the UI reads. And, in the index, what a table said of itself at length: previews, plots, lineage; of each table the
-newest such text stays. Runs, days that were made, their rows and versions, and the results of checks all stay. The
-files are those of dagster 1.13; a test reads with Dagster what is left. It goes when Dagster has a retention of runs.
+Two things are deleted of a run that ended more than `keep_days` ago. First its own log, a file that only its page in
+the UI reads. Second, in the index, the long metadata of its tables: previews, plots, lineage. The newest such text of
+each table stays. Runs, published days, their row counts and versions, and the results of checks all stay. The files
+are those of dagster 1.13; a test reads the rest with Dagster. Remove this when Dagster has a retention for runs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 KEEP_DAYS = 30
 _LONG = 1_000
-"""Characters of one metadata entry from which on it goes."""
+"""A metadata entry with at least this many characters is deleted."""
 _BATCH = 200
 _INDEX = "index.db"
 _PATIENCE_SECONDS = 5.0
@@ -30,14 +30,14 @@ _PATIENCE_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Pruned:
-    """What went: logs of runs, and texts in the index that were made shorter."""
+    """How many logs of runs were deleted, and how many texts in the index were shortened."""
 
     logs: int
     texts: int
 
 
 def prune(folder: Path, keep_days: int = KEEP_DAYS, now: datetime | None = None) -> Pruned:
-    """Prune the instance in `folder` (DAGSTER_HOME). Raises sqlite3.Error where a database is not to be had."""
+    """Prune the instance in `folder` (DAGSTER_HOME). Raises sqlite3.Error if a database is locked or damaged."""
     before = (now or datetime.now(UTC)) - timedelta(days=keep_days)
     runs, logs = folder / "history" / "runs.db", folder / "history" / "runs"
     if not runs.exists() or not (logs / _INDEX).exists():
@@ -58,7 +58,7 @@ def _files_of(logs: Path, run: str) -> list[Path]:
 
 
 def _shorten(connection: sqlite3.Connection, before: datetime) -> Iterator[int]:
-    """Shorten the texts of old materializations in small transactions, so that no run waits long."""
+    """Shorten the texts of old materializations, in small transactions so that no run waits long."""
     newest = "SELECT max(id) FROM event_logs WHERE dagster_event_type = 'ASSET_MATERIALIZATION' GROUP BY asset_key"
     old = (
         "SELECT id, event FROM event_logs WHERE dagster_event_type = 'ASSET_MATERIALIZATION' AND timestamp < ? "
@@ -74,7 +74,7 @@ def _shorten(connection: sqlite3.Connection, before: datetime) -> Iterator[int]:
 
 
 def _short(event: str) -> str | None:
-    """The text of a materialization without its long entries; None where it has none."""
+    """The text of a materialization without its long entries; None if it has none."""
     whole: dict[str, Any] = json.loads(event)
     materialization = whole["dagster_event"]["event_specific_data"]["materialization"]
     entries = materialization["metadata_entries"]

@@ -1,8 +1,8 @@
-"""The runs of a home from Dagster's own files, without importing Dagster, which takes two seconds.
+"""Reads a home's runs from Dagster's own files. Importing Dagster would take two seconds.
 
-Here: runs, their failures, when tables were last published, which schedules and sensors are on. Not here: what it
-means (`reading.status`), or anything that writes. The files are those of dagster 1.13;
-`tests/running/storage/test_run_records.py` compares the results with Dagster's own.
+Here: runs, their failures, when tables were last published, which schedules and sensors are on. Not here: judging
+them (`reading.status`), or writing. The files are those of dagster 1.13; `tests/running/storage/test_run_records.py`
+compares the results with Dagster's own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from segmentation_assets.reading.run_facts import Failure, Publication, Run
 
 _NEWEST = 50
-"""Number of runs to read. Older failures are no news."""
+"""Number of runs to read. Older failures do not matter."""
 
 
 class RunRecords:
@@ -47,7 +47,7 @@ class RunRecords:
             self._folder / "history" / "runs" / "index.db",
             "SELECT asset_key, last_materialization FROM asset_keys WHERE last_materialization IS NOT NULL",
         )
-        # Not the other columns: `last_run_id` is the last run that was to make the table, even if it failed.
+        # Not the column `last_run_id`: it is the last run that tried to build the table, even if that failed.
         events = {json.loads(key)[-1]: json.loads(record)["event_log_entry"] for key, record in rows}
         return {
             table: Publication(datetime.fromtimestamp(event["timestamp"], UTC), event["run_id"])
@@ -72,7 +72,7 @@ class RunRecords:
         return steps or whole or [Failure(None, at, run.run_id, "failed")]
 
     def switches(self) -> dict[str, bool]:
-        """The schedules and sensors that a daemon of this home has recorded: whether they are on."""
+        """Whether each schedule and sensor is on, as a daemon of this home recorded it."""
         rows = _rows(self._folder / "schedules" / "schedules.db", "SELECT status, instigator_body FROM instigators")
         return {json.loads(body)["origin"]["job_name"]: status != "STOPPED" for status, body in rows}
 
@@ -104,7 +104,7 @@ def _rows(file: Path, sql: str, *values: Any) -> list[tuple[Any, ...]]:
 
 
 def damaged_records(folder: Path) -> RecordsDamaged | None:
-    """The error of the first damaged database of an instance; None: all are sound."""
+    """The error of the first damaged database of an instance; None if all are sound."""
     files = (folder / "history" / "runs.db", folder / "history" / "runs" / "index.db")
     for file in (*files, folder / "schedules" / "schedules.db"):
         try:
@@ -116,7 +116,7 @@ def damaged_records(folder: Path) -> RecordsDamaged | None:
 
 @contextmanager
 def _opened(file: Path) -> Iterator[sqlite3.Connection]:
-    """Open read-only. `immutable` where not even the readers' lock can be written: then nobody else writes either."""
+    """Open read-only. `immutable` if the folder is read-only: SQLite cannot lock there, and nobody can write."""
     mode = "mode=ro" if os.access(file.parent, os.W_OK) else "mode=ro&immutable=1"
     with closing(sqlite3.connect(f"{file.as_uri()}?{mode}", uri=True)) as connection:
         yield connection
@@ -127,7 +127,7 @@ def _utc(text: str) -> datetime:
 
 
 def _reason(event: str) -> str:
-    """The description of a failure event, else its innermost error."""
+    """The description of a failure event; if it has none, its innermost error."""
     failure = json.loads(event)["dagster_event"]
     data = failure.get("event_specific_data") or {}  # None if another process marked the run as failed
     description = (data.get("user_failure_data") or {}).get("description")

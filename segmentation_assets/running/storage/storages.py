@@ -1,8 +1,8 @@
-"""Dagster's runs, and its schedules and sensors, in its own SQLite files.
+"""Storages for Dagster's runs, and for its schedules and sensors, in SQLite.
 
-Here: runs kept open between one use and the next; opening either without loading Dagster's migrations. Not here: the
-event log (`event_log`), or any other storage. The files are those of stock Dagster 1.13, which reads and writes them
-as well; a database that is not there yet is made by stock Dagster.
+Here: a run storage that keeps its connection open, and opening both without loading Dagster's migrations. Not here:
+the event log (`event_log`), or any other storage. The files are those of stock Dagster 1.13, which can read and write
+them too. Stock Dagster creates a database that does not exist yet.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _RUNS, _SCHEDULES = "runs", "schedules"
 
 
 class KeptOpenRunStorage(InDagsterHome, SqliteRunStorage):
-    """Runs on SQLite, with one connection that stays; it waits for the disk at every commit, as in stock Dagster."""
+    """Runs in SQLite, with one connection kept open. Commits wait for the disk, as in stock Dagster."""
 
     stock_folder = ("history",)
 
@@ -36,7 +36,7 @@ class KeptOpenRunStorage(InDagsterHome, SqliteRunStorage):
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> KeptOpenRunStorage:
-        """Raises KeyError where neither the configuration nor DAGSTER_HOME says where the file is."""
+        """Raises KeyError if neither the configuration nor DAGSTER_HOME says where the file is."""
         base_dir = cls.folder(config_value)
         place = _existing(base_dir, _RUNS)
         return cls(place, inst_data) if place else cls.from_local(base_dir, inst_data)
@@ -48,12 +48,12 @@ class KeptOpenRunStorage(InDagsterHome, SqliteRunStorage):
             yield connection
 
     def dispose(self) -> None:
-        """Dagster's end of the storage's life."""
+        """Dagster calls this when it is done with the storage."""
         self._databases.close()
 
 
 class QuickScheduleStorage(InDagsterHome, SqliteScheduleStorage):
-    """Schedules and sensors on SQLite, opened quickly."""
+    """Schedules and sensors in SQLite, opened without loading migrations."""
 
     stock_folder = ("schedules",)
 
@@ -61,13 +61,13 @@ class QuickScheduleStorage(InDagsterHome, SqliteScheduleStorage):
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> SqliteScheduleStorage:
-        """Raises KeyError where neither the configuration nor DAGSTER_HOME says where the file is."""
+        """Raises KeyError if neither the configuration nor DAGSTER_HOME says where the file is."""
         base_dir = cls.folder(config_value)
         place = _existing(base_dir, _SCHEDULES)
         return cls(place, inst_data) if place else cls.from_local(base_dir, inst_data)
 
 
 def _existing(folder: str, name: str) -> str | None:
-    """SQLAlchemy's address of a database; None if Dagster has not made it yet."""
+    """SQLAlchemy's URL of a database; None if Dagster has not created it yet."""
     place = create_db_conn_string(folder, name)
     return place if is_made_at(place, Path(folder, f"{name}.db")) else None
