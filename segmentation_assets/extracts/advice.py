@@ -188,9 +188,9 @@ def _moment(place: Place, values: Sequence[str], key: str) -> str:
     if not forms or forms == [before]:
         fits, form = max(((sum(_reads(v, f) for v in values), f) for f in _forms()), default=(0, ""))
         shown = ", ".join(map(repr, values[:3]))
-        says = f"{key} is {before}, which does not read {shown}" if before else f"no one format reads {shown}"
+        says = f"{key} is {before}, which does not read {shown}" if before else f"no single format reads {shown}"
         some = f'; "{form}" reads {fits} of {len(values)} of them' if fits and form != before else ""
-        return f"{says}{some}: mend them at the source, or write columns: {{{place.column}: {{sql: ...}}}}"
+        return f"{says}{some}: correct them at the source, or write columns: {{{place.column}: {{sql: ...}}}}"
     shown = forms[0] + (f" (or {forms[1]}: all values fit both)" if len(forms) > 1 else "")
     if before:
         return place.with_form(format=forms[0]) + (f" (or {forms[1]}: all values fit both)" if len(forms) > 1 else "")

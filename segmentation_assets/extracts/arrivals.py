@@ -18,8 +18,7 @@ from segmentation_assets.extracts.sources import Sources
 
 @dataclass(frozen=True)
 class Arrivals:
-    """The state of the sources: a signature per extract, and notes for people (a file missing, or dated in the
-    future).
+    """The state of the sources: a signature per extract, and remarks for people, such as a missing file.
 
     `landed` are the extracts whose files have all been landed in their present state.
     """

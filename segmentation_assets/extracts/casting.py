@@ -249,7 +249,7 @@ def _cast(name: str, kind: dt.DataType, source: ExtractSource, raw: Raw, zone: s
         typed = f"CASE WHEN {had_type} THEN {plain} ELSE {typed} END" if plain != typed else typed
     if isinstance(origin, FromColumn):
         typed, can_fail = _computed(typed, can_fail, kind, origin)
-    if name in WITH_RANGES:  # the middle of a range may be a half; other decimals, such as 1.2, may be thousands
+    if name in WITH_RANGES:  # a middle may end in .5; other fractions are refused: 1.200 may be 1,200
         typed, can_fail = f"CASE WHEN {typed} * 2 = floor({typed} * 2) THEN {typed} END", True
     if name == "end_date" and source.ends == "last_day":
         typed = f"({typed} + 1)"
@@ -340,7 +340,7 @@ def _typed(expr: str, native: str, kind: dt.DataType, reading: Reading, zone: st
     number = _number(expr, reading) if is_text else f"TRY_CAST({expr} AS DOUBLE)"
     if kind.is_floating():
         return number, True
-    # A cast would round 5.5 to 6, so fractions are refused. Decimals too in text, where 1.000 may be a thousand.
+    # A cast would round 5.5 to 6, so fractions are refused. So is 1.000 in text: it may mean one thousand.
     plain = _plain_number(expr, reading.form)
     whole = f"regexp_full_match({plain}, '{_WHOLE_TEXT}')" if is_text else f"{number} = floor({number})"
     return f"CASE WHEN {whole} THEN TRY_CAST({number} AS BIGINT) END", True

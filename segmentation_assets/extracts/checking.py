@@ -125,7 +125,7 @@ class _Check:
             return [Problem(spec.name, place, error.file, error.column, error.args[0], None, None, error.advice)]
         except (duckdb.Error, OSError) as error:
             file = self.sources.extracts[spec.name].path or self.reader.place(spec.name)
-            advice = "check that the file is whole and is what its name says"
+            advice = "check that the file is complete and matches its suffix"
             return [Problem(spec.name, self._place(spec.name), file, None, first_line(error), None, None, advice)]
 
     def _place(self, extract: str, column: str | None = None) -> str:
@@ -168,7 +168,7 @@ class _Check:
         """The rules that rows break: problems if too many rows would be refused, else one warning."""
         spec = delivery.spec
         if not counts.rows and not spec.partition:
-            advice = "export it again, if there should be some"
+            advice = "if there should be rows, export it again"
             place = self._place(spec.name)
             yield Problem(
                 spec.name, place, delivery.file, None, "there are no rows", None, None, advice, is_warning=True
@@ -209,7 +209,7 @@ class _Check:
         what = f"{refused:,} of {counts.rows:,} rows would be refused ({'; '.join(said)})"
         if counts.refused_money:
             what += f", with {counts.refused_money:,.2f} of {counts.money:,.2f} a month"
-        advice = "they are left out, and stand in the table quarantine after the run"
+        advice = "they are left out; after the run they are in the table quarantine"
         place = self._place(name)
         return Problem(name, place, delivery.file, None, what, None, None, advice, is_warning=True, is_few=True)
 
@@ -219,17 +219,17 @@ class _Check:
             f"SELECT min(error || ': ' || text) FROM {REJECTS} WHERE extract = {literal(name)}"
         ).fetchall()
         opened = [(f, lines.opens_quote) for f, lines in self.reader.lines.items() if lines.opens_quote]
-        what = f"{counts.lines:,} {'line is no row' if counts.lines == 1 else 'lines are no rows'}"
+        what = f"{counts.lines:,} {'line is not a row' if counts.lines == 1 else 'lines are not rows'}"
         advice = "quote values that contain the delimiter, or set format: {delimiter: ...}"
         wanted = "as many values as the header has names"
         if "UNICODE" in example or "ENCODING" in example:
             advice, wanted = "set format: {encoding: latin-1} (or cp1252, utf-16)", "text in utf-8"
         elif "QUOTE" in example and opened:
             file, line = opened[0]
-            what = f"line {line} of {self.reader.label(file)} opens a quote that nothing closes; {what}"
+            what = f"line {line} of {self.reader.label(file)} opens a quote that is never closed; {what}"
             wanted = "a quote closed on its line"
             advice = (
-                "close the quote at the source; where texts hold line breaks, write line_breaks: true; a quote "
+                "close the quote at the source; if texts contain line breaks, write line_breaks: true; a quote "
                 "within a quoted text is doubled"
             )
         return Problem(name, self._place(name), delivery.file, None, what, wanted, example, advice)

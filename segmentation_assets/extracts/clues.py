@@ -1,4 +1,4 @@
-"""Clues that valid data is wrong: dates that stand for no date, old exports, amounts in another unit.
+"""Clues that valid data is wrong: placeholder dates, old exports, amounts in another unit.
 
 Here: clues in the days, ids and amounts of one extract, and in two extracts compared. Not here: clues in the order of
 subscriptions and in matching ids (`detective`, which calls this module).
@@ -72,7 +72,7 @@ def _days(delivery: Delivery, rows: Rows, policy: DetectivePolicy, today: date) 
             yield Suspicion(
                 delivery.spec.name, column,
                 f"{odd:,} of {filled:,} days lie before {first.year} or far after today, most often {most}",
-                f"if {most} stands for no day, " + Place(delivery.source, column).with_nulls(str(most)),
+                f"if {most} is not a real date, " + Place(delivery.source, column).with_nulls(str(most)),
             )  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def _ids(delivery: Delivery, rows: Rows, policy: DetectivePolicy) -> Iterator[Su
         sql = quoted(f"lower({name_sql(Place(delivery.source, key).read_from)})")
         yield Suspicion(
             delivery.spec.name, key,
-            f"{twice:,} of {all_ids:,} ids stand there in several spellings of case, e.g. {example}: each counts by "
+            f"{twice:,} of {all_ids:,} ids differ only in case, e.g. {example}: each counts by "
             "itself",
             f"if they are one thing, write columns: {{{key}: {{sql: {sql}}}}} and newest_by or distinct",
         )  # fmt: skip
@@ -108,7 +108,7 @@ def _garbled(delivery: Delivery, rows: Rows) -> Iterator[Suspicion]:
         yield Suspicion(
             delivery.spec.name, None,
             f"{count:,} of {of:,} rows have texts such as Ã¼ for ü: they were read in the wrong encoding",
-            "export the file anew in UTF-8, or set format: {encoding: ...} as it was written",
+            "export the file again in UTF-8, or set format: {encoding: ...} as it was written",
         )  # fmt: skip
 
 
@@ -180,7 +180,7 @@ def _gaps(delivery: Delivery, rows: Rows, policy: DetectivePolicy) -> Iterator[S
         yield Suspicion(
             _USAGE, "usage_date",
             f"{missing:,} of {of:,} weekdays have no usage at all, the first one {example}: days may be lost",
-            "export those days again; no line of the mapping mends it",
+            "export those days again; the mapping cannot correct it",
         )  # fmt: skip
 
 
@@ -215,7 +215,7 @@ def _stale(
             yield Suspicion(
                 old, _FLOWING[old],
                 f"the newest row is of {newest[old]}, {days} days before the newest of {new}: the export may be old",
-                "export it again; no line of the mapping mends it",
+                "export it again; the mapping cannot correct it",
             )  # fmt: skip
             return
 

@@ -37,7 +37,7 @@ class Extract(Contract):
     known_from: Day = column("First day on which this row was known; 0001-01-01 in the first or an undated drop.")
     known_to: Day = column("Day on which a newer drop replaced or ended this row; 9999-12-31 if none did.")
     dropped_on: Day = column(
-        "Date of the drop that first brought this row; null where the source has no dates. An as_of before it "
+        "Date of the drop that first brought this row; null if the source has no dates. An as_of before it "
         "is a backcast.",
         nullable=True,
     )
@@ -513,7 +513,7 @@ class Quarantine(Contract):
     rule: str = column("First rule it broke, in the order of the contract.")
     column_name: str = column("Column that the rule is about; null for a rule over several columns.", nullable=True)
     value: str = column("Offending value as read.", nullable=True)
-    dropped_on: Day = column("Date of the drop; null where the source has none.", nullable=True)
+    dropped_on: Day = column("Date of the drop; null if the source has none.", nullable=True)
     usage_date: Day = column("Day of use, for rows of product_usage that have one.", nullable=True)
 
 

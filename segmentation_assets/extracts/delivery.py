@@ -125,7 +125,7 @@ class Landing:
             raise SourceError(
                 f"every drop is dated after today, {self.today}; the first one {drops[0].label}",
                 file=self.reader.label(drops[0].files[0]),
-                advice="name drops by the day they are of, and set company.timezone in the policy",
+                advice="name each drop by its day, and set company.timezone in the policy",
             )
         return there
 
@@ -344,7 +344,7 @@ def refuse_cut_off(landing: Landing, spec: TableSpec, drops: Sequence[Drop], bef
                 lines[file].total,
                 0,
                 f"{landing.reader.label(file)}: {what}: the file was cut off on the way. Nothing was published. "
-                f"Deliver it again; if it is right, say so once: segmentation run --accept {spec.name}",
+                f"Deliver it again; if it is right, accept it once: segmentation run --accept {spec.name}",
             )
 
 

@@ -91,7 +91,7 @@ class Detective:
                 name, None,
                 f"{cut:,} of {_counted(len(counts), 'file')} {'has' if cut == 1 else 'have'} exactly "
                 f"{' or '.join(f'{limit:,}' for limit in limits)} rows: the export may have been cut there",
-                "compare with the count at the source, and export all rows; no line of the mapping mends it",
+                "compare with the count at the source, and export all rows; the mapping cannot correct it",
             )  # fmt: skip
 
     def _ids(self, delivery: Delivery) -> Iterator[Suspicion]:
@@ -193,7 +193,7 @@ class Detective:
         if not ends and rows >= self.policy.live_rows and days >= self.policy.live_days:
             yield Suspicion(
                 _BILLING, "end_date",
-                f"0 of {rows:,} rows have an end, and their starts lie {days:,} days apart: the export may leave out "
+                f"0 of {rows:,} rows have an end, and their starts span {days:,} days: the export may leave out "
                 "subscriptions that ended, so that no account ever churns",
                 "export the ended ones too and map their end under columns: {end_date: ...}; or keep dated drops "
                 "and write drops: snapshots",
@@ -256,18 +256,18 @@ class Detective:
             return
         share = following.rows / following.of
         seen = (
-            f"{following.rows:,} of {following.of:,} successors of an account start one day after the end before them"
+            f"{following.rows:,} of {following.of:,} follow-on rows of an account start one day after the end before"
         )
         if following.rows >= self.policy.inclusive_rows and share > self.policy.inclusive_share:
             yield Suspicion(
                 _BILLING, "end_date",
-                f"{seen}: end_date may be the last day of the terms; as mapped, {following.arr} leaves for a day",
+                f"{seen}: end_date may be the last day of the terms; as mapped, {following.arr} is missing for a day",
                 "if the last day is included, write ends: last_day",
             )  # fmt: skip
         elif share >= self.policy.gap_share and not self.grace_days:
             yield Suspicion(
                 _BILLING, "end_date",
-                f"{seen}: {following.arr} leaves for a day and comes back",
+                f"{seen}: {following.arr} is missing for a day and comes back",
                 "if these are renewals, set company: {renewal_grace_days: 1} in the policy; if the last day is "
                 "included, write ends: last_day",
             )  # fmt: skip
@@ -329,7 +329,7 @@ class Detective:
             condition = _without(billing.source, column, [*by_state], left)
             yield Suspicion(
                 _BILLING, "mrr",
-                f"{priced.rows:,} of {priced.of:,} rows have a price and a {column} in which nothing is paid "
+                f"{priced.rows:,} of {priced.of:,} rows have a price, but a {column} that is not paid for "
                 f"({states}): they count as {priced.arr}",
                 f"if they are not paid, write where: {_quoted(condition)}",
             )  # fmt: skip

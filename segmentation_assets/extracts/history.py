@@ -131,7 +131,7 @@ def _refuse_shrunken(landing: Landing, spec: TableSpec, drops: Sequence[Drop], b
                 0,
                 f"{landing.place_of(spec, drops[-1])}: {now:,.10g} {what}, and {then:,.10g} in the delivery before "
                 f"({now / then - 1:.0%}). Nothing was published. Export it again if it was cut off; if it is right, "
-                f"say so once: segmentation run --accept {spec.name}",
+                f"accept it once: segmentation run --accept {spec.name}",
             )
 
 
@@ -202,8 +202,8 @@ def _refuse_nothing(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) ->
     raise Refused(
         0,
         0,
-        f"{landing.place_of(spec, newest)}: there are no rows, and {stand} stand. Nothing was published; export it "
-        "again (a company that really starts anew takes a new --home)",
+        f"{landing.place_of(spec, newest)}: there are no rows, but the published table has {stand}. Nothing was "
+        "published; export it again (to start over on purpose, use a new --home)",
     )
 
 
@@ -231,7 +231,7 @@ def _refused(spec: TableSpec, columns: Sequence[Cast], reasons: Sequence[Reason]
 
 
 def _censor_ends(landing: Landing, spec: TableSpec) -> None:
-    """Drop ends on the extract's last day, if the mapping says so. There the extract stops, not the subscription.
+    """Remove ends on the extract's last day, if the mapping says so. There the extract stops, not the subscription.
 
     An end that a later drop reports holds from that drop's day on.
     """

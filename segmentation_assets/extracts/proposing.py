@@ -1,8 +1,8 @@
-"""A first `sources.yaml` for a folder of exports: which file is which extract, what each column means, and why.
+"""Proposes a `sources.yaml` for a folder of exports: which file is which extract, what each column means, and why.
 
-Here: choosing by headers, values and joins between files, and the text of the mapping with a comment per decision.
-What the files cannot tell is asked. Not here: reading the folder (`profiling`), what columns are called elsewhere
-(`headers`), holding the mapping to the contracts (`checking`).
+Here: choosing by headers, values and joins between files, and writing the mapping with a comment per decision. If the
+files cannot decide, the user is asked. Not here: reading the folder (`profiling`), names of columns in other systems
+(`headers`), checking the mapping against the contracts (`checking`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
     _ACCOUNTS: ("account_id",), _BILLING: ("start_date",), _USERS: ("user_id",), _USAGE: ("usage_date",),
     "billing_invoices": ("issued_on", "amount"), "support_tickets": ("opened_at",),
 }  # fmt: skip
-"""Columns without which a file is not this extract. Others: all that may not be empty, but for the account."""
+"""Columns that a file must have to be this extract. For other extracts: all required columns except the account."""
 _FILLED = ("account_id", "currency", "event_count", "mrr", "subscription_id")
 """Columns that may come from elsewhere: a join, a constant, a sum."""
 UNLOCKS: Mapping[str, str] = {
@@ -36,9 +36,9 @@ UNLOCKS: Mapping[str, str] = {
     "billing_invoices": "late payment, financial health, reconciliation of ARR",
     "support_tickets": "support load, cost to serve, sentiment",
     "surveys": "NPS and satisfaction, advocates",
-    "interactions": "relationship health, coverage that accounts really get",
+    "interactions": "relationship health, actual coverage of accounts",
     "opportunities": "pipeline, goal gap, expansion forecast",
-    "csm_roster": "people there against people needed, assignments",
+    "csm_roster": "available people against needed people, assignments",
     "csm_time_entries": "hours per account, coverage leakage",
     "success_goals": "outcome health",
     "product_features": "breadth and depth of use",
@@ -51,12 +51,12 @@ UNLOCKS: Mapping[str, str] = {
     "leads": "expected value of new leads",
     "fx_rates": "more than one currency",
 }
-"""What each optional extract brings."""
+"""The results that each optional extract adds."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """Something that the files cannot tell: answers with what they mean, and the safest of them."""
+    """A question that the files cannot answer: the possible answers with their meaning, and the safest one."""
 
     text: str
     answers: Mapping[str, str]
@@ -68,7 +68,7 @@ Ask = Callable[[Question], str]
 
 @dataclass(frozen=True)
 class Join:
-    """Columns that another file has for a value of this one."""
+    """A join: columns of another file, found by a value of this one."""
 
     file: File
     name: str
@@ -77,13 +77,13 @@ class Join:
     columns: Mapping[str, str]
 
     def alias(self, column: str) -> str:
-        """What a joined column is called in the query."""
+        """The name of a joined column in the query."""
         return f"{self.name}_{re.sub(r'[^A-Za-z0-9]+', '_', column).lower()}"
 
 
 @dataclass
 class Proposal:
-    """The text of a mapping, the extracts in it, files that nothing uses, and the one currency that all is in."""
+    """The text of a mapping, the extracts in it, unused files, and the currency if there is only one."""
 
     text: str
     extracts: list[str]
@@ -92,7 +92,7 @@ class Proposal:
 
 
 def propose(folder: Folder, ask: Ask, default_currency: str) -> Proposal:
-    """A mapping of the folder. Raises LookupError, with what was looked for, where no file has subscriptions."""
+    """Propose a mapping of the folder. Raises LookupError if no file has subscriptions; it says what was expected."""
     return _Proposer(folder, ask, default_currency).proposal()
 
 
@@ -123,10 +123,10 @@ class _Proposer:
         only = next(iter(self.currencies)) if len(self.currencies) == 1 else None
         return Proposal(text, names, unused, only)
 
-    # -- which file is what
+    # -- files
 
     def _assigned(self) -> dict[str, File]:
-        """Each extract's file and each file's extract: the best fits first."""
+        """The file of each extract. Each file is used once, the best fits first."""
         fits = [
             (score, spec.name, file)
             for spec in EXTRACTS
@@ -140,7 +140,7 @@ class _Proposer:
         return roles
 
     def _fit(self, file: File, extract: str) -> int:
-        """How well a file fits an extract; 0: not at all."""
+        """A score of how well a file fits an extract; 0: not at all."""
         matched = self._matched(file, extract)
         schema = schema_of(_SPECS[extract].contract).columns
         own = headers.names_of(extract)
@@ -158,7 +158,7 @@ class _Proposer:
         return max(hint + len(matched) + len(needs) + (3 if extract == _BILLING else 0) - 6 * (not is_key), 0)
 
     def _matched(self, file: File, extract: str) -> dict[str, str]:
-        """By column of the contract, the file's column of that name; each is used once."""
+        """The file's column for each column of the contract, by name. Each is used once."""
         by_name = {headers.plain(c): c for c in reversed(file.columns)}
         by_name |= {headers.bare(c): c for c in reversed(file.columns) if headers.bare(c) not in by_name}
         types = ibis_schema(_SPECS[extract].contract)
@@ -202,7 +202,7 @@ class _Proposer:
         file = self.roles[_BILLING]
         column = self._with_account(file, _BILLING, self._matched(file, _BILLING)).get("account_id")
         return [
-            f"  {_ACCOUNTS}:                # no file lists accounts: they are read off the subscriptions",
+            f"  {_ACCOUNTS}:                # no file lists accounts: they are read from the subscriptions",
             f"    path: {quoted(file.pattern)}", *self._format(file),
             "    distinct: true", "    columns:", f"      account_id: {quoted(column or 'account_id')}",
             *(f"      {c}: null" for c in headers.names_of(_ACCOUNTS) if c != "account_id" and c in file.columns),
@@ -212,7 +212,7 @@ class _Proposer:
         return [f"    format: {{encoding: {file.encoding}}}"] if file.encoding != "utf-8" else []
 
     def _with_account(self, file: File, extract: str, matched: dict[str, str]) -> dict[str, str]:
-        """The column whose values are ids of accounts, by header and by what is in it."""
+        """Add the column with account ids, chosen by its header and its values."""
         accounts = self.roles.get(_ACCOUNTS)
         if extract == _ACCOUNTS or accounts is None or "account_id" not in headers.names_of(extract):
             return matched
@@ -228,7 +228,7 @@ class _Proposer:
         return rest | ({"account_id": best[1]} if best[0] >= _COVERED else {})
 
     def _joins(self, file: File, extract: str, matched: Mapping[str, str]) -> Iterator[Join]:
-        """Other files that have, for a value of this one, columns that are not filled yet."""
+        """Joins to other files that have columns which are not filled yet."""
         wanted = {c for c in headers.names_of(extract) if c not in matched}
         others = [f for f in self.folder.files if f is not file and f not in self.roles.values()]
         if "account_id" in wanted and _USERS in self.roles and extract == _USAGE:
@@ -408,7 +408,7 @@ class _Proposer:
         return [f"    nulls: [{', '.join(map(quoted, words))}]   # words that mean nothing"] if words else []
 
     def _ends(self, file: File, matched: Mapping[str, str]) -> list[str]:
-        """Whether ends are last days: as many days of the month as the starts say."""
+        """Whether end dates are last days: compares the days of the month of starts and ends."""
         if "end_date" not in matched or file.columns[matched["end_date"]].kind != DATE:
             return []
         start, end = (_day(file.columns[matched[c]]) for c in ("start_date", "end_date"))
@@ -423,11 +423,11 @@ class _Proposer:
             is_last = before > on
         if not is_last:
             return []
-        evidence = f"{before:,.0f} of {before + on:,.0f} periods end the day before they would start anew"
+        evidence = f"{before:,.0f} of {before + on:,.0f} periods end the day before the next one would start"
         return [f"    ends: last_day   # {evidence}"]
 
     def _drops(self, file: File, matched: Mapping[str, str]) -> list[str]:
-        """Dated drops that repeat most of the rows of the one before are states of their day, not changes."""
+        """Dated drops that repeat most rows of the drop before are whole states, not changes."""
         if file.before is None:
             return []
         ids = identifier(matched.get("subscription_id") or matched["start_date"])
@@ -437,7 +437,7 @@ class _Proposer:
         )
         if again < _COVERED * there:
             return []
-        return [f"    drops: snapshots   # {again:,.0f} of {there:,.0f} ids of a drop stand in the next one again"]
+        return [f"    drops: snapshots   # {again:,.0f} of {there:,.0f} ids of a drop are in the next one again"]
 
     def _events(self, file: File, matched: Mapping[str, str]) -> list[str]:
         counts = matched.get("event_count")
@@ -453,7 +453,7 @@ class _Proposer:
 
 
 def _may_be(column: Column, kind: object) -> bool:
-    """Whether values that look so can be of a contract's type."""
+    """Whether a column's values can have a contract's type."""
     what = _kind_of(kind)
     if column.kind == EMPTY or what in ("text", "flag"):
         return True
@@ -480,13 +480,13 @@ def _table_name(file: File) -> str:
 
 
 def _months(column: Column) -> dict[str, int]:
-    """By word of a column, the months that a price is for; empty where some word says something else."""
+    """The months that a price is for, by word of a column. Empty if a word is unknown."""
     lengths = {value.strip().lower(): headers.MONTHS.get(headers.plain(value)) for value in column.values}
     return {w: n for w, n in lengths.items() if n} if all(lengths.values()) else {}
 
 
 def _number(column: Column) -> str:
-    """A number in SQL from a column's text."""
+    """SQL for a number from a column's text."""
     name = name_sql(column.name)
     if column.notation is None:
         return f"TRY_CAST({name} AS DOUBLE)"

@@ -132,7 +132,7 @@ def _told_columns(name: str, contract: type[Contract], policy: DataQualityPolicy
 
 
 def _by_day(spec: TableSpec, extract: ir.Table, policy: DataQualityPolicy) -> ir.Table:
-    """Counts of an extract's rows and filled cells, by the day from which they count."""
+    """Counts of an extract's rows and filled cells, by known_from, known_to and date."""
     columns = _told_columns(spec.name, spec.contract, policy)
     dated = extract.dropped_on if spec.dated is None else extract[spec.dated].cast("date")
     rows = extract.group_by(known_from=extract.known_from, known_to=extract.known_to, dated=dated)

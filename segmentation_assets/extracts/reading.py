@@ -1,11 +1,11 @@
-"""Getting at the rows of a source: which files, in which drops, as one DuckDB relation of raw columns.
+"""Reads the rows of a source: which files, in which drops, as one DuckDB relation of raw columns.
 
 Here: globs and dated drops, CSV, JSON, Excel, Parquet, DuckDB and SQLite files, Postgres. Not here: text files line
 by line (`text_files`), what the columns mean (`casting`), whether a row is good (`judging`).
 
-Parquet is read where it stands. All else is first unloaded to Parquet text columns, so that a source is parsed
-once, and a database is asked once. Text comes with no opinion on types: the contract decides. A value that had a type
-in its source (a number in JSON, a date in Excel) is marked, so that nobody reads it again by the format of texts.
+Parquet is read in place. Every other source is first unloaded to Parquet text columns, so that it is parsed or
+queried only once. All text stays text: the contract decides the types. A value that had a type in its source (a
+number in JSON, a date in Excel) is marked, so that the format of texts is not applied to it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from segmentation_assets.warehouse.sql_text import identifier, literal
 
 FILE, ROW = "_landing_file", "_landing_row"
 TYPED = "_landing_typed"
-"""Per row, the columns whose values had a type in their source and are no texts."""
+"""Name of a column with, per row, the columns whose values had a type in their source and are not text."""
 _RESERVED = (FILE, ROW, TYPED)
 REJECTS = "landing_rejects"
 _ROW_NUMBER = "file_row_number"  # the name is DuckDB's
@@ -54,15 +54,15 @@ _DATE = re.compile(r"(?<!\d)(\d{4}-\d{2}-\d{2})(?!\d)")
 _CHUNK = 50_000
 _UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _CP1252_FROM, _CP1252_TO = 0x80, 0xA0
-"""Bytes that are letters and signs in cp1252, and nothing that people write in latin-1."""
+"""Bytes that are letters and signs in cp1252, and control characters in latin-1."""
 _EXACT = 2**53
-"""Up to here a float is a whole number without doubt."""
+"""Up to this value a float holds whole numbers exactly."""
 _LONGEST = 2000
-"""Characters of a message: an engine may quote a whole cell."""
+"""Most characters of a message. An engine may quote a whole cell."""
 
 
 class SourceError(Exception):
-    """A source cannot be read as mapped. `file` and `advice` are for people."""
+    """A source cannot be read as mapped. `file` and `advice` are shown to people."""
 
     def __init__(self, message: str, *, file: str, advice: str, column: str | None = None) -> None:
         super().__init__(message if len(message) <= _LONGEST else message[: _LONGEST - 1] + "…")
@@ -74,20 +74,20 @@ class SourceError(Exception):
 
 @dataclass(frozen=True)
 class Drop:
-    """One delivery: its date (None: the source has none) and its files, none for a database."""
+    """One delivery: its date (None: the source has no dates) and its files (none for a database)."""
 
     day: date | None
     files: tuple[Path, ...] = ()
     beside: tuple[Path, ...] = ()
-    """Files of the other tables that the mapping's query reads."""
+    """Files of other tables that the mapping's query reads."""
 
     @property
     def label(self) -> str:
-        """The date as text, empty where there is none."""
+        """The date as text; empty if there is none."""
         return str(self.day) if self.day else ""
 
     def with_logs(self) -> list[Path]:
-        """All files that its rows come from and, for a database file, its write-ahead log."""
+        """All files that its rows come from, including the write-ahead log of a database file."""
         files = [*self.files, *self.beside]
         logs = [f.with_name(f.name + suffix) for f in files for suffix in ("-wal", ".wal")]
         return [*files, *(log for log in logs if log.exists())]
@@ -95,23 +95,23 @@ class Drop:
 
 @dataclass(frozen=True)
 class Raw:
-    """A relation to select from, its source columns with their DuckDB types, and what names its files.
+    """A relation to select from, and its source columns with their DuckDB types.
 
-    `sql` also gives the columns FILE (text) and ROW: the row's number in its file, from 1 and without the header;
-    null where rows have no order (a database, a query).
+    `sql` also returns the columns FILE (text) and ROW: the row's number in its file, from 1, without the header; null
+    if rows have no order (a database, a query).
     """
 
     sql: str
     columns: Mapping[str, str]
     typed: Mapping[str, str] = field(default_factory=dict)
-    """By column, SQL that says whether this row's value had a type in its source; absent: it was text, or `columns`
-    has its type."""
+    """SQL per column: whether this row's value had a type in its source. A missing column was text, or has its type
+    in `columns`."""
 
 
 def kind_of(path: Path) -> str:
-    """csv, json, excel or parquet, by the file's suffix (also before `.gz`, `.zip` and `.zst`).
+    """The kind of a file by its suffix: csv, json, excel or parquet. A final `.gz`, `.zip` or `.zst` is ignored.
 
-    Raises SourceError for any other.
+    Raises SourceError for any other suffix.
     """
     suffixes = [s.lower() for s in path.suffixes if s.lower() not in PACKED]
     kind = _KINDS.get(suffixes[-1] if suffixes else "")
@@ -125,9 +125,9 @@ def kind_of(path: Path) -> str:
 
 
 def drops_of(sources: Sources, name: str) -> list[Drop]:
-    """The drops of an extract, oldest first. A database is one drop without date.
+    """The drops of an extract, oldest first. A database is one drop without a date.
 
-    Raises SourceError where a file is missing, or some file names have a date and some have none.
+    Raises SourceError if a file is missing, or if only some file names have a date.
     """
     source = sources.extracts[name]
     beside = tuple(file for table in source.tables.values() for file in _files_of(sources, table))
@@ -142,7 +142,7 @@ def drops_of(sources: Sources, name: str) -> list[Drop]:
         raise SourceError(
             f"some files of {source.path} have a date in their name and {undated} has none",
             file=undated,
-            advice="name every drop YYYY-MM-DD, or match the dated ones alone",
+            advice="name every drop YYYY-MM-DD, or match only the dated ones",
         )
     dated = sorted(by_day.items(), key=lambda item: str(item[0]))
     return [Drop(day, tuple(sorted(files)), beside) for day, files in dated]
@@ -188,21 +188,21 @@ def _drop_day(path: Path) -> date | None:
         return date.fromisoformat(dates[-1])
     except ValueError:
         raise SourceError(
-            f"{dates[-1]} in the file name is no date", file=path.name, advice="name drops YYYY-MM-DD"
+            f"{dates[-1]} in the file name is not a date", file=path.name, advice="name drops YYYY-MM-DD"
         ) from None
 
 
 @dataclass
 class Reader:
-    """Reads the sources of one mapping on one connection; unloads go to `folder`."""
+    """Reads the sources of one mapping on one connection. Unloaded files go to `folder`."""
 
     connection: duckdb.DuckDBPyConnection
     sources: Sources
     folder: Path
     lines: dict[Path, Lines] = field(default_factory=dict)
-    """What the bytes of each CSV file say, once it is read."""
+    """The line counts of each CSV file that was read."""
     left_out: dict[str, int] = field(default_factory=dict)
-    """By extract, rows that its `where` left out of what was read last."""
+    """The number of rows that `where` left out at the last reading, by extract."""
     _unloaded: dict[tuple[str, tuple[Path, ...]], Path] = field(default_factory=dict)
     _originals: dict[str, Path] = field(default_factory=dict)
     _heads: dict[Path, Head] = field(default_factory=dict)
@@ -215,20 +215,20 @@ class Reader:
         )
 
     def label(self, path: Path) -> str:
-        """How a file is called in messages and in quarantine: relative to the mapping's folder where it can be."""
+        """The name of a file in messages and in quarantine: relative to the mapping's folder if possible."""
         return str(path.relative_to(self.sources.folder)) if path.is_relative_to(self.sources.folder) else path.name
 
     def raw(self, name: str, drops: Sequence[Drop]) -> Raw:
         """The rows of these drops, with their raw columns.
 
-        Raises SourceError, and duckdb.Error for a file that is not what its name says.
+        Raises SourceError, or duckdb.Error for a file whose content does not match its suffix.
         """
         source = self.sources.extracts[name]
         try:
             check_sql(self.connection, name, source)
         except NotAllowed as error:
             raise SourceError(str(error), file=self.place(name), advice=ADVICE) from None
-        if source.query and source.path is not None:  # each drop by itself, or the query would mix deliveries
+        if source.query and source.path is not None:  # one query per drop, or deliveries would mix
             parts = [
                 f"SELECT *, {literal(str(drop.files[0]))} AS {FILE}, NULL::BIGINT AS {ROW} FROM "
                 f"({self._queried(name, source, drop)})"
@@ -246,7 +246,7 @@ class Reader:
         return Raw(sql, own, _typed_conditions(own) if TYPED in described else {})
 
     def _queried(self, name: str, source: ExtractSource, drop: Drop) -> str:
-        """The mapping's query over the drop's files as `source`, and over its other tables by their names."""
+        """The mapping's query. It reads the drop's files as `source`, and the other tables by their names."""
         tables = {"source": self._of_files(name, source, drop.files)}
         tables |= {table: self._table(f"{name}.{table}", place) for table, place in source.tables.items()}
         named = ", ".join(f"{identifier(table)} AS ({sql})" for table, sql in tables.items())
@@ -254,7 +254,7 @@ class Reader:
         return f"WITH {named} SELECT COLUMNS(lambda c: c NOT IN ({hidden})) FROM (\n{source.query}\n)"
 
     def _table(self, name: str, place: Place) -> str:
-        """The rows of another table that a query reads."""
+        """SQL for the rows of another table that a query reads."""
         if place.path is None:
             return _scan(self._database(name, place))
         return self._of_files(name, place, _files(self.sources, place.path))
@@ -275,7 +275,7 @@ class Reader:
         return kept
 
     def place(self, name: str) -> str:
-        """What FILE holds for a database."""
+        """The value of FILE for a database."""
         source = self.sources.extracts[name]
         where = source.duckdb or source.sqlite or source.postgres or source.path or ""
         return f"{where}:{source.table or 'query'}" if source.path is None else where
@@ -300,10 +300,10 @@ class Reader:
         )
 
     def _unloaded_text(self, name: str, place: Place, files: Sequence[Path]) -> str:
-        """The unloaded rows of text files; they stand file by file and in order, so each file's are counted anew.
+        """The unloaded rows of text files, numbered per file. They are stored file by file, in order.
 
-        What the engine calls the line of a reject is its number among the rows, the header being the first; so many
-        rows further down are those after it.
+        The engine's line number of a rejected line counts rows from the header. Each rejected line shifts the numbers
+        of the rows after it by one.
         """
         target = self._text(name, place, files)
         rows = f"read_parquet({literal(str(target))}, hive_partitioning = false, file_row_number = true)"
@@ -356,7 +356,7 @@ class Reader:
         return self.folder / f"unloaded-{len(list(self.folder.glob('unloaded-*')))}.parquet"
 
     def _plain(self, file: Path, place: Place) -> Path:
-        """The file unpacked, in UTF-8 and without its last lines: itself, or a copy."""
+        """The file unpacked, in UTF-8 and without its last lines. It is the file itself, or a copy."""
         target = self._target()
         encoding = place.format.encoding
         try:
@@ -394,14 +394,14 @@ class Reader:
             )
 
     def _drops_blank(self, head: Head, group: Sequence[tuple[Path, Path]]) -> bool:
-        """A blank line in a file of one column is a row without a value, to the engine; to people it is nothing."""
+        """Whether to drop blank lines. In a file with one column, the engine reads them as rows without a value."""
         for file, plain in group:
             self.lines[file] = lines_of(plain)
         return len(head.names) == 1 and not any(self.lines[file].has_quotes for file, _ in group)
 
     @staticmethod
     def _original(column: str, group: Sequence[tuple[Path, Path]]) -> str:
-        """SQL for the file as it was delivered, where a copy of it is read."""
+        """SQL for the path of the delivered file, also if a copy of it is read."""
         whens = "".join(
             f" WHEN {literal(str(copy))} THEN {literal(str(file))}" for file, copy in group if copy != file
         )
@@ -431,7 +431,7 @@ class Reader:
         ).fetchone()
         if not rejects or not rejects[0]:
             return
-        # One line may be refused for several reasons: the first one stands.
+        # One line may be rejected for several reasons: keep the first.
         self.connection.execute(
             f"INSERT INTO {REJECTS} SELECT ?, s.file_path, e.line, any_value(trim(e.csv_line, chr(10) || chr(13))), "
             "min_by(e.error_type, e.column_idx)::VARCHAR FROM _landing_errors e JOIN _landing_scans s "
@@ -444,7 +444,7 @@ class Reader:
         self.connection.execute("DROP TABLE _landing_scans")
 
     def _count_lines(self, name: str, place: Place, files: Sequence[Path], unloaded: Path) -> None:
-        """Hold the rows that were read against the lines that are there. Raises SourceError where they disagree."""
+        """Compare the number of rows read with the lines of each file. Raises SourceError if they disagree."""
         if not files:
             return
         suspects = [file for file in files if self.lines[file].has_quotes]
@@ -462,7 +462,7 @@ class Reader:
             rejected = int(lost.get(str(file), 0))
             read = head.above + 1 + rows.get(str(file), 0) + rejected + within.get(str(file), 0)
             missing = lines.total - read
-            # Blank lines are no rows; those above the header and those within quotes are counted already.
+            # Blank lines are not rows. Those above the header and within quotes are counted already.
             fewest = 0 if within or head.above or len(head.names) == 1 else lines.blank
             if not fewest <= missing <= lines.blank:
                 raise self._lines_lost(file, lines, missing, place)
@@ -486,11 +486,11 @@ class Reader:
                 "into it"
             )
             advice = (
-                "close the quote at the source; where texts really hold line breaks, say so in the mapping: "
+                "close the quote at the source; if texts really contain line breaks, write in the mapping: "
                 "line_breaks: true"
             )
         else:
-            what = f"{lines.total:,} lines are there, and {abs(missing):,} of them do not agree with the rows read"
+            what = f"{lines.total:,} lines are in the file, but {abs(missing):,} of them do not match the rows read"
             advice = "look for a quote that is not closed, or export the file again"
         return SourceError(what, file=self.label(file), advice=advice)
 
@@ -530,7 +530,7 @@ class Reader:
         return relations
 
     def _sheet(self, file: Path, place: Place) -> tuple[list[str], list[list[Sequence[Any]]]]:
-        """Names and rows of a sheet; cells keep the type that Excel shows them with."""
+        """Names and rows of a sheet. Cells keep the type that Excel shows."""
         from python_calamine import CalamineError, CalamineWorkbook  # noqa: PLC0415 - only for Excel
 
         try:
@@ -624,7 +624,7 @@ class Reader:
         try:
             with psycopg.connect(connection) as other, other.cursor() as cursor:
                 other.read_only = True
-                # A stream uses the protocol that takes one statement; within brackets that can only be a query.
+                # The streaming protocol takes one statement. In brackets it can only be a query.
                 rows = cursor.stream(f"SELECT * FROM (\n{_selection(source)}\n) AS landing".encode(), size=_CHUNK)
                 first = list(islice(rows, _CHUNK))
                 names = [item.name for item in cursor.description or ()]
@@ -639,7 +639,7 @@ class Reader:
 
 
 def not_decodable(file: str, encoding: str, error: UnicodeDecodeError) -> SourceError:
-    """A file that is not in the encoding that the mapping says, with an example of what cannot be read."""
+    """The error for a file that does not have the mapping's encoding, with an example of unreadable text."""
     example = error.object[max(error.start - 10, 0) : error.start + 5]
     likely = "latin-1} (or cp1252, utf-16)"
     if error.object.startswith(_UTF_16_MARKS) or b"\0" in example:
@@ -654,7 +654,7 @@ def not_decodable(file: str, encoding: str, error: UnicodeDecodeError) -> Source
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an engine's message: what is wrong, without the query."""
+    """The first line of an engine's message. It says what is wrong; the query follows below."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
@@ -663,7 +663,7 @@ def _scan(file: Path) -> str:
 
 
 def _typed_conditions(columns: Iterable[str]) -> dict[str, str]:
-    """By column, SQL that says whether this row's value had a type."""
+    """SQL per column: whether this row's value had a type."""
     return {name: f"list_contains({TYPED}, {literal(name)})" for name in columns}
 
 
@@ -688,20 +688,20 @@ def _chunks(first: list[Any], rows: Iterator[Any]) -> Iterator[list[Any]]:
 
 
 def _shut(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Let a source's query write into this folder, and read and change nothing else beside its own database."""
+    """Lock a connection: a source's query may write to this folder, and reach nothing else but its own database."""
     connection.execute(f"SET allowed_directories = [{literal(str(folder))}]")
     connection.execute("SET autoinstall_known_extensions = false; SET autoload_known_extensions = false")
     connection.execute("SET enable_external_access = false; SET lock_configuration = true")
 
 
 def _only_reading(action: int, *_: str | None) -> int:
-    """SQLite's question before each step of a query: reading and computing are allowed, no pragma, no other file."""
+    """SQLite's authorizer: allows reading and computing, but no pragma and no other file."""
     allowed = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
     return sqlite3.SQLITE_OK if action in allowed else sqlite3.SQLITE_DENY
 
 
 def _write_rows(names: Sequence[str], chunks: Iterable[Sequence[Sequence[Any]]], place: str, target: Path) -> None:
-    """Values as text, and per row which of them had a type in their source (TYPED)."""
+    """Write values as text and, per row, the columns whose values had a type in their source (TYPED)."""
     text = [pa.field(n, pa.string()) for n in (*names, FILE)]
     schema = pa.schema([*text, pa.field(TYPED, pa.list_(pa.string())), pa.field(ROW, pa.int64())])
     with pq.ParquetWriter(target, schema) as writer:

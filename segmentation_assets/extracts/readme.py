@@ -1,6 +1,6 @@
-"""The tables of extract contracts that `data/README.md` shows: `python -m segmentation_assets.extracts.readme`.
+"""Writes the contract tables into `data/README.md`: `python -m segmentation_assets.extracts.readme`.
 
-Not here: the words around the tables, which are written by hand in that file.
+Not here: the text around the tables. It is written by hand in that file.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ def _extract(spec: TableSpec) -> Iterator[str]:
 
 
 def _as_declared(spec: TableSpec, columns: Sequence[ColumnEntry]) -> list[ColumnEntry]:
-    """The columns that a mapping may fill, in the order of the contract's own lines."""
+    """The columns that a mapping may fill, in the order of the contract."""
     by_name = {column.name: column for column in columns}
     return [by_name[name] for name in schema_of(spec.contract).columns if name not in HISTORY_COLUMNS]
 
 
 def refreshed(text: str) -> str:
-    """`text` of the README with the tables between the marks made anew.
+    """The README's `text` with current tables between the marks.
 
-    Raises ValueError where a mark is missing.
+    Raises ValueError if a mark is missing.
     """
     head, tail = text.index(BEGIN) + len(BEGIN), text.index(END)
     return f"{text[:head]}\n\n{contract_tables()}\n\n{text[tail:]}"

@@ -1,7 +1,7 @@
-"""Landing in memory: which rules the rows of a delivery break, each with how many and by which texts.
+"""Landing in memory: which rules the rows of a delivery break, with the number of rows and the texts.
 
-Here: every rule of the contract by itself, references to other extracts, repeated keys. Not here: what to say of them
-(`checking`), and landing for good (`history`, `usage_days`).
+Here: each rule of the contract, references to other extracts, repeated keys. Not here: messages about them
+(`rule_words`), and landing itself (`history`, `usage_days`).
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _ACCOUNTS, _USERS, _USAGE, _RATES = "crm_accounts", "product_users", "product_us
 _MONEY, _PEOPLE = "mrr", "rehearsal_users"
 _MOST_TEXTS = 500
 REPEATED, REPEATED_ALIKE = "repeated key", "repeated row"
-"""Rules over several rows: the key stands twice, with other values, or with the same ones."""
+"""Rules over several rows: a key is repeated, with other values or with the same values."""
 
 
 @dataclass(frozen=True)
 class Broken:
-    """A rule that rows break: how many, by what texts (the most frequent first), and the first such row."""
+    """A broken rule: how many rows break it, with which texts (the most frequent first), and the first such row."""
 
     reason: Reason
     rows: int
@@ -51,13 +51,13 @@ class Broken:
 
     @property
     def example(self) -> str | None:
-        """The text that breaks it most often."""
+        """The text that breaks the rule most often."""
         return self.texts[0] if self.texts else None
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Rows of a delivery, those refused, those that lack an account, unreadable lines; recurring money a month."""
+    """Numbers of rows, refused rows, rows without an account and unreadable lines; recurring money per month."""
 
     rows: int
     refused: int
@@ -67,7 +67,7 @@ class Counts:
 
 
 class Rehearsal:
-    """Looks at one extract after the other, in landing order: rows refer to extracts before theirs."""
+    """Examines one extract after the other, in landing order, because rows refer to earlier extracts."""
 
     def __init__(self, reader: Reader, engine: Engine, company: CompanyPolicy) -> None:
         self.reader, self.engine, self.company = reader, engine, company
@@ -94,7 +94,7 @@ class Rehearsal:
         return self.reader.connection.execute(sql).fetchall()
 
     def _remember_known(self, delivery: Delivery) -> None:
-        """What rows may refer to. What cannot be read is not held against the rows that refer to it."""
+        """Create the tables of known ids. If an extract cannot be read, references to it are not checked."""
         own_rows = delivery.typed()
         for reference in references_of(delivery.spec):
             ids = f"SELECT DISTINCT {identifier(reference.column)} AS known FROM ({own_rows})"
@@ -110,13 +110,13 @@ class Rehearsal:
             self._rows(f"CREATE OR REPLACE TEMP TABLE {reference.known_in} AS {ids}")
 
     def _all_drops(self, delivery: Delivery) -> Delivery:
-        """The extract with its older drops: an account that a newer one no longer has still owns its past."""
+        """The extract with all its drops: an account that a newer drop lacks still owns its past."""
         name = delivery.spec.name
         drops = drops_of(self.reader.sources, name)
         return delivery if len(drops) == 1 else replace(delivery, raw=self.reader.raw(name, drops))
 
     def _with_people(self, judged: Judged) -> Judged:
-        """Usage refers to users, or where nobody lists them, to accounts."""
+        """Usage refers to users or, if users are not mapped, to accounts."""
         number, reasons = len(judged.reasons), [*judged.reasons]
         users, accounts = self.readable.get(_USERS), self.readable.get(_ACCOUNTS)
         flags, joins = [], []
@@ -175,7 +175,7 @@ class Rehearsal:
         return Broken(reason, rows, [text for text, _ in texts if text is not None], first)
 
     def _repeated(self, delivery: Delivery, judged: Judged) -> Iterator[Broken]:
-        """Good rows beyond the first of each key: equal ones, and ones that say something else."""
+        """Good rows after the first of each key: equal ones, and ones with other values."""
         key, names = natural_key(delivery.spec.contract), own_columns(delivery.spec.name)
         keys = identifiers(key)
         good = f"SELECT {identifiers(names)} FROM ({judged.sql}) WHERE NOT ({self._refused(judged)})"

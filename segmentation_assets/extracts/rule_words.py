@@ -1,7 +1,7 @@
-"""A broken rule in plain words: what is wrong with how many rows, what is expected, and what to write.
+"""A broken rule in plain words: how many rows are wrong, what is expected, and what to write.
 
-Here: sentences and lines of the mapping per kind of rule. Not here: which rows break it (`rehearsal`), or what reads
-texts that cannot be read (`advice`).
+Here: sentences and lines of the mapping per kind of rule. Not here: which rows break a rule (`rehearsal`), or advice
+for unreadable texts (`advice`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _HUNDRED = 100
 
 @dataclass(frozen=True)
 class Said:
-    """What is said of a broken rule. `example` in place of the most frequent text."""
+    """The message about a broken rule. `example` replaces the most frequent text."""
 
     problem: str
     expected: str | None
@@ -43,7 +43,7 @@ class Said:
 
 @dataclass(frozen=True)
 class RuleWords:
-    """Sentences on the rules that a delivery breaks."""
+    """Messages about the rules that a delivery breaks."""
 
     delivery: Delivery
     counts: Counts
@@ -52,7 +52,7 @@ class RuleWords:
     detective: Detective
 
     def of(self, broken: Broken) -> Said:
-        """What to say of one rule."""
+        """The message about one rule."""
         if broken.reason.rule in (REPEATED, REPEATED_ALIKE):
             return self._repeated(broken)
         if broken.reason.column is None:
@@ -70,7 +70,7 @@ class RuleWords:
             return self._not_finite(broken)
         if rule.startswith("str_matches"):
             advice = to_code(self._place(broken), broken.texts)
-            return Said(f"{self._share(broken)} values are no currency codes", "a code such as USD", advice)
+            return Said(f"{self._share(broken)} values are not currency codes", "a code such as USD", advice)
         if rule.startswith("unknown currency"):
             return self._currency(broken)
         if rule.startswith("unknown") or rule == "account_id is not the user's":
@@ -103,7 +103,9 @@ class RuleWords:
         is_empty = schema_of(self.delivery.spec.contract).columns[column].nullable
         nothing = f"write nulls: [{', '.join(map(quoted, sorted(set(broken.texts))))}]"
         where = f"isfinite(TRY_CAST({name_sql(self._place(broken).read_from)} AS DOUBLE))"
-        advice = nothing if is_empty else f"mend them at the source, or leave these rows out: where: {quoted(where)}"
+        advice = (
+            nothing if is_empty else f"correct them at the source, or leave these rows out: where: {quoted(where)}"
+        )
         return Said(f"{self._share(broken)} values are not finite", "a number", advice)
 
     def _out_of_bounds(self, broken: Broken) -> Said:
@@ -112,7 +114,7 @@ class RuleWords:
         name = name_sql(place.read_from)
         is_most = broken.rows > _HALF * self.counts.rows
         numbers = [float(text) for text in broken.texts if re.fullmatch(r"-?\d+(\.\d+)?", text)]
-        advice = f"mend them at the source, or leave these rows out with where: a condition on {name}"
+        advice = f"correct them at the source, or leave these rows out with where: a condition on {name}"
         if is_most and numbers and all(number < 0 for number in numbers):
             advice = "if the signs are turned around, " + place.with_form(sql="-value")
         elif broken.reason.column == "csat" and numbers and 5 < max(numbers) <= _HUNDRED:
@@ -135,7 +137,7 @@ class RuleWords:
         whose = "product_users" if column == "user_id" else "crm_accounts"
         if broken.reason.rule == "account_id is not the user's":
             what = f"{self._share(broken)} rows name another account than product_users has for the user"
-            return Said(what, None, "leave account_id of the two to agree: write the same account in both")
+            return Said(what, None, "make account_id agree: write the same account in both")
         if not broken.reason.refuses:
             what = f"{self._share(broken)} rows name an account that {whose} does not have"
             return Said(what, None, "it is left empty; export that account too if it matters")
@@ -150,7 +152,7 @@ class RuleWords:
     def _over_the_row(self, broken: Broken) -> Said:
         what = f"{self._share(broken)} rows break the rule: {broken.reason.rule.replace('_', ' ')}"
         if broken.reason.rule != "end_after_start":
-            return Said(what, None, "mend them at the source, or leave these rows out with where: ...")
+            return Said(what, None, "correct them at the source, or leave these rows out with where: ...")
         days = [re.findall(r"\d{4}-\d\d-\d\d", text) for text in broken.texts]
         start, end = (name_sql(Place(self.delivery.source, c).read_from) for c in ("start_date", "end_date"))
         leave_out = f"leave them out, write where: {quoted(f'{end} IS NULL OR {end} > {start}')}"
@@ -163,8 +165,8 @@ class RuleWords:
     def _repeated(self, broken: Broken) -> Said:
         name, key = self.delivery.spec.name, ", ".join(natural_key(self.delivery.spec.contract))
         if broken.reason.rule == REPEATED_ALIKE:
-            return Said(f"{self._share(broken)} rows stand there once more ({key})", None, "write distinct: true")
-        what = f"{self._share(broken)} rows repeat the key of another ({key}) and say something else"
+            return Said(f"{self._share(broken)} rows are repeated ({key})", None, "write distinct: true")
+        what = f"{self._share(broken)} rows repeat the key of another ({key}) with other values"
         if name == _USAGE:
             return Said(what, None, "if rows are events, or parts of a day, write rows_are: events; they are summed")
         versions = [c for c in self.delivery.raw.columns if _VERSION.search(c)]
@@ -185,6 +187,6 @@ def _a(word: str) -> str:
 
 
 def allowed_words(contract: type[Contract], column: str) -> list[str]:
-    """The words that a column may hold."""
+    """The words that a column may contain."""
     checks = schema_of(contract).columns[column].checks
     return [str(word) for check in checks if check.name == "isin" for word in check.statistics["allowed_values"]]

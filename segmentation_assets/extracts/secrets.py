@@ -1,10 +1,10 @@
-"""Cutting what is secret out of what a database's driver says.
+"""Removes secrets from the messages of a database driver.
 
-Here: which parts of a connection string are secret, and a text without them. Not here: connecting (`reading`).
+Here: which parts of a connection string are secret, and removing them from a text. Not here: connecting (`reading`).
 
-A driver quotes the connection string where it cannot read it: with an unescaped `@`, `/` or `%` in it, parts of the
-password are taken for host, port or an escape, and stand in the message. So everything in the string is secret but
-what is certain to be something else: a host, port, user or database that looks like one.
+A driver quotes a connection string that it cannot parse. An unescaped `@`, `/` or `%` in the password makes the
+driver take parts of it for a host, port or escape, and quote them. So every part of the string is secret, except a
+host, port, user or database that clearly looks like one.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from urllib.parse import unquote
 
 HIDDEN = "***"
 _SHORTEST = 2
-"""Characters of a piece that is cut out. A single one says nothing, and would make words unreadable."""
+"""Fewest characters of a part that is removed. A single one reveals nothing, and removing it would garble words."""
 _SIGNS = re.compile(r"[^A-Za-z0-9]+")
 _PUBLIC = {
     "host": re.compile(r"[\w.-]+|/[\w./-]+"), "hostaddr": re.compile(r"[\d.a-fA-F:]+"), "port": re.compile(r"\d+"),
     "user": re.compile(r"[\w.-]+"), "dbname": re.compile(r"[\w.-]+"), "sslmode": re.compile(r"[a-z-]+"),
 }  # fmt: skip
-"""What may be shown of a connection, and how it looks when it is no part of something else."""
+"""The parts of a connection that may be shown, and the pattern that each must match."""
 
 
 def without_secrets(text: str, connection: str) -> str:
-    """A text of Postgres' driver without what is secret in a connection string."""
+    """A message of the Postgres driver, without the secrets of the connection string."""
     parameters = _parameters(connection)
     shown = {"postgresql", "postgres", *_PUBLIC, *parameters}
     for key, value in parameters.items():
@@ -38,7 +38,7 @@ def without_secrets(text: str, connection: str) -> str:
 
 
 def _parameters(connection: str) -> Mapping[str, object]:
-    """What the driver reads from a connection string; nothing where it cannot read it: then all of it is secret."""
+    """The parameters in a connection string; empty if the driver cannot parse it: then all of it is secret."""
     from psycopg import ProgrammingError, conninfo  # noqa: PLC0415 - an optional extra
 
     try:

@@ -1,10 +1,10 @@
-"""`sources.yaml`: where each extract is, and which of its columns mean what.
+"""`sources.yaml`: where each extract is, and which source column fills which column of the contract.
 
-Here: the model of the mapping, and reading it with errors that name the line. Not here: opening what it points to
-(`reading`), holding its rows to the contract (`landing`), telling what is wrong with it (`checking`).
+Here: the model of the mapping, and reading it with errors that name the line. Not here: reading its sources
+(`reading`), checking rows against the contract (`landing`), checking the mapping against its sources (`checking`).
 
-Every scalar of the file is taken as text, so `Yes`, `007` and `2025-01-31` stay what they are until the contract's
-column says what they should be.
+Every scalar of the file is read as text. So `Yes`, `007` and `2025-01-31` stay unchanged until the contract gives
+their column a type.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ EVENTS = "events"
 
 
 class SourcesError(Refusal, ValueError):
-    """The mapping cannot be used; the message has one line per problem with file and line number."""
+    """The mapping cannot be used. The message has one line per problem, with file and line number."""
 
 
 class _Model(BaseModel):
@@ -47,9 +47,9 @@ class Constant(_Model):
 
 
 class Expression(_Model):
-    """A DuckDB SQL expression over the source's columns (text where the source is CSV, JSON or a database).
+    """A DuckDB SQL expression over the source's columns (text if the source is CSV, JSON or a database).
 
-    What it returns is typed already: `format` says nothing of it.
+    Its result is typed already, so `format` does not apply to it.
     """
 
     sql: Annotated[str, Field(min_length=1)]
@@ -60,12 +60,12 @@ EXCEL, MONEY = "excel", "money"
 
 
 class FromColumn(_Model):
-    """One source column, with how its text is read: what stands here goes before the extract's `format`.
+    """One source column, and how its text is read. Keys given here override the extract's `format`.
 
     `format`: for dates and times as in strptime, or `epoch`, `epoch_ms`, `epoch_us` (seconds, milliseconds,
     microseconds since 1970, UTC) or `excel` (days since the end of 1899); for numbers `money`: each amount in its own
     notation, such as $1,200.50 or 1 200,50. `sql` is an expression over `value`, the value of the column as a number,
-    date, time or text. `nulls` are words that mean nothing.
+    date, time or text. `nulls` are words that are read as null.
     """
 
     column: Annotated[str, Field(min_length=1)]
@@ -82,7 +82,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Format(_Model):
-    """How text is to be read. `date_format` and `datetime_format` are as in strptime, e.g. `%d/%m/%Y`."""
+    """How text is read. `date_format` and `datetime_format` are as in strptime, e.g. `%d/%m/%Y`."""
 
     delimiter: Annotated[str, Field(min_length=1, max_length=4)] | None = None
     encoding: str = "utf-8"
@@ -112,7 +112,7 @@ class Format(_Model):
 
 
 class Place(_Model):
-    """Where rows are, and how their files are laid out.
+    """Where rows are, and the layout of their files.
 
     Exactly one of `path` (file or glob), `duckdb`, `sqlite` (files) and `postgres` (the NAME of an environment
     variable that holds the connection string). A database needs `table` or `query`.
@@ -126,21 +126,21 @@ class Place(_Model):
     query: str | None = None
     format: Format = Format()
     sheet: str | None = None
-    """Of an Excel workbook; absent: the first one."""
+    """The sheet of an Excel workbook; None: the first one."""
     records: str | None = None
-    """Of JSON: the path to the list of rows, such as `data.items`."""
+    """For JSON: the path to the list of rows, such as `data.items`."""
     skip: int = Field(default=0, ge=0)
-    """Lines above the line that names the columns, such as a title. Excel's `sep=` line does not count."""
+    """Number of lines above the header, such as a title. Excel's `sep=` line does not count."""
     skip_last: int = Field(default=0, ge=0)
-    """Lines below the last row, such as a total."""
+    """Number of lines below the last row, such as a total."""
     line_breaks: bool = False
-    """Texts in quotes may hold line breaks. Otherwise a quote must be closed on its line."""
+    """Whether texts in quotes may contain line breaks. If not, a quote must be closed on its line."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         places = [n for n in ("path", "duckdb", "sqlite", "postgres") if getattr(self, n) is not None]
         if len(places) != 1:
-            raise ValueError("say exactly one of path, duckdb, sqlite, postgres")
+            raise ValueError("set exactly one of path, duckdb, sqlite, postgres")
         if places != ["path"] and (self.table is None) == (self.query is None):
             raise ValueError(f"{places[0]} needs either table or query")
         if places == ["path"] and self.table is not None:
@@ -158,22 +158,22 @@ class ExtractSource(Place):
     columns: Mapping[str, Source] = Field(default_factory=dict)
     values: Mapping[str, Mapping[str, str | None]] = Field(default_factory=dict)
     nulls: tuple[str, ...] = ()
-    """Words that mean nothing, in any column, such as `N/A` or `-`."""
+    """Words that are read as null in any column, such as `N/A` or `-`."""
     where: Annotated[str, Field(min_length=1)] | None = None
-    """A DuckDB SQL condition over the source's columns: other rows are left out, and counted."""
+    """A DuckDB SQL condition over the source's columns. Other rows are left out and counted."""
     newest_by: str | None = None
-    """A source column: of the rows with one key, the one with its greatest value counts (history tables)."""
+    """A source column: of the rows with one key, the row with its greatest value counts (history tables)."""
     drops: Literal["full", "changes", "snapshots"] | None = None
     distinct: bool = False
     rows_are: Literal["events"] | None = None
-    """Of `product_usage`: each row is one event, with the moment it took place; they are summed by day."""
+    """For `product_usage`: each row is one event with its time. Events are summed by day."""
     ends: Literal["exclusive", "last_day"] = "exclusive"
-    """Of subscriptions: whether `end_date` is the first day after these terms, or their last day."""
+    """For subscriptions: whether `end_date` is the first day after these terms, or their last day."""
     max_quarantine_share: Share | None = None
-    """How much of this extract may be refused before it fails; absent: as the policy says."""
+    """The share of this extract that may be refused before it fails; None: the policy's share."""
     ends_at_horizon: date | Literal["censored"] | None = None
-    """Subscriptions that end on the extract's last day go on, as far as is known. `censored`: the last day is the
-    latest one on which a subscription starts or ends, of each drop; or the day itself."""
+    """The extract's last day. Subscriptions that end on it count as open. `censored`: the last day of each drop is
+    the latest day on which a subscription starts or ends; or give the day itself."""
 
     @field_validator("ends_at_horizon", mode="before")
     @classmethod
@@ -181,7 +181,7 @@ class ExtractSource(Place):
         try:
             return value if value in {None, CENSORED} else date.fromisoformat(value)
         except (TypeError, ValueError):
-            raise ValueError(f"say {CENSORED}, or the extract's last day such as 2025-12-31") from None
+            raise ValueError(f"write {CENSORED}, or the extract's last day such as 2025-12-31") from None
 
     @field_validator("columns", "values", mode="before")
     @classmethod
@@ -197,8 +197,8 @@ class ExtractSource(Place):
             is_form = isinstance(source, dict) and ([*source] in (["constant"], ["sql"]) or "column" in source)
             if isinstance(source, list) or (isinstance(source, dict) and not is_form):
                 raise ValueError(
-                    f"{name}: say a source column, {{constant: value}}, {{sql: expression}} or {{column: name}} with "
-                    "format, decimal, thousands, divide_by, nulls or sql over `value`"
+                    f"{name}: give a source column, {{constant: value}}, {{sql: expression}} or {{column: name}} "
+                    "with format, decimal, thousands, divide_by, nulls or sql over `value`"
                 )
         return value
 
@@ -213,21 +213,21 @@ class ExtractSource(Place):
     @model_validator(mode="after")
     def _tables_are_queried(self) -> Self:
         if self.tables and (self.query is None or self.path is None):
-            raise ValueError("tables are read by a `query` over the files of `path`: say both")
+            raise ValueError("`tables` needs a `query` that reads them, and a `path`")
         if "source" in self.tables:
-            raise ValueError("the table `source` is what `path` names: call this one otherwise")
+            raise ValueError("the name `source` stands for the files of `path`: choose another name")
         return self
 
     @property
     def place(self) -> str:
-        """Where it is, in words: a file or glob, a database and its table, an environment variable."""
+        """The place in words: a file or glob, a database and its table, or an environment variable."""
         kind = next(n for n in ("path", "duckdb", "sqlite", "postgres") if getattr(self, n) is not None)
         where = f"environment variable {self.postgres}" if kind == "postgres" else getattr(self, kind)
         within = f"table {self.table}" if self.table else "a query" if self.query else ""
         return f"{where} ({within})" if within else where
 
     def said_of(self, column: str) -> str:
-        """What a column is read from, in words; one that is not mapped is read from a column called like it."""
+        """The source of a column, in words. An unmapped column is read from the source column of the same name."""
         origin = self.columns.get(column, column)
         if isinstance(origin, Constant):
             return f"constant {origin.constant!r}"
@@ -238,7 +238,7 @@ class ExtractSource(Place):
 
     @property
     def digest(self) -> str:
-        """Hash of all that this mapping says."""
+        """Hash of the whole mapping of this extract."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
 
@@ -249,7 +249,7 @@ def _nulled(value: Any) -> Any:
 
 
 def source_column(source: Source) -> str | None:
-    """The source column that a mapping reads by name; None for a constant, an expression, and nothing."""
+    """The source column that a mapping names; None for a constant, an expression or null."""
     return source.column if isinstance(source, FromColumn) else source if isinstance(source, str) else None
 
 
@@ -270,7 +270,7 @@ class _File(_Model):
 
 @dataclass(frozen=True)
 class Sources:
-    """A read mapping. Paths in it are relative to the folder of its file."""
+    """A mapping that was read. Its paths are relative to the folder of its file."""
 
     file: Path
     extracts: Mapping[str, ExtractSource]
@@ -278,16 +278,16 @@ class Sources:
 
     @cached_property
     def folder(self) -> Path:
-        """Where relative paths start."""
+        """The folder that relative paths start from."""
         return self.file.resolve().parent
 
     def whole_drops(self, name: str) -> bool:
-        """Whether every drop of the extract is the whole of it (else its rows replace those of equal key)."""
+        """Whether every drop has all rows of the extract. If not, its rows replace those with the same key."""
         drops = self.extracts[name].drops
         return name in _WHOLE if drops is None else drops != "changes"
 
     def line(self, *path: str) -> str:
-        """`file:line` of a place in the file, or of what encloses it."""
+        """`file:line` of a key in the file, or of the nearest key around it."""
         full = ("extracts", *path)
         return next(self.lines[full[:n]] for n in range(len(full), -1, -1) if full[:n] in self.lines)
 
@@ -310,9 +310,9 @@ def read_sources(path: Path) -> Sources:
 
 
 def read_mapping(path: Path) -> Mapping[str, ExtractSource]:
-    """What a `sources.yaml` says of each extract, not held to any contract: to tell people where a field is from.
+    """Read a `sources.yaml` without checking it against contracts, to show people where a field comes from.
 
-    Raises SourcesError for a missing file, broken YAML, and what is no mapping of an extract.
+    Raises SourcesError for a missing file, broken YAML, or an entry that is not a mapping of an extract.
     """
     value, _ = _read(path)
     extracts = value.get("extracts")
@@ -323,7 +323,7 @@ def read_mapping(path: Path) -> Mapping[str, ExtractSource]:
 
 
 def close_to(name: str, names: Mapping[str, Any] | list[str]) -> str:
-    """A hint such as `; did you mean mrr?`, or nothing."""
+    """A hint such as `; did you mean mrr?`, or an empty text."""
     lowered = {k.lower(): k for k in names}
     close = difflib.get_close_matches(name.lower(), list(lowered), n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(lowered[f] for f in close)}?" if close else ""
@@ -336,7 +336,7 @@ def own_columns(extract: str) -> list[str]:
 
 @cache
 def _own_columns() -> Mapping[str, list[str]]:
-    """By extract. The contracts load here: `read_mapping` does without them, and they take seconds."""
+    """The same by extract. It imports the contracts, which takes seconds; `read_mapping` does without."""
     from segmentation_assets.extracts.contracts import EXTRACTS, HISTORY_COLUMNS  # noqa: PLC0415
     from segmentation_assets.tables.contracts import ibis_schema  # noqa: PLC0415
 
@@ -367,7 +367,7 @@ def _unknown_columns(name: str, mapping: Mapping[str, Any], lines: Lines) -> Ite
         if name != _WITH_ENDS and key in mapping:
             yield f"{lines[('extracts', name, key)]}: {name} has no ends; only {_WITH_ENDS} has"
     if name != "product_usage" and "rows_are" in mapping:
-        yield f"{lines[('extracts', name, 'rows_are')]}: {name} has a row a thing; only product_usage sums events"
+        yield f"{lines[('extracts', name, 'rows_are')]}: {name} cannot be events; only product_usage can"
     if name == "product_usage" and "newest_by" in mapping:
         yield f"{lines[('extracts', name, 'newest_by')]}: product_usage lands by day; its newest drop counts"
     if name == "product_usage" and mapping.get("drops") not in {None, "changes"}:
@@ -379,7 +379,7 @@ def _explain(error: ValidationError, lines: Lines) -> Iterator[str]:
     for item in error.errors():
         path = tuple(str(part) for part in item["loc"])
         place = next(path[:n] for n in range(len(path), -1, -1) if path[:n] in lines)
-        if (place, item["type"]) in said:  # a union tells the same place once per kind it could have been
+        if (place, item["type"]) in said:  # a union reports the same place once per type that it allows
             continue
         said.add((place, item["type"]))
         problem = {"extra_forbidden": "unknown key", "missing": "key is missing"}.get(item["type"], item["msg"])
@@ -392,7 +392,7 @@ def _read(path: Path) -> tuple[Mapping[str, Any], Lines]:
     try:
         text = path.read_text(encoding="utf-8-sig")
         node = yaml.compose(text, Loader=yaml.BaseLoader)
-        value = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - it makes nothing but text, lists, mappings
+        value = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - it creates only text, lists and mappings
     except FileNotFoundError:
         raise SourcesError(f"{path}: no such file") from None
     except IsADirectoryError:

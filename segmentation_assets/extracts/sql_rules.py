@@ -1,11 +1,11 @@
-"""What the SQL in a `sources.yaml` may do: compute values from the rows of its own sources, nothing else.
+"""Rules for the SQL in a `sources.yaml`: it may compute values from the rows of its own sources, and nothing else.
 
-Here: taking each text apart with DuckDB's own parser, and refusing what is no plain expression or query. Not here:
-running them (`reading`, `casting`), or the rules of other databases, which the connection to them sets (`reading`).
+Here: parsing each text with DuckDB's own parser, and refusing everything but plain expressions and queries. Not here:
+running them (`reading`, `casting`), or rules for other databases, which are set on the connection (`reading`).
 
-A mapping comes from colleagues, templates or vendors: it is data. An expression has no subquery, a query reads no
-table but those that the mapping names, and nothing calls a function that reads a file, changes a setting, or gives
-another value each time.
+A mapping may come from colleagues, templates or vendors, so it is not trusted. An expression has no subquery. A query
+reads only tables that the mapping names. Functions that read a file, change a setting or return a different value
+each time are refused.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from segmentation_assets.extracts.sources import Expression, ExtractSource, From
 
 _TABLE_FUNCTIONS = {"unnest", "range", "generate_series", "json_each", "json_tree"}
 _SETTINGS = {"current_setting", "getvariable", "getenv", "current_schemas", "current_database", "current_user"}
-"""Functions that say what is set in the process, among it secrets of other sources. They are not volatile."""
+"""Functions that return settings of the process, such as secrets of other sources. They are not volatile."""
 _VOLATILE = "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability = 'VOLATILE'"
 
 
@@ -31,7 +31,7 @@ ADVICE = (
 
 
 class NotAllowed(ValueError):
-    """What a text does that it may not; the message is one clause."""
+    """A text does something that is not allowed. The message is one clause."""
 
 
 def check_sql(connection: duckdb.DuckDBPyConnection, name: str, source: ExtractSource) -> None:
@@ -47,7 +47,7 @@ def check_sql(connection: duckdb.DuckDBPyConnection, name: str, source: ExtractS
 
 
 def _texts(source: ExtractSource) -> Iterator[tuple[str, str, Set[str] | None]]:
-    """Key, SQL, and for a query the tables that it may read; those of a DuckDB file are the file's own."""
+    """Key, SQL, and the tables that a query may read. In a DuckDB file these are the file's own tables."""
     for column, read_as in source.columns.items():
         if isinstance(read_as, Expression | FromColumn) and read_as.sql:
             yield f"{column}.sql", read_as.sql, None
@@ -61,7 +61,7 @@ def _texts(source: ExtractSource) -> Iterator[tuple[str, str, Set[str] | None]]:
 
 
 def check_expression(connection: duckdb.DuckDBPyConnection, text: str) -> None:
-    """Raises NotAllowed for what is not one expression over the columns of a row."""
+    """Raises NotAllowed unless the text is one expression over the columns of a row."""
     (select,) = _parsed(connection, f"SELECT (\n{text}\n)")
     if len(select.get("select_list", ())) != 1 or select.get("from_table", {}).get("type") != "EMPTY":
         raise NotAllowed("more than one expression")
@@ -72,7 +72,7 @@ def check_expression(connection: duckdb.DuckDBPyConnection, text: str) -> None:
 
 
 def check_query(connection: duckdb.DuckDBPyConnection, text: str, tables: Set[str]) -> None:
-    """Raises NotAllowed for what is not one SELECT over these tables; without any, over those of the database."""
+    """Raises NotAllowed unless the text is one SELECT over `tables`; if empty, over the tables of the database."""
     (select,) = _parsed(connection, text)
     own = {table.lower() for table in tables} | {name.lower() for name in _common_tables(select)}
     for node in _nodes(select):
@@ -102,7 +102,7 @@ def _parsed(connection: duckdb.DuckDBPyConnection, text: str) -> list[Any]:
     if tree.get("error"):
         if tree.get("error_type") == "parser":
             raise NotAllowed(f"it cannot be read: {str(tree.get('error_message')).splitlines()[0]}")
-        raise NotAllowed("a statement that is no plain SELECT")
+        raise NotAllowed("a statement that is not a plain SELECT")
     nodes = [statement["node"] for statement in tree.get("statements", ())]
     if len(nodes) != 1:
         raise NotAllowed("more than one statement")
@@ -110,14 +110,14 @@ def _parsed(connection: duckdb.DuckDBPyConnection, text: str) -> list[Any]:
 
 
 def _common_tables(select: Any) -> Iterator[str]:
-    """Names that WITH clauses give to queries."""
+    """Names defined in WITH clauses."""
     for node in _nodes(select):
         entries = (node.get("cte_map") or {}).get("map") or ()
         yield from (str(entry["key"]) for entry in entries if isinstance(entry, dict) and "key" in entry)
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
-    """All objects of a parsed statement, however deep."""
+    """All objects of a parsed statement, at any depth."""
     waiting = [tree]
     while waiting:
         item = waiting.pop()

@@ -1,6 +1,6 @@
-"""What the last landing left, for whoever shows a home: rows read and refused, files that wait to be landed.
+"""The state of a home's extracts: rows read and refused at the last landing, and files that are not landed yet.
 
-Here: answers from the files that landing keeps for itself, whose form nobody else knows. Not here: landing.
+Here: reading the files that landing keeps for itself. No other module reads them. Not here: landing.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from segmentation_assets.warehouse.store import Store, footer
 
 
 class Counts(NamedTuple):
-    """Rows of an extract when it last landed."""
+    """Numbers of rows of an extract at its last landing."""
 
     read: int
     quarantined: int
 
 
 def landed_counts(store: Store, spec: TableSpec) -> Counts | None:
-    """Rows read and refused when an extract last landed; None where nothing is on record."""
+    """Rows read and refused at an extract's last landing; None if there is no record."""
     if spec.partition is None:
         counts = footer(store.file(spec.name)).get("counts")
         return Counts(counts[0], counts[2]) if counts else None
     try:
         days = json.loads((store.home / "landing" / f"{spec.name}.json").read_text())["days"].values()
-    except (FileNotFoundError, ValueError):  # a damaged record: the next landing writes it anew
+    except (FileNotFoundError, ValueError):  # a damaged record: the next landing writes it again
         return None
     return Counts(sum(d["read"] for d in days), sum(d["quarantined"] for d in days))
 
 
 def waiting_files(sources: Sources, store: Store, today: date) -> dict[str, int]:
-    """By extract, its files that are new or changed since it last landed; of a database server nothing is known."""
+    """The number of new or changed files since the last landing, by extract. Database servers are not checked."""
     hashes = FileHashes(store.home / "landing" / "files.json")
     waiting: Counter[str] = Counter()
     for name, source in sources.extracts.items():

@@ -1,10 +1,10 @@
-"""Text files as they stand on disk: unpacked, in UTF-8, counted line by line without any parser.
+"""Text files before parsing: unpacking, conversion to UTF-8, counting lines.
 
-Here: gz, zip and zst, encodings, which line names the columns, how many lines there are, and on which line a quote is
-opened and not closed. Not here: parsing lines into rows (`reading`), or what columns mean (`casting`).
+Here: gz, zip and zst, encodings, which line names the columns, the number of lines, and the first line on which a
+quote is opened and not closed. Not here: parsing lines into rows (`reading`), or what columns mean (`casting`).
 
-The count of lines comes from the bytes alone. So it tells whether a parser has lost rows: an unclosed quote makes one
-row of thousands of lines, and no parser calls that an error.
+Lines are counted from the bytes alone, so the count shows whether a parser lost rows. An unclosed quote turns
+thousands of lines into one row, and no parser calls that an error.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LONGEST_HEADER = 1 << 20
 
 
 class Unreadable(Exception):
-    """The file is not what its name or the mapping says; `advice` is for people."""
+    """The file does not match its suffix or the mapping. `advice` is shown to people."""
 
     def __init__(self, message: str, advice: str) -> None:
         super().__init__(message)
@@ -39,9 +39,9 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Lines:
-    """What the bytes of a file say. Lines are counted from 1; `blank` are lines without any sign in them.
+    """Line counts of a file. Lines are counted from 1. `blank` are lines with no visible character.
 
-    `opens_quote` is the first line at whose end a quote is still open, None where every quote is closed on its line.
+    `opens_quote` is the first line that ends inside an open quote; None if every quote is closed on its line.
     """
 
     total: int
@@ -53,7 +53,7 @@ class Lines:
 
 @dataclass(frozen=True)
 class Head:
-    """The line that names the columns: how many lines stand above it, its delimiter, its names."""
+    """The header: the number of lines above it, its delimiter and its names."""
 
     above: int
     delimiter: str
@@ -61,7 +61,7 @@ class Head:
 
 
 def unpacked(file: Path, target: Path) -> Path:
-    """The file itself, or its only content unpacked to `target`. Raises Unreadable, also where it was cut off."""
+    """The file itself, or its only content unpacked to `target`. Raises Unreadable, also if the file is cut off."""
     kind = file.suffix.lower()
     if kind not in PACKED:
         return file
@@ -82,7 +82,7 @@ def _content(file: Path, kind: str) -> Iterator[bytes]:
         with zipfile.ZipFile(file) as packed:
             names = [name for name in packed.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
             if len(names) != 1:
-                raise Unreadable(f"holds {len(names)} files", "pack one file alone, or unpack it and map the folder")
+                raise Unreadable(f"holds {len(names)} files", "pack only one file, or unpack it and map the folder")
             with packed.open(names[0]) as stream:
                 yield from _chunks(stream)
     else:
@@ -97,7 +97,7 @@ def _chunks(stream: IO[bytes] | pa.NativeFile) -> Iterator[bytes]:
 
 
 def in_utf8(file: Path, encoding: str, target: Path) -> Path:
-    """The file itself where it is UTF-8, else a copy in UTF-8. Raises UnicodeDecodeError."""
+    """The file itself if it is UTF-8, else a copy in UTF-8. Raises UnicodeDecodeError."""
     if encoding in {"utf-8", "utf-8-sig", "ascii"}:
         return file
     with (
@@ -110,7 +110,7 @@ def in_utf8(file: Path, encoding: str, target: Path) -> Path:
 
 
 def without_last(file: Path, count: int, target: Path) -> Path:
-    """A copy of the file without its last `count` lines that hold something."""
+    """A copy of the file without its last `count` lines that are not blank."""
     lines = file.read_bytes().splitlines(keepends=True)
     while lines and count:
         count -= bool(lines.pop().strip())
@@ -126,7 +126,7 @@ def lines_of(file: Path) -> Lines:
     line_end = _line_end(file)
     with file.open("rb") as stream:
         for chunk in iter(lambda: stream.read(_CHUNK), b""):
-            last, chunk = chunk[-1:], held + chunk  # noqa: PLW2901 - a line may go over the edge of a chunk
+            last, chunk = chunk[-1:], held + chunk  # noqa: PLW2901 - a line may span two chunks
             end = chunk.rfind(bytes([line_end])) + 1
             whole, held = chunk[:end], chunk[end:]
             if not whole:
@@ -147,7 +147,7 @@ def lines_of(file: Path) -> Lines:
 
 
 def _line_end(file: Path) -> int:
-    """Line feeds end lines, but for old files that have carriage returns alone."""
+    """The byte that ends lines: a line feed, or a carriage return in old files that have only those."""
     with file.open("rb") as stream:
         start = stream.read(_CHUNK)
     return _CR if b"\r" in start and b"\n" not in start else _LF
@@ -170,7 +170,7 @@ def _open_quote(signs: np.ndarray, ends: np.ndarray, before: int, quotes: int, o
 def head_of(file: Path, delimiter: str | None, skip: int) -> Head:
     """The line of a file in UTF-8 that names the columns. Blank lines and Excel's `sep=` line above it are skipped.
 
-    Raises Unreadable for a file without such a line, or names that stand twice; UnicodeDecodeError.
+    Raises Unreadable if there is no such line or a name is repeated; UnicodeDecodeError for a wrong encoding.
     """
     above = 0
     with file.open(encoding="utf-8-sig") as text:

@@ -1,10 +1,10 @@
-"""Landing product usage: by day of use, only the days whose files or users have changed.
+"""Landing product usage: by day of use, and only days whose files or users have changed.
 
-Here: which days have changed, duplicates and late rows of a day, users that are not known, and publishing days. Not
-here: extracts that keep a history (`history`), the order of extracts (`landing`).
+Here: which days have changed, duplicates and late rows of a day, unknown users, and publishing days. Not here:
+extracts with a history (`history`), the order of extracts (`landing`).
 
-Usage is the only big extract, so a day is read in whole-batch SQL: once to count, once for the few rows that are
-bad or contested, once to write. The newest drop wins where several bring the same user, day and feature.
+Usage is the only big extract, so SQL reads many days in one batch: once to count, once for the few bad or repeated
+rows, once to write. If several drops have the same user, day and feature, the newest drop counts.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from segmentation_assets.warehouse.sql_text import identifiers, literal
 from segmentation_assets.warehouse.store import footer_sql, is_damaged, rows_in, stamp
 
 NO_DAY = ""
-"""Stands for the day of rows whose day cannot be read; they are all refused."""
+"""The day of rows whose day cannot be read. They are all refused."""
 
-BATCH_ROWS = 2_000_000  # bounds memory: at most so many keys are counted at once
-_OVERLAP = 1.5  # reading files more often than this, on average, costs more than the memory saves
+BATCH_ROWS = 2_000_000  # limits memory: at most this many keys are counted at once
+_OVERLAP = 1.5  # reading files more often than this, on average, costs more than it saves
 UNKNOWN_USER, OTHER_ACCOUNT = "unknown user_id", "account_id is not the user's"
 UNKNOWN_ACCOUNT = "unknown account_id"
 _MEMBERS, _CONTESTED, _SUSPECTS, _COUNTS = (
@@ -49,23 +49,23 @@ _MEMBERS, _CONTESTED, _SUSPECTS, _COUNTS = (
 )  # fmt: skip
 _DAY = "usage_date"
 MEASURES = {"event_count": "BIGINT", "session_count": "BIGINT", "session_minutes": "DOUBLE", "error_count": "BIGINT"}
-_STAND_IN = {"drops": {"0000-00-00": "0" * 16}}  # as long as any real day and digest
+_STAND_IN = {"drops": {"0000-00-00": "0" * 16}}  # the same length as a real day and digest
 
 
 @dataclass(frozen=True)
 class Piece:
-    """What is hashed and read as one: a file, or what a query or a database gives."""
+    """A unit that is hashed and read as a whole: a file, or the result of a query or a database."""
 
     label: str
     drop: Drop
     digest: str
     file: str
-    """What the column FILE holds for its rows."""
+    """The value of the column FILE in its rows."""
 
 
 @dataclass
 class DayFacts:
-    """What is known of one landed day. `good` counts rows read, `published` those that no newer drop replaced."""
+    """The record of one landed day. `published` counts the good rows that no newer drop replaced."""
 
     inputs: str
     digest: str
@@ -77,7 +77,7 @@ class DayFacts:
 
 @dataclass
 class State:
-    """What the last landing left: file `landing/product_usage.json` of the home."""
+    """The record of the last landing, in `landing/product_usage.json` of the home."""
 
     common: str
     parents: str
@@ -86,7 +86,7 @@ class State:
 
     @classmethod
     def load(cls, path: Path, common: str) -> State:
-        """The state, empty where there is none or where what is common to all days has changed."""
+        """Read the state. It is empty if there is none, or if `common` (what all days depend on) has changed."""
         try:
             value = json.loads(path.read_text())
         except (FileNotFoundError, json.JSONDecodeError):  # landed anew
@@ -96,13 +96,13 @@ class State:
         return cls(common, value["parents"], value["pieces"], {d: DayFacts(**f) for d, f in value["days"].items()})
 
     def save(self, path: Path) -> None:
-        """Write the state: before publishing without the days to come, at the end with them."""
+        """Write the state: before publishing without the days to publish, and again at the end with them."""
         days = {d: vars(f) for d, f in self.days.items()}
         write_json(path, {"common": self.common, "parents": self.parents, "pieces": self.pieces, "days": days})
 
 
 def forget(landing: Landing, spec: TableSpec) -> None:
-    """Usage is no longer mapped: remove its days."""
+    """Remove all days, because usage is no longer mapped."""
     for day in landing.engine.store.days(spec.name, "usage_date"):
         landing.engine.store.file(spec.name, "usage_date", day).unlink()
     _state_file(landing).unlink(missing_ok=True)
@@ -111,15 +111,15 @@ def forget(landing: Landing, spec: TableSpec) -> None:
 def land_usage(landing: Landing, spec: TableSpec) -> Landed:
     """Bring the published days up to date.
 
-    Raises SourceError where the source cannot be read, Refused where too many rows are bad.
+    Raises SourceError if the source cannot be read, and Refused if too many rows are bad.
     """
     drops = landing.drops(spec.name)
     common = digest(*common_inputs(landing, spec), landing.policy.max_quarantine_share)
     state = State.load(_state_file(landing), common)
-    if is_damaged(quarantine_file(landing, spec.name)):  # its rows are found again in their files alone
+    if is_damaged(quarantine_file(landing, spec.name)):  # only the source files still have its rows
         state = State(common, "", {}, {})
     footers = read_footers(landing.engine.store, spec.name, _DAY)
-    published = {str(day) for day, each in footers.items() if each.facts}  # a damaged file is as good as none
+    published = {str(day) for day, each in footers.items() if each.facts}  # a damaged file counts as missing
     run = _Run(landing, spec, state, _pieces(landing, spec, drops))
     inputs = run.inputs_by_day()
     stale = {d for d, i in inputs.items() if d not in state.days or state.days[d].inputs != i}
@@ -133,7 +133,7 @@ def land_usage(landing: Landing, spec: TableSpec) -> Landed:
     if stale or gone or parents != state.parents:
         state.parents = parents
         state.save(_state_file(landing))
-        run.keep_members()  # after the state: older ones only make more days look changed
+        run.keep_members()  # after the state: an outdated list only makes more days look changed
     read = sum(f.read for f in state.days.values())
     bad = sum(f.quarantined for f in state.days.values())
     return Landed(spec.name, read, read - bad, bad, len(drops), skipped=not (stale or gone))
@@ -144,7 +144,7 @@ def _state_file(landing: Landing) -> Path:
 
 
 def _members_file(landing: Landing) -> Path:
-    """The users (or accounts) that published rows were found in, to tell which of them have gone since."""
+    """The file of users (or accounts) that published rows were checked against. It shows which have gone since."""
     return landing.engine.store.home / "landing" / "product_usage_members.parquet"
 
 
@@ -153,7 +153,7 @@ def _parents(landing: Landing) -> str:
 
 
 def _is_lost(facts: DayFacts, day: str, published: set[str]) -> bool:
-    """A file that was removed, or is damaged, is made again."""
+    """Whether the file of a landed day was removed or is damaged, so that the day must land again."""
     return (facts.published > 0 or facts.read == 0) and day not in published
 
 
@@ -161,7 +161,7 @@ def _pieces(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> list[Pi
     source = landing.sources.extracts[spec.name]
     if source.path is None:
         place = landing.reader.place(spec.name)
-        if source.postgres:  # only reading it tells whether it has changed
+        if source.postgres:  # only reading it shows whether it has changed
             raw = landing.reader.raw(spec.name, drops)
             hash_of_rows = digest(*landing.query(f"SELECT count(*), sum(hash(r)::HUGEINT) FROM ({raw.sql}) r"))
         else:
@@ -180,17 +180,17 @@ def _pieces(landing: Landing, spec: TableSpec, drops: Sequence[Drop]) -> list[Pi
 
 
 class _Run:
-    """One landing of usage: the pieces, and what bringing days up to date needs of them."""
+    """One landing of usage: its pieces, and bringing days up to date from them."""
 
     def __init__(self, landing: Landing, spec: TableSpec, state: State, pieces: Sequence[Piece]) -> None:
         self.landing, self.spec, self.state = landing, spec, state
         self.pieces = {p.label: p for p in pieces}
         self.names = own_columns(spec.name)
 
-    # -- what has changed
+    # -- changed days
 
     def inputs_by_day(self) -> dict[str, str]:
-        """Per day, the hash of the pieces that bring rows of it."""
+        """The hash of the pieces with rows of each day, by day."""
         self._count_new()
         by_day: dict[str, list[str]] = {}
         for label, piece in sorted(self.pieces.items()):
@@ -199,7 +199,7 @@ class _Run:
         return {day: digest(*pieces) for day, pieces in by_day.items()}
 
     def _count_new(self) -> None:
-        """Find out which days the new and changed pieces have rows of."""
+        """Record the days of which new and changed pieces have rows."""
         states = {label: self.state.pieces.get(label) for label in self.pieces}
         new = [p for label, p in self.pieces.items() if (states[label] or {}).get("digest") != p.digest]
         self.state.pieces = {label: facts for label, facts in states.items() if facts}
@@ -216,9 +216,9 @@ class _Run:
             days[day] = days.get(day, 0) + rows
 
     def days_of_other_members(self) -> set[str]:
-        """Days with rows refused for a user that is known now, or published with one that is known no longer.
+        """Days with refused rows whose user is known now, or with published rows whose user is gone.
 
-        Only what has changed among the users is looked for: new users come every day, and old days are many.
+        Only users that came or went are looked up, because there are new users every day and many old days.
         """
         columns = self._remember_members()
         file = _members_file(self.landing)
@@ -242,7 +242,7 @@ class _Run:
         return {day for (day,) in self.landing.query(hit)}
 
     def _refused_without(self, columns: str) -> set[str]:
-        """Days with a row refused for want of a user (or account) of `landing_come`."""
+        """Days with a row that was refused because a user (or account) of `landing_come` was missing."""
         file = quarantine_file(self.landing, self.spec.name)
         if not file.exists():
             return set()
@@ -259,7 +259,7 @@ class _Run:
         return {day for (day,) in self.landing.query(hit) if day}
 
     def keep_members(self) -> None:
-        """Keep the users that the published rows were found in."""
+        """Save the users that the published rows were checked against."""
         self._remember_members()
         with self.landing.engine.store.stage() as folder:
             self.landing.engine.connection.execute(
@@ -280,9 +280,9 @@ class _Run:
         return typed, columns
 
     def _remember_members(self) -> str:
-        """Make the table that a row's user and account, or without a list of users its account, must be found in.
+        """Create the table of known users and their accounts, or of known accounts if users are not mapped.
 
-        Usage without a user is found by its account. The columns of the table are returned, separated by commas.
+        Usage without a user is looked up by its account. Returns the table's columns, separated by commas.
         """
         users, accounts = (self.landing.engine.store.file(n) for n in ("product_users", "crm_accounts"))
         columns = "user_id, account_id"
@@ -299,7 +299,7 @@ class _Run:
         return columns
 
     def _judged(self, pieces: Sequence[Piece], days: Sequence[str]) -> tuple[Judged, list[Cast]]:
-        """Rows of the days with REASON; users are only said to be unknown, `_refine` tells more of the few."""
+        """Rows of the days with REASON. A bad user is only marked unknown here; `_suspect` refines that later."""
         typed, columns = self._typed(pieces)
         judged = judge(self.landing.engine, self.spec, typed, columns, (FILE, ROW))
         columns_known = self._remember_members()
@@ -321,7 +321,7 @@ class _Run:
         return Judged(sql, (*reasons, *duplicate_reasons(self.spec, self.names))), columns
 
     def _only(self, pieces: Sequence[Piece], days: Sequence[str]) -> str:
-        """A filter, where the pieces also have other days."""
+        """A filter on the days; empty if the pieces have no other days."""
         there = {day for p in pieces for day in self.state.pieces[p.label]["days"]}
         if there <= set(days):
             return ""
@@ -329,7 +329,7 @@ class _Run:
         return f" WHERE r.usage_date IN ({dated})" + (" OR r.usage_date IS NULL" if NO_DAY in days else "")
 
     def _batches(self, days: Sequence[str]) -> Iterator[tuple[list[str], list[Piece]]]:
-        """Days that are read together, with the pieces that have them."""
+        """Days that are read together, with the pieces that contain them."""
         pieces_of: dict[str, list[Piece]] = {day: [] for day in days}
         rows: dict[str, int] = dict.fromkeys(days, 0)
         for label, piece in self.pieces.items():
@@ -349,9 +349,9 @@ class _Run:
     # -- writing
 
     def bring(self, days: Sequence[str], gone: Iterable[str], inputs: Mapping[str, str]) -> None:
-        """Stage the days, hold them to the share of bad rows, publish them, and take away what is gone.
+        """Stage the days, check the share of bad rows, publish the days, and remove the days that are gone.
 
-        Raises Refused, with nothing published.
+        Raises Refused; nothing is published then.
         """
         landing, store = self.landing, self.landing.engine.store
         read = [p for p in self.pieces.values() if not set(days).isdisjoint(_days_of(self.state.pieces[p.label], p))]
@@ -367,7 +367,7 @@ class _Run:
             self._refuse_unreadable(NO_DAY in days)
             self._hold_to_share(facts)
             write_quarantine(landing, "SELECT * FROM landing_quarantine", folder / "bad.parquet")
-            # From here to the end these days are in no known state: whoever takes this up lands them again.
+            # From here to the end, the state of these days is not recorded. After a crash they are landed again.
             self.state.days = {d: f for d, f in self.state.days.items() if d in inputs and d not in days}
             self.state.save(_state_file(landing))
             store.publish(folder / "bad.parquet", quarantine_file(landing, self.spec.name))
@@ -378,7 +378,7 @@ class _Run:
         self.state.days = facts
 
     def _keep_quarantine(self, days: set[str]) -> None:
-        """Rows refused earlier, of days that are not landed now."""
+        """Keep rows that were refused earlier, of days that are not landed now."""
         file = quarantine_file(self.landing, self.spec.name)
         old = f"SELECT * FROM read_parquet({literal(str(file))}, hive_partitioning = false)"
         none = (
@@ -387,7 +387,7 @@ class _Run:
             "NULL::VARCHAR AS value, NULL::DATE AS dropped_on, NULL::DATE AS usage_date) WHERE false"
         )
         listed_days = ", ".join(literal(d) for d in sorted(days)) or "NULL"
-        # By name, and after typed nulls: the file may be of a time when the quarantine had fewer columns.
+        # By name, and after typed nulls, because an older quarantine file may have fewer columns.
         kept = f"{none} UNION ALL BY NAME {old} WHERE COALESCE(usage_date::VARCHAR, '') NOT IN ({listed_days})"
         if not file.exists() or not self.state.days:
             kept = none
@@ -423,7 +423,7 @@ class _Run:
         return f"hash({identifiers(natural_key(self.spec.contract))})"
 
     def _count(self, judged: Judged) -> None:
-        """Per day: rows, good rows and their hash; and the keys that stand more than once."""
+        """Count rows and good rows per day, with a hash, and collect the repeated keys."""
         self.landing.engine.connection.execute(
             f"CREATE OR REPLACE TEMP TABLE {_COUNTS} AS SELECT usage_date AS day, sum(n)::BIGINT AS n, "
             "sum(good)::BIGINT AS good, sum(total)::VARCHAR AS total, list(h) FILTER (good > 1) AS contested FROM ("
@@ -436,7 +436,7 @@ class _Run:
         )
 
     def _suspect(self, judged: Judged) -> None:
-        """The rows that are bad or contested, with `keep` for those of the contested that are published."""
+        """Collect the bad rows and the rows with repeated keys. `keep` marks the repeated rows to publish."""
         execute = self.landing.engine.connection.execute
         key, names, reasons = (
             identifiers(natural_key(self.spec.contract)),
@@ -514,7 +514,7 @@ class _Run:
         return files | self._empty_days(facts, folder)
 
     def _empty_days(self, facts: Mapping[str, DayFacts], folder: Path) -> dict[str, Path]:
-        """A drop without rows says that nobody used anything on its day."""
+        """Empty files for the days of empty drops. An empty drop means that there was no usage on its day."""
         schema = {n: t for n, t in ibis_schema(self.spec.contract).items() if n != "usage_date"}
         empty = {day: folder / f"empty-{day}.parquet" for day, f in facts.items() if f.read == 0 and day != NO_DAY}
         types = self.landing.engine.backend.compiler.type_mapper
@@ -528,12 +528,12 @@ class _Run:
 
 
 def _days_of(facts: Mapping[str, Any], piece: Piece) -> list[str]:
-    """The days a piece has rows of; of an empty drop, its own day."""
+    """The days in a piece; for an empty drop, the drop's own day."""
     return list(facts["days"]) or ([piece.drop.label] if piece.drop.day else [])
 
 
 def _same(columns: str, other: str) -> str:
-    """The join of rows `r` with a table of users and accounts; usage without a user is found by its account."""
+    """The join condition of rows `r` with the known users. Usage without a user is looked up by its account."""
     parts = {"user_id": "IS NOT DISTINCT FROM", "account_id": "="}
     return " AND ".join(f"{other}.{name} {parts[name]} r.{name}" for name in columns.split(", "))
 

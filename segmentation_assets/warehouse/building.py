@@ -148,7 +148,9 @@ class Builder(Planner):
             files |= self.engine.write(self._sql(spec, batch), part, spec.partition, stand_in)
         unasked = set(files) - {*days, None}  # the contract refuses rows without a day
         if unasked:
-            raise ValueError(f"{spec.name} made rows of days nobody asked for: {sorted(map(str, unasked))[:5]}")
+            raise ValueError(
+                f"{spec.name} returned rows of days that were not requested: {sorted(map(str, unasked))[:5]}"
+            )
         for day in days:
             facts = _facts_of(day, self.expected(spec, day))
             if day in files:

@@ -50,6 +50,6 @@ def _sync_file_system() -> Any:
 
     def sync(descriptor: int) -> None:
         if call(descriptor):
-            raise OSError(ctypes.get_errno(), "the disk did not take what was written")
+            raise OSError(ctypes.get_errno(), "the system could not write the files to disk")
 
     return sync

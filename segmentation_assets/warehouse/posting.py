@@ -76,4 +76,4 @@ def _check_grown(engine: Engine, spec: TableSpec, booked: ir.Table) -> None:
     staged = ibis.table(ibis_schema(spec.contract), name=STAGED)
     lost = booked.anti_join(staged, list(spec.key))
     if count := int(engine.execute(lost.count())):
-        raise EntriesLost(f"{spec.name}: {count} entries that were booked are gone; nothing was published")
+        raise EntriesLost(f"{spec.name}: {count} booked entries are missing; nothing was published")

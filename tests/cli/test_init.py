@@ -78,7 +78,7 @@ def test_reasons_and_what_absent_extracts_would_bring(tmp_path: Path):
     text = (folder / "sources.yaml").read_text()
     assert "# unit_price × quantity, divided by the months of interval" in text
     assert "# ASSUMED: no column says it" in text
-    assert "# 1 of 1 periods end the day before they would start anew" in text
+    assert "# 1 of 1 periods end the day before the next one would start" in text
 
 
 def test_it_does_not_replace_a_mapping(tmp_path: Path):

@@ -95,7 +95,7 @@ def test_a_header_alone_where_rows_stand_is_refused(tmp_path: Path):
     subscriptions.write_text(whole.partition("\n")[0] + "\n")
     cut = call("run", *days, home=tmp_path)
     assert cut.exit_code == 1
-    assert "billing_subscriptions: subscriptions.csv: there are no rows, and 1 stand" in cut.stderr
+    assert "billing_subscriptions: subscriptions.csv: there are no rows, but the published table has 1" in cut.stderr
     assert {path: path.read_bytes() for path in tmp_path.glob("published/**/*.parquet")} == before
     subscriptions.write_text(whole)
     assert call("run", *days, home=tmp_path).exit_code == 0

@@ -112,7 +112,7 @@ def test_a_header_alone_is_a_warning_for_every_extract_but_usage_where_it_says_t
         home, leads={"path": "leads.csv"}, product_users={"path": "users.csv"}, product_usage={"path": "usage.csv"}
     )
     assert (found.extract, found.is_warning) == ("leads", True)
-    assert found.advice == "export it again, if there should be some"
+    assert found.advice == "if there should be rows, export it again"
 
 
 def test_an_expression_that_the_engine_refuses(home):
@@ -141,17 +141,17 @@ def written(problem: Problem) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("rows", "column", "problem", "line"),
     [
-        ("S1,2025-01-01,,A1,5,usd,,", "currency", "1 of 1 values are no currency codes",
+        ("S1,2025-01-01,,A1,5,usd,,", "currency", "1 of 1 values are not currency codes",
          {"columns": {"currency": {"sql": "upper(currency)"}}}),
-        ("S1,2025-01-01,,A1,5,$,,", "currency", "1 of 1 values are no currency codes",
+        ("S1,2025-01-01,,A1,5,$,,", "currency", "1 of 1 values are not currency codes",
          {"values": {"currency": {"$": "USD"}}}),
         ("S1,2025-01-01,2025-01-01,A1,5,USD,,", None, "1 of 1 rows end on the day they start: they bill nothing",
          {"ends": "last_day", "where": "end_date IS NULL OR end_date > start_date"}),
         ("S1,2025-01-01,,A1,5,USD,,2\nS1,2025-01-01,,A1,7,USD,,1", None,
-         "1 of 2 rows repeat the key of another (subscription_id, start_date) and say something else",
+         "1 of 2 rows repeat the key of another (subscription_id, start_date) with other values",
          {"newest_by": "updated"}),
         ("S1,2025-01-01,,A1,5,USD,,\nS1,2025-01-01,,A1,5,USD,,", None,
-         "1 of 2 rows stand there once more (subscription_id, start_date)", {"distinct": True}),
+         "1 of 2 rows are repeated (subscription_id, start_date)", {"distinct": True}),
         ("S1,2025-01-01,,A1,5,USD,-3,", "seats", "1 of 1 values are out of bounds",
          {"columns": {"seats": {"column": "seats", "sql": "-value"}}}),
         ("S1,2025-01-01,N/A,A1,5,USD,-,", "seats", "1 of 1 values cannot be read", {"nulls": ["-"]}),
@@ -223,7 +223,7 @@ def test_references_that_nobody_knows(home):
 def test_a_quote_that_nothing_closes_on_the_last_line_is_named(home):
     home.write("leads.csv", 'lead_id,company\nL1,a\nL2,"b\n')
     (bad,) = problems(home, leads={"path": "leads.csv"})
-    assert "line 3 of leads.csv opens a quote that nothing closes" in bad.problem
+    assert "line 3 of leads.csv opens a quote that is never closed" in bad.problem
     assert "close the quote" in bad.advice
     assert "delimiter" not in bad.advice
 

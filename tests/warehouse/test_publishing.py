@@ -156,7 +156,9 @@ def test_a_row_without_a_day_breaks_the_contract(tmp_path: Path):
 
 
 def test_rows_of_days_that_nobody_asked_for_are_an_error(tmp_path: Path):
-    with pytest.raises(ValueError, match=r"other_days made rows of days nobody asked for: \['2026-01-06'\]"):
+    with pytest.raises(
+        ValueError, match=r"other_days returned rows of days that were not requested: \['2026-01-06'\]"
+    ):
         built(tmp_path, other_days)
     assert files(tmp_path) == {}
 

@@ -19,7 +19,7 @@ from typing import Any
 from segmentation_assets.reading.run_facts import Failure, Publication, Run
 
 _NEWEST = 50
-"""Number of runs to read. Older failures are no news."""
+"""Number of runs to read. Older failures do not matter."""
 
 
 class RunRecords:
