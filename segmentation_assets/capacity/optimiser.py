@@ -1,19 +1,19 @@
-"""Who covers whom: the assignment of accounts to CSMs as a mixed integer program, with its gap.
+"""Which CSM covers which account: a mixed integer program, with its gap.
 
-Here: the problem, its solution, and a bound on how much better any other could be. Not here: which constraint binds
-(`binding`), or tables (`assignments`).
+Here: the problem, its solution, and a bound on how much better any other solution could be. Not here: which
+constraint binds (`binding`), or tables (`assignments`).
 
-Every account gets one CSM who fits (level, region, industry), or none; one who has an account may keep it in spite of
-what the policy forgives. To be least: handovers of accounts whose CSM
-could keep them, mismatches of industry or region where they are only wished for, overload (hours, and portfolio by
-ratio) and accounts without a CSM, each at the policy's price. Nobody gets more than `most_load` times what they have.
+Every account gets one CSM who fits (level, region, industry), or none. A CSM may keep an account in spite of the
+mismatches that the policy allows. The program minimises the sum, at the policy's prices, of handovers of accounts
+whose CSM could keep them, mismatches of industry or region where these are not required, overload (in hours, and in
+people by ratio) and accounts without a CSM. No CSM gets more than `most_load` times their hours or FTE.
 
-Accounts that are alike in all that counts are one class with a number: whole numbers of a class go to a CSM. A small
-problem is solved at once. A large one: the linear relaxation over a few candidates per class, further candidates
-where their reduced cost says they would pay, and one integer program over the pairs whose reduced cost is least for
-the overload that they could relieve; classes with one such pair stay where the relaxation has them. The bound is the
-Lagrangian one at the relaxation's prices over ALL pairs, not the candidates alone: it is that of the full linear
-program once no further candidate pays, and at most `max_gap` / 10 below it before.
+Accounts that are alike in every input form one class; a CSM gets a whole number of each class. A small problem is
+solved as one integer program. For a large one, the linear relaxation starts with a few candidates per class and adds
+candidates as long as their reduced cost shows a gain. Then one integer program decides on the pairs with the least
+reduced cost per overload that they could relieve. A class with one such pair stays where the relaxation put it. The
+bound is the Lagrangian bound at the relaxation's prices over ALL pairs, not only the candidates. It equals the bound
+of the full linear program once no candidate gives a gain, and is at most `max_gap` / 10 below it before.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ _EPSILON = 1e-7
 _COLUMNS_A_ROUND = 3
 """New candidates per class and round."""
 _ROUNDS_STOP = 10
-"""Candidates suffice once they alone are so many times nearer to the bound than the search must come."""
+"""No more candidates are added once the relaxation's gap to the bound is the allowed gap / this number."""
 _DECIMALS = 6
-"""Reduced costs that differ by less are the same."""
+"""Reduced costs are compared after rounding to this many decimals."""
 _SPREAD = 7919
 """A prime: alike classes start from different CSMs, where these cost the same."""
 
 
 @dataclass(frozen=True, order=True)
 class Account:
-    """An account to be covered. `portfolio_share`: part of one CSM's portfolio by ratio. None: unknown."""
+    """An account to be covered. `portfolio_share`: the people it takes. None: unknown."""
 
     account_id: str
     tier: str
@@ -58,7 +58,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Csm:
-    """Someone who covers accounts. `hours` a month; `fte` is what the ratio is of. No region: any."""
+    """A CSM, with customer hours a month and FTE. No region: any."""
 
     csm_id: str
     hours: float
@@ -70,24 +70,24 @@ class Csm:
 
 @dataclass(frozen=True)
 class Load:
-    """What a CSM is given, against what they have."""
+    """Hours and people that a CSM's accounts need, against the CSM's own."""
 
     hours: float
     portfolio: float
     overload_hours: float
     overload_fte: float
     load_share: float
-    """The larger of hours / hours and portfolio / FTE; infinite where there is nothing to give."""
+    """The larger of needed / available hours and portfolio / FTE; infinite where the CSM has no time."""
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """Who covers whom, and how good it is. Prices and bound in the policy's hours."""
+    """The CSM of each account, and how good the assignment is. Price and bound are in the policy's hours."""
 
     csm_of: Mapping[str, str | None]
     """The CSM of each account; None: nobody."""
     fits: Mapping[str, bool]
-    """Whether any CSM at all may have the account."""
+    """Whether any CSM may cover the account."""
     could_stay: frozenset[str]
     """Accounts whose present CSM may keep them."""
     loads: Mapping[str, Load]
@@ -96,7 +96,7 @@ class Assignment:
 
     @property
     def gap(self) -> float | None:
-        """(objective - bound) / bound: no other assignment is better by more. None: the bound is 0, the price not."""
+        """(objective - bound) / bound: no assignment is better by more. None: only the bound is 0."""
         if self.objective - self.bound <= _EPSILON:
             return 0.0
         return (self.objective - self.bound) / self.bound if self.bound > _EPSILON else None
@@ -112,7 +112,7 @@ class Fit:
 
     @property
     def covered(self) -> Bools:
-        """Kinds that somebody may cover."""
+        """Kinds that at least one CSM may cover."""
         return np.asarray(self.may.any(axis=1), dtype=np.bool_)
 
 
@@ -265,16 +265,16 @@ class _Relaxed:
 
 
 def _opened(problem: Problem, relaxed: _Relaxed, policy: AssignmentPolicy) -> tuple[Ints, Ints, Ints]:
-    """The pairs that the integer program decides on, and what stays fixed of the relaxation (classes x CSMs).
+    """The pairs that the integer program decides on, and the fixed numbers from the relaxation (classes x CSMs).
 
-    Open are the pairs that the relaxation uses, and those that would cost least above it for the overload that one of
-    their accounts could relieve: whole accounts leave some CSMs over and others under, and only such a move evens
-    that out. A class with one open pair has nothing to decide.
+    Open are the pairs that the relaxation uses, and those with the least extra cost per overload that one of their
+    accounts could relieve. Whole accounts leave some CSMs overloaded and others with time to spare; such pairs even
+    that out. A class with only one open pair has nothing to decide.
     """
     worth = problem.hour_price * problem.hours + problem.fte_price * problem.shares
     dear = np.maximum(relaxed.reduced, 0.0) / np.maximum(worth, _EPSILON)[:, None]
     row, column = np.nonzero(np.isfinite(problem.cost))
-    # Rounded, or the solver's last digits would order the many that tie; of these the smallest even out best.
+    # Rounded, because the solver's last digits must not order ties. Among ties, the smallest accounts even out best.
     order = np.lexsort((problem.hours[row], np.round(dear[row, column], _DECIMALS)))[: policy.exact_pairs]
     is_open = relaxed.numbers > _EPSILON
     is_open[row[order], column[order]] = True
@@ -286,7 +286,7 @@ def _opened(problem: Problem, relaxed: _Relaxed, policy: AssignmentPolicy) -> tu
 
 
 def _relaxed(problem: Problem, policy: AssignmentPolicy) -> _Relaxed:
-    """The linear relaxation, with further pairs as they pay."""
+    """The linear relaxation, with further pairs added as long as they give a gain."""
     considered = _first_candidates(problem, policy.candidates)
     bound = -np.inf
     for last in range(policy.max_rounds, 0, -1):
@@ -304,7 +304,7 @@ def _relaxed(problem: Problem, policy: AssignmentPolicy) -> _Relaxed:
 
 @dataclass(frozen=True)
 class _Prices:
-    """Dual prices: what one more account costs, what one more hour or FTE of a CSM saves."""
+    """Dual prices: the cost of one more account, and the saving by one more hour or FTE of a CSM."""
 
     account: Floats
     hours: Floats
@@ -312,7 +312,7 @@ class _Prices:
 
 
 def _first_candidates(problem: Problem, candidates: int) -> Bools:
-    """The cheapest pairs of each class, the present CSM (who costs no handover) among them."""
+    """The cheapest pairs of each class, with the present CSM, who costs no handover."""
     classes, csms = problem.cost.shape
     turn = (np.arange(csms)[None, :] + _SPREAD * np.arange(classes)[:, None]) % csms
     order = np.lexsort((turn, problem.cost), axis=1)[:, :candidates]
@@ -322,7 +322,7 @@ def _first_candidates(problem: Problem, candidates: int) -> Bools:
 
 
 def _paying(reduced: Floats, considered: Bools, account_price: Floats) -> Bools:
-    """Pairs not considered whose reduced cost says they would pay, the best few of each class."""
+    """New pairs whose reduced cost shows a gain, the best few of each class."""
     open_pairs = np.where(considered, np.inf, reduced)
     best = np.argsort(open_pairs, axis=1, kind="stable")[:, :_COLUMNS_A_ROUND]
     pays = np.take_along_axis(open_pairs, best, axis=1) < account_price[:, None] - _EPSILON
@@ -332,7 +332,7 @@ def _paying(reduced: Floats, considered: Bools, account_price: Floats) -> Bools:
 
 
 def _lagrangian(problem: Problem, reduced: Floats, prices: _Prices) -> float:
-    """A lower bound on every assignment: the limits of hours and ratio are priced instead of kept."""
+    """A lower bound on every assignment: the limits on hours and people have a price instead of being enforced."""
     cheapest = np.minimum(reduced.min(axis=1), problem.nobody)
     overload = np.minimum(0.0, problem.hour_price - prices.hours) @ problem.spare_hours
     overload += np.minimum(0.0, problem.fte_price - prices.fte) @ problem.spare_fte
@@ -342,9 +342,9 @@ def _lagrangian(problem: Problem, reduced: Floats, prices: _Prices) -> float:
 
 
 def _matrices(problem: Problem, row: Ints, column: Ints, rows: Ints) -> tuple[Any, Any]:
-    """(each class is covered as often as it has accounts, no CSM is over hours + overload), as sparse matrices.
+    """Two sparse matrices: each class has as many CSMs as accounts; no CSM exceeds their time + overload.
 
-    Variables: pairs, unserved per class of `rows`, overload hours per CSM, overload FTE per CSM.
+    Variables: pairs, accounts without a CSM per class of `rows`, overload hours per CSM, overload FTE per CSM.
     """
     from scipy import sparse  # noqa: PLC0415 - heavy, and only where somebody is assigned
 
@@ -401,7 +401,7 @@ def _integers(
     fixed: Mapping[tuple[int, int], int],
     policy: AssignmentPolicy,
 ) -> tuple[dict[tuple[int, int], int], float]:
-    """Whole numbers for what is `left` of each class beside what is `fixed`; and the program's own bound."""
+    """Whole numbers per pair for the accounts `left` of each class, added to `fixed`; and the program's own bound."""
     from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415
 
     counts = dict(fixed)
@@ -440,7 +440,7 @@ def _loads(problem: Problem, counts: Mapping[tuple[int, int], int]) -> tuple[Flo
 
 
 def _shared_out(counts: Mapping[tuple[int, int], int], class_of: Ints, current: Ints) -> Ints:
-    """The CSM of each account: those of a class in order of id, the present CSM's first, the others' in order."""
+    """The CSM of each account. A class's accounts go in order of id: first to the present CSM, then to others."""
     by_class: dict[int, list[tuple[int, int]]] = {}
     for (k, c), n in counts.items():
         by_class.setdefault(k, []).append((c, n))

@@ -1,7 +1,7 @@
-"""When did what each account pays change, and to what?
+"""When did each account's ARR change, and to what?
 
-Here: the steps of ARR, and ARR at the end of a day alone, for whoever needs it sooner than the chain gives it. Not
-here: all else that `account_revenue` says of an account, or which bounds ARR crosses (`activation.crossings`).
+Here: the steps of ARR, and ARR at the end of a day, for modules that need it before `account_revenue` is built. Not
+here: other figures on revenue (`account_revenue`), or thresholds that ARR crosses (`activation.crossings`).
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _KEY = SNAPSHOT_KEY
 
 
 class ArrSteps(Snapshot):
-    """From when until when did an account pay how much? Key: as_of, account_id, day."""
+    """An account's ARR, and from when until when it holds. Key: as_of, account_id, day."""
 
     account_id: str = column("The paying account; accounts merged into it are counted here.")
     day: Day = column("First day of the step.")
-    until: Day = column("First day on which it no longer holds; null: it still holds at as_of.", nullable=True)
+    until: Day = column("Day after the last day of the step; null: the step holds at as_of.", nullable=True)
     arr: float = column(
         "Annual recurring revenue of the step, at the exchange rate of as_of.", unit="currency per year", ge=0
     )
@@ -46,11 +46,11 @@ def arr_steps(
     account_hierarchy: Table[AccountHierarchy],
     company: CompanyPolicy,
 ) -> Table[ArrSteps]:
-    """When did what each account pays change, and to what?
+    """When did each account's ARR change, and to what?
 
-    One row per as_of, account and day on which one of its subscriptions begins, changes or ends, as it is known at
-    as_of: two steps in a row can have the same ARR. Days without revenue have no step.
-    The step that holds at as_of is the account's `arr` in `account_revenue`.
+    One row per as_of, account and day on which one of its subscriptions begins, changes or ends, as known at as_of.
+    So two steps in a row can have the same ARR. Days without revenue have no step. The ARR of the step that holds at
+    as_of is the account's `arr` in `account_revenue`.
     """
     begun = subscription_steps.filter(subscription_steps.mrr != 0)
     rows = spine.select("as_of").join(begun, ibis._.as_of >= begun.day)

@@ -1,7 +1,7 @@
-"""The company's day of a moment: extracts carry moments in UTC, a day ends where the company is.
+"""The date of a moment in the company's timezone. Extracts have moments in UTC.
 
-Here: that conversion, in operations every engine has (casts between time zones mean different things to different
-engines). Not here: days of a run (`warehouse.as_of`).
+Here: this conversion, with operations that every engine has (casts between time zones differ between engines). Not
+here: days of a run (`tables.as_of`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from segmentation_assets.policy.company import CompanyPolicy
 
 _FIRST, _LAST = datetime(2010, 1, 1, tzinfo=UTC), datetime(2050, 1, 1, tzinfo=UTC)
 _STEP = timedelta(days=7)
-"""Clocks are looked at so often; no zone changes them twice within a week."""
+"""Offsets are compared at this interval: no zone changes its clocks twice within a week."""
 
 
 def company_day(moment: ir.TimestampValue, company: CompanyPolicy) -> ir.DateValue:
-    """The date at the company of a UTC moment; before 2010 and after 2050 by the offset at that border."""
+    """The date of a UTC moment in the company's timezone; before 2010 and after 2050 by the offset of that year."""
     first, *changes = offsets(company.timezone)
     cases = [
         (moment >= ibis.timestamp(at.replace(tzinfo=None).isoformat()), _shifted(moment, minutes))
@@ -58,7 +58,7 @@ def _minutes(at: datetime, zone: ZoneInfo) -> int:
 
 
 def _change(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
-    """The minute between two moments at which the offset becomes that of the later one."""
+    """The minute between two moments at which the offset changes to that of the later one."""
     target = _minutes(after, zone)
     minutes = range(int((after - before).total_seconds() // 60) + 1)
     first = bisect_left(minutes, True, key=lambda m: _minutes(before + timedelta(minutes=m), zone) == target)

@@ -1,7 +1,7 @@
-"""What an account costs us, and what is left of its ARR.
+"""What an account costs us, and the gross margin left of its ARR.
 
-Here: `account_costs`: hours at their rates, cost to serve, gross margin. Not here: what sales and marketing spend,
-or value and lifetime value (`scores`).
+Here: `account_costs`: hours at their rates, cost to serve, gross margin. Not here: sales and marketing spend
+(`kpis.efficiency`), or value and lifetime value (`scores`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from segmentation_assets.tables.contracts import Snapshot, column
 from segmentation_assets.tables.registry import Table, table
 
 COST_PARTS = ("support_cost_12m", "csm_cost_12m", "custom_development_cost_12m")
-"""What cost to serve is the sum of; each is null where the extract behind it tells nothing."""
+"""The parts of cost to serve. Each is null where its extract has no row by as_of."""
 
 
 class AccountCosts(Snapshot):
@@ -42,7 +42,7 @@ class AccountCosts(Snapshot):
         "CSM hours booked on the account in the last twelve months.", unit="hours", nullable=True, ge=0
     )
     csm_cost_12m: float = column(
-        "Those hours, each at its CSM's hourly cost as known on the day worked, else the policy's rate.",
+        "Cost of csm_hours_12m: each hour at the CSM's hourly cost as known on that day, else the policy's rate.",
         unit="currency",
         nullable=True,
         ge=0,
@@ -51,15 +51,16 @@ class AccountCosts(Snapshot):
         "Custom development hours of the last twelve months x their rate.", unit="currency", nullable=True, ge=0
     )
     cost_to_serve: float = column(
-        "Sum of the costs that are known, per year: annualised under twelve months of tenure; null if none is known.",
+        "Sum of the known costs (support, CSM, custom development), per year; scaled to a year if tenure is shorter; "
+        "null: none is known.",
         unit="currency",
         nullable=True,
         ge=0,
     )
     cost_share_of_arr: float = column("Cost to serve ÷ ARR.", unit="ratio", nullable=True, ge=0)
     gross_margin: float = column(
-        "ARR - hosting - support - custom development - CSM cost (if cost of revenue), per year; "
-        "a cost that no extract tells counts 0.",
+        "ARR - hosting - support - custom development - CSM cost (if the policy counts it as cost of revenue), per "
+        "year. An unknown cost counts as 0.",
         unit="currency",
         nullable=True,
     )
@@ -79,12 +80,12 @@ def account_costs(
     custom_development: Table[CustomDevelopment],
     policy: CostPolicy,
 ) -> Table[AccountCosts]:
-    """What does an account cost to serve in a year, and what is left of its ARR?
+    """What does an account cost to serve in a year, and what gross margin is left of its ARR?
 
-    One row per as_of and known account. Cost to serve = hours of support, CSMs and custom development of the trailing
-    twelve months, each at its cost; an account of less than a year's tenure is scaled to a year, over at least
-    `annualise_min_days`. The single costs are never scaled. Gross margin = ARR - hosting - cost to serve, without the
-    CSM's part where the policy calls it sales.
+    One row per as_of and known account. Cost to serve = hours of support, CSMs and custom development in the trailing
+    twelve months, each at its cost. For an account with less than a year of tenure, the sum is scaled to a year; the
+    tenure counts as at least `annualise_min_days`. The single costs are never scaled. Gross margin = ARR - hosting -
+    cost to serve, without the CSM cost if the policy counts it as sales.
     """
     merged = survivors(account_hierarchy)
     rows = with_figures(
@@ -102,7 +103,7 @@ def account_costs(
 
 
 def _csm(entries: ir.Table, roster: ir.Table, merged: ir.Table, spine: ir.Table, policy: CostPolicy) -> ir.Table:
-    """Hours and cost by account. The roster's cost is the one known on the day worked, which is never after as_of."""
+    """Hours and cost by account. The hourly cost is the roster's as known on the day worked."""
     rates = roster.select(rated_csm="csm_id", rated_from="known_from", rated_to="known_to", rate="hourly_cost")
     at_rate = entries.left_join(
         rates,
@@ -143,7 +144,7 @@ def _totals(rows: ir.Table, policy: CostPolicy) -> ir.Table:
 
 
 def _to_a_year(tenure_days: ir.IntegerValue, policy: CostPolicy) -> ir.FloatingValue:
-    """Factor that scales the cost of a short tenure to a year; 1 from a year on, and where the tenure is unknown."""
+    """Factor that scales the cost of a short tenure to a year; 1 from a year on, and for unknown tenure."""
     counted = ibis.greatest(tenure_days.cast("float64"), policy.annualise_min_days)
     is_short = tenure_days.notnull() & (tenure_days < policy.annualise_below_days)
     return ibis.ifelse(is_short, policy.annualise_below_days / counted, 1.0)

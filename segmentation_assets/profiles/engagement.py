@@ -1,7 +1,7 @@
-"""How much an account and we are in touch, and whether it answers.
+"""How often we are in touch with an account, and whether it answers.
 
-Here: `account_engagement`, from marketing, interactions and surveys. Not here: use of the product (`usage`), support
-(`support`), or points for any of it (`scores`).
+Here: `account_engagement`, from marketing, interactions and surveys. Not here: product usage (`usage`), support
+(`support`), or points for engagement (`scores`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ class AccountEngagement(Snapshot):
         nullable=True,
         ge=0,
     )
-    community_touches_90d: Integer = column("Those of them on a community channel.", nullable=True, ge=0)
+    community_touches_90d: Integer = column(
+        "Touches in the last 90 days on a community channel.", nullable=True, ge=0
+    )
     meetings_90d: Integer = column("Meetings, calls and business reviews in the last 90 days.", nullable=True, ge=0)
     digital_first: Flag = column(
         "Digital touches are at least `engagement.digital_first_share` of touches and meetings, last 90 days.",
@@ -56,13 +58,13 @@ class AccountEngagement(Snapshot):
         in_range={"min_value": -100, "max_value": 100},
     )
     responsiveness: float = column(
-        "Share of our interactions of the last 90 days answered within `engagement.answer_days` (5) days.",
+        "Share of our interactions in the last 90 days that were answered within `engagement.answer_days` (5) days.",
         unit="share",
         nullable=True,
         in_range={"min_value": 0, "max_value": 1},
     )
     days_since_last_touch: Integer = column(
-        "Days since the last touch or interaction of any kind.", unit="days", nullable=True, ge=0
+        "Days from the last touch or interaction of any kind to as_of.", unit="days", nullable=True, ge=0
     )
 
     class Config:
@@ -78,11 +80,11 @@ def account_engagement(
     surveys: Table[Surveys],
     policy: EngagementPolicy,
 ) -> Table[AccountEngagement]:
-    """Does an account react to us: touches, meetings, survey answers, NPS, replies?
+    """How often is an account in touch with us, and does it answer: touches, meetings, surveys, NPS, replies?
 
-    One row per as_of and known account. Responsiveness looks at our interactions of the window whose days for an
-    answer have passed or that were answered by as_of; replies and answers dated after as_of have not happened.
-    `digital_first` needs both marketing and interactions on record, as a share of an unknown whole says nothing.
+    One row per as_of and known account. Responsiveness counts our interactions of the window that were answered by
+    as_of, or whose time for an answer has passed. Replies and answers dated after as_of have not happened.
+    `digital_first` is null unless both marketing and interactions have rows by as_of.
     """
     merged = survivors(account_hierarchy)
     rows = with_figures(

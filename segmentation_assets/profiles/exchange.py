@@ -1,7 +1,6 @@
-"""What a currency is worth on a day: the one home of exchange rates.
+"""Exchange rates: what a currency is worth on a day.
 
-Here: rates as known at a day, and amounts at them. Not here: which day's rate a figure takes, which is said where the
-figure is made.
+Here: rates as known at a day. Not here: which day's rate a figure takes; each figure says so itself.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from segmentation_assets.profiles.known import known_at
 def rates_on(points: ir.Table, fx_rates: ir.Table, company: CompanyPolicy) -> ir.Table:
     """(as_of, day, currency) -> `rate`, reporting currency per unit: the newest one valid from `day` or before.
 
-    `points` are (as_of, day); rates are those known at as_of. Before a currency's first rate, the first one counts.
-    The reporting currency's is 1. A currency without any rate has no row.
+    `points` are (as_of, day). Rates are those known at as_of. Before a currency's first rate, the first one counts.
+    The rate of the reporting currency is 1. A currency without any rate has no row.
     """
     at = points.select("as_of", "day").distinct()
     rows = known_at(fx_rates, at, "day")
@@ -36,9 +35,9 @@ def with_rate(
     name: str = "rate",
     known_on: str = "as_of",
 ) -> ir.Table:
-    """`rows` (currency, ...) with the rate of their date column `day` in the column `name`; null without one.
+    """`rows` (currency, ...) with the rate of the date in column `day`, as a new column `name`; null without one.
 
-    The rate is the one known on their date column `known_on`.
+    The rate is the one known on the date in column `known_on`.
     """
     points = rows.select(as_of=rows[known_on], day=rows[day])
     rates = rates_on(points, fx_rates, company).select(

@@ -1,7 +1,7 @@
-"""Happenings of accounts up to a day, and telling "none" from "not known".
+"""Events of accounts up to a day, and the difference between "none" (0) and "not known" (null).
 
-Here: dated rows of an extract per as_of and account, and null-or-zero. Not here: any figure made of them, or what was
-known when (`known`).
+Here: dated rows of an extract per as_of and account, and null or zero. Not here: any figure computed from them, or
+what was known when (`known`).
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _KEY = SNAPSHOT_KEY
 
 
 def accounts_of(merged: ir.Table) -> ir.Table:
-    """(as_of, account_id) of every account that carries on; `merged` is `known.survivors`."""
+    """(as_of, account_id) of every surviving account; `merged` is `known.survivors`."""
     return merged.select("as_of", account_id="surviving_account_id").distinct()
 
 
 def facts(extract: ir.Table, dated: str, merged: ir.Table, spine: ir.Table, *days: str) -> ir.Table:
-    """Rows of an extract per as_of: known then, dated on or before it, under the account that carries on.
+    """Rows of an extract per as_of: known then, dated on or before it, under the surviving account.
 
-    `dated` is the date column that says when a row happened; rows without one never count, nor do rows of accounts
-    that the CRM does not know. `days` are further columns of the spine to carry along.
+    `dated` is the column with the date of the event. Rows without a date never count, nor do rows of accounts that
+    the CRM does not know. `days` are further columns of the spine to keep.
     """
     rows = known_at(extract, spine, *days)
     joined = rows.filter(rows[dated] <= rows.as_of).join(merged, list(_KEY))
@@ -35,7 +35,7 @@ def facts(extract: ir.Table, dated: str, merged: ir.Table, spine: ir.Table, *day
 
 
 def within(rows: ir.Table, dated: str, days: int) -> ir.BooleanValue:
-    """The row is dated within the last so many days, as_of being the last of them."""
+    """Whether the row is dated within the last `days` days, of which as_of is the last."""
     return rows[dated] > rows.as_of - ibis.interval(days=days)
 
 
@@ -46,7 +46,7 @@ def first_fact(extract: ir.Table, dated: str) -> ir.Table:
 
 
 def only_if(condition: ir.BooleanValue, value: Any) -> ir.Value:
-    """The value, an expression or a constant, where the condition holds; null where it does not or is unknown."""
+    """The value (an expression or a constant) where the condition holds; null where it is false or unknown."""
     shown = value if isinstance(value, ir.Value) else ibis.literal(value)
     return ibis.ifelse(condition, shown, ibis.null(shown.type()))
 
@@ -54,8 +54,8 @@ def only_if(condition: ir.BooleanValue, value: Any) -> ir.Value:
 def with_figures(accounts: ir.Table, *figures: ir.Table) -> ir.Table:
     """`accounts` with the columns of each of `figures` (key as_of, account_id); null where an account has none.
 
-    One chain of joins, one selection: with a selection after each join, Ibis would look through all of them for every
-    join that follows.
+    There is only one selection, after all joins. With one after each join, Ibis would go through all of them again
+    for every further join.
     """
     joined = accounts.view()
     for one in figures:

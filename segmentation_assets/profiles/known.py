@@ -1,7 +1,7 @@
-"""What was known on a day: rows of extracts as they stood then, and which account they count for.
+"""What was known on a day: the rows of an extract as of that day, and the account they count for.
 
-Here: joining an extract with the days of a run by what was known, merged accounts, parents of parents. Not here: any
-figure made of it.
+Here: the rows of an extract known at each day of a run, merged accounts, chains of parents. Not here: any figure
+computed from them.
 """
 
 from __future__ import annotations
@@ -15,20 +15,22 @@ from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Snapshot, column
 from segmentation_assets.tables.registry import Table, table
 
 _DOUBLINGS = 3
-"""Chains are followed 2 ** 3 = 8 deep; an even depth leaves two records merged into each other as they are."""
+"""Chains are followed 2 ** 3 = 8 deep. An even depth leaves two records that are merged into each other unchanged."""
 _KEY = SNAPSHOT_KEY
 
 
 class AccountHierarchy(Snapshot):
-    """Which account does each CRM record count for, and under whom? One row per account known at as_of."""
+    """The account that each CRM record counts for, and its parents. One row per account known at as_of."""
 
-    account_id: str = column("The account as the CRM records it.")
-    surviving_account_id: str = column("The account its figures count for: itself, or what it was merged into.")
-    parent_account_id: str = column("Its parent, as the account that survives.", nullable=True)
-    top_account_id: str = column("The account at the top of its chain of parents; itself without a parent.")
+    account_id: str = column("Account id in the CRM.")
+    surviving_account_id: str = column(
+        "Account that the figures count for: the account itself, or the one it was merged into."
+    )
+    parent_account_id: str = column("The account's parent, after mergers; null: none.", nullable=True)
+    top_account_id: str = column("Topmost parent of the account, or the account itself without a parent.")
     top_account_id_12m_ago: str = column(
-        "The account at the top of its chain twelve months before, as the account that survives today; null where "
-        "the CRM did not know it then.",
+        "Topmost parent twelve months before as_of, after today's mergers; null: the CRM did not know the account "
+        "then.",
         nullable=True,
     )
 
@@ -40,9 +42,10 @@ class AccountHierarchy(Snapshot):
 def account_hierarchy(spine: Table[Spine], crm_accounts: Table[CrmAccounts]) -> Table[AccountHierarchy]:
     """Which account does each CRM record count for after mergers, and who is its parent?
 
-    One row per as_of and account known then. Chains of mergers and of parents are followed up to eight deep. A merge
-    into, or a parent of, an account that the CRM does not know is ignored, lest its figures vanish. What a group
-    kept over a year is a matter of who was in it at the start, so the top of twelve months before stands beside.
+    One row per as_of and account known then. Chains of mergers and of parents are followed up to eight deep. If the
+    CRM does not know the account merged into, or the parent, the link is ignored, so that no figures are lost. A
+    group's retention over a year counts the accounts in it at the start, so there is also the topmost parent of
+    twelve months before.
     """
     now = _chains(known_at(crm_accounts, spine))
     then = _chains(known_at(crm_accounts, spine.select(as_of="day_12m_ago").distinct()))
@@ -55,7 +58,7 @@ def account_hierarchy(spine: Table[Spine], crm_accounts: Table[CrmAccounts]) -> 
 
 
 def _chains(rows: ir.Table) -> ir.Table:
-    """Survivor, parent and top of each account of `rows`, which are the CRM's as known on a day."""
+    """Surviving account, parent and topmost parent of each account of `rows`: CRM records as known on a day."""
     survivors = _followed(rows, "merged_into_account_id", "surviving_account_id")
     renamed = survivors.select(named_at="as_of", named="account_id", parent="surviving_account_id")
     joined = rows.left_join(renamed, [("as_of", "named_at"), ("parent_account_id", "named")])
@@ -65,9 +68,9 @@ def _chains(rows: ir.Table) -> ir.Table:
 
 
 def known_at(extract: ir.Table, spine: ir.Table, *days: str) -> ir.Table:
-    """Per `as_of`, the rows of an extract known then, with the spine columns `days`, without the known-from columns.
+    """The rows of an extract known at each `as_of`, with the spine columns `days`, without the history columns.
 
-    Facts dated after `as_of` are not filtered out: known is not the same as happened.
+    Rows dated after `as_of` stay: a future event can be known before it happens.
     """
     at = spine.select("as_of", *days)
     in_force = (extract.known_from <= at.as_of) & (at.as_of < extract.known_to)
@@ -75,10 +78,10 @@ def known_at(extract: ir.Table, spine: ir.Table, *days: str) -> ir.Table:
 
 
 def states(extract: ir.Table, spine: ir.Table) -> ir.Table:
-    """(as_of, state): the last day on or before `as_of` on which what is known of an extract changed.
+    """(as_of, state): the last day on or before `as_of` on which the known rows of an extract changed.
 
-    At `state` the same rows are known as at `as_of`: what a table makes of them alone can be made once for all days
-    that share one. No row for days before anything was known.
+    The same rows are known at `state` as at `as_of`. So a figure that depends on these rows alone can be computed
+    once for all days with the same `state`. Days before anything was known have no row.
     """
     changed = extract.select(state="known_from").union(extract.select(state="known_to")).distinct()
     rows = spine.select("as_of").join(changed, ibis._.as_of >= changed.state)
@@ -91,7 +94,7 @@ def survivors(hierarchy: Table[AccountHierarchy]) -> ir.Table:
 
 
 def by_surviving_account(rows: ir.Table, hierarchy: Table[AccountHierarchy]) -> ir.Table:
-    """`rows` (as_of, account_id, ...) under the account each was merged into; ids the CRM lacks stay as they are."""
+    """`rows` (as_of, account_id, ...) under the surviving account. An id that the CRM does not know stays."""
     merged = hierarchy.filter(hierarchy.account_id != hierarchy.surviving_account_id).select(
         merged_at="as_of", merged_id="account_id", survivor="surviving_account_id"
     )

@@ -1,4 +1,4 @@
-"""Whether an account reaches what it bought the product for.
+"""Whether an account reaches its success goals.
 
 Here: `account_outcomes`, from success goals. Not here: outcome health (`scores`).
 """
@@ -24,10 +24,10 @@ class AccountOutcomes(Snapshot):
     account_id: str = column("The account; merged accounts count with the one they were merged into.")
     goals_set: Integer = column("Goals set by as_of.", nullable=True, ge=0)
     goals_due: Integer = column("Goals whose due date is on or before as_of.", nullable=True, ge=0)
-    goals_met: Integer = column("Goals met by as_of, due or not.", nullable=True, ge=0)
-    goals_met_late: Integer = column("Goals met by as_of, but after they were due.", nullable=True, ge=0)
+    goals_met: Integer = column("Goals met by as_of, whether due or not.", nullable=True, ge=0)
+    goals_met_late: Integer = column("Goals met by as_of, after their due date.", nullable=True, ge=0)
     goals_met_share: float = column(
-        "Goals met ÷ goals due or met ahead of time, by as_of.",
+        "Goals met by as_of ÷ goals that are due or met by as_of; null: there are none.",
         unit="share",
         nullable=True,
         in_range={"min_value": 0, "max_value": 1},
@@ -43,8 +43,9 @@ def account_outcomes(
 ) -> Table[AccountOutcomes]:
     """Does an account reach its goals, and in time?
 
-    One row per as_of and known account. A goal counts from the day it was set (where that is not known: due, or met);
-    one met ahead of time counts as met and raises the share no further than 1. Goals met after as_of are not met.
+    One row per as_of and known account. A goal counts from the day it was set, or, if that is not known, from the day
+    it was due or met. A goal met ahead of time counts in both parts of the share, so the share is at most 1. A goal
+    met after as_of does not count as met.
     """
     merged = survivors(account_hierarchy)
     goals = success_goals.mutate(

@@ -1,7 +1,7 @@
-"""The one wide table on accounts: who they are, and everything the other profiles say of them.
+"""The one wide table on accounts: identity, lifecycle stage, parents, and the columns of all other profiles.
 
-Here: `account_profiles`: identity, lifecycle stage, parents, and the join of all profiles. Not here: figures on
-revenue, usage, service or cost (the sibling modules), or points (`scores`).
+Here: `account_profiles`. Not here: figures on revenue, usage, service or cost (the sibling modules), or points
+(`scores`).
 """
 
 from __future__ import annotations
@@ -35,44 +35,50 @@ LIFECYCLE_STAGES = ("onboarding", "adopting", "established", "renewing", "paused
 
 
 class AccountIdentity(Snapshot):
-    """Who an account is, as the CRM knew it at as_of, and where it stands with us."""
+    """Who an account is, as the CRM knew it at as_of, and its lifecycle stage."""
 
     account_id: str = column("The account; accounts merged into it are counted here.")
     account_name: str = column("Name in the CRM.", nullable=True)
     parent_account_id: str = column("The account's parent, as known at as_of.", nullable=True)
     account_executive: str = column("Account executive in the CRM.", nullable=True)
     csm_id: str = column("Customer success manager in the CRM.", nullable=True)
-    executive_sponsor: str = column("Our executive sponsor.", nullable=True)
+    executive_sponsor: str = column("Our executive sponsor for the account.", nullable=True)
     industry: str = column("Industry.", nullable=True)
     sub_industry: str = column("Part of the industry.", nullable=True)
     country: str = column("Country.", nullable=True)
     business_model: str = column("b2b, b2c, b2b2c, marketplace or linear.", nullable=True)
     funding_stage: str = column("Funding stage.", nullable=True)
     employees: float = column("Employees; the middle of a range.", unit="people", nullable=True, ge=0)
-    annual_revenue: float = column("The account's own yearly revenue.", unit="currency", nullable=True, ge=0)
-    primary_use_case: str = column("What they bought the product for.", nullable=True)
-    maturity: str = column("New to the category, or replacing an incumbent.", nullable=True)
-    decision_process: str = column("Champion, committee or executive mandate.", nullable=True)
-    integration_need: str = column("Standalone, integrated or deeply integrated.", nullable=True)
+    annual_revenue: float = column("The account's own revenue per year.", unit="currency", nullable=True, ge=0)
+    primary_use_case: str = column("Use case for which the account bought the product.", nullable=True)
+    maturity: str = column(
+        "Whether the account is new to the product category or replaces another product.", nullable=True
+    )
+    decision_process: str = column(
+        "How the account decides: champion, committee or executive mandate.", nullable=True
+    )
+    integration_need: str = column(
+        "Integration the account needs: standalone, integrated or deeply integrated.", nullable=True
+    )
     buying_cycle_days: Integer = column("Days from first contact to contract.", unit="days", nullable=True, ge=0)
-    is_reference: Flag = column("The account speaks for us.", nullable=True)
-    has_strategic_influence: Flag = column("The account moves its market.", nullable=True)
-    lifecycle_stage: str = column("Where the account stands in its life with us.", isin=LIFECYCLE_STAGES)
-    is_backcast: Flag = column("The CRM's state of that day is not known; the first known one stands in.")
+    is_reference: Flag = column("The account is a reference customer.", nullable=True)
+    has_strategic_influence: Flag = column("The account influences its market.", nullable=True)
+    lifecycle_stage: str = column("Lifecycle stage of the account at as_of.", isin=LIFECYCLE_STAGES)
+    is_backcast: Flag = column("The CRM's record of as_of is not known: the columns come from its first known drop.")
     data_completeness: float = column(
-        "Share of the optional dimensions (see dimensions_present) known of this account.",
+        "Share of the ten optional dimensions (see dimensions_present) with data on this account.",
         unit="share",
         ge=0,
         le=1,
     )
-    dimensions_present: str = column("The dimensions known, separated by commas.")
+    dimensions_present: str = column("Optional dimensions with data on this account, separated by commas.")
     parent_arr: float = column(
-        "ARR of the whole group: the topmost parent and all below it.", unit="currency per year", ge=0
+        "ARR of the whole group: the topmost parent and all accounts below it.", unit="currency per year", ge=0
     )
     parent_accounts: Integer = column("Live accounts of the group.", ge=0)
     parent_nrr_12m: float = column(
-        "Net revenue retention of the topmost parent: ARR-weighted, over the accounts that were under it and paid "
-        "twelve months before, whoever owns them today.",
+        "Net revenue retention of the group, weighted by ARR: of the accounts that paid and were under the topmost "
+        "parent twelve months before, whatever their parent is today.",
         unit="ratio",
         nullable=True,
         ge=0,
@@ -93,14 +99,14 @@ class AccountProfiles(
     AccountRevenue,
     AccountIdentity,
 ):
-    """Everything known of each account at day end. Columns of profiles that an account may lack are null there."""
+    """All profile columns of each account at the end of as_of. Null where the account is not in a profile."""
 
     class Config:
         unique = ["as_of", "account_id"]
 
     @classmethod
     def to_schema(cls) -> pa.DataFrameSchema:
-        """The columns of all profiles; those of profiles that need not have a row for the account may be null."""
+        """The columns of all profiles. Those from a profile that may lack the account may be null."""
         schema = super().to_schema()
         kept_columns = {*schema_of(AccountIdentity).columns, *schema_of(AccountRevenue).columns}
         return schema.update_columns({n: {"nullable": True} for n in schema.columns if n not in kept_columns})
@@ -121,17 +127,15 @@ def account_profiles(
     account_costs: Table[AccountCosts],
     lifecycle: LifecyclePolicy,
 ) -> Table[AccountProfiles]:
-    """Who is each customer, where in its life with us, and what do all profiles say of it? The one wide table.
+    """Who is each account, in which lifecycle stage is it, and what do all profiles know about it?
 
-    One row per as_of and account that is live (ARR above 0, or paused), or churned no longer ago than the policy
-    keeps them. The CRM's columns are those known at as_of; where it did not know the account, they are null.
-    Lifecycle: churned; paused;
-    onboarding and adopting by tenure; renewing close to the renewal; else established. `data_completeness` is the
-    share of ten optional dimensions (firmographic, that is employees, revenue or industry; users' usage, product
-    features, invoices, support, engagement, outcomes, technology, signals, costs) of which at least one figure is
-    known.
-    Parent figures are of the whole group as known at as_of: everything under the same topmost parent; its retention
-    is of the group as it was twelve months before.
+    One row per as_of and account that is live (ARR above 0, or paused), or churned recently (the policy says how
+    recently). The CRM's columns are those known at as_of, or null if the CRM did not know the account. The lifecycle
+    stage is the first that applies: churned, paused, onboarding and adopting by tenure, renewing if the renewal is
+    near, else established. `data_completeness` is the share of ten optional dimensions with at least one known
+    figure: firmographic (employees, revenue or industry), usage by users, product features, invoices, support,
+    engagement, outcomes, technology, signals, costs. Parent figures cover all accounts under the same topmost parent
+    at as_of. Only parent_nrr_12m covers the group of twelve months before.
     """
     revenue = spine.select("as_of").join(account_revenue, "as_of")
     groups = _groups(revenue, account_hierarchy)
@@ -156,7 +160,7 @@ def account_profiles(
 
 
 def _identity(crm_accounts: ir.Table, hierarchy: ir.Table, spine: ir.Table) -> ir.Table:
-    """The CRM's columns as known at as_of, the parent under the id that survives, and whether they are backcast."""
+    """The CRM's columns as known at as_of, the parent's id after mergers, and whether the columns are backcast."""
     rows = known_at(crm_accounts.mutate(first_drop=crm_accounts.dropped_on), spine)
     rows = rows.mutate(is_backcast=(rows.as_of < rows.first_drop).fill_null(False))
     rows = rows.drop("first_drop", "merged_into_account_id", "domain", "created_on", "parent_account_id")
@@ -166,8 +170,8 @@ def _identity(crm_accounts: ir.Table, hierarchy: ir.Table, spine: ir.Table) -> i
 def _groups(revenue: ir.Table, hierarchy: ir.Table) -> ir.Table:
     """Per account: ARR, live accounts and net revenue retention of all accounts under its topmost parent.
 
-    Retention is of those that were under it twelve months before; one that the CRM did not know then counts where it
-    is today.
+    Retention counts the accounts under that parent twelve months before. An account that the CRM did not know then
+    counts under its parent of today.
     """
     rows = with_figures(revenue, hierarchy.select(*_KEY, "top_account_id", "top_account_id_12m_ago"))
     rows = rows.mutate(top_account_id=rows.top_account_id.fill_null(rows.account_id))
@@ -196,7 +200,7 @@ def _stage(rows: ir.Table, lifecycle: LifecyclePolicy) -> ir.StringValue:
 
 
 def _dimensions_present(rows: ir.Table) -> Mapping[str, ir.BooleanValue]:
-    """Per optional dimension: whether any figure that rests on its extract is known."""
+    """Per optional dimension: whether any figure from its extract is known."""
     figures = {
         "firmographic": ("employees", "annual_revenue", "industry"),
         "usage": ("usage_through",),
@@ -213,6 +217,6 @@ def _dimensions_present(rows: ir.Table) -> Mapping[str, ir.BooleanValue]:
 
 
 def _listed(present: Mapping[str, ir.BooleanValue]) -> ir.StringValue:
-    """The names of what is present, separated by commas."""
+    """The names of the dimensions present, separated by commas."""
     each = (ibis.ifelse(is_present, f", {name}", "") for name, is_present in present.items())
     return reduce(lambda a, b: a + b, each).substr(2)

@@ -1,6 +1,6 @@
 """What each account pays: recurring revenue, seats, renewals, expansion, payment behaviour.
 
-Here: `account_revenue`, a sample of states and steps at the days asked for. Not here: when a subscription holds
+Here: `account_revenue`, read from states and steps at the days of a run. Not here: when a subscription holds
 (`subscriptions`, `states`), movements and retention of groups of accounts (`kpis`), what an account costs (`costs`).
 """
 
@@ -29,17 +29,17 @@ _SAME_LINK = 1e-12  # links are products of rates; this is the rounding of their
 
 
 class AccountRevenue(Snapshot):
-    """What does each account pay us, since when, and when does it renew? One row per account that ever started."""
+    """What each account pays, since when, and when it renews. One row per account that ever had a subscription."""
 
     account_id: str = column("The paying account; accounts merged into it are counted here.")
     arr: float = column("Annual recurring revenue: 12 x mrr, to the cent.", unit="currency per year", ge=0)
     mrr: float = column(
-        "Monthly recurring revenue in force at day end, at the exchange rate of as_of.",
+        "Monthly recurring revenue in force at the end of as_of, at the exchange rate of as_of.",
         unit="currency per month",
         ge=0,
     )
     seats: Integer = column(
-        "Licensed seats of the paid subscriptions in force; null where none of them says.",
+        "Licensed seats of the paid subscriptions in force; null: none of them has seats.",
         unit="seats",
         nullable=True,
         ge=0,
@@ -52,78 +52,79 @@ class AccountRevenue(Snapshot):
         "ARR in force twelve months before, at the exchange rate of that day.", unit="currency per year", ge=0
     )
     arr_at_rate_12m_ago: float = column(
-        "Today's ARR at the exchange rate of twelve months before: what nrr_12m divides by arr_12m_ago.",
+        "ARR at as_of, at the exchange rate of twelve months before: the numerator of nrr_12m.",
         unit="currency per year",
         ge=0,
     )
     nrr_12m: float = column(
-        "Net revenue retention: arr_at_rate_12m_ago / arr_12m_ago. Null without revenue twelve months ago.",
+        "Net revenue retention: arr_at_rate_12m_ago / arr_12m_ago; null: no ARR twelve months before.",
         unit="ratio",
         nullable=True,
         ge=0,
     )
-    first_paid_on: Day = column("First day of the first paid subscription; null while only on trial.", nullable=True)
+    first_paid_on: Day = column(
+        "First day of the first paid subscription; null: never paid, trial only.", nullable=True
+    )
     tenure_days: Integer = column("Days since first_paid_on.", unit="days", nullable=True, ge=0)
     renewal_on: Day = column(
-        "The day it leaves where that is known, else the next contract term end after as_of, else the next "
-        "anniversary of the oldest subscription in force; null while nothing is in force.",
+        "leaving_on if known, else the next contract term end after as_of, else the next anniversary of the oldest "
+        "subscription in force; null: no paid subscription in force.",
         nullable=True,
     )
     days_to_renewal: Integer = column("Days from as_of to renewal_on.", unit="days", nullable=True, ge=1)
     leaving_on: Day = column(
-        "First day without the account, where all its ends are known at as_of and nothing follows them: a fact, no "
-        "risk.",
+        "First day without the account, if at as_of the ends of all its subscriptions are known and none follows; "
+        "null: not known to leave.",
         nullable=True,
     )
     paused_on: Day = column(
-        "Day on which the account's last price became 0 inside a subscription; null: it pays, or the pause has "
-        "lasted too long and the account counts as lost.",
+        "First day of the pause (price 0 within a subscription) that is open at as_of; null: no open pause, or the "
+        "pause is so long that the account counts as lost.",
         nullable=True,
     )
     last_expansion_on: Day = column(
-        "Last day on which recurring revenue rose, while the account was paying, by more seats, plan or products.",
+        "Last day on which MRR of the paying account rose by more seats, plan or products.",
         nullable=True,
     )
     months_to_first_expansion: float = column(
         "Months from first_paid_on to the first expansion.", unit="months", nullable=True, ge=0
     )
-    is_multi_product: Flag = column("Pays for more than one product.")
-    is_multi_region: Flag = column("Pays in more than one region.")
+    is_multi_product: Flag = column("The account pays for more than one product.")
+    is_multi_region: Flag = column("The account pays in more than one region.")
     invoices_late_12m: Integer = column(
-        "Invoices due in the last 12 months and paid late or overdue now; null without an invoice extract.",
+        "Invoices due in the last 12 months that were paid late or are overdue at as_of; null: no invoice extract.",
         nullable=True,
         ge=0,
     )
     mean_days_late: float = column(
-        "Mean days late of all invoices that fell due in the last 12 months; one paid on time counts 0. Null where "
-        "none fell due.",
+        "Mean days late of all invoices due in the last 12 months; one paid on time counts 0; null: none was due.",
         unit="days",
         nullable=True,
         ge=0,
     )
     late_share_12m: float = column(
-        "invoices_late_12m / invoices that fell due in the last 12 months; null where none did.",
+        "invoices_late_12m / invoices due in the last 12 months; null: none was due.",
         unit="share",
         nullable=True,
         ge=0,
         le=1,
     )
     overdue_amount: float = column(
-        "Unpaid and past due, less unpaid credit notes, at the exchange rate of as_of; at least 0.",
+        "Unpaid invoices past due at as_of, minus unpaid credit notes, at the exchange rate of as_of; at least 0.",
         unit="currency",
         nullable=True,
         ge=0,
     )
     overdue_days: Integer = column(
-        "Days that the oldest unpaid invoice is overdue; 0 = none is.", unit="days", nullable=True, ge=0
+        "Days that the oldest unpaid invoice is overdue at as_of; 0: none is.", unit="days", nullable=True, ge=0
     )
-    is_live: Flag = column("ARR above 0 at day end, or paused.")
+    is_live: Flag = column("ARR above 0 at the end of as_of, or paused.")
     churned_on: Day = column(
-        "First day on which the account counts as lost: all has ended, or a pause has lasted `pause_days`.",
+        "First day on which the account counts as lost: all subscriptions ended, or a pause reached `pause_days`.",
         nullable=True,
     )
-    is_trial_only: Flag = column("Started, but never paid.")
-    has_billing_history_12m: Flag = column("First paid at least twelve months before: a year can be compared.")
+    is_trial_only: Flag = column("The account had a trial, but never paid.")
+    has_billing_history_12m: Flag = column("The account first paid at least twelve months before as_of.")
 
     class Config:
         unique = ["as_of", "account_id"]
@@ -142,13 +143,13 @@ def account_revenue(
 ) -> Table[AccountRevenue]:
     """What does each account pay us, since when, when does it renew, and does it pay on time?
 
-    One row per as_of and account with any subscription started by then; subscriptions of merged accounts count for
-    the account that survives, so a merger is no churn. Recurring revenue is the sum of the subscriptions in force at
-    day end, discounts netted, at the exchange rate of as_of; it is never below 0. nrr_12m compares it with twelve
-    months before, both at the rate of the start; a contract that changed its currency is linked at the rate of that
-    day. A subscription at price 0 after a price is paused: its account stays, without that revenue, until the pause
-    has lasted `pause_days`. Expansion is a net rise of a day by seats, plan or products while paying; same-day swaps
-    net out, and price alone is none.
+    One row per as_of and account with any subscription started by then. Subscriptions of merged accounts count for
+    the surviving account, so a merger is no churn. Recurring revenue is the sum of the subscriptions in force at the
+    end of as_of, discounts netted, at the exchange rate of as_of; it is never below 0. nrr_12m compares it with
+    twelve months before, both at the exchange rate of the start. A contract that changed its currency is converted at
+    the rate of the day of the change. A subscription whose price falls to 0 is paused: its account stays live,
+    without that revenue, until the pause has lasted `pause_days`. Expansion is a day's net rise of MRR by seats, plan
+    or products while the account pays. Swaps on the same day net out, and a price uplift alone is no expansion.
     """
     days = spine.select("as_of", "day_12m_ago")
     states = states_for(spine, account_states, subscription_steps, fx_rates, account_hierarchy, company)
@@ -174,7 +175,7 @@ def _started(steps: ir.Table, spine: ir.Table, hierarchy: ir.Table) -> ir.Table:
 
 
 def _lives(states: ir.Table, company: CompanyPolicy) -> ir.Table:
-    """Of the state at as_of: when the account first paid, rose and expanded, and whether it has left."""
+    """From the state at as_of: when the account first paid and expanded, and whether it is lost or paused."""
     gone = churned_on(states, states.as_of, company)
     has_paused = (states.subscriptions == 0) & states.stopped_on.notnull() & gone.isnull()
     return states.select(
@@ -193,7 +194,7 @@ def _lives(states: ir.Table, company: CompanyPolicy) -> ir.Table:
 def _paid_at(
     days: ir.Table, steps: ir.Table, states: ir.Table, fx_rates: ir.Table, hierarchy: ir.Table, company: CompanyPolicy
 ) -> ir.Table:
-    """Priced steps in force at as_of: `amount` at its exchange rate, `amount_then` at that of a year before."""
+    """Steps with a price in force at as_of: `amount` at the rate of as_of, `amount_then` at that of a year before."""
     rows = in_force(days, steps.filter(steps.mrr != 0), "as_of")
     rows = with_rate(rows, fx_rates, company)
     rows = with_linked_rate(rows, "day_12m_ago", states, fx_rates, company)
@@ -206,8 +207,8 @@ def with_linked_rate(
 ) -> ir.Table:
     """`rows` (as_of, account_id as billing names it, currency, ...) with `linked_rate`: the rate of the day `then`.
 
-    Where the account's contracts changed their currency after `then` and up to `now`, it is the rate of the currency
-    of then, times the rates of the days of the changes: so a change of currency moves nothing.
+    If the account's contracts changed their currency after `then` and up to `now`, it is the rate of the old
+    currency, times the rates of the days of the changes. So a change of currency does not change revenue.
     """
     links = states.select("day", "until", "currency_link", linked="account_id", old_currency="currency")
     pairs = rows.select("as_of", "account_id", at_then=then, at_now=now).distinct()
@@ -236,7 +237,7 @@ def with_linked_rate(
         rated[now] == linked.linked_now,
     ]
     joined = rated.left_join(linked, same)
-    # Beside contracts that changed their currency there may be others still in the old one.
+    # Other contracts of the account may still be in the old currency.
     is_linked = joined.new_currency.notnull() | (joined.currency != joined.old_currency)
     value = only_if(is_linked, joined.linked_value)
     return joined.select(*rows.columns, linked_rate=ibis.coalesce(value, joined.rate_then))
@@ -264,7 +265,7 @@ def _amounts_then(
 
 
 def _terms(in_force: ir.Table) -> ir.Table:
-    """Products, regions and renewal of the subscriptions in force. One row per account that has any."""
+    """Products, regions and renewal of the subscriptions in force. One row per account with any."""
     largest = ibis.window(
         group_by=_KEY, order_by=[in_force.amount.desc(), in_force.subscription_id, in_force.start_date]
     )
@@ -290,9 +291,9 @@ def _names(in_force: ir.Table, name: str, count: str) -> ir.Table:
 def _leaving(
     paid: ir.Table, extract: ir.Table, spine: ir.Table, hierarchy: ir.Table, company: CompanyPolicy
 ) -> ir.Table:
-    """(as_of, account_id) -> `leaving_on` of accounts all of whose ends are known, with nothing that follows.
+    """(as_of, account_id) -> `leaving_on`, if the ends of all its subscriptions are known and none follows.
 
-    An end is known from the day that the extract says; where it says none, not before the end itself.
+    The extract may say from which day an end is known. If it does not, the end is known on its own day only.
     """
     is_told = (paid.end_date > paid.as_of) & (paid.end_known_on <= paid.as_of)
     ends = paid.group_by(*_KEY).aggregate(leaving_on=paid.end_date.max(), is_leaving=is_told.fill_null(False).all())
@@ -308,10 +309,10 @@ def _leaving(
 def _payment(
     spine: ir.Table, invoices: ir.Table, fx_rates: ir.Table, hierarchy: ir.Table, company: CompanyPolicy
 ) -> ir.Table:
-    """Lateness of the invoices due in the last twelve months, and what is overdue at as_of, per account.
+    """Lateness of the invoices due in the last twelve months, and amounts overdue at as_of, per account.
 
-    Late = paid after the due day, or not paid by as_of although due before it (paid after as_of is unpaid). A credit
-    note is never late; while it is not paid out, it lowers what is overdue.
+    Late = paid after the due day, or due before as_of and not paid by then. A credit note is never late; until it is
+    paid out, it lowers the overdue amount.
     """
     rows = known_at(invoices, spine, "day_12m_ago")
     rows = by_surviving_account(rows.filter(rows.issued_on <= rows.as_of), hierarchy)
@@ -337,7 +338,7 @@ def _payment(
 
 
 def _days_with_invoices(spine: ir.Table, invoices: ir.Table) -> ir.Table:
-    """(as_of) of the days by which any invoice of any account is known: from there on, none means none."""
+    """(as_of) of the days by which any invoice is known. From then on, an account without invoices has 0."""
     rows = known_at(invoices, spine)
     days = rows.filter(rows.issued_on <= rows.as_of).select("as_of").distinct()
     return days.mutate(has_invoices=ibis.literal(True))

@@ -1,6 +1,6 @@
-"""What the world outside says about an account.
+"""External signals about an account.
 
-Here: `account_signals`, from external signals. Not here: what a signal does to a risk or score (`scores`).
+Here: `account_signals`. Not here: the effect of a signal on a risk or score (`scores`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from segmentation_assets.tables.registry import Table, table
 
 
 class AccountSignals(Snapshot):
-    """External signals of the last half year. Key: as_of, account_id; one row per known account.
+    """External signals of the last 180 days. Key: as_of, account_id; one row per known account.
 
     Null = no signals at all are on record by as_of (unknown); 0 = this account is known to have none.
     """
@@ -33,11 +33,13 @@ class AccountSignals(Snapshot):
         "Signals observed in the last `signals.window_days` days, by default 180.", nullable=True, ge=0
     )
     signal_weight_180d: float = column(
-        "Sum of their weights (-1 bad to 1 good each); a signal without a weight counts 0.",
+        "Sum of the weights of these signals (each from -1, bad, to 1, good); no weight counts as 0.",
         unit="weight",
         nullable=True,
     )
-    negative_weight_180d: float = column("Sum of the weights below 0: 0 or less.", unit="weight", nullable=True, le=0)
+    negative_weight_180d: float = column(
+        "Sum of the negative weights of these signals; 0 or less.", unit="weight", nullable=True, le=0
+    )
 
     class Config:
         unique = ["as_of", "account_id"]
@@ -52,7 +54,7 @@ def account_signals(
 ) -> Table[AccountSignals]:
     """What happened to an account in its market lately, and was it good or bad for us?
 
-    One row per as_of and known account; counts and weights of the signals observed in the policy's window.
+    One row per as_of and known account, with counts and weights of the signals observed in the policy's window.
     """
     merged = survivors(account_hierarchy)
     rows = facts(external_signals, "observed_on", merged, spine)

@@ -1,8 +1,7 @@
-"""What an account's subscriptions add up to between two days on which something changes.
+"""The sum of an account's subscriptions, from one change to the next.
 
-Here: `account_states`, the states of the accounts that a day asks for, and what a change was: price, volume or
-product. Not here: when a subscription holds (`subscriptions`), or what an account pays in money of one day
-(`revenue`).
+Here: `account_states`, the states at given days, and the kind of each change: price, volume or product. Not here:
+when a subscription holds (`subscriptions`), or an account's revenue in the reporting currency (`revenue`).
 """
 
 from __future__ import annotations
@@ -27,31 +26,43 @@ _LINE = ("product", "plan")
 
 
 class AccountStates(Contract):
-    """What do an account's subscriptions add up to, from when until when? Key: account_id, day."""
+    """The sum of an account's subscriptions, and from when until when it holds. Key: account_id, day."""
 
-    account_id: str = column("Account as billing names it; mergers are followed when asked.")
+    account_id: str = column("Account id in billing, before mergers.")
     day: Day = column("First day of the state.")
-    until: Day = column("First day of the next one; null: it stands.", nullable=True)
+    until: Day = column("First day of the next state; null: this is the last one.", nullable=True)
     subscriptions: Integer = column("Paid subscriptions in force.", ge=0)
-    seats: Integer = column("Their licensed seats; null where none of them says.", unit="seats", nullable=True, ge=0)
-    currency: str = column("Their currency; null: there are none, or several currencies.", nullable=True)
+    seats: Integer = column(
+        "Licensed seats of the paid subscriptions; null: none of them has seats.", unit="seats", nullable=True, ge=0
+    )
+    currency: str = column(
+        "Currency of the paid subscriptions; null: there are none, or several currencies.", nullable=True
+    )
     currency_link: float = column(
-        "Product of the exchange rates at which contracts changed their currency so far: new / old, each of its day.",
+        "Product over all changes of the contracts' currency so far of rate of new / rate of old, each of its day.",
         unit="ratio",
         gt=0,
     )
-    first_paid_on: Day = column("First day of the first paid subscription; null before it.", nullable=True)
-    stopped_on: Day = column("First day without revenue since; null while paying, or never paid.", nullable=True)
-    ended_on: Day = column(
-        "First day since with neither a paid nor a paused subscription; null while there is one.", nullable=True
+    first_paid_on: Day = column("First day of the first paid subscription; null: not paid yet.", nullable=True)
+    stopped_on: Day = column(
+        "First day of the current time without revenue; null: the account pays, or never paid.", nullable=True
     )
-    first_rise_on: Day = column(
-        "First day on which revenue rose while paying, whatever made it rise; a resumed pause is no rise.",
+    ended_on: Day = column(
+        "First day of the current time with neither a paid nor a paused subscription; null: there is one, or the "
+        "account never paid.",
         nullable=True,
     )
-    last_rise_on: Day = column("Last such day up to this state.", nullable=True)
-    first_expansion_on: Day = column("First rise by more seats, plan or products.", nullable=True)
-    last_expansion_on: Day = column("Last such day up to this state.", nullable=True)
+    first_rise_on: Day = column(
+        "First day on which revenue of the paying account rose, for any reason except the end of a pause.",
+        nullable=True,
+    )
+    last_rise_on: Day = column("Last day up to this state on which revenue rose.", nullable=True)
+    first_expansion_on: Day = column(
+        "First day on which revenue rose by more seats, plan or products.", nullable=True
+    )
+    last_expansion_on: Day = column(
+        "Last day up to this state on which revenue rose by more seats, plan or products.", nullable=True
+    )
 
     class Config:
         unique = ["account_id", "day"]
@@ -61,10 +72,10 @@ class AccountStates(Contract):
 def account_states(
     subscription_steps: Table[SubscriptionSteps], fx_rates: Table[FxRates], company: CompanyPolicy
 ) -> Table[AccountStates]:
-    """What do an account's subscriptions add up to between two days on which something changes?
+    """What is the sum of an account's subscriptions from one change to the next?
 
-    One row per account and day on which one of its subscriptions starts, ends or changes. A rise is a net rise of a
-    day, at the exchange rate of that day, while the account pays before and after it: a swap nets out, and so does a
+    One row per account and day on which one of its subscriptions starts, ends or changes. A rise is the net rise of a
+    day, at the exchange rate of that day, of an account that pays before and after it. A swap nets out, and so does a
     change of the contract's currency. A rise by price alone is no expansion.
     """
     return states_of(subscription_steps, fx_rates, company, ("account_id",))
@@ -80,7 +91,7 @@ def states_of(steps: ir.Table, fx_rates: ir.Table, company: CompanyPolicy, key: 
     is_rise = is_paying & (rows.subscriptions_before > 0) & (cents(rows.rise) > 0)
     is_expansion = is_rise & ((cents(rows.volume) > 0) | (cents(rows["product_change"]) > 0))
     is_held = is_paying | (rows.paused > 0)
-    # A run begins where there was none before: with no state, or none of the kind.
+    # A time without revenue (or without any subscription) begins where the state before had one.
     stops = ~is_paying & (rows.subscriptions_before > 0)
     ends = ~is_held & ((rows.subscriptions_before > 0) | (rows.paused_before > 0))
     rows = rows.mutate(
@@ -113,7 +124,7 @@ def states_of(steps: ir.Table, fx_rates: ir.Table, company: CompanyPolicy, key: 
 
 
 def _changes(steps: ir.Table, fx_rates: ir.Table, company: CompanyPolicy, key: Sequence[str]) -> ir.Table:
-    """Per day of change what is in force from it and what was before it, at the exchange rates of that day."""
+    """Per day of change: the sums in force before and after it, at the exchange rates of that day."""
     begins = steps.select(*key, change="day")
     days = begins.union(steps.filter(steps.until.notnull()).select(*key, change="until")).distinct()
     held = steps.view()
@@ -156,10 +167,11 @@ def _changes(steps: ir.Table, fx_rates: ir.Table, company: CompanyPolicy, key: S
 
 
 def by_line(rows: ir.Table, key: Sequence[str]) -> ir.Table:
-    """What each product and plan came to before and after a change. Key: `key`, product, plan.
+    """Amounts per product and plan before and after a change. Key: `key`, product, plan.
 
     `rows` are steps with flags `is_before`, `is_after` and amounts `amount_before`, `amount_after` in one currency. A
-    pause counts as what was paid before it: it is a kind of change of its own. A discount is a change of price.
+    paused subscription counts at its price before the pause, because a pause is neither volume, product nor price. A
+    discount is a change of price.
     """
     ratio = only_if(rows.paused_on.notnull(), rows.paused_mrr)
     is_paid = (rows.mrr > 0) | rows.paused_on.notnull()
@@ -184,11 +196,11 @@ def by_line(rows: ir.Table, key: Sequence[str]) -> ir.Table:
 
 
 def by_kind(lines: ir.Table, key: Sequence[str]) -> ir.Table:
-    """What changed by product, by volume and by price, from `by_line`. Key: `key`.
+    """The change by product, by volume and by price, from `by_line`. Key: `key`.
 
-    Product: a product or plan that was not there before, less those that went. Volume: more or fewer seats of the
-    same, at the price of before; where seats are not known on both sides, its whole change (a commitment to use).
-    Price: the rest. `rise` is their sum.
+    Product: products and plans added, minus those dropped. Volume: more or fewer seats of the same product and plan,
+    at the old price; where seats are not known on both sides, the whole change (a commitment to use). Price: the
+    rest. `rise` is their sum.
     """
     is_same = (lines.held_before > 0) & (lines.held_after > 0)
     change = lines.after - lines.before
@@ -212,10 +224,10 @@ def states_for(
     hierarchy: Table[AccountHierarchy],
     company: CompanyPolicy,
 ) -> ir.Table:
-    """The states up to each as_of of `days`, under the account that survives. Key: as_of, account_id, day.
+    """The states up to each as_of of `days`, under the surviving account. Key: as_of, account_id, day.
 
-    Those of accounts that were not merged are read as they stand; of the few that were, they are made anew from the
-    steps of all that were merged, by the same rule. `until` after as_of is null.
+    States of accounts without mergers are read from `states`. For the few merged accounts, they are computed again by
+    the same rule, from the steps of all accounts merged into one. `until` after as_of is null.
     """
     at = days.select("as_of").distinct()
     merged = hierarchy.filter(hierarchy.account_id != hierarchy.surviving_account_id).select(
@@ -234,12 +246,12 @@ def states_for(
 
 
 def holds_at(rows: ir.Table) -> ir.Table:
-    """Of `states_for`, the state at the end of as_of."""
+    """The rows of `states_for` that hold at the end of as_of."""
     return rows.filter(rows.until.isnull())
 
 
 def churned_on(rows: ir.Table, day: ir.DateValue, company: CompanyPolicy) -> ir.DateValue:
-    """The day from which the account of a state is lost by `day`: all has ended, or a pause lasted too long."""
+    """The day from which the account is lost: all has ended, or a pause lasted too long. Null: not lost by `day`."""
     lapses = days_after(rows.stopped_on, company.pause_days)
     lost = ibis.ifelse(rows.ended_on.notnull(), ibis.least(rows.ended_on, lapses.fill_null(rows.ended_on)), lapses)
     return only_if(lost <= day, lost)

@@ -1,11 +1,11 @@
-"""When does each subscription hold, and on what terms? Decided once from the extract, not once per day that is asked.
+"""When does each subscription hold, and on what terms?
 
-Here: `subscription_steps`, what is in force on given days, and what of it is a pause. Not here: what an account's
-steps add up to (`states`), or what it all is worth in one currency (`exchange`).
+Here: `subscription_steps`, the steps in force on given days, and pauses. Not here: sums of an account's steps
+(`states`), or amounts in one currency (`exchange`).
 
-A step counts from the later of its start and the day it became known, and up to the later of its end and the day the
-end became known. So what was in force on a day is what was known on that day: a month that was published never opens
-on another figure than the month before it closed with.
+A step counts from the later of its start and the day it became known, up to the later of its end and the day the end
+became known. So the steps in force on a day are those known on that day. A published month always opens with the
+figure that the month before closed with.
 """
 
 from __future__ import annotations
@@ -24,30 +24,32 @@ _FOREVER = (9999, 12, 31)
 
 
 class SubscriptionSteps(Contract):
-    """From when until when did a subscription hold, on what terms? Key: subscription_id, day."""
+    """The terms of a subscription, and from when until when they hold. Key: subscription_id, day."""
 
     subscription_id: str = column("Subscription id.")
     day: Day = column("First day on which these terms count: they have begun and are known.")
     until: Day = column(
-        "First day on which they no longer count; null while nothing ends them. A day after the one asked for is not "
-        "known yet on that day.",
+        "First day on which these terms no longer count; null: they have no end. On an earlier as_of, this end is "
+        "not known yet.",
         nullable=True,
     )
-    account_id: str = column("Account that pays, as billing names it; mergers are followed when asked.")
+    account_id: str = column("Paying account: its id in billing, before mergers.")
     product: str = column("Product sold.", nullable=True)
     plan: str = column("Plan of the product.", nullable=True)
-    region: str = column("Region it is sold in.", nullable=True)
+    region: str = column("Region in which the subscription is sold.", nullable=True)
     seats: Integer = column("Licensed seats.", unit="seats", nullable=True, ge=0)
     mrr: float = column(
-        "Recurring amount per month; 0 = trial or pause, below 0 = a discount.", unit="currency per month"
+        "Recurring amount per month; 0: trial or pause; below 0: discount.", unit="currency per month"
     )
     currency: str = column("Currency of mrr, ISO 4217.")
     start_date: Day = column("First day of these terms, by the contract.")
     term_end: Day = column("Last day of the contract term.", nullable=True)
-    end_date: Day = column("First day on which the terms no longer hold, by the contract.", nullable=True)
-    end_known_on: Day = column("Day the end became known, where the extract says.", nullable=True)
-    paused_on: Day = column("First day of the pause that this step is part of; null: it is none.", nullable=True)
-    paused_mrr: float = column("Amount per month before the pause.", unit="currency per month", nullable=True)
+    end_date: Day = column("Day after the last day of these terms, by the contract; null: open.", nullable=True)
+    end_known_on: Day = column("Day on which the end became known; null: the extract does not say.", nullable=True)
+    paused_on: Day = column("First day of the pause that this step belongs to; null: no pause.", nullable=True)
+    paused_mrr: float = column(
+        "Amount per month before the pause; null: no pause.", unit="currency per month", nullable=True
+    )
 
     class Config:
         unique = ["subscription_id", "day"]
@@ -59,12 +61,12 @@ def subscription_steps(
 ) -> Table[SubscriptionSteps]:
     """From when until when did each subscription hold, on what terms?
 
-    One row per subscription and day from which its terms were the same. Of all rows of a subscription that have begun
-    and are known, the latest start holds; it is over once its end has come and is known, and the earlier ones with
-    it. So a subscription is never paid for twice, and a row that a newer drop no longer has, or has with another
-    price, is an end or a step on the day of that drop. A price of 0 after a price is a pause. Where all paid
-    subscriptions of an account have ended, the last ones stand for `renewal_grace_days` more, or up to a renewal
-    within them.
+    One row per subscription and day on which its terms change. Of a subscription's rows that have begun and are
+    known, the one with the latest start holds. Once its end has passed and is known, the subscription is over, also
+    its earlier rows. So a subscription never counts twice. If a newer drop lacks a row, or has it with another price,
+    the subscription ends or changes on the day of that drop. A price of 0 after a price is a pause. If all paid
+    subscriptions of an account have ended, the last ones count for `renewal_grace_days` more, or up to a renewal
+    within these days.
     """
     steps = _with_pauses(_steps(billing_subscriptions))
     return _bridged(steps, company.renewal_grace_days).drop("place")
@@ -95,13 +97,13 @@ def _steps(extract: ir.Table) -> ir.Table:
 
 
 def ends_on(subscriptions: ir.Table) -> ir.DateValue:
-    """The day from which an end counts: that of the end, or the one on which it became known if that is later."""
+    """The day from which an end counts: the end itself, or the day on which it became known, whichever is later."""
     end = subscriptions.end_date
     return only_if(end.notnull(), ibis.greatest(end, subscriptions.end_known_on.fill_null(end)))
 
 
 def _with_pauses(steps: ir.Table) -> ir.Table:
-    """Adds `paused_on` and `paused_mrr`: steps of price 0 that follow a price without a gap, however many."""
+    """Adds `paused_on` and `paused_mrr` to all steps of price 0 that follow a price without a gap."""
     in_order = ibis.window(group_by="subscription_id", order_by="day")
     is_free = steps.mrr == 0
     rows = steps.mutate(
@@ -119,12 +121,12 @@ def _with_pauses(steps: ir.Table) -> ir.Table:
 
 
 def _bridged(steps: ir.Table, grace_days: int) -> ir.Table:
-    """The steps, those that ended last before a gap of their account's revenue with what bridges it."""
+    """The steps, with `until` extended over short gaps in their account's revenue, such as a late renewal."""
     if not grace_days:
         return steps
     paid = steps.filter(steps.mrr > 0)
     ends = paid.filter(paid.until.notnull()).select("account_id", gap_from="until").distinct()
-    is_held = (steps.mrr > 0) | steps.paused_on.notnull()  # a pause is no gap: it is told apart from a late renewal
+    is_held = (steps.mrr > 0) | steps.paused_on.notnull()  # a pause is no gap, unlike a late renewal
     others = steps.filter(is_held).select("account_id", "day", "until").view()
     touching = ends.join(others, ["account_id", others.until.isnull() | (others.until > ends.gap_from)])
     gaps = ends.left_join(
@@ -143,7 +145,7 @@ def _bridged(steps: ir.Table, grace_days: int) -> ir.Table:
 
 
 def in_force(days: ir.Table, steps: ir.Table, day: str = "day") -> ir.Table:
-    """`days` (with a date column `day`, and no other column of a step) joined with the steps then in force."""
+    """`days` (with a date column `day`, and no other column of a step) joined with the steps in force on that day."""
     starts = steps.rename(step_day="day", step_until="until")
     is_begun, is_over = days[day] >= starts.step_day, days[day] >= starts.step_until
     return days.join(starts, [is_begun, starts.step_until.isnull() | ~is_over])

@@ -1,7 +1,7 @@
-"""How much help an account needs and how it fares with it.
+"""How much help an account needs, how fast it gets it, and how satisfied it is.
 
-Here: `account_support`, from tickets and self-service. Not here: what support costs (`costs`), or what relations
-and outcomes are made of it (`scores`).
+Here: `account_support`, from tickets and self-service. Not here: what support costs (`costs`), or points for it
+(`scores`).
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ class AccountSupport(Snapshot):
         "Tickets of the last 90 days per 100 licensed seats in force.", unit="per_100_seats", nullable=True, ge=0
     )
     first_response_hours: float = column(
-        "Mean time to the first response, tickets opened in the last 90 days and answered by as_of.",
+        "Mean hours to the first response, of tickets opened in the last 90 days and answered by as_of.",
         unit="hours",
         nullable=True,
         ge=0,
     )
     handling_hours_12m: float = column(
-        "Hours worked on tickets resolved (or opened and still unresolved) in the last twelve months.",
+        "Hours worked on tickets resolved in the last twelve months, or opened in them and still unresolved.",
         unit="hours",
         nullable=True,
         ge=0,
@@ -90,12 +90,12 @@ def account_support(
     company: CompanyPolicy,
     policy: SupportPolicy,
 ) -> Table[AccountSupport]:
-    """How much help does an account need, how fast is it given, and how content is it?
+    """How much help does an account need, how fast does it get it, and how satisfied is it?
 
-    One row per as_of and known account. Tickets count on the company's day on which they were opened; hours worked
-    and satisfaction count on the day of resolution, when they are final (on the opening day while there is none),
-    and a first response or resolution dated after as_of has not happened. An account without tickets has 0 where the
-    extract has any row by as_of, and null where it has none.
+    One row per as_of and known account. Tickets count on the day they were opened, in the company's timezone. Hours
+    worked and satisfaction count on the day of resolution, when they are final; until then, on the opening day. A
+    first response or resolution dated after as_of has not happened. An account without tickets has 0 if the extract
+    has any row by as_of, else null.
     """
     merged = survivors(account_hierarchy)
     tickets = _with_days(support_tickets, company)
@@ -119,7 +119,7 @@ def account_support(
 
 
 def _with_days(tickets: ir.Table, company: CompanyPolicy) -> ir.Table:
-    """Tickets with the company's days of being opened, resolved, and of the hours and satisfaction being final."""
+    """Adds the days, in the company's timezone, on which a ticket was opened, answered, resolved, and is final."""
     dated = tickets.mutate(
         opened_on=company_day(tickets.opened_at, company), resolved_on=company_day(tickets.resolved_at, company)
     )

@@ -1,4 +1,4 @@
-"""Which other tools an account runs, and where its stack is going.
+"""Which other tools an account uses, and how their number changes.
 
 Here: `account_technology`, from technology installs. Not here: technographic points (`scores`).
 """
@@ -34,26 +34,26 @@ class AccountTechnology(Snapshot):
 
     account_id: str = column("The account; merged accounts count with the one they were merged into.")
     tools: Integer = column("Different tools in place at as_of.", nullable=True, ge=0)
-    complementary_tools: Integer = column("Those that complement the product.", nullable=True, ge=0)
-    competitor_tools: Integer = column("Those that compete with the product.", nullable=True, ge=0)
-    legacy_tools: Integer = column("Those that the product can replace.", nullable=True, ge=0)
+    complementary_tools: Integer = column("Tools in place at as_of that complement the product.", nullable=True, ge=0)
+    competitor_tools: Integer = column("Tools in place at as_of that compete with the product.", nullable=True, ge=0)
+    legacy_tools: Integer = column("Tools in place at as_of that the product can replace.", nullable=True, ge=0)
     net_tools_change_12m: Integer = column(
-        "Tools in place now minus those in place twelve months ago; null where no record goes back that far.",
+        "Tools in place at as_of minus tools in place twelve months before; null: no records that old.",
         nullable=True,
     )
     consolidation: str = column(
-        "Consolidating, expanding or steady, by the change in twelve months and the policy's cuts.",
+        "consolidating, expanding or steady, by net_tools_change_12m and the policy's cuts.",
         nullable=True,
         isin=CONSOLIDATIONS,
     )
     sophistication: float = column(
-        "0-1: number of tools (saturating) and share of complementary ones, weighted by the policy.",
+        "Weighted sum of tools / the policy's full number (at most 1) and the share of complementary tools; 0 to 1.",
         unit="share",
         nullable=True,
         in_range={"min_value": 0, "max_value": 1},
     )
     competitor_displaced_90d: Flag = column(
-        "A competitor's tool was last seen within the last `technology.displaced_days` (90) days and is gone.",
+        "A competitor's tool went out of use in the last `technology.displaced_days` (90) days.",
         nullable=True,
     )
 
@@ -68,10 +68,10 @@ def account_technology(
     technology_installs: Table[TechnologyInstalls],
     policy: TechnologyPolicy,
 ) -> Table[AccountTechnology]:
-    """Which tools does an account run beside ours, is the stack growing, did a competitor just go?
+    """Which other tools does an account use, does their number grow, and did it just drop a competitor's?
 
-    One row per as_of and known account. A tool is in place from the day it was first seen until the day it was last
-    seen, exclusive; a tool seen several times, or at several merged accounts, counts once. Sophistication =
+    One row per as_of and known account. A tool is in place from the day it was first seen to the day before it was
+    last seen. A tool seen several times, or at several merged accounts, counts once. Sophistication =
     `tools_weight` x min(tools ÷ `full_tools`, 1) + `complementary_weight` x complementary tools ÷ tools.
     """
     merged = survivors(account_hierarchy)
@@ -94,7 +94,7 @@ def account_technology(
 
 
 def _by_tool(installs: ir.Table, merged: ir.Table, spine: ir.Table, policy: TechnologyPolicy) -> ir.Table:
-    """Per account and tool: in place now and a year ago, and when it was last seen if it is gone."""
+    """Per account and tool: whether it is in place at as_of, was so a year before, and just went out of use."""
     rows = facts(installs, "first_seen", merged, spine, "day_12m_ago")
     in_place = rows.last_seen.isnull() | (rows.last_seen > rows.as_of)
     was_in_place = (rows.first_seen <= rows.day_12m_ago) & (
@@ -124,7 +124,7 @@ def _counts(tools: ir.Table) -> ir.Table:
 
 
 def _at_most_one(value: ir.FloatingValue) -> ir.FloatingValue:
-    """Null stays null, which `least` alone does not promise on every engine."""
+    """The value, at most 1; null stays null (on some engines, `least` alone gives 1)."""
     return ibis.ifelse(value.notnull(), ibis.least(value, 1.0), ibis.null("float64"))
 
 

@@ -1,7 +1,7 @@
-"""How each account uses the product: who, how much, how broadly, how deeply, and where it is heading.
+"""How each account uses the product: users, volume, breadth, depth and trends.
 
-Here: `account_usage`, over windows that end at the last day whose usage is complete. Not here: which day that is
-(`profiles.usage_feed`), or turning usage into points (`scores.behavioral`).
+Here: `account_usage`, over windows that end at the last day with complete usage. Not here: which day that is
+(`profiles.usage_feed`), or points for usage (`scores.behavioral`).
 """
 
 from __future__ import annotations
@@ -36,24 +36,25 @@ from segmentation_assets.tables.registry import Table, table
 
 _KEY = SNAPSHOT_KEY
 _SATURDAY = 5  # Monday is 0
-_PARTS = 10**12  # of a share: sums of whole numbers are the same in whatever order an engine adds
+_PARTS = 10**12  # per share of 1. Sums of whole numbers do not depend on the order of addition
 
 
 class AccountUsage(Snapshot):
-    """Do the people an account pays for use the product, how deeply, and where is it heading?
+    """Users, volume, breadth, depth and trends of an account's usage. Key: as_of, account_id.
 
-    What counts users is null where usage does not say who used it; what counts features, where it does not say what.
+    The window is the 28 days up to usage_through; the window before is the 28 days before those. Columns about users
+    are null where usage does not name users, columns about features where it does not name features.
     """
 
-    account_id: str = column("An account that pays; accounts merged into it are counted here.")
+    account_id: str = column("The paying account; accounts merged into it are counted here.")
     usage_through: Day = column(
-        "Where the account's windows end: the company's last complete usage day, or, where its own feed is late, its "
-        "own last day with usage."
+        "Last day of the account's windows: the company's last complete usage day, or the account's own last day "
+        "with usage if its feed is late."
     )
     usage_lag_days: Integer = column("Days from usage_through to as_of.", unit="days", ge=0)
     is_feed_late: Flag = column(
-        "Its usage, regular until then, stopped from one day to the next while that of others went on: "
-        "a late delivery, no decline."
+        "The account's usage was regular and then stopped within a day, while that of others went on: a late "
+        "delivery, not a decline."
     )
     active_users_28d: Integer = column("Distinct active users in the window.", unit="users", nullable=True, ge=0)
     active_users_prior_28d: Integer = column(
@@ -62,140 +63,156 @@ class AccountUsage(Snapshot):
     events_28d: Integer = column("Events in the window.", unit="events", ge=0)
     events_prior_28d: Integer = column("Events in the window before.", unit="events", ge=0)
     minutes_28d: float = column(
-        "Session time in the window; null where the extract has none.", unit="minutes", nullable=True, ge=0
+        "Session time in the window; null: the extract has no session time.", unit="minutes", nullable=True, ge=0
     )
     minutes_prior_28d: float = column(
-        "Session time in the window before; null where the extract has none.", unit="minutes", nullable=True, ge=0
+        "Session time in the window before; null: the extract has no session time.",
+        unit="minutes",
+        nullable=True,
+        ge=0,
     )
     dau: float = column("Mean daily active users over the window.", unit="users", nullable=True, ge=0)
     wau: Integer = column("Distinct active users in the last 7 days.", unit="users", nullable=True, ge=0)
     mau: Integer = column("Distinct active users in the window (28 days).", unit="users", nullable=True, ge=0)
     mau_calendar_month: Integer = column(
-        "Distinct active users from the first of usage_through's month on.", unit="users", nullable=True, ge=0
+        "Distinct active users from the first day of usage_through's month to usage_through.",
+        unit="users",
+        nullable=True,
+        ge=0,
     )
     dau_seat_share: float = column(
-        "Mean over the window's days of active users / seats in force that day; null without licensed seats.",
+        "Mean over the days of the window of active users / seats in force on the day; null: no licensed seats.",
         unit="share",
         nullable=True,
         ge=0,
     )
     wau_seat_share: float = column(
-        "wau / mean seats in force over the 7 days; null without licensed seats.", unit="share", nullable=True, ge=0
+        "wau / mean seats in force over the 7 days; null: no licensed seats.", unit="share", nullable=True, ge=0
     )
     mau_seat_share: float = column(
-        "Seat activity: mau / mean seats in force over the window; above 1 is possible. Null without licensed seats.",
+        "Seat activity: mau / mean seats in force over the window; can be above 1; null: no licensed seats.",
         unit="share",
         nullable=True,
         ge=0,
     )
     calendar_month_seat_share: float = column(
-        "mau_calendar_month / mean seats in force this month; null without licensed seats.",
+        "mau_calendar_month / mean seats in force in that month; null: no licensed seats.",
         unit="share",
         nullable=True,
         ge=0,
     )
     active_seat_share: float = column(
-        "Users active in the policy's window for active accounts / mean seats in force over it; null without seats.",
+        "Active users / mean seats, both in the policy's window for active accounts; null: no licensed seats.",
         unit="share",
         nullable=True,
         ge=0,
     )
     is_active_account: Flag = column(
-        "active_seat_share reaches the policy's active share; null without licensed seats.", nullable=True
+        "active_seat_share is at least the policy's share; null: no licensed seats.", nullable=True
     )
-    stickiness: float = column("dau / mau; 0 without active users.", unit="share", nullable=True, ge=0, le=1)
+    stickiness: float = column("dau / mau; 0: no active users.", unit="share", nullable=True, ge=0, le=1)
     features_used: Integer = column("Different features used in the window.", unit="features", nullable=True, ge=0)
     feature_breadth_share: float = column(
-        "Share of the paid products' features that were used; null where their features are not known.",
+        "Share of the paid products' features used in the window; null: their features are not known.",
         unit="share",
         nullable=True,
         ge=0,
         le=1,
     )
     departments_active: Integer = column(
-        "Departments with an active user in the window; null where no department is known.",
+        "Departments with an active user in the window; null: no department is known.",
         nullable=True,
         ge=0,
     )
     department_breadth_share: float = column(
-        "departments_active / departments of the account's users; null where none is known.",
+        "departments_active / departments of the account's users; null: no department is known.",
         unit="share",
         nullable=True,
         ge=0,
         le=1,
     )
     key_events_per_active_user: float = column(
-        "Events on key features per active user in the window; null where no feature is marked as key.",
+        "Events on key features per active user in the window; null: the catalogue marks no feature as key.",
         unit="events per user",
         nullable=True,
         ge=0,
     )
     unused_paid_features: Integer = column(
-        "Features paid for but not used in the window.", unit="features", nullable=True, ge=0
+        "Features of paid products that were not used in the window.", unit="features", nullable=True, ge=0
     )
     ladder_level: float = column(
-        "Share of the paid products' advanced features in use; null where they have none.",
+        "Share of the paid products' advanced features used in the window; null: they have no advanced features.",
         unit="share",
         nullable=True,
         ge=0,
         le=1,
     )
-    active_days_28d: Integer = column("Days of the window with use.", unit="days", ge=0)
-    consistency: float = column("Share of the window's weekdays with use.", unit="share", ge=0, le=1)
+    active_days_28d: Integer = column("Days of the window with usage.", unit="days", ge=0)
+    consistency: float = column(
+        "Share of the window's days from Monday to Friday with usage.", unit="share", ge=0, le=1
+    )
     logins_per_user: float = column(
-        "Sessions per active user in the window; null where the extract has none.",
+        "Sessions per active user in the window; null: the extract has no sessions.",
         unit="sessions per user",
         nullable=True,
         ge=0,
     )
     minutes_per_user: float = column(
-        "Session minutes per active user in the window; null where the extract has none.",
+        "Session minutes per active user in the window; null: the extract has no session time.",
         unit="minutes per user",
         nullable=True,
         ge=0,
     )
     logins_trend: float = column(
-        "Sessions against the window before, minus 1; null without a base.",
+        "Sessions in the window / sessions in the window before - 1; null: none before.",
         unit="ratio",
         nullable=True,
         ge=-1,
     )
     minutes_trend: float = column(
-        "Session minutes against the window before, minus 1; null without a base.",
+        "Session minutes in the window / session minutes in the window before - 1; null: none before.",
         unit="ratio",
         nullable=True,
         ge=-1,
     )
     users_trend: float = column(
-        "Active users against the window before, minus 1; null without a base.",
+        "active_users_28d / active_users_prior_28d - 1; null: no active users before.",
         unit="ratio",
         nullable=True,
         ge=-1,
     )
     events_trend: float = column(
-        "Events against the window before, minus 1; null without a base.", unit="ratio", nullable=True, ge=-1
+        "events_28d / events_prior_28d - 1; null: no events before.", unit="ratio", nullable=True, ge=-1
     )
-    users_trend_net: float = column("users_trend less the company's median of it.", unit="ratio", nullable=True)
-    events_trend_net: float = column("events_trend less the company's median of it.", unit="ratio", nullable=True)
-    minutes_trend_net: float = column("minutes_trend less the company's median of it.", unit="ratio", nullable=True)
-    error_rate: float = column(
-        "Errors per event in the window; null without events.", unit="ratio", nullable=True, ge=0
+    users_trend_net: float = column(
+        "users_trend - its median over all accounts of the day.", unit="ratio", nullable=True
     )
+    events_trend_net: float = column(
+        "events_trend - its median over all accounts of the day.", unit="ratio", nullable=True
+    )
+    minutes_trend_net: float = column(
+        "minutes_trend - its median over all accounts of the day.", unit="ratio", nullable=True
+    )
+    error_rate: float = column("Errors per event in the window; null: no events.", unit="ratio", nullable=True, ge=0)
     top_user_share: float = column(
-        "Share of events by the most active user; null without events.",
+        "Share of the window's events by the most active user; null: no events.",
         unit="share",
         nullable=True,
         ge=0,
         le=1,
     )
     single_champion: Flag = column(
-        "One user makes most events although several seats are licensed; null without licensed seats.", nullable=True
+        "One user makes most events (by the policy's share) although several seats are licensed; null: no licensed "
+        "seats.",
+        nullable=True,
     )
     power_users: Integer = column(
         "Users active on at least the policy's number of days of the window.", nullable=True, ge=0
     )
     new_champions: Integer = column(
-        "Users in the account's top by events now and not in the window before.", nullable=True, ge=0
+        "Users among the account's top users by events in the window, but not in the window before.",
+        nullable=True,
+        ge=0,
     )
 
     class Config:
@@ -217,15 +234,15 @@ def account_usage(
     company: CompanyPolicy,
     usage: UsagePolicy,
 ) -> Table[AccountUsage]:
-    """Do the people an account pays for use the product, how broadly and deeply, and where is it heading?
+    """How much, how broadly and how deeply does each account use the product, and how does usage change?
 
-    One row per as_of and account that pays, where usage is known at all; an account nobody uses has zeros. An account
-    that pays for no seats (priced by use, or flat) has users, events and trends; its shares of seats are null.
-    All windows end at usage_through, the last complete usage day on or before as_of, so a late delivery does not look
-    like a decline; where an account's own feed is late beside the others, they end at its own last usage day. Service
-    users, and users deactivated by as_of, never count. Shares of seats divide by the seats in force on the days
-    themselves. Trends compare the window with the one before; net of the median account's, a season or holiday is
-    nobody's decline.
+    One row per as_of and paying account, if usage is known at all. An account without usage has zeros. An account
+    that pays for no seats (priced by use, or flat) has users, events and trends, but its shares of seats are null.
+    All windows end at usage_through, the last complete usage day on or before as_of, so that a late delivery does not
+    look like a decline. If only an account's own feed is late, its windows end at its own last usage day. Service
+    users, and users deactivated by as_of, never count. Shares of seats divide by the seats in force on the same days.
+    Trends compare the window with the one before. Net trends subtract the median account's trend, so that a season or
+    a holiday does not count as a decline.
     """
     states = states_for(spine, account_states, subscription_steps, fx_rates, account_hierarchy, company)
     periods = _seat_periods(states, usage)
@@ -250,10 +267,10 @@ def account_usage(
 
 
 def _seat_periods(states: ir.Table, usage: UsagePolicy) -> ir.Table:
-    """Paid subscriptions and seats in force: periods that cover all days of any window, up to as_of, without a gap.
+    """Paid subscriptions and seats in force, in periods without gaps that cover all days of any window up to as_of.
 
-    Key: as_of, account_id, day; `until` is exclusive, null at the end. Days without a paid subscription, or where
-    none says its seats, have null.
+    Key: as_of, account_id, day. `until` is exclusive, and null in the last period. Seats are null on days without a
+    paid subscription, or without one that has seats.
     """
     days = ibis.interval(days=usage.look_back_days)
     recent = states.filter(states.until.isnull() | (states.until > states.as_of - days))
@@ -290,7 +307,7 @@ def _paying_accounts(periods: ir.Table, last_days: ir.Table, usage: UsagePolicy)
 
 
 def _with_windows(accounts: ir.Table, late: ir.Table, usage: UsagePolicy) -> ir.Table:
-    """`accounts` with the day their windows end and the first day of each; `late` names the last day of some."""
+    """`accounts` with the first and last days of their windows; `late` has the last day where a feed is late."""
     rows = with_figures(accounts, late.select(*_KEY, "last_used_on"))
     rows = rows.mutate(
         usage_through=rows.last_used_on.fill_null(rows.usage_through), is_feed_late=rows.last_used_on.notnull()
@@ -314,7 +331,7 @@ def _with_windows(accounts: ir.Table, late: ir.Table, usage: UsagePolicy) -> ir.
 
 
 def _raw_accounts(accounts: ir.Table, merged_into: ir.Table) -> ir.Table:
-    """`accounts` once per id that usage may name them by: their own, and those of accounts merged into them."""
+    """`accounts`, one row per id in the usage extract: their own, and those of accounts merged into them."""
     merged = merged_into.filter(merged_into.account_id != merged_into.surviving_account_id)
     merged = merged.select("as_of", raw_account_id="account_id", account_id="surviving_account_id")
     own = accounts.mutate(raw_account_id=accounts.account_id)
@@ -322,9 +339,9 @@ def _raw_accounts(accounts: ir.Table, merged_into: ir.Table) -> ir.Table:
 
 
 def _spans(raw: ir.Table, periods: ir.Table) -> ir.Table:
-    """`raw` accounts split where their seats change: days from `day` up to `until` of the windows.
+    """The windows of `raw` accounts, split where their seats change into periods from `day` up to `until`.
 
-    `seat_parts` is what one user is of the seats in force; null where there are none, so that the day does not count.
+    `seat_parts` is 1 / seats in force, in parts of `_PARTS`; null without seats, so that the day does not count.
     """
     periods = periods.select(*_KEY, "seats", from_day="day", until_day="until")
     rows = raw.join(periods, _KEY)
@@ -344,11 +361,11 @@ def _spans(raw: ir.Table, periods: ir.Table) -> ir.Table:
 
 
 def _users(usage_days: ir.Table, spans: ir.Table, product_users: ir.Table, usage: UsagePolicy) -> ir.Table:
-    """Sums per as_of, account and user that counts, over both windows, in one pass over the usage days.
+    """Sums per as_of, account and counted user, over both windows, in one pass over the usage days.
 
-    `days_back`, and `days` and `days_prior` cut out of it, are sets of bits, bit n = active n days before the end of
-    the window: the union over an account's users gives its active days. `seat_parts` sums 1 / seats in force over the
-    user's days.
+    `days_back` is a set of bits: bit n says that the user was active n days before the end of the window. `days` and
+    `days_prior` are its parts for the two windows. The union over an account's users gives its active days.
+    `seat_parts` sums 1 / seats in force over the user's active days.
     """
     days = usage_days.select(
         "usage_date",
@@ -370,7 +387,7 @@ def _users(usage_days: ir.Table, spans: ir.Table, product_users: ir.Table, usage
     in_window = rows.usage_date >= rows.window_start
     is_prior = (rows.usage_date >= rows.prior_start) & ~in_window
     bit = ibis.literal(1, "int64") << rows.usage_through.delta(rows.usage_date, unit="day")
-    # cases rather than aggregate filters: a fifth less time in the widest step of the chain
+    # Cases instead of aggregate filters take a fifth less time, in the most expensive step of the chain.
     sums = {
         f"{name}{suffix}": only_if(where, rows[name]).sum()
         for name in ("events", "sessions", "milliseconds")
@@ -389,9 +406,9 @@ def _users(usage_days: ir.Table, spans: ir.Table, product_users: ir.Table, usage
 
 
 def _who_count(rows: ir.Table, product_users: ir.Table) -> ir.Table:
-    """`rows` (as_of, user_id, ...) without service users and users deactivated by as_of; adds their `department`.
+    """`rows` (as_of, user_id, ...) without service users and users deactivated by as_of; adds `department`.
 
-    A user whom the user extract does not know counts.
+    A user who is missing in the user extract counts.
     """
     people = product_users.select(
         "known_from",
@@ -452,14 +469,14 @@ def _ones(places: ir.IntegerValue) -> ir.IntegerValue:
 
 
 def _bits(value: ir.IntegerValue) -> ir.IntegerValue:
-    """How many bits of a number >= 0 are set: adds neighbours in pairs, then fours, then bytes (Hacker's Delight)."""
+    """Number of set bits of a number >= 0: sums of pairs, of fours, then of bytes (Hacker's Delight)."""
     pairs = value - ((value >> 1) & 0x5555555555555555)
     fours = (pairs & 0x3333333333333333) + ((pairs >> 2) & 0x3333333333333333)
     return ((fours + (fours >> 4)) & 0x0F0F0F0F0F0F0F0F) % 255
 
 
 def _weekdays(through: ir.DateValue, window_days: int) -> ir.IntegerValue:
-    """The bits of a window's days from Monday to Friday, bit n = n days before `through`."""
+    """A set of bits with the window's days from Monday to Friday; bit n is n days before `through`."""
 
     def bits(weekday: int) -> int:
         return sum(1 << n for n in range(window_days) if (weekday - n) % 7 < _SATURDAY)
@@ -519,14 +536,14 @@ def _new_champions(users: ir.Table, usage: UsagePolicy) -> ir.Table:
 
 
 def _top(users: ir.Table, events: str, places: int) -> ir.Table:
-    """The account's so many users with the most events, if any; user_id breaks ties."""
+    """The account's `places` users with the most events; user_id breaks ties. Users without events never count."""
     rows = users.filter((users[events] > 0) & users.user_id.notnull()).select(*_KEY, "user_id", events)
     order = ibis.window(group_by=_KEY, order_by=[rows[events].desc(), rows.user_id])
     return rows.filter(ibis.row_number().over(order) < places).select(*_KEY, "user_id")
 
 
 def _feature_use(product_usage: ir.Table, raw: ir.Table, product_users: ir.Table) -> ir.Table:
-    """Events per as_of, account and feature in the window, by users that count."""
+    """Events per as_of, account and feature in the window, by counted users."""
     rows = product_usage.select("usage_date", "user_id", "feature", "event_count", used_by="account_id").join(
         raw.select(*_KEY, "raw_account_id", "window_start", "day_after"),
         [
@@ -540,9 +557,9 @@ def _feature_use(product_usage: ir.Table, raw: ir.Table, product_users: ir.Table
 
 
 def _feature_sums(use: ir.Table, catalogue: ir.Table, in_force: ir.Table) -> ir.Table:
-    """Features used per account: all, those paid for, the advanced ones of them, and events on key features.
+    """Per account: features used, paid features used, advanced paid features used, and events on key features.
 
-    A feature of no product belongs to every product.
+    A feature without a product belongs to every product.
     """
     features = catalogue.rename(in_catalogue_at="as_of", name="feature")
     rows = use.filter(use.events > 0).left_join(
@@ -583,12 +600,12 @@ def _paid_features(catalogue: ir.Table, in_force: ir.Table) -> ir.Table:
 
 
 def _days_with_key_features(catalogue: ir.Table) -> ir.Table:
-    """(as_of) of the days on which some feature is marked as key."""
+    """(as_of) of the days on which the catalogue marks any feature as key."""
     return catalogue.filter(catalogue.is_key).select("as_of").distinct().mutate(has_key=ibis.literal(True))
 
 
 def _columns(rows: ir.Table, usage: UsagePolicy) -> ir.Table:
-    """The contract's columns from the joined parts, but for what is net of the company."""
+    """The contract's columns from the joined parts, except the net trends."""
     events, has_users = rows.events.fill_null(0), ~rows.without_user.fill_null(False)
     mau, wau, before, in_month = (
         only_if(has_users, rows[name].fill_null(0)) for name in ("mau", "wau", "was_active", "mau_calendar_month")
@@ -651,29 +668,29 @@ def _columns(rows: ir.Table, usage: UsagePolicy) -> ir.Table:
 
 
 def _unless_nobody(value: ir.NumericValue, is_used: ir.BooleanValue) -> ir.NumericValue:
-    """0 where nobody was active; else the value, null where the extract does not say it."""
+    """0 where no user was active, else the value (null where the extract has none)."""
     return ibis.ifelse(is_used, value, ibis.literal(0, value.type()))
 
 
 def _of_seats(rows: ir.Table, users: str, seats: str) -> ir.NumericValue:
-    """`users` / mean `seats` of their window, or today's seats where it has none.
+    """`users` / mean `seats` of their window, or the seats of as_of if the window has none.
 
-    Null without seats today, and where usage does not say who used it.
+    Null without seats at as_of, and where usage does not name users.
     """
     is_known = rows.seats_now.notnull() & ~rows.without_user.fill_null(False)
     return only_if(is_known, _per(rows[users].fill_null(0), rows[seats].fill_null(rows.seats_now)))
 
 
 def _per(value: ir.NumericValue, base: ir.NumericValue) -> ir.NumericValue:
-    """`value` per `base`; 0 where there is nobody and no day to divide by."""
+    """`value` / `base`; 0 where `base` is 0 or null."""
     return (value / base.nullif(0)).fill_null(0.0)
 
 
 def _net_of_company(rows: ir.Table) -> ir.Table:
-    """Adds the trends less their median over the accounts of the same as_of that have one.
+    """Adds the trends minus their median over the accounts of the same as_of with a trend.
 
-    Exact: the middle value, or the mean of the middle two. By windows rather than a join with itself, which would
-    compute everything above once more for each trend.
+    The median is exact: the middle value, or the mean of the middle two. It uses windows, because a join of the table
+    with itself would compute everything above again for each trend.
     """
     names = ("users_trend", "events_trend", "minutes_trend")
     day = ibis.window(group_by="as_of")

@@ -1,7 +1,7 @@
-"""What usage arrived, and up to which day it is complete.
+"""Usage per day, and the last day on which it is complete.
 
-Here: `usage_days` (one roll-up per usage day), `usage_last_days` (the last complete day of the company), and which
-accounts' own feeds are late. Not here: any figure of use (`profiles.usage`).
+Here: `usage_days` (sums per usage day), `usage_last_days` (the company's last complete day), and accounts whose own
+usage feed is late. Not here: usage figures of an account (`profiles.usage`).
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from segmentation_assets.tables.registry import Table, table
 _KEY = SNAPSHOT_KEY
 _WEEK = 7
 _MONTH_OF_WEEKS = 4
-MILLISECONDS = 60_000  # of a minute. Sums of whole numbers are the same in whatever order an engine adds
+MILLISECONDS = 60_000  # per minute. Sums of whole numbers do not depend on the order of addition
 LOOK_BACK = FromPolicy(UsagePolicy, lambda policy: last(policy.look_back_days))
 
 
 class UsageDays(Contract):
-    """What did each user do on each day? The product's usage rolled up once per day, all features together."""
+    """Usage of each user on each day, all features together. Key: usage_date, account_id, user_id."""
 
     usage_date: Day = column("Day of use, company timezone.")
-    account_id: str = column("The account as the usage extract names it; mergers are followed later, per as_of.")
-    user_id: str = column("The user; service users are still in. Null = usage without a user.", nullable=True)
-    events: Integer = column("Events.", unit="events", nullable=True, ge=0)
-    sessions: Integer = column("Sessions (logins).", unit="sessions", nullable=True, ge=0)
-    minutes: float = column("Session time.", unit="minutes", nullable=True, ge=0)
-    errors: Integer = column("Errors met.", unit="errors", nullable=True, ge=0)
+    account_id: str = column("Account id in the usage extract, before mergers.")
+    user_id: str = column("User, also service users; null: usage without a user.", nullable=True)
+    events: Integer = column("Events on the day.", unit="events", nullable=True, ge=0)
+    sessions: Integer = column("Sessions (logins) on the day.", unit="sessions", nullable=True, ge=0)
+    minutes: float = column("Session time on the day.", unit="minutes", nullable=True, ge=0)
+    errors: Integer = column("Errors on the day.", unit="errors", nullable=True, ge=0)
 
     class Config:
         unique = ["usage_date", "account_id", "user_id"]
@@ -52,10 +52,10 @@ class UsageLastDays(Snapshot):
 
 @table(group="profiles", partition="usage_date")
 def usage_days(product_usage: Table[ProductUsage]) -> Table[UsageDays]:
-    """What did each user do on each day? The product's usage rolled up once per day, all features together.
+    """How much did each user use the product on each day, all features together?
 
-    One row per usage day, account and user with at least one event or session. Whether a user counts (service users,
-    deactivated users, merged accounts) depends on the day one asks and is decided later.
+    One row per usage day, account and user with at least one event or session. Whether a user counts (service or
+    deactivated user), and for which account (mergers), depends on as_of, so `account_usage` decides it.
     """
     rows = product_usage.group_by("usage_date", "account_id", "user_id").aggregate(
         events=product_usage.event_count.sum(),
@@ -73,13 +73,13 @@ def whole(value: ir.NumericValue) -> ir.IntegerValue:
 
 @table(group="profiles", reads={"usage_days": LOOK_BACK})
 def usage_last_days(spine: Table[Spine], usage_days: Table[UsageDays], usage: UsagePolicy) -> Table[UsageLastDays]:
-    """Up to which day is usage known? One row per as_of by which there was any within the look-back.
+    """What is the last day with complete usage? One row per as_of with any usage in the look-back.
 
-    That is the last complete day: its users are at least the policy's share of what is usual. Usual is the mean of so
-    many earlier days of its weekday (policy), the last ones that had usage. For the first day of a weekday, and for a
-    day that follows more than a week without any usage, it is the mean of as many weeks of usage days: a stray row is
-    not complete because Sundays are quiet. The first day of all is complete. All usage windows of as_of end at that
-    day, so that neither a late delivery, nor one cut short, nor a stray row looks like a decline.
+    A day is complete if its users are at least the policy's share of the usual number. The usual number is the mean
+    over the last `usual_weeks` days with usage on the same weekday. For the first day of a weekday, and for a day
+    after more than a week without any usage, it is the mean over the usage days of as many weeks, so that a stray row
+    on a Sunday does not count as a complete day. The first day of all is complete. All usage windows of as_of end at
+    the last complete day. So a late delivery, a partial one or a stray row does not look like a decline.
     """
     sizes = usage_days.group_by("usage_date").aggregate(users=usage_days.count())
     first = days_before(spine.as_of, usage.look_back_days - 1)
@@ -98,17 +98,18 @@ def usage_last_days(spine: Table[Spine], usage_days: Table[UsageDays], usage: Us
 
 
 def _earlier(days: int, group: list[str]) -> Any:
-    """The so many usage days before one, within its group."""
+    """The `days` usage days before each row, within its group."""
     return ibis.window(preceding=(days, 1), following=None, group_by=group, order_by="usage_date")
 
 
 def late_feeds(accounts: ir.Table, usage_days: ir.Table, usage: UsagePolicy) -> ir.Table:
-    """(as_of, account_id, last_used_on) of the accounts whose own usage feed is late beside the others.
+    """(as_of, account_id, last_used_on) of the accounts whose own usage feed is late while others are not.
 
-    `accounts`: as_of, account_id, raw_account_id (a name that usage has for it) and usage_through of the company.
-    Late: the account has been silent for longer than the policy allows; until then it was used regularly, and in its
-    last week as much as the policy's share of what was usual in the three weeks before. Users who leave one by one,
-    and a small account that is used now and then, are not late. A silence of more than `max_lag_days` counts as one.
+    `accounts`: as_of, account_id, raw_account_id (its id in the usage extract) and usage_through of the company. A
+    feed is late if the account has no usage for more days than the policy allows, although it was used regularly
+    until then, in its last week at least the policy's share of the three weeks before. Users who leave one by one,
+    and a small account with occasional use, are no late feed. After `max_lag_days` without usage, an account counts
+    as not used.
     """
     daily = usage_days.group_by("usage_date", used_by="account_id").aggregate(users=usage_days.count())
     daily = daily.view()

@@ -1,7 +1,7 @@
-"""How near an account is to the typical one of its segment.
+"""How close an account is to the typical account of its segment, the archetype.
 
-Here: counting which of the archetype's four conditions hold, as Ibis expressions. Not here: the rules that gave the
-segment (`rules`); an archetype decides nothing.
+Here: the number of the archetype's four conditions that hold, as Ibis expressions. Not here: the rules that gave the
+segment (`rules`). An archetype decides nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CONDITIONS = 4
 
 
 def archetype_fit(rows: ir.Table, policy: SegmentRulesPolicy) -> ir.IntegerValue:
-    """How many of the four conditions of its segment's archetype an account meets, 0-4; an unknown value meets none.
+    """Number of the four conditions of its segment's archetype that an account meets. An unknown value meets none.
 
     Needs segment, size_class, behavioral_cohort, value_tier, needs_profile, expansion_level, is_worth_saving and
     is_barely_used.

@@ -1,11 +1,11 @@
-"""Why an account moved: the inputs that, changed back, would undo it.
+"""Why an account moved: the fewest inputs whose old values would undo the move.
 
-Here: finding them, by trying. Not here: the rules themselves (`rules`, `tiers`), or sentences about a move
+Here: the search for these inputs. Not here: the rules themselves (`rules`, `tiers`), or sentences about a move
 (`reading.explanations`).
 
-An account moved from where the rules had put it. Of the inputs that have changed since the rules last put it there,
-the fewest are named that, set back to what they were, give the old segment (or tier) again. Among sets of one size,
-the one with the inputs named first in this file is taken.
+The search takes the inputs with which the rules last gave the old segment (or tier). It sets one input of today back
+to its old value, then two, and so on, until the rules give the old segment again. Among sets of the same size, the
+first wins, in the order of `stability`'s lists of inputs.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ Texts = npt.NDArray[np.object_]
 
 BEHAVIOUR, REVENUE, PEERS, FACTS = "behaviour", "revenue", "peers", "facts"
 CAUSE_KINDS = (BEHAVIOUR, REVENUE, PEERS, FACTS)
-"""What lies behind an input: the account's usage and health, its money, other accounts, or facts about it."""
+"""Kinds of inputs: the account's usage and health, its revenue and value, other accounts, or facts about it."""
 
 
 @dataclass(frozen=True)
 class Input:
-    """One thing that rules read: its name, the fields of the arrays that carry it, and how it is told."""
+    """An input of the rules: its name, its kind, the fields that hold it, and its format."""
 
     name: str
     kind: str
     fields: tuple[str, ...]
     shown: str
-    """The field whose value is told."""
+    """The field whose value is shown."""
     form: Callable[[Any, int], str]
-    """A value with so many digits."""
+    """Formats a value with a number of digits."""
 
 
 def words(names: Sequence[str], missing: str = "unknown") -> Callable[[Any, int], str]:
-    """How a code is told."""
+    """A formatter of codes: the name of each code."""
     return lambda code, _: missing if code == UNKNOWN_CODE else names[int(code)]
 
 
@@ -62,7 +62,7 @@ def money(value: float, digits: int) -> str:
 
 @dataclass(frozen=True)
 class Causes:
-    """Per moved account: the first input, what lies behind it, and all of them in words; None: none was found."""
+    """Per moved account: the first input, its kind, and all inputs in words; None: no inputs undo the move."""
 
     inputs: Texts
     kinds: Texts
@@ -70,8 +70,10 @@ class Causes:
 
 
 def causes_of(now: Any, before: Any, inputs: Sequence[Input], decide: Callable[[Any], Codes], old: Codes) -> Causes:
-    """Causes of accounts that moved: `now` and `before` hold their inputs, as dataclasses of arrays; `old` is where
-    `decide` put them before."""
+    """Causes of the moves of accounts.
+
+    `now` and `before` are the rules' inputs, as dataclasses of arrays. `old` is what `decide` gave before.
+    """
     size = len(old)
     chosen: list[tuple[Input, ...] | None] = [None] * size
     open_ = np.ones(size, dtype=bool)
@@ -97,7 +99,7 @@ def changed_back(now: Any, before: Any, inputs: Sequence[Input]) -> Any:
 
 
 def _text_of(each: Input, now: Any, before: Any, at: int) -> str:
-    """An input with its value before and now, in as many digits as it takes to see the difference."""
+    """An input with its old and new value, with as many digits as show the difference."""
     old, new = getattr(before, each.shown)[at], getattr(now, each.shown)[at]
     texts: Mapping[int, tuple[str, str]] = {n: (each.form(old, n), each.form(new, n)) for n in range(5)}
     digits = next((n for n, (a, b) in texts.items() if a != b), 0)
@@ -106,10 +108,10 @@ def _text_of(each: Input, now: Any, before: Any, at: int) -> str:
 
 
 def at(part: Any, rows: npt.NDArray[np.intp]) -> Any:
-    """Some accounts of a dataclass of arrays."""
+    """The entries `rows` of a dataclass of arrays."""
     return replace(part, **{name: values[rows] for name, values in vars(part).items()})
 
 
 def is_peers_value(now_value: Floats, old_value: Floats) -> npt.NDArray[np.bool_]:
-    """Whether the account's own value is what it was, so that a change of its rank comes from others."""
+    """Whether the account's own value is unchanged, so that a change of its rank comes from other accounts."""
     return np.isclose(now_value, old_value, rtol=0.005, atol=0.01, equal_nan=True)

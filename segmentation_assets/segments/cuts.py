@@ -22,16 +22,17 @@ class TierCuts(Snapshot):
     """The ARR from which an account is among the largest. Key: as_of; one row per day with a live account."""
 
     strategic_cut: float = column(
-        "Smallest ARR among the top share of accounts that may be Strategic; null if so few accounts that none "
-        "stands in it.",
+        "Smallest ARR among the top share of accounts that may be Strategic; null: too few accounts for that share.",
         unit="currency", nullable=True, gt=0,
     )  # fmt: skip
     top_cut: float = column(
-        "Smallest ARR among the top share that is Strategic by its ARR alone; null like strategic_cut.",
+        "Smallest ARR among the top share of accounts that are Strategic by ARR alone; null: too few accounts.",
         unit="currency", nullable=True, gt=0,
     )  # fmt: skip
-    frozen_on: Day = column("Day whose ARR gave the cuts: the previous quarter's last day, else as_of itself.")
-    ranked_accounts: Integer = column("Live accounts that were ranked on that day.", ge=1)
+    frozen_on: Day = column(
+        "Day whose ARR gave the cuts: the last day of the previous quarter, or as_of if no account was live then."
+    )
+    ranked_accounts: Integer = column("Live accounts ranked on frozen_on.", ge=1)
 
     class Config:
         unique = ["as_of"]
@@ -39,11 +40,12 @@ class TierCuts(Snapshot):
 
 @table(group="segments", reads={"account_revenue": lambda day: [freeze_day(day), day]})
 def tier_cuts(spine: Table[Spine], account_revenue: Table[AccountRevenue], policy: TierPolicy) -> Table[TierCuts]:
-    """From which ARR on is an account among the largest, this quarter?
+    """From which ARR on is an account among the largest this quarter?
 
-    One row per as_of. Live accounts are ranked by ARR on the last day of the previous quarter (as_of itself where
-    nobody was live then); a cut is the smallest ARR whose mid-rank lies in the top share of the policy, so equals
-    are in or out together. It holds for the quarter, so that no account becomes Strategic because others shrank.
+    One row per as_of. Live accounts are ranked by ARR on the last day of the previous quarter, or on as_of if no
+    account was live then. A cut is the smallest ARR whose mid-rank is in the policy's top share, so accounts with
+    equal ARR are on the same side. The cut holds for the whole quarter, so that no account becomes Strategic because
+    others shrank.
     """
     cuts = _cuts_by_day(account_revenue, policy)
     frozen = cuts.rename(lambda name: f"frozen_{name}")

@@ -1,6 +1,6 @@
 """Inputs and states as arrays, and back: one entry per account, words as codes.
 
-Here: the account universe of a run, reading a day's inputs as a `Point`, and states to and from frames. Not here: the
+Here: all accounts of a run, reading a day's inputs as a `Point`, and states to and from frames. Not here: the
 step from state to state (`stability`), or which days are walked (`grid`).
 """
 

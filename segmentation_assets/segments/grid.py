@@ -41,59 +41,59 @@ _WEEK = timedelta(weeks=1)
 class _State(Snapshot):
     account_id: str = column("Account.")
     segment: str = column("Segment in force.", isin=SEGMENTS)
-    rule_id: str = column("Rule that gave the segment when it was last the candidate.")
-    segment_since: Day = column("Day the segment came into force, as far as the grid looks back.")
+    rule_id: str = column("Policy rule that gave the segment on the last day on which the rules gave it.")
+    segment_since: Day = column("Day the segment came into force; at the earliest the first day the grid looks at.")
     segment_move_rule: str = column(
-        "How it came into force: start, held, risk_at_once, arr_at_once.", isin=MOVE_RULES
+        "How the segment came into force: start, held, risk_at_once or arr_at_once.", isin=MOVE_RULES
     )
-    candidate_segment: str = column("What the rules say on this day.", isin=SEGMENTS)
-    candidate_rule_id: str = column("The rule behind the candidate.")
-    candidate_segment_points: Integer = column("Grid points in a row that this candidate has held.", ge=0)
-    segment_basis_on: Day = column("Day looked at on which the rules last gave the segment in force.")
-    segment_basis: str = column("What the rules read on that day, as JSON; null: that day is as_of.", nullable=True)
+    candidate_segment: str = column("Segment that the rules give at as_of.", isin=SEGMENTS)
+    candidate_rule_id: str = column("Policy rule that gave the candidate segment.")
+    candidate_segment_points: Integer = column("Grid points in a row that the candidate segment has held.", ge=0)
+    segment_basis_on: Day = column("Last day of the walk on which the rules gave the segment in force.")
+    segment_basis: str = column(
+        "The rules' inputs on segment_basis_on, as JSON; null: that day is as_of.", nullable=True
+    )
     segment_compared_with: Day = column(
-        "Day that the last move was explained against; null: it has not moved.", nullable=True
+        "Day whose inputs explain the last segment move; null: the segment has not moved.", nullable=True
     )
-    segment_cause: str = column("Of the last move, the first input that, changed back, undoes it.", nullable=True)
-    segment_cause_kind: str = column("What lies behind that input.", nullable=True, isin=CAUSE_KINDS)
+    segment_cause: str = column("First cause of the last segment move; see segment_cause_text.", nullable=True)
+    segment_cause_kind: str = column("Kind of segment_cause.", nullable=True, isin=CAUSE_KINDS)
     segment_cause_text: str = column(
-        "The inputs that, changed back together, undo the last move, with their values before and after.",
+        "Causes of the last segment move: the fewest inputs whose old values would undo it, with old and new values.",
         nullable=True,
     )
     coverage_tier: str = column("Coverage tier in force.", isin=TIERS)
-    tier_rule_id: str = column("Rule that gave the tier when it was last the candidate.")
-    tier_since: Day = column("Day the tier came into force, as far as the grid looks back.")
-    tier_move_rule: str = column("How it came into force: start, held, arr_at_once.", isin=MOVE_RULES)
-    candidate_tier: str = column("Tier that the rules give on this day to an account in this tier.", isin=TIERS)
-    candidate_tier_rule_id: str = column("The rule behind the candidate tier.")
-    candidate_tier_points: Integer = column("Grid points in a row that this candidate has held.", ge=0)
-    tier_basis_on: Day = column("Day looked at on which the rules last gave the tier in force.")
-    tier_basis: str = column("What the rules read on that day, as JSON; null: that day is as_of.", nullable=True)
+    tier_rule_id: str = column("Rule that gave the tier on the last day on which the rules gave it.")
+    tier_since: Day = column("Day the tier came into force; at the earliest the first day the grid looks at.")
+    tier_move_rule: str = column("How the tier came into force: start, held or arr_at_once.", isin=MOVE_RULES)
+    candidate_tier: str = column("Tier that the rules give at as_of to an account in its present tier.", isin=TIERS)
+    candidate_tier_rule_id: str = column("Rule that gave the candidate tier.")
+    candidate_tier_points: Integer = column("Grid points in a row that the candidate tier has held.", ge=0)
+    tier_basis_on: Day = column("Last day of the walk on which the rules gave the tier in force.")
+    tier_basis: str = column("The rules' inputs on tier_basis_on, as JSON; null: that day is as_of.", nullable=True)
     tier_compared_with: Day = column(
-        "Day that the last move was explained against; null: it has not moved.", nullable=True
+        "Day whose inputs explain the last tier move; null: the tier has not moved.", nullable=True
     )
-    tier_cause: str = column("Of the last move, the first input that, changed back, undoes it.", nullable=True)
-    tier_cause_kind: str = column("What lies behind that input.", nullable=True, isin=CAUSE_KINDS)
+    tier_cause: str = column("First cause of the last tier move; see tier_cause_text.", nullable=True)
+    tier_cause_kind: str = column("Kind of tier_cause.", nullable=True, isin=CAUSE_KINDS)
     tier_cause_text: str = column(
-        "The inputs that, changed back together, undo the last move, with their values before and after.",
+        "Causes of the last tier move: the fewest inputs whose old values would undo it, with old and new values.",
         nullable=True,
     )
-    behavioral_cohort: str = column("Behavioral cohort, exit bands applied.", nullable=True)
-    value_tier: str = column("Value tier, exit band applied.", nullable=True)
+    behavioral_cohort: str = column("Usage cohort, after the exit bands.", nullable=True)
+    value_tier: str = column("Value tier, after the exit band.", nullable=True)
     expansion_level: str = column(
-        "Expansion score against its threshold, exit band applied; null: unknown.", nullable=True, isin=LEVELS
+        "Whether the expansion score is high or low, after the exit band; null: unknown.", nullable=True, isin=LEVELS
     )
     clv_level: str = column(
-        "CLV percentile against its threshold, exit band applied; null: unknown.", nullable=True, isin=LEVELS
+        "Whether the CLV percentile is high or low, after the exit band; null: unknown.", nullable=True, isin=LEVELS
     )
-    is_barely_used: Flag = column("Seat activity is below its threshold, exit band applied; unknown is no.")
-    is_worth_saving: Flag = column("In trouble, the account would be worth an intervention.")
+    is_barely_used: Flag = column("Seat activity is below its threshold, after the exit band; unknown: no.")
+    is_worth_saving: Flag = column("High CLV, or a value tier that the policy names as worth saving.")
     is_above_long_tail: Flag = column("ARR counts as above the lowest billing threshold (up at it, down 10 % below).")
     is_above_growth: Flag = column("ARR counts as above the Growth threshold (up at it, down 10 % below).")
     is_above_strategic: Flag = column("ARR counts as above the Strategic cut (up at it, down 10 % below).")
-    segment_at_renewal: str = column(
-        "Segment at the last renewal looked back at, else when the account was first looked at.", isin=SEGMENTS
-    )
+    segment_at_renewal: str = column("Segment at the last renewal, or on the first day of the walk.", isin=SEGMENTS)
     renewal_on: Day = column("Next renewal.", nullable=True)
 
 
@@ -114,17 +114,16 @@ class SegmentStates(_State):
 
 
 def anchors_of(monday: date) -> list[date]:
-    """The chains that a Monday is in: the one its own quarter reads, and the one that the next quarter will."""
+    """The anchors of the chains that a Monday is in: the chain its own quarter reads, and the next quarter's."""
     start_of_quarter = quarter_start(monday)
     return [anchor(monday), start_of_quarter + timedelta(days=-start_of_quarter.weekday() % 7)]
 
 
 def start_of_walk(first: date, quarters: int) -> tuple[list[date], date]:
-    """The Mondays that tell where an account stood before the chain of `first`: single ones, oldest first, and the
-    one from which on every Monday is walked.
+    """The Mondays walked before the chain of `first`: single ones, oldest first, and the first of the weekly ones.
 
-    Of the quarter before, every Monday; of the quarters before that, the first Monday of each month: entering a tier
-    is missed only if it was done and undone within one of the older months.
+    In the quarter before the chain, the walk takes every Monday; in the quarters before that, the first Monday of
+    each month. So it misses a move only if the move was undone within one of the older months.
     """
     if not quarters:
         return [], first
@@ -136,7 +135,7 @@ def start_of_walk(first: date, quarters: int) -> tuple[list[date], date]:
 
 
 def mondays_walked(quarters: int) -> Callable[[date], Iterable[date]]:
-    """The Mondays behind the grid at a day: those of the day's chains, and what their start remembers."""
+    """The Mondays that the grid needs at a day: those of the day's chains, and those walked before the chains."""
 
     def look_back(day: date) -> Iterable[date]:
         mondays = set()
@@ -174,14 +173,15 @@ def segment_grid(
     tier: TierPolicy,
     stability: StabilityPolicy,
 ) -> Frame[SegmentGrid]:
-    """Where does every account stand after a Monday, if one walks the weekly grid from a fixed Monday?
+    """What are the segment and tier of every account after a Monday, if the weekly walk starts at a fixed Monday?
 
-    One row per Monday, anchor and live account; days other than Mondays have no rows. A Monday is on the grids of two
-    anchors: the first Monday of the previous quarter, and that of its own, which the next quarter's reports start at.
-    At the first Monday looked at, an account's state is its candidate; after that `stability` says when a candidate
-    moves it. The quarter before the anchor is walked as well, and the first Mondays of the months before that
-    (policy), so that nobody leaves Growth because usage fell, nor a tier or cohort within its exit band, only because
-    a chain starts there. The walk reads Mondays alone, so it gives the same whatever else was run.
+    One row per Monday, anchor and live account; other days have no rows. A Monday is on the grids of two anchors: the
+    first Monday of the previous quarter, and the first Monday of its own quarter, at which the next quarter's reports
+    start. On the first Monday of the walk, an account's state is its candidate. After that, `stability` says when a
+    candidate comes into force. The walk starts before the anchor: it takes every Monday of the quarter before, and
+    the first Mondays of earlier months (policy). Otherwise, the start of a chain alone could move an account that
+    stays in its tier or cohort only by an exit band. The walk reads Mondays only, so its result does not depend on
+    which other days were run.
     """
     rules = _rules(segment_rules, behavioral, tier, stability)
     mondays = [day for day in _days_of(spine) if day.weekday() == 0]
@@ -214,13 +214,13 @@ def segment_states(
     tier: TierPolicy,
     stability: StabilityPolicy,
 ) -> Frame[SegmentStates]:
-    """Where does every account stand at the end of as_of?
+    """What are the segment and tier of every account at the end of as_of?
 
-    One row per as_of and live account: the state after the last Monday on the grid of as_of's anchor, and after it,
-    day by day up to as_of, only what counts at once: into At-Risk, and ARR across a billing threshold. Who entered
-    At-Risk between two Mondays stays in it until two Mondays in a row say otherwise, even if the first of them does:
-    so the week before the last Monday is walked as well. An account that was not live the day before starts with its
-    candidate.
+    One row per as_of and live account. The state starts from the last Monday on the grid of as_of's anchor. From then
+    on, day by day up to as_of, only moves that count at once apply: into At-Risk, and by ARR across a billing
+    threshold. An account that entered At-Risk between two Mondays stays there until two Mondays in a row give another
+    segment. So the walk also takes the week before the last Monday. An account that was not live on the day before
+    starts with its candidate.
     """
     rules = _rules(segment_rules, behavioral, tier, stability)
     accounts = accounts_of(segment_grid["account_id"], segment_inputs["account_id"])
@@ -265,7 +265,7 @@ def _walk(
     before = inputs.at(first)
     state = start(before, first, rules)
     if carried is not None:
-        # Nobody looked in between, so nothing is seen to have happened at once.
+        # The days in between are not known, so no move counts at once.
         state = step(carried, before, before, first, is_grid_point=True, rules=rules)
     yield days[0], state
     for day in days[1:]:

@@ -1,7 +1,7 @@
-"""What the rules of segments and tiers read of each account on one day.
+"""The inputs of the segment and tier rules, per account and day.
 
-Here: gathering it from the scores, and the cohorts that an account keeps if it is in them already. Not here: the
-rules (`rules`, `tiers`), or the exit bands that make a value of today depend on the week before (`standing`).
+Here: `segment_inputs`, from profiles and scores. Not here: the rules (`rules`, `tiers`), or the exit bands, by which
+today's value depends on the week before (`standing`).
 """
 
 from __future__ import annotations
@@ -36,23 +36,25 @@ from segmentation_assets.tables.registry import POLICY_HASH, Table, table
 
 _KEY = SNAPSHOT_KEY
 _DECIMALS = 6
-"""Scores are held against bounds to so many decimals: the same parts added in another order are the same score."""
+"""Scores are rounded to this many decimals before bounds apply, so that the order of addition does not matter."""
 
 
 class SegmentInputs(Snapshot):
-    """What the rules read of each live account. Key: as_of, account_id."""
+    """Inputs of the segment and tier rules, per live account. Key: as_of, account_id."""
 
     account_id: str = column("Account.")
-    arr: float = column("Annual recurring revenue; 0 = paused.", unit="currency", ge=0)
+    arr: float = column("Annual recurring revenue at as_of; 0: paused.", unit="currency", ge=0)
     size_class: str = column("Size class.", nullable=True)
-    behavioral_cohort: str = column("Behavioral cohort by the figures of the day alone.", nullable=True)
+    behavioral_cohort: str = column(
+        "Usage cohort by the figures of as_of alone, before the exit bands.", nullable=True
+    )
     kept_cohorts: str = column(
-        "Cohorts that the account keeps if it is in them already, each followed by |; null without usage.",
+        "Usage cohorts in which an account that is in them stays, each followed by |; null: no usage.",
         nullable=True,
     )
     needs_profile: str = column("Needs profile.", nullable=True)
     value: float = column("Value: (ARR x NRR) - cost to serve.", unit="currency", nullable=True)
-    value_tier: str = column("Value tier by the figures of the day alone.", nullable=True)
+    value_tier: str = column("Value tier by the figures of as_of alone, before the exit band.", nullable=True)
     cut_silver: float = column("Smallest value that is at least Silver.", unit="currency", nullable=True)
     cut_gold: float = column("Smallest value that is at least Gold.", unit="currency", nullable=True)
     cut_platinum: float = column("Smallest value that is Platinum.", unit="currency", nullable=True)
@@ -63,16 +65,18 @@ class SegmentInputs(Snapshot):
     expansion_score: float = column("Expansion score.", unit="score", nullable=True, ge=0, le=100)
     lookalike: float = column("Share of similar accounts that expanded.", unit="share", nullable=True, ge=0, le=1)
     strategic_sign: str = column(
-        "First sign beyond ARR and expansion that the account is Strategic; null: none.",
+        "First sign, other than ARR and expansion, that the account is Strategic; null: none.",
         nullable=True, isin=STRATEGIC_SIGNS,
     )  # fmt: skip
-    strategic_cut: float = column("ARR of the top share, as frozen.", unit="currency", nullable=True)
-    top_cut: float = column("ARR of the smaller top share, as frozen.", unit="currency", nullable=True)
-    arr_thresholds_reached: Integer = column(
-        "How many of the billing thresholds (Long-Tail, Growth, Strategic cut) lie at or below ARR.", ge=0, le=3
+    strategic_cut: float = column(
+        "strategic_cut of `tier_cuts`, frozen for the quarter.", unit="currency", nullable=True
     )
-    usage_lag_days: Integer = column("Days that usage is behind as_of.", unit="days", nullable=True, ge=0)
-    risk_waits: Flag = column("Usage is too far behind: moves into At-Risk wait.")
+    top_cut: float = column("top_cut of `tier_cuts`, frozen for the quarter.", unit="currency", nullable=True)
+    arr_thresholds_reached: Integer = column(
+        "Number of billing thresholds (Long-Tail, Growth, Strategic cut) that ARR reaches.", ge=0, le=3
+    )
+    usage_lag_days: Integer = column("Days from usage_through to as_of.", unit="days", nullable=True, ge=0)
+    risk_waits: Flag = column("Usage data is too old, by the policy: moves into At-Risk wait.")
     renewal_on: Day = column("Next renewal.", nullable=True)
 
     class Config:
@@ -80,7 +84,7 @@ class SegmentInputs(Snapshot):
 
 
 class InputPoints(Dated):
-    """The columns of `segment_inputs` that the walk along the grid needs in memory."""
+    """The columns of `segment_inputs` that `segment_grid` and `segment_states` read."""
 
     account_id: str = column("Account.")
     arr: float = column("Annual recurring revenue.", unit="currency")
@@ -120,11 +124,10 @@ def segment_inputs(
     tier: TierPolicy,
     stability: StabilityPolicy,
 ) -> Table[SegmentInputs]:
-    """What do the rules of segments and tiers read of each live account on this day?
+    """What are the inputs of the segment and tier rules for each live account?
 
-    One row per as_of and live account. Scores and shares are rounded to six decimals, the precision at which bounds
-    are met. Which segment and tier the rules give, with exit bands and stability, `segment_grid` and
-    `segment_states` say.
+    One row per as_of and live account. Scores and shares are rounded to six decimals before bounds apply. The segment
+    and tier in force, after exit bands and stability, are in `segment_states`.
     """
     live = live_accounts(account_profiles, spine)
     rows = live.select(*_KEY, *_PROFILE_COLUMNS)

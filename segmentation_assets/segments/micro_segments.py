@@ -1,7 +1,7 @@
-"""What to do next inside a tier: micro-segments, declining usage and the coverage override.
+"""What to do next for an account within its tier: micro-segments, declining usage and the coverage override.
 
-Here: the signals of one account on one day, as Ibis expressions. Not here: segment and tier, which these never
-change, or the plays that answer them.
+Here: the signals of one account on one day, as Ibis expressions. Not here: segment and tier (the signals never change
+them), or the plays that answer the signals.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SEPARATOR = ", "
 
 
 def is_usage_declining(rows: ir.Table, policy: MicroSegmentPolicy) -> ir.BooleanValue:
-    """Users or events fall, and faster than the company's, from a base worth counting; unknown is no."""
+    """Whether users or events fall, faster than the median account's, from a large enough base. Unknown is no."""
     has_base = _has_base(rows, policy)
     users = (rows.users_trend_net <= policy.declining_trend) & (rows.users_trend < 0)
     events = (rows.events_trend_net <= policy.declining_trend) & (rows.events_trend < 0)
@@ -29,7 +29,7 @@ def is_usage_declining(rows: ir.Table, policy: MicroSegmentPolicy) -> ir.Boolean
 
 
 def _has_base(rows: ir.Table, policy: MicroSegmentPolicy) -> ir.BooleanValue:
-    """Users of the window before, or where usage does not say who they were, events: enough to speak of a trend."""
+    """Whether the window before had enough users for a trend; where usage names no users, enough events."""
     users, events = rows.active_users_prior_28d, rows.events_prior_28d
     return ibis.ifelse(users.isnull(), events >= policy.declining_min_events, users >= policy.declining_min_users)
 
@@ -37,7 +37,7 @@ def _has_base(rows: ir.Table, policy: MicroSegmentPolicy) -> ir.BooleanValue:
 def signals_of(
     rows: ir.Table, policy: MicroSegmentPolicy, cohorts_in_trouble: Sequence[str]
 ) -> dict[str, dict[str, ir.BooleanValue]]:
-    """By micro-segment its signals, any of which is enough. Unknown is no signal.
+    """The signals of each micro-segment. Any one is enough. Unknown is no signal.
 
     Needs profile columns, segment, behavioral_cohort, health_score, firmographic_score and is_usage_declining.
     """
@@ -82,6 +82,6 @@ def with_micro_segment(rows: ir.Table, policy: MicroSegmentPolicy, cohorts_in_tr
 
 
 def _words(signals: Mapping[str, ir.BooleanValue]) -> ir.StringValue:
-    """The signals that are there, comma-separated."""
+    """The signals that are present, comma-separated."""
     parts = [ibis.ifelse(sign, _SEPARATOR + word, "") for word, sign in signals.items()]
     return reduce(add, parts).substr(len(_SEPARATOR))

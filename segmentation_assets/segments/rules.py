@@ -1,7 +1,7 @@
 """The ordered rules that give every account its segment.
 
-Here: deciding on standings by the policy's rules, as NumPy. Not here: exit bands (`standing`), the tier rules
-(`tiers`), or when a segment counts (`stability`).
+Here: the policy's rules applied to standings, in NumPy. Not here: exit bands (`standing`), the tier rules (`tiers`),
+or when a segment comes into force (`stability`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DIMENSIONS = ("size", "cohort", "value_tier", "needs")
 
 
 class RuleBook:
-    """The policy's rules, made ready to decide on arrays."""
+    """The policy's rules, compiled for arrays of accounts."""
 
     def __init__(self, policy: SegmentRulesPolicy, cohorts: Sequence[str]) -> None:
         self.policy = policy
@@ -44,7 +44,7 @@ class RuleBook:
         return self._segments[first], self._ids[first]
 
     def is_worth_saving(self, standing: Standing) -> Flags:
-        """CLV in the upper ranks, or a value tier that is worth an intervention."""
+        """Whether CLV is high, or the policy names the value tier as worth saving."""
         by_tier = self._is_among("value_tier", self.policy.worth_saving.value_tiers, standing)
         return by_tier | (standing.clv == HIGH)
 

@@ -1,7 +1,7 @@
-"""The segment of every live account and all that follows from it.
+"""The segment of every live account, and the treatment that follows from it.
 
-Here: `segments`, what sales, success and marketing read, and `segment_mix`. Not here: the rules (`rules`, `tiers`),
-their stability (`stability`, `grid`), or what moved and why (`moves`).
+Here: `segments`, the table for sales, success and marketing, and `segment_mix`. Not here: the rules (`rules`,
+`tiers`), their stability (`stability`, `grid`), or moves and their causes (`moves`).
 """
 
 from __future__ import annotations
@@ -46,66 +46,70 @@ LESS, MORE = CONFLICTS = ("tier_gives_less", "tier_gives_more")
 
 
 class Segments(Snapshot):
-    """Segment, tier, micro-segment and what follows from them. Key: as_of, account_id; one row per live account."""
+    """Segment, tier, micro-segment and treatment. Key: as_of, account_id; one row per live account."""
 
     account_id: str = column("Account.")
     account_name: str = column("Name in the CRM.", nullable=True)
     segment: str = column("Segment in force.", isin=SEGMENTS)
-    rule_id: str = column("Rule of the policy that gave the segment when it was last the candidate.")
+    rule_id: str = column("Policy rule that gave the segment on the last day on which the rules gave it.")
     archetype_fit: Integer = column(
-        "How many of the four conditions (size, behavior, value, needs) of the segment's typical account hold.",
+        "Number of the segment's archetype conditions (size, behavior, value, needs) that the account meets, of 4.",
         ge=0, le=CONDITIONS,
     )  # fmt: skip
-    segment_since: Day = column("Day the segment came into force, as far as the grid looks back.")
-    segment_move_rule: str = column("How the segment came into force.", isin=MOVE_RULES)
-    segment_cause_kind: str = column("What lies behind its last move; null: it has not moved.", nullable=True)
+    segment_since: Day = column("Day the segment came into force; at the earliest the first day the grid looks at.")
+    segment_move_rule: str = column(
+        "How the segment came into force: start, held, risk_at_once or arr_at_once.", isin=MOVE_RULES
+    )
+    segment_cause_kind: str = column(
+        "Kind of cause of the last segment move; null: the segment has not moved.", nullable=True
+    )
     segment_cause_text: str = column(
-        "The inputs that, changed back together, undo its last move, with their values before and after.",
+        "Causes of the last segment move: the fewest inputs whose old values would undo it, with old and new values.",
         nullable=True,
     )
-    candidate_segment: str = column("What the rules say on this day.", isin=SEGMENTS)
-    candidate_rule_id: str = column("The rule behind the candidate.")
-    is_pending: Flag = column("The candidate differs from the segment and has not held long enough to move it.")
-    coverage_tier: str = column("Tier that staffs and reports.", isin=TIERS)
-    tier_rule_id: str = column("Rule that gave the tier.")
-    tier_since: Day = column("Day the tier came into force, as far as the grid looks back.")
-    tier_move_rule: str = column("How the tier came into force.", isin=MOVE_RULES)
-    tier_cause_kind: str = column("What lies behind its last move; null: it has not moved.", nullable=True)
+    candidate_segment: str = column("Segment that the rules give at as_of.", isin=SEGMENTS)
+    candidate_rule_id: str = column("Policy rule that gave the candidate segment.")
+    is_pending: Flag = column("The candidate differs from the segment, and has not held long enough to replace it.")
+    coverage_tier: str = column("Coverage tier: decides the CSM hours, and groups the KPIs.", isin=TIERS)
+    tier_rule_id: str = column("Rule that gave the tier on the last day on which the rules gave it.")
+    tier_since: Day = column("Day the tier came into force; at the earliest the first day the grid looks at.")
+    tier_move_rule: str = column("How the tier came into force: start, held or arr_at_once.", isin=MOVE_RULES)
+    tier_cause_kind: str = column("Kind of cause of the last tier move; null: the tier has not moved.", nullable=True)
     tier_cause_text: str = column(
-        "The inputs that, changed back together, undo its last move, with their values before and after.",
+        "Causes of the last tier move: the fewest inputs whose old values would undo it, with old and new values.",
         nullable=True,
     )
-    candidate_tier: str = column("Tier that the rules give on this day to an account in this tier.", isin=TIERS)
-    is_tier_pending: Flag = column("The candidate tier differs from the tier and has not held long enough.")
-    kind_of_care: str = column("What people call the coverage tier: the kind of care it gives.")
-    has_tier_conflict: Flag = column("Segment and tier call for different levels of care.")
+    candidate_tier: str = column("Tier that the rules give at as_of to an account in its present tier.", isin=TIERS)
+    is_tier_pending: Flag = column("The candidate tier differs from the tier, and has not held long enough.")
+    kind_of_care: str = column("Name of the kind of care that the coverage tier gives.")
+    has_tier_conflict: Flag = column("Segment and tier need different levels of care.")
     tier_conflict: str = column(
-        "tier_gives_less or tier_gives_more care than the segment calls for; null: they agree. The tier decides the "
-        "hours, the segment the plays: of plays above the tier's care only those of At-Risk or an override are due.",
+        "tier_gives_less or tier_gives_more care than the segment needs; null: they agree. The tier decides the "
+        "hours, the segment the plays. Plays above the tier's care are due only for At-Risk or an override.",
         nullable=True, isin=CONFLICTS,
     )  # fmt: skip
-    micro_segment: str = column("What to do next inside the tier.", isin=MICRO_SEGMENTS)
-    micro_segment_reason: str = column("The signals behind it, comma-separated; empty for stable.")
-    is_usage_declining: Flag = column("Users or events fall faster than the company's; unknown is no.")
+    micro_segment: str = column("What to do next for the account, within its tier.", isin=MICRO_SEGMENTS)
+    micro_segment_reason: str = column("Signals behind the micro-segment, comma-separated; empty for stable.")
+    is_usage_declining: Flag = column("Users or events fall faster than those of the median account; unknown: no.")
     coverage_override: str = column(
-        "high_touch where declining usage meets a near renewal, whatever the tier; else null.",
+        "high_touch if usage declines and the renewal is near, whatever the tier; else null.",
         nullable=True, isin=[HIGH_TOUCH],
     )  # fmt: skip
     overlay: str = column("Industry x use case, for messages only; null: neither is known.", nullable=True)
-    go_to_market: str = column("How the segment is served.")
+    go_to_market: str = column("Go-to-market motion of the segment.")
     segment_at_renewal: str = column(
-        "Segment at the last renewal, which price and territory follow until the next one.", isin=SEGMENTS
+        "Segment at the last renewal. Price and territory follow it until the next renewal.", isin=SEGMENTS
     )
-    pricing_model: str = column("How it is priced: as the segment at the last renewal.")
-    message_track: str = column("How the segment is addressed.")
-    territory: str = column("Who sells to it: as the segment at the last renewal.")
+    pricing_model: str = column("Pricing model of the segment at the last renewal.")
+    message_track: str = column("Message track of the segment.")
+    territory: str = column("Sales territory of the segment at the last renewal.")
     care_tier: str = column(
-        "Tier whose level of care the segment names; null: none of its own.", nullable=True, isin=TIERS
+        "Tier whose level of care the segment gets; null: the segment names none.", nullable=True, isin=TIERS
     )
-    arr: float = column("Annual recurring revenue; 0 = paused.", unit="currency", ge=0)
+    arr: float = column("Annual recurring revenue at as_of; 0: paused.", unit="currency", ge=0)
     size_class: str = column("Size class.", nullable=True)
-    behavioral_cohort: str = column("Behavioral cohort, exit bands applied.", nullable=True)
-    value_tier: str = column("Value tier, exit band applied.", nullable=True)
+    behavioral_cohort: str = column("Usage cohort, after the exit bands.", nullable=True)
+    value_tier: str = column("Value tier, after the exit band.", nullable=True)
     needs_profile: str = column("Needs profile.", nullable=True)
     primary_use_case: str = column("Primary use case.", nullable=True)
     lifecycle_stage: str = column("Lifecycle stage.", nullable=True)
@@ -116,35 +120,41 @@ class Segments(Snapshot):
     behavioral_score: float = column("Behavioral score.", unit="score", nullable=True, ge=0, le=100)
     expansion_score: float = column("Expansion score.", unit="score", nullable=True, ge=0, le=100)
     expansion_potential: float = column(
-        "Share of addressable seats not yet sold.", unit="share", nullable=True, ge=0, le=1
+        "Share of the account's addressable seats that is not sold yet.", unit="share", nullable=True, ge=0, le=1
     )
-    health_score: float = column("Overall health.", unit="score", nullable=True, ge=0, le=100)
-    weakest_dimension: str = column("Weakest health dimension.", nullable=True)
-    churn_risk: float = column("Probability of churn in 90 days.", unit="probability", nullable=True, ge=0, le=1)
+    health_score: float = column("Overall health score.", unit="score", nullable=True, ge=0, le=100)
+    weakest_dimension: str = column("Health dimension with the lowest score.", nullable=True)
+    churn_risk: float = column(
+        "Probability that the account churns within 90 days.", unit="probability", nullable=True, ge=0, le=1
+    )
     data_completeness: float = column(
-        "Share of the composite's weights whose dimension is present.", unit="share", nullable=True, ge=0, le=1
+        "Share of the composite score's weights whose dimension is known.", unit="share", nullable=True, ge=0, le=1
     )
-    is_backcast: Flag = column("CRM facts of this day come from a later drop.", nullable=True)
+    is_backcast: Flag = column("The account's CRM columns of as_of come from a later drop.", nullable=True)
 
     class Config:
         unique = ["as_of", "account_id"]
 
 
 class SegmentMix(Snapshot):
-    """How the company divides into segments. Key: as_of, segment; always all segments."""
+    """Accounts and ARR by segment. Key: as_of, segment; always all segments."""
 
     segment: str = column("Segment.", isin=SEGMENTS)
-    accounts: Integer = column("Live accounts in it.", ge=0)
+    accounts: Integer = column("Live accounts in the segment.", ge=0)
     account_share: float = column(
-        "Of all live accounts; null: there are none.", unit="share", nullable=True, ge=0, le=1
+        "The segment's share of all live accounts; null: there are none.", unit="share", nullable=True, ge=0, le=1
     )
-    arr: float = column("Their ARR.", unit="currency", ge=0)
-    arr_share: float = column("Of all ARR; null: there is none.", unit="share", nullable=True, ge=0, le=1)
-    typical_accounts: Integer = column("Of them, accounts that meet all conditions of the archetype.", ge=0)
+    arr: float = column("ARR of the segment's live accounts.", unit="currency", ge=0)
+    arr_share: float = column(
+        "The segment's share of the company's ARR; null: there is none.", unit="share", nullable=True, ge=0, le=1
+    )
+    typical_accounts: Integer = column(
+        "Live accounts of the segment that meet all four conditions of its archetype.", ge=0
+    )
     typical_share: float = column(
-        "Typical accounts / accounts; null: no accounts.", unit="share", nullable=True, ge=0, le=1
+        "typical_accounts / accounts; null: no accounts.", unit="share", nullable=True, ge=0, le=1
     )
-    pending_accounts: Integer = column("Of them, accounts whose candidate is another segment.", ge=0)
+    pending_accounts: Integer = column("Live accounts of the segment whose candidate is another segment.", ge=0)
 
     class Config:
         unique = ["as_of", "segment"]
@@ -168,11 +178,12 @@ def segments(
 ) -> Table[Segments]:
     """Which segment and tier is each live account in, and how is it served, priced and addressed?
 
-    One row per as_of and live account. Segment and coverage tier come from `segment_states`, cohort and value tier
-    too, exit bands applied. Go-to-market and message track follow from the segment, pricing and territory from the
-    segment at the last renewal. Where segment and tier call for different levels of care, `tier_conflict` says which
-    of them gives more. The micro-segment is the first of the policy's order whose signals are there, the
-    override is declining usage with a renewal near; both are of the day itself and change neither segment nor tier.
+    One row per as_of and live account. Segment, coverage tier, usage cohort and value tier come from
+    `segment_states`, after the exit bands. Go-to-market and message track follow from the segment, pricing and
+    territory from the segment at the last renewal. If segment and tier need different levels of care,
+    `tier_conflict` says whether the tier gives less or more. The micro-segment is the first in the policy's order
+    with a signal. The override applies if usage declines and the renewal is near. Both depend on as_of alone and
+    change neither segment nor tier.
     """
     rows = segment_states.semi_join(spine, "as_of")
     sources: list[tuple[ir.Table, list[str]]] = [
@@ -253,7 +264,7 @@ def segment_mix(spine: Table[Spine], segments: Table[Segments]) -> Table[Segment
 def _by_segment(
     segment: ir.StringValue, policy: TreatmentPolicy, choose: Callable[[Treatment], str | None]
 ) -> ir.StringValue:
-    """A text of each row's segment."""
+    """The policy's text for each row's segment; `choose` picks which one."""
     texts = {name: choose(policy.segments[name]) for name in SEGMENTS}
     return ibis.cases(
         *((segment == name, text) for name, text in texts.items() if text is not None), else_=ibis.null("string")
@@ -261,9 +272,9 @@ def _by_segment(
 
 
 def _conflict(rows: ir.Table, policy: TreatmentPolicy) -> ir.StringValue:
-    """Whether the tier gives less or more care than the segment calls for; null: they agree.
+    """Whether the tier gives less or more care than the segment needs; null: they agree.
 
-    A tier agrees with the segment's `agrees_with`; one below all of these gives less, any other more.
+    A tier in the segment's `agrees_with` agrees. A tier below all of these gives less care, any other tier more.
     """
     cases = []
     for name in SEGMENTS:
@@ -280,6 +291,6 @@ def _conflict(rows: ir.Table, policy: TreatmentPolicy) -> ir.StringValue:
 
 
 def _overlay(rows: ir.Table) -> ir.StringValue:
-    """Industry x use case; what is unknown is `any`, null where both are."""
+    """Industry x use case. One that is unknown is `any`; null if both are unknown."""
     named = rows.industry.fill_null("any") + " x " + rows.primary_use_case.fill_null("any")
     return ibis.ifelse(rows.industry.isnull() & rows.primary_use_case.isnull(), ibis.null("string"), named)

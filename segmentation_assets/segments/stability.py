@@ -1,20 +1,20 @@
 """One step of the state machine that turns candidates into moves, for many accounts at once.
 
-Here: what an account's segment and tier are after a day, given what they were before and what the rules say, as
-NumPy. Not here: the rules (`rules`, `tiers`), their exit bands (`standing`), or which days are walked (`grid`).
+Here: an account's segment and tier after a day, from the state before and the rules' candidates, in NumPy. Not here:
+the rules (`rules`, `tiers`), their exit bands (`standing`), or which days are walked (`grid`).
 
-An account starts with its candidate as state. From then on
-- a candidate other than the state counts once it has held on so many grid points in a row (policy), a segment's only
-  once the account has been in its segment for so many weeks (policy), unless it started there or is At-Risk;
-- At-Risk counts at once, on any day, unless usage is too far behind: then it waits, however long;
-- a candidate counts at once, on any day, where it changed because ARR crossed a billing threshold since the day
-  before in the walk. A tier's candidate did if it would be another with the ARR of before; a segment's, if its value
-  side (value tier or CLV level) changed as well, as that is where ARR enters the rules.
-ARR crosses a threshold upwards at it, downwards only below it by the exit band. When the Strategic cut is renewed,
-yesterday's ARR is held against the new cut first, so that a new cut alone crosses nothing.
+An account starts with its candidate as state. After that:
+- Another candidate comes into force once it has held on the policy's number of grid points in a row. A segment must
+  also have been in force for the policy's number of weeks, unless the account started there or is At-Risk.
+- At-Risk comes into force at once, on any day. If usage data is too old, it waits, however long.
+- A candidate comes into force at once, on any day, if it changed because ARR crossed a billing threshold since the
+  previous day of the walk. For a tier: with the previous ARR, the candidate would be another one. For a segment: the
+  value tier or the CLV level changed too, because ARR enters the segment rules there.
+ARR crosses a threshold upwards at the threshold, downwards only below it by the exit band. When the Strategic cut is
+renewed, the previous day's ARR is first compared with the new cut, so that a new cut alone crosses nothing.
 
-The state also remembers what the rules read when they last gave it: a move is explained against that (`causes`).
-Price and territory follow the segment at the last renewal: when a renewal has passed, they take the segment of then.
+The state also keeps the inputs with which the rules last gave it. A move is explained against these (`causes`). Price
+and territory follow the segment at the last renewal. When a renewal has passed, they take the segment of that day.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ _NEVER = np.datetime64("NaT", "D")
 
 @dataclass(frozen=True)
 class Rules:
-    """All that decides about a step."""
+    """The policies that decide a step."""
 
     book: RuleBook
     tier: TierPolicy
@@ -83,7 +83,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Point:
-    """What the rules read of every account on one day; entries of accounts not live then are not looked at."""
+    """The rules' inputs for every account on one day. Entries of accounts that are not live are ignored."""
 
     is_live: Flags
     arr: Floats
@@ -100,38 +100,38 @@ class Point:
 
 @dataclass(frozen=True)
 class Track:
-    """One thing that moves (segment or tier): its state, how it came about, and the candidate on the grid."""
+    """A segment or a tier over time: its state, how it came into force, and the candidate on the grid."""
 
     state: Codes
     rule: Codes
     since: Days
     move_rule: Codes
     candidate: Codes
-    """Of the day."""
+    """The day's candidate."""
     candidate_rule: Codes
     grid_candidate: Codes
-    """Of the last grid point."""
+    """The candidate of the last grid point."""
     points: Codes
     """Grid points in a row that grid_candidate has held."""
     basis: Any
-    """What the rules read when they last gave the state: a Standing, or TierInputs."""
+    """The inputs with which the rules last gave the state: a Standing, or TierInputs."""
     basis_on: Days
-    """When that was."""
+    """The day of the basis."""
     compared_with: Days
-    """The day that the last move was explained against; NaT: it has not moved."""
+    """The day whose inputs explain the last move; NaT: it has not moved."""
     cause: Texts
     cause_kind: Texts
     cause_text: Texts
 
     @property
     def points_held(self) -> Codes:
-        """Grid points in a row that the day's candidate has held; 0 if it is not that of the last grid point."""
+        """Grid points in a row that the day's candidate has held; 0 if the last grid point had another one."""
         return np.where(self.candidate == self.grid_candidate, self.points, 0)
 
 
 @dataclass(frozen=True)
 class State:
-    """Where every account stands after a day."""
+    """The segment and tier of every account after a day."""
 
     is_live: Flags
     segment: Track
@@ -139,9 +139,9 @@ class State:
     above: Thresholds
     standing: Standing
     renewal_segment: Codes
-    """Segment at the last renewal, or when the account was first looked at."""
+    """Segment at the last renewal, or on the first day of the walk."""
     renewal_on: Days
-    """The renewal ahead, as last looked at."""
+    """The next renewal, as known on the last day of the walk."""
 
 
 def start(point: Point, day: np.datetime64, rules: Rules) -> State:
@@ -164,7 +164,7 @@ def start(point: Point, day: np.datetime64, rules: Rules) -> State:
 
 
 def step(state: State, before: Point, now: Point, day: np.datetime64, *, is_grid_point: bool, rules: Rules) -> State:
-    """State after `day`; accounts that were not live at `before` start anew."""
+    """State after `day`. Accounts that were not live at `before` start again with their candidate."""
     cut, tier = now.strategic_cut, rules.tier
     above_before = thresholds_of(before.arr, cut, state.above, tier)
     above = thresholds_of(now.arr, cut, above_before, tier)
@@ -211,7 +211,7 @@ def step(state: State, before: Point, now: Point, day: np.datetime64, *, is_grid
 
 
 def held_in_risk(state: State, entered: State, until_confirmed: Flags) -> State:
-    """`state`, with the accounts of `until_confirmed` still in At-Risk as they had entered it."""
+    """`state`, but accounts in `until_confirmed` keep the segment of `entered`, which is At-Risk."""
     kept = entered.segment
     segment = replace(
         state.segment,
@@ -228,7 +228,7 @@ def held_in_risk(state: State, entered: State, until_confirmed: Flags) -> State:
 
 
 def segment_inputs_of(book: RuleBook) -> Sequence[Input]:
-    """What segment rules read, in the order in which causes are named."""
+    """The inputs of the segment rules, in the order in which causes are named."""
     return (
         Input("behavioral_cohort", BEHAVIOUR, ("cohort",), "cohort", words(book.words["cohort"])),
         Input("value_tier", REVENUE, ("value_tier",), "value_tier", words(VALUE_TIERS)),
@@ -252,11 +252,11 @@ TIER_INPUTS = (
     ),
     Input("strategic_cut", PEERS, ("strategic_cut", "top_cut"), "strategic_cut", money),
 )  # fmt: skip
-"""What tier rules read, in the order in which causes are named."""
+"""The inputs of the tier rules, in the order in which causes are named."""
 
 
 def tier_inputs_of(point: Point, above: Thresholds) -> TierInputs:
-    """What the tier rules read at a point, for accounts whose ARR stands on these sides of the thresholds."""
+    """The inputs of the tier rules at a point, given on which side of each threshold ARR counts (`above`)."""
     return TierInputs(
         arr=point.arr,
         is_above_long_tail=above.long_tail,
@@ -303,7 +303,7 @@ def _follow(
     at_once: tuple[tuple[Flags, int], ...],
     may_hold: Flags,
 ) -> Track:
-    """The track after a day. `needed`: grid points that a candidate must hold; None: the day is no grid point."""
+    """The track after a day. `needed`: grid points that a candidate must hold; None on days off the grid."""
     points, grid_candidate, has_held = track.points, track.grid_candidate, np.zeros(len(candidate), dtype=bool)
     if needed is not None:
         points = np.where(candidate == grid_candidate, points + 1, 1)
@@ -331,7 +331,7 @@ def _follow(
 
 
 def _has_stayed(segment: Track, day: np.datetime64, stability: StabilityPolicy) -> Flags:
-    """Whether an account may leave its segment: it has been in it long enough, only started there, or is At-Risk."""
+    """Whether an account may leave its segment: it stayed long enough, started there, or is At-Risk."""
     is_free = (segment.move_rule == _START) | (segment.state == AT_RISK_CODE)
     return is_free | (day - segment.since >= np.timedelta64(stability.min_stay_weeks, "W"))
 

@@ -1,7 +1,7 @@
-"""Where accounts stand on everything the segment rules read, as codes, exit bands applied.
+"""The inputs of the segment rules as codes, after the exit bands.
 
-Here: today's figures and where an account stood before, turned into today's standing. Not here: the rules (`rules`),
-or how a standing becomes a segment (`stability`).
+Here: today's standing, from today's figures and the standing before. Not here: the rules (`rules`), or how a standing
+becomes a segment (`stability`).
 
 An account enters a cohort, a value tier or a level at one bound and leaves it at another (policy). So a figure that
 swings around a bound changes the standing once, not each time.
@@ -28,14 +28,14 @@ SIDES = ("no", "yes")
 
 @dataclass(frozen=True)
 class Figures:
-    """What a day's rows say of every account; a code of -1 and NaN are unknown."""
+    """The figures of every account on one day. A code of -1, and NaN, mean unknown."""
 
     size: Codes
     """Index in SIZE_CLASSES."""
     cohort: Codes
-    """Index in the policy's cohorts, by the day alone."""
+    """Index in the policy's cohorts, before the exit bands."""
     kept_cohorts: Codes
-    """Bit i: the account keeps cohort i if it is in it."""
+    """Bit i: an account that is in cohort i stays in it."""
     needs: Codes
     """Index in NEEDS_PROFILES."""
     value: Floats
@@ -69,7 +69,7 @@ class Standing:
 
 
 def standing_of(figures: Figures, before: Standing | None, policy: SegmentRulesPolicy) -> Standing:
-    """Today's standing of accounts that stood at `before`; without it, by the entries alone."""
+    """Today's standing, given the standing `before`; without one, only the entry bounds count."""
     nowhere = np.full(len(figures.size), UNKNOWN_CODE, dtype=np.int64)
     codes, value = nowhere, figures.value
     stood = before or Standing(codes, codes, codes, codes, codes, codes, codes, value, value, value, value)
@@ -94,7 +94,7 @@ def standing_of(figures: Figures, before: Standing | None, policy: SegmentRulesP
 
 
 def value_tier(value: Floats, cuts: tuple[Floats, ...], stood: Codes, exit_share: float) -> Codes:
-    """Index in VALUE_TIERS: up at a cut-off, down once value is below it by `exit_share` of it."""
+    """Index in VALUE_TIERS: up at a cut, down when value is below the cut by `exit_share` of it."""
     enters = sum((value >= cut).astype(np.int64) for cut in cuts)
     keeps = sum((value >= cut - exit_share * np.abs(cut)).astype(np.int64) for cut in cuts)
     return np.where(np.isnan(value), UNKNOWN_CODE, np.maximum(enters, np.minimum(stood, keeps)))

@@ -1,12 +1,13 @@
 """The rules of the coverage tiers for many accounts at once.
 
-Here: billing thresholds with their exit band, and the tier that the rules give to an account in a tier, as NumPy.
-Not here: gathering what they read (`inputs`), when a tier change counts (`stability`), or the cuts (`cuts`).
+Here: billing thresholds with their exit band, and the tier that the rules give to an account, in NumPy. Not here: the
+rules' inputs (`inputs`), when a tier change comes into force (`stability`), or the cuts (`cuts`).
 
-First rule wins. An account enters a tier at its bound and leaves it at another (policy):
-Strategic = ARR at the cut and a sign beyond it, or ARR at the top cut; Growth = ARR at its bound, usage and health to
-enter, signs of expansion (an account in Growth stays until what is known says no); Long-Tail = ARR counts as below
-the lowest threshold and little to expand; Core = all others.
+The first rule that holds wins. An account enters a tier at one bound and leaves it at another (policy):
+- Strategic: ARR at the cut and a sign other than ARR, or ARR at the top cut.
+- Growth: ARR at its bound and signs of expansion; to enter, also usage and health. Unknown signs do not end it.
+- Long-Tail: ARR counts as below the lowest threshold, and there is little to expand.
+- Core: all others.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ _GROWTH, _GROWTH_KEPT, _LONG_TAIL, _CORE, _CORE_KEPT = range(2 * len(STRATEGIC_E
 
 @dataclass(frozen=True)
 class TierInputs:
-    """What the tier rules read, one entry per account. NaN is unknown; of a cut, that nobody stands in the share."""
+    """The inputs of the tier rules, one entry per account. NaN is unknown; a cut of NaN: no account reaches it."""
 
     arr: Floats
     is_above_long_tail: Flags
-    """ARR counts as above the lowest threshold, exit band applied."""
+    """ARR counts as above the lowest threshold, after the exit band."""
     strategic_cut: Floats
     top_cut: Floats
     strategic_sign: Codes
@@ -56,27 +57,27 @@ class TierInputs:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """On which side of each billing threshold ARR counts."""
+    """Whether ARR counts as above each billing threshold."""
 
     long_tail: Flags
     growth: Flags
     strategic: Flags
 
     def differ(self, other: Thresholds) -> Flags:
-        """Accounts that stand on another side of any threshold."""
+        """Accounts on another side of any threshold."""
         return (
             (self.long_tail != other.long_tail) | (self.growth != other.growth) | (self.strategic != other.strategic)
         )
 
 
 def counts_as_above(arr: Floats, threshold: Floats | float, before: Flags, exit_band: float) -> Flags:
-    """Up at the threshold, down below it by the exit band, else as before; a threshold of NaN is above everybody."""
+    """Up at the threshold, down when below it by the exit band, else as before. Nothing is above a NaN threshold."""
     stays = before & (arr >= threshold * (1 - exit_band))
     return (arr >= threshold) | stays
 
 
 def thresholds_of(arr: Floats, strategic_cut: Floats, before: Thresholds | None, tier: TierPolicy) -> Thresholds:
-    """Sides after ARR became `arr`; without a `before`, the plain comparison."""
+    """Sides of the thresholds for `arr`, given the sides `before`; without these, the plain comparison."""
     nobody = np.zeros(len(arr), dtype=bool)
     was = before or Thresholds(nobody, nobody, nobody)
     return Thresholds(
@@ -114,7 +115,7 @@ def tier_of(inputs: TierInputs, current: Codes, tier: TierPolicy) -> tuple[Codes
 
 
 def _strategic(inputs: TierInputs, factor: float, min_expansion: float) -> tuple[Flags, Codes]:
-    """Whether the Strategic rule holds at `factor` x the cuts, and the first sign beyond ARR."""
+    """Whether the Strategic rule holds at `factor` x the cuts, and the first sign other than ARR."""
     has_sign = inputs.strategic_sign >= 0
     expands = inputs.expansion_score >= min_expansion
     is_top = inputs.arr >= inputs.top_cut * factor

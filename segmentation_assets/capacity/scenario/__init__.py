@@ -1,6 +1,6 @@
-"""A coverage business case, computed from its parts and audited against what it states.
+"""A coverage business case: its figures are computed from their parts and compared with the stated ones.
 
-Here: what a file can state (`model`), reading it (`reading`), figures of which only bounds are known (`intervals`),
-what the parts give (`parts`), the audit (`audit`), figures in words (`words`). Not here: this company's own capacity
-(`capacity.plan`), printing (`cli`).
+Here: the contents of a scenario file (`model`), reading it (`reading`), figures with known bounds only (`intervals`),
+figures computed from parts (`parts`), the audit (`audit`), figures in words (`words`). Not here: this company's own
+capacity (`capacity.plan`), printing (`cli`).
 """

@@ -1,4 +1,4 @@
-"""The audit of a business case: every stated figure against its parts. Not here: what the parts give (`parts`)."""
+"""The audit of a business case: every stated figure against its parts. Not here: computing from parts (`parts`)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from segmentation_assets.policy.capacity import CoveragePolicy, ScenarioPolicy
 from segmentation_assets.policy.kpis import TargetPolicy
 
 Verdict = Literal["supported", "not supported", "not checkable", "implied", "questionable"]
-"""Questionable: no stated figure is wrong, but two of them, or one and the policy's target, do not go together."""
+"""Questionable: no stated figure is wrong, but two of them, or one and the policy's target, are inconsistent."""
 Claims = dict[tuple[str, When | None, str | None], Interval | None]
 """Stated figures by (figure, when, tier)."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the audit: what was stated, what the parts give, and the arithmetic."""
+    """One line of the audit: the stated figure, the figure computed from its parts, and the arithmetic."""
 
     figure: str
     scope: str
@@ -35,7 +35,7 @@ class Line:
 
     @property
     def difference(self) -> float | None:
-        """Stated minus the nearest computed value; null where either is missing, 0 where they meet."""
+        """Stated minus the nearest computed value; None if either is missing, 0 if they overlap."""
         if self.stated is None or self.computed is None:
             return None
         if self.stated.low > self.computed.high:
@@ -69,7 +69,7 @@ def _finite(value: Any) -> Any:
 
 
 def audit(scenario: Scenario, coverage: CoveragePolicy, targets: TargetPolicy, policy: ScenarioPolicy) -> Audit:
-    """Compute the case and hold every stated figure against its parts, the order of the tiers and their targets."""
+    """Compute the case, and compare every stated figure with its parts, the order of the tiers and their targets."""
     case = _Case(scenario, coverage, policy.tolerance_share)
     lines = [*case.totals(), *case.claims(), *case.conflicts(), *case.people(), *case.implied()]
     lines += [*case.order(), *case.below_target(targets), *case.headcount(), *case.over_the_path()]
@@ -82,7 +82,7 @@ class _Case(Parts):
     def line(
         self, figure: str, scope: str, when: str, stated: Interval, computed: Interval | None, arithmetic: str
     ) -> Line:
-        """A stated figure against what its parts give."""
+        """A stated figure against the figure computed from its parts."""
         if computed is None:
             return Line(figure, scope, when, stated, None, "not checkable", arithmetic)
         holds = computed.meets(stated, self.tolerance)
@@ -102,7 +102,7 @@ class _Case(Parts):
             )
 
     def claims(self) -> Iterator[Line]:
-        """Each stated figure, with what would have to be true where the parts do not give it."""
+        """Each stated figure. If its parts give another one, the line says what would make the stated figure true."""
         for claim in self.s.stated:
             stated = interval(claim.value)
             assert stated is not None
@@ -133,7 +133,7 @@ class _Case(Parts):
         return ""
 
     def _needed(self, when: When, stated: Interval) -> str:
-        """The NRR of the one tier whose NRR is open that would make the company's the stated one."""
+        """If one tier's NRR is open: the NRR it would need for the company's stated NRR."""
         open_tiers = [t for t in self.s.tiers if t.arr and not is_point(getattr(t.nrr, when))]
         computed = self.nrr(when)[0]
         if len(open_tiers) != 1 or computed is None:
@@ -167,7 +167,7 @@ class _Case(Parts):
         yield from self._stated_shares(claims)
 
     def _stated_losses(self, claims: Claims) -> Iterator[Line]:
-        """What the company's stated NRR and expansion say was lost, against what the tiers leave room for."""
+        """The loss implied by the company's stated NRR and expansion, against the loss implied by the tiers."""
         times: tuple[When, When] = ("before", "after")
         for when in times:
             nrr, expansion = claims.get(("nrr", when, None)), claims.get(("expansion", when, None))
@@ -181,7 +181,7 @@ class _Case(Parts):
                 yield self.line("churn_and_contraction", "stated figures", when, lost, losses, text)
 
     def _stated_shares(self, claims: Claims) -> Iterator[Line]:
-        """Shares of all tiers are the whole; those of some are at most that."""
+        """Shares of all tiers add up to 1; shares of some tiers to at most 1."""
         for figure in ("accounts_share", "arr_share"):
             shares = {tier: v for (f, _, tier), v in claims.items() if f == figure and v}
             if len(shares) > 1 or len(shares) == len(self.s.tiers):
@@ -190,7 +190,7 @@ class _Case(Parts):
                 yield self.line(figure, "stated figures", "", sum(shares.values(), Interval(0.0, 0.0)), whole, text)
 
     def people(self) -> Iterator[Line]:
-        """Headcount that the ratios ask for, and people said to be freed."""
+        """The headcount needed by the policy's ratios, and the people stated as freed."""
         flat = self.s.totals.accounts / self.s.totals.csms
         need, least, terms = 0.0, 0.0, []
         for t in self.s.tiers:
@@ -215,7 +215,7 @@ class _Case(Parts):
             yield self.line("csms", "company by ratio", "after", point(self.csms), Interval(least, math.inf), text)
 
     def implied(self) -> Iterator[Line]:
-        """What NRR and expansion together imply of losses, tier by tier and in all; claims with no base."""
+        """Figures that the stated ones imply: the change of CSMs, and losses by tier and of the company."""
         before = self.s.totals.csms
         text = f"{self.size('csms', 'after', None)[1]} under the new coverage - {before:g} before"
         yield Line("csms_change", "company", "after", None, point(self.csms - before), "implied", text)
@@ -268,7 +268,7 @@ class _Case(Parts):
     # -- figures that do not go together
 
     def order(self) -> Iterator[Line]:
-        """A tier of less attention whose accounts are worth more each than those of the tier above it."""
+        """A lower tier whose accounts have more ARR each than those of the tier above."""
         tiers = [t for name in self.coverage.ratios for t in self.s.tiers if t.tier == name and t.accounts]
         for above, below in pairwise(tiers):
             upper, lower = above.arr / above.accounts, below.arr / below.accounts
@@ -281,7 +281,7 @@ class _Case(Parts):
                 yield Line("arr_per_account", below.tier, "", point(lower), most, "questionable", text)
 
     def below_target(self, targets: TargetPolicy) -> Iterator[Line]:
-        """Tiers whose GRR, as NRR and expansion imply it, is below the policy's own target."""
+        """Tiers whose GRR, implied by NRR and expansion, is below the policy's target."""
         times: tuple[When, When] = ("before", "after")
         for t in self.s.tiers:
             target = next((value for name, value in targets.grr.items() if name == t.tier), None)
@@ -296,7 +296,7 @@ class _Case(Parts):
                     yield Line("grr", t.tier, when, goal, grr, "questionable", loss)
 
     def headcount(self) -> Iterator[Line]:
-        """People besides CSMs whom the coverage needs, where the CSMs are said to be as many as before."""
+        """Other roles that the coverage needs besides CSMs, if the case states the number of CSMs after."""
         same = any(c.figure == "csms" and c.when == "after" and c.tier is None for c in self.s.stated)
         for t in self.s.tiers:
             if t.roles and same:
@@ -308,7 +308,7 @@ class _Case(Parts):
                 yield Line("headcount", t.tier, "after", None, None, "questionable", text)
 
     def over_the_path(self) -> Iterator[Line]:
-        """ARR after a year over what it would have been at the NRR stated for before: what the change itself adds."""
+        """ARR after a year / ARR at the stated NRR before: the part of the growth that the change adds."""
         path = next((interval(c.value) for c in self.s.stated
                      if c.figure == "nrr" and c.when == "before" and c.tier is None), None)  # fmt: skip
         after = self.nrr("after")[0]

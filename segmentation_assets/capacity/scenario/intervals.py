@@ -1,11 +1,11 @@
-"""Arithmetic of figures of which only bounds are known. Not here: what the figures mean."""
+"""Arithmetic of figures with known bounds only. Not here: what the figures mean."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 ROUNDING = 1e-9
-"""Of floating point: a share of zero is zero, and 1 - 1 need not be."""
+"""Tolerance for floating point, where 1 - 1 may not be exactly 0."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Interval:
         return Interval(self.low * factor, self.high * factor if factor else 0.0)
 
     def meets(self, other: Interval, tolerance: float) -> bool:
-        """Whether some value is in both, give or take a share of the other's ends."""
+        """Whether the two overlap, with a tolerance as a share of the other's ends."""
         above = other.high + tolerance * abs(other.high) + ROUNDING
         below = other.low - tolerance * abs(other.low) - ROUNDING
         return self.low <= above and self.high >= below
@@ -43,5 +43,5 @@ def point(value: float) -> Interval:
 
 
 def growth_of(before: Interval, after: Interval) -> Interval:
-    """After over before, less 1; before is above 0."""
+    """after / before - 1; `before` is above 0."""
     return Interval(after.low / before.high - 1, after.high / before.low - 1)

@@ -21,7 +21,7 @@ class _Part(BaseModel):
 
 
 Number = Annotated[float, Strict()]
-"""A number that is written as one: `"10"`, `yes` and `1,000` are none."""
+"""A plain number: `"10"`, `yes` and `1,000` are refused."""
 
 
 class Bounds(_Part):
@@ -48,7 +48,7 @@ Accounts = Annotated[int, Strict(), Field(ge=0)]
 
 
 class BeforeAfter(_Part):
-    """A figure under the old and under the new coverage; what is not stated is null."""
+    """A figure under the old and under the new coverage; None: not stated."""
 
     before: Figure | None = None
     after: Figure | None = None
@@ -67,11 +67,11 @@ class Tier(_Part):
     cost_to_serve_change: Annotated[Number, Field(ge=-1)] | None = None
     fte_freed: Count | None = None
     roles: list[str] = []
-    """Whom the tier's new coverage has besides CSMs, such as account_executive."""
+    """Roles in the tier's new coverage besides CSMs, such as account_executive."""
 
 
 class Totals(_Part):
-    """What the case says of the whole company before the change."""
+    """Stated figures of the whole company before the change."""
 
     accounts: Annotated[int, Strict(), Field(gt=0)]
     arr: Annotated[Number, Field(gt=0)]

@@ -1,8 +1,8 @@
-"""What the parts of a case give: each figure, of a tier or of the company. Not here: what was stated (`audit`).
+"""The figures of a case computed from their parts, by tier and for the company. Not here: stated figures (`audit`).
 
 Definitions are METRICS.md's: NRR and GRR over a closed cohort, so within a tier
 `NRR = 1 + expansion / ARR - loss`, where loss is churn and contraction over start ARR, and `GRR = 1 - loss`. Growth
-of existing customers is `NRR - 1`; what a stated growth asks beyond that must come from new customers.
+of existing customers is `NRR - 1`; any further stated growth must come from new customers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Parts:
         self.csms = sum(t.csms for t in scenario.tiers)
 
     def nrr(self, when: When, tier: Tier | None = None) -> tuple[Interval | None, str]:
-        """Company NRR is the tiers' weighted by start ARR; null where a tier with ARR states none."""
+        """NRR of a tier, or of the company: the tiers' weighted by start ARR; None if a tier with ARR states none."""
         if tier is not None:
             return interval(getattr(tier.nrr, when)), f"as stated for {tier.tier}"
         total, terms = Interval(0.0, 0.0), []
@@ -145,7 +145,7 @@ class Parts:
         return (point(accounts / csms), f"{accounts:,} / {csms:g}") if csms else (None, "no CSM")
 
     def compute(self, claim: Stated) -> tuple[Interval | None, str]:
-        """What the parts give for a claimed figure, and how."""
+        """The claimed figure computed from its parts, and the arithmetic."""
         tier, figure = self.tier_of(claim), claim.figure
         when: When = claim.when or "after"
         if figure.endswith("_share") and tier:

@@ -1,4 +1,4 @@
-"""Reading a scenario file, and what is wrong with one. Not here: what it can state (`model`)."""
+"""Reading a scenario file, and reporting its errors. Not here: its contents (`model`)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from segmentation_assets.policy.lines import Lines, explained, place_of, read_wi
 from segmentation_assets.reasons import Refusal
 
 _OF_A_TIME = {"nrr", "grr", "expansion"}
-"""Figures that mean nothing without before or after."""
+"""Figures that need `when`: before or after."""
 _LOWEST = {"expansion_growth": -1.0, "arr_growth": -1.0, "expansion_increment": -math.inf}
-"""What a figure can be at least; the others 0."""
+"""The least value of a figure; 0 for all others."""
 _HIGHEST = {"grr": 1.0, "accounts_share": 1.0, "arr_share": 1.0}
-"""What a figure can be at most, whatever the policy."""
+"""The highest value of a figure, whatever the policy."""
 _KINDS = {"number", "bounds"}
 
 
@@ -30,8 +30,8 @@ class ScenarioError(Refusal, ValueError):
 def read_scenario(path: Path, policy: ScenarioPolicy) -> Scenario:
     """Raises ScenarioError, one line per problem with file and line number.
 
-    For a missing file, broken YAML, a part that is missing, unknown, no number or out of range, and for claims about
-    tiers that are not there.
+    Problems are a missing file, broken YAML, a key that is missing, unknown, not a number or out of range, and a
+    claim about a tier that the file does not have.
     """
     data, lines = read_with_lines(path, "name, totals, tiers and stated", ScenarioError)
     try:
@@ -58,7 +58,7 @@ def _with_place(lines: Lines, at: tuple[str, ...], problem: str) -> str:
 
 
 def _misfits(scenario: Scenario, highest_nrr: float) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Where parts that are sound by themselves do not fit together, as (path, problem)."""
+    """Inconsistencies between parts that are valid by themselves, as (path, problem)."""
     names = [t.tier for t in scenario.tiers]
     for i, tier in enumerate(scenario.tiers):
         if tier.tier in names[:i]:
