@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 
 from segmentation_assets.extracts.contracts import CsmRoster
 from segmentation_assets.kpis.identities import at_most
-from segmentation_assets.kpis.periods import UNASSIGNED, AccountPeriods, has_expanded
+from segmentation_assets.kpis.periods import UNASSIGNED, AccountPeriods, carried_arr, has_expanded
 from segmentation_assets.policy.insights import CsmPolicy
 from segmentation_assets.policy.kpis import BenchmarkPolicy, RetentionPolicy
 from segmentation_assets.profiles.known import known_at
@@ -40,7 +40,10 @@ class CsmPerformance(Snapshot):
         "Accounts with ARR that the CSM covered twelve months before as_of: the cohort of all ratios.", ge=0
     )
     start_arr: float = column("The cohort's ARR twelve months before as_of.", unit=_ARR, ge=0)
-    cohort_end_arr: float = column("The cohort's ARR at as_of, whoever covers the accounts now.", unit=_ARR, ge=0)
+    cohort_end_arr: float = column(
+        "The cohort's ARR at as_of, whoever covers the accounts now, without ARR that was paused at the start.",
+        unit=_ARR, ge=0,
+    )  # fmt: skip
     retained_arr: float = column(
         "Sum over the cohort of the smaller of ARR at the start and ARR at as_of.", unit=_ARR, ge=0
     )
@@ -146,7 +149,12 @@ def _cohort(periods: ir.Table, covered: ir.Table, spine: ir.Table, policy: CsmPo
             *((rows.start_tier == tier, float(weight)) for tier, weight in policy.tier_weights.items()), else_=0.0
         ),
     )
-    amounts = {"start": rows.start_arr, "end": rows.end_arr, "kept": rows.retained_arr, "grown": rows.expansion_arr}
+    amounts = {
+        "start": rows.start_arr,
+        "end": carried_arr(rows),
+        "kept": rows.retained_arr,
+        "grown": rows.expansion_arr,
+    }
     return rows.group_by(*_CSM).aggregate(
         start_accounts=rows.count(),
         expanded_accounts=has_expanded(rows).sum().fill_null(0),

@@ -12,7 +12,7 @@ import ibis
 import ibis.expr.types as ir
 
 from segmentation_assets.kpis.durations import COMPANY, FIRST_EXPANSION, SEGMENT, TIER
-from segmentation_assets.kpis.periods import UNASSIGNED, has_expanded
+from segmentation_assets.kpis.periods import UNASSIGNED, carried_arr, has_expanded
 from segmentation_assets.policy.kpis import HealthBandPolicy, RetentionPolicy
 from segmentation_assets.policy.segments import SEGMENTS, TIERS
 from segmentation_assets.profiles.facts import only_if
@@ -89,8 +89,8 @@ def _cohort(periods: ir.Table, grouping: Grouping) -> ir.Table:
         contracted_accounts=(rows.contraction_arr > 0).sum(),
         churned_accounts=(~stayed).sum(),
         migrated_out_accounts=left_group.sum(),
-        migrated_out_arr=money(rows.end_arr, left_group),
-        cohort_end_arr=money(rows.end_arr),
+        migrated_out_arr=money(carried_arr(rows), left_group),
+        cohort_end_arr=money(carried_arr(rows)),
         **{n: money(rows[n]) for n in _COHORT_SUMS},
     )
 
@@ -107,9 +107,9 @@ def _arrivals(periods: ir.Table, grouping: Grouping) -> ir.Table:
     came = (rows.start_arr > 0) & (rows[grouping.start] != rows.member)
     return rows.group_by(*_KEY).aggregate(
         new_accounts=(rows.new_arr > 0).sum(),
-        reactivated_accounts=(rows.reactivated_arr > 0).sum(),
+        reactivated_accounts=((rows.reactivated_arr > 0) & (rows.start_arr == 0)).sum(),
         migrated_in_accounts=came.sum(),
-        migrated_in_arr=money(rows.end_arr, came),
+        migrated_in_arr=money(carried_arr(rows), came),
         new_arr=money(rows.new_arr),
         reactivated_arr=money(rows.reactivated_arr),
         fx_arr=money(rows.fx_arr),

@@ -63,7 +63,9 @@ class Kpis(Snapshot):
     # The closed cohort
     start_accounts: Integer = column("Accounts with ARR at t0: the cohort.", ge=0)
     start_arr: float = column("The cohort's ARR at t0.", unit=ARR, ge=0)
-    cohort_end_arr: float = column("The cohort's ARR at as_of, at the exchange rates of t0.", unit=ARR, ge=0)
+    cohort_end_arr: float = column(
+        "The cohort's ARR at as_of, at the exchange rates of t0, without ARR that was paused at t0.", unit=ARR, ge=0
+    )
     retained_arr: float = column("Sum over the cohort of the smaller of ARR at t0 and ARR at as_of.", unit=ARR, ge=0)
     retained_accounts: Integer = column("Accounts of the cohort with ARR at as_of.", ge=0)
     expanded_accounts: Integer = column(
@@ -76,7 +78,7 @@ class Kpis(Snapshot):
     churned_accounts: Integer = column("Accounts of the cohort without ARR at as_of, also paused ones.", ge=0)
     new_accounts: Integer = column("Accounts that first paid in the period and have ARR at as_of.", ge=0)
     reactivated_accounts: Integer = column(
-        "Accounts that paid before t0 and returned after it, also from a pause.", ge=0
+        "Accounts without ARR at t0 that paid before it and have returned, also from a pause.", ge=0
     )
     nrr_low_n: Flag = column("Fewer accounts than `retention.low_n` at t0.")
     nrr_target_high: float = column("Upper end of the policy's target range for NRR.", unit="ratio", nullable=True)
@@ -110,10 +112,14 @@ class Kpis(Snapshot):
         "ARR at as_of of accounts that returned after t0, and ARR back from pauses; not part of NRR.", unit=ARR, ge=0
     )
     migrated_in_arr: float = column(
-        "ARR at as_of of accounts that were in another group at t0 and are in this one.", unit=ARR, ge=0
+        "ARR at as_of, as in cohort_end_arr, of accounts that were in another group at t0 and are in this one.",
+        unit=ARR,
+        ge=0,
     )
     migrated_out_arr: float = column(
-        "ARR at as_of of accounts that were in this group at t0 and are in another.", unit=ARR, ge=0
+        "ARR at as_of, as in cohort_end_arr, of accounts that were in this group at t0 and are in another.",
+        unit=ARR,
+        ge=0,
     )
     migrated_in_accounts: Integer = column("Accounts that were in another group at t0 and are in this one.", ge=0)
     migrated_out_accounts: Integer = column("Accounts that were in this group at t0 and are in another.", ge=0)

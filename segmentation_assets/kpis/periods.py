@@ -37,6 +37,12 @@ _STARTS = FromPolicy(RetentionPolicy, lambda policy: months_ago(*policy.windows_
 _KEY = SNAPSHOT_KEY
 
 
+def carried_arr(rows: ir.Table) -> ir.FloatingValue:
+    """What an account's ARR at the start has become. What was paused at the start and came back
+    is reactivated ARR."""
+    return rows.end_arr - rows.resumed_arr
+
+
 def has_expanded(periods: ir.Table) -> ir.BooleanValue:
     """Whether an account of `account_periods` pays more, for more seats, plan or products.
 

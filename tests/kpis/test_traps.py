@@ -36,6 +36,25 @@ COMPANIES: dict[str, dict[str, list[dict[str, Any]]]] = {
             pays("b", 40, date(2025, 3, 1)),
         ]
     },
+    "pauses end": {
+        "billing_subscriptions": [
+            pays("a", 100, date(2024, 1, 1)),
+            pays("a", 50, date(2024, 1, 1), date(2024, 12, 1), subscription_id="more"),
+            pays("a", 0, date(2024, 12, 1), date(2025, 2, 1), subscription_id="more"),
+            pays("a", 50, date(2025, 2, 1), subscription_id="more"),
+            pays("b", 40, date(2024, 1, 1), date(2024, 12, 1), subscription_id="all"),
+            pays("b", 0, date(2024, 12, 1), date(2025, 2, 1), subscription_id="all"),
+            pays("b", 40, date(2025, 2, 1), subscription_id="all"),
+            pays("c", 10, date(2024, 1, 1)),
+        ],
+        "segments": [
+            stands("a", T0, "Core"),
+            stands("a", T1, "Strategic"),
+            stands("b", T1, "Core"),
+            stands("c", T0, "Core"),
+            stands("c", T1, "Core"),
+        ],
+    },
     "tiers": {
         "billing_subscriptions": [
             pays("up", 100, date(2024, 1, 1), date(2025, 4, 1)),
@@ -146,6 +165,20 @@ def test_02_churned_and_back_counts_at_its_end_and_no_start_never_counts(year):
     assert (row.contraction_arr, row.churned_arr) == (240, 0)
     assert (row.reactivated_arr, row.reactivated_accounts, row.new_arr) == (480, 1, 0)
     assert row.start_accounts == 1
+
+
+def test_arr_that_comes_back_from_a_pause_is_beside_nrr(year):
+    """a: 100 paid and 50 paused at T0, 150 at T1, and Strategic by then. b: 40, all of it paused at T0. c: 10.
+    NRR is of what a and c paid at T0: (100 + 10) / 110. What comes back is reactivated: 50 and 40 a month."""
+    row = year("pauses end")
+    assert (row.start_arr, row.cohort_end_arr, row.nrr) == (1320, 1320, 1)
+    assert (row.reactivated_arr, row.expansion_arr, row.end_arr) == (600 + 480, 0, 2400)
+    # a was there at T0 already: of accounts, b alone came back.
+    assert (row.start_accounts, row.reactivated_accounts, row.accounts) == (2, 1, 3)
+    core, strategic = year("pauses end", "Core"), year("pauses end", "Strategic")
+    # a takes the ARR it paid at T0 from Core to Strategic; what was paused comes back there.
+    assert (core.migrated_out_arr, core.reactivated_arr, core.end_arr) == (1200, 480, 120 + 480)
+    assert (strategic.migrated_in_arr, strategic.reactivated_arr, strategic.end_arr) == (1200, 600, 1800)
 
 
 def test_03_the_tier_at_the_start_owns_what_happens(year):

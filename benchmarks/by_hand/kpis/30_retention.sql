@@ -54,7 +54,8 @@ WITH members AS (
     count(*) FILTER (end_arr > start_arr AND expansion_volume_arr + expansion_product_arr > 0) AS expanded_accounts,
     count(*) FILTER (contraction_arr > 0) AS contracted_accounts, count(*) FILTER (end_arr = 0) AS churned_accounts,
     count(*) FILTER (went_to <> came_from) AS migrated_out_accounts,
-    cents(sum(end_arr) FILTER (went_to <> came_from)) AS migrated_out_arr, cents(sum(end_arr)) AS cohort_end_arr,
+    cents(sum(end_arr - resumed_arr) FILTER (went_to <> came_from)) AS migrated_out_arr,
+    cents(sum(end_arr - resumed_arr)) AS cohort_end_arr,
     cents(sum(start_arr)) AS start_arr, cents(sum(retained_arr)) AS retained_arr,
     cents(sum(expansion_arr)) AS expansion_arr, cents(sum(expansion_volume_arr)) AS expansion_volume_arr,
     cents(sum(expansion_product_arr)) AS expansion_product_arr,
@@ -63,9 +64,9 @@ WITH members AS (
   FROM ends WHERE came_from IS NOT NULL GROUP BY ALL
 ), arrivals AS (
   SELECT as_of, window_months, grouping, went_to AS member, count(*) FILTER (new_arr > 0) AS new_accounts,
-    count(*) FILTER (reactivated_arr > 0) AS reactivated_accounts,
+    count(*) FILTER (reactivated_arr > 0 AND start_arr = 0) AS reactivated_accounts,
     count(*) FILTER (came_from <> went_to) AS migrated_in_accounts,
-    cents(sum(end_arr) FILTER (came_from <> went_to)) AS migrated_in_arr, cents(sum(new_arr)) AS new_arr,
+    cents(sum(end_arr - resumed_arr) FILTER (came_from <> went_to)) AS migrated_in_arr, cents(sum(new_arr)) AS new_arr,
     cents(sum(reactivated_arr)) AS reactivated_arr, cents(sum(fx_arr)) AS fx_arr,
     cents(sum(end_arr_current)) AS end_arr, cents(sum(end_arr)) AS end_arr_at_start_rates
   FROM ends WHERE went_to IS NOT NULL GROUP BY ALL

@@ -181,9 +181,9 @@ COPY (
   ), then_ AS (
     SELECT p.as_of, coalesce(s.csm_id, 'unassigned') AS csm_id, count(*) AS start_accounts,
       count(*) FILTER (end_arr > start_arr AND expansion_volume_arr + expansion_product_arr > 0) AS expanded_accounts, count(*) FILTER (end_arr > 0) AS retained_accounts,
-      cents(sum(start_arr)) AS start_arr, cents(sum(end_arr)) AS cohort_end_arr, cents(sum(retained_arr)) AS retained_arr,
+      cents(sum(start_arr)) AS start_arr, cents(sum(end_arr - resumed_arr)) AS cohort_end_arr, cents(sum(retained_arr)) AS retained_arr,
       cents(sum(expansion_arr)) AS expansion_arr, sum(start_arr * weight) AS weighted_start,
-      sum(end_arr * weight) AS weighted_end, sum(retained_arr * weight) AS weighted_kept,
+      sum((end_arr - resumed_arr) * weight) AS weighted_end, sum(retained_arr * weight) AS weighted_kept,
       sum(expansion_arr * weight) AS weighted_grown
     FROM (SELECT *, coalesce(policy('csm.tier_weights')[start_tier], 0) AS weight FROM account_periods
           WHERE window_months = 12 AND start_arr > 0) p
