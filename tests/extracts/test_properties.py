@@ -81,15 +81,16 @@ use = st.tuples(
 )
 
 
-def naive(drops: dict[str, list[tuple[str, ...]]]) -> tuple[int, dict[tuple[str, ...], tuple[str, ...]]]:
+def naive(drops: dict[str, list[tuple[str, ...]]]) -> tuple[int, dict[tuple[str, ...], tuple[str | None, ...]]]:
     """Refused rows, and what is published: per drop the least of equal keys, the newest drop last."""
     refused, published = 0, {}
     for day in sorted(drops):
-        within: dict[tuple[str, ...], tuple[str, ...]] = {}
+        within: dict[tuple[str, ...], tuple[str | None, ...]] = {}
         for r in sorted(drops[day], key=lambda r: (r[0], r[1], r[2], r[3], r[4])):
-            is_good = (r[0], r[3]) in {("U1", "A1"), ("U2", "A2")} and r[1] != "soon" and r[4] in "12"
-            if is_good and r[:3] not in within:
-                within[r[:3]] = r
+            is_someone = (r[0], r[3]) in {("U1", "A1"), ("U2", "A2"), ("", "A1"), ("", "A2")}  # "": nobody named
+            is_good = is_someone and r[1] != "soon" and r[4] in "12"
+            if is_good and r[:4] not in within:
+                within[r[:4]] = (r[0] or None, *r[1:])
             else:
                 refused += 1
         published |= within

@@ -218,7 +218,7 @@ def test_without_a_ledger_nothing_fires(company: Company):
     assert company.land()
     result = company.tick()
     assert not result.run_requests
-    assert "first run books them" in str(result.skip_reason)
+    assert "the first run books the side of every account" in str(result.skip_reason)
 
 
 def test_one_crossing_is_one_run_of_today_and_is_told_why(company: Company):

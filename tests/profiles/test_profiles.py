@@ -67,10 +67,10 @@ def test_every_column_of_every_profile_is_there_once() -> None:
 
 def test_figures_of_a_profile_without_a_row_are_null_and_keep_their_rules() -> None:
     schema = schema_of(AccountProfiles).columns
-    assert schema["mau"].nullable
-    assert not schema_of(AccountUsage).columns["mau"].nullable
+    assert schema["events_28d"].nullable
+    assert not schema_of(AccountUsage).columns["events_28d"].nullable
     assert not schema["arr"].nullable
-    assert [check.name for check in schema["mau"].checks] == ["greater_than_or_equal_to"]
+    assert [check.name for check in schema["events_28d"].checks] == ["greater_than_or_equal_to"]
 
 
 def test_live_accounts_and_those_that_churned_within_a_year_have_a_profile() -> None:

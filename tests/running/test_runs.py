@@ -14,6 +14,7 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 
 from segmentation_assets.orchestration.definitions import build_defs
 from segmentation_assets.reading.access import NotPublished, load
+from segmentation_assets.reading.escaping import in_markdown
 from segmentation_assets.running.instance import open_instance
 from segmentation_assets.running.runs import Runner, SelectionError
 from segmentation_assets.settings import Settings
@@ -134,7 +135,7 @@ def test_a_broken_contract_publishes_nothing_and_stops_what_reads_it(runner: Mak
         assert check.event is not None
         evaluation = check.event.get_dagster_event().asset_check_evaluation_data
         assert not evaluation.passed
-        assert "seats: greater_than_or_equal_to 0" in evaluation.metadata["broken"].value
+        assert in_markdown("seats: greater_than_or_equal_to 0") in evaluation.metadata["broken"].value
         assert "-31" in evaluation.metadata["sample"].value
         assert not instance.get_latest_materialization_event(dg.AssetKey("seasons"))
 
