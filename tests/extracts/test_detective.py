@@ -70,7 +70,7 @@ def test_a_few_gaps_of_one_day_are_late_renewals(tmp_path: Path):
     folder = tmp_path / "plan_swap"
     shutil.copytree(CASES / "plan_swap", folder)
     (gap,) = warnings(Home(folder))
-    assert "1 of 2 successors" in gap.problem
+    assert "1 of 2 follow-on rows" in gap.problem
     assert "3,600 USD of ARR is missing for a day and comes back" in gap.problem
     assert "renewal_grace_days: 1" in gap.advice
     policy = tmp_path / "policy.yaml"

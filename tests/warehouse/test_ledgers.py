@@ -126,7 +126,7 @@ def test_a_day_before_the_newest_is_not_posted_unless_it_may_be_late(tmp_path: P
 
 def test_a_ledger_that_loses_entries_stays_as_it_was(tmp_path: Path):
     post(tmp_path, MONDAY)
-    with builder(tmp_path, function=forgetful) as made, pytest.raises(EntriesLost, match="1 entries"):
+    with builder(tmp_path, function=forgetful) as made, pytest.raises(EntriesLost, match="1 booked entries"):
         made.ensure(["records"], [MONDAY + timedelta(days=1)])
     assert len(load("records", home=tmp_path)) == 1
 
