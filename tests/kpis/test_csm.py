@@ -19,7 +19,8 @@ def _period(account: str, start: float, end: float, tier: str = "Core") -> Row:
     movement = "churn" if end == 0 else "expansion" if end > start else "contraction" if end < start else "flat"
     return {
         "as_of": DAY, "account_id": account, "window_months": 12, "starts_on": THEN, "start_arr": start,
-        "end_arr": end, "retained_arr": min(start, end), "expansion_arr": max(end - start, 0.0), "movement": movement,
+        "end_arr": end, "resumed_arr": 0.0, "retained_arr": min(start, end), "expansion_arr": max(end - start, 0.0),
+        "movement": movement,
         "expansion_volume_arr": max(end - start, 0.0), "expansion_product_arr": 0.0, "start_tier": tier,
     }  # fmt: skip
 

@@ -181,8 +181,8 @@ def test_10_each_drop_has_a_last_day_and_a_later_one_tells_the_end(tmp_path: Pat
 @pytest.mark.parametrize(
     ("extract", "value", "problem"),
     [
-        ("billing_subscriptions", "churned", "say censored, or the extract's last day such as 2025-12-31"),
-        ("billing_subscriptions", "31.12.2025", "say censored, or the extract's last day such as 2025-12-31"),
+        ("billing_subscriptions", "churned", "write censored, or the extract's last day such as 2025-12-31"),
+        ("billing_subscriptions", "31.12.2025", "write censored, or the extract's last day such as 2025-12-31"),
         ("crm_accounts", "censored", "crm_accounts has no ends; only billing_subscriptions has"),
     ],
 )
