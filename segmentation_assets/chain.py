@@ -42,6 +42,7 @@ MODULES = (
     "segments.grid",
     "segments.segments",
     "segments.moves",
+    "segments.move_parts",
     "kpis.periods",
     "kpis.movements",
     "kpis.standings",
