@@ -246,10 +246,10 @@ COPY health_scores TO 'published/health_scores' (FORMAT parquet, PARTITION_BY (a
 CREATE MACRO last_monday(day) AS day - (isodow(day) - 1)::INT;
 CREATE TABLE churn_points AS
 SELECT as_of, account_id, arr, leaving_on, days_to_renewal,
-  greatest(least(mau_seat_share, policy('churn.model.seat_activity')[2]), policy('churn.model.seat_activity')[1])
-    AS seat_activity,
-  greatest(least(users_trend_net, policy('churn.model.usage_trend')[2]), policy('churn.model.usage_trend')[1])
-    AS usage_trend,
+  if(mau_seat_share IS NULL, NULL,
+     greatest(least(mau_seat_share, policy('churn.model.seat_activity')[2]), policy('churn.model.seat_activity')[1])) AS seat_activity,
+  if(users_trend_net IS NULL, NULL,
+     greatest(least(users_trend_net, policy('churn.model.usage_trend')[2]), policy('churn.model.usage_trend')[1])) AS usage_trend,
   b.behavioral_cohort, p.single_champion, p.overdue_days > policy('churn.overdue.more_than_days') AS is_overdue,
   p.sentiment < policy('churn.sentiment.below') AS has_bad_sentiment, p.signal_weight_180d,
   percentile(count(*) OVER (PARTITION BY as_of ORDER BY arr), count(*) OVER (PARTITION BY as_of, arr),
@@ -292,12 +292,12 @@ WITH past AS (
   FROM days_of('churn_training'), range(1, policy('churn.model.windows') + 1) r(k)
 ), ended AS (
   SELECT p.as_of, p.starts_on, r.account_id, k AS period,
-    has_left(r.is_live, r.churned_on, p.starts_on + 91 * (k::INT - 1)) AS left
+    has_left(r.is_live, r.churned_on, p.starts_on + 91 * (k::INT - 1)) AS is_gone
   FROM past p, range(1, policy('churn.model.periods') + 1) n(k)
   JOIN account_revenue r ON r.as_of = p.starts_on + 91 * k::INT
   WHERE p.starts_on + 91 * k::INT <= p.as_of
 ), outcomes AS (
-  SELECT as_of, starts_on, account_id, count(*) AS periods_observed, min(period) FILTER (left) AS left_in_period
+  SELECT as_of, starts_on, account_id, count(*) AS periods_observed, min(period) FILTER (is_gone) AS left_in_period
   FROM ended GROUP BY ALL
 )
 SELECT o.*, c.arr, c.size_rank, c.behavioral_cohort, c.single_champion, c.is_overdue, c.has_bad_sentiment,

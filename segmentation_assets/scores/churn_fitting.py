@@ -58,17 +58,22 @@ def values_of(rows: pd.DataFrame, policy: ChurnPolicy) -> Floats:
     return np.column_stack([_values(rows, term) for term in terms(policy)])
 
 
+def numbers(rows: pd.DataFrame, column: str) -> Floats:
+    """A column's numbers; NaN: not known."""
+    return np.asarray(pd.to_numeric(rows[column]).astype("Float64").to_numpy("float64", na_value=np.nan))  # type: ignore[union-attr]
+
+
 def _values(rows: pd.DataFrame, term: Term) -> Floats:
-    column = rows[term.column]
     if term.kind != FLAG:
-        return pd.to_numeric(column, errors="coerce").to_numpy("float64", na_value=np.nan)
+        return numbers(rows, term.column)
+    column = rows[term.column]
     holds = column if term.equals is None else column == term.equals
-    return holds.astype("boolean").fillna(False).to_numpy("float64")
+    return np.asarray(holds.astype("boolean").fillna(False).to_numpy("float64"))
 
 
 def renews_in(rows: pd.DataFrame, period: int, policy: ChurnPolicy) -> Floats:
     """1 if the renewal falls in the period, as `churn_points.falls_in`."""
-    days = pd.to_numeric(rows["days_to_renewal"], errors="coerce").to_numpy("float64", na_value=np.nan)
+    days = numbers(rows, "days_to_renewal")
     first = policy.renewal.within_days + 7 * policy.window_weeks * (period - 2)
     after = (days > first) if period > 1 else np.isfinite(days)
     return (after & (days <= first + 7 * policy.window_weeks)).astype("float64")
@@ -83,8 +88,8 @@ def fit(rows: pd.DataFrame, policy: ChurnPolicy) -> Fit:
     parts, outcomes = [], []
     for period in range(1, policy.model.periods + 1):
         at_risk = _at_risk(rows, period)
-        parts.append(_design(standard[at_risk], renews_in(rows[at_risk], period, policy), is_later=period > 1))
-        outcomes.append(_left(rows[at_risk]) == period)
+        parts.append(_design(standard[at_risk], renews_in(rows.loc[at_risk], period, policy), is_later=period > 1))
+        outcomes.append(_left(rows.loc[at_risk]) == period)
     mean, spread = _prior(every, units, policy)
     best = most_likely(np.vstack(parts), np.concatenate(outcomes).astype("float64"), mean, spread)
     says = np.array([term.kind == FLAG or one.varies for term, one in zip(every, scaling, strict=True)])
@@ -172,20 +177,20 @@ def area_under_curve(score: Floats, left: Floats, weight: Floats | None = None) 
 def _at_risk(rows: pd.DataFrame, period: int) -> npt.NDArray[np.bool_]:
     """Whether the account was live at the start of the period, and the period's end is known."""
     left = _left(rows)
-    return (rows["periods_observed"].to_numpy("int64") >= period) & ((left == 0) | (left >= period))
+    return (numbers(rows, "periods_observed") >= period) & ((left == 0) | (left >= period))
 
 
 def _left(rows: pd.DataFrame) -> npt.NDArray[np.int64]:
-    return pd.to_numeric(rows["left_in_period"]).fillna(0).to_numpy("int64")
+    return np.nan_to_num(numbers(rows, "left_in_period")).astype("int64")
 
 
 def _scaling(values: Floats, term: Term) -> Scaling:
-    known = values[np.isfinite(values)]
-    if not len(known):
+    finite = values[np.isfinite(values)]
+    if not len(finite):
         return Scaling(0.0, 0.0, 0.0)
     is_centred = term.kind != FLAG and term.name not in UNCENTRED
-    centre = round(float(known.mean()), _DIGITS) if is_centred else 0.0
-    return Scaling(centre, round(float(known.std()), _DIGITS), round(len(known) / len(values), _DIGITS))
+    centre = round(float(finite.mean()), _DIGITS) if is_centred else 0.0
+    return Scaling(centre, round(float(finite.std()), _DIGITS), round(len(finite) / len(values), _DIGITS))
 
 
 def _unit(term: Term, scaling: Scaling) -> float:

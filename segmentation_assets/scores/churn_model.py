@@ -6,11 +6,13 @@ Here: `churn_model`, trained or the points rule, and `churn_model_quality`. Not 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from segmentation_assets.policy.scores import ChurnPolicy
@@ -22,6 +24,7 @@ from segmentation_assets.scores.churn_fitting import (
     area_under_curve,
     fit,
     log_odds,
+    numbers,
     points_of_rule,
 )
 from segmentation_assets.scores.churn_points import BASE, FLAG, RENEWAL, SIZE, terms
@@ -121,12 +124,12 @@ def churn_model(
     prior holds each coefficient near the policy's points, as closely as the policy says. Otherwise the coefficients
     are the points, and the base is that of `churn_bases`. Only the past of as_of counts.
     """
-    bases = churn_bases.assign(as_of=pd.to_datetime(churn_bases["as_of"])).set_index("as_of")
+    bases = {pd.Timestamp(row["as_of"]): row for row in churn_bases.to_dict("records")}
     rows: list[dict[str, Any]] = []
     for day, past in _by_day(spine, churn_training):
         is_trained = _why_not(past, policy) is None
         model = fit(past, policy) if is_trained else None
-        rule = bases.loc[day]
+        rule = bases[day]
         shared = {"as_of": day, "is_trained": is_trained, "is_fitted": is_trained or bool(rule["is_fitted"])}
         rows += [shared | row for row in (_fitted(model, policy) if model else _rule(rule, policy))]
     return cast("Frame[ChurnModel]", pd.DataFrame(rows, columns=pd.Index(_MODEL_COLUMNS)).astype(_FLOATS))
@@ -163,7 +166,11 @@ def _by_day(spine: pd.DataFrame, training: pd.DataFrame) -> Iterator[tuple[pd.Ti
 
 
 def _leavers(rows: pd.DataFrame) -> int:
-    return int((pd.to_numeric(rows["left_in_period"]) == 1).sum())
+    return int((numbers(rows, "left_in_period") == 1).sum())
+
+
+def _all_left(rows: pd.DataFrame) -> bool:
+    return not np.isnan(numbers(rows, "left_in_period")).any()
 
 
 def _why_not(rows: pd.DataFrame, policy: ChurnPolicy) -> str | None:
@@ -172,7 +179,7 @@ def _why_not(rows: pd.DataFrame, policy: ChurnPolicy) -> str | None:
         return NO_PAST
     if _leavers(rows) < policy.model.min_leavers:
         return FEW_LEAVERS
-    return NOBODY_STAYED if rows["left_in_period"].notna().all() else None
+    return NOBODY_STAYED if _all_left(rows) else None
 
 
 def _fitted(model: Fit, policy: ChurnPolicy) -> Iterator[dict[str, Any]]:
@@ -190,7 +197,7 @@ def _status(kind: str, scaling: Scaling) -> str:
     return POINTS if kind == FLAG else CONSTANT
 
 
-def _rule(rule: pd.Series, policy: ChurnPolicy) -> Iterator[dict[str, Any]]:
+def _rule(rule: Mapping[Any, Any], policy: ChurnPolicy) -> Iterator[dict[str, Any]]:
     base = float(rule["base_log_odds"])
     yield _row(BASE, base, base, FITTED if rule["is_fitted"] else POINTS)
     yield _row(RENEWAL, policy.renewal.log_odds, policy.renewal.log_odds, POINTS)
@@ -215,7 +222,7 @@ def _row(term: str, now: float, later: float, status: str, scaling: Scaling | No
 class _Tested:
     """Windows predicted from what was known before them: one entry per account and window."""
 
-    accounts: pd.Series
+    accounts: npt.NDArray[np.object_]
     log_odds: Floats
     points: Floats
     left: Floats
@@ -229,8 +236,8 @@ def _quality(past: pd.DataFrame, policy: ChurnPolicy) -> dict[str, Any]:
     return {
         "is_trained": reason is None,
         "reason": reason,
-        "first_window_on": past["starts_on"].min().date() if len(past) else None,
-        "last_window_on": past["starts_on"].max().date() if len(past) else None,
+        "first_window_on": _day(past["starts_on"].min()),
+        "last_window_on": _day(past["starts_on"].max()),
         "accounts": past["account_id"].nunique(),
         "account_windows": len(past),
         "leavers": _leavers(past),
@@ -243,36 +250,39 @@ def _quality(past: pd.DataFrame, policy: ChurnPolicy) -> dict[str, Any]:
     }
 
 
+def _day(moment: Any) -> date | None:
+    return None if pd.isna(moment) else moment.date()
+
+
 _JUDGED = ("predicted_leavers", "auc", "auc_low", "auc_high", "points_auc", "brier", "brier_of_mean")
 
 
 def _test(past: pd.DataFrame, policy: ChurnPolicy) -> _Tested | None:
     """Every window that can be predicted by a model trained on what was known on its first day."""
     parts = []
-    for day in sorted(past["starts_on"].unique()):
-        before = known_on(past, pd.Timestamp(day), policy)
+    for day in sorted(set(past["starts_on"])):
+        before = known_on(past, day, policy)
         is_enough = _leavers(before) >= policy.model.test.min_leavers
-        if not is_enough or before["left_in_period"].notna().all():
+        if not is_enough or _all_left(before):
             continue
-        rows = past[past["starts_on"] == day]
-        left = (pd.to_numeric(rows["left_in_period"]) == 1).fillna(False).to_numpy("float64")
-        parts.append(
-            (rows["account_id"], log_odds(rows, fit(before, policy), policy), points_of_rule(rows, policy), left)
-        )
+        rows = past.loc[past["starts_on"] == day]
+        left = (numbers(rows, "left_in_period") == 1).astype("float64")
+        risk, points = log_odds(rows, fit(before, policy), policy), points_of_rule(rows, policy)
+        parts.append((rows["account_id"].to_numpy(), risk, points, left))
     if not parts:
         return None
     accounts, odds, points, left = zip(*parts, strict=True)
     return _Tested(
-        pd.concat(accounts), np.concatenate(odds), np.concatenate(points), np.concatenate(left), len(parts)
+        np.concatenate(accounts), np.concatenate(odds), np.concatenate(points), np.concatenate(left), len(parts)
     )
 
 
 def known_on(past: pd.DataFrame, day: pd.Timestamp, policy: ChurnPolicy) -> pd.DataFrame:
     """The training rows as they were on an earlier `day`: what ended later had not been seen."""
-    ended = (day - past["starts_on"]).dt.days // (7 * policy.window_weeks)
-    rows = past[ended > 0].assign(periods_observed=np.minimum(past["periods_observed"], ended)[ended > 0])
-    left = pd.to_numeric(rows["left_in_period"]).astype("float64")
-    return rows.assign(left_in_period=left.where(left <= rows["periods_observed"]))
+    ended = ((day - past["starts_on"]).dt.days // (7 * policy.window_weeks)).to_numpy("int64")
+    observed, left = np.minimum(numbers(past, "periods_observed"), ended), numbers(past, "left_in_period")
+    rows = past.assign(periods_observed=observed, left_in_period=np.where(left <= observed, left, np.nan))
+    return rows.loc[ended > 0]
 
 
 def _judged(tested: _Tested, policy: ChurnPolicy) -> dict[str, float]:

@@ -262,7 +262,7 @@ def parts(company: Company) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     rows, model = facts(company, pd.Timestamp(company.as_of)), churn_model(company).set_index("term")
     value = {term: (rows[term] - model["centre"][term]).fillna(0.0) for term in POINTS}
     now = {term: value[term] * model["coefficient"][term] for term in POINTS}
-    leaves = (rows["leaving_on"] - pd.Timestamp(company.as_of)).dt.days
+    leaves = (pd.to_datetime(rows["leaving_on"]) - pd.Timestamp(company.as_of)).dt.days
     points = pd.DataFrame(
         {
             "base": model["coefficient"]["base"],

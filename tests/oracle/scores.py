@@ -453,7 +453,7 @@ def _churn(company: Company) -> tuple[pd.DataFrame, pd.DataFrame]:
     raw, _ = _evidence(company, pd.Timestamp(company.as_of))
     rows, points, _ = churn.parts(company)
     profiles = live(company)
-    leaving = rows["leaving_on"].map(lambda day: None if pd.isna(day) else str(day.date()))
+    leaving = pd.to_datetime(rows["leaving_on"]).map(lambda day: None if pd.isna(day) else str(day.date()))
     raw = raw.assign(
         base=points["base"],
         size=profiles["arr"],
