@@ -57,6 +57,7 @@ MODULES = (
     "kpis.concentration",
     "kpis.csm",
     "kpis.forecast",
+    "kpis.renewals",
     "kpis.reconciliation",
     "capacity.staffing",
     "capacity.plan",
@@ -67,6 +68,7 @@ MODULES = (
     "activation.crossings",
     "activation.register",
     "activation.alerts",
+    "activation.plays",
 )  # fmt: skip
 
 for _module in MODULES:
