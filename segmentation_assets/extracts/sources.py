@@ -98,9 +98,11 @@ class Format(_Model):
     @classmethod
     def _encoding_exists(cls, value: str) -> str:
         try:
-            return codecs.lookup(value).name
+            name = codecs.lookup(value).name
+            b"a".decode(name, "replace")  # raises LookupError for codecs that are not of text, such as rot13
         except LookupError:
             raise ValueError("not an encoding; usual ones are utf-8, latin-1, cp1252 and utf-16") from None
+        return name
 
     @field_validator("delimiter")
     @classmethod
