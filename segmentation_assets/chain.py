@@ -40,6 +40,7 @@ MODULES = (
     "segments.grid",
     "segments.segments",
     "segments.moves",
+    "segments.move_parts",
     "kpis.periods",
     "kpis.movements",
     "kpis.standings",
@@ -54,6 +55,7 @@ MODULES = (
     "kpis.concentration",
     "kpis.csm",
     "kpis.forecast",
+    "kpis.renewals",
     "kpis.reconciliation",
     "capacity.staffing",
     "capacity.plan",
@@ -64,6 +66,7 @@ MODULES = (
     "activation.crossings",
     "activation.register",
     "activation.alerts",
+    "activation.plays",
 )  # fmt: skip
 
 for _module in MODULES:

@@ -109,6 +109,7 @@ ORACLES: dict[str, Oracle] = {
     "concentration": Oracle(customers.concentration, ()),
     "csm_performance": Oracle(customers.csm_performance, ("csm_id",)),
     "renewal_forecast": Oracle(kpis.renewal_forecast, ("quarter_start", "coverage_tier", "csm_id")),
+    "renewal_windows": Oracle(kpis.renewal_windows, ("due_window", "grouping", "member")),
     "arr_reconciliation": Oracle(kpis.arr_reconciliation),
     # capacity
     "csm_supply": Oracle(capacity.csm_supply, ("csm_id",)),
@@ -148,6 +149,7 @@ ORACLES: dict[str, Oracle] = {
 NEED_NONE: dict[str, str] = {
     "usage_days": "the raw rows added up per day: account_usage, which adds up the raw rows itself, holds them",
     "segment_moves": "the moves of segment_states, each with its cause: tests/segments/test_moves and test_causes",
+    "segment_move_parts": "differences of score_contributions, which has an oracle: tests/segments/test_move_parts",
     "csm_assignment_constraints": "which skill binds, by leaving out each one: tests/capacity/test_binding",
 }
 """Tables without an oracle, and why."""
