@@ -39,6 +39,7 @@ MODULES = (
     "segments.inputs",
     "segments.grid",
     "segments.segments",
+    "segments.register",
     "segments.moves",
     "kpis.periods",
     "kpis.movements",
@@ -47,6 +48,7 @@ MODULES = (
     "kpis.durations",
     "kpis.efficiency",
     "kpis.retention",
+    "kpis.scorecard",
     "kpis.migration",
     "kpis.cohorts",
     "kpis.adoption",
@@ -55,6 +57,7 @@ MODULES = (
     "kpis.csm",
     "kpis.forecast",
     "kpis.reconciliation",
+    "kpis.account_quality",
     "capacity.staffing",
     "capacity.plan",
     "capacity.goals",
@@ -62,7 +65,6 @@ MODULES = (
     "capacity.rebalancing",
     "capacity.assignments",
     "activation.crossings",
-    "activation.register",
     "activation.alerts",
 )  # fmt: skip
 

@@ -193,7 +193,7 @@ def capacity_plan(company: Company) -> pd.DataFrame:
 
 
 def _advise(rows: dict[str, dict], least: float) -> None:
-    """People who move between tiers, one least part at a time, and people to hire for the rest."""
+    """People who move between tiers, one least part at a time, and people hired for what the company lacks."""
     short, spare = {}, {}
     for tier, row in rows.items():
         row |= {"rebalanced_in_fte": 0.0, "rebalanced_out_fte": 0.0}
@@ -206,10 +206,14 @@ def _advise(rows: dict[str, dict], least: float) -> None:
         spare[gives] -= 1
         rows[gets]["rebalanced_in_fte"] = round(rows[gets]["rebalanced_in_fte"] + least, 9)
         rows[gives]["rebalanced_out_fte"] = round(rows[gives]["rebalanced_out_fte"] + least, 9)
-    for row in rows.values():
+    lacking = round(-sum(row["gap_fte"] for row in rows.values()), 9)
+    to_hire = lacking if lacking >= least else 0.0
+    for tier in TIERS:
+        row = rows[tier]
         moved_in, moved_out = row["rebalanced_in_fte"], row["rebalanced_out_fte"]
         left = round(max(-row["gap_fte"], 0.0) - moved_in, 9)
-        hired = left if left >= least else 0.0
+        hired = round(min(left, to_hire), 9)
+        to_hire = round(to_hire - hired, 9)
         if moved_in:
             action = "rebalance_in_and_hire" if hired else "rebalance_in"
         elif hired:

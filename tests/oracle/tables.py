@@ -15,6 +15,7 @@ from tests.oracle import (
     profiles,
     quality,
     retention,
+    scorecard,
     scores,
     segments,
     standings,
@@ -89,6 +90,9 @@ ORACLES: dict[str, Oracle] = {
     "segment_mix": Oracle(segments.segment_mix, ("segment",)),
     # kpis
     "data_quality": Oracle(quality.data_quality, ("extract",)),
+    "data_quality_columns": Oracle(quality.data_quality_columns, ("extract", "column_name")),
+    "account_data_quality": Oracle(quality.account_data_quality),
+    "kpi_scorecard": Oracle(scorecard.kpi_scorecard, ("grouping", "member", "window_months", "kpi")),
     "feature_adoption": Oracle(usage.feature_adoption, ("segment", "behavioral_cohort", "feature")),
     "revenue_movements": Oracle(kpis.revenue_movements),
     "account_periods": Oracle(kpis.account_periods, ("account_id", "window_months")),
@@ -149,6 +153,8 @@ NEED_NONE: dict[str, str] = {
     "usage_days": "the raw rows added up per day: account_usage, which adds up the raw rows itself, holds them",
     "segment_moves": "the moves of segment_states, each with its cause: tests/segments/test_moves and test_causes",
     "csm_assignment_constraints": "which skill binds, by leaving out each one: tests/capacity/test_binding",
+    "segment_register": "what runs announced, which no extract says: tests/segments/test_register",
+    "segment_relabels": "the same",
 }
 """Tables without an oracle, and why."""
 

@@ -19,7 +19,8 @@ from segmentation_assets.reading.access import NotPublished, find_table, open_ta
 from segmentation_assets.reading.escaping import escape
 from segmentation_assets.reading.explanations.gathering import day_before
 from segmentation_assets.reading.figures import NAMES, counted, exact, in_currency, money, number, share, words
-from segmentation_assets.reading.plans import company_people, tier_action
+from segmentation_assets.reading.plans import company_people, listed, tier_action
+from segmentation_assets.segments.causes import RELABELLED, RELABELS
 from segmentation_assets.settings import find_home
 from segmentation_assets.warehouse.store import Store
 
@@ -40,7 +41,7 @@ def print_summary(console: Console, home: Path, as_of: date, currency: str) -> N
         _print_matrix(console, connection, as_of)
         if "segment_moves" in tables:
             _print_moves(console, connection)
-        _print_moved_by_policy(console, home, as_of)
+            _print_relabelled(console, connection)
         if before:
             _print_since(console, home, before, as_of)
         if "tier_kpis" in tables:
@@ -90,6 +91,7 @@ def _cell(value: tuple[int, float] | None) -> str:
 def _print_moves(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
     rows = connection.execute(
         "SELECT account_id, kind, moved_from, moved_to, direction, arr_after, cause_text FROM segment_moves "
+        f"WHERE cause_kind NOT IN {RELABELS} "
         "ORDER BY direction = 'into_risk' DESC, arr_after DESC, account_id, kind"
     ).fetchall()
     if not rows:
@@ -104,18 +106,17 @@ def _print_moves(console: Console, connection: duckdb.DuckDBPyConnection) -> Non
         console.print(f"  {account} {kind} {before} → {after}: {escape(words(why))}", highlight=False)
 
 
-def _print_moved_by_policy(console: Console, home: Path, as_of: date) -> None:
-    """How many accounts are elsewhere because the policy changed, not because of themselves."""
-    if not _has(home, "segment_register", None):
-        return
-    with open_tables({"segment_register": None}, home) as connection:
-        rows = connection.execute(
-            "SELECT kind, count(*) FROM segment_register WHERE cause_kind = 'policy' AND as_of = ? GROUP BY ALL "
-            "ORDER BY kind", [as_of],
-        ).fetchall()  # fmt: skip
-    if rows:
-        relabelled = ", ".join(f"the {kind} of {count} accounts" for kind, count in rows)
-        console.print(f"Changed by the new policy alone: {relabelled}")
+def _print_relabelled(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
+    """How many accounts are elsewhere because policy, data or code changed, not because of themselves."""
+    rows = connection.execute(
+        "SELECT effective_on, cause_kind, kind, count(*) FROM segment_moves "
+        f"WHERE cause_kind IN {RELABELS} GROUP BY ALL ORDER BY 1, 2, 3"
+    ).fetchall()
+    by_run: dict[tuple[date, str], list[str]] = {}
+    for on, cause, kind, accounts in rows:
+        by_run.setdefault((on, cause), []).append(f"the {kind} of {counted(accounts, 'account')}")
+    for (on, cause), changed in by_run.items():
+        console.print(f"On {on} {RELABELLED[cause]}. This alone changed {listed(changed)}.", highlight=False)
 
 
 def _print_since(console: Console, home: Path, before: date, as_of: date) -> None:

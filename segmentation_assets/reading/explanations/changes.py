@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 from segmentation_assets.policy.segments import SEGMENTS, TIERS
+from segmentation_assets.segments.causes import RELABELLED
 from segmentation_assets.tables.quarters import quarter_start
 
 Row = Mapping[str, Any]
@@ -99,6 +100,8 @@ def why_recorded(move: Row) -> str:
         return "the weekly grid restarted with the quarter"
     if move["cause"] == "came_back":
         return "the account had no revenue for a while and came back"
+    if move["cause"] in RELABELLED:
+        return f"{RELABELLED[move['cause']]}; the account itself did not move"
     parts = f" (scores: {move['parts_text']})" if move.get("parts_text") else ""
     if move["move_rule"] == "arr_at_once":
         crossed = f"ARR {move['arr_before']:,.0f} to {move['arr_after']:,.0f} crossed a billing threshold"

@@ -406,12 +406,21 @@ def _tier_reasons(segment: Row, inputs: Row, state: Row, policy: Policy) -> list
     reasons = [
         f"In tier {tier} ({segment['kind_of_care']}) since {_since('tier', segment, state)}, by rule {rule}.",
         _tier_rule(rule, inputs, policy),
+        _tier_traits(segment),
     ]
     if segment["tier_conflict"]:
         reasons.append(_conflict(segment, policy))
     if segment["is_tier_pending"]:
         reasons.append(_pending("tier", segment["candidate_tier"], segment, state, policy))
     return reasons
+
+
+def _tier_traits(segment: Row) -> str:
+    """How typical of its tier the account is."""
+    shown, known = segment["tier_traits_shown"], segment["tier_traits_known"]
+    lacking = segment["tier_traits_lacking"].replace("_", " ")
+    unlike = f"; not {lacking.replace(', ', ', not ')}" if lacking else ""
+    return f"It shows {shown} of the {known} known traits of the typical {segment['coverage_tier']} account{unlike}."
 
 
 def _conflict(segment: Row, policy: Policy) -> str:
