@@ -41,6 +41,7 @@ MODULES = (
     "segments.segments",
     "segments.register",
     "segments.moves",
+    "segments.move_parts",
     "kpis.periods",
     "kpis.movements",
     "kpis.standings",

@@ -34,7 +34,7 @@ OF_THE_DAY = (
 
 OVER_TIME = (
     "account_revenue", "account_usage", "company_kpis", "health_scores", "score_contributions", "segment_mix",
-    "segment_moves", "segments", "tier_kpis",
+    "segment_move_parts", "segment_moves", "segments", "tier_kpis",
 )  # fmt: skip
 """Read on as_of and on the days before it."""
 

@@ -6,12 +6,12 @@ the ARR bridge themselves (`kpis`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from segmentation_assets.policy.segments import TIERS
-from segmentation_assets.reading.explanations.changes import why_moved, why_recorded
+from segmentation_assets.reading.explanations.changes import key_of, parts_by_move, why_moved, why_recorded
 from segmentation_assets.reading.explanations.gathering import direction_of
 from segmentation_assets.reading.figures import change, counted, day, exact, label, money, share
 from segmentation_assets.report import charts
@@ -202,7 +202,7 @@ def moves(evidence: Evidence) -> list[list[Any]]:
         evidence.as_of,
     )
     before = {row["account_id"]: row for row in days if row["as_of"] == evidence.previous}
-    causes = _causes(evidence)
+    causes, parts = _causes(evidence), _changed_parts(evidence)
     rows = []
     for row in (row for row in days if row["as_of"] == evidence.as_of and row["account_id"] in before):
         old = before[row["account_id"]]
@@ -211,7 +211,7 @@ def moves(evidence: Evidence) -> list[list[Any]]:
             if was == now:
                 continue
             recorded = causes.get((row["account_id"], kind, now))
-            why = why_recorded(recorded) if recorded else why_moved(kind, old, row)
+            why = why_recorded(recorded, parts.get(key_of(recorded), ())) if recorded else why_moved(kind, old, row)
             direction = direction_of(kind, was, now, evidence.policy)
             rows.append([row["account_id"], row["account_name"] or row["account_id"], kind, was, now,
                           direction.replace("_", " "), since.isoformat(), round(row["arr"]), why])  # fmt: skip
@@ -227,3 +227,13 @@ def _causes(evidence: Evidence) -> dict[tuple[str, str, str], Row]:
         evidence.previous, evidence.as_of,
     )  # fmt: skip
     return {(row["account_id"], row["kind"], row["moved_to"]): row for row in rows}
+
+
+def _changed_parts(evidence: Evidence) -> Mapping[tuple[Any, ...], Sequence[Row]]:
+    """Score parts that changed around the moves since the snapshot before, by move."""
+    if not evidence.has("segment_move_parts"):
+        return {}
+    rows = evidence.rows(
+        "SELECT * FROM segment_move_parts WHERE effective_on > ? AND as_of <= ?", evidence.previous, evidence.as_of
+    )
+    return parts_by_move(rows)

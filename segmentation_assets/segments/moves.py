@@ -1,28 +1,26 @@
 """Who changed segment or tier, and why.
 
-Here: `segment_moves`. Not here: the rules that move accounts (`stability`), the inputs behind a move (`causes`), what
-runs announced (`register`), sentences about a move (`reading.explanations`), migration over quarters (`kpis`), or
-alerts (`activation`).
+Here: `segment_moves`. Not here: the rules that move accounts (`stability`), the cause of a move (`causes`), what runs
+announced (`register`), score parts that changed around a move (`move_parts`), sentences (`reading.explanations`),
+migration over quarters (`kpis`), or alerts (`activation`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import reduce
-from operator import add
 
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.policy.segments import AT_RISK, TIERS, MovePolicy, StabilityPolicy
-from segmentation_assets.scores.contributions import ScoreContributions
+from segmentation_assets.policy.segments import AT_RISK, TIERS, MovePolicy
 from segmentation_assets.segments.causes import CAUSE_KINDS, KINDS, RE_ANCHORED, RELABELS, REVENUE
 from segmentation_assets.segments.grid import SegmentStates
 from segmentation_assets.segments.inputs import SegmentInputs
 from segmentation_assets.segments.register import SegmentRelabels
 from segmentation_assets.segments.stability import MOVE_RULES
-from segmentation_assets.tables.as_of import FromPolicy, Spine, last_monday
+from segmentation_assets.tables.as_of import Spine, last_monday
 from segmentation_assets.tables.contracts import Day, Snapshot, column, ibis_schema
 from segmentation_assets.tables.registry import POLICY_HASH, Table, table
 
@@ -30,8 +28,6 @@ DIRECTIONS = ("up", "down", "into_risk", "out_of_risk")
 NOT_CONFIRMED = "not_confirmed"
 CAME_BACK = "came_back"
 _KEY = ("as_of", "account_id", "kind", "effective_on")
-_SEPARATOR = "; "
-_DECIMALS = 6
 
 
 class SegmentMoves(Snapshot):
@@ -59,10 +55,8 @@ class SegmentMoves(Snapshot):
     )
     cause_text: str = column(
         "The inputs that, changed back together, undo the move, with their values before and after; empty where the "
-        "move comes of no input."
+        "move comes of no input. For not_confirmed: those of the move that ended."
     )
-    parts_text: str = column("Score parts that changed most over the last weeks, largest first; null: none did.",
-                             nullable=True)  # fmt: skip
     compared_with: Day = column("Day whose inputs are the ones before: the last that gave what it was before.")
     arr_before: float = column("ARR before the move: on the day that was looked at last.", unit="currency", ge=0)
     arr_after: float = column("ARR after it: on the day looked at next.", unit="currency", ge=0)
@@ -82,17 +76,11 @@ def days_looked_at(day: date) -> list[date]:
     return sorted({monday - timedelta(days=7), monday - timedelta(days=1), monday, day})
 
 
-def days_of_parts(grid_points: int) -> Callable[[date], Iterable[date]]:
-    """The days whose score parts are compared: before a move that held could begin to show, last Monday, as_of."""
-    return lambda day: sorted({last_monday(day) - timedelta(weeks=grid_points), last_monday(day), day})
-
-
 @table(
     group="segments",
     reads={
         "segment_states": days_looked_at,
         "segment_inputs": days_looked_at,
-        "score_contributions": FromPolicy(StabilityPolicy, lambda p: days_of_parts(p.grid_points)),
     },
 )
 def segment_moves(
@@ -100,8 +88,6 @@ def segment_moves(
     segment_states: Table[SegmentStates],
     segment_inputs: Table[SegmentInputs],
     segment_relabels: Table[SegmentRelabels],
-    score_contributions: Table[ScoreContributions],
-    stability: StabilityPolicy,
     policy: MovePolicy,
 ) -> Table[SegmentMoves]:
     """Who changed segment or tier in the week up to the last Monday or since, and why?
@@ -120,9 +106,6 @@ def segment_moves(
     changes = _announced(changes, relabels)
     new_labels = relabels.select(changes.columns).anti_join(changes, list(_KEY))
     rows = _with_arr(changes.union(new_labels), segment_inputs)
-    moved = rows.filter(~rows.cause_kind.isin(RELABELS))
-    parts = _changed_parts(moved, score_contributions, stability, policy)
-    rows = rows.left_join(parts, list(_KEY)).select(*rows.columns, "parts_text")
     return rows.select(*(name for name in ibis_schema(SegmentMoves) if name != POLICY_HASH))
 
 
@@ -184,7 +167,7 @@ def _changes(kind: str, steps: ir.Table, segment_states: ir.Table, policy: MoveP
         ).fill_null(REVENUE),
         cause_text=ibis.cases(
             (came_back | is_re_anchored, ""), (has_moved, rows.now_cause_text),
-            else_=rows.was_cause_text + ", and back",
+            else_=rows.was_cause_text,
         ).fill_null(""),
         compared_with=ibis.ifelse(
             has_moved, rows.now_compared_with.fill_null(rows.before), rows.before
@@ -250,47 +233,3 @@ def _with_arr(rows: ir.Table, segment_inputs: ir.Table) -> ir.Table:
     after = segment_inputs.select(after="as_of", account_id="account_id", arr_after="arr")
     joined = rows.inner_join(before, ["before", "account_id"]).inner_join(after, ["after", "account_id"])
     return joined.select(*rows.columns, "arr_before", "arr_after")
-
-
-def _changed_parts(
-    rows: ir.Table, contributions: ir.Table, stability: StabilityPolicy, policy: MovePolicy
-) -> ir.Table:
-    """Per move the score parts that changed most, as texts, largest first.
-
-    Of a move up to the last Monday, from before it could begin to show until then; of a later one, since that Monday.
-    """
-    parts = contributions.filter(contributions.score.isin(policy.explained_scores))
-    weeks = ibis.interval(days=7 * stability.grid_points)
-    is_later = rows.before == rows.last_monday
-    moved = rows.select(
-        *_KEY,
-        parts_now=ibis.ifelse(is_later, rows.after, rows.last_monday),
-        parts_old=ibis.ifelse(is_later, rows.last_monday, (rows.last_monday - weeks).cast("date")),
-    )
-    dated = parts.select("account_id", "score", "part", "points", day="as_of")
-    sides = []
-    for name, sign in (("parts_now", 1), ("parts_old", -1)):
-        side = moved.select(*_KEY, day=name).inner_join(dated, ["day", "account_id"])
-        sides.append(side.select(*_KEY, "score", "part", change=side.points * sign))
-    changes = ibis.union(*sides)
-    summed = changes.group_by(*_KEY, "score", "part").agg(change=changes.change.sum())
-    # The same parts summed in another order must not tell another story.
-    summed = summed.mutate(change=summed.change.round(_DECIMALS))
-    summed = summed.mutate(size=summed.change.abs())
-    kept = summed.filter(summed["size"] >= policy.min_points)
-    order = ibis.window(group_by=list(_KEY), order_by=[ibis.desc(kept["size"]), kept.score, kept.part])
-    ranked = kept.mutate(place=ibis.row_number().over(order))
-    ranked = ranked.filter(ranked.place < policy.parts_named)
-    words = ranked.score.replace("_score", "") + " " + ranked.part.replace("_", " ") + " " + _signed(ranked.change)
-    texts = [
-        (ibis.literal(_SEPARATOR) + words).max(where=ranked.place == place).fill_null("")
-        for place in range(max(1, policy.parts_named))
-    ]
-    return ranked.group_by(*_KEY).agg(parts_text=reduce(add, texts).substr(len(_SEPARATOR)))
-
-
-def _signed(change: ir.FloatingValue) -> ir.StringValue:
-    """12.34 as +12.3; written out because engines print floats differently."""
-    tenths = (change.abs() * 10).round().cast("int64")
-    sign = ibis.ifelse(change < 0, "-", "+")
-    return sign + (tenths // 10).cast("string") + "." + (tenths % 10).cast("string")

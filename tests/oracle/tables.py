@@ -152,6 +152,7 @@ ORACLES: dict[str, Oracle] = {
 NEED_NONE: dict[str, str] = {
     "usage_days": "the raw rows added up per day: account_usage, which adds up the raw rows itself, holds them",
     "segment_moves": "the moves of segment_states, each with its cause: tests/segments/test_moves and test_causes",
+    "segment_move_parts": "differences of score_contributions, which has an oracle: tests/segments/test_move_parts",
     "csm_assignment_constraints": "which skill binds, by leaving out each one: tests/capacity/test_binding",
     "segment_register": "what runs announced, which no extract says: tests/segments/test_register",
     "segment_relabels": "the same",

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from segmentation_assets.policy.model import load_policy
-from segmentation_assets.segments.moves import days_looked_at, days_of_parts
+from segmentation_assets.segments.moves import days_looked_at
 from tests.companies import Company, records
 
 POLICY = load_policy()
@@ -21,7 +21,6 @@ def moves(
     *,
     as_of: date = MONDAY,
     arr: dict[date, float] | None = None,
-    parts: dict[date, dict[tuple[str, str], float]] | None = None,
     relabels: list[dict] | None = None,
 ) -> list[dict]:
     """Moves of one account that is in Growth and Core on every day, but for what is said."""
@@ -32,11 +31,6 @@ def moves(
         segment_states=[{"as_of": d} | key | STATE | states.get(d, {}) for d in days],
         segment_relabels=relabels or [],
         segment_inputs=[{"as_of": d, "arr": (arr or {}).get(d, 15_000.0)} | key for d in days],
-        score_contributions=[
-            {"as_of": d, "score": score, "part": part, "points": points} | key
-            for d, named in (parts or {}).items()
-            for (score, part), points in named.items()
-        ],
     )
     return records(company.frame("segment_moves", as_of).sort_values(["kind", "effective_on"], ignore_index=True))
 
@@ -62,7 +56,6 @@ def told(row: dict, *names: str) -> tuple:
 def test_days_looked_at():
     assert days_looked_at(MONDAY) == [BEFORE, EVE, MONDAY]
     assert days_looked_at(MONDAY + timedelta(days=6)) == [BEFORE, EVE, MONDAY, MONDAY + timedelta(days=6)]
-    assert list(days_of_parts(2)(MONDAY + timedelta(days=2))) == [LONG_BEFORE, MONDAY, MONDAY + timedelta(days=2)]
 
 
 def test_who_stays_has_no_row():
@@ -114,7 +107,7 @@ def test_one_day_in_danger_has_a_row_for_its_entry_and_one_for_its_end():
     assert told(end, "moved_from", "moved_to", "effective_on", "direction", "move_rule") == (
         "At-Risk", "Growth", later, "out_of_risk", "not_confirmed",
     )  # fmt: skip
-    assert told(end, "cause", "cause_text") == ("behavioral_cohort", "behavioral cohort A to B, and back")
+    assert told(end, "cause", "cause_text") == ("behavioral_cohort", "behavioral cohort A to B")
 
 
 def test_arr_that_crossed_and_came_back_within_a_week_has_both_rows():
@@ -158,31 +151,6 @@ def test_a_move_in_the_same_week_as_a_new_anchor_keeps_its_own_cause():
     assert told(row, "moved_to", "cause") == ("At-Risk", "behavioral_cohort")
 
 
-def test_score_parts_are_told_largest_first():
-    (row,) = moves(
-        {MONDAY: segment("At-Risk", "risk_at_once")},
-        parts={
-            LONG_BEFORE: {
-                ("behavioral_score", "seat_activity"): 20.0,
-                ("behavioral_score", "trend"): 8.0,
-                ("expansion_score", "trajectory"): 15.0,
-                ("firmographic_score", "size"): 30.0,
-                ("churn_risk", "cohort"): 0.0,
-            },
-            MONDAY: {
-                ("behavioral_score", "seat_activity"): 7.96,
-                ("behavioral_score", "depth"): 3.0,
-                ("expansion_score", "trajectory"): 0.0,
-                ("firmographic_score", "size"): 30.2,
-                ("churn_risk", "cohort"): 90.0,
-            },
-        },
-    )
-    # Trajectory -15, seat activity -12.04, trend -8 (its part went); depth +3 is the fourth, size +0.2 is too little,
-    # and churn risk is in log-odds.
-    assert row["parts_text"] == "expansion trajectory -15.0; behavioral seat activity -12.0; behavioral trend -8.0"
-
-
 def relabel(old: str, new: str, on: date = WEDNESDAY, announced_on: date = WEDNESDAY - timedelta(days=1), **more):
     return {
         "account_id": "a", "kind": "segment", "entry": 1, "moved_from": old, "moved_to": new, "cause_kind": "policy",
@@ -196,13 +164,11 @@ def test_what_a_new_policy_moved_has_a_row_of_its_own():
     (row,) = moves(
         dict.fromkeys((BEFORE, EVE, MONDAY), strategic),
         relabels=[relabel("Growth", "Strategic")],
-        parts={LONG_BEFORE: {("behavioral_score", "trend"): 9.0}, MONDAY: {("behavioral_score", "trend"): 1.0}},
     )
     assert told(row, "moved_from", "moved_to", "direction", "effective_on", "compared_with") == (
         "Growth", "Strategic", "up", WEDNESDAY, WEDNESDAY - timedelta(days=1),
     )  # fmt: skip
     assert told(row, "move_rule", "cause", "cause_kind", "cause_text") == ("policy", "policy", "policy", "")
-    assert row["parts_text"] is None, "the account's scores have nothing to do with it"
 
 
 def test_a_move_that_only_the_new_policy_dates_before_its_first_run_is_of_the_policy():

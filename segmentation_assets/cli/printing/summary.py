@@ -5,6 +5,7 @@ Here: counting and showing published segments and moves. Not here: any figure th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -17,6 +18,7 @@ from segmentation_assets.cli.printing.grid import print_table
 from segmentation_assets.policy.segments import AT_RISK
 from segmentation_assets.reading.access import NotPublished, find_table, open_tables
 from segmentation_assets.reading.escaping import escape
+from segmentation_assets.reading.explanations.changes import why_recorded
 from segmentation_assets.reading.explanations.gathering import day_before
 from segmentation_assets.reading.figures import NAMES, counted, exact, in_currency, money, number, share, words
 from segmentation_assets.reading.plans import company_people, listed, tier_action
@@ -89,21 +91,21 @@ def _cell(value: tuple[int, float] | None) -> str:
 
 
 def _print_moves(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
-    rows = connection.execute(
-        "SELECT account_id, kind, moved_from, moved_to, direction, arr_after, cause_text FROM segment_moves "
-        f"WHERE cause_kind NOT IN {RELABELS} "
+    result = connection.execute(
+        f"SELECT * FROM segment_moves WHERE cause_kind NOT IN {RELABELS} "
         "ORDER BY direction = 'into_risk' DESC, arr_after DESC, account_id, kind"
-    ).fetchall()
+    )
+    names = [column[0] for column in result.description or ()]
+    rows = [dict(zip(names, values, strict=True)) for values in result.fetchall()]
     if not rows:
         console.print("No account moved since the last Monday.")
         return
-    counts: dict[str, int] = {}
-    for *_, direction, _, _ in rows:
-        counts[direction] = counts.get(direction, 0) + 1
-    listed = ", ".join(f"{count} {NAMES.get(name, name)}" for name, count in sorted(counts.items()))
-    console.print(f"Moves since the last Monday: {listed}")
-    for account, kind, before, after, _, _, why in rows[:_MOST_MOVES]:
-        console.print(f"  {account} {kind} {before} → {after}: {escape(words(why))}", highlight=False)
+    counts = Counter(row["direction"] for row in rows)
+    ways = ", ".join(f"{count} {NAMES.get(name, name)}" for name, count in sorted(counts.items()))
+    console.print(f"Moves since the last Monday: {ways}")
+    for row in rows[:_MOST_MOVES]:
+        who = "{account_id} {kind} {moved_from} → {moved_to}".format(**row)
+        console.print(f"  {escape(who)}: {escape(words(why_recorded(row)))}", highlight=False)
 
 
 def _print_relabelled(console: Console, connection: duckdb.DuckDBPyConnection) -> None:

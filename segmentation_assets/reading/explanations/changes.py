@@ -6,7 +6,7 @@ here: reading the rows (`gathering`), or finding causes (`segments.causes`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -94,19 +94,41 @@ def why_moved(kind: str, before: Row, now: Row) -> str:
     return f"by today's policy and data it was already in {_state(kind, now)} on {before['as_of']:%-d %b %Y}"
 
 
-def why_recorded(move: Row) -> str:
-    """Why an account moved, from a row of `segment_moves`."""
+def key_of(row: Row) -> tuple[Any, ...]:
+    """The key of a row of `segment_moves`, which rows of `segment_move_parts` share."""
+    return tuple(row[name] for name in ("as_of", "account_id", "kind", "effective_on"))
+
+
+def parts_by_move(rows: Iterable[Row]) -> Mapping[tuple[Any, ...], Sequence[Row]]:
+    """Rows of `segment_move_parts` by their move, the largest change first."""
+    by_move: dict[tuple[Any, ...], list[Row]] = {}
+    for row in sorted(rows, key=lambda row: row["place"]):
+        by_move.setdefault(key_of(row), []).append(row)
+    return by_move
+
+
+def why_recorded(move: Row, parts: Sequence[Row] = ()) -> str:
+    """Why an account moved: a row of `segment_moves`, and its rows of `segment_move_parts`."""
     if move["cause"] == "re_anchored":
         return "the weekly grid restarted with the quarter"
     if move["cause"] == "came_back":
         return "the account had no revenue for a while and came back"
     if move["cause"] in RELABELLED:
         return f"{RELABELLED[move['cause']]}; the account itself did not move"
-    parts = f" (scores: {move['parts_text']})" if move.get("parts_text") else ""
-    if move["move_rule"] == "arr_at_once":
-        crossed = f"ARR {move['arr_before']:,.0f} to {move['arr_after']:,.0f} crossed a billing threshold"
-        return f"{crossed}; {move['cause_text']}{parts}"
-    return f"{move['cause_text']}{parts}"
+    crossed = (
+        f"ARR {move['arr_before']:,.0f} to {move['arr_after']:,.0f} crossed a billing threshold; "
+        if move["move_rule"] == "arr_at_once"
+        else ""
+    )
+    back = ", and back" if move["move_rule"] == "not_confirmed" else ""
+    changed = "; ".join(_part_in_words(part) for part in parts)
+    return f"{crossed}{move['cause_text']}{back}" + (f" (scores: {changed})" if changed else "")
+
+
+def _part_in_words(part: Row) -> str:
+    """`behavioral_score`, `trend`, -8.0 as "behavioral trend −8.0"."""
+    score, name = part["score"].removesuffix("_score"), part["part"]
+    return f"{score} {name} ".replace("_", " ") + _signed(part["change"])
 
 
 def _state(kind: str, row: Row) -> str:

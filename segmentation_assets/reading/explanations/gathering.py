@@ -18,7 +18,7 @@ import duckdb
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.policy.segments import AT_RISK, TIER_RULES, TIERS, TOP_ARR, UNKNOWN, Conditions
 from segmentation_assets.reading.access import ALL, Days, NotPublished, find_table, newest_whole_day, open_tables
-from segmentation_assets.reading.explanations.changes import changes, why_moved, why_recorded
+from segmentation_assets.reading.explanations.changes import changes, key_of, parts_by_move, why_moved, why_recorded
 from segmentation_assets.reading.explanations.ways_up import ways_up
 from segmentation_assets.reading.figures import NAMES, exact, in_currency
 from segmentation_assets.reasons import Refusal
@@ -32,7 +32,8 @@ _OPTIONAL = (
     "value_scores",
 )  # fmt: skip
 _COMPARED = ("segments", "score_contributions")
-TABLES = (*_REQUIRED, *_OPTIONAL, "segment_moves")
+_MOVES = ("segment_moves", "segment_move_parts")
+TABLES = (*_REQUIRED, *_OPTIONAL, *_MOVES)
 """The tables that explanations read. `segments` and `segment_inputs` are required."""
 _CLOSE = 5
 _START = "start"  # the move rule of a state that is older than the look-back
@@ -142,8 +143,7 @@ def explain(
     if before and "score_contributions" in tables and _is_published("score_contributions", before, home):
         tables["score_contributions"] = (before, day)
     tables["segments"] = ALL  # for earlier segments and tiers
-    if _is_published("segment_moves", None, home):
-        tables["segment_moves"] = ALL
+    tables |= {name: ALL for name in _MOVES if _is_published(name, None, home)}
     with open_tables(tables, home) as connection, in_currency(policy.company.reporting_currency):
         account_id = _resolve(connection, account, day)
         for explanation in explanations(connection, frozenset(tables), day, before, policy, account_id):
@@ -171,10 +171,10 @@ def explanations(
 
     `tables` are those of TABLES that have a view.
     """
+    of_all_days = dict.fromkeys(_MOVES)
     tables_by_account = {
-        name: _by_account(connection, name, day, account_id) for name in tables if name != "segment_moves"
+        name: _by_account(connection, name, of_all_days.get(name, day), account_id) for name in tables
     }
-    moves = _by_account(connection, "segment_moves", None, account_id) if "segment_moves" in tables else {}
     unrecorded = _observed_moves(connection, day, account_id, policy)
     old = {
         name: _by_account(connection, name, before, account_id) if before and name in tables else {}
@@ -182,9 +182,7 @@ def explanations(
     }
     for each in sorted(tables_by_account["segments"].keys() & tables_by_account["segment_inputs"].keys()):
         rows = {name: by_account.get(each, []) for name, by_account in tables_by_account.items()}
-        explanation = _explanation(
-            day, rows | {"segment_moves": moves.get(each, []), "observed": unrecorded.get(each, [])}, policy
-        )
+        explanation = _explanation(day, rows | {"observed": unrecorded.get(each, [])}, policy)
         yield replace(explanation, **_changes(before, rows, {name: old[name].get(each, []) for name in old}, policy))
 
 
@@ -266,7 +264,7 @@ def _explanation(day: date, rows: Mapping[str, list[Row]], policy: Policy) -> Ex
         scores=_scores(rows.get("score_contributions", [])),
         moves=tuple(
             sorted(
-                _moves(day, rows.get("segment_moves", []), rows.get("observed", [])),
+                _moves(day, *(rows.get(name, []) for name in (*_MOVES, "observed"))),
                 key=lambda move: move["effective_on"],
                 reverse=True,
             )
@@ -557,15 +555,16 @@ def direction_of(kind: str, before: str, after: str, policy: Policy) -> str:
     return "up" if order.index(after) < order.index(before) else "down"
 
 
-def _moves(day: date, rows: Sequence[Row], observed: Sequence[Row]) -> list[Row]:
+def _moves(day: date, rows: Sequence[Row], parts: Sequence[Row], observed: Sequence[Row]) -> list[Row]:
     """Moves up to the day, the newest first, each once, even if several days report it.
 
     An observed move is left out if a run recorded a move of the same kind between the same days.
     """
     columns = ("effective_on", "kind", "moved_from", "moved_to", "direction", "move_rule", "cause_text")
+    changed = parts_by_move(parts)
     moves = {
         (row["kind"], row["effective_on"], row["moved_to"]): {name: row.get(name) for name in columns}
-        | {"cause_text": why_recorded(row)}
+        | {"cause_text": why_recorded(row, changed.get(key_of(row), ()))}
         for row in sorted(rows, key=lambda row: row["as_of"])
         if row["as_of"] <= day
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from segmentation_assets.reading.explanations.changes import changes
+from segmentation_assets.reading.explanations.changes import changes, key_of, parts_by_move, why_recorded
 from tests.report.worlds import segment
 
 SINCE = date(2026, 2, 28)
@@ -40,3 +40,18 @@ def test_parts_are_named_only_where_both_days_have_them():
 
 def test_an_account_that_was_not_there():
     assert changes(segment(), None, [], [], SINCE, 0.5, 90) == ("The account was not live on 2026-02-28.",)
+
+
+def test_a_recorded_move_in_words_with_its_score_parts():
+    move = {"as_of": SINCE, "account_id": "a", "kind": "segment", "effective_on": SINCE, "cause": "health_score",
+            "cause_text": "health score 52 to 38", "move_rule": "risk_at_once"}  # fmt: skip
+    parts = [
+        {"place": 2, "score": "health_score", "part": "cap", "change": 1.26},
+        {"place": 1, "score": "behavioral_score", "part": "seat_activity", "change": -12.04},
+    ]
+    rows = parts_by_move([move | part for part in parts])[key_of(move)]
+    assert why_recorded(move, rows) == (
+        "health score 52 to 38 (scores: behavioral seat activity \N{MINUS SIGN}12.0; health cap +1.3)"
+    )
+    assert why_recorded(move | {"move_rule": "not_confirmed"}) == "health score 52 to 38, and back"
+    assert why_recorded(move | {"cause": "re_anchored"}) == "the weekly grid restarted with the quarter"
