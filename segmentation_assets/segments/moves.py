@@ -104,7 +104,7 @@ def segment_moves(
     changes = reduce(ibis.union, [_changes(kind, steps, segment_states, policy) for kind in KINDS])
     relabels = _relabels(steps, segment_relabels, policy)
     changes = _announced(changes, relabels)
-    new_labels = relabels.select(changes.columns).anti_join(changes, list(_KEY))
+    new_labels = _unexplained(relabels, changes).select(changes.columns).anti_join(changes, list(_KEY))
     rows = _with_arr(changes.union(new_labels), segment_inputs)
     return rows.select(*(name for name in ibis_schema(SegmentMoves) if name != POLICY_HASH))
 
@@ -210,6 +210,22 @@ def _announced(changes: ir.Table, relabels: ir.Table) -> ir.Table:
             changes.kind == unheard.kind,
             changes.effective_on <= unheard.announced_on,
             changes.moved_to != unheard.announced,
+        ],
+    )
+
+
+def _unexplained(relabels: ir.Table, changes: ir.Table) -> ir.Table:
+    """`relabels` without those that a move since the announcement explains, such as the turn of a quarter."""
+    moves = changes.select("as_of", "account_id", "kind", "moved_to", moved_on="effective_on").view()
+    return relabels.anti_join(
+        moves,
+        [
+            relabels.as_of == moves.as_of,
+            relabels.account_id == moves.account_id,
+            relabels.kind == moves.kind,
+            relabels.moved_to == moves.moved_to,
+            relabels.announced_on < moves.moved_on,
+            relabels.effective_on >= moves.moved_on,
         ],
     )
 

@@ -26,6 +26,7 @@ from segmentation_assets.segments.causes import (
     RESTATED,
     REVENUE,
 )
+from segmentation_assets.tables.as_of import last_monday
 from segmentation_assets.tables.contracts import Contract, Dated, Day, Flag, Integer, Moment, column
 from segmentation_assets.tables.ledgers import Posting, appended
 from segmentation_assets.tables.quarters import quarter_start
@@ -105,8 +106,9 @@ def segment_register(
 
     One row per account, kind and entry. The first posting gives every account its entry 0. A later one books the
     accounts whose segment or tier differs from the last announcement. If the account moved after that day, the entry
-    has the cause of the move. If not, the past itself has changed: the cause is a new policy, the turn of a quarter,
-    or restated data. A posting for an earlier day than the last announcement changes nothing.
+    has the cause of the move, and so has the end of a move at once that no Monday confirmed. If not, the past itself
+    has changed: the cause is a new policy, the turn of a quarter, or restated data. A posting for an earlier day than
+    the last announcement changes nothing.
     """
     newest: Any = booked[booked["is_newest"].astype(bool)]
     last: Mapping[tuple[str, str], Any] = {(row["account_id"], row["kind"]): row for row in newest.to_dict("records")}
@@ -174,6 +176,7 @@ def _entry(kind: str, now: str, row: Mapping[str, Any], before: Mapping[str, Any
 
 def _cause(kind: str, row: Mapping[str, Any], before: Mapping[str, Any], posting: Posting) -> tuple[str, str | None]:
     """The kind of cause of a change, and the inputs that moved the account if there are any."""
+    now = row["segment" if kind == "segment" else "coverage_tier"]
     since, last_day = _day(row[f"{kind}_since"]), _day(before["seen_on"])
     is_same_policy = before["seen_policy"] == posting.policy_hash
     if since > last_day or (since == last_day and is_same_policy):
@@ -182,7 +185,15 @@ def _cause(kind: str, row: Mapping[str, Any], before: Mapping[str, Any], posting
         return (REVENUE, None) if came_back else (cause, row[f"{kind}_cause_text"])
     if not is_same_policy:
         return POLICY, None
+    if _was_not_confirmed(now, since, before, posting.as_of):
+        return before["cause_kind"], before["cause_text"]
     return (RE_ANCHORED if last_day < quarter_start(posting.as_of) else RESTATED), None
+
+
+def _was_not_confirmed(now: str, since: date, before: Mapping[str, Any], as_of: date) -> bool:
+    """Whether the last entry was a move at once that no Monday since confirmed: the account is where it was."""
+    entered = _day(before["effective_on"])
+    return before["moved_from"] == now and since < entered <= last_monday(as_of)
 
 
 def _day(value: Any) -> date:

@@ -216,3 +216,17 @@ def test_a_relabelling_is_told_in_the_weeks_of_its_run_and_never_before_it():
     assert moves(states, relabels=[relabel("Growth", "Strategic", on=BEFORE)]) == []
     assert moves(states, relabels=[relabel("Growth", "Strategic", on=MONDAY + timedelta(days=1))]) == []
     assert len(moves(states, relabels=[relabel("Growth", "Strategic", on=MONDAY)])) == 1
+
+
+def test_a_move_since_the_announcement_explains_the_change_itself():
+    """At-Risk was announced until Sunday. Monday does not confirm it; the next run, on Tuesday, finds Growth."""
+    tuesday = MONDAY + timedelta(days=1)
+    entered = segment("At-Risk", "risk_at_once", WEDNESDAY)
+    rows = moves(
+        {EVE: entered},
+        as_of=tuesday,
+        relabels=[relabel("At-Risk", "Growth", tuesday, EVE, cause_kind="restated")],
+    )
+    assert [told(row, "moved_to", "move_rule") for row in rows] == [
+        ("At-Risk", "risk_at_once"), ("Growth", "not_confirmed"),
+    ]  # fmt: skip

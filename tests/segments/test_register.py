@@ -100,6 +100,17 @@ def test_a_repeated_posting_and_one_for_an_earlier_day_book_nothing():
     assert newest.groupby(["account_id", "kind"]).size().eq(1).all()
 
 
+def test_the_end_of_a_move_that_no_monday_confirmed_is_no_restatement():
+    """At-Risk at once on Wednesday, announced; from Monday on Growth again, as if it had never left."""
+    wednesday, monday = date(2026, 5, 13), date(2026, 5, 18)
+    entered = post(OPENED, wednesday, row("a", "At-Risk", since=wednesday))
+    ended = post(entered, monday, row("a", "Growth"))
+    assert changes(ended)[-1] == ("a", "segment", "At-Risk", "Growth", "behaviour")
+    same_week = post(entered, date(2026, 5, 16), row("a", "Growth"))
+    assert changes(same_week)[-1] == ("a", "segment", "At-Risk", "Growth", "restated"), "no Monday came between"
+    assert changes(post(entered, monday, row("a", "Growth"), policy="q"))[-1][-1] == "policy"
+
+
 NO_RELABELS = pd.DataFrame(columns=list(ibis_schema(SegmentRelabels)))
 
 
