@@ -148,9 +148,9 @@ def segment_relabels(
     register = register.assign(announced_on=register.groupby(["account_id", "kind"])["seen_on"].shift())
     new: Any = register[register["cause_kind"].isin(RELABELS) & (register["entry"] > 0)]
     new = new.assign(relabelled_on=new["as_of"]).sort_values(["account_id", "kind", "entry"])
-    known = set(zip(booked["account_id"], booked["kind"], booked["entry"], strict=True))
+    old_keys = set(zip(booked["account_id"], booked["kind"], booked["entry"], strict=True))
     keys = zip(new["account_id"], new["kind"], new["entry"], strict=True)
-    return appended(SegmentRelabels, booked, new.loc[[key not in known for key in keys], list(booked.columns)])
+    return appended(SegmentRelabels, booked, new.loc[[key not in old_keys for key in keys], list(booked.columns)])
 
 
 def _entry(kind: str, now: str, row: Mapping[str, Any], before: Mapping[str, Any] | None, posting: Posting) -> Any:

@@ -415,10 +415,10 @@ def _tier_reasons(segment: Row, inputs: Row, state: Row, policy: Policy) -> list
 
 def _tier_traits(segment: Row) -> str:
     """How typical of its tier the account is."""
-    shown, known = segment["tier_traits_shown"], segment["tier_traits_known"]
-    lacking = segment["tier_traits_lacking"].replace("_", " ")
-    unlike = f"; not {lacking.replace(', ', ', not ')}" if lacking else ""
-    return f"It shows {shown} of the {known} known traits of the typical {segment['coverage_tier']} account{unlike}."
+    lacks = segment["tier_traits_lacking"].replace("_", " ")
+    unlike = f"; not {lacks.replace(', ', ', not ')}" if lacks else ""
+    counts = f"{segment['tier_traits_shown']} of the {segment['tier_traits_known']} known traits"
+    return f"It shows {counts} of the typical {segment['coverage_tier']} account{unlike}."
 
 
 def _conflict(segment: Row, policy: Policy) -> str:
