@@ -57,6 +57,7 @@ MODULES = (
     "kpis.concentration",
     "kpis.csm",
     "kpis.forecast",
+    "kpis.renewals",
     "kpis.reconciliation",
     "kpis.account_quality",
     "capacity.staffing",
@@ -67,6 +68,7 @@ MODULES = (
     "capacity.assignments",
     "activation.crossings",
     "activation.alerts",
+    "activation.plays",
 )  # fmt: skip
 
 for _module in MODULES:

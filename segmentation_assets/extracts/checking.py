@@ -148,7 +148,7 @@ class _Check:
         if missing:
             return
         columns = casts(spec.contract, source, raw, own, self.company.timezone, returned)
-        delivery = Delivery(spec, source, raw, columns, drop.day is not None, file)
+        delivery = Delivery(spec, source, raw, columns, drop.day is not None, file).loaded(self.reader.connection)
         counts, broken = self.rehearsal.of(delivery)
         self.examination.mappings.append(_understood(delivery, len(drops), counts.rows))
         yield from self._of_rows(delivery, counts, broken)

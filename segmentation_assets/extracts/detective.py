@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -205,7 +205,7 @@ class Detective:
         if len(drops) == 1 or self.reader.sources.whole_drops(_BILLING):
             return
         files = ", ".join(f"({literal(file)}, {n})" for n, drop in enumerate(drops) for file in drop.files)
-        typed = replace(billing, raw=self.reader.raw(_BILLING, drops)).typed()
+        typed = billing.of(self.reader.raw(_BILLING, drops)).typed()
         gone, dearer, kept = Tally(), Tally(), {}
         for number, currency, rows, again, lost, lost_mrr, other, other_mrr in self._rows(
             "WITH states AS (SELECT subscription_id, start_date, f.number, max(currency) AS currency, "

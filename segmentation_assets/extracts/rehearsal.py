@@ -29,7 +29,7 @@ from segmentation_assets.warehouse.engine import Engine
 from segmentation_assets.warehouse.sql_text import identifier, identifiers, literal
 
 _ACCOUNTS, _USERS, _USAGE, _RATES = "crm_accounts", "product_users", "product_usage", "fx_rates"
-_MONEY, _PEOPLE = "mrr", "rehearsal_users"
+_MONEY, _PEOPLE, _JUDGED = "mrr", "rehearsal_users", "rehearsal_judged"
 _MOST_TEXTS = 500
 REPEATED, REPEATED_ALIKE = "repeated key", "repeated row"
 """Rules over several rows: a key is repeated, with other values or with the same values."""
@@ -83,9 +83,12 @@ class Rehearsal:
         judged = each_rule(self.engine, delivery.spec, typed, delivery.columns)
         if name == _USAGE:
             judged = self._with_people(judged)
+        self._rows(f"CREATE OR REPLACE TEMP TABLE {_JUDGED} AS {judged.sql}")
+        judged = Judged(f"SELECT * FROM {_JUDGED}", judged.reasons)
         counts, numbers = self._counts(delivery, judged)
         broken = [self._broken(judged, number, rows) for number, rows in numbers.items() if rows]
         repeated = [*self._repeated(delivery, judged)]
+        self._rows(f"DROP TABLE {_JUDGED}")
         self.readable[name] = delivery
         refused = counts.refused + sum(each.rows for each in repeated)
         return replace(counts, refused=refused), broken + repeated
@@ -113,7 +116,7 @@ class Rehearsal:
         """The extract with all its drops: an account that a newer drop lacks still owns its past."""
         name = delivery.spec.name
         drops = drops_of(self.reader.sources, name)
-        return delivery if len(drops) == 1 else replace(delivery, raw=self.reader.raw(name, drops))
+        return delivery if len(drops) == 1 else delivery.of(self.reader.raw(name, drops))
 
     def _with_people(self, judged: Judged) -> Judged:
         """Usage refers to users or, if users are not mapped, to accounts."""

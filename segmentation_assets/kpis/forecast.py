@@ -127,7 +127,8 @@ def renewal_forecast(
     or in the whole company where fewer than `retention.low_n` were retained. The interval assumes that accounts
     decide independently.
     """
-    rows = _due(segments, account_revenue, spine, policy.quarters, churn.horizon_days)
+    rows = accounts_due(segments, account_revenue, spine, churn.horizon_days)
+    rows = rows.filter(rows.quarters_ahead.between(0, policy.quarters - 1))
     sums = rows.group_by(*_GROUP, "quarters_ahead").aggregate(
         accounts=rows.count(),
         accounts_without_risk=rows.is_unknown.sum(),
@@ -148,8 +149,8 @@ def _quarter(day: ir.DateValue) -> ir.IntegerValue:
     return (day.year() * _QUARTERS_PER_YEAR + day.quarter()).cast("int64")
 
 
-def _due(segments: ir.Table, revenue: ir.Table, spine: ir.Table, quarters: int, horizon_days: int) -> ir.Table:
-    """Live accounts that renew within `quarters` quarters, with `risk`: the probability of churn by the renewal."""
+def accounts_due(segments: ir.Table, revenue: ir.Table, spine: ir.Table, horizon_days: int) -> ir.Table:
+    """Live accounts with a renewal, with `risk`: the probability of churn by the renewal. Key: as_of, account_id."""
     states = segments.select(*_KEY, "coverage_tier", "csm_id", "churn_risk")
     live = revenue.filter(revenue.is_live & revenue.renewal_on.notnull()).select(
         *_KEY, "renewal_on", "days_to_renewal", "leaving_on", "arr"
@@ -161,12 +162,13 @@ def _due(segments: ir.Table, revenue: ir.Table, spine: ir.Table, quarters: int, 
         quarter_start=rows.renewal_on.truncate("Q").cast("date"),
         is_leaving=rows.leaving_on.notnull(),
     )
-    rows = rows.filter(rows.quarters_ahead.between(0, quarters - 1))
     horizons = ibis.greatest(rows.days_to_renewal / horizon_days, 1.0)
     by_renewal = 1 - (1 - rows.churn_risk.fill_null(0.0)) ** horizons
     return rows.select(
         *_KEY,
         "arr",
+        "renewal_on",
+        "days_to_renewal",
         "quarter_start",
         "quarters_ahead",
         "is_leaving",

@@ -106,6 +106,21 @@ class RenewalPolicy(Section):
     confidence: Annotated[float, Field(gt=0, lt=1)]
 
 
+class RenewalWindowPolicy(Section):
+    """The periods ahead for which renewals are summed."""
+
+    days: Annotated[tuple[Annotated[int, Field(ge=1, le=366)], ...], Field(min_length=1)]
+    """Windows of this many days after as_of. The quarter of the day after as_of is one more."""
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+
+    @field_validator("days")
+    @classmethod
+    def _ascending(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if list(value) != sorted(set(value)):
+            raise ValueError("the days must ascend, each once")
+        return value
+
+
 class ReconciliationPolicy(Section):
     """Differences between subscriptions, invoices and opportunities that need no explanation."""
 

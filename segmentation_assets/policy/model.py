@@ -33,6 +33,7 @@ from segmentation_assets.policy.insights import (
     GoalPolicy,
     ReconciliationPolicy,
     RenewalPolicy,
+    RenewalWindowPolicy,
     TraitPolicy,
 )
 from segmentation_assets.policy.kpis import (
@@ -46,6 +47,7 @@ from segmentation_assets.policy.kpis import (
 )
 from segmentation_assets.policy.lines import explained, read_with_lines
 from segmentation_assets.policy.orchestration import OrchestrationPolicy
+from segmentation_assets.policy.plays import PlayPolicy
 from segmentation_assets.policy.profiles import LifecyclePolicy, UsagePolicy
 from segmentation_assets.policy.report import NextActionPolicy, ReportPolicy
 from segmentation_assets.policy.scores import (
@@ -98,6 +100,7 @@ class Policy(Section):
     detective: DetectivePolicy
     orchestration: OrchestrationPolicy
     alerts: AlertPolicy
+    plays: PlayPolicy
     coverage: CoveragePolicy
     care: CarePolicy
     staffing: StaffingPolicy
@@ -143,6 +146,7 @@ class Policy(Section):
     csm: CsmPolicy
     data_quality: DataQualityPolicy
     renewals: RenewalPolicy
+    renewal_windows: RenewalWindowPolicy
     reconciliation: ReconciliationPolicy
     goals: GoalPolicy
     report: ReportPolicy
@@ -154,6 +158,14 @@ class Policy(Section):
         strangers = sorted(self.segment_rules.cohorts - {*names})
         if strangers:
             raise ValueError(f"segment_rules: {', '.join(strangers)} is none of the cohorts {', '.join(names)}")
+        return self
+
+    @model_validator(mode="after")
+    def _care_plays_are_in_the_care_of_a_tier(self) -> Self:
+        names = {care.play for tier in self.care.plays.values() for care in tier}
+        strangers = sorted(self.plays.care_plays - names)
+        if strangers:
+            raise ValueError(f"plays: {', '.join(strangers)} counts from care, but is in no tier's care.plays")
         return self
 
     @property

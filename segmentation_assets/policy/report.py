@@ -11,13 +11,13 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from segmentation_assets.policy.company import Days, Positive
+from segmentation_assets.policy.plays import Owner
 from segmentation_assets.policy.section import Section
 from segmentation_assets.policy.segments import SEGMENTS, Segment
 
 HEALTH_DIMENSIONS = ("product", "relationship", "outcome", "financial")
 
 Dimension = Literal["product", "relationship", "outcome", "financial"]
-Owner = Literal["csm", "account_executive", "executive_sponsor", "automation"]
 
 
 class ReportPolicy(Section):

@@ -70,6 +70,11 @@ def last_monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
 
+def next_working_day(day: date) -> date:
+    """The first day after `day` that is no Saturday or Sunday. Holidays are not known."""
+    return day + timedelta(days={4: 3, 5: 2}.get(day.weekday(), 1))
+
+
 def anchor(day: date) -> date:
     """The first Monday of the quarter before `day`'s."""
     start = quarter_start(freeze_day(day))

@@ -156,23 +156,7 @@ def tops(company: Company, day: pd.Timestamp, accounts: pd.Index) -> pd.Series:
 
 def renewal_forecast(company: Company) -> pd.DataFrame:
     """What renews in the four quarters from the day after as_of, by tier and CSM, and what may be left of it."""
-    as_of = pd.Timestamp(company.as_of)
-    rows = company.published("account_revenue").merge(
-        company.published("segments")[["account_id", "coverage_tier", "csm_id", "churn_risk"]], "left", "account_id"
-    )
-    rows = rows[rows["is_live"] & rows["renewal_on"].notna()]
-    days = (rows["renewal_on"] - as_of).dt.days
-    leaves = rows["leaving_on"].notna()
-    risk = 1 - (1 - rows["churn_risk"].fillna(0.0)) ** (days / 90).clip(lower=1)
-    quarter = rows["renewal_on"].dt.to_period("Q")
-    rows = rows.assign(
-        risk=risk.where(~leaves, 1.0),
-        leaves=leaves,
-        unknown=rows["churn_risk"].isna() & ~leaves,
-        quarter_start=quarter.dt.start_time,
-        quarters_ahead=quarter.map(lambda q: (q - (as_of + pd.Timedelta(days=1)).to_period("Q")).n),
-        **{name: rows[name].fillna("unassigned") for name in ("coverage_tier", "csm_id")},
-    )
+    rows = _renewing(company)
     rows = rows[rows["quarters_ahead"] < 4]
     growth = _growth_of_kept(company)
     return pd.DataFrame(
@@ -181,6 +165,57 @@ def renewal_forecast(company: Company) -> pd.DataFrame:
             for (start, tier, csm), group in rows.groupby(["quarter_start", "coverage_tier", "csm_id"])
         ]
     )
+
+
+def _renewing(company: Company) -> pd.DataFrame:
+    """Live accounts with a renewal, and the risk that they leave by then."""
+    as_of = pd.Timestamp(company.as_of)
+    rows = company.published("account_revenue").merge(
+        company.published("segments")[["account_id", "segment", "coverage_tier", "csm_id", "churn_risk"]],
+        "left",
+        "account_id",
+    )
+    rows = rows[rows["is_live"] & rows["renewal_on"].notna()]
+    days = (rows["renewal_on"] - as_of).dt.days
+    leaves = rows["leaving_on"].notna()
+    risk = 1 - (1 - rows["churn_risk"].fillna(0.0)) ** (days / 90).clip(lower=1)
+    quarter = rows["renewal_on"].dt.to_period("Q")
+    return rows.assign(
+        days=days,
+        risk=risk.where(~leaves, 1.0),
+        leaves=leaves,
+        unknown=rows["churn_risk"].isna() & ~leaves,
+        quarter_start=quarter.dt.start_time,
+        quarters_ahead=quarter.map(lambda q: (q - (as_of + pd.Timedelta(days=1)).to_period("Q")).n),
+        **{name: rows[name].fillna("unassigned") for name in ("coverage_tier", "csm_id")},
+    )
+
+
+def renewal_windows(company: Company) -> pd.DataFrame:
+    """What renews within 30, 60 and 90 days and in the quarter, by company, tier and CSM."""
+    rows = _renewing(company)
+    windows = {f"days_{days}": rows[rows["days"] <= days] for days in (30, 60, 90)}
+    windows["quarter"] = rows[rows["quarters_ahead"] == 0]
+    lines = []
+    for name, inside in windows.items():
+        for grouping, column in (("company", None), ("tier", "coverage_tier"), ("csm", "csm_id")):
+            by = pd.Series("all", index=inside.index) if column is None else inside[column]
+            for member, group in inside.groupby(by):
+                arr, risk = group["arr"], group["risk"]
+                due, lost, leaving = money(arr), money(arr * risk), money(arr[group["leaves"]])
+                half = 1.2815515655446004 * (arr**2 * risk * (1 - risk)).sum() ** 0.5
+                lines.append({
+                    "due_window": name, "grouping": grouping, "member": member, "accounts": len(group),
+                    "low_n": len(group) < 10, "at_risk_accounts": int((group["segment"] == "At-Risk").sum()),
+                    "leaving_accounts": int(group["leaves"].sum()),
+                    "accounts_without_risk": int(group["unknown"].sum()), "arr_due": due,
+                    "arr_in_at_risk": money(arr[group["segment"] == "At-Risk"]), "arr_leaving": leaving,
+                    "arr_at_risk": lost, "expected_arr": cents(due - lost),
+                    "expected_arr_low": cents(max(due - lost - cents(half), 0.0)),
+                    "expected_arr_high": cents(min(due - lost + cents(half), due - leaving)),
+                    "expected_grr": (due - lost) / due if due else float("nan"),
+                })  # fmt: skip
+    return pd.DataFrame(lines)
 
 
 def _growth_of_kept(company: Company):

@@ -113,6 +113,7 @@ ORACLES: dict[str, Oracle] = {
     "concentration": Oracle(customers.concentration, ()),
     "csm_performance": Oracle(customers.csm_performance, ("csm_id",)),
     "renewal_forecast": Oracle(kpis.renewal_forecast, ("quarter_start", "coverage_tier", "csm_id")),
+    "renewal_windows": Oracle(kpis.renewal_windows, ("due_window", "grouping", "member")),
     "arr_reconciliation": Oracle(kpis.arr_reconciliation),
     # capacity
     "csm_supply": Oracle(capacity.csm_supply, ("csm_id",)),

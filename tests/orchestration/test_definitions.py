@@ -89,7 +89,7 @@ def test_a_page_tells_what_the_table_reads_and_who_reads_it(defs: dg.Definitions
     states = graph.get(dg.AssetKey("segment_states")).description
     assert "`stability`" in states
     assert "`tier`" in states
-    moves = graph.get(dg.AssetKey("segment_moves")).description
+    moves = graph.get(dg.AssetKey("segment_move_parts")).description
     assert "[score_contributions](/assets/score_contributions) (up to 20 days back)" in moves
 
 

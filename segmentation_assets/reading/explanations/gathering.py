@@ -171,9 +171,8 @@ def explanations(
 
     `tables` are those of TABLES that have a view.
     """
-    of_all_days = dict.fromkeys(_MOVES)
     tables_by_account = {
-        name: _by_account(connection, name, of_all_days.get(name, day), account_id) for name in tables
+        name: _by_account(connection, name, None if name in _MOVES else day, account_id) for name in tables
     }
     unrecorded = _observed_moves(connection, day, account_id, policy)
     old = {
