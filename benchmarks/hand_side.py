@@ -20,7 +20,7 @@ import scipy.optimize  # noqa: F401 - loading it is start-up, on both sides
 
 from benchmarks.measuring import Job, Measured, peak_memory, run_child
 from segmentation_assets.policy.model import load_policy
-from segmentation_assets.scores import churn_bases, lifetime
+from segmentation_assets.scores import churn_bases, churn_model, lifetime
 
 FOLDER = Path(__file__).parent / "by_hand"
 _SECTION, _BATCHES = "-- table: ", " in batches of "
@@ -130,6 +130,14 @@ def _fit_bases(connection: duckdb.DuckDBPyConnection) -> None:
     _keep(connection, "fitted_bases", churn_bases.churn_bases(days, outcomes, load_policy().churn))
 
 
+def _fit_model(connection: duckdb.DuckDBPyConnection) -> None:
+    """The coefficients of the churn risk, by the product's own function."""
+    days = connection.execute("FROM days_of('churn_model')").df()
+    training = connection.execute("FROM churn_training").df()
+    bases = connection.execute("FROM fitted_bases").df()
+    _keep(connection, "fitted_model", churn_model.churn_model(days, training, bases, load_policy().churn))
+
+
 def _keep(connection: duckdb.DuckDBPyConnection, table: str, frame: pd.DataFrame) -> None:
     connection.register("frame", frame)
     connection.execute(f"CREATE TABLE {table} AS SELECT * REPLACE (as_of::DATE AS as_of) FROM frame")
@@ -139,6 +147,7 @@ def _keep(connection: duckdb.DuckDBPyConnection, table: str, frame: pd.DataFrame
 _IN_PYTHON: Mapping[str, Callable[[duckdb.DuckDBPyConnection], None]] = {
     "clv_parameters": _fit_lifetimes,
     "churn_bases": _fit_bases,
+    "churn_model": _fit_model,
 }
 
 

@@ -28,6 +28,8 @@ MODULES = (
     "scores.needs",
     "scores.health",
     "scores.churn_bases",
+    "scores.churn_training",
+    "scores.churn_model",
     "scores.churn",
     "scores.calibration",
     "scores.expansion",

@@ -245,7 +245,13 @@ COPY health_scores TO 'published/health_scores' (FORMAT parquet, PARTITION_BY (a
 -- Windows of 13 weeks (the horizon of 90 days in full weeks) that ended by as_of's last Monday.
 CREATE MACRO last_monday(day) AS day - (isodow(day) - 1)::INT;
 CREATE TABLE churn_points AS
-SELECT as_of, account_id, arr,
+SELECT as_of, account_id, arr, leaving_on, days_to_renewal,
+  if(mau_seat_share IS NULL, NULL,
+     greatest(least(mau_seat_share, policy('churn.model.seat_activity')[2]), policy('churn.model.seat_activity')[1])) AS seat_activity,
+  if(users_trend_net IS NULL, NULL,
+     greatest(least(users_trend_net, policy('churn.model.usage_trend')[2]), policy('churn.model.usage_trend')[1])) AS usage_trend,
+  b.behavioral_cohort, p.single_champion, p.overdue_days > policy('churn.overdue.more_than_days') AS is_overdue,
+  p.sentiment < policy('churn.sentiment.below') AS has_bad_sentiment, p.signal_weight_180d,
   percentile(count(*) OVER (PARTITION BY as_of ORDER BY arr), count(*) OVER (PARTITION BY as_of, arr),
              count(*) OVER (PARTITION BY as_of)) / 100 - 0.5 AS size_rank,
   coalesce(policy('churn.cohorts')[b.behavioral_cohort], 0) AS cohort_points,
@@ -270,7 +276,7 @@ WITH past AS (
 )
 SELECT w.as_of, w.window_start, round(p.points, 3) AS points, round(p.size_rank, 2) AS size_rank, count(*) AS accounts,
   count(*) FILTER (has_left(r.is_live, r.churned_on, w.window_start)) AS leavers
-FROM past w JOIN churn_points p ON p.as_of = w.window_start
+FROM past w JOIN churn_points p ON p.as_of = w.window_start AND p.leaving_on IS NULL
 JOIN account_revenue r ON r.as_of = w.window_end AND r.account_id = p.account_id
 GROUP BY ALL;
 COPY churn_outcomes TO 'published/churn_outcomes' (FORMAT parquet, PARTITION_BY (as_of));
@@ -279,22 +285,94 @@ COPY churn_outcomes TO 'published/churn_outcomes' (FORMAT parquet, PARTITION_BY 
 -- The fit itself is the product's Python function on both sides; `hand_side` puts its result into fitted_bases.
 COPY fitted_bases TO 'published/churn_bases' (FORMAT parquet, PARTITION_BY (as_of));
 
+-- table: churn_training
+CREATE TABLE churn_training AS
+WITH past AS (
+  SELECT as_of, last_monday(as_of) - 91 * k::INT AS starts_on
+  FROM days_of('churn_training'), range(1, policy('churn.model.windows') + 1) r(k)
+), ended AS (
+  SELECT p.as_of, p.starts_on, r.account_id, k AS period,
+    has_left(r.is_live, r.churned_on, p.starts_on + 91 * (k::INT - 1)) AS is_gone
+  FROM past p, range(1, policy('churn.model.periods') + 1) n(k)
+  JOIN account_revenue r ON r.as_of = p.starts_on + 91 * k::INT
+  WHERE p.starts_on + 91 * k::INT <= p.as_of
+), outcomes AS (
+  SELECT as_of, starts_on, account_id, count(*) AS periods_observed, min(period) FILTER (is_gone) AS left_in_period
+  FROM ended GROUP BY ALL
+)
+SELECT o.*, c.arr, c.size_rank, c.behavioral_cohort, c.single_champion, c.is_overdue, c.has_bad_sentiment,
+  c.signal_weight_180d, c.days_to_renewal, c.seat_activity, c.usage_trend
+FROM outcomes o JOIN churn_points c ON c.as_of = o.starts_on AND c.account_id = o.account_id
+WHERE c.leaving_on IS NULL;
+COPY churn_training TO 'published/churn_training' (FORMAT parquet, PARTITION_BY (as_of));
+
+-- table: churn_model
+-- The fit itself is the product's Python function on both sides; `hand_side` puts its result into fitted_model.
+COPY fitted_model TO 'published/churn_model' (FORMAT parquet, PARTITION_BY (as_of));
+
 -- table: churn_risk
+CREATE MACRO chance(x) AS 1 / (1 + exp(-x));
+CREATE MACRO in_period(days, first_days, k) AS
+  coalesce(days <= first_days + 91 * (k - 1) AND (k = 1 OR days > first_days + 91 * (k - 2)), false)::INT;
+CREATE TABLE churn_coefficients AS
+SELECT as_of, bool_or(is_trained) AS is_trained, bool_or(is_fitted) AS is_fitted,
+  map_from_entries(list((term, coefficient))) AS now, map_from_entries(list((term, later_coefficient))) AS later,
+  map_from_entries(list((term, centre))) AS centre
+FROM fitted_model GROUP BY as_of;
+CREATE TABLE churn_valued AS
+SELECT p.as_of, p.account_id, p.days_to_renewal, datediff('day', p.as_of, p.leaving_on) AS leaves_in, p.missing,
+  m.is_trained, m.is_fitted, m.now, m.later,
+  MAP {'size': p.size_rank - m.centre['size'],
+       'cohort At Risk': coalesce(p.behavioral_cohort = 'At Risk', false)::INT,
+       'cohort Dormant': coalesce(p.behavioral_cohort = 'Dormant', false)::INT,
+       'single_champion': coalesce(p.single_champion, false)::INT,
+       'overdue': coalesce(p.is_overdue, false)::INT,
+       'sentiment': coalesce(p.has_bad_sentiment, false)::INT,
+       'external_signals': coalesce(p.signal_weight_180d - m.centre['external_signals'], 0),
+       'seat_activity': coalesce(p.seat_activity - m.centre['seat_activity'], 0),
+       'usage_trend': coalesce(p.usage_trend - m.centre['usage_trend'], 0)} AS value,
+  if(p.seat_activity IS NULL, 'seat_activity', NULL) AS no_seats,
+  if(p.usage_trend IS NULL, 'usage_trend', NULL) AS no_trend
+FROM churn_points p SEMI JOIN days_of('churn_risk') USING (as_of) JOIN churn_coefficients m USING (as_of);
+CREATE MACRO later_odds(value, later, renews, leaves) AS
+  later['base'] + later['renewal'] * renews + policy('churn.known_leaving') * leaves
+  + list_sum([value[t] * later[t] for t in map_keys(value)]);
 CREATE TABLE churn_risk AS
 WITH pointed AS (
-  SELECT p.* EXCLUDE (arr, size_rank, points, missing), f.is_fitted, f.base_log_odds AS base_points,
-    p.size_rank * f.size_log_odds AS size_points,
-    array_to_string(list_filter(p.missing, lambda part: part IS NOT NULL), ', ') AS inputs_missing,
-    base_points + size_points + p.points AS log_odds
-  FROM churn_points p SEMI JOIN days_of('churn_risk') USING (as_of) JOIN fitted_bases f USING (as_of)
+  SELECT as_of, account_id, is_trained, is_fitted, days_to_renewal, leaves_in, value, later,
+    now['base'] AS base_points, value['size'] * now['size'] AS size_points,
+    value['cohort At Risk'] * now['cohort At Risk'] + value['cohort Dormant'] * now['cohort Dormant']
+      AS cohort_points,
+    value['single_champion'] * now['single_champion'] AS single_champion_points,
+    value['overdue'] * now['overdue'] AS overdue_points,
+    value['sentiment'] * now['sentiment'] AS sentiment_points,
+    in_period(days_to_renewal, policy('churn.renewal.within_days'), 1) * now['renewal'] AS renewal_points,
+    value['external_signals'] * now['external_signals'] AS external_signals_points,
+    value['seat_activity'] * now['seat_activity'] AS seat_activity_points,
+    value['usage_trend'] * now['usage_trend'] AS usage_trend_points,
+    in_period(leaves_in, policy('churn.horizon_days'), 1) * policy('churn.known_leaving') AS leaving_points,
+    array_to_string(list_filter(missing, lambda part: part IS NOT NULL), ', ') IN
+      ('cohort, single_champion, overdue, sentiment, external_signals',
+       'cohort, single_champion, overdue, sentiment, renewal, external_signals') AS is_unknown,
+    array_to_string(list_filter(if(is_trained, list_concat(missing, [no_seats, no_trend]), missing),
+      lambda part: part IS NOT NULL), ', ') AS inputs_missing,
+    base_points + size_points + cohort_points + single_champion_points + overdue_points + sentiment_points
+      + renewal_points + external_signals_points + seat_activity_points + usage_trend_points + leaving_points
+      AS log_odds
+  FROM churn_valued
+), stayed AS (
+  SELECT *, list_product([1 - chance(later_odds(value, later,
+    in_period(days_to_renewal, policy('churn.renewal.within_days'), k),
+    in_period(leaves_in, policy('churn.horizon_days'), k))) for k in range(2, policy('churn.model.periods')::INT + 1)])
+    AS stays
+  FROM pointed
 )
-SELECT *,
-  if(inputs_missing IN ('cohort, single_champion, overdue, sentiment, external_signals',
-                        'cohort, single_champion, overdue, sentiment, renewal, external_signals'),
-     NULL, 1 / (1 + exp(-log_odds))) AS churn_risk,
+SELECT * EXCLUDE (is_unknown, stays, value, later, days_to_renewal, leaves_in),
+  if(is_unknown, NULL, chance(log_odds)) AS churn_risk,
+  if(is_unknown, NULL, 1 - (1 - chance(log_odds)) * stays) AS churn_risk_12m,
   percentile(count(*) OVER (PARTITION BY as_of ORDER BY round(log_odds, 9)),
              count(*) OVER (PARTITION BY as_of, round(log_odds, 9)), count(*) OVER (PARTITION BY as_of)) AS risk_rank
-FROM pointed;
+FROM stayed;
 COPY churn_risk TO 'published/churn_risk' (FORMAT parquet, PARTITION_BY (as_of));
 
 -- table: risk_calibration

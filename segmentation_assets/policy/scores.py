@@ -459,10 +459,62 @@ class ChurnCalibration(Section):
         return self
 
 
+class ChurnModelSpreads(Section):
+    """How far the coefficients of the trained model may be from what the points rule says: standard deviations."""
+
+    flags: Positive
+    """Of facts that hold or do not, in log-odds: the points of the rule are the mean."""
+    numbers: Positive
+    """Of figures, in log-odds per standard deviation of the figure: 0 is the mean."""
+    renewal: Positive
+    """Of a renewal in the period, in log-odds: the points of the rule are the mean."""
+    later: Positive
+    """Of the difference between a later period and the first, in log-odds: 0 is the mean."""
+
+
+class ChurnModelTest(Section):
+    """How the trained model is tested on windows that it has not seen."""
+
+    min_leavers: Annotated[int, Field(ge=1)]
+    """A window is predicted if at least this many accounts had left in the windows before it."""
+    draws: Annotated[int, Field(ge=50, le=10_000)]
+    """Times that the accounts are drawn anew for an interval."""
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    seed: NotNegative
+
+
+def _range(ends: tuple[float, float]) -> tuple[float, float]:
+    if not ends[0] < ends[1]:
+        raise ValueError(f"the lower end of a range must be below the upper one: {ends[0]:g} to {ends[1]:g}")
+    return ends
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_range)]
+"""[lowest, highest]: figures beyond them count as the nearest end."""
+
+
+class ChurnModelPolicy(Section):
+    """The trained form of the churn risk: from which past, and how freely it may depart from the points rule."""
+
+    min_leavers: Annotated[int, Field(ge=1)]
+    """The model is trained if at least this many accounts left in the windows; else the points rule holds."""
+    windows: Annotated[int, Field(ge=2, le=12)]
+    """Number of past windows to learn from, each of the horizon's full weeks."""
+    periods: Annotated[int, Field(ge=2, le=8)]
+    """Number of windows that the model looks ahead: four of 13 weeks are 12 months."""
+    later_share: Annotated[float, Field(ge=0, le=1)]
+    """Share of the rule's points that is expected to be left of a fact after the first period."""
+    spreads: ChurnModelSpreads
+    seat_activity: Range
+    usage_trend: Range
+    test: ChurnModelTest
+
+
 class ChurnPolicy(Section):
-    """The points rule of churn within the horizon: a sum of log-odds."""
+    """Churn within the horizon as a sum of log-odds: the points rule, and the model trained around it."""
 
     horizon_days: Annotated[int, Field(ge=1, le=365)]
+    model: ChurnModelPolicy
     base: ChurnBase
     calibration: ChurnCalibration
     cohorts: dict[str, float]
@@ -473,6 +525,8 @@ class ChurnPolicy(Section):
     renewal: RenewalAhead
     per_signal_weight: float
     """Log-odds per unit of external signal weight. Below 0, so that good signals lower the risk."""
+    known_leaving: Positive
+    """Log-odds added if all contracts of the account are known to end within the period: a fact, no risk."""
 
     @property
     def window_weeks(self) -> int:

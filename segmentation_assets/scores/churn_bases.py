@@ -22,7 +22,7 @@ from segmentation_assets.policy.scores import ChurnPolicy
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.scores.behavioral import BehavioralScores
-from segmentation_assets.scores.churn_points import evidence, risk_inputs
+from segmentation_assets.scores.churn_points import evidence, features
 from segmentation_assets.scores.parts import add_up
 from segmentation_assets.scores.windows import ends, starts, windows
 from segmentation_assets.tables.as_of import FromPolicy, Spine
@@ -94,10 +94,12 @@ def churn_outcomes(
 
     One row per as_of, window, points and rank. The last year is a number of windows (policy) that ended by as_of.
     Points and rank are those of the window's first day, from what was known on that day. Whether an account left is
-    read at the window's end. Accounts that were merged by then are left out.
+    read at the window's end. Accounts that were merged by then are left out, and so are those that were known to
+    leave: that is a fact and no risk.
     """
     live = account_profiles.filter(account_profiles.is_live)
-    points = add_up(risk_inputs(live, behavioral_scores), "points", evidence(policy))
+    then = features(live, behavioral_scores, policy)
+    points = add_up(then.filter(then.leaving_on.isnull()), "points", evidence(policy))
     then = points.select(
         "account_id",
         starts_on="as_of",

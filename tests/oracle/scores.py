@@ -346,7 +346,7 @@ def health_scores(company: Company) -> pd.DataFrame:
 # Churn.
 
 
-def _windows(company: Company, count: int) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
+def windows(company: Company, count: int) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
     """The last so many windows of the horizon in full weeks, from Monday to Monday, the newest first."""
     as_of = pd.Timestamp(company.as_of)
     monday = as_of - as_of.dayofweek * _DAY
@@ -396,14 +396,17 @@ def _hundredths(value: float) -> float:
 def churn_outcomes(company: Company) -> pd.DataFrame:
     """Accounts and leavers of the last year's windows, by points and rank."""
     parts = []
-    for start, end in _windows(company, POLICY["churn"]["base"]["windows"]):
+    for start, end in windows(company, POLICY["churn"]["base"]["windows"]):
         if start.date() not in company.days("account_profiles"):
             continue
         _, points = _evidence(company, start)
-        rank = mid_ranks(live(company, start)["arr"]) - 0.5
+        rows = live(company, start)
+        rank = mid_ranks(rows["arr"]) - 0.5
+        points = points[rows["leaving_on"].isna()]  # that they leave is a fact
         left = _left(company, start, end)
         rows = pd.DataFrame(
-            {"points": points.sum(axis=1).round(3), "size_rank": rank.map(_hundredths), "leavers": left}
+            {"points": points.sum(axis=1).round(3), "size_rank": rank.map(_hundredths), "leavers": left},
+            index=points.index,
         )
         parts.append(rows.dropna().assign(window_start=start, accounts=1))
     rows = pd.concat(parts).astype({"leavers": int})
@@ -445,27 +448,43 @@ def _fitted(rows: pd.DataFrame, spread: float) -> tuple[float, float]:
 
 def _churn(company: Company) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Inputs and points of all parts of the churn risk."""
-    as_of = pd.Timestamp(company.as_of)
-    raw, points = _evidence(company, as_of)
-    fitted, rows = churn_bases(company).iloc[0], live(company)
-    rank = mid_ranks(rows["arr"]) - 0.5
-    raw = raw.assign(base=fitted["base_log_odds"], size=rows["arr"])
-    return raw, points.assign(base=fitted["base_log_odds"], size=rank * fitted["size_log_odds"])
+    from tests.oracle import churn  # noqa: PLC0415 - it reads this module
+
+    raw, _ = _evidence(company, pd.Timestamp(company.as_of))
+    rows, points, _ = churn.parts(company)
+    profiles = live(company)
+    leaving = pd.to_datetime(rows["leaving_on"]).map(lambda day: None if pd.isna(day) else str(day.date()))
+    raw = raw.assign(
+        base=points["base"],
+        size=profiles["arr"],
+        seat_activity=profiles["mau_seat_share"],
+        usage_trend=profiles["users_trend_net"],
+        leaving=leaving,
+    )
+    return raw, points
 
 
 def churn_risk(company: Company) -> pd.DataFrame:
-    """Probability of churn within the horizon."""
+    """Probability of churn within the horizon, and within twelve months."""
+    from tests.oracle import churn  # noqa: PLC0415 - it reads this module
+
     raw, points = _churn(company)
+    later = churn.parts(company)[2]
     odds = points.sum(axis=1)
+    model = churn.churn_model(company).iloc[0]
     facts = ["cohort", "single_champion", "overdue", "sentiment", "renewal", "external_signals"]
     is_unknown = raw[[name for name in facts if name != "renewal"]].isna().all(axis=1)
+    named = [*facts, *(["seat_activity", "usage_trend"] if model["is_trained"] else [])]
+    risk, stays = 1 / (1 + np.exp(-odds)), (1 - 1 / (1 + np.exp(-later))).prod(axis=1)
     return pd.DataFrame(
         {
-            "churn_risk": (1 / (1 + np.exp(-odds))).where(~is_unknown),
+            "churn_risk": risk.where(~is_unknown),
+            "churn_risk_12m": (1 - (1 - risk) * stays).where(~is_unknown),
             "risk_rank": mid_ranks(odds.round(9)) * 100,
             "log_odds": odds,
-            "is_fitted": churn_bases(company)["is_fitted"].iloc[0],
-            "inputs_missing": [", ".join(n for n in facts if pd.isna(row[n])) for _, row in raw.iterrows()],
+            "is_trained": model["is_trained"],
+            "is_fitted": model["is_fitted"],
+            "inputs_missing": [", ".join(n for n in named if pd.isna(row[n])) for _, row in raw.iterrows()],
             **{f"{name}_points": points[name] for name in points},
         }
     ).reset_index()
@@ -474,7 +493,7 @@ def churn_risk(company: Company) -> pd.DataFrame:
 def risk_calibration(company: Company) -> pd.DataFrame:
     """Predicted against observed leavers of past days, by decile of risk."""
     rows = []
-    for start, end in _windows(company, POLICY["churn"]["calibration"]["past_days"]):
+    for start, end in windows(company, POLICY["churn"]["calibration"]["past_days"]):
         if start.date() not in company.days("churn_risk"):
             continue
         risk = company.published("churn_risk", start.date()).set_index("account_id")["churn_risk"].dropna()
@@ -856,13 +875,6 @@ def score_contributions(company: Company) -> pd.DataFrame:
     expansion = company.published("expansion_scores").set_index("account_id")
     worth = company.published("account_value").set_index("account_id")
     raw_churn, churn = _churn(company)
-    policy_weight = {
-        "single_champion": POLICY["churn"]["single_champion"],
-        "overdue": POLICY["churn"]["overdue"]["log_odds"],
-        "sentiment": POLICY["churn"]["sentiment"]["log_odds"],
-        "renewal": POLICY["churn"]["renewal"]["log_odds"],
-        "external_signals": POLICY["churn"]["per_signal_weight"],
-    }
     composites = _composites(company)
     for account, one in live(company).iterrows():
         dimensions, overall, cap, weakest = _health(one)
@@ -882,12 +894,8 @@ def score_contributions(company: Company) -> pd.DataFrame:
         if pd.notna(cap):
             rows.append(contribution(account, "health_score", "cap", weakest, None, cap))
         for part in churn:
-            weight = policy_weight.get(part)
-            rows.append(
-                contribution(
-                    account, "churn_risk", part, raw_churn.loc[account, part], weight, churn.loc[account, part]
-                )
-            )
+            raw_value, points = raw_churn.loc[account, part], churn.loc[account, part]
+            rows.append(contribution(account, "churn_risk", part, raw_value, None, points))
         value = worth.loc[account]
         before, cost = value["value_before_multiplier"], value["cost_used"]
         for part, raw_value, points in (

@@ -10,6 +10,7 @@ import pandas as pd
 from tests.oracle import (
     accounts,
     capacity,
+    churn,
     customers,
     kpis,
     profiles,
@@ -69,6 +70,13 @@ ORACLES: dict[str, Oracle] = {
     "health_scores": Oracle(scores.health_scores),
     "churn_outcomes": Oracle(scores.churn_outcomes, ("window_start", "points", "size_rank")),
     "churn_bases": Oracle(scores.churn_bases, ()),
+    "churn_training": Oracle(churn.churn_training, ("starts_on", "account_id")),
+    "churn_model": Oracle(churn.churn_model, ("term",)),
+    "churn_model_quality": Oracle(
+        churn.churn_model_quality,
+        (),
+        dict.fromkeys(("auc_low", "auc_high"), "drawn by chance: held by tests/scores/test_churn_model"),
+    ),
     "churn_risk": Oracle(scores.churn_risk),
     "risk_calibration": Oracle(scores.risk_calibration, ("past_day", "decile")),
     "risk_calibration_summary": Oracle(scores.risk_calibration_summary, ()),

@@ -87,7 +87,7 @@ def test_parts_too_small_to_move_are_named_beside_the_people_to_hire(home_and_da
     else:
         assert stays.sum() == pytest.approx(-lacking, abs=1e-8)
     with open_evidence(home, day, policy) as evidence, in_currency("USD"):
-        actions = {tier.tier: tier.action for tier in capacity_page(evidence).tiers}
+        actions = {tier.tier: tier.advice for tier in capacity_page(evidence).tiers}
     for tier, part in zip(plan["coverage_tier"], stays, strict=True):
         if round(part, 2) < 0:
             assert f"{abs(part):.2f} too few, too small a part" in actions[tier]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import date
+from datetime import date, timedelta
 
 import pandas as pd
 import pytest
@@ -12,13 +12,14 @@ from segmentation_assets.policy.model import load_policy
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores.behavioral import BehavioralScores
 from segmentation_assets.scores.churn import churn_risk, contributions
-from segmentation_assets.scores.churn_bases import ChurnBases
+from segmentation_assets.scores.churn_model import ChurnModel
 from tests.companies import given, spine
+from tests.scores.models import the_rule, trained
 from tests.scores.profiles import stored
 
 DAY = date(2024, 3, 4)
 POLICY = load_policy().churn
-BASES = given(ChurnBases, [{"as_of": DAY, "base_log_odds": -3.0, "size_log_odds": -0.5, "is_fitted": True}])
+RULE = given(ChurnModel, the_rule(DAY, base=-3.0, size=-0.5))
 CALM = {
     "arr": 1000.0,
     "single_champion": False,
@@ -29,11 +30,11 @@ CALM = {
 }
 
 
-def scored(cohort="Steady State", **profile):
+def scored(cohort="Steady State", model=RULE, **profile):
     profiles = given(AccountProfiles, [{"as_of": DAY, "account_id": "a", "is_live": True, **CALM, **profile}])
     cohorts = [{"as_of": DAY, "account_id": "a", "behavioral_cohort": cohort}]
     behavior = given(BehavioralScores, cohorts)
-    made = stored(churn_risk(profiles, behavior, BASES, spine(DAY), POLICY))
+    made = stored(churn_risk(profiles, behavior, model, spine(DAY), POLICY))
     return made, contributions(made, profiles, behavior, POLICY)
 
 
@@ -106,8 +107,12 @@ def test_contributions_sum_to_the_log_odds():
         "sentiment": 0,
         "renewal": 0,
         "external_signals": -0.5,
+        "seat_activity": 0,
+        "usage_trend": 0,
+        "leaving": 0,
     }
-    assert (rows.raw_text["cohort"], rows.raw_number["overdue"], rows.weight["overdue"]) == ("At Risk", 31, 0.8)
+    assert (rows.raw_text["cohort"], rows.raw_number["overdue"]) == ("At Risk", 31)
+    assert rows.weight.isna().all()  # the points say what a part is worth
     assert rows.raw_text["single_champion"] == "no"
     assert (rows.raw_number["base"], rows.raw_number["size"]) == (-3, 1000)
 
@@ -128,7 +133,7 @@ def test_small_accounts_leave_more_often_where_the_company_says_so_and_equals_sh
     rows = [{"as_of": DAY, "account_id": a, "is_live": True, **CALM, "arr": arr} for a, arr in accounts.items()]
     cohorts = [{"as_of": DAY, "account_id": a, "behavioral_cohort": "Steady State"} for a in accounts]
     profiles, behavior = given(AccountProfiles, rows), given(BehavioralScores, cohorts)
-    made = churn_risk(profiles, behavior, BASES, spine(DAY), POLICY).execute().set_index("account_id")
+    made = churn_risk(profiles, behavior, RULE, spine(DAY), POLICY).execute().set_index("account_id")
     # Mid-ranks of ARR: 0.125, 0.5, 0.5, 0.875; less one half, times -0.5.
     assert made.size_points.to_dict() == {"small": 0.1875, "middle": 0, "equal": 0, "large": -0.1875}
     assert made.log_odds["small"] == -2.8125
@@ -143,6 +148,50 @@ def test_only_live_accounts_of_the_days_asked_for():
         {"as_of": other, "account_id": "live", "is_live": True},
     ]
     behavior = given(BehavioralScores, [{"as_of": DAY, "account_id": "live", "behavioral_cohort": "Dormant"}])
-    made = churn_risk(given(AccountProfiles, rows), behavior, BASES, spine(DAY), POLICY).execute()
+    made = churn_risk(given(AccountProfiles, rows), behavior, RULE, spine(DAY), POLICY).execute()
     assert made.account_id.tolist() == ["live"]
     assert made.log_odds.tolist() == [-0.5]
+
+
+def test_an_account_whose_end_is_known_is_a_fact_and_no_risk():
+    leaving = scored(leaving_on=DAY + timedelta(days=90), days_to_renewal=90)[0].execute().iloc[0]
+    assert leaving.leaving_points == 12
+    assert leaving.log_odds == pytest.approx(-3 + 0.8 + 12)
+    assert leaving.churn_risk > 0.9999
+    later = scored(leaving_on=DAY + timedelta(days=91), days_to_renewal=91)[0].execute().iloc[0]
+    assert (later.leaving_points, later.log_odds) == (0, -3)
+    assert later.churn_risk_12m > 0.99  # it leaves in the second period
+    long_after = scored(leaving_on=DAY + timedelta(days=364), days_to_renewal=364)[0].execute().iloc[0]
+    assert long_after.churn_risk_12m < 0.3
+
+
+def test_by_the_rule_each_period_of_a_year_has_the_same_risk_and_the_renewal_where_it_falls():
+    one = 1 / (1 + math.e**3)
+    renewing = 1 / (1 + math.exp(3 - 0.8))
+    # Periods end on days 90, 181, 272 and 363.
+    for days, periods in ((200, (one, one, renewing, one)), (181, (one, renewing, one, one)), (400, (one,) * 4)):
+        row = scored(days_to_renewal=days)[0].execute().iloc[0]
+        assert row.churn_risk_12m == pytest.approx(1 - math.prod(1 - p for p in periods), abs=1e-12)
+
+
+def test_the_trained_model_adds_up_what_it_was_taught():
+    now = {"base": -4.0, "renewal": 2.0, "seat_activity": -1.5, "cohort At Risk": 1.0, "external_signals": -0.5}
+    later = {"base": -3.5, "renewal": 2.0, "seat_activity": -1.0, "cohort At Risk": 0.5}
+    model = given(ChurnModel, trained(DAY, now, later, seat_activity=0.6))
+    made, parts = scored("At Risk", model, mau_seat_share=0.2, days_to_renewal=30, signal_weight_180d=1.0)
+    row = made.execute().iloc[0]
+    # -4 + 2 for the renewal + 1 for the cohort - 1.5 x (0.2 - 0.6) - 0.5 x 1
+    assert row.log_odds == pytest.approx(-4 + 2 + 1 + 0.6 - 0.5)
+    # Later: -3.5 + 0.5 - 1 x (0.2 - 0.6), three times, no renewal left.
+    first, each = (1 / (1 + math.exp(-x)) for x in (-0.9, -2.6))
+    assert row.churn_risk_12m == pytest.approx(1 - (1 - first) * (1 - each) ** 3)
+    assert row.is_trained
+    assert parts.execute().points.sum() == pytest.approx(row.log_odds, abs=1e-9)
+
+
+def test_a_figure_counts_up_to_the_ends_of_its_range_and_as_the_mean_where_it_is_not_known():
+    model = given(ChurnModel, trained(DAY, {"base": -4.0, "seat_activity": -1.0}, {}, seat_activity=0.5))
+    for share, added in ((5.0, -0.7), (1.2, -0.7), (0.0, 0.5), (None, 0.0)):
+        row = scored(model=model, mau_seat_share=share)[0].execute().iloc[0]
+        assert row.seat_activity_points == pytest.approx(added)
+    assert row.inputs_missing == "seat_activity, usage_trend"

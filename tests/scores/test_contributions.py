@@ -7,6 +7,7 @@ import pytest
 
 from segmentation_assets.tables.as_of import freeze_day
 from tests.companies import Company
+from tests.scores.models import the_rule
 
 AS_OF = date(2026, 3, 31)
 # Score in the table of contributions -> its table and column.
@@ -93,8 +94,8 @@ def company_of(profiles, days=(AS_OF,)):
         {"as_of": d, "cohort": "smb", "tenure_years": 1, "derl": 4.0, "method": "sBG", "is_flagged": False}
         for d in {row["as_of"] for row in rows}
     ]
-    bases = [{"as_of": day, "base_log_odds": -4.5, "size_log_odds": -0.8, "is_fitted": True} for day in days]
-    return Company(account_profiles=rows, account_tenures=tenures, clv_lifetimes=lifetimes, churn_bases=bases)
+    model = the_rule(*days, base=-4.5, size=-0.8)
+    return Company(account_profiles=rows, account_tenures=tenures, clv_lifetimes=lifetimes, churn_model=model)
 
 
 def parts_and_sums(profiles, days=(AS_OF,)):

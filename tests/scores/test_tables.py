@@ -10,10 +10,11 @@ import pytest
 
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.scores import behavioral, churn, firmographic, health, needs, technographic
-from segmentation_assets.scores.churn_bases import ChurnBases
+from segmentation_assets.scores.churn_model import ChurnModel
 from segmentation_assets.tables.contracts import conform
 from segmentation_assets.tables.enforcement import enforce
 from tests.companies import given, spine
+from tests.scores.models import the_rule
 from tests.scores.profiles import DAY, profiles
 
 POLICY = load_policy()
@@ -93,10 +94,7 @@ COHORTS = given(
         {"as_of": LATER, "account_id": "poor later", "behavioral_cohort": "Dormant"},
     ],
 )
-BASES = given(
-    ChurnBases,
-    [{"as_of": d, "base_log_odds": -5.0, "size_log_odds": -1.0, "is_fitted": True} for d in (DAY, LATER)],
-)
+RULE = given(ChurnModel, the_rule(DAY, LATER, base=-5.0, size=-1.0))
 TABLES = {
     "firmographic": (
         firmographic.FirmographicScores,
@@ -112,7 +110,7 @@ TABLES = {
     ),
     "needs": (needs.NeedsScores, lambda days: needs.needs_scores(INPUTS, days, POLICY.needs)),
     "health": (health.HealthScores, lambda days: health.health_scores(INPUTS, days, POLICY.health)),
-    "churn": (churn.ChurnRisk, lambda days: churn.churn_risk(INPUTS, COHORTS, BASES, days, POLICY.churn)),
+    "churn": (churn.ChurnRisk, lambda days: churn.churn_risk(INPUTS, COHORTS, RULE, days, POLICY.churn)),
 }
 
 
