@@ -66,6 +66,7 @@ from segmentation_assets.policy.segments import (
     SegmentRulesPolicy,
     StabilityPolicy,
     TierPolicy,
+    TierTraitsPolicy,
     TreatmentPolicy,
 )
 from segmentation_assets.policy.service import (
@@ -128,6 +129,7 @@ class Policy(Section):
     composite: CompositePolicy
     segment_rules: SegmentRulesPolicy
     tier: TierPolicy
+    tier_traits: TierTraitsPolicy
     stability: StabilityPolicy
     treatment: TreatmentPolicy
     micro_segment: MicroSegmentPolicy
