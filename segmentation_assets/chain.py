@@ -59,6 +59,8 @@ MODULES = (
     "kpis.forecast",
     "kpis.renewals",
     "kpis.reconciliation",
+    "kpis.outcomes",
+    "kpis.backtest",
     "capacity.staffing",
     "capacity.plan",
     "capacity.goals",

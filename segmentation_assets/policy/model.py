@@ -26,6 +26,7 @@ from segmentation_assets.policy.company import CompanyPolicy, ExtractsPolicy
 from segmentation_assets.policy.detective import DetectivePolicy
 from segmentation_assets.policy.insights import (
     AdoptionPolicy,
+    BacktestPolicy,
     CohortPolicy,
     CsmPolicy,
     DataQualityPolicy,
@@ -143,6 +144,7 @@ class Policy(Section):
     engaged_use: EngagedUsePolicy
     csm: CsmPolicy
     data_quality: DataQualityPolicy
+    backtest: BacktestPolicy
     renewals: RenewalPolicy
     renewal_windows: RenewalWindowPolicy
     reconciliation: ReconciliationPolicy
