@@ -44,7 +44,8 @@ FROM (
   merged_into_account_id: merged_into_account_id, employees: employees, annual_revenue: annual_revenue,
   industry: industry, sub_industry: sub_industry, country: country, business_model: business_model,
   funding_stage: funding_stage, created_on: created_on, account_executive: account_executive, csm_id: csm_id,
-  executive_sponsor: executive_sponsor, primary_use_case: primary_use_case, maturity: maturity,
+  executive_sponsor: executive_sponsor, crm_record_id: crm_record_id, primary_use_case: primary_use_case,
+  maturity: maturity,
   decision_process: decision_process, integration_need: integration_need, buying_cycle_days: buying_cycle_days,
   is_reference: is_reference, has_strategic_influence: has_strategic_influence} AS r);
 CREATE TABLE crm_accounts AS

@@ -136,7 +136,8 @@ def missing_columns(contract: type[Contract], source: ExtractSource, raw: Raw, o
         looked_for = source_column(origin)
         if looked_for is not None and _actual_column(looked_for, raw) is None:
             nullable = schema_of(contract).columns[name].nullable
-            if name in source.columns or not nullable:
+            is_optional = isinstance(origin, FromColumn) and origin.optional
+            if (name in source.columns and not is_optional) or not nullable:
                 yield Missing(name, looked_for, close_to(looked_for, dict(raw.columns)))
         elif origin is None and not schema_of(contract).columns[name].nullable:
             yield Missing(name, "nothing", "")

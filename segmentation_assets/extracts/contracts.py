@@ -76,6 +76,10 @@ class CrmAccounts(Extract):
     account_executive: str = column("Account executive who owns the account.", nullable=True)
     csm_id: str = column("Customer success manager who covers the account.", nullable=True)
     executive_sponsor: str = column("Our executive sponsor.", nullable=True)
+    crm_record_id: str = column(
+        "Id of the account's record in the CRM, to which the sync writes (HubSpot: record id of the company).",
+        nullable=True,
+    )
     primary_use_case: str = column("What the account bought the product for.", nullable=True)
     maturity: str = column(
         "Whether the account is new to this kind of product or replaces another one.",

@@ -41,6 +41,8 @@ from segmentation_assets.extracts.text_files import (
 from segmentation_assets.warehouse.sql_text import identifier, literal
 
 FILE, ROW = "_landing_file", "_landing_row"
+WHOLE = "_json"
+"""The column with the whole JSON object of a row, for queries that name it: absent keys are no error there."""
 TYPED = "_landing_typed"
 """Name of a column with, per row, the columns whose values had a type in their source and are not text."""
 _RESERVED = (FILE, ROW, TYPED)
@@ -519,6 +521,8 @@ class Reader:
             for key, p in zip(keys, pointers, strict=True)
         )
         typed = f"list_filter([{named}], lambda n: n IS NOT NULL) AS {TYPED}, " if named else ""
+        if place.query and WHOLE in place.query and WHOLE not in keys:
+            columns += f"CAST(json AS VARCHAR) AS {WHOLE}, "
         return [f"SELECT {columns}{typed}{FILE} FROM ({rows})"]
 
     def _excel(self, place: Place, files: Sequence[Path]) -> list[str]:

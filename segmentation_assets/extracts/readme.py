@@ -1,4 +1,4 @@
-"""Writes the contract tables into `data/README.md`: `python -m segmentation_assets.extracts.readme`.
+"""Writes contracts and the list of presets into `data/README.md`: `python -m segmentation_assets.extracts.readme`.
 
 Not here: the text around the tables. It is written by hand in that file.
 """
@@ -10,16 +10,23 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from segmentation_assets.extracts.contracts import EXTRACTS, HISTORY_COLUMNS, REQUIRED, natural_key
+from segmentation_assets.extracts.presets import described
 from segmentation_assets.tables.contracts import schema_of
 from segmentation_assets.tables.dictionary import ColumnEntry, columns_markdown, entry, rules_in_words
 from segmentation_assets.tables.registry import TableSpec
 
-BEGIN, END = "<!-- contracts: begin -->", "<!-- contracts: end -->"
+_MARK = "<!-- {part}: {place} -->"
 
 
 def contract_tables() -> str:
     """All extracts in landing order, as Markdown."""
     return "\n\n".join("\n".join(_extract(spec)) for spec in EXTRACTS)
+
+
+def preset_table() -> str:
+    """All presets, as a Markdown table."""
+    rows = [f"| `{name}` | {extracts} | {about} |" for name, extracts, about in described()]
+    return "\n".join(["| preset | extracts | reads |", "|---|---|---|", *rows])
 
 
 def _extract(spec: TableSpec) -> Iterator[str]:
@@ -46,8 +53,11 @@ def refreshed(text: str) -> str:
 
     Raises ValueError if a mark is missing.
     """
-    head, tail = text.index(BEGIN) + len(BEGIN), text.index(END)
-    return f"{text[:head]}\n\n{contract_tables()}\n\n{text[tail:]}"
+    for part, tables in (("presets", preset_table()), ("contracts", contract_tables())):
+        begin, end = (_MARK.format(part=part, place=place) for place in ("begin", "end"))
+        head, tail = text.index(begin) + len(begin), text.index(end)
+        text = f"{text[:head]}\n\n{tables}\n\n{text[tail:]}"
+    return text
 
 
 if __name__ == "__main__":

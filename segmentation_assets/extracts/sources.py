@@ -22,6 +22,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from segmentation_assets.extracts.presets import PresetError, with_preset
 from segmentation_assets.reasons import Refusal
 
 Lines = Mapping[tuple[str, ...], str]
@@ -75,6 +76,8 @@ class FromColumn(_Model):
     decimal: Literal[".", ","] | None = None
     thousands: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     nulls: tuple[str, ...] = ()
+    optional: bool = False
+    """Leave the contract's column empty where the source has no such column."""
 
 
 Source = str | Constant | Expression | FromColumn | None
@@ -298,7 +301,8 @@ def read_sources(path: Path) -> Sources:
     Raises SourcesError for a missing file, broken YAML, unknown or repeated keys, unknown extracts or columns.
     """
     value, lines = _read(path)
-    problems = [*_unknown(value, lines)]
+    value, problems = _with_presets(value, lines)
+    problems = problems or [*_unknown(value, lines)]
     if not problems:
         try:
             read = _File.model_validate(value)
@@ -314,12 +318,28 @@ def read_mapping(path: Path) -> Mapping[str, ExtractSource]:
 
     Raises SourcesError for a missing file, broken YAML, or an entry that is not a mapping of an extract.
     """
-    value, _ = _read(path)
-    extracts = value.get("extracts")
+    value, lines = _read(path)
+    extracts = _with_presets(value, lines)[0].get("extracts")
     try:
         return {str(n): ExtractSource.model_validate(m) for n, m in (extracts or {}).items()}
     except (ValidationError, AttributeError):
         raise SourcesError(f"{path}: cannot be used; `segmentation check-sources` says why") from None
+
+
+def _with_presets(value: Mapping[str, Any], lines: Lines) -> tuple[Mapping[str, Any], list[str]]:
+    """The file with the presets under the mappings that name one, and what is wrong with their names."""
+    extracts, problems = value.get("extracts"), []
+    if not isinstance(extracts, dict):
+        return value, []
+    whole: dict[str, Any] = {}
+    for name, mapping in extracts.items():
+        whole[name] = mapping
+        if isinstance(mapping, dict) and "preset" in mapping:
+            try:
+                whole[name] = with_preset(name, mapping)
+            except PresetError as error:
+                problems.append(f"{lines[('extracts', name, 'preset')]}: {error}")
+    return {**value, "extracts": whole}, problems
 
 
 def close_to(name: str, names: Mapping[str, Any] | list[str]) -> str:

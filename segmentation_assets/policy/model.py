@@ -23,6 +23,7 @@ from segmentation_assets.policy.capacity import (
     StaffingPolicy,
 )
 from segmentation_assets.policy.company import CompanyPolicy, ExtractsPolicy
+from segmentation_assets.policy.crm import CrmPolicy
 from segmentation_assets.policy.detective import DetectivePolicy
 from segmentation_assets.policy.insights import (
     AdoptionPolicy,
@@ -100,6 +101,7 @@ class Policy(Section):
     detective: DetectivePolicy
     orchestration: OrchestrationPolicy
     alerts: AlertPolicy
+    crm: CrmPolicy
     plays: PlayPolicy
     coverage: CoveragePolicy
     care: CarePolicy

@@ -163,7 +163,9 @@ def _identity(crm_accounts: ir.Table, hierarchy: ir.Table, spine: ir.Table) -> i
     """The CRM's columns as known at as_of, the parent's id after mergers, and whether the columns are backcast."""
     rows = known_at(crm_accounts.mutate(first_drop=crm_accounts.dropped_on), spine)
     rows = rows.mutate(is_backcast=(rows.as_of < rows.first_drop).fill_null(False))
-    rows = rows.drop("first_drop", "merged_into_account_id", "domain", "created_on", "parent_account_id")
+    rows = rows.drop(
+        "first_drop", "merged_into_account_id", "domain", "created_on", "parent_account_id", "crm_record_id"
+    )
     return rows.join(hierarchy.select(*_KEY, "parent_account_id"), _KEY)
 
 

@@ -73,6 +73,10 @@ class Firmographics:
     next_slot: Ints
 
 
+_FIRST_RECORD = 9_100_000_000
+"""Record ids of the CRM are numbers of its own."""
+
+
 def draw_roster(company: Company) -> Roster:
     """Who holds each CSM slot, and when; who leaves is followed by another."""
     rng = company.stream("csm_roster")
@@ -263,6 +267,7 @@ def crm_accounts(company: Company, facts: Firmographics, texts: AccountTexts, ro
         "annual_revenue": tables.values(np.round(employees * texts.revenue_per_head, 0), texts.no_revenue),
         "funding_stage": tables.choice(FUNDING_STAGES, funding, texts.no_funding),
         "csm_id": tables.choice(roster.ids, np.maximum(holder, 0), holder < 0),
+        "crm_record_id": tables.ids("", _FIRST_RECORD + np.arange(size), 0),
     }
     return tables.table("crm_accounts", columns).filter(pa.array(facts.created <= day))
 

@@ -29,8 +29,8 @@ _COLUMNS = {
     "crm_accounts": "account_id:text account_name:text domain:text parent_account_id:text"
     " merged_into_account_id:text employees:count annual_revenue:float industry:text sub_industry:text country:text"
     " business_model:text funding_stage:text created_on:date account_executive:text csm_id:text"
-    " executive_sponsor:text primary_use_case:text maturity:text decision_process:text integration_need:text"
-    " buying_cycle_days:count is_reference:flag has_strategic_influence:flag",
+    " executive_sponsor:text crm_record_id:text primary_use_case:text maturity:text decision_process:text"
+    " integration_need:text buying_cycle_days:count is_reference:flag has_strategic_influence:flag",
     "billing_subscriptions": "subscription_id:text start_date:date account_id:text product:text plan:text region:text"
     " seats:count mrr:float currency:text end_date:date end_known_on:date term_end:date",
     "billing_invoices": "invoice_id:text account_id:text issued_on:date due_on:date paid_on:date amount:float"

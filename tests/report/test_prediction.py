@@ -47,8 +47,8 @@ def test_what_last_quarters_report_said_and_what_happened():
         said = last_quarter(evidence({"risk_backtest": [older, QUARTER]}))
         rows = page(risk_backtest=[older, QUARTER]).quarters
     assert said == (
-        "On 31 Dec 2025 the churn risk said that 9.3 (± 3.0) of 395 accounts and $312.0k (± $150.0k) of ARR would leave. "
-        "By 31 Mar 2026, 12 had left, with $401.0k."
+        "On 31 Dec 2025 the churn risk said that 9.3 (± 3.0) of 395 accounts and $312.0k (± $150.0k) of ARR would "
+        "leave. By 31 Mar 2026, 12 had left, with $401.0k."
     )
     assert [row.left for row in rows] == ["12", "99"]  # the newest first
     assert (rows[0].said, rows[0].lost_arr) == ("9.3 ± 3.0", "$401.0k")
