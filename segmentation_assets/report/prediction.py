@@ -71,7 +71,7 @@ class TermRow:
     term: str
     now: str
     later: str
-    known: str
+    known_share: str
     status: str
 
 
@@ -182,7 +182,7 @@ def _score(row: Row) -> ScoreRow:
     accounts = f"{number(row['accounts'])}, {number(row['events'])} {_OUTCOMES[row['outcome']]}"
     if row["reason"] is not None:
         return ScoreRow(
-            label(row["score"]), row["outcome"], accounts, f"not known: {_WHY[row['reason']]}", NONE, NONE
+            label(row["score"]), row["outcome"], accounts, f"not known: {_why(row['reason'])}", NONE, NONE
         )
     auc = f"{number(row['auc'], 2)} ({number(row['auc_low'], 2)} to {number(row['auc_high'], 2)})"
     lift = f"{number(row['lift'], 1)} ({number(row['top_events'], 1)} of {number(row['top_accounts'])})"
@@ -211,10 +211,10 @@ def _model(row: Row | None) -> tuple[str, ...]:
     first = (
         f"The churn model is trained on {past}."
         if row["is_trained"]
-        else f"The points rule is in force, not a trained model: {_WHY[row['reason']]} ({past})."
+        else f"The points rule is in force, not a trained model: {_why(row['reason'])} ({past})."
     )
-    if row["test_reason"] is not None:
-        return first, f"How well it predicts windows that it has not seen is not known: {_WHY[row['test_reason']]}."
+    if row["auc"] is None:
+        return first, f"How well it predicts windows that it has not seen is not known: {_why(row['test_reason'])}."
     return first, (
         f"Each of {counted(row['test_windows'], 'window')} was predicted from what was known before it: AUC "
         f"{number(row['auc'], 2)} ({number(row['auc_low'], 2)} to {number(row['auc_high'], 2)}, "
@@ -222,6 +222,10 @@ def _model(row: Row | None) -> tuple[str, ...]:
         f"{number(row['predicted_leavers'], 1)} leavers were predicted, {number(row['test_leavers'])} left, of "
         f"{counted(row['test_accounts'], 'account')}."
     )
+
+
+def _why(reason: str | None) -> str:
+    return _WHY.get(reason or "", "the reason is not recorded")
 
 
 def _term(row: Row) -> TermRow:

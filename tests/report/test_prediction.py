@@ -103,8 +103,8 @@ def test_what_the_model_was_trained_on_and_how_it_did():
         "left."
     )
     assert "AUC 0.85 (0.81 to 0.89, 80% interval); the points rule alone has 0.75. 42.1 leavers were" in made.model[1]
-    assert (made.terms[0].term, made.terms[0].now, made.terms[0].known) == ("Seat activity", "−0.81", "89%")
-    rule = MODEL | {"is_trained": False, "reason": "few_leavers", "test_reason": "no_test"}
+    assert (made.terms[0].term, made.terms[0].now, made.terms[0].known_share) == ("Seat activity", "−0.81", "89%")
+    rule = MODEL | {"is_trained": False, "reason": "few_leavers", "auc": None, "test_reason": "no_test"}
     said = page(churn_model_quality=[rule]).model
     assert said[0].startswith("The points rule is in force, not a trained model: too few accounts left in the past")
     assert said[1].endswith("too few accounts had left before any window that could be predicted.")
