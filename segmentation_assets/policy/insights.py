@@ -84,7 +84,7 @@ class DataQualityPolicy(Section):
     freshness_weight: NotNegative
     validity_weight: NotNegative
     max_age_days: dict[str, Count]
-    """By extract: it is fresh while its newest row is at most this old."""
+    """By extract: it is fresh while its newest row (of a complete list, its newest delivery) is at most this old."""
     default_max_age_days: Count
     worst_quarantined_share: Annotated[float, Field(gt=0, le=1)]
     """From this share of refused rows on, validity gets no points."""

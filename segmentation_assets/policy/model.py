@@ -67,6 +67,7 @@ from segmentation_assets.policy.segments import (
     SegmentRulesPolicy,
     StabilityPolicy,
     TierPolicy,
+    TierTraitsPolicy,
     TreatmentPolicy,
 )
 from segmentation_assets.policy.service import (
@@ -129,6 +130,7 @@ class Policy(Section):
     composite: CompositePolicy
     segment_rules: SegmentRulesPolicy
     tier: TierPolicy
+    tier_traits: TierTraitsPolicy
     stability: StabilityPolicy
     treatment: TreatmentPolicy
     micro_segment: MicroSegmentPolicy

@@ -125,6 +125,8 @@ def _period(company: Company, months: int, end: pd.Timestamp) -> pd.DataFrame:
         retained_arr=rows[["start", "end"]].min(axis=1),
         parent_account_id=tops(company, start, rows.index),
     )
+    renewals = company.published("account_revenue", start.date()).set_index("account_id")["renewal_on"]
+    rows["renewal_on"] = renewals.reindex(rows.index).where(rows["start"] > 0)
     for side, day, arr in (("start", start, rows["start"]), ("end", end, rows["end"])):
         groups = company.published("segments", day.date()).set_index("account_id")
         for column, name in (("coverage_tier", "tier"), ("segment", "segment")):

@@ -17,6 +17,7 @@ from tests.oracle import (
     profiles,
     quality,
     retention,
+    scorecard,
     scores,
     segments,
     standings,
@@ -100,6 +101,9 @@ ORACLES: dict[str, Oracle] = {
     "segment_mix": Oracle(segments.segment_mix, ("segment",)),
     # kpis
     "data_quality": Oracle(quality.data_quality, ("extract",)),
+    "data_quality_columns": Oracle(quality.data_quality_columns, ("extract", "column_name")),
+    "account_data_quality": Oracle(quality.account_data_quality),
+    "kpi_scorecard": Oracle(scorecard.kpi_scorecard, ("grouping", "member", "window_months", "kpi")),
     "feature_adoption": Oracle(usage.feature_adoption, ("segment", "behavioral_cohort", "feature")),
     "revenue_movements": Oracle(kpis.revenue_movements),
     "account_periods": Oracle(kpis.account_periods, ("account_id", "window_months")),
@@ -143,27 +147,12 @@ ORACLES: dict[str, Oracle] = {
     "rebalanced_accounts": Oracle(capacity.rebalanced_accounts, may_be_empty=True),
     "goal_gap": Oracle(capacity.goal_gap, ()),
     "csm_loads": Oracle(capacity.csm_loads, ("csm_id",)),
-    "csm_assignments": Oracle(
-        capacity.csm_assignments,
-        left_out=dict.fromkeys(
-            ("is_handover", "reason", "constraint"),
-            "why the optimiser chose: held by tests/capacity/test_assignments",
-        ),
-    ),
+    "csm_assignments": Oracle(capacity.csm_assignments),
     "csm_assignment_runs": Oracle(
         capacity.csm_assignment_runs,
         (),
         dict.fromkeys(
-            (
-                "could_stay_accounts",
-                "continuity",
-                "objective",
-                "bound",
-                "gap",
-                "most_loaded_csm_id",
-                "most_load_share_before",
-                "is_feasible",
-            ),
+            ("objective", "bound"),
             "the optimiser's own price and bound: tests/capacity/test_optimiser holds them against all assignments",
         ),
     ),
@@ -174,6 +163,8 @@ NEED_NONE: dict[str, str] = {
     "segment_moves": "the moves of segment_states, each with its cause: tests/segments/test_moves and test_causes",
     "segment_move_parts": "differences of score_contributions, which has an oracle: tests/segments/test_move_parts",
     "csm_assignment_constraints": "which skill binds, by leaving out each one: tests/capacity/test_binding",
+    "segment_register": "what runs announced, which no extract says: tests/segments/test_register",
+    "segment_relabels": "the same",
 }
 """Tables without an oracle, and why."""
 

@@ -61,6 +61,7 @@ class Refused(Exception):
 class HubSpotFake:
     """`faults` are used up one by one, one per request; None among them is none."""
 
+    token: str = TOKEN
     clock: Clock = field(default_factory=Clock)
     companies: dict[str, Company] = field(default_factory=dict)
     properties: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -127,11 +128,12 @@ class HubSpotFake:
             if fault == "daily":
                 raise Refused(429, "You have reached your daily limit.", policyName="DAILY")
             if fault and fault.isdigit():
-                raise Refused(int(fault), f"a fault; you sent Bearer {token}")
+                elsewhere = {"Location": f"https://elsewhere.example/?token={token}"} if fault == "302" else {}
+                raise Refused(int(fault), f"a fault; you sent Bearer {token}", elsewhere)
             if fault == "garbage":
                 return 200, {}, "<html>hello</html>"
             self._limit()
-            if token != TOKEN:
+            if token != self.token:
                 raise Refused(401, f"Authentication credentials not found for {token}")
             reply = self._route(method, parts.path, parse_qs(parts.query), body)
             if fault == "cut_after":
