@@ -140,6 +140,8 @@ def _progress_to(report: Reporter) -> Callable[[Step], None]:
     def show(step: Step) -> None:
         if step.state == "started":
             report.working(step.table)
+        elif step.state == "done" and not step.days_made:
+            report.finished()  # what is kept is counted at the end
         elif step.state == "done":
             days = f"{step.days_made} made" + (f", {step.days_kept} kept" if step.days_kept else "")
             report.finished(f"  {step.table:<28} {step.rows or 0:>10,} rows  {days}  {step.seconds or 0:.1f} s")
@@ -175,7 +177,7 @@ def _sum_up(outcomes: Sequence[Outcome]) -> None:
         reasons = [outcome.reason for outcome in outcomes if outcome.reason]
         raise Refusal("\n".join([*failed, *(reasons or note)]) or "the run failed; see `segmentation ui`")
     for step in steps:
-        if step.quarantined or step.left_out:
+        if step.days_made and (step.quarantined or step.left_out):
             messages().print(f"  {step.table}: {_not_used(step)}", highlight=False)
     changed = sum(bool(step.days_made) for step in steps)
-    messages().print(f"{counted(len(steps), 'table')} up to date; {changed} had something to do")
+    messages().print(f"{counted(len(steps), 'table')} up to date: {changed} made, {len(steps) - changed} kept")

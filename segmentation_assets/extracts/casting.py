@@ -43,6 +43,8 @@ WITH_RANGES = ("employees",)
 _NEWEST = "_landing_newest"
 _BLANKS = " \t\r\n\xa0\u1680\u202f\u205f\u2060\u3000\ufeff" + "".join(map(chr, range(0x2000, 0x200E)))
 """Characters trimmed from both ends of every text: blanks of all kinds, and zero-width characters."""
+_FEW_WORDS = 100
+"""Up to this many words, a map is fastest. The engine looks through a map word by word, but hashes a list of rows."""
 _PER_SECOND = {"epoch": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 _WHOLE_TEXT = r"[+-]?\d+(\.0{1,2})?"
 _EXPECTED: Mapping[str, str] = {
@@ -314,7 +316,11 @@ def _mapped(expr: str, native: str, values: Mapping[str, str | None]) -> str:
         return text
     words = ", ".join(f"{literal(old)}: {'NULL' if new is None else literal(new)}" for old, new in values.items())
     listed = ", ".join(map(literal, values))
-    return f"CASE WHEN {text} IN ({listed}) THEN MAP {{{words}}}[{text}] ELSE {text} END"
+    if len(values) <= _FEW_WORDS:
+        return f"CASE WHEN {text} IN ({listed}) THEN MAP {{{words}}}[{text}] ELSE {text} END"
+    pairs = ", ".join(f"({literal(old)}, {'NULL' if new is None else literal(new)})" for old, new in values.items())
+    means = f"(SELECT means FROM (VALUES {pairs}) AS words(word, means) WHERE word = {text})"
+    return f"CASE WHEN {text} IN ({listed}) THEN {means} ELSE {text} END"
 
 
 def _storage(kind: dt.DataType) -> str:

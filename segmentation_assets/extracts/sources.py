@@ -19,13 +19,12 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from segmentation_assets.extracts.presets import PresetError, with_preset
+from segmentation_assets.policy.lines import Lines, read_with_lines
 from segmentation_assets.reasons import Refusal
 
-Lines = Mapping[tuple[str, ...], str]
 _WHOLE = ("crm_accounts", "csm_roster", "product_features")
 _NULLS = ("", "null", "~", "Null", "NULL")
 _WITH_ENDS = "billing_subscriptions"
@@ -98,9 +97,11 @@ class Format(_Model):
     @classmethod
     def _encoding_exists(cls, value: str) -> str:
         try:
-            return codecs.lookup(value).name
+            name = codecs.lookup(value).name
+            b"a".decode(name, "replace")  # raises LookupError for codecs that are not of text, such as rot13
         except LookupError:
             raise ValueError("not an encoding; usual ones are utf-8, latin-1, cp1252 and utf-16") from None
+        return name
 
     @field_validator("delimiter")
     @classmethod
@@ -409,31 +410,4 @@ def _explain(error: ValidationError, lines: Lines) -> Iterator[str]:
 
 
 def _read(path: Path) -> tuple[Mapping[str, Any], Lines]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        node = yaml.compose(text, Loader=yaml.BaseLoader)
-        value = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - it creates only text, lists and mappings
-    except FileNotFoundError:
-        raise SourcesError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise SourcesError(f"{path}: is a folder; name the sources.yaml in it") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SourcesError(f"{path}: not readable as YAML: {error}") from None
-    if not isinstance(value, dict):
-        raise SourcesError(f"{path}:1: expected `version: 1` and a mapping `extracts`")
-    lines: dict[tuple[str, ...], str] = {(): f"{path}:1"}
-    _index(node, (), path, lines)
-    return value, lines
-
-
-def _index(node: Any, at: tuple[str, ...], file: Path, lines: dict[tuple[str, ...], str]) -> None:
-    if not isinstance(node, yaml.MappingNode):
-        return
-    for key, value in node.value:
-        place = f"{file}:{key.start_mark.line + 1}"
-        if not isinstance(key, yaml.ScalarNode):
-            raise SourcesError(f"{place}: a key must be plain text")
-        if (*at, key.value) in lines:
-            raise SourcesError(f"{place}: {'.'.join((*at, key.value))}: the key stands twice")
-        lines[(*at, key.value)] = place
-        _index(value, (*at, key.value), file, lines)
+    return read_with_lines(path, "`version: 1` and `extracts`", SourcesError, as_text=True)

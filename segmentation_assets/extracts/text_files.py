@@ -27,6 +27,7 @@ _CHUNK = 1 << 24
 _LF, _CR, _QUOTE = 10, 13, 34
 _SEPARATOR = re.compile(r"^\s*sep=(.)\s*$", re.IGNORECASE)
 _LONGEST_HEADER = 1 << 20
+_NO_TABLE = "check that it is a table with one line per row, and that its quotes are closed"
 
 
 class Unreadable(Exception):
@@ -97,15 +98,24 @@ def _chunks(stream: IO[bytes] | pa.NativeFile) -> Iterator[bytes]:
 
 
 def in_utf8(file: Path, encoding: str, target: Path) -> Path:
-    """The file itself if it is UTF-8, else a copy in UTF-8. Raises UnicodeDecodeError."""
+    """The file itself if it is UTF-8, else a copy in UTF-8.
+
+    Raises UnicodeDecodeError, and Unreadable for a file that lacks the mark that its encoding begins with.
+    """
     if encoding in {"utf-8", "utf-8-sig", "ascii"}:
         return file
-    with (
-        file.open(encoding=encoding, newline="") as text,
-        target.open("w", encoding="utf-8", newline="") as out,
-    ):
-        while chunk := text.read(1 << 20):
-            out.write(chunk)
+    try:
+        with (
+            file.open(encoding=encoding, newline="") as text,
+            target.open("w", encoding="utf-8", newline="") as out,
+        ):
+            while chunk := text.read(1 << 20):
+                out.write(chunk)
+    except UnicodeDecodeError:
+        raise
+    except UnicodeError as error:  # such as UTF-16 without its first two bytes
+        advice = "set format: {encoding: utf-8} in the mapping, or the encoding that the file was written in"
+        raise Unreadable(f"not in {encoding}: {error}", advice) from None
     return target
 
 
@@ -175,6 +185,8 @@ def head_of(file: Path, delimiter: str | None, skip: int) -> Head:
     above = 0
     with file.open(encoding="utf-8-sig") as text:
         while line := text.readline(_LONGEST_HEADER):
+            if len(line) == _LONGEST_HEADER:
+                raise Unreadable(f"line {above + 1} has more than {len(line):,} characters", _NO_TABLE)
             separator = _SEPARATOR.match(line) if above == 0 else None
             if separator:
                 delimiter = delimiter or separator[1]
@@ -198,4 +210,11 @@ def _named(line: str, delimiter: str | None) -> tuple[str, tuple[str, ...]]:
 
 
 def _split(line: str, delimiter: str) -> list[str]:
-    return next(csv.reader([line], delimiter=delimiter)) if len(delimiter) == 1 else line.split(delimiter)
+    if len(delimiter) > 1:
+        return line.split(delimiter)
+    try:
+        return next(csv.reader([line], delimiter=delimiter))
+    except csv.Error:  # a cell beyond the reader's limit
+        raise Unreadable(
+            f"a name in the header has more than {csv.field_size_limit():,} characters", _NO_TABLE
+        ) from None

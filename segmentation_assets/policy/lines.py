@@ -13,7 +13,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where libyaml is there
+# Ten times as fast where libyaml is there.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TEXT_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _DEEPEST, _MOST_PARTS = 40, 1_000_000
 """Levels, and parts with every alias written out, of a file that a person wrote."""
 _PROBLEMS = {"extra_forbidden": "unknown key", "missing": "key is missing"}
@@ -22,19 +24,25 @@ Lines = Mapping[tuple[str, ...], str]
 """`file:line` of every key and list item, by its path; () is the file's first line."""
 
 
-def read_with_lines(path: Path, holds: str, error: type[ValueError]) -> tuple[dict[str, Any], Lines]:
+def read_with_lines(
+    path: Path, holds: str, error: type[ValueError], *, as_text: bool = False
+) -> tuple[dict[str, Any], Lines]:
     """The mapping in a file, and the line of each of its parts. `holds`: what it maps, for messages.
 
-    Raises `error` if the file is missing, is not YAML or not a mapping, or if a key appears twice.
+    `as_text`: every scalar stays text, so that `Yes`, `007` and `2025-01-31` are what was written. Raises `error` if
+    the file is missing, is not YAML or not a mapping, or if a key appears twice or is no plain text.
     """
+    loader = _TEXT_LOADER if as_text else _LOADER
     try:
         text = path.read_text(encoding="utf-8-sig")
         _check_depth(text)
-        node = yaml.compose(text, Loader=_LOADER)
+        node = yaml.compose(text, Loader=loader)
         _check_size(node)
-        value = yaml.load(text, Loader=_LOADER)  # noqa: S506 - both are safe loaders
+        value = yaml.load(text, Loader=loader)  # noqa: S506 - both are safe loaders
     except FileNotFoundError:
         raise error(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise error(f"{path}: is a folder; name the file in it") from None
     except yaml.MarkedYAMLError as broken:
         line = f":{broken.problem_mark.line + 1}" if broken.problem_mark else ""
         raise error(f"{path}{line}: not readable as YAML: {broken.problem}") from None
@@ -94,6 +102,9 @@ def _index(
         keys = set()
         for key, value in node.value:
             place = f"{file}:{key.start_mark.line + 1}"
+            if not isinstance(key, yaml.ScalarNode):
+                yield place, "a key must be plain text"
+                continue
             if key.value in keys:
                 yield place, f"{'.'.join((*at, key.value))}: the key stands twice"
             keys.add(key.value)

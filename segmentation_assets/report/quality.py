@@ -20,6 +20,8 @@ class QualityPage:
     absent: tuple[str, ...]
     accounts: tuple[str, ...]
     reconciliation: tuple[tuple[Row, Count], ...]
+    columns: tuple[Row, ...] = ()
+    """Columns that lack values, the emptiest first."""
     counted: tuple[Count, ...] = ()
     """The accounts that the sentences count."""
     gaps: tuple[str, ...] = ()
@@ -33,13 +35,15 @@ def quality_page(evidence: Evidence) -> QualityPage:
         extracts=tuple(there),
         absent=tuple(f"{row['extract']}: {label(row['reason'] or 'no rows').lower()}" for row in rows
                      if not row["row_count"]),
-        accounts=tuple(_accounts(evidence)),
+        accounts=(*_accounts(evidence), *_scores(evidence)),
         reconciliation=tuple(
             (row, evidence.sets.count(row["ids"], f"Invoices: {label(row['kind'])}"))
             for row in _reconciliation(evidence)
         ),
         counted=_counts(evidence),
-        gaps=evidence.gaps("data_quality", "arr_reconciliation"),
+        columns=tuple(evidence.of_day("data_quality_columns", "missing_share DESC, extract, column_name",
+                                      "missing_rows > 0 AND NOT null_is_a_fact")),
+        gaps=evidence.gaps("data_quality", "data_quality_columns", "arr_reconciliation"),
     )  # fmt: skip
 
 
@@ -78,6 +82,23 @@ def _counts(evidence: Evidence) -> tuple[Count, ...]:
         for title, where in groups.items()
     )
     return tuple(count for count in counts if count.number)
+
+
+def _scores(evidence: Evidence) -> list[str]:
+    """The data quality scores of accounts, in a sentence."""
+    if not evidence.has("account_data_quality"):
+        return []
+    row = evidence.rows(
+        "SELECT count(*) AS accounts, avg(quality_score) AS mean, min(quality_score) AS least, "
+        "arg_min(account_id, (quality_score, account_id)) AS worst FROM account_data_quality WHERE as_of = ?",
+        evidence.as_of,
+    )[0]
+    if not row["accounts"]:
+        return []
+    return [
+        f"The data of an account has a quality of {number(row['mean'], 1)} of 100 on average; the lowest is "
+        f"{number(row['least'], 1)} ({row['worst']})."
+    ]
 
 
 def _reconciliation(evidence: Evidence) -> list[Row]:

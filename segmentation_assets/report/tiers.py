@@ -162,6 +162,8 @@ def _groups(
         ("Retention and growth", (
             _aimed("NRR", "ARR of the cohort now ÷ at the start.", rows, "nrr"),
             _aimed("GRR", "As NRR, each account at most its ARR at the start.", rows, "grr"),
+            _row("GRR of renewals", "GRR of the accounts whose renewal fell in the period: they could leave.", rows,
+                 "renewal_grr", share),
             _row("Logo retention", "Share of the cohort's accounts that still pay.", rows, "logo_retention", share),
             _row("Expansion rate", "Share of the cohort's accounts that grew by seats, plan or products.", rows,
                  "expansion_rate", share),

@@ -1,4 +1,4 @@
-"""A damaged published extract is landed again from its source; where that is gone, the reason says so."""
+"""Damage: a published extract is landed again from its source; a file that is no table says so."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from segmentation_assets.extracts.sources import SourcesError
+from tests.extracts.home import SUBSCRIPTIONS
 
 USERS: dict[str, Any] = {"path": "users.csv"}
 USAGE: dict[str, Any] = {"path": "usage/*.csv"}
@@ -58,3 +61,31 @@ def test_where_the_source_is_gone_the_reason_says_so(home: Any):
     result = land(home)["product_users"]
     assert result.failed
     assert "users.csv" in str(result.reason)
+
+
+@pytest.mark.parametrize(
+    ("content", "form", "message"),
+    [
+        (SUBSCRIPTIONS.encode(), {"encoding": "utf-16"}, "not in utf-16: UTF-16 stream does not start with BOM"),
+        (SUBSCRIPTIONS.encode(), {"encoding": "utf-32"}, "not in utf-32"),
+        (f"{'x' * 200_000},account_id\n".encode(), {}, "a name in the header has more than 131,072 characters"),
+        (b"a," * 600_000, {}, "line 1 has more than 1,048,576 characters"),
+        (b"\xff\xfe" + SUBSCRIPTIONS.encode("utf-16-le"), {}, "not in utf-8"),
+        (b"\x00" * 100, {}, ""),
+        (b"", {}, "the file is empty"),
+        (b"\n\n\n", {}, "the file is empty"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_no_table_has_a_reason_and_no_traceback(home: Any, content: bytes, form: Any, message: str):
+    home.minimal()
+    home.write("s.csv", content)
+    result = home.land(billing_subscriptions={"path": "s.csv", "format": form})["billing_subscriptions"]
+    assert result.failed
+    assert "s.csv" in str(result.reason)
+    assert message in str(result.reason)
+
+
+@pytest.mark.parametrize("encoding", ["rot13", "base64", "zlib", "hex", "utf-99"])
+def test_a_codec_that_is_not_of_text_is_refused_with_its_line(home: Any, encoding: str):
+    with pytest.raises(SourcesError, match="not an encoding; usual ones are"):
+        home.land(billing_subscriptions={"path": "s.csv", "format": {"encoding": encoding}})

@@ -467,3 +467,21 @@ def test_snapshots_are_whole_drops(home):
         ("S1", "150.0", "2024-02-29", "9999-12-31"),
         ("S2", "70.0", "0001-01-01", "2024-02-29"),
     ]
+
+
+def test_many_words_are_translated_like_few(home: Any):
+    """Above a hundred words the engine gets them as rows: absent words stay, words for nothing become null."""
+    words = {f"w{n}": f"W{n}" for n in range(1, 150)} | {"none": None, "quo'te": "o'k"}
+    rows = ["w1", "w149", "other", "none", "quo'te", ""]
+    home.minimal()
+    home.write("a.csv", "account_id,industry\n" + "".join(f"A{n},{word}\n" for n, word in enumerate(rows)))
+    home.land(["crm_accounts"], crm_accounts={"path": "a.csv", "values": {"industry": words}})
+    industries = [value for _, value in sorted(home.rows("crm_accounts", "account_id", "industry"))]
+    assert [value if isinstance(value, str) else None for value in industries] == [
+        "W1",
+        "W149",
+        "other",
+        None,
+        "o'k",
+        None,
+    ]

@@ -28,7 +28,7 @@ BOTH = START + "  crm_accounts: {path: a.csv}\n  billing_subscriptions: {path: s
         (BOTH + "  leads: {path: x}\n  leads: {path: y}\n", ":6: extracts.leads: the key stands twice"),
         (START + "  crm_accounts: {path: a}\n", "billing_subscriptions must be mapped"),
         ("version: 2\nextracts: {crm_accounts: {path: a}, billing_subscriptions: {path: b}}\n", ":1: version"),
-        ("- a\n", "expected `version: 1`"),
+        ("- a\n", "expected a mapping of `version: 1` and `extracts`, found list"),
         ("a: [\n", "not readable as YAML"),
     ],
 )  # fmt: skip
@@ -60,3 +60,19 @@ def test_values_stay_the_text_they_are(tmp_path):
         "company": Constant(constant="007"), "country": Expression(sql="upper(c)"), "industry": None,
     }  # fmt: skip
     assert dict(leads.values["company"]) == {"Yes": "No", "2025-01-31": "1.0"}
+
+
+def test_a_bomb_of_aliases_and_deep_nesting_are_refused(tmp_path):
+    path = tmp_path / "sources.yaml"
+    layers = "\n".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 9))
+    path.write_text(f"version: 1\nl0: &l0 [a]\n{layers}\nextracts: *l8\n")
+    with pytest.raises(SourcesError, match="more than 1,000,000 parts"):
+        read_sources(path)
+    path.write_text("version: 1\nextracts: " + "[" * 100 + "]" * 100)
+    with pytest.raises(SourcesError, match="more than 40 levels"):
+        read_sources(path)
+    path.write_text("version: 1\nextracts: {[a, b]: c}\n")
+    with pytest.raises(SourcesError, match=r"sources.yaml:2: a key must be plain text|not readable as YAML"):
+        read_sources(path)
+    with pytest.raises(SourcesError, match="is a folder; name the file in it"):
+        read_sources(tmp_path)
