@@ -97,10 +97,10 @@ SELECT as_of, account_id, last_used_on IS NOT NULL AS is_feed_late,
        date_trunc('month', usage_through)::DATE AS month_start
 FROM paying JOIN usage_windows USING (as_of) LEFT JOIN late USING (as_of, account_id);
 
--- Users who count at each as_of, with their department.
+-- Users who count at each as_of, with their department. Of a service user only events and errors do.
 CREATE OR REPLACE TABLE people AS
 SELECT w.as_of, user_id, account_id, department, created_on,
-       NOT coalesce(is_service_user, false) AND coalesce(deactivated_on > w.as_of, true) AS counts
+       coalesce(deactivated_on > w.as_of, true) AS counts, coalesce(is_service_user, false) AS is_service
 FROM product_users u JOIN usage_windows w ON w.as_of >= u.known_from AND w.as_of < u.known_to;
 
 -- Days of one account's windows on which its seats do not change.
@@ -129,7 +129,8 @@ WITH used AS (
   JOIN spans s ON s.used_by = u.account_id AND u.usage_date BETWEEN s.from_day AND s.to_day
   GROUP BY ALL
 )
-SELECT u.*, p.department FROM used u LEFT JOIN people p USING (as_of, user_id) WHERE coalesce(p.counts, true);
+SELECT u.*, p.department, coalesce(p.is_service, false) AS is_service
+FROM used u LEFT JOIN people p USING (as_of, user_id) WHERE coalesce(p.counts, true);
 
 CREATE OR REPLACE TABLE account_usage_batch AS
 WITH sums AS (
@@ -139,7 +140,10 @@ WITH sums AS (
     count(*) FILTER (bit_count(days) >= policy('usage.power_user_days')) AS power_users,
     sum(events) AS events, sum(events_prior) AS events_prior, sum(sessions) AS sessions,
     sum(sessions_prior) AS sessions_prior, sum(minutes) AS minutes, sum(minutes_prior) AS minutes_prior,
-    sum(errors) AS errors, sum(seat_days) AS seat_days, max(events) AS top_events
+    sum(seat_days) AS seat_days, max(events) AS top_events
+  FROM user_usage WHERE NOT is_service GROUP BY ALL
+), volumes AS (  -- of people and service users
+  SELECT as_of, account_id, sum(events) AS all_events, sum(events_prior) AS all_events_prior, sum(errors) AS errors
   FROM user_usage GROUP BY ALL
 ), seat_days AS (
   SELECT s.as_of, s.account_id, s.seats,
@@ -157,9 +161,9 @@ WITH sums AS (
   SELECT as_of, account_id, department, bool_or(is_active) AS is_active FROM (
     SELECT p.as_of, coalesce(s.surviving_account_id, p.account_id) AS account_id, department, false AS is_active
     FROM people p LEFT JOIN survivors s USING (as_of, account_id)
-    WHERE counts AND department IS NOT NULL AND coalesce(created_on <= as_of, true)
+    WHERE counts AND NOT is_service AND department IS NOT NULL AND coalesce(created_on <= as_of, true)
     UNION ALL
-    SELECT as_of, account_id, department, true FROM user_usage WHERE days <> 0 AND department IS NOT NULL
+    SELECT as_of, account_id, department, true FROM user_usage WHERE days <> 0 AND NOT is_service AND department IS NOT NULL
   ) GROUP BY ALL
 ), departments AS (
   SELECT as_of, account_id, count(*) AS departments, count(*) FILTER (is_active) AS departments_active
@@ -168,7 +172,7 @@ WITH sums AS (
   SELECT as_of, account_id, count(*) AS new_champions FROM (
     SELECT *, row_number() OVER (PARTITION BY as_of, account_id ORDER BY coalesce(events, 0) DESC, user_id) AS place,
       row_number() OVER (PARTITION BY as_of, account_id ORDER BY coalesce(events_prior, 0) DESC, user_id) AS place_prior
-    FROM user_usage
+    FROM user_usage WHERE NOT is_service
   ) WHERE events > 0 AND place <= policy('usage.champions')
     AND NOT (coalesce(events_prior, 0) > 0 AND place_prior <= policy('usage.champions'))
   GROUP BY ALL
@@ -182,7 +186,7 @@ WITH sums AS (
                              AND (SELECT max(usage_through) FROM account_windows)) u
   JOIN (FROM paying_ids JOIN account_windows USING (as_of, account_id)) w
     ON w.used_by = u.account_id AND u.usage_date BETWEEN w.window_start AND w.usage_through
-  ANTI JOIN (FROM people WHERE NOT counts) p ON p.as_of = w.as_of AND p.user_id = u.user_id
+  ANTI JOIN (FROM people WHERE NOT counts OR is_service) p ON p.as_of = w.as_of AND p.user_id = u.user_id
   GROUP BY ALL HAVING sum(u.event_count) > 0
 ), paid_products AS (
   SELECT DISTINCT as_of, account_id, product FROM subscriptions SEMI JOIN batch USING (as_of) WHERE is_paid AND over_on IS NULL
@@ -208,15 +212,15 @@ weekdays AS (  -- bits of the window's days from Monday to Friday
   SELECT l.*, w.usage_through, w.is_feed_late, s.* EXCLUDE (as_of, account_id), d.weekdays, g.departments, g.departments_active,
     t.licensed_days, t.in_window AS seats_in_window, t.in_week AS seats_in_week, t.in_month AS seats_in_month,
     c.new_champions, f.features_used, f.paid_used, f.advanced_used, f.key_events, p.features, p.advanced, k.has_key,
-    coalesce(s.mau, 0) AS users, coalesce(s.events, 0) AS events_28d
+    v.* EXCLUDE (as_of, account_id), coalesce(s.mau, 0) AS users, coalesce(v.all_events, 0) AS events_28d
   FROM paying l JOIN account_windows w USING (as_of, account_id) JOIN weekdays d USING (usage_through)
-  LEFT JOIN sums s USING (as_of, account_id) LEFT JOIN seats t USING (as_of, account_id)
+  LEFT JOIN sums s USING (as_of, account_id) LEFT JOIN volumes v USING (as_of, account_id) LEFT JOIN seats t USING (as_of, account_id)
   LEFT JOIN departments g USING (as_of, account_id) LEFT JOIN champions c USING (as_of, account_id)
   LEFT JOIN used_features f USING (as_of, account_id) LEFT JOIN paid_features p USING (as_of, account_id)
   LEFT JOIN key_days k USING (as_of)
 ), figures AS (
   SELECT as_of, account_id, usage_through, is_feed_late, as_of - usage_through AS usage_lag_days, users AS active_users_28d,
-    coalesce(was_active, 0) AS active_users_prior_28d, events_28d, coalesce(events_prior, 0) AS events_prior_28d,
+    coalesce(was_active, 0) AS active_users_prior_28d, events_28d, coalesce(all_events_prior, 0) AS events_prior_28d,
     if(users > 0, minutes, 0) AS minutes_28d, if(was_active > 0, minutes_prior, 0) AS minutes_prior_28d,
     coalesce(user_days, 0) / policy('usage.window_days') AS dau, coalesce(wau, 0) AS wau, users AS mau,
     coalesce(mau_calendar_month, 0) AS mau_calendar_month,
@@ -239,8 +243,8 @@ weekdays AS (  -- bits of the window's days from Monday to Friday
     if(users > 0, minutes, 0) / greatest(users, 1) AS minutes_per_user,
     if(users > 0, sessions, 0) / nullif(sessions_prior, 0) - 1 AS logins_trend,
     if(users > 0, minutes, 0) / nullif(minutes_prior, 0) - 1 AS minutes_trend,
-    users / nullif(was_active, 0) - 1 AS users_trend, events_28d / nullif(events_prior, 0) - 1 AS events_trend,
-    errors / nullif(events, 0) AS error_rate, top_events / nullif(events, 0) AS top_user_share,
+    users / nullif(was_active, 0) - 1 AS users_trend, events_28d / nullif(all_events_prior, 0) - 1 AS events_trend,
+    errors / nullif(all_events, 0) AS error_rate, top_events / nullif(events, 0) AS top_user_share,
     if(seats_now > 0, coalesce(top_user_share >= policy('usage.single_champion_share'), false)
       AND seats_now >= policy('usage.single_champion_seats'), NULL) AS single_champion,
     coalesce(power_users, 0) AS power_users, coalesce(new_champions, 0) AS new_champions

@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from segmentation_assets.activation.crossings import UP, BillingThresholdCrossings
-from segmentation_assets.activation.register import POLICY, SegmentRegister
 from segmentation_assets.policy.activation import ALERT_KINDS, INTO_RISK, OUT_OF_RISK, AlertPolicy
+from segmentation_assets.segments.causes import RELABELLED
 from segmentation_assets.segments.micro_segments import HIGH_TOUCH
 from segmentation_assets.tables.contracts import Contract, Dated, Day, Integer, Moment, column
 from segmentation_assets.tables.ledgers import Posting, appended
@@ -79,9 +79,6 @@ class RenewalPoints(Dated):
     renewal_on: Day = column("Next renewal.", nullable=True)
 
 
-_BY_POLICY = {"cause": POLICY, "cause_text": "the policy changed; the account itself did not"}
-
-
 @ledger(
     group="activation",
     late_days=7,  # the moves of a day go back to the Monday before the last one
@@ -93,19 +90,18 @@ def segment_alerts(
     segments: Frame[SegmentPoints],
     account_revenue: Frame[RenewalPoints],
     billing_threshold_crossings: Frame[BillingThresholdCrossings],
-    segment_register: Frame[SegmentRegister],
     alerts: AlertPolicy,
 ) -> Frame[SegmentAlerts]:
     """What should people know about which account, why, and who looks after it?
 
     One row per alert, numbered in the order of booking. There are three kinds of event: a move of segment or tier,
     ARR that crosses a billing threshold, and declining usage with a renewal near (once per renewal). A run adds the
-    alerts that no run has booked before, moves into At-Risk first. A move that a new policy alone explains has the
-    cause `policy`. An alert stays even if its reason has gone.
+    alerts that no run has booked before, moves into At-Risk first. What a new policy alone changed has the cause
+    `policy`. An alert stays even if its reason has gone.
     """
     renewals = dict(zip(account_revenue["account_id"], account_revenue["renewal_on"], strict=True))
     events = [
-        *_moves(segment_moves, _moved_by_policy(segment_register, posting)),
+        *_moves(segment_moves),
         *_crossings(billing_threshold_crossings),
         *_renewals(segments, renewals, posting),
     ]
@@ -135,16 +131,7 @@ def _posting(posting: Posting) -> dict[str, Any]:
     }
 
 
-def _moved_by_policy(register: pd.DataFrame, posting: Posting) -> set[tuple[str, str, str]]:
-    """(account, kind, new segment or tier) of the changes that a new policy made on this day."""
-    return {
-        (row["account_id"], row["kind"], row["moved_to"])
-        for row in register.to_dict("records")
-        if row["cause_kind"] == POLICY and _day(row["as_of"]) == posting.as_of
-    }
-
-
-def _moves(moves: pd.DataFrame, by_policy: set[tuple[str, str, str]]) -> list[Alert]:
+def _moves(moves: pd.DataFrame) -> list[Alert]:
     alerts = []
     for row in moves.to_dict("records"):
         kind = (
@@ -154,11 +141,16 @@ def _moves(moves: pd.DataFrame, by_policy: set[tuple[str, str, str]]) -> list[Al
         alerts.append({
             "alert_id": f"{row['account_id']}: {row['kind']} {move} on {_day(row['effective_on'])}",
             "kind": kind,
-            "cause_text": row["cause_text"] or row["cause"].replace("_", " "),
+            "cause_text": row["cause_text"] or _without_inputs(row["cause"]),
             **{name: row[name] for name in ("account_id", "moved_from", "moved_to", "effective_on", "cause")},
-            **(_BY_POLICY if (row["account_id"], row["kind"], row["moved_to"]) in by_policy else {}),
         })  # fmt: skip
     return alerts
+
+
+def _without_inputs(cause: str) -> str:
+    if cause in RELABELLED:
+        return f"{RELABELLED[cause]}; the account itself did not move"
+    return cause.replace("_", " ")
 
 
 def _crossings(crossings: pd.DataFrame) -> list[Alert]:

@@ -41,7 +41,8 @@ class CapacityPlan(Snapshot):
     """People needed and people available, by tier. Key: as_of, coverage_tier; always all tiers.
 
     The unit is people (FTE): one person works a full contracted week. Columns `..._fte` add up over the tiers to the
-    company. Columns about available people are null where no CSM roster is known.
+    company, so that the company hires what it lacks. Columns about available people are null where no CSM roster is
+    known.
     """
 
     # What people look for first; what it is computed from follows
@@ -67,8 +68,8 @@ class CapacityPlan(Snapshot):
     )
     action: str = column(
         "What to do: hire; rebalance_in (people from other tiers); rebalance_in_and_hire; rebalance_out (people to "
-        "other tiers); spare (more people than needed, and no tier lacks them); keep (the gap is below the policy's "
-        "least part of a person, or there is none); unknown: no roster.",
+        "other tiers); spare (more people than needed, and no tier lacks them); keep (there is no gap, or it is too "
+        "small a part of a person to move or hire); unknown: no roster.",
         isin=ACTIONS,
     )
     rebalanced_in_fte: float = column(
@@ -82,7 +83,8 @@ class CapacityPlan(Snapshot):
         unit="currency per year", nullable=True, ge=0,
     )  # fmt: skip
     hired_fte: float = column(
-        "People to hire after rebalancing; less than the policy's least part of a person counts as 0.",
+        "People to hire after rebalancing. The sum over the tiers is what the company lacks: required_fte - "
+        "available_fte, or 0 below the policy's least part of a person.",
         unit="people", nullable=True, ge=0,
     )  # fmt: skip
     hiring_cost: float = column(
@@ -189,8 +191,10 @@ def capacity_plan(
     accounts / ratio. It has the people on the roster by contracted share of a full week, for the share of their time
     in the tier (`csm_tier_shares`). First, tiers with more people than they need give to tiers with too few, in steps
     of the policy's least part of a person. Strategic gets first, then Growth, Core and Long-Tail; they give in the
-    reverse order. The people still missing are hired, unless they are less than that least part. The flat baseline
-    spreads the same people evenly over all accounts.
+    reverse order. What the company lacks as a whole is hired, unless it is less than that least part: Strategic gets
+    its people first. So people hired = people needed - people available, and where a tier keeps too small a part of a
+    person to move, another goes without just as small a part. The flat baseline spreads the same people evenly over
+    all accounts.
     """
     rows = each_tier(spine.select("as_of").distinct())
     for figures in (
@@ -278,7 +282,7 @@ def _required(rows: ir.Table, coverage: CoveragePolicy) -> ir.Table:
 
 
 def _advised(rows: ir.Table, least: float) -> ir.Table:
-    """Adds people that move between tiers, in steps of `least`, and people to hire for the remaining gap."""
+    """Adds people that move between tiers, in steps of `least`, and people to hire for what the company lacks."""
     day = ibis.window(group_by="as_of")
     rows = rows.mutate(short=ibis.greatest(-rows.gap_fte, 0.0), spare=ibis.greatest(rows.gap_fte, 0.0))
     rows = rows.mutate(short_steps=_steps(rows.short, least), spare_steps=_steps(rows.spare, least))
@@ -288,12 +292,15 @@ def _advised(rows: ir.Table, least: float) -> ir.Table:
     )
     moved_in = _taken(rows, "short_steps", ibis.asc("attention")) * least
     moved_out = _taken(rows, "spare_steps", ibis.desc("attention")) * least
-    left = fine(rows.short - moved_in)
+    lacking = fine(total(rows.gap_fte, over=day) * -1)
     rows = rows.mutate(
         rebalanced_in_fte=only_if(rows.is_roster_known, fine(moved_in)),
         rebalanced_out_fte=only_if(rows.is_roster_known, fine(moved_out)),
-        hired_fte=only_if(rows.is_roster_known, ibis.ifelse(left >= least, left, 0.0)),
+        left=fine(rows.short - moved_in),
+        to_hire=ibis.ifelse(lacking >= least, lacking, 0.0),
     )
+    hired = fine(ibis.greatest(_share_of(rows, rows.to_hire, "left", ibis.asc("attention")), 0.0))
+    rows = rows.mutate(hired_fte=only_if(rows.is_roster_known, hired))
     action = ibis.cases(
         (~rows.is_roster_known, "unknown"),
         ((rows.rebalanced_in_fte > 0) & (rows.hired_fte > 0), "rebalance_in_and_hire"),
@@ -318,8 +325,13 @@ def _steps(people: ir.FloatingValue, least: float) -> ir.IntegerValue:
 
 def _taken(rows: ir.Table, steps: str, order: Any) -> ir.IntegerValue:
     """The steps that each tier gives or gets, until all moving steps are used up. Tiers take turns in `order`."""
-    so_far = rows[steps].sum().over(ibis.cumulative_window(group_by="as_of", order_by=order))
-    return ibis.greatest(ibis.least(rows[steps], rows.moved - so_far + rows[steps]), 0)
+    return ibis.greatest(_share_of(rows, rows.moved, steps, order), 0)
+
+
+def _share_of(rows: ir.Table, amount: ir.NumericValue, wanted: str, order: Any) -> ir.NumericValue:
+    """What a tier gets of `amount` if tiers take what they want in turn; below 0 where the amount is used up."""
+    so_far = rows[wanted].sum().over(ibis.cumulative_window(group_by="as_of", order_by=order))
+    return ibis.least(rows[wanted], amount - so_far + rows[wanted])
 
 
 def _cost_of_one(rows: ir.Table) -> ir.FloatingValue:

@@ -186,7 +186,9 @@ class ProductUsers(Extract):
     deactivated_on: Day = column("First day on which the user could no longer log in.", nullable=True)
     role: str = column("Role in the product.", nullable=True)
     department: str = column("Department of the user.", nullable=True)
-    is_service_user: Flag = column("A machine, not a person: never counted as active.", nullable=True)
+    is_service_user: Flag = column(
+        "An API key or other machine: its events count as use, but it is no active user.", nullable=True
+    )
 
     @row_rule
     def deactivated_not_before_created(cls, t: ir.Table) -> ir.BooleanValue:
@@ -523,12 +525,12 @@ class Quarantine(Contract):
 
 # Landing order: an extract comes after the extracts that its rows refer to.
 EXTRACTS = (
-    extract_table(CrmAccounts, "crm_accounts"),
-    extract_table(ProductFeatures, "product_features"),
-    extract_table(ProductUsers, "product_users", dated="created_on"),
+    extract_table(CrmAccounts, "crm_accounts", is_census=True),
+    extract_table(ProductFeatures, "product_features", is_census=True),
+    extract_table(ProductUsers, "product_users", dated="created_on", is_census=True),
     extract_table(FxRates, "fx_rates", dated="valid_from"),
-    extract_table(CsmRoster, "csm_roster"),
-    extract_table(BillingSubscriptions, "billing_subscriptions", dated="start_date"),
+    extract_table(CsmRoster, "csm_roster", is_census=True),
+    extract_table(BillingSubscriptions, "billing_subscriptions", dated="start_date", is_census=True),
     extract_table(BillingInvoices, "billing_invoices", dated="issued_on"),
     extract_table(SupportTickets, "support_tickets", dated="opened_at"),
     extract_table(SelfServiceSessions, "self_service_sessions", dated="used_on"),

@@ -1,7 +1,7 @@
 """Data quality of the extracts.
 
-Here: `data_quality`, one score per extract. Not here: which rows were refused and why (`quarantine`), or how complete
-one account's data is (`data_completeness` of `account_profiles`).
+Here: `data_quality`, one score per extract, and `data_quality_columns`, the values that each column lacks. Not here:
+which rows were refused and why (`quarantine`), or how good the data of one account is (`kpis.account_quality`).
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ class DataQuality(Snapshot):
         le=1,
     )
     newest_on: Day = column(
-        "Date of the newest row; if rows have no date, day of the newest drop with a change.", nullable=True
+        "Date of the newest row; of a list that each delivery repeats in full (accounts, users, subscriptions, CSMs, "
+        "features), day of the newest drop with a change; null: its deliveries have no date.",
+        nullable=True,
     )
     age_days: Integer = column("Days from newest_on to as_of.", unit="days", nullable=True, ge=0)
     max_age_days: Integer = column("Up to this age the extract counts as fresh.", unit="days", ge=1)
@@ -113,7 +115,8 @@ def data_quality(
 
     One row per as_of and extract. An extract that is not delivered has a row without a score. A row counts if it was
     known and dated by as_of. Completeness leaves out columns where null has a meaning, such as the end of an open
-    subscription.
+    subscription. A list that each delivery repeats in full is as fresh as its newest delivery: subscriptions are not
+    stale because nobody bought.
     """
     counted = [_by_day(spec, extracts[spec.name], policy) for spec in EXTRACTS if spec.name != _USAGE]
     counted.append(_usage_by_day(extracts[_USAGE], policy, usage))
@@ -125,17 +128,96 @@ def data_quality(
     return _scored(rows, policy)
 
 
+class DataQualityColumns(Snapshot):
+    """How much of each optional column is missing? Key: as_of, extract, column_name; always all optional columns."""
+
+    extract: str = column("Extract.", isin=_NAMES)
+    column_name: str = column("Optional column of the extract.")
+    row_count: Integer = column("Rows known, and dated, by as_of; of product_usage, those of the look-back.", ge=0)
+    missing_rows: Integer = column("Rows without a value in the column.", ge=0)
+    missing_share: float = column(
+        "missing_rows / row_count; null without rows.", unit="share", nullable=True, ge=0, le=1
+    )
+    null_is_a_fact: Flag = column(
+        "No value means something, such as an open end date (policy): that does not lower the score."
+    )
+
+    @row_rule
+    def part_of_the_rows(cls, t: ir.Table) -> ir.BooleanValue:
+        """No more rows lack a value than there are."""
+        return t.missing_rows <= t.row_count
+
+    class Config:
+        unique = ["as_of", "extract", "column_name"]
+
+
+@table(
+    group="kpis",
+    bundles={"extracts": EXTRACTS},
+    reads={_USAGE: FromPolicy(UsagePolicy, lambda policy: last(policy.look_back_days))},
+)
+def data_quality_columns(
+    spine: Table[Spine], extracts: Mapping[str, ir.Table], policy: DataQualityPolicy, usage: UsagePolicy
+) -> Table[DataQualityColumns]:
+    """Which columns lack how many values? For example, the share of accounts in the CRM without a use case.
+
+    One row per as_of, extract and optional column, also of extracts that nobody delivers. Rows count as in
+    `data_quality`: known, and dated, by as_of.
+    """
+    parts = [
+        _by_column(spec, extracts[spec.name], spine, policy, usage) for spec in EXTRACTS if _optional(spec.contract)
+    ]
+    return reduce(lambda one, other: one.union(other), parts)
+
+
+def _by_column(
+    spec: TableSpec, extract: ir.Table, spine: ir.Table, policy: DataQualityPolicy, usage: UsagePolicy
+) -> ir.Table:
+    """Rows of `data_quality_columns` for one extract."""
+    names = _optional(spec.contract)
+    facts = policy.null_has_a_meaning.get(spec.name, ())
+    filled = {f"filled_{name}": extract[name].count() for name in names}
+    if spec.name == _USAGE:
+        days = extract.group_by(dated=extract.usage_date).aggregate(row_count=extract.usage_date.count(), **filled)
+        days = days.mutate(known_from=days.dated, known_to=days_after(days.dated, usage.look_back_days))
+    else:
+        dated = extract.dropped_on if spec.dated is None else extract[spec.dated].cast("date")
+        days = extract.group_by(known_from=extract.known_from, known_to=extract.known_to, dated=dated)
+        days = days.aggregate(row_count=extract.known_from.count(), **filled)
+    at = spine.select("as_of").distinct()
+    rows = days.join(at, [days.known_from <= at.as_of, days.known_to > at.as_of])
+    rows = rows.filter(rows.dated.isnull() | (rows.dated <= rows.as_of))
+    sums = rows.group_by("as_of").aggregate(**{n: rows[n].sum() for n in ("row_count", *filled)})
+    rows = each(at.left_join(sums, "as_of").drop("as_of_right"), "column_name", names)
+    count = rows.row_count.fill_null(0)
+    missing = count - ibis.cases(*((rows.column_name == n, rows[f"filled_{n}"]) for n in names)).fill_null(0)
+    return rows.select(
+        "as_of",
+        "column_name",
+        extract=ibis.literal(spec.name),
+        row_count=count,
+        missing_rows=missing,
+        missing_share=missing / count.nullif(0),
+        null_is_a_fact=rows.column_name.isin(facts) if facts else ibis.literal(False),
+    )
+
+
 def _told_columns(name: str, contract: type[Contract], policy: DataQualityPolicy) -> list[str]:
     """The optional columns of an extract in which null means that a value is missing."""
-    meant = {*HISTORY_COLUMNS, *policy.null_has_a_meaning.get(name, ())}
-    return [n for n, c in schema_of(contract).columns.items() if c.nullable and n not in meant]
+    meant = policy.null_has_a_meaning.get(name, ())
+    return [n for n in _optional(contract) if n not in meant]
+
+
+def _optional(contract: type[Contract]) -> list[str]:
+    return [n for n, c in schema_of(contract).columns.items() if c.nullable and n not in HISTORY_COLUMNS]
 
 
 def _by_day(spec: TableSpec, extract: ir.Table, policy: DataQualityPolicy) -> ir.Table:
     """Counts of an extract's rows and filled cells, by known_from, known_to and date."""
     columns = _told_columns(spec.name, spec.contract, policy)
     dated = extract.dropped_on if spec.dated is None else extract[spec.dated].cast("date")
-    rows = extract.group_by(known_from=extract.known_from, known_to=extract.known_to, dated=dated)
+    delivered = extract.dropped_on if spec.is_census else dated
+    rows = extract.group_by(known_from=extract.known_from, known_to=extract.known_to, dated=dated, newest=delivered)
     return _counted(
         spec.name, rows.aggregate(row_count=extract.known_from.count(), filled=_filled(extract, columns)), columns
     )
@@ -148,7 +230,7 @@ def _usage_by_day(usage: ir.Table, policy: DataQualityPolicy, windows: UsagePoli
         row_count=usage.usage_date.count(), filled=_filled(usage, columns)
     )
     until = days_after(days.dated, windows.look_back_days)
-    return _counted(_USAGE, days.mutate(known_from=days.dated, known_to=until), columns)
+    return _counted(_USAGE, days.mutate(known_from=days.dated, known_to=until, newest=days.dated), columns)
 
 
 def _filled(extract: ir.Table, columns: list[str]) -> ir.IntegerValue:
@@ -160,6 +242,7 @@ def _counted(name: str, days: ir.Table, columns: list[str]) -> ir.Table:
         "known_from",
         "known_to",
         "dated",
+        "newest",
         "row_count",
         "filled",
         extract=ibis.literal(name),
@@ -179,7 +262,7 @@ def _by_then(days: ir.Table, spine: ir.Table) -> ir.Table:
         landed_rows=rows.row_count.sum(where=landed),
         filled=rows.filled.sum(where=stands),
         cells=rows.cells.sum(where=stands),
-        newest_on=rows.dated.max(where=stands),
+        newest_on=rows.newest.max(where=stands),
     )
     return sums.mutate(completeness=sums.filled / sums.cells.nullif(0)).drop("filled", "cells")
 

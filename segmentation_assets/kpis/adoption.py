@@ -1,7 +1,7 @@
 """Who uses which feature.
 
 Here: `feature_adoption`, by segment and behavioral cohort. Not here: how broadly one account uses the product
-(`profiles.usage`). Windows, and which users count, are the same as there.
+(`profiles.usage`). Windows, and which people count, are the same as there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from segmentation_assets.policy.profiles import UsagePolicy
 from segmentation_assets.policy.segments import SEGMENTS
 from segmentation_assets.profiles.known import AccountHierarchy, known_at, survivors
 from segmentation_assets.profiles.revenue import AccountRevenue
-from segmentation_assets.profiles.usage import AccountUsage, _raw_accounts, _who_count
+from segmentation_assets.profiles.usage import AccountUsage, _raw_accounts, people_who_count
 from segmentation_assets.segments.segments import Segments
 from segmentation_assets.tables.as_of import FromPolicy, Spine, last
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Flag, Integer, Snapshot, column, row_rule
@@ -102,9 +102,9 @@ def feature_adoption(
     """Which features do Power Users love and declining accounts never touch? Use of each feature by kind of account.
 
     One row per as_of, segment, behavioral cohort and feature that an account of these pays for. Features come from
-    the catalogue and from usage. Windows, and which users count, are those of `account_usage`. `tells_apart` compares
-    two groups of cohorts over the whole company; the policy names the cohorts, and the shares that count as many and
-    as few.
+    the catalogue and from usage. Windows, and which people count, are those of `account_usage`. `tells_apart`
+    compares two groups of cohorts over the whole company; the policy names the cohorts, and the shares that count as
+    many and as few.
     """
     accounts = segments.filter(segments.behavioral_cohort.notnull()).select(*_KEY, "segment", "behavioral_cohort")
     accounts = accounts.semi_join(spine, "as_of").join(account_revenue.select(*_KEY, "product_list"), _KEY)
@@ -121,7 +121,7 @@ def feature_adoption(
 
 
 def _use(product_usage: ir.Table, raw: ir.Table, product_users: ir.Table) -> ir.Table:
-    """Users and events per account and feature in the window, by users that count."""
+    """Users and events per account and feature in the window, by people who count."""
     rows = product_usage.select("usage_date", "user_id", "feature", "event_count", used_by="account_id").join(
         raw.select(*_KEY, "raw_account_id", "window_start", "day_after"),
         [
@@ -132,7 +132,7 @@ def _use(product_usage: ir.Table, raw: ir.Table, product_users: ir.Table) -> ir.
     )
     rows = rows.filter(rows.feature.notnull())
     by_user = rows.group_by(*_KEY, "user_id", "feature").aggregate(events=rows.event_count.sum())
-    counted = _who_count(by_user.filter(by_user.events > 0), product_users)
+    counted = people_who_count(by_user.filter(by_user.events > 0), product_users)
     return counted.group_by(*_KEY, "feature").aggregate(
         users=ibis.ifelse(counted.user_id.isnull().any(), ibis.null("int64"), counted.count()),
         events=counted.events.sum(),

@@ -81,6 +81,7 @@ def _cohort(periods: ir.Table, grouping: Grouping) -> ir.Table:
     rows = periods.filter(periods.start_arr > 0).rename(member=grouping.start)
     stayed = rows.end_arr > 0
     left_group = stayed & (rows[grouping.end] != rows.member)
+    could_leave = (rows.renewal_on <= rows.as_of).fill_null(False)
     return rows.group_by(*_KEY).aggregate(
         start_accounts=rows.count(),
         retained_accounts=stayed.sum(),
@@ -91,6 +92,9 @@ def _cohort(periods: ir.Table, grouping: Grouping) -> ir.Table:
         migrated_out_accounts=left_group.sum(),
         migrated_out_arr=money(carried_arr(rows), left_group),
         cohort_end_arr=money(carried_arr(rows)),
+        renewal_accounts=could_leave.sum(),
+        renewal_start_arr=money(rows.start_arr, could_leave),
+        renewal_retained_arr=money(rows.retained_arr, could_leave),
         **{n: money(rows[n]) for n in _COHORT_SUMS},
     )
 
@@ -172,11 +176,12 @@ def _medians(medians: ir.Table, spine: ir.Table, policy: RetentionPolicy, groupi
 _COUNTS = (
     "start_accounts", "retained_accounts", "expanded_accounts", "risen_accounts", "contracted_accounts",
     "churned_accounts", "migrated_out_accounts", "new_accounts", "reactivated_accounts", "migrated_in_accounts",
-    "accounts", "health_accounts", "healthy_accounts", "risk_accounts", "time_to_first_expansion_accounts",
+    "renewal_accounts", "accounts", "health_accounts", "healthy_accounts", "risk_accounts",
+    "time_to_first_expansion_accounts",
 )  # fmt: skip
 _AMOUNTS = (
-    *_COHORT_SUMS, "cohort_end_arr", "migrated_out_arr", "migrated_in_arr", "new_arr", "reactivated_arr", "fx_arr",
-    "end_arr", "end_arr_at_start_rates", "arr",
+    *_COHORT_SUMS, "renewal_start_arr", "renewal_retained_arr", "cohort_end_arr", "migrated_out_arr",
+    "migrated_in_arr", "new_arr", "reactivated_arr", "fx_arr", "end_arr", "end_arr_at_start_rates", "arr",
 )  # fmt: skip
 
 
@@ -199,6 +204,7 @@ def _ratios(rows: ir.Table) -> ir.Table:
         arr_share=rows.arr / company_arr.nullif(0.0),
         nrr=rows.cohort_end_arr / start,
         grr=rows.retained_arr / start,
+        renewal_grr=rows.renewal_retained_arr / rows.renewal_start_arr.nullif(0.0),
         logo_retention=rows.retained_accounts / logos,
         expansion_rate=rows.expanded_accounts / logos,
         expansion_rate_with_price=rows.risen_accounts / logos,

@@ -17,7 +17,7 @@ from segmentation_assets.profiles.facts import only_if
 STATUSES = ("met", "missed", "no_target", "too_few", "unknown")
 POSITIONS = ("below_median", "median", "above_median", "top_quartile", "elite")
 
-_RATIO_DIGITS = 9  # so that binary noise does not decide whether a ratio meets its target
+RATIO_DIGITS = 9  # so that binary noise does not decide whether a ratio meets its target
 
 
 def judged(
@@ -50,6 +50,7 @@ def judged(
 _LOW_N = {
     "nrr_low_n": "start_accounts",
     "grr_low_n": "start_accounts",
+    "renewal_grr_low_n": "renewal_accounts",
     "logo_retention_low_n": "start_accounts",
     "expansion_rate_low_n": "start_accounts",
     "time_to_first_expansion_low_n": "time_to_first_expansion_accounts",
@@ -69,7 +70,7 @@ def status(
     value: ir.FloatingValue, at_least: ir.FloatingValue, at_most: ir.FloatingValue | None, is_few: ir.BooleanValue
 ) -> ir.StringValue:
     """Status of a figure against its target. A figure of too few accounts gets `too_few`, not a judgement."""
-    settled = value.round(_RATIO_DIGITS)
+    settled = value.round(RATIO_DIGITS)
     is_met, has_none = at_least.isnull() | (settled >= at_least), at_least.isnull()
     if at_most is not None:
         is_met, has_none = is_met & (at_most.isnull() | (settled <= at_most)), has_none & at_most.isnull()
@@ -84,7 +85,7 @@ def status(
 
 def _position(nrr: ir.FloatingValue, marks: BenchmarkPolicy) -> ir.StringValue:
     """NRR against the benchmark of companies."""
-    value = nrr.round(_RATIO_DIGITS)
+    value = nrr.round(RATIO_DIGITS)
     return ibis.cases(
         (value >= marks.nrr_elite.low, "elite"),
         (value >= marks.nrr_top_quartile.low, "top_quartile"),

@@ -35,6 +35,12 @@ class Kpis(Snapshot):
     grr: float = column("Gross revenue retention: retained_arr / start_arr.", unit="ratio", nullable=True, ge=0)
     grr_target: float = column("The least GRR that meets the policy's target.", unit="ratio", nullable=True)
     grr_status: str = column("GRR against its target; the same values as nrr_status.", isin=STATUSES)
+    renewal_grr: float = column(
+        "GRR of the accounts that could leave: renewal_retained_arr / renewal_start_arr; null: no renewal was due.",
+        unit="ratio",
+        nullable=True,
+        ge=0,
+    )
     logo_retention: float = column("retained_accounts / start_accounts.", unit="share", nullable=True, ge=0, le=1)
     expansion_rate: float = column(
         "expanded_accounts / start_accounts. Churned accounts stay in the denominator.",
@@ -68,6 +74,13 @@ class Kpis(Snapshot):
     )
     retained_arr: float = column("Sum over the cohort of the smaller of ARR at t0 and ARR at as_of.", unit=ARR, ge=0)
     retained_accounts: Integer = column("Accounts of the cohort with ARR at as_of.", ge=0)
+    renewal_accounts: Integer = column(
+        "Accounts of the cohort whose renewal, as known at t0, fell in the period: their contract could end.", ge=0
+    )
+    renewal_start_arr: float = column("ARR at t0 of the renewal_accounts.", unit=ARR, ge=0)
+    renewal_retained_arr: float = column(
+        "Sum over the renewal_accounts of the smaller of ARR at t0 and ARR at as_of.", unit=ARR, ge=0
+    )
     expanded_accounts: Integer = column(
         "Accounts of the cohort that pay more at as_of, by more seats, plan or products.", ge=0
     )
@@ -92,6 +105,7 @@ class Kpis(Snapshot):
         isin=POSITIONS,
     )
     grr_low_n: Flag = column("Fewer accounts than `retention.low_n` at t0.")
+    renewal_grr_low_n: Flag = column("Fewer renewal_accounts than `retention.low_n`.")
     logo_retention_low_n: Flag = column("Fewer accounts than `retention.low_n` at t0.")
     expansion_rate_low_n: Flag = column("Fewer accounts than `retention.low_n` at t0.")
     # The bridge
@@ -127,7 +141,7 @@ class Kpis(Snapshot):
     end_arr: float = column("End of the ARR bridge: ARR at as_of, at the exchange rates of as_of.", unit=ARR, ge=0)
     quick_ratio: float = column(
         "(new + reactivated + expansion ARR) / (contraction + churned ARR); null: nothing was lost.",
-        unit="ratio",
+        unit="times",
         nullable=True,
         ge=0,
     )
@@ -256,6 +270,12 @@ class Kpis(Snapshot):
     def gross_is_at_most_net(cls, t: ir.Table) -> ir.BooleanValue:
         """GRR <= min(1, NRR)."""
         return at_most(t.grr, t.nrr) & (t.grr.isnull() | at_most(t.grr, 1))
+
+    @row_rule
+    def renewals_are_part_of_the_cohort(cls, t: ir.Table) -> ir.BooleanValue:
+        """Accounts that could leave are part of the cohort, and their GRR is at most 1."""
+        part = at_most(t.renewal_start_arr, t.start_arr) & at_most(t.renewal_retained_arr, t.renewal_start_arr)
+        return part & (t.renewal_accounts <= t.start_accounts) & (t.renewal_grr.isnull() | at_most(t.renewal_grr, 1))
 
     @row_rule
     def cohort_adds_up(cls, t: ir.Table) -> ir.BooleanValue:

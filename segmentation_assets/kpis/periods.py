@@ -20,7 +20,7 @@ from segmentation_assets.policy.segments import SEGMENTS, TIERS
 from segmentation_assets.profiles.exchange import with_rate
 from segmentation_assets.profiles.facts import only_if
 from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account
-from segmentation_assets.profiles.revenue import annual, with_linked_rate
+from segmentation_assets.profiles.revenue import AccountRevenue, annual, with_linked_rate
 from segmentation_assets.profiles.states import AccountStates, by_kind, by_line
 from segmentation_assets.profiles.subscriptions import SubscriptionSteps, in_force, is_paused
 from segmentation_assets.segments.segments import Segments
@@ -120,6 +120,10 @@ class AccountPeriods(Snapshot):
     parent_account_id: str = column(
         "The account's topmost parent as known at t0, or the account itself. For sums by group."
     )
+    renewal_on: Day = column(
+        "Next renewal as known at t0; up to as_of: the contract could end in the period. Null: no ARR at t0.",
+        nullable=True,
+    )
 
     @row_rule
     def bridge_closes(cls, t: ir.Table) -> ir.BooleanValue:
@@ -152,7 +156,7 @@ class AccountPeriods(Snapshot):
 
 @table(
     group="kpis",
-    reads={"segments": _STARTS, "account_hierarchy": _STARTS},
+    reads={"segments": _STARTS, "account_hierarchy": _STARTS, "account_revenue": _STARTS},
 )
 def account_periods(
     spine: Table[Spine],
@@ -160,6 +164,7 @@ def account_periods(
     account_states: Table[AccountStates],
     fx_rates: Table[FxRates],
     account_hierarchy: Table[AccountHierarchy],
+    account_revenue: Table[AccountRevenue],
     segments: Table[Segments],
     company: CompanyPolicy,
     policy: RetentionPolicy,
@@ -180,7 +185,7 @@ def account_periods(
     rows = moved(rows.filter((rows.start > 0) | (rows.end > 0)), "arr").rename(end_arr_current="end_current_arr")
     rows = rows.mutate(retained_arr=ibis.least(rows.start_arr, rows.end_arr)).drop("first_paid_on")
     rows = _with_groups(_with_groups(rows, segments, "start", "starts_on"), segments, "end", "as_of")
-    return _with_parents(rows, account_hierarchy)
+    return _with_parents(_with_renewal(rows, account_revenue), account_hierarchy)
 
 
 def two_points(
@@ -321,6 +326,14 @@ def _with_groups(rows: ir.Table, segments: ir.Table, end: str, day: str) -> ir.T
     return joined.mutate(
         **{n: ibis.ifelse(has_arr, joined[n].fill_null(UNASSIGNED), ibis.null("string")) for n in names.values()}
     ).drop("day", "account")
+
+
+def _with_renewal(rows: ir.Table, revenue: ir.Table) -> ir.Table:
+    """Adds the next renewal as known at t0; null where the account had no ARR then."""
+    at = revenue.select(day="as_of", account="account_id", next_renewal="renewal_on")
+    joined = rows.left_join(at, [rows.starts_on == at.day, rows.account_id == at.account])
+    due = only_if(joined.start_arr > 0, joined.next_renewal)
+    return joined.mutate(renewal_on=due).drop("day", "account", "next_renewal")
 
 
 def _with_parents(rows: ir.Table, hierarchy: ir.Table) -> ir.Table:

@@ -93,7 +93,7 @@ class StaffingPolicy(Section):
     """From this many hours logged in the three months to as_of on, a CSM's own internal share replaces
     `productivity.admin_share`."""
     least_gap_fte: Positive
-    """Smallest part of a person that is hired, or moved from one tier to another. A smaller gap needs no action."""
+    """Smallest part of a person that the company hires, or that moves from one tier to another."""
     least_moved_hours: Positive
     """Fewest hours per month of one account that move when people move between tiers."""
 

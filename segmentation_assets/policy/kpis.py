@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
 from segmentation_assets.policy.company import NotNegative, Score, Share
 from segmentation_assets.policy.section import Section
-from segmentation_assets.policy.segments import Tier
+from segmentation_assets.policy.segments import SEGMENTS, TIERS, Tier
 
 Window = Literal[1, 3, 12]
 QUARTER_MONTHS = 3
@@ -51,6 +52,34 @@ class Target(Section):
         return self
 
 
+Kpi = Literal[
+    "nrr", "grr", "renewal_grr", "logo_retention", "logo_churn", "expansion_rate", "expansion_share", "quick_ratio",
+    "arr_growth", "time_to_first_expansion_months", "healthy_share", "risk_share", "cost_share_of_arr",
+    "gross_margin_share", "self_service_ratio", "utilisation", "cac_payback_months", "magic_number",
+]  # fmt: skip
+SCORED_KPIS: tuple[str, ...] = get_args(Kpi)
+"""The KPIs of `kpi_scorecard`."""
+KpiGrouping = Literal["company", "coverage_tier", "segment"]
+_MEMBERS: Mapping[KpiGrouping, tuple[str, ...]] = {
+    "company": ("company",), "coverage_tier": TIERS, "segment": SEGMENTS,
+}  # fmt: skip
+
+
+class Goal(Section):
+    """The target of any KPI: at least, at most, or between two values."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("a target needs at_least, at_most or both")
+        if self.at_least is not None and self.at_most is not None and self.at_most < self.at_least:
+            raise ValueError(f"at_most {self.at_most} is below at_least {self.at_least}")
+        return self
+
+
 class TargetPolicy(Section):
     """Targets by coverage tier. A tier without a target is not judged."""
 
@@ -61,6 +90,22 @@ class TargetPolicy(Section):
     year: Year
     nrr: dict[Tier, Target]
     grr: dict[Tier, Target]
+    others: dict[KpiGrouping, dict[str, dict[Kpi, Goal]]]
+    """Targets of other KPIs, of the company, a coverage tier or a segment: grouping, member, KPI. Those of NRR and
+    GRR of tiers stand above."""
+
+    @field_validator("others")
+    @classmethod
+    def _members_exist(
+        cls, value: dict[KpiGrouping, dict[str, dict[Kpi, Goal]]]
+    ) -> dict[KpiGrouping, dict[str, dict[Kpi, Goal]]]:
+        for grouping, members in value.items():
+            for member, kpis in members.items():
+                if member not in _MEMBERS[grouping]:
+                    raise ValueError(f"{grouping}: {member} is none of {', '.join(_MEMBERS[grouping])}")
+                if grouping == "coverage_tier" and {"nrr", "grr"} & {*kpis}:
+                    raise ValueError(f"{member}: the targets of NRR and GRR of a tier stand in targets.nrr and .grr")
+        return value
 
     @field_validator("grr")
     @classmethod

@@ -27,6 +27,7 @@ from segmentation_assets.policy.crm import CrmPolicy
 from segmentation_assets.policy.detective import DetectivePolicy
 from segmentation_assets.policy.insights import (
     AdoptionPolicy,
+    BacktestPolicy,
     CohortPolicy,
     CsmPolicy,
     DataQualityPolicy,
@@ -66,6 +67,7 @@ from segmentation_assets.policy.segments import (
     SegmentRulesPolicy,
     StabilityPolicy,
     TierPolicy,
+    TierTraitsPolicy,
     TreatmentPolicy,
 )
 from segmentation_assets.policy.service import (
@@ -128,6 +130,7 @@ class Policy(Section):
     composite: CompositePolicy
     segment_rules: SegmentRulesPolicy
     tier: TierPolicy
+    tier_traits: TierTraitsPolicy
     stability: StabilityPolicy
     treatment: TreatmentPolicy
     micro_segment: MicroSegmentPolicy
@@ -145,6 +148,7 @@ class Policy(Section):
     engaged_use: EngagedUsePolicy
     csm: CsmPolicy
     data_quality: DataQualityPolicy
+    backtest: BacktestPolicy
     renewals: RenewalPolicy
     renewal_windows: RenewalWindowPolicy
     reconciliation: ReconciliationPolicy

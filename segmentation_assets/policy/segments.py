@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from segmentation_assets.policy.company import Days, NotNegative, Positive, Score, Share
 from segmentation_assets.policy.section import Section
@@ -230,6 +230,27 @@ class TierPolicy(Section):
         if self.long_tail_below_arr > self.growth_min_arr:
             raise ValueError("long_tail_below_arr must not be larger than growth_min_arr: the tiers would overlap")
         return self
+
+
+TierTrait = Literal[
+    "stable_usage", "pays_on_time", "healthy", "digital_first", "limited_expansion", "advanced_use", "basic_use"
+]
+
+
+class TierTraitsPolicy(Section):
+    """The typical account of each tier. It decides nothing: `segments` shows who is unlike their tier."""
+
+    tiers: dict[Tier, Annotated[tuple[TierTrait, ...], Field(min_length=1)]]
+    advanced_use_from: Share
+    """Advanced use: at least this share of the advanced features paid for is in use (`ladder_level`)."""
+
+    @field_validator("tiers")
+    @classmethod
+    def _every_tier(cls, value: dict[Tier, tuple[TierTrait, ...]]) -> dict[Tier, tuple[TierTrait, ...]]:
+        missing = [tier for tier in TIERS if tier not in value]
+        if missing:
+            raise ValueError(f"no traits for {', '.join(missing)}")
+        return value
 
 
 class StabilityPolicy(Section):

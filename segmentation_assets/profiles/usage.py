@@ -43,7 +43,8 @@ class AccountUsage(Snapshot):
     """Users, volume, breadth, depth and trends of an account's usage. Key: as_of, account_id.
 
     The window is the 28 days up to usage_through; the window before is the 28 days before those. Columns about users
-    are null where usage does not name users, columns about features where it does not name features.
+    are null where usage does not name users, columns about features where it does not name features. Events, their
+    trend and the error rate count service users (API keys); all other columns are about people.
     """
 
     account_id: str = column("The paying account; accounts merged into it are counted here.")
@@ -60,8 +61,10 @@ class AccountUsage(Snapshot):
     active_users_prior_28d: Integer = column(
         "Distinct active users in the window before.", unit="users", nullable=True, ge=0
     )
-    events_28d: Integer = column("Events in the window.", unit="events", ge=0)
-    events_prior_28d: Integer = column("Events in the window before.", unit="events", ge=0)
+    events_28d: Integer = column("Events in the window, by people and service users.", unit="events", ge=0)
+    events_prior_28d: Integer = column(
+        "Events in the window before, by people and service users.", unit="events", ge=0
+    )
     minutes_28d: float = column(
         "Session time in the window; null: the extract has no session time.", unit="minutes", nullable=True, ge=0
     )
@@ -193,17 +196,22 @@ class AccountUsage(Snapshot):
     minutes_trend_net: float = column(
         "minutes_trend - its median over all accounts of the day.", unit="ratio", nullable=True
     )
-    error_rate: float = column("Errors per event in the window; null: no events.", unit="ratio", nullable=True, ge=0)
+    error_rate: float = column(
+        "Errors per event in the window, by people and service users; null: no events.",
+        unit="ratio",
+        nullable=True,
+        ge=0,
+    )
     top_user_share: float = column(
-        "Share of the window's events by the most active user; null: no events.",
+        "Share of people's events in the window that the most active person made; null: no events by people.",
         unit="share",
         nullable=True,
         ge=0,
         le=1,
     )
     single_champion: Flag = column(
-        "One user makes most events (by the policy's share) although several seats are licensed; null: no licensed "
-        "seats.",
+        "One person makes most of people's events (by the policy's share) although several seats are licensed; null: "
+        "no licensed seats.",
         nullable=True,
     )
     power_users: Integer = column(
@@ -239,10 +247,11 @@ def account_usage(
     One row per as_of and paying account, if usage is known at all. An account without usage has zeros. An account
     that pays for no seats (priced by use, or flat) has users, events and trends, but its shares of seats are null.
     All windows end at usage_through, the last complete usage day on or before as_of, so that a late delivery does not
-    look like a decline. If only an account's own feed is late, its windows end at its own last usage day. Service
-    users, and users deactivated by as_of, never count. Shares of seats divide by the seats in force on the same days.
-    Trends compare the window with the one before. Net trends subtract the median account's trend, so that a season or
-    a holiday does not count as a decline.
+    look like a decline. If only an account's own feed is late, its windows end at its own last usage day. Users
+    deactivated by as_of never count. Service users (API keys) count as use (events, their trend, the error rate),
+    never as people. Shares of seats divide by the seats in force on the same days. Trends compare the window with the
+    one before. Net trends subtract the median account's trend, so that a season or a holiday does not count as a
+    decline.
     """
     states = states_for(spine, account_states, subscription_steps, fx_rates, account_hierarchy, company)
     periods = _seat_periods(states, usage)
@@ -361,11 +370,12 @@ def _spans(raw: ir.Table, periods: ir.Table) -> ir.Table:
 
 
 def _users(usage_days: ir.Table, spans: ir.Table, product_users: ir.Table, usage: UsagePolicy) -> ir.Table:
-    """Sums per as_of, account and counted user, over both windows, in one pass over the usage days.
+    """Sums per as_of, account and user, over both windows, in one pass over the usage days.
 
     `days_back` is a set of bits: bit n says that the user was active n days before the end of the window. `days` and
     `days_prior` are its parts for the two windows. The union over an account's users gives its active days.
-    `seat_parts` sums 1 / seats in force over the user's active days.
+    `seat_parts` sums 1 / seats in force over the user's active days. `all_events`, `all_events_prior` and `errors`
+    are there for every user. A service user has nothing else: no days, no seats, no sessions, and null `events`.
     """
     days = usage_days.select(
         "usage_date",
@@ -400,15 +410,22 @@ def _users(usage_days: ir.Table, spans: ir.Table, product_users: ir.Table, usage
         **sums,
     )
     window = 2**usage.window_days - 1
-    return _who_count(users, product_users).mutate(
-        days=ibis._.days_back & window, days_prior=(ibis._.days_back >> usage.window_days) & window
+    users = who_count(users, product_users)
+    is_person = ~users.is_service
+    people = {name: only_if(is_person, users[name]) for name in ("seat_parts", *sums)}
+    users = users.mutate(
+        all_events=users.events,
+        all_events_prior=users.events_prior,
+        days_back=ibis.ifelse(is_person, users.days_back, 0),
+        **people,
     )
+    return users.mutate(days=users.days_back & window, days_prior=(users.days_back >> usage.window_days) & window)
 
 
-def _who_count(rows: ir.Table, product_users: ir.Table) -> ir.Table:
-    """`rows` (as_of, user_id, ...) without service users and users deactivated by as_of; adds `department`.
+def who_count(rows: ir.Table, product_users: ir.Table) -> ir.Table:
+    """`rows` (as_of, user_id, ...) without users deactivated by as_of; adds `is_service` and `department`.
 
-    A user who is missing in the user extract counts.
+    A user who is missing in the user extract counts, as a person.
     """
     people = product_users.select(
         "known_from",
@@ -424,12 +441,18 @@ def _who_count(rows: ir.Table, product_users: ir.Table) -> ir.Table:
         rows.as_of < people.known_to,
     ]
     joined = rows.left_join(people, known_then)
-    is_out = joined.is_service | (joined.deactivated_on <= joined.as_of).fill_null(False)
-    return joined.filter(~is_out.fill_null(False)).select(*rows.columns, "department")
+    is_out = (joined.deactivated_on <= joined.as_of).fill_null(False)
+    return joined.filter(~is_out).select(*rows.columns, "department", is_service=joined.is_service.fill_null(False))
+
+
+def people_who_count(rows: ir.Table, product_users: ir.Table) -> ir.Table:
+    """`who_count` without service users."""
+    counted = who_count(rows, product_users)
+    return counted.filter(~counted.is_service)
 
 
 def _account_sums(users: ir.Table, accounts: ir.Table, usage: UsagePolicy) -> ir.Table:
-    """Counts and sums per account over its users."""
+    """Counts and sums per account over its users: `all_events` and `errors` of all, the rest of people."""
     windows = accounts.select(
         *_KEY,
         days_of_month=accounts.usage_through.day(),
@@ -442,7 +465,7 @@ def _account_sums(users: ir.Table, accounts: ir.Table, usage: UsagePolicy) -> ir
         active_in_month=(rows.days_back & _ones(rows.days_of_month)) > 0,
         is_active_user=((rows.days_back >> rows.days_since_active) & _ones(rows.days_of_active)) > 0,
     )
-    sums = {n: rows[n].sum() for name in ("events", "sessions") for n in (name, f"{name}_prior")}
+    sums = {n: rows[n].sum() for name in ("events", "all_events", "sessions") for n in (name, f"{name}_prior")}
     return rows.group_by(*_KEY).aggregate(
         without_user=(rows.user_id.isnull() & (rows.days_back > 0)).any(),
         mau=(rows.days > 0).sum(),
@@ -543,7 +566,7 @@ def _top(users: ir.Table, events: str, places: int) -> ir.Table:
 
 
 def _feature_use(product_usage: ir.Table, raw: ir.Table, product_users: ir.Table) -> ir.Table:
-    """Events per as_of, account and feature in the window, by counted users."""
+    """Events per as_of, account and feature in the window, by people who count."""
     rows = product_usage.select("usage_date", "user_id", "feature", "event_count", used_by="account_id").join(
         raw.select(*_KEY, "raw_account_id", "window_start", "day_after"),
         [
@@ -552,7 +575,7 @@ def _feature_use(product_usage: ir.Table, raw: ir.Table, product_users: ir.Table
             product_usage.usage_date < raw.day_after,
         ],
     )
-    rows = _who_count(rows, product_users)
+    rows = people_who_count(rows, product_users)
     return rows.group_by(*_KEY, "feature").aggregate(events=rows.event_count.sum())
 
 
@@ -606,7 +629,7 @@ def _days_with_key_features(catalogue: ir.Table) -> ir.Table:
 
 def _columns(rows: ir.Table, usage: UsagePolicy) -> ir.Table:
     """The contract's columns from the joined parts, except the net trends."""
-    events, has_users = rows.events.fill_null(0), ~rows.without_user.fill_null(False)
+    events, has_users = rows.all_events.fill_null(0), ~rows.without_user.fill_null(False)
     mau, wau, before, in_month = (
         only_if(has_users, rows[name].fill_null(0)) for name in ("mau", "wau", "was_active", "mau_calendar_month")
     )
@@ -628,7 +651,7 @@ def _columns(rows: ir.Table, usage: UsagePolicy) -> ir.Table:
         active_users_28d=mau,
         active_users_prior_28d=before,
         events_28d=events,
-        events_prior_28d=rows.events_prior.fill_null(0),
+        events_prior_28d=rows.all_events_prior.fill_null(0),
         minutes_28d=minutes,
         minutes_prior_28d=_unless_nobody(rows.minutes_prior, was_used),
         dau=dau,
@@ -658,8 +681,8 @@ def _columns(rows: ir.Table, usage: UsagePolicy) -> ir.Table:
         logins_trend=sessions / rows.sessions_prior.nullif(0) - 1,
         minutes_trend=minutes / rows.minutes_prior.nullif(0) - 1,
         users_trend=mau / rows.was_active.nullif(0) - 1,
-        events_trend=events / rows.events_prior.nullif(0) - 1,
-        error_rate=rows.errors / rows.events.nullif(0),
+        events_trend=events / rows.all_events_prior.nullif(0) - 1,
+        error_rate=rows.errors / rows.all_events.nullif(0),
         top_user_share=top_user_share,
         single_champion=only_if(has_seats, is_led_by_one & (rows.seats_now >= usage.single_champion_seats)),
         power_users=only_if(has_users, rows.power_users.fill_null(0)),

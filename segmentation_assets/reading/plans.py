@@ -57,20 +57,27 @@ def tier_action(row: Row) -> str:
         parts.append(f"give {number(row['rebalanced_out_fte'], 2)} to tiers with too few")
     if not parts and row["action"] == "spare":
         parts.append(f"keep: {number(row['gap_fte'], 2)} to spare, and no other tier needs them")
+    if not parts and _is_shown(row["gap_fte"]):
+        parts.append(f"keep: {number(row['gap_fte'], 2)} to spare, too small a part of a person to move")
     if lacks_too_little(row):
-        parts.append(f"{number(_left(row), 2)} too few, too small a part of a person to hire")
+        parts.append(f"{number(_left(row), 2)} too few, too small a part of a person to move or hire")
     text = " and ".join(parts) or "keep"
     return text[:1].upper() + text[1:]
 
 
 def lacks_too_little(row: Row) -> bool:
-    """Whether a tier still lacks people after moves and hiring: less than the policy's least part of a person."""
+    """Whether a tier still lacks people after moves and hiring: too small a part of a person to act on."""
     return row["available_fte"] is not None and _is_shown(_left(row))
 
 
 def _left(row: Row) -> float:
     taken = (row["rebalanced_in_fte"] or 0.0) + (row["hired_fte"] or 0.0)
     return max(-(row["gap_fte"] or 0.0) - taken, 0.0)
+
+
+def _unmoved(row: Row) -> float:
+    """People whom a tier has to spare after moves."""
+    return max((row["gap_fte"] or 0.0) - (row["rebalanced_out_fte"] or 0.0), 0.0)
 
 
 def _is_shown(fte: float | None) -> bool:
@@ -103,7 +110,10 @@ def tier_arithmetic(row: Row) -> tuple[str, ...]:
 
 
 def hiring(plan: Sequence[Row]) -> list[str]:
-    """How many people to hire per tier at what cost, and the gaps that are too small to hire for."""
+    """How many people to hire per tier at what cost, and the gaps that stay: too small to move or hire for.
+
+    The hired add up to what the company lacks. Spare people are named where people are hired all the same.
+    """
     hired = [row for row in plan if _is_shown(row["hired_fte"])]
     lines = []
     if hired:
@@ -113,9 +123,12 @@ def hiring(plan: Sequence[Row]) -> list[str]:
             for row in hired
         ]
         lines.append(f"Hire {listed(each)}.")
-    small = [f"{row['coverage_tier']} {number(_left(row), 2)}" for row in plan if lacks_too_little(row)]
+    small = [f"{number(_left(row), 2)} too few in {row['coverage_tier']}" for row in plan if lacks_too_little(row)]
+    if hired:
+        spare = [row for row in plan if row["available_fte"] is not None and _is_shown(_unmoved(row))]
+        small += [f"{number(_unmoved(row), 2)} to spare in {row['coverage_tier']}" for row in spare]
     if small:
-        lines.append(f"Gaps too small to hire for: {listed(small)}.")
+        lines.append(f"Too small a part of a person to move or hire: {listed(small)}.")
     return lines
 
 

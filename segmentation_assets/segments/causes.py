@@ -25,6 +25,16 @@ Texts = npt.NDArray[np.object_]
 BEHAVIOUR, REVENUE, PEERS, FACTS = "behaviour", "revenue", "peers", "facts"
 CAUSE_KINDS = (BEHAVIOUR, REVENUE, PEERS, FACTS)
 """Kinds of inputs: the account's usage and health, its revenue and value, other accounts, or facts about it."""
+RE_ANCHORED, POLICY, RESTATED = "re_anchored", "policy", "restated"
+"""Causes that are no input: the turn of a quarter, a new policy, or new data or code for days announced before."""
+RELABELLED = {
+    POLICY: "the policy changed",
+    RESTATED: "data or code changed for days announced before",
+}
+"""Causes of changes that are no move of the account, in words."""
+RELABELS = tuple(RELABELLED)
+KINDS = ("segment", "tier")
+"""What an account moves in."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ import ibis.expr.types as ir
 
 from segmentation_assets.policy.segments import MovePolicy, StabilityPolicy
 from segmentation_assets.scores.contributions import ScoreContributions
-from segmentation_assets.segments.moves import KINDS, SegmentMoves
+from segmentation_assets.segments.causes import KINDS, RELABELS
+from segmentation_assets.segments.moves import SegmentMoves
 from segmentation_assets.tables.as_of import FromPolicy, Spine, last_monday
 from segmentation_assets.tables.contracts import Day, Integer, Snapshot, column, ibis_schema
 from segmentation_assets.tables.registry import POLICY_HASH, Table, table
@@ -61,7 +62,8 @@ def segment_move_parts(
     """Which score parts changed most around each move?
 
     At most the policy's number of parts of each move, the largest change first. Smaller changes than the policy's
-    points have no row. They stand beside the cause of a move; they are not its cause.
+    points have no row. They stand beside the cause of a move; they are not its cause. What a new policy, data or code
+    changed without a move of the account has no parts.
     """
     changes = _changes(_compared_days(spine, segment_moves, stability), score_contributions, policy)
     kept = changes.filter(changes.change.abs() >= policy.min_points)
@@ -73,6 +75,7 @@ def segment_move_parts(
 
 def _compared_days(spine: ir.Table, moves: ir.Table, stability: StabilityPolicy) -> ir.Table:
     """The moves with the two days whose points are compared: `now` and `old`."""
+    moves = moves.filter(~moves.cause_kind.isin(RELABELS))
     rows = moves.select(*_MOVE).inner_join(spine.select("as_of", "last_monday"), "as_of")
     weeks_before = (rows.last_monday - ibis.interval(days=7 * stability.grid_points)).cast("date")
     is_later = rows.effective_on > rows.last_monday

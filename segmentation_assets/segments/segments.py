@@ -18,6 +18,8 @@ from segmentation_assets.policy.segments import (
     TIERS,
     MicroSegmentPolicy,
     SegmentRulesPolicy,
+    TierPolicy,
+    TierTraitsPolicy,
     Treatment,
     TreatmentPolicy,
 )
@@ -34,6 +36,7 @@ from segmentation_assets.segments.grid import SegmentStates
 from segmentation_assets.segments.inputs import SegmentInputs
 from segmentation_assets.segments.micro_segments import HIGH_TOUCH, with_micro_segment
 from segmentation_assets.segments.stability import MOVE_RULES
+from segmentation_assets.segments.tier_traits import with_tier_traits
 from segmentation_assets.tables.amounts import money
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Flag, Integer, Snapshot, column, ibis_schema
@@ -81,6 +84,11 @@ class Segments(Snapshot):
     )
     candidate_tier: str = column("Tier that the rules give at as_of to an account in its present tier.", isin=TIERS)
     is_tier_pending: Flag = column("The candidate tier differs from the tier, and has not held long enough.")
+    tier_traits_shown: Integer = column(
+        "Number of the traits of the tier's typical account (policy) that the account shows.", ge=0
+    )
+    tier_traits_known: Integer = column("Number of these traits for which it is known.", ge=0)
+    tier_traits_lacking: str = column("Traits known and not shown, comma-separated; empty: none.")
     kind_of_care: str = column("Name of the kind of care that the coverage tier gives.")
     has_tier_conflict: Flag = column("Segment and tier need different levels of care.")
     tier_conflict: str = column(
@@ -175,6 +183,8 @@ def segments(
     rules: SegmentRulesPolicy,
     treatment: TreatmentPolicy,
     micro: MicroSegmentPolicy,
+    tier: TierPolicy,
+    tier_traits: TierTraitsPolicy,
 ) -> Table[Segments]:
     """Which segment and tier is each live account in, and how is it served, priced and addressed?
 
@@ -183,7 +193,8 @@ def segments(
     territory from the segment at the last renewal. If segment and tier need different levels of care,
     `tier_conflict` says whether the tier gives less or more. The micro-segment is the first in the policy's order
     with a signal. The override applies if usage declines and the renewal is near. Both depend on as_of alone and
-    change neither segment nor tier.
+    change neither segment nor tier. The tier's traits (Core: stable usage, pays on time; Long-Tail: digital first,
+    limited expansion, basic use) say how typical of its tier an account is, and decide nothing either.
     """
     rows = segment_states.semi_join(spine, "as_of")
     sources: list[tuple[ir.Table, list[str]]] = [
@@ -198,6 +209,7 @@ def segments(
     ]
     rows = with_figures(rows, *(source.select(*_KEY, *names) for source, names in sources))
     rows = with_micro_segment(rows, micro, rules.cohorts_in_trouble)
+    rows = with_tier_traits(rows, tier_traits, tier, micro)
     conflict = _conflict(rows, treatment)
     at_renewal = rows.segment_at_renewal
     rows_of_segment = rows.mutate(
@@ -227,7 +239,7 @@ _PROFILE_COLUMNS = (
 _SIGNAL_COLUMNS = (
     "active_users_prior_28d", "events_prior_28d", "users_trend", "users_trend_net", "events_trend",
     "events_trend_net", "new_champions", "competitor_displaced_90d", "sentiment", "csat", "nps", "overdue_days",
-    "mean_days_late", "days_to_renewal",
+    "mean_days_late", "days_to_renewal", "digital_first", "ladder_level",
 )  # fmt: skip
 
 

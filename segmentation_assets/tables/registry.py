@@ -73,7 +73,7 @@ class TableSpec:
     """A table of the catalogue. `partition` is the column by which its folder is partitioned, or None.
 
     For extracts: `dated` is the column with the date of a row, None if rows have none. `is_census` says that every
-    delivery is the complete list, so a delivery without new rows is not stale.
+    delivery is the complete list: how fresh it is depends on the day of the delivery, not on the newest row.
     """
 
     name: str

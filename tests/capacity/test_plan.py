@@ -6,6 +6,8 @@ from datetime import date
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from segmentation_assets.policy.capacity import CoveragePolicy
 from segmentation_assets.policy.segments import TIERS
@@ -104,11 +106,11 @@ def test_a_lack_below_the_policys_least_is_kept():
 @pytest.mark.parametrize(
     ("core_there", "moved", "strategic_hired"),
     [
-        (0.55, 0.0, 1.0),  # 0.05 to spare: less than a tenth of a person moves nobody
+        (0.55, 0.0, 0.95),  # 0.05 to spare: less than a tenth moves nobody, and the company lacks 2.5 - 1.55
         (0.60, 0.1, 0.9),  # one step, though 0.6 - 0.5 is a little less than 0.1 in binary
-        (0.89, 0.3, 0.7),  # 0.39 are three whole steps; 0.09 stay
-        (1.45, 0.9, 0.1),
-        (1.46, 0.9, 0.1),
+        (0.89, 0.3, 0.61),  # 0.39 are three whole steps, 0.09 stay; 2.5 - 1.89 are hired
+        (1.40, 0.9, 0.1),
+        (1.45, 0.9, 0.0),  # the company lacks 0.05: too small a part of a person to hire
         (1.60, 1.0, 0.0),  # more than enough: 0.1 stay to spare
     ],
 )
@@ -123,6 +125,40 @@ def test_people_move_in_steps_of_a_tenth(core_there: float, moved: float, strate
     assert top["hired_fte"] == pytest.approx(strategic_hired)
     assert core["planned_fte"] == pytest.approx(core_there - moved)
     assert (core["hired_fte"], core["planned_fte"] >= core["required_fte"]) == (0.0, True)
+
+
+def test_people_hired_are_what_the_company_lacks():
+    """Needed: Strategic 2.0, Growth 1.0, Core 0.58: 3.58. There: 1.0, 0.55, 0.5 and 0.07 in Long-Tail, which needs
+    none: 2.12. The company lacks 1.46. Nobody moves, as 0.07 is no tenth. Of 1.46, Strategic gets its 1.0, Growth its
+    0.45, and Core 0.01: it goes without 0.07, as much as Long-Tail has to spare."""
+    demanded = demand(*STRATEGIC * 20, *[{"coverage_tier": "Growth"}] * 30, *CORE * 58)
+    people = shares(
+        ("c0", "Strategic", 1.0, None), ("c1", "Growth", 0.55, None), ("c2", "Core", 0.5, None),
+        ("c2", "Long-Tail", 0.07, None),
+    )  # fmt: skip
+    rows = plans(demanded, supply({}, {}, {}), people)
+    assert [rows[tier]["hired_fte"] for tier in TIERS] == pytest.approx([1.0, 0.45, 0.01, 0.0])
+    assert [rows[tier]["rebalanced_out_fte"] for tier in TIERS] == [0, 0, 0, 0]
+    assert [rows[tier]["action"] for tier in TIERS] == ["hire", "hire", "hire", "keep"]
+
+
+PART = st.floats(0, 3).map(lambda value: round(value, 2))
+
+
+@given(st.lists(st.tuples(PART, PART), min_size=4, max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_whatever_moves_people_hired_are_one_number(needed_and_there: list[tuple[float, float]]):
+    """What is hired is needed - there over all tiers, or nothing below a tenth; no tier gets more than it lacks."""
+    need = [{"coverage_tier": t, "portfolio_share": n} for t, (n, _) in zip(TIERS, needed_and_there, strict=True)]
+    time = [(f"c{i}", tier, 1.0, None) for i, tier in enumerate(TIERS)]
+    accounts = demand(*[{"hours_per_month": 0.0, **row} for row in need])
+    rows = plans(accounts, supply(*[{"fte": n} for _, n in needed_and_there]), shares(*time))
+    lacking = round(sum(n for n, _ in needed_and_there) - sum(n for _, n in needed_and_there), 9)
+    hired = sum(row["hired_fte"] for row in rows.values())
+    assert hired == pytest.approx(lacking if lacking >= POLICY.staffing.least_gap_fte else 0.0, abs=1e-8)
+    for row in rows.values():
+        assert row["rebalanced_in_fte"] + row["hired_fte"] <= max(-row["gap_fte"], 0) + 1e-8
+        assert row["rebalanced_out_fte"] <= max(row["gap_fte"], 0) + 1e-8
 
 
 def test_less_than_a_tenth_of_a_person_is_neither_hired_nor_moved_to():

@@ -97,3 +97,28 @@ def test_usage_is_judged_over_its_look_back() -> None:
     row = at(rows, extract="product_usage")
     assert (row["row_count"], row["landed_rows"], row["quarantined_rows"], row["age_days"]) == (2, 2, 1, 0)
     assert row["completeness"] == 0.4  # of user, feature, sessions, minutes and errors only the first two
+
+
+def test_what_each_column_lacks() -> None:
+    """Two of three accounts have no use case; b's newer row stands in for the one that lacked it, c comes later."""
+    accounts = [
+        {"account_id": "a", "industry": "i"},
+        {"account_id": "b", "known_to": date(2026, 2, 1)},
+        {"account_id": "b", "known_from": date(2026, 2, 1), "primary_use_case": "u", "industry": "i"},
+        {"account_id": "d", "parent_account_id": "a"},
+        {"account_id": "c", "known_from": date(2026, 4, 1)},
+    ]
+    leads = [_lead("1", date(2026, 3, 3), **FULL), _lead("2", date(2026, 4, 1))]
+    rows = alone("data_quality_columns", DAY, crm_accounts=accounts, leads=leads)
+
+    def figures(extract: str, name: str) -> tuple[Any, ...]:
+        row = at(rows, extract=extract, column_name=name)
+        return row["row_count"], row["missing_rows"], row["missing_share"], row["null_is_a_fact"]
+
+    assert figures("crm_accounts", "primary_use_case") == (3, 2, pytest.approx(2 / 3), False)
+    assert figures("crm_accounts", "industry") == (3, 1, pytest.approx(1 / 3), False)
+    assert figures("crm_accounts", "parent_account_id") == (3, 2, pytest.approx(2 / 3), True), "no parent is a fact"
+    assert figures("leads", "use_case") == (1, 0, 0, False), "the lead of April is not dated yet"
+    assert figures("surveys", "score") == (0, 0, None, True), "nobody delivers surveys"
+    assert {row["extract"] for row in rows} <= {spec.name for spec in EXTRACTS}
+    assert not {"known_from", "known_to", "dropped_on"} & {row["column_name"] for row in rows}

@@ -111,6 +111,31 @@ def test_a_price_uplift_is_no_expansion_of_the_account():
     assert row.expansion_arr == 876
 
 
+def test_renewals_that_were_due_have_a_gross_retention_of_their_own():
+    """Of four accounts at 100 a month, three had a renewal in the year: a went down to 60, b left, c rose to 150.
+
+    d, bound until 2027, could not leave. GRR (60 + 0 + 100 + 100) / 400 = 65 %; of the renewals (60 + 0 + 100) / 300.
+    """
+    began, change, bound = date(2024, 1, 1), date(2025, 7, 1), date(2027, 1, 1)
+    made = kpis(
+        ["company_kpis"],
+        [T1],
+        billing_subscriptions=[
+            pays("a", 100, began, change, term_end=change), pays("a", 60, change),
+            pays("b", 100, began, change, term_end=change),
+            pays("c", 100, began, change, term_end=change), pays("c", 150, change),
+            pays("d", 100, began, term_end=bound),
+        ],
+    )["company_kpis"]  # fmt: skip
+    row = one(made, window_months=12)
+    assert (row.grr, row.start_accounts) == (0.65, 4)
+    assert (row.renewal_accounts, row.renewal_start_arr, row.renewal_retained_arr) == (3, 3600.0, 1920.0)
+    assert row.renewal_grr == pytest.approx(160 / 300)
+    assert row.renewal_grr_low_n, "three accounts are fewer than ten"
+    month = one(made, window_months=1)
+    assert (month.renewal_accounts, pd.isna(month.renewal_grr)) == (0, True), "nothing was due in December"
+
+
 def test_gross_margin_is_not_known_without_costs():
     """Hosting alone would make it 90 %: nobody's cost to serve is known, so nor is the margin."""
     made = kpis(

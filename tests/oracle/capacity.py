@@ -193,7 +193,7 @@ def capacity_plan(company: Company) -> pd.DataFrame:
 
 
 def _advise(rows: dict[str, dict], least: float) -> None:
-    """People who move between tiers, one least part at a time, and people to hire for the rest."""
+    """People who move between tiers, one least part at a time, and people hired for what the company lacks."""
     short, spare = {}, {}
     for tier, row in rows.items():
         row |= {"rebalanced_in_fte": 0.0, "rebalanced_out_fte": 0.0}
@@ -206,10 +206,14 @@ def _advise(rows: dict[str, dict], least: float) -> None:
         spare[gives] -= 1
         rows[gets]["rebalanced_in_fte"] = round(rows[gets]["rebalanced_in_fte"] + least, 9)
         rows[gives]["rebalanced_out_fte"] = round(rows[gives]["rebalanced_out_fte"] + least, 9)
-    for row in rows.values():
+    lacking = round(-sum(row["gap_fte"] for row in rows.values()), 9)
+    to_hire = lacking if lacking >= least else 0.0
+    for tier in TIERS:
+        row = rows[tier]
         moved_in, moved_out = row["rebalanced_in_fte"], row["rebalanced_out_fte"]
         left = round(max(-row["gap_fte"], 0.0) - moved_in, 9)
-        hired = left if left >= least else 0.0
+        hired = round(min(left, to_hire), 9)
+        to_hire = round(to_hire - hired, 9)
         if moved_in:
             action = "rebalance_in_and_hire" if hired else "rebalance_in"
         elif hired:
@@ -437,6 +441,7 @@ def csm_assignments(company: Company) -> pd.DataFrame:
     """What follows from the published choice of each account's CSM."""
     demand, published = account_demand(company), company.published("csm_assignments").set_index("account_id")
     roster = company.raw("csm_roster").set_index("csm_id")
+    supply, could_stay = csm_supply(company).set_index("csm_id"), _could_stay(company)
     rows = []
     for one in demand.itertuples():
         chosen = published.loc[one.account_id, "csm_id"]
@@ -458,15 +463,49 @@ def csm_assignments(company: Company) -> pd.DataFrame:
                 "required_fte": one.required_fte,
                 "current_csm_id": current,
                 "status": status,
+                "is_handover": status == "moved" and one.account_id in could_stay,
+                "reason": _reason(status, current, supply, stays=one.account_id in could_stay),
+                # Which skill binds for an account without a CSM: tests/capacity/test_binding
+                "constraint": published.loc[one.account_id, "constraint"] if status == "unassigned" else None,
                 "current_csm_leaves_on": roster["ends_on"].get(current, pd.NaT),
             }
         )
     return pd.DataFrame(rows)
 
 
+def _could_stay(company: Company) -> set[str]:
+    """Accounts whose CSM in the CRM stays and has the level; region and industry do not part them from their CSM."""
+    rules, supply = POLICY["assignment"], csm_supply(company).set_index("csm_id")
+    assert set(rules["stays_in_spite_of"]) == {"region", "industry"}, "else skills count here, too"
+    kept = set()
+    for one in account_demand(company).itertuples():
+        if one.is_automated or pd.isna(one.csm_id) or one.csm_id not in supply.index:
+            continue
+        levels, csm = rules["levels"].get(one.coverage_tier), supply.loc[one.csm_id]
+        if csm["stays"] and (not levels or csm["level"] in levels):
+            kept.add(one.account_id)
+    return kept
+
+
+def _reason(status: str, current: str | None, supply: pd.DataFrame, *, stays: bool) -> str:
+    """Why an account has the CSM that was chosen."""
+    fixed = {"automated": "automated_tier", "unassigned": "nobody_fits_or_has_room", "kept": "fits"}
+    if status in fixed:
+        return fixed[status]
+    if current is None:
+        return "had_no_csm"
+    if current not in supply.index:
+        return "csm_not_on_roster"
+    if not supply.loc[current, "stays"]:
+        return "csm_leaves"
+    return "relieves_or_fits_better" if stays else "csm_does_not_fit"
+
+
 def csm_assignment_runs(company: Company) -> pd.DataFrame:
     """Counts and loads that follow from the published assignment and plan."""
     plan, supply, loads = company.published("capacity_plan"), csm_supply(company), csm_loads(company)
+    could_stay, binding = len(_could_stay(company)), company.published("csm_assignment_constraints")
+    solved = company.published("csm_assignment_runs").iloc[0]
     chosen, demand = csm_assignments(company), account_demand(company).set_index("account_id")
     counts = chosen["status"].value_counts()
     needed, there = plan["required_fte"].sum(), plan["available_fte"].sum()
@@ -474,9 +513,16 @@ def csm_assignment_runs(company: Company) -> pd.DataFrame:
     loads = loads[loads["csm_id"].isin(stays["csm_id"])].set_index("csm_id")
     over_hours = (loads["proposed_hours"] - loads["available_hours"]).clip(lower=0).sum()
     over_people = (loads["proposed_required_fte"] - (loads["fte"] - loads["automated_fte"])).clip(lower=0).sum()
+    most = loads.sort_index()["proposed_load_share"].idxmax()
     return pd.DataFrame(
         [
             {
+                "could_stay_accounts": could_stay,
+                "continuity": over(counts.get("kept", 0), could_stay),
+                "gap": over(solved["objective"] - solved["bound"], solved["bound"]),
+                "most_loaded_csm_id": most,
+                "most_load_share_before": loads.loc[most, "load_share"],
+                "is_feasible": counts.get("unassigned", 0) == 0 and binding.empty,
                 "required_fte": needed,
                 "available_fte": there,
                 "short_fte": max(round(needed - there, 9), 0.0),

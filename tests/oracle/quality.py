@@ -7,7 +7,7 @@ from datetime import date
 import pandas as pd
 
 from tests.oracle.raw import NATURAL_KEYS, POLICY, Company, with_dates
-from tests.oracle.retention import NAN
+from tests.oracle.retention import NAN, over
 
 _RULES = POLICY["data_quality"]
 _LOOK_BACK = pd.Timedelta(days=2 * POLICY["usage"]["window_days"] + POLICY["usage"]["max_lag_days"])
@@ -35,11 +35,65 @@ _COLUMNS = {
     "leads": (["lead_id"], "created_on"),
     "product_usage": (["usage_date", "account_id", "event_count"], "usage_date"),
 }
+_REPEATED_IN_FULL = ("crm_accounts", "product_features", "product_users", "csm_roster", "billing_subscriptions")
+"""Lists whose newest row says nothing about how fresh they are."""
 
 
 def data_quality(company: Company) -> pd.DataFrame:
     """One row per extract."""
     return pd.DataFrame([_extract(company, name, *columns) for name, columns in _COLUMNS.items()])
+
+
+def data_quality_columns(company: Company) -> pd.DataFrame:
+    """One row per extract and column that may be empty."""
+    cells = []
+    for name, (required, dated) in _COLUMNS.items():
+        rows = _dated(company, _known_rows(company, name), dated)
+        for column in rows.columns.difference(required):
+            missing = int(rows[column].isna().sum())
+            cells.append(
+                {
+                    "extract": name,
+                    "column_name": column,
+                    "row_count": len(rows),
+                    "missing_rows": missing,
+                    "missing_share": over(missing, len(rows)),
+                    "null_is_a_fact": column in _RULES["null_has_a_meaning"].get(name, []),
+                }
+            )
+    return pd.DataFrame(cells)
+
+
+def account_data_quality(company: Company) -> pd.DataFrame:
+    """One row per live account."""
+    profiles = company.published("account_profiles")
+    profiles = profiles[profiles["is_live"]]
+    crm = company.raw("crm_accounts").set_index("account_id")
+    optional = crm.columns.difference(_RULES["null_has_a_meaning"]["crm_accounts"])
+    share = crm[optional].notna().mean(axis=1).reindex(profiles["account_id"]).fillna(0.0).to_numpy()
+    whole = (share + profiles["data_completeness"]) / 2
+    oldest, lag = _RULES["max_age_days"]["product_usage"], profiles["usage_lag_days"].astype(float)
+    fresh = (oldest / lag * 100).where(lag > oldest, 100.0).where(lag.notna())
+    weights = _RULES["completeness_weight"], _RULES["freshness_weight"]
+    both = (whole * 100 * weights[0] + fresh * weights[1]) / sum(weights)
+    return profiles[["account_id", "usage_lag_days", "is_backcast"]].assign(
+        crm_completeness=share,
+        dimension_completeness=profiles["data_completeness"],
+        completeness=whole,
+        completeness_score=whole * 100,
+        freshness_score=fresh,
+        quality_score=both.fillna(whole * 100),
+    )
+
+
+def _known_rows(company: Company, name: str) -> pd.DataFrame:
+    return _usage(company, pd.Timestamp(company.as_of))[1] if name == "product_usage" else company.raw(name)
+
+
+def _dated(company: Company, rows: pd.DataFrame, dated: str | None) -> pd.DataFrame:
+    """Rows dated by as_of; one without a date counts."""
+    end = pd.Timestamp(company.as_of) + pd.Timedelta(days=1)
+    return rows[rows[dated].isna() | (rows[dated] < end)] if dated else rows
 
 
 def _extract(company: Company, name: str, required: list[str], dated: str | None) -> dict[str, object]:
@@ -57,18 +111,17 @@ def _extract(company: Company, name: str, required: list[str], dated: str | None
             landed, newest = len(changes), company.drop_days(name)[changes.index].max()
         if name == "crm_accounts":  # one row refused in drop after drop is one
             refused = everything[~everything.index.isin(good.index)]["account_id"].nunique()
-    if dated:
-        rows = rows[rows[dated].isna() | (rows[dated] < as_of + pd.Timedelta(days=1))]
+    rows = _dated(company, rows, dated)
     meant = _RULES["null_has_a_meaning"].get(name, [])
     optional = [column for column in rows.columns if column not in required and column not in meant]
     filled = rows[optional].notna().to_numpy().mean() if len(rows) and optional else NAN
-    if dated:
+    if dated and name not in _REPEATED_IN_FULL:
         newest = rows[dated].max().normalize()
     age, oldest = (as_of - newest).days, _RULES["max_age_days"].get(name, _RULES["default_max_age_days"])
     share = refused / (landed + refused)
     scores = {
         "completeness": filled * 100,
-        "freshness": 100.0 if age <= oldest else oldest / age * 100,
+        "freshness": NAN if pd.isna(newest) else 100.0 if age <= oldest else oldest / age * 100,
         "validity": (1 - min(share / _RULES["worst_quarantined_share"], 1)) * 100,
     }
     known = {one: score for one, score in scores.items() if pd.notna(score)}
@@ -80,13 +133,13 @@ def _extract(company: Company, name: str, required: list[str], dated: str | None
         "newest_on": newest,
         "age_days": age,
         "max_age_days": oldest,
-        "is_stale": age > oldest,
+        "is_stale": None if pd.isna(newest) else age > oldest,
         "quarantined_rows": refused,
         "landed_rows": landed,
         "quarantined_share": share,
         **{f"{one}_score": score for one, score in scores.items()},
         "quality_score": sum(known[one] * weight[one] for one in known) / sum(weight.values()),
-        "reason": None,
+        "reason": "undated" if pd.isna(newest) else None,
     }
 
 

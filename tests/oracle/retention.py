@@ -231,6 +231,7 @@ def _payback(row: dict) -> dict[str, float]:
 
 def _groups(company: Company, by: str | None, members: list[str]) -> pd.DataFrame:
     periods, standings = company.published("account_periods"), company.published("account_standings")
+    periods = periods.assign(is_due=periods["renewal_on"] <= pd.Timestamp(company.as_of))
     works, waits = company.published("account_workloads"), company.published("median_durations")
     if by:
         periods = periods.assign(start=periods[f"start_{by}"], end=periods[f"end_{by}"])
@@ -272,6 +273,7 @@ def _retained(period: pd.DataFrame, member: str) -> dict[str, object]:
     by_more = grown[(grown["expansion_volume_arr"] > 0) | (grown["expansion_product_arr"] > 0)]
     came = end[(end["start_arr"] > 0) & (end["start"] != member)]
     went = stayed[stayed["end"] != member]
+    due = start[start["is_due"]]
     reason = "no_accounts_at_start" if start.empty else None
     if not (period["start_arr"] > 0).any():
         reason = "no_history"
@@ -282,6 +284,10 @@ def _retained(period: pd.DataFrame, member: str) -> dict[str, object]:
         "cohort_end_arr": money(start["end_arr"]),
         "retained_arr": money(start["retained_arr"]),
         "retained_accounts": len(stayed),
+        "renewal_accounts": len(due),
+        "renewal_start_arr": money(due["start_arr"]),
+        "renewal_retained_arr": money(due["retained_arr"]),
+        "renewal_grr": over(money(due["retained_arr"]), money(due["start_arr"])),
         "expanded_accounts": len(by_more),
         "risen_accounts": len(grown),
         "contracted_accounts": int((start["movement"] == "contraction").sum()),
@@ -360,6 +366,7 @@ def _judged(row: dict, tier: str | None) -> dict[str, object]:
     result: dict[str, object] = {
         f"{name}_low_n": row["start_accounts"] < few for name in ("nrr", "grr", "logo_retention", "expansion_rate")
     }
+    result["renewal_grr_low_n"] = row["renewal_accounts"] < few
     result["time_to_first_expansion_low_n"] = row["time_to_first_expansion_accounts"] < few
     result["health_low_n"] = row["health_accounts"] < few
     for name in ("nrr", "grr"):

@@ -132,6 +132,7 @@ def segments(company: Company) -> pd.DataFrame:
                 "archetype_fit": _fit(one),
                 "is_pending": one["candidate_segment"] != one["segment"],
                 "is_tier_pending": one["candidate_tier"] != one["coverage_tier"],
+                **_tier_traits(one, profile, declining=declining),
                 "kind_of_care": POLICY["treatment"]["care_labels"][one["coverage_tier"]],
                 "has_tier_conflict": conflict is not None,
                 "tier_conflict": conflict,
@@ -165,6 +166,34 @@ def _fit(one: pd.Series) -> int:
         value = value and one["is_worth_saving"] == typical["worth_saving"]
     size, needs = among(one["size_class"], "size_classes"), among(one["needs_profile"], "needs_profiles")
     return int(size) + int(behaves) + int(value) + int(needs)
+
+
+def _tier_traits(one: pd.Series, profile: pd.Series, *, declining: bool) -> dict[str, object]:
+    """Traits of the tier's typical account: shown, known and lacking; one that is not known is neither."""
+    micro, rules, unknown = POLICY["micro_segment"], POLICY["tier_traits"], None
+    ladder, expansion = profile["ladder_level"], one["expansion_score"]
+    advanced = unknown if pd.isna(ladder) else ladder >= rules["advanced_use_from"]
+    late = profile["overdue_days"] > micro["late_overdue_days"]
+    if not late:
+        late = unknown if pd.isna(profile["mean_days_late"]) else profile["mean_days_late"] >= micro["late_mean_days"]
+    has_trend = pd.notna(profile["users_trend"]) or pd.notna(profile["events_trend"])
+    shows = {
+        "stable_usage": not declining if has_trend else unknown,
+        "pays_on_time": unknown if late is unknown else not late,
+        "healthy": unknown if pd.isna(one["health_score"]) else one["health_score"] >= micro["low_health_below"],
+        "digital_first": unknown if pd.isna(profile["digital_first"]) else bool(profile["digital_first"]),
+        "limited_expansion": unknown
+        if pd.isna(expansion)
+        else expansion < POLICY["tier"]["long_tail_expansion_score"]["enter"],
+        "advanced_use": advanced,
+        "basic_use": unknown if advanced is unknown else not advanced,
+    }
+    of_tier = {name: shows[name] for name in rules["tiers"][one["coverage_tier"]]}
+    return {
+        "tier_traits_shown": sum(bool(value) for value in of_tier.values()),
+        "tier_traits_known": sum(value is not unknown for value in of_tier.values()),
+        "tier_traits_lacking": ", ".join(n for n, value in of_tier.items() if value is not unknown and not value),
+    }
 
 
 def _conflict(tier: str, agrees_with: list[str]) -> str | None:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from tests.oracle import (
     accounts,
+    backtest,
     capacity,
     churn,
     customers,
@@ -16,6 +17,7 @@ from tests.oracle import (
     profiles,
     quality,
     retention,
+    scorecard,
     scores,
     segments,
     standings,
@@ -44,6 +46,8 @@ _OF_MOVES = dict.fromkeys(
     ),
     "why it came about: tests/segments/test_causes changes each cause back, which must undo the move",
 )  # fmt: skip
+
+_DRAWN = "drawn by chance: held by tests/kpis/test_backtest"
 
 ORACLES: dict[str, Oracle] = {
     # profiles
@@ -97,6 +101,9 @@ ORACLES: dict[str, Oracle] = {
     "segment_mix": Oracle(segments.segment_mix, ("segment",)),
     # kpis
     "data_quality": Oracle(quality.data_quality, ("extract",)),
+    "data_quality_columns": Oracle(quality.data_quality_columns, ("extract", "column_name")),
+    "account_data_quality": Oracle(quality.account_data_quality),
+    "kpi_scorecard": Oracle(scorecard.kpi_scorecard, ("grouping", "member", "window_months", "kpi")),
     "feature_adoption": Oracle(usage.feature_adoption, ("segment", "behavioral_cohort", "feature")),
     "revenue_movements": Oracle(kpis.revenue_movements),
     "account_periods": Oracle(kpis.account_periods, ("account_id", "window_months")),
@@ -119,6 +126,18 @@ ORACLES: dict[str, Oracle] = {
     "renewal_forecast": Oracle(kpis.renewal_forecast, ("quarter_start", "coverage_tier", "csm_id")),
     "renewal_windows": Oracle(kpis.renewal_windows, ("due_window", "grouping", "member")),
     "arr_reconciliation": Oracle(kpis.arr_reconciliation),
+    "backtest_accounts": Oracle(backtest.backtest_accounts, ("window_months", "starts_on", "account_id")),
+    "segment_backtest": Oracle(
+        backtest.segment_backtest,
+        ("window_months", "grouping", "member"),
+        dict.fromkeys(("churn_rate_low", "churn_rate_high", "nrr_low", "nrr_high"), _DRAWN),
+    ),
+    "score_backtest": Oracle(
+        backtest.score_backtest,
+        ("window_months", "score", "outcome"),
+        dict.fromkeys(("auc_low", "auc_high"), _DRAWN),
+    ),
+    "risk_backtest": Oracle(backtest.risk_backtest, ("starts_on",)),
     # capacity
     "csm_supply": Oracle(capacity.csm_supply, ("csm_id",)),
     "account_demand": Oracle(capacity.account_demand),
@@ -128,27 +147,12 @@ ORACLES: dict[str, Oracle] = {
     "rebalanced_accounts": Oracle(capacity.rebalanced_accounts, may_be_empty=True),
     "goal_gap": Oracle(capacity.goal_gap, ()),
     "csm_loads": Oracle(capacity.csm_loads, ("csm_id",)),
-    "csm_assignments": Oracle(
-        capacity.csm_assignments,
-        left_out=dict.fromkeys(
-            ("is_handover", "reason", "constraint"),
-            "why the optimiser chose: held by tests/capacity/test_assignments",
-        ),
-    ),
+    "csm_assignments": Oracle(capacity.csm_assignments),
     "csm_assignment_runs": Oracle(
         capacity.csm_assignment_runs,
         (),
         dict.fromkeys(
-            (
-                "could_stay_accounts",
-                "continuity",
-                "objective",
-                "bound",
-                "gap",
-                "most_loaded_csm_id",
-                "most_load_share_before",
-                "is_feasible",
-            ),
+            ("objective", "bound"),
             "the optimiser's own price and bound: tests/capacity/test_optimiser holds them against all assignments",
         ),
     ),
@@ -159,6 +163,8 @@ NEED_NONE: dict[str, str] = {
     "segment_moves": "the moves of segment_states, each with its cause: tests/segments/test_moves and test_causes",
     "segment_move_parts": "differences of score_contributions, which has an oracle: tests/segments/test_move_parts",
     "csm_assignment_constraints": "which skill binds, by leaving out each one: tests/capacity/test_binding",
+    "segment_register": "what runs announced, which no extract says: tests/segments/test_register",
+    "segment_relabels": "the same",
 }
 """Tables without an oracle, and why."""
 

@@ -32,12 +32,13 @@ def _usage_rows(company: Company) -> pd.DataFrame:
 
 
 def counted_rows(company: Company) -> pd.DataFrame:
-    """Usage rows by people who count: no service users, nobody deactivated by as_of; merged accounts followed."""
-    people = company.raw("product_users")
-    is_out = people["is_service_user"] | (people["deactivated_on"] <= pd.Timestamp(company.as_of))
+    """Usage rows of users not deactivated by as_of; merged accounts followed; `is_person`: no service user."""
+    users = company.raw("product_users")
+    is_out = users["deactivated_on"] <= pd.Timestamp(company.as_of)
     rows = usage_rows(company)
-    rows = rows[~rows["user_id"].isin(people[is_out]["user_id"])]
-    return rows.assign(account_id=rows["account_id"].map(company.survivors()))
+    rows = rows[~rows["user_id"].isin(users[is_out]["user_id"])]
+    is_person = ~rows["user_id"].isin(users[users["is_service_user"]]["user_id"])
+    return rows.assign(account_id=rows["account_id"].map(company.survivors()), is_person=is_person)
 
 
 def usage_through(company: Company) -> pd.Timestamp:
@@ -166,14 +167,15 @@ class _Account:
         self.seats, self.products, self.departments = seats, products, departments
         self.department_of, self.catalogue, self.through = department_of, catalogue, through
         is_use = (rows["event_count"] > 0) | (rows["session_count"] > 0)
-        self.use = rows[is_use]
-        self.now = self._between(0, _WINDOW)
-        self.before = self._between(_WINDOW, _WINDOW)
+        self.by_all = rows[is_use]
+        self.use = self.by_all[self.by_all["is_person"]]
+        self.now, self.before = (self._window(self.use, back) for back in (0, _WINDOW))
+        self.all_now, self.all_before = (self._window(self.by_all, back) for back in (0, _WINDOW))
 
-    def _between(self, back: int, length: int) -> pd.DataFrame:
+    def _window(self, use: pd.DataFrame, back: int) -> pd.DataFrame:
         last = self.through - back * _DAY
-        days = self.use["usage_date"]
-        return self.use[(days <= last) & (days > last - length * _DAY)]
+        days = use["usage_date"]
+        return use[(days <= last) & (days > last - _WINDOW * _DAY)]
 
     def _of_seats(self, users: int, days: pd.DatetimeIndex) -> float:
         if self.seats.iloc[-1] == 0:
@@ -195,9 +197,9 @@ class _Account:
         has_seats = bool(self.seats.iloc[-1] > 0)
         dau_shares = (by_day / licensed)[licensed > 0]
         dau = by_day.sum() / _WINDOW
-        events, earlier = now["event_count"].sum(), before["event_count"].sum()
+        events, earlier = self.all_now["event_count"].sum(), self.all_before["event_count"].sum()
         by_user = now.groupby("user_id")["event_count"].sum()
-        top_share = over(by_user.max() if len(by_user) else NAN, events)
+        top_share = over(by_user.max() if len(by_user) else NAN, by_user.sum())
         minutes, minutes_before = now["session_minutes"].sum(), before["session_minutes"].sum()
         sessions, sessions_before = now["session_count"].sum(), before["session_count"].sum()
         active_share = self._of_seats(mau, window)
@@ -228,7 +230,7 @@ class _Account:
             "minutes_trend": over(minutes, minutes_before) - 1,
             "users_trend": over(mau, was) - 1,
             "events_trend": over(events, earlier) - 1,
-            "error_rate": over(now["error_count"].sum(), events),
+            "error_rate": over(self.all_now["error_count"].sum(), events),
             "top_user_share": top_share,
             "single_champion": None
             if not has_seats
@@ -267,6 +269,7 @@ class _Account:
 def feature_adoption(company: Company) -> pd.DataFrame:
     """Use of every feature by segment and behavioral cohort."""
     rules, rows = POLICY["adoption"], counted_rows(company)
+    rows = rows[rows["is_person"]]
     through = rows["account_id"].map(company.published("account_usage").set_index("account_id")["usage_through"])
     rows = rows[(rows["usage_date"] <= through) & (rows["usage_date"] > through - _WINDOW * _DAY)]
     use = rows.groupby(["account_id", "feature", "user_id"])["event_count"].sum()

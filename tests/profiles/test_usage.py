@@ -130,18 +130,48 @@ def test_without_seats_only_what_is_per_seat_is_unknown() -> None:
         assert (row["feature_breadth_share"], row["active_days_28d"]) == (None, 2)
 
 
-def test_service_and_deactivated_users_never_count() -> None:
+def test_deactivated_users_never_count() -> None:
     users = [
-        {"user_id": "bot", "account_id": "a", "is_service_user": True},
         {"user_id": "left", "account_id": "a", "deactivated_on": THROUGH},
+        {"user_id": "gone_bot", "account_id": "a", "deactivated_on": THROUGH, "is_service_user": True},
         {"user_id": "leaves", "account_id": "a", "deactivated_on": THROUGH + DAY},
     ]
-    rows = [u for user in ("bot", "left", "leaves", "unlisted") for u in used(user, [0, 30], event_count=5)]
+    rows = [u for user in ("left", "gone_bot", "leaves", "unlisted") for u in used(user, [0, 30], event_count=5)]
     row = one(rows, product_users=users)
     assert (row["mau"], row["active_users_prior_28d"], row["events_28d"]) == (2, 2, 10)
-    assert row["features_used"] == 1
-    nobody = one([*used("bot", 0), *used("left", 1)], product_users=users)
-    assert (nobody["mau"], nobody["features_used"], nobody["active_days_28d"]) == (0, 0, 0)
+    nobody = one([*used("left", 1), *used("gone_bot", 1)], product_users=users)
+    assert (nobody["mau"], nobody["events_28d"], nobody["active_days_28d"]) == (0, 0, 0)
+
+
+BOT: Rows = [{"user_id": "bot", "account_id": "a", "is_service_user": True, "department": "it"}]
+
+
+def test_service_users_count_as_use_and_never_as_people() -> None:
+    """Two people make 6 + 2 events, the API key 92, of which 9 fail; before, 4 by a person and 196 by the key."""
+    people = [
+        *used("u", 0, event_count=6, error_count=1),
+        *used("v", 3, event_count=2),
+        *used("u", 30, event_count=4),
+    ]
+    bot = [*used("bot", 1, event_count=92, error_count=9, feature="api"), *used("bot", 31, event_count=196)]
+    alone, row = one(people, product_users=BOT), one([*people, *bot], product_users=BOT)
+    changed = {name for name in row if row[name] != alone[name]}
+    assert changed == {"events_28d", "events_prior_28d", "events_trend", "error_rate"}
+    assert (row["events_28d"], row["events_prior_28d"]) == (6 + 2 + 92, 4 + 196)
+    assert (row["events_trend"], alone["events_trend"]) == (-0.5, 1.0)
+    assert row["error_rate"] == 0.1, "1 + 9 of 100"
+    assert (row["top_user_share"], row["single_champion"], row["new_champions"]) == (0.75, True, 1), "6 of 8; v"
+
+
+def test_an_account_that_only_its_api_key_uses_has_events_and_no_people() -> None:
+    row = one([*used("bot", [0, 1, 2], event_count=100), *used("bot", 30, event_count=150)], product_users=BOT)
+    assert (row["events_28d"], row["events_trend"], row["error_rate"]) == (300, 1.0, None)
+    zeros = ("mau", "wau", "dau", "mau_seat_share", "dau_seat_share", "active_days_28d", "consistency", "minutes_28d",
+             "minutes_prior_28d", "logins_per_user", "features_used", "power_users", "new_champions")  # fmt: skip
+    assert [row[name] for name in zeros] == [0] * len(zeros)
+    nulls = ("top_user_share", "users_trend", "logins_trend", "minutes_trend", "departments_active")
+    assert [row[name] for name in nulls] == [None] * len(nulls)
+    assert (row["is_active_account"], row["single_champion"]) == (False, False)
 
 
 def test_daily_weekly_monthly_users() -> None:

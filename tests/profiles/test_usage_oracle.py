@@ -86,9 +86,11 @@ def seats_on(terms: Rows, account: str, day: date) -> int:
 
 
 def counts(person: Mapping[str, Any] | None, as_of: date) -> bool:
-    if person is None:
-        return True
-    return not person["is_service_user"] and not (person["deactivated_on"] and person["deactivated_on"] <= as_of)
+    return person is None or not (person["deactivated_on"] and person["deactivated_on"] <= as_of)
+
+
+def is_person(user: Mapping[str, Any] | None) -> bool:
+    return user is None or not user["is_service_user"]
 
 
 class Naive:
@@ -99,7 +101,8 @@ class Naive:
         listed = {row["user_id"]: row for row in people}
         self.people = listed
         own = [row for row in use if MERGED.get(row["account_id"], row["account_id"]) == account]
-        self.rows = [row for row in own if counts(listed.get(row["user_id"]), as_of)]
+        self.by_all = [row for row in own if counts(listed.get(row["user_id"]), as_of)]
+        self.rows = [row for row in self.by_all if is_person(listed.get(row["user_id"]))]
         by_day = Counter[tuple[str, date]]()
         for row in self.rows:
             by_day[row["user_id"], row["usage_date"]] += row["event_count"] + (row["session_count"] or 0)
@@ -111,9 +114,9 @@ class Naive:
     def users(self, days: list[date]) -> set[str]:
         return {user for user, day in self.active if day in days}
 
-    def total(self, name: str, days: list[date]) -> int:
-        keep = [r for r in self.rows if r["usage_date"] in days and (r["user_id"], r["usage_date"]) in self.active]
-        return sum(row[name] or 0 for row in keep)
+    def events(self, days: list[date]) -> int:
+        """By people and service users."""
+        return sum(row["event_count"] for row in self.by_all if row["usage_date"] in days)
 
     def events_of(self, days: list[date]) -> Counter[str]:
         found = Counter[str]()
@@ -152,6 +155,7 @@ class Naive:
             for row in self.people.values()
             if MERGED.get(row["account_id"], row["account_id"]) == self.account
             and row["department"]
+            and is_person(row)
             and counts(row, self.as_of)
         }
         at_work = {self.people[u]["department"] for u in now if u in self.people} - {None}
@@ -162,8 +166,8 @@ class Naive:
         return {
             "active_users_28d": len(now),
             "active_users_prior_28d": len(self.users(prior)),
-            "events_28d": self.total("event_count", window),
-            "events_prior_28d": self.total("event_count", prior),
+            "events_28d": self.events(window),
+            "events_prior_28d": self.events(prior),
             "dau": mean([len(self.users([day])) for day in window]),
             "wau": len(self.users(self.days(0, 7))),
             "mau_calendar_month": len(self.users(month)),
@@ -187,6 +191,7 @@ class Naive:
             else None,
             "power_users": sum(n >= DEFAULT.usage.power_user_days for n in per_user.values()),
             "new_champions": len(self.top(window) - self.top(prior)),
+            "events_trend": self.events(window) / self.events(prior) - 1 if self.events(prior) else None,
             "users_trend": len(now) / len(self.users(prior)) - 1 if self.users(prior) else None,
         }
 

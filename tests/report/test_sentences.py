@@ -7,11 +7,8 @@ works out here, the difference of one column between two days, a bound of the po
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -26,48 +23,9 @@ from segmentation_assets.report.executive import executive_page
 from segmentation_assets.report.movement import movement_page
 from segmentation_assets.report.quality import quality_page
 from tests.conftest import RAN_DAYS
+from tests.harness.quoting import numbers, unsupported, values_of
 
 DAY, BEFORE = RAN_DAYS[-1], RAN_DAYS[-2]
-_DATES = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2} [A-Z][a-z]{2} \d{4}")
-_NUMBER = re.compile(r"(?<![\w.])([\d,]*\.?\d+)(%|[kMB]\b)?(?![\w])")
-_SCALE = {"%": 0.01, "k": 1e3, "M": 1e6, "B": 1e9, "": 1.0}
-
-
-def numbers(sentence: str) -> Iterator[tuple[str, float, float]]:
-    """Each number of a sentence: as written, its size, and how far off rounding may have put it."""
-    for match in _NUMBER.finditer(_DATES.sub("", sentence)):
-        text, unit = match[1].replace(",", ""), match[2] or ""
-        digits = len(text.partition(".")[2])
-        yield match[0], float(text) * _SCALE[unit], 0.501 * 10**-digits * _SCALE[unit]
-
-
-def unsupported(sentences: Iterable[str], pool: Iterable[float]) -> list[str]:
-    """The numbers that no value of the pool is, each with its sentence."""
-    sizes = sorted({abs(value) for value in pool})
-    return [
-        f"{text} in: {sentence}"
-        for sentence in sentences
-        for text, size, off in numbers(sentence)
-        if not any(abs(size - each) <= off for each in sizes)
-    ]
-
-
-def values_of(value: Any) -> Iterator[float]:
-    """All numbers in rows, frames, and the policy's sections."""
-    if isinstance(value, bool) or value is None:
-        return
-    if isinstance(value, int | float):
-        if math.isfinite(value):
-            yield float(value)
-    elif isinstance(value, pd.DataFrame):
-        for column in value.select_dtypes("number"):
-            yield from (float(v) for v in value[column].dropna())
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from values_of(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from values_of(each)
 
 
 def published(table: str, home: Path, day: date) -> pd.DataFrame:
@@ -172,6 +130,8 @@ def _company(home: Path) -> list[float]:
         frames = [published(table, home, day) for day in (DAY, BEFORE)]
         pool += [v for frame in frames for v in values_of(frame)]
         pool += [float(frame[c].sum()) for frame in frames for c in frame.select_dtypes("number")]
+    quality = published("account_data_quality", home, DAY)["quality_score"]
+    pool += [float(quality.mean()), float(quality.min())]
     served = published("coverage_leakage", home, DAY)
     if len(served):
         pool += [

@@ -1,7 +1,7 @@
-"""A full disk, before a run and within it: a reason and no traceback, nothing half-published, and the run goes on later.
+"""A full disk, before a run and in it: a reason and no traceback, nothing half-published, and the run goes on later.
 
-A limit on the size of files stands in for the disk: writing fails in the middle of a file, as it does there. Processes
-that inherit the limit are real ones.
+A limit on the size of files stands in for the disk: writing fails in the middle of a file, as it does there. The
+processes that have the limit are real ones.
 """
 
 from __future__ import annotations

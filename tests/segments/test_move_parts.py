@@ -10,10 +10,13 @@ LONG_BEFORE, WEDNESDAY = MONDAY - timedelta(weeks=2), MONDAY + timedelta(days=2)
 Points = dict[tuple[str, str], float]
 
 
-def changed_parts(effective_on: date, as_of: date, points: dict[date, Points]) -> list[tuple[str, str, float]]:
+def changed_parts(
+    effective_on: date, as_of: date, points: dict[date, Points], cause: str = "behaviour"
+) -> list[tuple[str, str, float]]:
     """(score, part, change) of one move, in the order of their places."""
+    move = {"as_of": as_of, "account_id": "a", "kind": "segment", "effective_on": effective_on, "cause_kind": cause}
     company = Company(
-        segment_moves=[{"as_of": as_of, "account_id": "a", "kind": "segment", "effective_on": effective_on}],
+        segment_moves=[move],
         score_contributions=[
             {"as_of": day, "account_id": "a", "score": score, "part": part, "points": value}
             for day, parts in points.items()
@@ -57,6 +60,12 @@ def test_a_move_since_the_last_monday_is_compared_with_that_monday():
     points: dict[date, Points] = {LONG_BEFORE: {trend: 1.0}, MONDAY: {trend: 20.0}, WEDNESDAY: {trend: 5.0}}
     assert changed_parts(WEDNESDAY, WEDNESDAY, points) == [("behavioral_score", "trend", -15.0)]
     assert changed_parts(MONDAY, WEDNESDAY, points) == [("behavioral_score", "trend", 19.0)]
+
+
+def test_what_the_policy_changed_has_no_parts():
+    trend = ("behavioral_score", "trend")
+    points: dict[date, Points] = {LONG_BEFORE: {trend: 1.0}, MONDAY: {trend: 20.0}}
+    assert changed_parts(MONDAY, MONDAY, points, "policy") == []
 
 
 def test_equal_changes_are_in_the_order_of_their_names():

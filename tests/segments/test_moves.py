@@ -21,6 +21,7 @@ def moves(
     *,
     as_of: date = MONDAY,
     arr: dict[date, float] | None = None,
+    relabels: list[dict] | None = None,
 ) -> list[dict]:
     """Moves of one account that is in Growth and Core on every day, but for what is said."""
     key = {"account_id": "a"}
@@ -28,6 +29,7 @@ def moves(
     assert set(states) <= set(days)
     company = Company(
         segment_states=[{"as_of": d} | key | STATE | states.get(d, {}) for d in days],
+        segment_relabels=relabels or [],
         segment_inputs=[{"as_of": d, "arr": (arr or {}).get(d, 15_000.0)} | key for d in days],
     )
     return records(company.frame("segment_moves", as_of).sort_values(["kind", "effective_on"], ignore_index=True))
@@ -147,3 +149,84 @@ def test_a_move_in_the_same_week_as_a_new_anchor_keeps_its_own_cause():
     first = date(2026, 7, 1)
     (row,) = moves({first: segment("At-Risk", "risk_at_once", first)}, as_of=first)
     assert told(row, "moved_to", "cause") == ("At-Risk", "behavioral_cohort")
+
+
+def relabel(old: str, new: str, on: date = WEDNESDAY, announced_on: date = WEDNESDAY - timedelta(days=1), **more):
+    return {
+        "account_id": "a", "kind": "segment", "entry": 1, "moved_from": old, "moved_to": new, "cause_kind": "policy",
+        "announced_on": announced_on, "relabelled_on": on, **more,
+    }  # fmt: skip
+
+
+def test_what_a_new_policy_moved_has_a_row_of_its_own():
+    """Growth was announced until Tuesday. From Wednesday on, a new policy says Strategic, since long ago."""
+    strategic = {"segment": "Strategic"}
+    (row,) = moves(
+        dict.fromkeys((BEFORE, EVE, MONDAY), strategic),
+        relabels=[relabel("Growth", "Strategic")],
+    )
+    assert told(row, "moved_from", "moved_to", "direction", "effective_on", "compared_with") == (
+        "Growth", "Strategic", "up", WEDNESDAY, WEDNESDAY - timedelta(days=1),
+    )  # fmt: skip
+    assert told(row, "move_rule", "cause", "cause_kind", "cause_text") == ("policy", "policy", "policy", "")
+
+
+def test_a_move_that_only_the_new_policy_dates_before_its_first_run_is_of_the_policy():
+    """The new policy says At-Risk since Tuesday. Until Tuesday Growth was announced, so nobody heard of that move."""
+    tuesday = WEDNESDAY - timedelta(days=1)
+    at_risk = segment("At-Risk", "risk_at_once", tuesday)
+    (row,) = moves({EVE: at_risk, MONDAY: at_risk}, relabels=[relabel("Growth", "At-Risk")])
+    assert told(row, "moved_to", "effective_on", "cause_kind") == ("At-Risk", WEDNESDAY, "policy")
+
+
+def test_a_move_that_was_announced_stays_beside_what_the_policy_did():
+    """Efficient was announced for Monday to Wednesday. On Thursday a new policy says At-Risk since Tuesday."""
+    tuesday, thursday = MONDAY + timedelta(days=1), MONDAY + timedelta(days=3)
+    rows = moves(
+        {MONDAY: segment("Efficient", "held"), thursday: segment("At-Risk", "risk_at_once", tuesday)},
+        as_of=thursday,
+        relabels=[relabel("Efficient", "At-Risk", thursday, thursday - timedelta(days=1))],
+    )
+    assert [told(row, "moved_to", "effective_on", "cause_kind") for row in rows] == [
+        ("Efficient", MONDAY, "behaviour"), ("At-Risk", thursday, "policy"),
+    ]  # fmt: skip
+
+
+def test_a_move_after_the_new_policy_is_the_accounts_own():
+    held = segment("Efficient", "held")
+    rows = moves({MONDAY: held}, relabels=[relabel("Strategic", "Growth")])
+    assert [told(row, "moved_from", "moved_to", "cause_kind") for row in rows] == [
+        ("Strategic", "Growth", "policy"), ("Growth", "Efficient", "behaviour"),
+    ]  # fmt: skip
+
+
+def test_two_new_policies_on_one_day_are_one_change():
+    there = relabel("Growth", "Strategic")
+    on = relabel("Strategic", "Efficient", entry=2, announced_on=WEDNESDAY)
+    back = relabel("Strategic", "Growth", entry=2, announced_on=WEDNESDAY)
+    assert [told(row, "moved_from", "moved_to") for row in moves({}, relabels=[there, on])] == [
+        ("Growth", "Efficient")
+    ]
+    assert moves({}, relabels=[there, back]) == []
+
+
+def test_a_relabelling_is_told_in_the_weeks_of_its_run_and_never_before_it():
+    strategic = {"segment": "Strategic"}
+    states = dict.fromkeys((BEFORE, EVE, MONDAY), strategic)
+    assert moves(states, relabels=[relabel("Growth", "Strategic", on=BEFORE)]) == []
+    assert moves(states, relabels=[relabel("Growth", "Strategic", on=MONDAY + timedelta(days=1))]) == []
+    assert len(moves(states, relabels=[relabel("Growth", "Strategic", on=MONDAY)])) == 1
+
+
+def test_a_move_since_the_announcement_explains_the_change_itself():
+    """At-Risk was announced until Sunday. Monday does not confirm it; the next run, on Tuesday, finds Growth."""
+    tuesday = MONDAY + timedelta(days=1)
+    entered = segment("At-Risk", "risk_at_once", WEDNESDAY)
+    rows = moves(
+        {EVE: entered},
+        as_of=tuesday,
+        relabels=[relabel("At-Risk", "Growth", tuesday, EVE, cause_kind="restated")],
+    )
+    assert [told(row, "moved_to", "move_rule") for row in rows] == [
+        ("At-Risk", "risk_at_once"), ("Growth", "not_confirmed"),
+    ]  # fmt: skip

@@ -241,3 +241,31 @@ def test_the_mix_of_a_day_without_accounts():
     mix = segment_mix(spine(DAY), given(Segments, [])).execute()
     assert mix["accounts"].tolist() == [0] * len(SEGMENTS)
     assert mix["arr_share"].isna().all()
+
+
+ON_TIME = {"overdue_days": 0, "mean_days_late": 0.0}
+BASE = {"active_users_prior_28d": 9, "users_trend": 0.0, "users_trend_net": 0.0, "events_trend": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("account", "shown", "known", "lacking"),
+    [
+        ({**BASE, **ON_TIME}, 2, 2, ""),
+        ({**BASE, **ON_TIME, "users_trend": -0.5, "users_trend_net": -0.5}, 1, 2, "stable_usage"),
+        ({**BASE, "overdue_days": 45, "mean_days_late": None}, 1, 2, "pays_on_time"),
+        ({**BASE, "overdue_days": 0, "mean_days_late": None}, 1, 1, ""),
+        ({}, 0, 0, ""),
+        ({"coverage_tier": "Long-Tail", "digital_first": True, "expansion_score": 49.9, "ladder_level": 0.4}, 3, 3,
+         ""),
+        ({"coverage_tier": "Long-Tail", "digital_first": False, "expansion_score": 50.0, "ladder_level": 0.5}, 0, 3,
+         "digital_first, limited_expansion, basic_use"),
+        ({"coverage_tier": "Growth", "health_score": 50.0, "ladder_level": 0.5, **BASE}, 3, 3, ""),
+        ({"coverage_tier": "Strategic", "health_score": 49.0, "ladder_level": None, **ON_TIME}, 1, 2, "healthy"),
+    ],
+)  # fmt: skip
+def test_traits_say_how_typical_of_its_tier_an_account_is(account: dict, shown: int, known: int, lacking: str):
+    """Core: stable usage and payment history. Long-Tail: digital first, limited expansion, few advanced features."""
+    (row,) = segments_of(account)
+    told = (row["tier_traits_shown"], row["tier_traits_known"], row["tier_traits_lacking"])
+    assert told == (shown, known, lacking)
+    assert row["coverage_tier"] == account.get("coverage_tier", "Core"), "traits move nobody"

@@ -91,8 +91,9 @@ SELECT m.as_of, m.account_id, m.window_months, m.starts_on, a AS start_arr, b AS
   if(b > 0, coalesce(t1.coverage_tier, 'unassigned'), NULL) AS end_tier,
   if(a > 0, coalesce(t0.segment, 'unassigned'), NULL) AS start_segment,
   if(b > 0, coalesce(t1.segment, 'unassigned'), NULL) AS end_segment,
-  coalesce(h.top_account_id, m.account_id) AS parent_account_id
+  coalesce(h.top_account_id, m.account_id) AS parent_account_id, if(a > 0, r.renewal_on, NULL) AS renewal_on
 FROM moved(12) m
+LEFT JOIN account_revenue r ON r.as_of = m.starts_on AND r.account_id = m.account_id
 LEFT JOIN segments t0 ON t0.as_of = m.starts_on AND t0.account_id = m.account_id
 LEFT JOIN segments t1 ON t1.as_of = m.as_of AND t1.account_id = m.account_id
 LEFT JOIN account_hierarchy h ON h.as_of = m.starts_on AND h.account_id = m.account_id

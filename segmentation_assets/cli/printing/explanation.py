@@ -87,5 +87,5 @@ def _print_moves(console: Console, explanation: Explanation) -> None:
 def _print_score(console: Console, score: Score) -> None:
     unit = " in log-odds" if score.name == "churn_risk" else ""
     _heading(console, f"{score.name}{unit}: {shown(round(score.total, 2))}")
-    rows = [(p.part, p.raw, p.weight, round(p.points, 4)) for p in score.parts]
+    rows = [(p.part, p.raw, p.weight, p.points) for p in score.parts]
     print_table(console, ("part", "raw figure", "weight", "points"), rows)

@@ -21,7 +21,8 @@ from segmentation_assets.reading.escaping import escape
 from segmentation_assets.reading.explanations.changes import why_recorded
 from segmentation_assets.reading.explanations.gathering import day_before
 from segmentation_assets.reading.figures import NAMES, counted, exact, in_currency, money, number, share, words
-from segmentation_assets.reading.plans import company_people, tier_action
+from segmentation_assets.reading.plans import company_people, listed, tier_action
+from segmentation_assets.segments.causes import RELABELLED, RELABELS
 from segmentation_assets.settings import find_home
 from segmentation_assets.warehouse.store import Store
 
@@ -42,7 +43,7 @@ def print_summary(console: Console, home: Path, as_of: date, currency: str) -> N
         _print_matrix(console, connection, as_of)
         if "segment_moves" in tables:
             _print_moves(console, connection)
-        _print_moved_by_policy(console, home, as_of)
+            _print_relabelled(console, connection)
         if before:
             _print_since(console, home, before, as_of)
         if "tier_kpis" in tables:
@@ -91,7 +92,8 @@ def _cell(value: tuple[int, float] | None) -> str:
 
 def _print_moves(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
     result = connection.execute(
-        "SELECT * FROM segment_moves ORDER BY direction = 'into_risk' DESC, arr_after DESC, account_id, kind"
+        f"SELECT * FROM segment_moves WHERE cause_kind NOT IN {RELABELS} "
+        "ORDER BY direction = 'into_risk' DESC, arr_after DESC, account_id, kind"
     )
     names = [column[0] for column in result.description or ()]
     rows = [dict(zip(names, values, strict=True)) for values in result.fetchall()]
@@ -99,25 +101,24 @@ def _print_moves(console: Console, connection: duckdb.DuckDBPyConnection) -> Non
         console.print("No account moved since the last Monday.")
         return
     counts = Counter(row["direction"] for row in rows)
-    listed = ", ".join(f"{count} {NAMES.get(name, name)}" for name, count in sorted(counts.items()))
-    console.print(f"Moves since the last Monday: {listed}")
+    ways = ", ".join(f"{count} {NAMES.get(name, name)}" for name, count in sorted(counts.items()))
+    console.print(f"Moves since the last Monday: {ways}")
     for row in rows[:_MOST_MOVES]:
         who = "{account_id} {kind} {moved_from} → {moved_to}".format(**row)
         console.print(f"  {escape(who)}: {escape(words(why_recorded(row)))}", highlight=False)
 
 
-def _print_moved_by_policy(console: Console, home: Path, as_of: date) -> None:
-    """How many accounts are elsewhere because the policy changed, not because of themselves."""
-    if not _has(home, "segment_register", None):
-        return
-    with open_tables({"segment_register": None}, home) as connection:
-        rows = connection.execute(
-            "SELECT kind, count(*) FROM segment_register WHERE cause_kind = 'policy' AND as_of = ? GROUP BY ALL "
-            "ORDER BY kind", [as_of],
-        ).fetchall()  # fmt: skip
-    if rows:
-        relabelled = ", ".join(f"the {kind} of {count} accounts" for kind, count in rows)
-        console.print(f"Changed by the new policy alone: {relabelled}")
+def _print_relabelled(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
+    """How many accounts are elsewhere because policy, data or code changed, not because of themselves."""
+    rows = connection.execute(
+        "SELECT effective_on, cause_kind, kind, count(*) FROM segment_moves "
+        f"WHERE cause_kind IN {RELABELS} GROUP BY ALL ORDER BY 1, 2, 3"
+    ).fetchall()
+    by_run: dict[tuple[date, str], list[str]] = {}
+    for on, cause, kind, accounts in rows:
+        by_run.setdefault((on, cause), []).append(f"the {kind} of {counted(accounts, 'account')}")
+    for (on, cause), changed in by_run.items():
+        console.print(f"On {on} {RELABELLED[cause]}. This alone changed {listed(changed)}.", highlight=False)
 
 
 def _print_since(console: Console, home: Path, before: date, as_of: date) -> None:

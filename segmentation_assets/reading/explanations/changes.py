@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 from segmentation_assets.policy.segments import SEGMENTS, TIERS
+from segmentation_assets.segments.causes import RELABELLED
 from segmentation_assets.tables.quarters import quarter_start
 
 Row = Mapping[str, Any]
@@ -112,6 +113,8 @@ def why_recorded(move: Row, parts: Sequence[Row] = ()) -> str:
         return "the weekly grid restarted with the quarter"
     if move["cause"] == "came_back":
         return "the account had no revenue for a while and came back"
+    if move["cause"] in RELABELLED:
+        return f"{RELABELLED[move['cause']]}; the account itself did not move"
     crossed = (
         f"ARR {move['arr_before']:,.0f} to {move['arr_after']:,.0f} crossed a billing threshold; "
         if move["move_rule"] == "arr_at_once"

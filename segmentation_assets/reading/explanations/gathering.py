@@ -403,12 +403,21 @@ def _tier_reasons(segment: Row, inputs: Row, state: Row, policy: Policy) -> list
     reasons = [
         f"In tier {tier} ({segment['kind_of_care']}) since {_since('tier', segment, state)}, by rule {rule}.",
         _tier_rule(rule, inputs, policy),
+        _tier_traits(segment),
     ]
     if segment["tier_conflict"]:
         reasons.append(_conflict(segment, policy))
     if segment["is_tier_pending"]:
         reasons.append(_pending("tier", segment["candidate_tier"], segment, state, policy))
     return reasons
+
+
+def _tier_traits(segment: Row) -> str:
+    """How typical of its tier the account is."""
+    lacks = segment["tier_traits_lacking"].replace("_", " ")
+    unlike = f"; not {lacks.replace(', ', ', not ')}" if lacks else ""
+    counts = f"{segment['tier_traits_shown']} of the {segment['tier_traits_known']} known traits"
+    return f"It shows {counts} of the typical {segment['coverage_tier']} account{unlike}."
 
 
 def _conflict(segment: Row, policy: Policy) -> str:

@@ -1,11 +1,12 @@
 """The segment and tier that runs announced for each account, to tell a new policy apart from a change of the account.
 
-Here: the ledger of announced segments and tiers, with the cause of each change. Not here: moves under one policy
-(`segments.moves`), or alerts (`alerts`).
+Here: the ledger of announced segments and tiers, with the cause of each change, and the ledger of those changes that
+no account made. Not here: moves (`moves`, which reads the second ledger), or alerts (`activation.alerts`).
 
 The segments of a day follow from extracts and policy alone. A new policy therefore changes past days as well, and
-comparing two days under the new policy cannot show what the policy moved. This ledger can, because it keeps what was
-announced under the old one.
+comparing two days under the new policy cannot show what the policy moved. The register can, because it keeps what was
+announced under the old one. It changes with every run. Its readers would be out of date after every run, so the few
+changes that a table needs have a ledger of their own.
 """
 
 from __future__ import annotations
@@ -16,14 +17,21 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation_assets.segments.causes import CAUSE_KINDS, REVENUE
-from segmentation_assets.segments.moves import KINDS, RE_ANCHORED
+from segmentation_assets.segments.causes import (
+    CAUSE_KINDS,
+    KINDS,
+    POLICY,
+    RE_ANCHORED,
+    RELABELS,
+    RESTATED,
+    REVENUE,
+)
+from segmentation_assets.tables.as_of import last_monday
 from segmentation_assets.tables.contracts import Contract, Dated, Day, Flag, Integer, Moment, column
 from segmentation_assets.tables.ledgers import Posting, appended
 from segmentation_assets.tables.quarters import quarter_start
 from segmentation_assets.tables.registry import Frame, ledger
 
-POLICY, RESTATED = "policy", "restated"
 KINDS_OF_CAUSE = (*CAUSE_KINDS, RE_ANCHORED, POLICY, RESTATED)
 
 
@@ -71,7 +79,26 @@ class SegmentMoveFacts(Dated):
     tier_cause_text: str = column("Inputs that caused that move.", nullable=True)
 
 
-@ledger(group="activation")
+class SegmentRelabels(Contract):
+    """Segments and tiers that were announced, and that a new policy, data or code then changed for the same days.
+
+    Key: account_id, kind, entry. The entries are those of `segment_register` with these causes.
+    """
+
+    account_id: str = column("Account.")
+    kind: str = column("segment or tier.", isin=KINDS)
+    entry: Integer = column("The entry in segment_register.", ge=1)
+    moved_from: str = column("Segment or tier announced before.")
+    moved_to: str = column("Segment or tier announced now, also for the day of the announcement before.")
+    cause_kind: str = column("policy: a new policy; restated: new data or code.", isin=RELABELS)
+    announced_on: Day = column("Last day for which moved_from was announced.")
+    relabelled_on: Day = column("Day of the run that announced moved_to.")
+
+    class Config:
+        unique = ["account_id", "kind", "entry"]
+
+
+@ledger(group="segments")
 def segment_register(
     booked: Frame[SegmentRegister], posting: Posting, segments: Frame[SegmentMoveFacts]
 ) -> Frame[SegmentRegister]:
@@ -79,8 +106,9 @@ def segment_register(
 
     One row per account, kind and entry. The first posting gives every account its entry 0. A later one books the
     accounts whose segment or tier differs from the last announcement. If the account moved after that day, the entry
-    has the cause of the move. If not, the past itself has changed: the cause is a new policy, the turn of a quarter,
-    or restated data. A posting for an earlier day than the last announcement changes nothing.
+    has the cause of the move, and so has the end of a move at once that no Monday confirmed. If not, the past itself
+    has changed: the cause is a new policy, the turn of a quarter, or restated data. A posting for an earlier day than
+    the last announcement changes nothing.
     """
     newest: Any = booked[booked["is_newest"].astype(bool)]
     last: Mapping[tuple[str, str], Any] = {(row["account_id"], row["kind"]): row for row in newest.to_dict("records")}
@@ -103,6 +131,26 @@ def segment_register(
     for name, value in (("seen_on", posting.as_of), ("seen_policy", posting.policy_hash)):
         entries[name] = [value if is_again else old for is_again, old in zip(again, entries[name], strict=True)]
     return appended(SegmentRegister, entries, pd.DataFrame(changes, columns=pd.Index(booked.columns)))
+
+
+@ledger(group="segments")
+def segment_relabels(
+    booked: Frame[SegmentRelabels],
+    posting: Posting,  # noqa: ARG001 - every ledger's function gets it
+    segment_register: Frame[SegmentRegister],
+) -> Frame[SegmentRelabels]:
+    """Whose announced segment or tier changed although the account did not, and was it the policy?
+
+    One row per account, kind and entry of `segment_register` with the cause `policy` or `restated`. It changes only
+    when there is a new one.
+    """
+    register: Any = segment_register.sort_values("entry", kind="stable")
+    register = register.assign(announced_on=register.groupby(["account_id", "kind"])["seen_on"].shift())
+    new: Any = register[register["cause_kind"].isin(RELABELS) & (register["entry"] > 0)]
+    new = new.assign(relabelled_on=new["as_of"]).sort_values(["account_id", "kind", "entry"])
+    old_keys = set(zip(booked["account_id"], booked["kind"], booked["entry"], strict=True))
+    keys = zip(new["account_id"], new["kind"], new["entry"], strict=True)
+    return appended(SegmentRelabels, booked, new.loc[[key not in old_keys for key in keys], list(booked.columns)])
 
 
 def _entry(kind: str, now: str, row: Mapping[str, Any], before: Mapping[str, Any] | None, posting: Posting) -> Any:
@@ -128,6 +176,7 @@ def _entry(kind: str, now: str, row: Mapping[str, Any], before: Mapping[str, Any
 
 def _cause(kind: str, row: Mapping[str, Any], before: Mapping[str, Any], posting: Posting) -> tuple[str, str | None]:
     """The kind of cause of a change, and the inputs that moved the account if there are any."""
+    now = row["segment" if kind == "segment" else "coverage_tier"]
     since, last_day = _day(row[f"{kind}_since"]), _day(before["seen_on"])
     is_same_policy = before["seen_policy"] == posting.policy_hash
     if since > last_day or (since == last_day and is_same_policy):
@@ -136,7 +185,15 @@ def _cause(kind: str, row: Mapping[str, Any], before: Mapping[str, Any], posting
         return (REVENUE, None) if came_back else (cause, row[f"{kind}_cause_text"])
     if not is_same_policy:
         return POLICY, None
+    if _was_not_confirmed(now, since, before, posting.as_of):
+        return before["cause_kind"], before["cause_text"]
     return (RE_ANCHORED if last_day < quarter_start(posting.as_of) else RESTATED), None
+
+
+def _was_not_confirmed(now: str, since: date, before: Mapping[str, Any], as_of: date) -> bool:
+    """Whether the last entry was a move at once that no Monday since confirmed: the account is where it was."""
+    entered = _day(before["effective_on"])
+    return before["moved_from"] == now and since < entered <= last_monday(as_of)
 
 
 def _day(value: Any) -> date:

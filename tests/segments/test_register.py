@@ -7,7 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from segmentation_assets.activation.register import SegmentRegister, segment_register
+from segmentation_assets.segments.register import (
+    SegmentRegister,
+    SegmentRelabels,
+    segment_register,
+    segment_relabels,
+)
 from segmentation_assets.tables.contracts import ibis_schema
 from segmentation_assets.tables.ledgers import Posting
 
@@ -93,3 +98,36 @@ def test_a_repeated_posting_and_one_for_an_earlier_day_book_nothing():
     assert changes(post(moved, SUNDAY, row("a", "Growth"), policy="q")) == changes(moved)
     newest = moved[moved["is_newest"].astype(bool)]
     assert newest.groupby(["account_id", "kind"]).size().eq(1).all()
+
+
+def test_the_end_of_a_move_that_no_monday_confirmed_is_no_restatement():
+    """At-Risk at once on Wednesday, announced; from Monday on Growth again, as if it had never left."""
+    wednesday, monday = date(2026, 5, 13), date(2026, 5, 18)
+    entered = post(OPENED, wednesday, row("a", "At-Risk", since=wednesday))
+    ended = post(entered, monday, row("a", "Growth"))
+    assert changes(ended)[-1] == ("a", "segment", "At-Risk", "Growth", "behaviour")
+    same_week = post(entered, date(2026, 5, 16), row("a", "Growth"))
+    assert changes(same_week)[-1] == ("a", "segment", "At-Risk", "Growth", "restated"), "no Monday came between"
+    assert changes(post(entered, monday, row("a", "Growth"), policy="q"))[-1][-1] == "policy"
+
+
+NO_RELABELS = pd.DataFrame(columns=list(ibis_schema(SegmentRelabels)))
+
+
+def relabels(register: pd.DataFrame, booked: pd.DataFrame = NO_RELABELS, day: date = NEXT) -> pd.DataFrame:
+    return segment_relabels(booked, Posting(day, pd.Timestamp(2026, 5, 20), "r", "p"), register)
+
+
+def test_relabels_are_the_changes_that_no_account_made():
+    moved = row("b", "Growth", since=date(2026, 5, 11))
+    register = post(OPENED, NEXT, row("a", "Strategic"), moved, policy="q")
+    booked = relabels(register)
+    assert booked.drop(columns="entry").to_numpy().tolist() == [
+        ["a", "segment", "Growth", "Strategic", "policy", SUNDAY, NEXT]
+    ]
+    later = date(2026, 5, 24)
+    register = post(register, later, row("a", "Growth"), moved, policy="q")
+    again = relabels(register, booked, later)
+    assert again["cause_kind"].tolist() == ["policy", "restated"]
+    assert again["announced_on"].tolist() == [SUNDAY, NEXT], "the last day for which the old segment was announced"
+    assert relabels(register, again, later).equals(again)
