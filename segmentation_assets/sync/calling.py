@@ -28,6 +28,10 @@ _PASSING = (408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524)
 _UNAUTHORIZED, _FORBIDDEN, _TOO_MANY = 401, 403, 429
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_TEXT = 300
+_DAILY = (
+    "the vendor's daily limit of requests is used up. What was acknowledged stays so; the same command goes on from "
+    "there tomorrow"
+)
 
 
 class NoAnswer(Refusal):
@@ -177,6 +181,8 @@ class Caller:
 
     def _final(self, method: str, path: str, got: httpx.Response, tries: int, is_token: bool) -> Reply:
         text = self._hidden(got.text)
+        if got.status_code == _FORBIDDEN and "REQUEST_LIMIT_EXCEEDED" in text:  # Salesforce's daily limit
+            raise SyncRefused(_DAILY)
         if got.status_code in {_UNAUTHORIZED, _FORBIDDEN}:
             why = "the token is not valid" if got.status_code == _UNAUTHORIZED else "the token lacks a permission"
             raise SyncRefused(
@@ -200,10 +206,7 @@ class Caller:
         most = self._patience.wait_most_seconds
         asked_seconds = _retry_after(got, self._clock) if got is not None else None
         if got is not None and got.status_code == _TOO_MANY and _is_daily(got):
-            raise SyncRefused(
-                "the vendor's daily limit of requests is used up. What was acknowledged stays so; "
-                "the same command goes on from there tomorrow"
-            )
+            raise SyncRefused(_DAILY)
         if asked_seconds is not None and asked_seconds > most:
             raise SyncRefused(
                 f"the vendor asks to wait {asked_seconds:.0f} s, more than crm.wait_most_seconds ({most:.0f} s). "

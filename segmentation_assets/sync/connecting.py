@@ -28,7 +28,9 @@ def _client(policy: Policy, system: str, secrets: Secrets) -> Crm:
         from segmentation_assets.sync.hubspot import HubSpot  # noqa: PLC0415 - it needs the extra
 
         return HubSpot(policy.crm, secrets)
-    raise SyncRefused(f"there is no client of {system}")
+    from segmentation_assets.sync.salesforce import Salesforce  # noqa: PLC0415 - likewise
+
+    return Salesforce(policy.crm, secrets)
 
 
 def need_extra() -> None:

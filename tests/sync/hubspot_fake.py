@@ -17,6 +17,8 @@ from urllib.parse import parse_qs, urlsplit
 
 TOKEN = "pat-na1-00000000-aaaa-bbbb-cccc-000000000000"  # noqa: S105
 VERSION = "2026-09"
+SDK_VERSION = "2026-03"
+"""The vendor's own client calls this version. The paths differ in nothing else."""
 OBJECTS, PROPERTIES = f"/crm/objects/{VERSION}/companies", f"/crm/properties/{VERSION}/companies"
 
 
@@ -115,7 +117,7 @@ class HubSpotFake:
     # What requests do.
 
     def answer(self, method: str, url: str, token: str | None, body: Any) -> Reply:
-        parts = urlsplit(url)
+        parts = urlsplit(url.replace(f"/{SDK_VERSION}/", f"/{VERSION}/"))
         with self.lock:
             self.requests.append((method, parts.path, body))
             fault = self.faults.pop(0) if self.faults else None
