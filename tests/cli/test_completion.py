@@ -22,7 +22,7 @@ def _offers(home: Path, *words: str) -> list[str]:
 
 
 def test_tables(ran_home: Path):
-    assert _offers(ran_home, "show", "segment_m") == ["segment_mix", "segment_moves"]
+    assert _offers(ran_home, "show", "segment_mo") == ["segment_move_parts", "segment_moves"]
     assert "tier_kpis" in _offers(ran_home, "export", "segments", "tier")
     assert _offers(ran_home, "dictionary", "churn_r") == ["churn_risk"]
 
