@@ -61,6 +61,8 @@ MODULES = (
     "kpis.forecast",
     "kpis.renewals",
     "kpis.reconciliation",
+    "kpis.outcomes",
+    "kpis.backtest",
     "kpis.account_quality",
     "capacity.staffing",
     "capacity.plan",

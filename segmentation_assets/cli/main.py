@@ -24,7 +24,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "Try it": ("demo", "generate"),
     "Compute": ("init", "check-sources", "run"),
     "Look": ("report", "explain", "show", "app", "export", "views"),
-    "Hand on": ("sync",),
+    "Hand on": ("sync", "digest"),
     "Understand": ("dictionary", "lineage", "scenario"),
     "Keep current": ("watch", "ui", "status", "verify"),
     "Set up": ("completion",),

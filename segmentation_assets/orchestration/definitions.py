@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from segmentation_assets.orchestration.assets import POOL, Catalogue
+from segmentation_assets.orchestration.crm_assets import crm_assets
 from segmentation_assets.orchestration.jobs import jobs
 from segmentation_assets.orchestration.partitions import as_of_partitions
 from segmentation_assets.orchestration.report_asset import report_asset
@@ -31,8 +32,8 @@ def build_defs(
     tables = registry or _chain()
     catalogue = Catalogue(tables, policy, days)
     arguments: dict[str, Any] = {
-        "assets": with_freshness([*catalogue.assets(), *_report(catalogue)], policy),
-        "jobs": jobs(tables),
+        "assets": with_freshness([*catalogue.assets(), *_report(catalogue), *_crm(catalogue)], policy),
+        "jobs": jobs(tables, [key.path[-1] for each in _crm(catalogue) for key in each.keys]),
         "schedules": schedules(tables, policy),
         "sensors": sensors(home_settings, policy, tables),
         "executor": dg.in_process_executor,
@@ -46,6 +47,12 @@ def _report(catalogue: Catalogue) -> list[dg.AssetsDefinition]:
     """The report, if the catalogue has segments."""
     has_segments = "segments" in catalogue.registry
     return [report_asset(catalogue.registry, catalogue.policy, POOL)] if has_segments else []
+
+
+def _crm(catalogue: Catalogue) -> list[dg.AssetsDefinition]:
+    """The sync, if the policy names a CRM and the catalogue has segments."""
+    has_crm = bool(catalogue.policy.crm.systems) and "segments" in catalogue.registry
+    return crm_assets(catalogue.registry, catalogue.policy, POOL) if has_crm else []
 
 
 def _chain() -> Registry:

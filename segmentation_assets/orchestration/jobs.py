@@ -16,13 +16,16 @@ DAILY = "usage_and_health"
 QUARTERLY = "quarterly_review"
 
 
-def jobs(registry: Registry) -> list[dg.UnresolvedAssetJobDefinition]:
-    """The whole chain, and its parts with a schedule or sensor, if `registry` has their tables."""
+def jobs(registry: Registry, crm: Sequence[str] = ()) -> list[dg.UnresolvedAssetJobDefinition]:
+    """The whole chain, and its parts with a schedule or sensor, if `registry` has their tables.
+
+    `crm`: the assets of the CRM sync, which the daily run ends with.
+    """
     result = [full_chain()]
     daily = names_behind(registry, DAILY_TABLES)
     if daily:
         result.append(
-            _job(DAILY, daily, "Land the extracts, then make usage, behavior and health for the run's days.")
+            _job(DAILY, [*daily, *crm], "Land the extracts, then make usage, behavior and health for the run's days.")
         )
     quarterly = names_behind(registry, (*REVIEW_TABLES, *CUT_TABLES))
     if quarterly:

@@ -97,7 +97,7 @@ class CrmPolicy(Section):
     """What the CRM gets, and when the sync refuses to write."""
 
     systems: tuple[System, ...]
-    """The CRMs whose `crm_changes` each run of the chain makes."""
+    """The CRMs for which the daily and weekly runs make `crm_changes`. A command can name any."""
     applies: bool
     """Whether the daily and weekly runs also write to the CRM. false: only `segmentation sync --apply` does."""
     record_id: Literal["crm_record_id", "account_id"]

@@ -99,6 +99,25 @@ class DataQualityPolicy(Section):
         return self
 
 
+class BacktestPolicy(Section):
+    """How segments and scores of past days are compared with what happened afterwards."""
+
+    months: Annotated[int, Field(ge=1, le=6)]
+    """Length of the short windows; they follow each other up to as_of."""
+    windows: Annotated[int, Field(ge=1, le=8)]
+    """Number of short windows."""
+    long_months: Annotated[int, Field(ge=6, le=24)]
+    """Length of the one long window that ends at as_of."""
+    min_events: Annotated[int, Field(ge=1)]
+    """A score is judged if at least this many accounts left (or expanded)."""
+    top_share: Annotated[float, Field(gt=0, lt=1)]
+    """Lift compares this share of the accounts, those that the score places first, with all."""
+    draws: Annotated[int, Field(ge=50, le=10_000)]
+    """Times that the accounts are drawn anew for an interval."""
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    seed: Count
+
+
 class RenewalPolicy(Section):
     """How future renewals are forecast."""
 

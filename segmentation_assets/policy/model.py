@@ -27,6 +27,7 @@ from segmentation_assets.policy.crm import CrmPolicy
 from segmentation_assets.policy.detective import DetectivePolicy
 from segmentation_assets.policy.insights import (
     AdoptionPolicy,
+    BacktestPolicy,
     CohortPolicy,
     CsmPolicy,
     DataQualityPolicy,
@@ -147,6 +148,7 @@ class Policy(Section):
     engaged_use: EngagedUsePolicy
     csm: CsmPolicy
     data_quality: DataQualityPolicy
+    backtest: BacktestPolicy
     renewals: RenewalPolicy
     renewal_windows: RenewalWindowPolicy
     reconciliation: ReconciliationPolicy

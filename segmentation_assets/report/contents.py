@@ -20,6 +20,7 @@ from segmentation_assets.report.evidence import Evidence
 from segmentation_assets.report.executive import executive_page
 from segmentation_assets.report.movement import MOVES, movement_page, moves
 from segmentation_assets.report.portfolio import portfolio_page
+from segmentation_assets.report.prediction import prediction_page
 from segmentation_assets.report.quality import quality_page
 from segmentation_assets.report.tiers import tiers_page
 
@@ -30,6 +31,7 @@ PAGES = (
     ("capacity", "Capacity"),
     ("portfolio", "Portfolios"),
     ("accounts", "Accounts"),
+    ("prediction", "Does it predict"),
     ("quality", "Data quality"),
     ("lineage", "Lineage"),
     ("dictionary", "Dictionary"),
@@ -80,6 +82,7 @@ def contents(
         "movement": lambda evidence: movement_page(evidence, len(list_of_moves)),
         "capacity": capacity_page,
         "portfolio": portfolio_page,
+        "prediction": prediction_page,
         "quality": quality_page,
     }
     for name, make in makers.items():

@@ -25,6 +25,7 @@ from segmentation_assets.reading.figures import (
 from segmentation_assets.report import charts
 from segmentation_assets.report.decisions import Decision, decisions
 from segmentation_assets.report.evidence import Evidence, Row
+from segmentation_assets.report.prediction import last_quarter
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class ExecutivePage:
     charts: Mapping[str, str] = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
     no_history: str = ""
+    last_quarter: str = ""
 
 
 def executive_page(evidence: Evidence) -> ExecutivePage:
@@ -90,6 +92,7 @@ def executive_page(evidence: Evidence) -> ExecutivePage:
         charts=evidence.attempt("the chart of ARR", lambda: _charts(evidence), {}),
         gaps=gaps,
         no_history=no_history,
+        last_quarter=evidence.attempt("what the churn risk said", lambda: last_quarter(evidence), ""),
     )
 
 

@@ -10,6 +10,7 @@ Redirects are not followed: they would carry the token elsewhere.
 from __future__ import annotations
 
 import email.utils
+import json as json_module
 import logging
 import random
 import time
@@ -27,6 +28,10 @@ _PASSING = (408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524)
 _UNAUTHORIZED, _FORBIDDEN, _TOO_MANY = 401, 403, 429
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_TEXT = 300
+_DAILY = (
+    "the vendor's daily limit of requests is used up. What was acknowledged stays so; the same command goes on from "
+    "there tomorrow"
+)
 
 
 class NoAnswer(Refusal):
@@ -64,7 +69,6 @@ class Reply:
     body: Any
     text: str
     tries: int
-    headers: Mapping[str, str]
 
     @property
     def is_fine(self) -> bool:
@@ -112,12 +116,15 @@ class Caller:
         self._headers, self._renews, self._clock = headers, renews, clock or Clock()
         self._spread = _Spread(rate, self._clock)
         self._client = httpx.Client(timeout=patience.timeout_seconds, follow_redirects=False)
-        for name in ("httpx", "httpcore"):
-            _Hides.put_on(logging.getLogger(name), secrets)
+        self._hides = _Hides(secrets)
+        for logger in _loggers():
+            logger.addFilter(self._hides)
 
     def close(self) -> None:
         """Close connections."""
         self._client.close()
+        for logger in _loggers():
+            logger.removeFilter(self._hides)
 
     def call(
         self,
@@ -129,8 +136,11 @@ class Caller:
         form: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
         kind: str | None = None,
+        is_token: bool = False,
     ) -> Reply:
-        """The vendor's final answer. `kind` is the content's media type.
+        """The vendor's final answer, with our secrets cut out. `kind` is the content's media type.
+
+        `is_token`: the answer is a new token, so its body is left as it is.
 
         Raises NoAnswer after passing faults in all tries, SyncRefused if the vendor does not let us in, sends us
         elsewhere, or asks for a longer wait than the policy allows.
@@ -160,7 +170,7 @@ class Caller:
                 fault = f"{got.status_code} {self._hidden(got.text)[:_LONGEST_TEXT]}"
                 self._pause(tries, got)
                 continue
-            return self._final(method, path, got, tries)
+            return self._final(method, path, got, tries, is_token)
         where = self._hidden(f"{method} {path}")
         if fault.startswith("the request cannot be made"):
             raise SyncRefused(f"{where}: {self._hidden(fault)}")
@@ -169,8 +179,10 @@ class Caller:
             self._patience.attempts,
         )
 
-    def _final(self, method: str, path: str, got: httpx.Response, tries: int) -> Reply:
+    def _final(self, method: str, path: str, got: httpx.Response, tries: int, is_token: bool) -> Reply:
         text = self._hidden(got.text)
+        if got.status_code == _FORBIDDEN and "REQUEST_LIMIT_EXCEEDED" in text:  # Salesforce's daily limit
+            raise SyncRefused(_DAILY)
         if got.status_code in {_UNAUTHORIZED, _FORBIDDEN}:
             why = "the token is not valid" if got.status_code == _UNAUTHORIZED else "the token lacks a permission"
             raise SyncRefused(
@@ -182,10 +194,10 @@ class Caller:
                 "correct it in the policy"
             )
         try:
-            body = got.json()
+            body = json_module.loads(got.text if is_token else text)
         except ValueError:
             body = None
-        return Reply(got.status_code, body, text, tries, dict(got.headers))
+        return Reply(got.status_code, body, text, tries)
 
     def _pause(self, tries: int, got: httpx.Response | None) -> None:
         """Wait before the next try: as long as the vendor asks for, else twice as long each time, with jitter."""
@@ -194,10 +206,7 @@ class Caller:
         most = self._patience.wait_most_seconds
         asked_seconds = _retry_after(got, self._clock) if got is not None else None
         if got is not None and got.status_code == _TOO_MANY and _is_daily(got):
-            raise SyncRefused(
-                "the vendor's daily limit of requests is used up. What was acknowledged stays so; "
-                "the same command goes on from there tomorrow"
-            )
+            raise SyncRefused(_DAILY)
         if asked_seconds is not None and asked_seconds > most:
             raise SyncRefused(
                 f"the vendor asks to wait {asked_seconds:.0f} s, more than crm.wait_most_seconds ({most:.0f} s). "
@@ -237,21 +246,18 @@ def _is_daily(got: httpx.Response) -> bool:
     return isinstance(body, dict) and str(body.get("policyName", "")).upper() == "DAILY"
 
 
+def _loggers() -> list[logging.Logger]:
+    """Those of the HTTP library. A logger's filters do not reach its children, so each is named."""
+    names = [each for each in logging.root.manager.loggerDict if each.partition(".")[0] in {"httpx", "httpcore"}]
+    return [logging.getLogger(name) for name in ("httpx", "httpcore", *names)]
+
+
 class _Hides(logging.Filter):
     """Cuts secrets out of what the HTTP library logs: a webhook's address is a secret."""
 
     def __init__(self, secrets: Secrets) -> None:
         super().__init__()
         self.secrets = secrets
-
-    @classmethod
-    def put_on(cls, logger: logging.Logger, secrets: Secrets) -> None:
-        """Filters of a logger do not reach its children, so each logger of the library that exists gets one."""
-        name = logger.name
-        children = [each for each in logging.root.manager.loggerDict if each.startswith(f"{name}.")]
-        for each in (logger, *map(logging.getLogger, children)):
-            if not any(isinstance(old, cls) and old.secrets is secrets for old in each.filters):
-                each.addFilter(cls(secrets))
 
     def filter(self, record: logging.LogRecord) -> bool:
         """The record with its message hidden."""

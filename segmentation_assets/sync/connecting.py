@@ -23,12 +23,19 @@ def run_of(
 
 
 def _client(policy: Policy, system: str, secrets: Secrets) -> Crm:
-    try:
-        import httpx as _  # noqa: F401, PLC0415 - an optional extra
-    except ImportError:
-        raise SyncRefused("the sync needs the extra `crm`: pip install 'segmentation-assets[crm]'") from None
+    need_extra()
     if system == "hubspot":
         from segmentation_assets.sync.hubspot import HubSpot  # noqa: PLC0415 - it needs the extra
 
         return HubSpot(policy.crm, secrets)
-    raise SyncRefused(f"there is no client of {system}")
+    from segmentation_assets.sync.salesforce import Salesforce  # noqa: PLC0415 - likewise
+
+    return Salesforce(policy.crm, secrets)
+
+
+def need_extra() -> None:
+    """Raises SyncRefused if the packages that talk to other machines are not installed."""
+    try:
+        import httpx as _  # noqa: F401, PLC0415 - an optional extra
+    except ImportError:
+        raise SyncRefused("this needs the extra `crm`: pip install 'segmentation-assets[crm]'") from None

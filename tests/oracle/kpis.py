@@ -10,7 +10,7 @@ from tests.oracle.revenue import REPORTING_CURRENCY, cents, money, months_before
 WINDOWS = (12, 3, 1)
 
 
-def _two_points(company: Company, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
+def two_points(company: Company, start: pd.Timestamp, end: pd.Timestamp) -> pd.DataFrame:
     """MRR at two days, both at the rates of the first, and at the end also at those of the second."""
     revenue = company.revenue
     rows = pd.DataFrame(
@@ -97,7 +97,7 @@ def revenue_movements(company: Company) -> pd.DataFrame:
     """MRR at the end of last month and at as_of, and what moved it."""
     end = pd.Timestamp(company.as_of)
     start = end.replace(day=1) - pd.Timedelta(days=1)
-    rows = _two_points(company, start, end)
+    rows = two_points(company, start, end)
     rows = rows.assign(**{name: rows[name].map(cents) for name in ("start", "end", "end_current")})
     rows = rows[(rows["start"] > 0) | (rows["end"] > 0)]
     rows = _bridge(rows.assign(movement=rows.apply(_movement, axis=1, start=start)), "mrr")
@@ -112,7 +112,7 @@ def account_periods(company: Company) -> pd.DataFrame:
 
 def _period(company: Company, months: int, end: pd.Timestamp) -> pd.DataFrame:
     start = months_before(end, months)
-    rows = _two_points(company, start, end)
+    rows = two_points(company, start, end)
     rows = rows.assign(**{n: (rows[n].round(9) * 12).map(cents) for n in ("start", "end", "end_current")})
     rows = rows[(rows["start"] > 0) | (rows["end"] > 0)]
     rows = _bridge(rows.assign(movement=rows.apply(_movement, axis=1, start=start)), "arr")

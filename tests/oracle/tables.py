@@ -9,6 +9,7 @@ import pandas as pd
 
 from tests.oracle import (
     accounts,
+    backtest,
     capacity,
     churn,
     customers,
@@ -45,6 +46,8 @@ _OF_MOVES = dict.fromkeys(
     ),
     "why it came about: tests/segments/test_causes changes each cause back, which must undo the move",
 )  # fmt: skip
+
+_DRAWN = "drawn by chance: held by tests/kpis/test_backtest"
 
 ORACLES: dict[str, Oracle] = {
     # profiles
@@ -123,6 +126,18 @@ ORACLES: dict[str, Oracle] = {
     "renewal_forecast": Oracle(kpis.renewal_forecast, ("quarter_start", "coverage_tier", "csm_id")),
     "renewal_windows": Oracle(kpis.renewal_windows, ("due_window", "grouping", "member")),
     "arr_reconciliation": Oracle(kpis.arr_reconciliation),
+    "backtest_accounts": Oracle(backtest.backtest_accounts, ("window_months", "starts_on", "account_id")),
+    "segment_backtest": Oracle(
+        backtest.segment_backtest,
+        ("window_months", "grouping", "member"),
+        dict.fromkeys(("churn_rate_low", "churn_rate_high", "nrr_low", "nrr_high"), _DRAWN),
+    ),
+    "score_backtest": Oracle(
+        backtest.score_backtest,
+        ("window_months", "score", "outcome"),
+        dict.fromkeys(("auc_low", "auc_high"), _DRAWN),
+    ),
+    "risk_backtest": Oracle(backtest.risk_backtest, ("starts_on",)),
     # capacity
     "csm_supply": Oracle(capacity.csm_supply, ("csm_id",)),
     "account_demand": Oracle(capacity.account_demand),

@@ -17,6 +17,8 @@ from urllib.parse import parse_qs, urlsplit
 
 TOKEN = "pat-na1-00000000-aaaa-bbbb-cccc-000000000000"  # noqa: S105
 VERSION = "2026-09"
+SDK_VERSION = "2026-03"
+"""The vendor's own client calls this version. The paths differ in nothing else."""
 OBJECTS, PROPERTIES = f"/crm/objects/{VERSION}/companies", f"/crm/properties/{VERSION}/companies"
 
 
@@ -61,6 +63,7 @@ class Refused(Exception):
 class HubSpotFake:
     """`faults` are used up one by one, one per request; None among them is none."""
 
+    token: str = TOKEN
     clock: Clock = field(default_factory=Clock)
     companies: dict[str, Company] = field(default_factory=dict)
     properties: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -114,7 +117,7 @@ class HubSpotFake:
     # What requests do.
 
     def answer(self, method: str, url: str, token: str | None, body: Any) -> Reply:
-        parts = urlsplit(url)
+        parts = urlsplit(url.replace(f"/{SDK_VERSION}/", f"/{VERSION}/"))
         with self.lock:
             self.requests.append((method, parts.path, body))
             fault = self.faults.pop(0) if self.faults else None
@@ -127,11 +130,12 @@ class HubSpotFake:
             if fault == "daily":
                 raise Refused(429, "You have reached your daily limit.", policyName="DAILY")
             if fault and fault.isdigit():
-                raise Refused(int(fault), f"a fault; you sent Bearer {token}")
+                elsewhere = {"Location": f"https://elsewhere.example/?token={token}"} if fault == "302" else {}
+                raise Refused(int(fault), f"a fault; you sent Bearer {token}", elsewhere)
             if fault == "garbage":
                 return 200, {}, "<html>hello</html>"
             self._limit()
-            if token != TOKEN:
+            if token != self.token:
                 raise Refused(401, f"Authentication credentials not found for {token}")
             reply = self._route(method, parts.path, parse_qs(parts.query), body)
             if fault == "cut_after":
