@@ -469,7 +469,7 @@ def test_snapshots_are_whole_drops(home):
     ]
 
 
-def test_many_words_are_translated_like_few(home: Any):
+def test_many_words_are_translated_like_few(home: Home):
     """Above a hundred words the engine gets them as rows: absent words stay, words for nothing become null."""
     words = {f"w{n}": f"W{n}" for n in range(1, 150)} | {"none": None, "quo'te": "o'k"}
     rows = ["w1", "w149", "other", "none", "quo'te", ""]
