@@ -1,4 +1,4 @@
-"""The paths of a home: its folder, its sources and its policy.
+"""The paths of a home: its folder, its sources and its policy; and how its small files are written.
 
 Here: turning options, environment variables and the settings of the last run into paths. Not here: reading sources
 (`extracts`) or the policy (`policy.model`), or the published tables (`warehouse.store`).
@@ -60,12 +60,26 @@ class Settings:
         keep_private()
         self.home.mkdir(parents=True, exist_ok=True)
         facts = {k: str(v) if v else None for k, v in asdict(self).items() if k != "home"}
-        (self.home / _MEMORY).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        write_whole(self.home / _MEMORY, json.dumps(facts, indent=1) + "\n")
 
     def environment(self) -> dict[str, str]:
         """Environment variables with which another process gets the same settings."""
         variables = {HOME: str(self.home), POLICY: str(self.policy or DEFAULT)}
         return variables | ({SOURCES: str(self.sources)} if self.sources else {})
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a small file so that readers see the old text or the new one, also where the disk is full or power fails.
+
+    Raises OSError; the file is as it was then.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_name(f"{file.name}.{os.getpid()}")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def keep_private() -> None:

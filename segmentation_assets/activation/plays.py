@@ -58,7 +58,7 @@ class PlaysDue(Snapshot):
     play: str = column("Word in interactions.play that closes it.")
     title: str = column("What to do.")
     step: Integer = column("Number of the step, of a play with steps; null: the play has none.", nullable=True, ge=1)
-    place: Integer = column("Order within the account: 1 is the most urgent kind.", ge=1)
+    place: Integer = column("Order within the account: open plays first, then the most urgent kind.", ge=1)
     timing: str = column(
         "today: due by the first working day after as_of, or overdue. this_week: due within 7 days. later: after "
         "that.",
@@ -379,7 +379,8 @@ def _columns(rows: ir.Table, policy: PlayPolicy) -> ir.Table:
         arr_urgency=cents(rows.arr * urgency),
         is_held_out=_is_held_out(rows, policy),
     )  # fmt: skip
-    within = ibis.window(group_by=list(_KEY), order_by=[rows.precedence, rows.due_on, rows.kind])
+    is_coming = (rows.opened_on > rows.as_of).cast("int64")
+    within = ibis.window(group_by=list(_KEY), order_by=[is_coming, rows.precedence, rows.due_on, rows.kind])
     names = [name for name in PlaysDue.to_schema().columns if name not in ("place", "policy_hash")]
     return rows.mutate(place=ibis.row_number().over(within) + 1).select(*names, "place")
 
@@ -460,11 +461,14 @@ def _figures(rows: ir.Table) -> dict[str, ir.StringValue]:
     """Each reason in words, with its figure; null where that is not known."""
     trend = ibis.coalesce(rows.users_trend, rows.events_trend)
     whose = ibis.ifelse(rows.users_trend.isnull(), "events ", "active users ")
-    sign = ibis.ifelse(trend < 0, "down ", "up ")
+    percent = fine(trend.abs() * 100).round().cast("int64")
+    change = ibis.ifelse(
+        percent == 0, "unchanged", ibis.ifelse(trend < 0, "down ", "up ") + percent.cast("string") + " %"
+    )
     return {
         "renewal": "renews in " + _whole(rows.days_to_renewal) + " days, on " + _iso(rows.renewal_on),
         "churn_risk": "churn risk " + _percent(rows.churn_risk),
-        "usage": whose + sign + _percent(trend.abs()) + " against the four weeks before",
+        "usage": whose + change + " against the four weeks before",
         "seats": _percent(rows.mau_seat_share) + " of the seats in use",
         "health": "weakest is " + rows.weakest_dimension + " health " + _whole(rows.weakest_health),
         "overdue": ibis.ifelse(rows.overdue_days > 0, "an invoice is " + _whole(rows.overdue_days) + " days overdue",

@@ -25,13 +25,18 @@ DAYS, USERS, SEED = 730, 25, 7
 @click.pass_obj
 def command(home: Path, accounts: int, end: date, months: int) -> None:
     """Make a sample company, run the whole chain on it, and say what came of it."""
+    from rich.console import Console
+
     from segmentation_assets.cli.generate import write_sample
+    from segmentation_assets.cli.printing.week import print_week
     from segmentation_assets.cli.run import run_tables
+    from segmentation_assets.policy.model import load_policy
 
     keep_private()
     sources = write_sample(settings_of(home).sample, accounts, DAYS, USERS, SEED, end)
     settings = settings_of(home, sources, Path(DEFAULT))
     run_tables(settings, [*month_ends(end, months), end], "*", "table")
+    print_week(Console(), settings.home, load_policy(settings.policy).company.reporting_currency)
 
 
 def month_ends(end: date, months: int) -> list[date]:

@@ -26,7 +26,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "Look": ("report", "explain", "show", "app", "export", "views"),
     "Hand on": ("sync", "digest"),
     "Understand": ("dictionary", "lineage", "scenario"),
-    "Keep current": ("watch", "ui", "status", "verify"),
+    "Keep current": ("watch", "ui", "status", "verify", "close"),
     "Set up": ("completion",),
 }
 """Every command, under the heading that help shows it. `check-sources` is the module `check_sources`."""

@@ -21,16 +21,35 @@ from segmentation_assets.reading.figures import counted
     shell_complete=completion.days,
 )
 @click.option("--output", type=FILE, help="Write to this file instead of the home's reports folder.")
+@click.option(
+    "--for",
+    "person",
+    metavar="NAME",
+    help="Only the list of one CSM or account executive: what is due, with a calendar file (.ics) beside it.",
+)
 @click.option("--open", "opens", is_flag=True, help="Show it in the browser.")
 @policy_option
 @click.pass_obj
-def command(home: Path, as_of: date | None, output: Path | None, opens: bool, policy: Path | None) -> None:
+def command(
+    home: Path, as_of: date | None, output: Path | None, person: str | None, opens: bool, policy: Path | None
+) -> None:
     """Write the report of a day: one HTML file that works without a network."""
     settings = settings_of(home, policy=policy, needs_sources=False)
     from segmentation_assets.policy.model import load_policy
-    from segmentation_assets.report.publishing import publish_report, write_report
 
     chosen, console = load_policy(settings.policy), messages()
+    if person is not None:
+        from segmentation_assets.report.personal import write_personal
+
+        mine = write_personal(settings.home, chosen, person, as_of, output)
+        console.print(f"{mine.person}, {mine.as_of}: {counted(mine.tasks, 'play')}, {mine.today} of them today")
+        click.echo(mine.file)
+        click.echo(mine.calendar)
+        if opens:
+            click.launch(mine.file.absolute().as_uri())
+        return
+    from segmentation_assets.report.publishing import publish_report, write_report
+
     with reporting(console) as progress:
         if output:
             report = write_report(settings.home, chosen, as_of, output, progress.working)

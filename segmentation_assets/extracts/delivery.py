@@ -34,6 +34,7 @@ from segmentation_assets.extracts.reading import (
 )
 from segmentation_assets.extracts.sources import Sources, SourcesError, close_to, own_columns
 from segmentation_assets.policy.company import CompanyPolicy, ExtractsPolicy
+from segmentation_assets.settings import write_whole
 from segmentation_assets.tables.contracts import ibis_schema
 from segmentation_assets.tables.registry import TableSpec
 from segmentation_assets.warehouse.code_hashes import code_version
@@ -350,10 +351,7 @@ def refuse_cut_off(landing: Landing, spec: TableSpec, drops: Sequence[Drop], bef
 
 def write_json(path: Path, value: Any) -> None:
     """Write a small file as JSON, atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(value, sort_keys=True))
-    unfinished.replace(path)
+    write_whole(path, json.dumps(value, sort_keys=True))
 
 
 def digest(*parts: object) -> str:

@@ -90,7 +90,7 @@ class Concentration(Snapshot):
     )
     top_to_bottom_hours: float = column(
         "top_hours_per_account / bottom_hours_per_account; null: the bottom accounts got no hours.",
-        unit="ratio",
+        unit="times",
         nullable=True,
         ge=0,
     )
@@ -106,19 +106,19 @@ class Concentration(Snapshot):
     )
     expansion_lift: float = column(
         "engaged_expansion_rate / other_expansion_rate; null: see expansion_lift_reason.",
-        unit="ratio",
+        unit="times",
         nullable=True,
         ge=0,
     )
     expansion_lift_low: float = column(
-        "Lower end of the lift's log-normal interval; null: one of the rates is 0.", unit="ratio", nullable=True, ge=0
+        "Lower end of the lift's log-normal interval; null: one of the rates is 0.", unit="times", nullable=True, ge=0
     )
     expansion_lift_high: float = column(
-        "Upper end of the lift's log-normal interval; null: one of the rates is 0.", unit="ratio", nullable=True, ge=0
+        "Upper end of the lift's log-normal interval; null: one of the rates is 0.", unit="times", nullable=True, ge=0
     )
     expansion_lift_low_n: Flag = column("Either group of the lift has fewer accounts than `retention.low_n`.")
-    expansion_lift_benchmark_low: float = column("Benchmark: expansion_lift of companies, lower end.", unit="ratio")
-    expansion_lift_benchmark_high: float = column("Benchmark: expansion_lift of companies, upper end.", unit="ratio")
+    expansion_lift_benchmark_low: float = column("Benchmark: expansion_lift of companies, lower end.", unit="times")
+    expansion_lift_benchmark_high: float = column("Benchmark: expansion_lift of companies, upper end.", unit="times")
     expansion_lift_reason: str = column("Why the lift is null; null: it is known.", nullable=True, isin=LIFT_REASONS)
 
     @row_rule

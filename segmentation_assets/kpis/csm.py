@@ -71,16 +71,16 @@ class CsmPerformance(Snapshot):
     peer_expansion: float = column(
         "expansion_arr / start_arr of all other CSMs together.", unit="ratio", nullable=True, ge=0
     )
-    expansion_vs_peers: float = column("expansion_arr_rate / peer_expansion.", unit="ratio", nullable=True, ge=0)
+    expansion_vs_peers: float = column("expansion_arr_rate / peer_expansion.", unit="times", nullable=True, ge=0)
     rank: Integer = column(
         "Rank by weighted NRR, 1 is best, among CSMs without low_n; null: not ranked.", nullable=True, ge=1
     )
     is_best: Flag = column("The CSM ranks first.")
     best_vs_peers_benchmark_low: float = column(
-        "Benchmark: expansion_vs_peers of a company's best CSM, lower end.", unit="ratio"
+        "Benchmark: expansion_vs_peers of a company's best CSM, lower end.", unit="times"
     )
     best_vs_peers_benchmark_high: float = column(
-        "Benchmark: expansion_vs_peers of a company's best CSM, upper end.", unit="ratio"
+        "Benchmark: expansion_vs_peers of a company's best CSM, upper end.", unit="times"
     )
     reason: str = column(
         "Why the ratios are null: no_history (no account of the company had ARR at the start), no_accounts_at_start "

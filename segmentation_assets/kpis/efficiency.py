@@ -41,7 +41,7 @@ class SalesEfficiency(Snapshot):
     )
     magic_number: float = column(
         "(revenue_3m - revenue_prior_3m) x 4 / spend_prior_3m; null: no spend, or less than six months of billing.",
-        unit="ratio",
+        unit="times",
         nullable=True,
     )
 

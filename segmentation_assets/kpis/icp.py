@@ -53,9 +53,9 @@ class IcpInsights(Snapshot):
         "Accounts with ARR twelve months before as_of whose value of the trait is known.", ge=1
     )
     all_rate: float = column("Share of all_accounts that had the outcome.", unit="share", ge=0, le=1)
-    lift: float = column("rate / all_rate; null: no account had the outcome.", unit="ratio", nullable=True, ge=0)
-    lift_low: float = column("rate_low / all_rate.", unit="ratio", nullable=True, ge=0)
-    lift_high: float = column("rate_high / all_rate.", unit="ratio", nullable=True, ge=0)
+    lift: float = column("rate / all_rate; null: no account had the outcome.", unit="times", nullable=True, ge=0)
+    lift_low: float = column("rate_low / all_rate.", unit="times", nullable=True, ge=0)
+    lift_high: float = column("rate_high / all_rate.", unit="times", nullable=True, ge=0)
     direction: str = column(
         "The outcome is more or less frequent than among all_accounts: the lift's interval excludes 1.",
         isin=DIRECTIONS,

@@ -141,7 +141,7 @@ class Kpis(Snapshot):
     end_arr: float = column("End of the ARR bridge: ARR at as_of, at the exchange rates of as_of.", unit=ARR, ge=0)
     quick_ratio: float = column(
         "(new + reactivated + expansion ARR) / (contraction + churned ARR); null: nothing was lost.",
-        unit="ratio",
+        unit="times",
         nullable=True,
         ge=0,
     )

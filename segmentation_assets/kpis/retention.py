@@ -73,7 +73,7 @@ class CompanyKpis(Acquisition):
     magic_number: float = column(
         "(revenue of the three months up to as_of - revenue of the three months before) x 4 / sales and marketing "
         "spend of the three months before. As in `sales_efficiency`.",
-        unit="ratio",
+        unit="times",
         nullable=True,
     )
     tiers_accounts: Integer = column("Sum over tiers of accounts.", ge=0)

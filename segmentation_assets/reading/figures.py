@@ -23,7 +23,9 @@ _UPPER = "arr nrr grr csm clv nps csat fte ae cac fx dau wau mau emea apac latam
 _ACRONYMS = {word: word.upper() for word in _UPPER.split()} | {
     "america": "America", "28d": "28 d", "90d": "90 d", "180d": "180 d", "12m": "12 m",
 }  # fmt: skip
-_DIGITS: Mapping[str, int] = {"share": 1, "score": 1, "currency": 2, "currency per year": 2}
+PERCENTS = ("share", "probability", "ratio")
+"""Units that people read as percentages. What they read as a multiple has the unit `times`."""
+_DIGITS: Mapping[str, int] = {**dict.fromkeys(PERCENTS, 1), "score": 1, "currency": 2, "currency per year": 2}
 """By unit: digits behind the point, of a share in percent. Large amounts are rounded further (`money`, `exact`)."""
 _SIGNS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹", "CHF": "CHF\u00a0"}
 
@@ -127,7 +129,7 @@ def sheet_format(unit: str) -> str:
     if unit not in _DIGITS:
         return "#,##0.####"
     digits = "0" * _DIGITS[unit]
-    return f"0.{digits}%" if unit == "share" else f"#,##0.{digits}"
+    return f"0.{digits}%" if unit in PERCENTS else f"#,##0.{digits}"
 
 
 def counted(number_of: int, noun: str, plural: str = "") -> str:

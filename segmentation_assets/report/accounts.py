@@ -6,13 +6,15 @@ Here: gathering both for all accounts at once, as plain values that become JSON.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
 from segmentation_assets.reading.explanations.gathering import TABLES, Explanation, explanations
 from segmentation_assets.reading.figures import words
+from segmentation_assets.reading.tasks import NAMES_FROM, Task, names_of_csms
 from segmentation_assets.report.actions import Action, next_action
+from segmentation_assets.report.briefing import briefings
 from segmentation_assets.report.evidence import Evidence, Row
 
 INDEX = (
@@ -25,13 +27,21 @@ INDEX = (
 _DAYS_PER_MONTH = 365.25 / 12
 
 
-def account_index(evidence: Evidence) -> dict[str, Any]:
-    """The list: columns, rows (largest ARR first), and the actions, which rows name by number."""
+def account_index(evidence: Evidence, tasks: Sequence[Task] = ()) -> dict[str, Any]:
+    """The list: columns, rows (largest ARR first), and the actions, which rows name by number.
+
+    The next action of an account is its most urgent play that is open, else the policy's advice.
+    """
     actions: dict[tuple[str, str], int] = {}
     names = csm_names(evidence)
     rows = []
+    first_plays = {
+        task.account_id: Action(task.role, task.title, task.why)
+        for task in sorted(tasks, key=lambda task: -task.place)
+        if task.opened_on <= evidence.as_of
+    }
     for row in segments_with_health(evidence):
-        action = next_action(row, row, evidence.policy)
+        action = first_plays.get(row["account_id"]) or next_action(row, row, evidence.policy)
         rows.append(_entry(row, action, actions.setdefault((action.owner, action.action), len(actions)), names))
     return {
         "columns": INDEX,
@@ -44,12 +54,43 @@ def account_index(evidence: Evidence) -> dict[str, Any]:
     }
 
 
+def packed_sets(evidence: Evidence, index: dict[str, Any]) -> dict[str, Any]:
+    """The accounts behind the numbers of the pages, by place in the list; those that have left follow the list."""
+    place = {row[0]: i for i, row in enumerate(index["rows"])}
+    gone = sorted(evidence.sets.members - place.keys())
+    rows = _gone(evidence, gone)
+    index["gone"] = [rows.get(account, _gone_entry(account, account)) for account in gone]
+    place |= {account: len(index["rows"]) + i for i, account in enumerate(gone)}
+    return evidence.sets.packed(place)
+
+
+def _gone(evidence: Evidence, accounts: list[str]) -> dict[str, list[Any]]:
+    """Accounts that are not live on the day, by id: name, segment, tier and CSM on the last day they were."""
+    if not accounts:
+        return {}
+    marks = ", ".join("?" for _ in accounts)
+    rows = evidence.rows(
+        f"SELECT * FROM segments WHERE as_of < ? AND account_id IN ({marks}) ORDER BY as_of",
+        evidence.as_of, *accounts,
+    )  # fmt: skip
+    return {row["account_id"]: _gone_entry(row["account_id"], row["account_name"], row) for row in rows}
+
+
+def _gone_entry(account: str, name: str | None, row: Row | None = None) -> list[Any]:
+    columns = {
+        "segment": "segment",
+        "tier": "coverage_tier",
+        "csm_id": "csm_id",
+        "account_executive": "account_executive",
+    }
+    entry: dict[str, Any] = {"account_id": account, "name": name or account}
+    entry |= {column: row[source] for column, source in columns.items()} if row else {}
+    return [entry.get(column) for column in INDEX]
+
+
 def csm_names(evidence: Evidence) -> dict[str, str]:
     """CSMs' names by id, from the tables that have them."""
-    names: dict[str, str] = {}
-    for table in ("csm_performance", "csm_supply"):
-        names |= {row["csm_id"]: row["csm_name"] for row in evidence.of_day(table) if row["csm_name"]}
-    return names
+    return names_of_csms(evidence.connection, (t for t in NAMES_FROM if evidence.has(t)), evidence.as_of)
 
 
 def segments_with_health(evidence: Evidence) -> list[Row]:
@@ -116,13 +157,14 @@ def account_details(evidence: Evidence) -> Iterator[tuple[str, dict[str, Any]]]:
     tables = [name for name in TABLES if evidence.has(name)]
     if not evidence.has("segment_inputs"):
         return
-    history, peers = _history(evidence), _peers(evidence)
+    history, peers, briefs = _history(evidence), _peers(evidence), briefings(evidence)
     reasons = explanations(evidence.connection, tables, evidence.as_of, evidence.previous, evidence.policy)
     for each in reasons:
         yield (
             each.account_id,
             {
                 **_plain(each),
+                "briefing": briefs.get(each.account_id, ()),
                 "history": history.get(each.account_id, {}),
                 "peers": peers.get(each.account_id),
             },

@@ -13,6 +13,7 @@ from segmentation_assets.reading import palette, plans
 from segmentation_assets.reading.figures import number
 from segmentation_assets.report import charts
 from segmentation_assets.report.evidence import Evidence, Row
+from segmentation_assets.report.sets import Count
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class TierCapacity:
     row: Row
     advice: str
     arithmetic: tuple[str, ...]
+    accounts: Count | None = None
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class CsmLoad:
     region: str
     row: Row
     is_overloaded: bool
+    accounts: Count | None = None
+    proposed: Count | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class CapacityPage:
     assignment: tuple[str, ...] = ()
     flat: tuple[str, ...] = ()
     goal: tuple[str, ...] = ()
-    leakage: tuple[Row, ...] = ()
+    leakage: tuple[tuple[Row, Count], ...] = ()
     charts: Mapping[str, str] = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
 
@@ -64,7 +68,12 @@ def capacity_page(evidence: Evidence) -> CapacityPage:
     plan = list(rows.values())
     tiers = tuple(
         TierCapacity(
-            tier, palette.TIERS[tier], rows[tier], plans.tier_action(rows[tier]), plans.tier_arithmetic(rows[tier])
+            tier,
+            palette.TIERS[tier],
+            rows[tier],
+            plans.tier_action(rows[tier]),
+            plans.tier_arithmetic(rows[tier]),
+            _accounts(evidence, f"Tier {tier}", "account_demand", f"coverage_tier = '{tier}'"),
         )
         for tier in TIERS
         if tier in rows
@@ -96,6 +105,13 @@ def capacity_page(evidence: Evidence) -> CapacityPage:
     )  # fmt: skip
 
 
+def _accounts(evidence: Evidence, title: str, table: str, where: str) -> Count | None:
+    """The accounts of a table that meet a condition; None without the table."""
+    if not evidence.has(table):
+        return None
+    return evidence.sets.count((row["account_id"] for row in evidence.of_day(table, "account_id", where)), title)
+
+
 def moved_accounts(evidence: Evidence) -> list[Row]:
     """Accounts that give or get hours in the rebalancing, with their names."""
     if not evidence.has("rebalanced_accounts"):
@@ -122,26 +138,49 @@ def _named_loads(evidence: Evidence) -> list[Row]:
 
 def _loads(evidence: Evidence) -> tuple[CsmLoad, ...]:
     from_share = evidence.policy.report.overloaded_from
+    now, proposed = _books(evidence)
     return tuple(
         CsmLoad(
             row["csm_id"], row["csm_name"] or row["csm_id"], row["level"] or "", row["region"] or "", row,
             (row["load_share"] or 0.0) > from_share,
+            evidence.sets.count(now.get(row["csm_id"], ()), f"With a named CSM: {row['csm_id']}") if now else None,
+            evidence.sets.count(proposed.get(row["csm_id"], ()), f"Proposed for {row['csm_id']}") if now else None,
         )
         for row in _named_loads(evidence)
     )  # fmt: skip
 
 
-def _leakage(evidence: Evidence) -> tuple[Row, ...]:
+def _books(evidence: Evidence) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """By CSM: accounts in the CRM and accounts proposed, both without those of automated tiers."""
+    now: dict[str, list[str]] = {}
+    proposed: dict[str, list[str]] = {}
+    if evidence.has("account_demand", "csm_assignments"):
+        rows = evidence.rows(
+            "SELECT d.account_id, d.csm_id, a.csm_id AS proposed FROM account_demand d LEFT JOIN csm_assignments a "
+            "ON a.as_of = d.as_of AND a.account_id = d.account_id WHERE d.as_of = ? AND NOT d.is_automated",
+            evidence.as_of,
+        )
+        for row in rows:
+            now.setdefault(row["csm_id"], []).append(row["account_id"])
+            proposed.setdefault(row["proposed"], []).append(row["account_id"])
+    return now, proposed
+
+
+def _leakage(evidence: Evidence) -> tuple[tuple[Row, Count], ...]:
     if not evidence.has("coverage_leakage"):
         return ()
     rows = evidence.rows(
-        "SELECT coverage_tier, count(*) AS accounts, sum(entitled_hours) AS entitled, sum(got_hours) AS got, "
+        "SELECT coverage_tier, list(account_id) AS ids, count(*) AS accounts, sum(entitled_hours) AS entitled, "
+        "sum(got_hours) AS got, "
         "sum(over_served_hours) AS over_hours, sum(over_served_cost) AS over_cost, "
         "sum(under_served_hours) AS under_hours, sum(under_served_arr) AS under_arr FROM coverage_leakage "
         "WHERE as_of = ? GROUP BY 1",
         evidence.as_of,
     )
-    return tuple(sorted(rows, key=lambda row: TIERS.index(row["coverage_tier"])))
+    return tuple(
+        (row, evidence.sets.count(row["ids"], f"Hours compared: {row['coverage_tier']}"))
+        for row in sorted(rows, key=lambda row: TIERS.index(row["coverage_tier"]))
+    )
 
 
 def _charts(tiers: tuple[TierCapacity, ...]) -> dict[str, str]:

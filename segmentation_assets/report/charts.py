@@ -7,16 +7,22 @@ dark. Not here: charts of single accounts (the page's script draws them), or the
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from segmentation_assets.reading.palette import PLACEHOLDERS
 
 if TYPE_CHECKING:
     import altair as alt
 
+P = ParamSpec("P")
+
 _WIDTH, _HEIGHT = 560, 220
+_NARROW = 230
+"""Width of the drawing area on a phone; names and figures beside it need the rest."""
+_TICKS, _FEW_TICKS = 5, 3
 _POINTS_TO, _DAYS_TO = 48, 7
 _NAME_HEIGHT = 0.08  # of a chart's range
 _FONT = "system-ui, sans-serif"
@@ -25,16 +31,28 @@ _ROLES = re.compile(r' (?:role|aria-roledescription|aria-label|aria-hidden|xmlns
 _SIZE = re.compile(r'<svg ([^>]*?)width="([\d.]+)" height="([\d.]+)"')
 
 
+def for_both_widths(draw: Callable[P, str]) -> Callable[P, str]:
+    """A drawing for wide pages and one for phones. The page's style shows the one that fits: nothing is cut off."""
+
+    @wraps(draw)
+    def both(*args: P.args, **kwargs: P.kwargs) -> str:
+        wide, narrow = draw(*args, **kwargs), draw(*args, **{**kwargs, "is_narrow": True})  # pyright: ignore
+        return f'<div class="on-wide">{wide}</div><div class="on-phone">{narrow}</div>' if wide else ""
+
+    return both
+
+
+@for_both_widths
 def lines(
     rows: Sequence[Mapping[str, Any]], *, title: str, description: str, colours: Mapping[str, str], form: str,
-    rules: Sequence[Mapping[str, Any]] = (), height: int = _HEIGHT, from_zero: bool = False,
+    rules: Sequence[Mapping[str, Any]] = (), height: int = _HEIGHT, from_zero: bool = False, is_narrow: bool = False,
 ) -> str:  # fmt: skip
     """Lines over time. Rows have `day`, `value` and `name`; `rules` are dashed levels with `value` and `text`."""
     alt = _altair()
-    time = _time(alt, rows)
+    time = _time(alt, rows, is_narrow)
     base = alt.Chart(alt.Data(values=list(rows))).encode(
         x=time,
-        y=alt.Y("value:Q", title=None, axis=alt.Axis(format=form, tickCount=5), scale=alt.Scale(zero=from_zero)),
+        y=alt.Y("value:Q", title=None, axis=alt.Axis(format=form, tickCount=_TICKS), scale=alt.Scale(zero=from_zero)),
         color=_colour(alt, colours),
         detail="name:N",
     )
@@ -55,38 +73,62 @@ def lines(
             ),
         ]
     named = 84 if len(colours) > 1 else 16
-    return _svg(alt.layer(*layers).properties(width=_WIDTH, height=height), title, description, named)
+    width = _NARROW if is_narrow else _WIDTH
+    return _svg(alt.layer(*layers).properties(width=width, height=height), title, description, named)
 
 
+@for_both_widths
 def stacked(
-    rows: Sequence[Mapping[str, Any]], *, title: str, description: str, colours: Mapping[str, str], form: str
-) -> str:
+    rows: Sequence[Mapping[str, Any]], *, title: str, description: str, colours: Mapping[str, str], form: str,
+    is_narrow: bool = False,
+) -> str:  # fmt: skip
     """One bar per day, stacked by `name`. Rows have `day`, `value`, `name` and `rank`."""
     alt = _altair()
     base = alt.Chart(alt.Data(values=list(rows))).encode(
         y=alt.Y("day:O", title=None, sort=None, axis=alt.Axis(ticks=False, domain=False)),
-        x=alt.X("value:Q", title=None, stack="zero", axis=alt.Axis(format=form, tickCount=5)),
+        x=alt.X(
+            "value:Q",
+            title=None,
+            stack="zero",
+            axis=alt.Axis(format=form, tickCount=_FEW_TICKS if is_narrow else _TICKS),
+        ),
         order=alt.Order("rank:Q"),
     )
     bars = base.mark_bar(height={"band": 0.62}, stroke=PLACEHOLDERS["card"], strokeWidth=1).encode(
         color=_colour(alt, colours, list(colours))
     )
     days = len({row["day"] for row in rows})
-    return _svg(bars.properties(width=_WIDTH, height=max(46 * days, 60)), title, description)
+    width = _NARROW if is_narrow else _WIDTH
+    return _svg(bars.properties(width=width, height=max(46 * days, 60)), title, description)
 
 
-def waterfall(rows: Sequence[Mapping[str, Any]], *, title: str, description: str) -> str:
-    """Steps from a start to an end. Rows have `name`, `low`, `high`, `top`, `text` and `kind` (total, up or down)."""
+@for_both_widths
+def waterfall(rows: Sequence[Mapping[str, Any]], *, title: str, description: str, is_narrow: bool = False) -> str:
+    """Steps from a start to an end. Rows have `name`, `low`, `high`, `top`, `text` and `kind` (total, up or down).
+
+    Wide, the steps stand side by side; on a phone they lie below each other.
+    """
     alt = _altair()
     colours = {"total": "c6", "up": "c2", "down": "c7"}
     order = [row["name"] for row in rows]
-    base = alt.Chart(alt.Data(values=list(rows))).encode(
+    amount = {"title": None, "scale": alt.Scale(zero=False)}
+    colour = _colour(alt, colours, field="kind")
+    data = alt.Chart(alt.Data(values=list(rows)))
+    if is_narrow:
+        base = data.encode(y=alt.Y("name:N", title=None, sort=order, axis=alt.Axis(ticks=False, domain=False)))
+        bars = base.mark_bar(height={"band": 0.62}).encode(
+            x=alt.X("low:Q", axis=alt.Axis(format="~s", tickCount=_FEW_TICKS), **amount), x2="high:Q", color=colour
+        )
+        texts = base.mark_text(align="left", dx=5, fontSize=11, fontWeight=600, color=PLACEHOLDERS["ink"]).encode(
+            x="top:Q", text="text:N"
+        )
+        drawing = alt.layer(bars, texts).properties(width=_NARROW - 40, height=30 * max(len(rows), 1))
+        return _svg(drawing, title, description, 56)
+    base = data.encode(
         x=alt.X("name:N", title=None, sort=order, axis=alt.Axis(labelAngle=0, ticks=False, labelLimit=90))
     )
     bars = base.mark_bar(width={"band": 0.62}).encode(
-        y=alt.Y("low:Q", title=None, axis=alt.Axis(format="~s", tickCount=5), scale=alt.Scale(zero=False)),
-        y2="high:Q",
-        color=_colour(alt, colours, field="kind"),
+        y=alt.Y("low:Q", axis=alt.Axis(format="~s", tickCount=_TICKS), **amount), y2="high:Q", color=colour
     )
     texts = base.mark_text(dy=-7, fontSize=11, fontWeight=600, color=PLACEHOLDERS["ink"]).encode(
         y="top:Q", text="text:N"
@@ -94,7 +136,8 @@ def waterfall(rows: Sequence[Mapping[str, Any]], *, title: str, description: str
     return _svg(alt.layer(bars, texts).properties(width=_WIDTH + 40, height=_HEIGHT), title, description)
 
 
-def bullets(rows: Sequence[Mapping[str, Any]], *, title: str, description: str) -> str:
+@for_both_widths
+def bullets(rows: Sequence[Mapping[str, Any]], *, title: str, description: str, is_narrow: bool = False) -> str:
     """Available (bar) and needed (mark). Rows have `name`, `there`, `needed`, `most` and `text`."""
     alt = _altair()
     order = [row["name"] for row in rows]
@@ -102,15 +145,15 @@ def bullets(rows: Sequence[Mapping[str, Any]], *, title: str, description: str) 
         y=alt.Y("name:N", title=None, sort=order, axis=alt.Axis(ticks=False, domain=False, labelFontSize=12))
     )
     there = base.mark_bar(height={"band": 0.5}, color=PLACEHOLDERS["c1"]).encode(
-        x=alt.X("there:Q", title="FTE", axis=alt.Axis(tickCount=6))
+        x=alt.X("there:Q", title="FTE", axis=alt.Axis(tickCount=_FEW_TICKS if is_narrow else _TICKS + 1))
     )
     needed = base.mark_tick(thickness=3, size=26, color=PLACEHOLDERS["ink"]).encode(x="needed:Q")
     texts = base.mark_text(align="left", dx=8, fontSize=11, color=PLACEHOLDERS["ink"]).encode(
         x="most:Q", text="text:N"
     )
-    return _svg(
-        alt.layer(there, needed, texts).properties(width=_WIDTH, height=46 * max(len(rows), 1)), title, description
-    )
+    width, right = (_NARROW - 70, 80) if is_narrow else (_WIDTH, 16)
+    drawing = alt.layer(there, needed, texts).properties(width=width, height=46 * max(len(rows), 1))
+    return _svg(drawing, title, description, right)
 
 
 def _altair() -> Any:
@@ -119,13 +162,15 @@ def _altair() -> Any:
     return alt
 
 
-def _time(alt: Any, rows: Sequence[Mapping[str, Any]]) -> alt.X:
+def _time(alt: Any, rows: Sequence[Mapping[str, Any]], is_narrow: bool) -> alt.X:
     """The time axis: every day if there are few, else months."""
     days = sorted({row["day"] for row in rows})
     axis: dict[str, Any] = {"grid": False, "labelOverlap": True}
-    if len(days) <= _DAYS_TO:
+    if len(days) <= (_FEW_TICKS if is_narrow else _DAYS_TO):
         return alt.X("day:T", title=None, axis=alt.Axis(format="%-d %b %y", values=days, **axis))
-    return alt.X("day:T", title=None, axis=alt.Axis(format="%b %y", tickCount=6, **axis))
+    return alt.X(
+        "day:T", title=None, axis=alt.Axis(format="%b %y", tickCount=_FEW_TICKS if is_narrow else _TICKS + 1, **axis)
+    )
 
 
 def _apart(

@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any
 
 from segmentation_assets.reading.catalogue import CatalogueFacts
-from segmentation_assets.reading.figures import day, formats
-from segmentation_assets.report.accounts import account_details, account_index
+from segmentation_assets.reading.figures import PERCENTS, day, formats
+from segmentation_assets.report.accounts import account_details, account_index, packed_sets
 from segmentation_assets.report.capacity import capacity_page
 from segmentation_assets.report.document import chunks
 from segmentation_assets.report.evidence import Evidence
@@ -22,10 +22,14 @@ from segmentation_assets.report.movement import MOVES, movement_page, moves
 from segmentation_assets.report.portfolio import portfolio_page
 from segmentation_assets.report.prediction import prediction_page
 from segmentation_assets.report.quality import quality_page
+from segmentation_assets.report.renewals import renewals_page
 from segmentation_assets.report.tiers import tiers_page
+from segmentation_assets.report.week import TASKS, packed_tasks, week_page, week_tasks
 
 PAGES = (
     ("executive", "Executive"),
+    ("week", "My week"),
+    ("renewals", "Renewals"),
     ("tiers", "Tier KPIs"),
     ("movement", "Movement"),
     ("capacity", "Capacity"),
@@ -38,7 +42,6 @@ PAGES = (
 )
 """Pages in the order of the navigation: id and name."""
 
-_SHARES = ("share", "probability", "ratio")
 _AMOUNTS = ("currency", "currency per year", "currency per month", "currency per hour")
 ACCOUNTS_PER_PACK = 100
 """Accounts are packed in groups of this size. Opening one account unpacks one group."""
@@ -69,15 +72,18 @@ def contents(
         "newer": day(evidence.newer) if evidence.newer else "",
         "currency": evidence.policy.company.reporting_currency,
         "formats": formats(evidence.policy.company.reporting_currency)
-        | {"shares": columns_in(catalogue, _SHARES), "amounts": columns_in(catalogue, _AMOUNTS)},
+        | {"shares": columns_in(catalogue, PERCENTS), "amounts": columns_in(catalogue, _AMOUNTS)},
         "run": run,
         "made_at": f"{made_at:%Y-%m-%d %H:%M %Z}",
         "policy_hash": evidence.policy.hash,
         "missing": dict(evidence.missing),
     }
     list_of_moves = evidence.attempt("the list of moves", lambda: moves(evidence), [])
+    all_tasks = evidence.attempt("the plays that are due", lambda: week_tasks(evidence), [])
     makers: dict[str, Callable[[Evidence], Any]] = {
         "executive": executive_page,
+        "week": lambda evidence: week_page(evidence, all_tasks),
+        "renewals": renewals_page,
         "tiers": tiers_page,
         "movement": lambda evidence: movement_page(evidence, len(list_of_moves)),
         "capacity": capacity_page,
@@ -89,13 +95,15 @@ def contents(
         progress(f"the page {name}")
         model[name] = evidence.attempt(f"the page {dict(PAGES)[name]}", partial(make, evidence), None)
     progress("the list of accounts")
-    index = account_index(evidence)
+    index = account_index(evidence, all_tasks)
     progress("the pages of accounts")
     accounts = evidence.attempt("the pages of single accounts", lambda: list(account_details(evidence)), [])
     details = chunks(accounts, ACCOUNTS_PER_PACK)
     where = {account: i for i, each in enumerate(details) for account in each}
     index["packs"] = [where.get(row[0]) for row in index["rows"]]
     packs = {"index": index, "moves": {"columns": MOVES, "rows": list_of_moves}}
+    packs["tasks"] = {"columns": TASKS, "rows": packed_tasks(all_tasks)}
+    packs["sets"] = packed_sets(evidence, index)
     packs["catalogue"] = {
         "lineage": catalogue.lineage_json,
         "tables": [entry.to_json() for entry in catalogue.entries.values()],

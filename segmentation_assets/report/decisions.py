@@ -15,6 +15,7 @@ from segmentation_assets.reading import plans
 from segmentation_assets.reading.figures import counted, exact, hourly, money, number, share
 from segmentation_assets.report.capacity import moved_accounts
 from segmentation_assets.report.evidence import Evidence, Row
+from segmentation_assets.report.sets import Count
 
 _NAMED = 5
 
@@ -38,6 +39,8 @@ class Decision:
     arithmetic: tuple[str, ...]
     accounts: tuple[NamedAccount, ...] = ()
     page: str = ""
+    everyone: Count | None = None
+    """All accounts that the decision is about."""
 
 
 def decisions(evidence: Evidence) -> tuple[Decision, ...]:
@@ -82,7 +85,7 @@ def protect(evidence: Evidence) -> Decision | None:
             _named(row, f"ARR {money(row['arr'])} × {share(row['churn_risk'])} = {money(_expected_loss(row))}")
             for row in rows[:_NAMED]
         ),
-        "accounts?segment=At-Risk",
+        everyone=evidence.sets.count((row["account_id"] for row in rows), "At-Risk accounts"),
     )
 
 
@@ -136,6 +139,9 @@ def staff(evidence: Evidence) -> Decision | None:
             for row in accounts[:_NAMED]
         ),
         page="capacity",
+        everyone=evidence.sets.count((row["account_id"] for row in accounts), "Give or get hours")
+        if accounts
+        else None,
     )
 
 
@@ -178,7 +184,7 @@ def grow(evidence: Evidence) -> Decision | None:
             _named(row, f"whitespace {money(row['whitespace'])}; {row['micro_segment_reason']}")
             for row in rows[:_NAMED]
         ),
-        "accounts?micro=expansion_ready",
+        everyone=evidence.sets.count((row["account_id"] for row in rows), "Ready to expand, with whitespace"),
     )
 
 
@@ -203,6 +209,7 @@ def rebalance(evidence: Evidence) -> Decision | None:
         ),
         tuple(_named(row, f"lacks {number(row['under_served_hours'])} h") for row in under[:_NAMED]),
         page="capacity",
+        everyone=evidence.sets.count((row["account_id"] for row in under), "Under-served"),
     )
 
 

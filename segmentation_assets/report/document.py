@@ -39,7 +39,7 @@ def render(model: Mapping[str, Any], packs: Mapping[str, Any], evidence: Evidenc
     script, style = _text("report.js"), style_variables() + _text("report.css")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             **model,
@@ -56,7 +56,7 @@ def render(model: Mapping[str, Any], packs: Mapping[str, Any], evidence: Evidenc
 
 def _section(name: str, title: str, model: Mapping[str, Any], evidence: Evidence) -> Markup:
     """A page's HTML; a notice instead if its model or its template failed."""
-    pages = _environment()
+    pages = environment()
     failed = pages.get_template("page_failed.html").render(name=name, title=title)
     if name in model and model[name] is None:
         return Markup(failed)  # noqa: S704 - Jinja2 has escaped its texts
@@ -89,19 +89,26 @@ def _text(name: str) -> str:
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """The templates of the report; they escape all texts."""
+    templates = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
     for name in ("money", "exact", "change", "share", "points", "number", "day", "label"):
-        environment.filters[name] = getattr(figures, name)
-    environment.filters["svg"] = _svg
-    return environment
+        templates.filters[name] = getattr(figures, name)
+    templates.filters["svg"] = _svg
+    templates.filters["css"] = _css
+    return templates
 
 
 def _svg(text: str) -> Markup:
     """A drawing of `charts`; the library that drew it has escaped its texts."""
+    return Markup(text)  # noqa: S704
+
+
+def _css(text: str) -> Markup:
+    """Our own style; no text from data is in it."""
     return Markup(text)  # noqa: S704
 
 

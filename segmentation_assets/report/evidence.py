@@ -18,18 +18,19 @@ import duckdb
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.reading.access import ALL, Days, NotPublished, find_table, newest_whole_day, open_tables
 from segmentation_assets.reading.explanations.gathering import day_before
+from segmentation_assets.report.sets import AccountSets
 
 Row = Mapping[str, Any]
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 
 OF_THE_DAY = (
-    "account_data_quality", "account_demand", "account_profiles", "arr_reconciliation", "behavioral_scores",
-    "capacity_plan", "churn_model", "churn_model_quality", "concentration", "coverage_leakage",
+    "account_data_quality", "account_demand", "account_periods", "account_profiles", "arr_reconciliation",
+    "behavioral_scores", "capacity_plan", "churn_model", "churn_model_quality", "concentration", "coverage_leakage",
     "csm_assignment_constraints", "csm_assignment_runs", "csm_assignments", "csm_loads", "csm_performance",
-    "csm_supply", "data_quality", "data_quality_columns", "expansion_scores", "goal_gap", "rebalanced_accounts",
-    "renewal_forecast", "risk_backtest", "score_backtest", "segment_backtest", "segment_inputs", "segment_states",
-    "tier_migration", "tier_migration_summary", "value_scores",
+    "csm_supply", "data_quality", "data_quality_columns", "expansion_scores", "goal_gap", "plays_due",
+    "rebalanced_accounts", "renewal_windows", "risk_backtest", "score_backtest", "segment_backtest",
+    "segment_inputs", "segment_states", "tier_migration", "tier_migration_summary", "value_scores",
 )  # fmt: skip
 """Read on as_of alone."""
 
@@ -58,6 +59,8 @@ class Evidence:
     """A later day with segments but without all tables of a report; None: there is none."""
     faults: list[str] = field(default_factory=list)
     """Pages and parts that failed, each with the error: bugs of this program. The report lists them."""
+    sets: AccountSets = field(default_factory=AccountSets)
+    """The accounts behind the numbers of the pages."""
 
     def attempt(self, part: str, make: Callable[[], T], otherwise: T) -> T:
         """The result of `make`. If it raises, `otherwise`: only this part is lost, and `faults` lists the error."""

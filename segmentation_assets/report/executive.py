@@ -26,6 +26,7 @@ from segmentation_assets.report import charts
 from segmentation_assets.report.decisions import Decision, decisions
 from segmentation_assets.report.evidence import Evidence, Row
 from segmentation_assets.report.prediction import last_quarter
+from segmentation_assets.report.sets import Count
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Headline:
     change: str = ""
     is_good: bool | None = None
     note: str = ""
+    accounts: Count | None = None
+    """The accounts that the headline is about."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class MixRow:
 
     segment: str
     colour: str
-    accounts: int
+    accounts: Count
     accounts_change: str
     arr: float
     arr_share: float | None
@@ -56,10 +59,10 @@ class MixRow:
 
 @dataclass(frozen=True)
 class Change:
-    """One change since the last snapshot, in a sentence."""
+    """One change since the last snapshot, in a sentence, and the accounts that it counts."""
 
     text: str
-    page: str = ""
+    accounts: tuple[Count, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,10 +134,17 @@ def _headlines(evidence: Evidence) -> list[Headline]:
             f"{share(now['logo_retention'])} of the accounts of {months} months ago stayed"
             if now.get("logo_retention")
             else "",
+            evidence.sets.count(_ids(evidence), "Live accounts"),
         )
     )  # fmt: skip
     headlines.append(_risk_headline(evidence, arr))
     return headlines
+
+
+def _ids(evidence: Evidence, segment: str | None = None) -> list[str]:
+    """Live accounts, of one segment or of all."""
+    rows = evidence.of_day("segments", "account_id", "true" if segment is None else f"segment = '{segment}'")
+    return [row["account_id"] for row in rows]
 
 
 def _growth_note(now: Row, months: int) -> str:
@@ -172,6 +182,7 @@ def _risk_headline(evidence: Evidence, arr: float) -> Headline:
         "ARR in the At-Risk segment", money(now["arr"]), exact(now["arr"]), change(difference) if before else "",
         None if not before or not round(difference or 0) else (difference or 0) < 0,
         f"{counted(now['accounts'], 'account')}, {share(now['arr'] / arr) if arr else '–'} of ARR",
+        evidence.sets.count(_ids(evidence, AT_RISK), "In the At-Risk segment"),
     )  # fmt: skip
 
 
@@ -203,7 +214,7 @@ def _mix(evidence: Evidence) -> tuple[MixRow, ...]:
     old = {row["segment"]: row for row in evidence.rows(sql, evidence.previous)} if evidence.previous else {}
     return tuple(
         MixRow(
-            name, palette.SEGMENTS[name], row["accounts"],
+            name, palette.SEGMENTS[name], evidence.sets.count(_ids(evidence, name), f"Segment {name}"),
             _change(row["accounts"], old.get(name, {}).get("accounts"), count_change),
             row["arr"], row["arr_share"],
             _change(row["arr"], old.get(name, {}).get("arr"), change),
@@ -241,19 +252,29 @@ def _changes(evidence: Evidence) -> list[Change]:
             f"ARR: {change(_arr_of(new))} from {counted(len(new), 'new account')}, {change(grown)} growth and "
             f"{change(-shrunk)} decline in {counted(len(stayed), 'account')} that stayed, "
             f"{change(-sum(row['old_arr'] for row in lost))} from {counted(len(lost), 'lost account')}.",
-            "movement",
+            _counts(evidence, {"new accounts": new, "stayed": stayed, "lost accounts": lost}),
         ),
         Change(
             f"At-Risk segment: {counted(len(into), 'account')} with {money(_arr_of(into))} ARR moved in, "
             f"{counted(len(out), 'account')} with {money(_arr_of(out))} ARR moved out.",
-            "movement",
+            _counts(evidence, {"into At-Risk": into, "out of At-Risk": out}),
         ),
         Change(
             f"Moves: {counted(len(segments), 'account')} changed segment, {counted(len(tiers), 'account')} changed "
             f"coverage tier ({money(_arr_of(tiers))} ARR).",
-            "movement",
+            _counts(evidence, {"changed segment": segments, "changed tier": tiers}),
         ),
     ]
+
+
+def _counts(evidence: Evidence, groups: Mapping[str, list[Row]]) -> tuple[Count, ...]:
+    """A count for each group with accounts; `title` says what they have in common."""
+    since = f" since {day(evidence.previous)}"
+    return tuple(
+        evidence.sets.count((row["id"] for row in rows), title[:1].upper() + title[1:] + since)
+        for title, rows in groups.items()
+        if rows
+    )
 
 
 def _arr_of(rows: list[Row]) -> float:

@@ -10,7 +10,9 @@ from html import escape
 
 from segmentation_assets.reading.palette import TIERS
 
-_WIDTH, _HEIGHT, _BAR, _GAP, _LABEL = 620, 300, 14, 10, 150
+_HEIGHT, _BAR, _GAP = 300, 14, 10
+_WIDE, _NARROW = (620, 150), (330, 96)
+"""Width of the drawing and of the names at each side: on a wide page, and on a phone."""
 _LEAST = 1.5  # so that a band of one account is visible
 _OUTSIDE = "c6"
 
@@ -19,17 +21,28 @@ def flows_svg(
     counts: Mapping[tuple[str, str], int], rows: Sequence[tuple[str, str]], columns: Sequence[tuple[str, str]],
     title: str, description: str,
 ) -> str:  # fmt: skip
-    """Draw `counts` by (from, to). `rows` and `columns` are names with labels, in order from the top."""
+    """Draw `counts` by (from, to), for wide pages and for phones; empty if nothing moved.
+
+    `rows` and `columns` are names with labels, in order from the top.
+    """
+    if not sum(counts.get((of, to), 0) for of, _ in rows for to, _ in columns):
+        return ""
+    wide, narrow = (_drawing(counts, rows, columns, title, description, *size) for size in (_WIDE, _NARROW))
+    return f'<div class="on-wide">{wide}</div><div class="on-phone">{narrow}</div>'
+
+
+def _drawing(
+    counts: Mapping[tuple[str, str], int], rows: Sequence[tuple[str, str]], columns: Sequence[tuple[str, str]],
+    title: str, description: str, width: int, label_width: int,
+) -> str:  # fmt: skip
     left = {name: sum(counts.get((name, to), 0) for to, _ in columns) for name, _ in rows}
     right = {name: sum(counts.get((of, name), 0) for of, _ in rows) for name, _ in columns}
     total = sum(left.values())
-    if not total:
-        return ""
     gaps = _GAP * max(len(rows), len(columns))
     unit = (_HEIGHT - gaps) / total
-    x0, x1 = _LABEL, _WIDTH - _LABEL
+    x0, x1 = label_width, width - label_width
     at, to = _stack(rows, left, unit), _stack(columns, right, unit)
-    drawn = [f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" class="flows">'
+    drawn = [f'<svg viewBox="0 0 {width} {_HEIGHT}" role="img" class="flows">'
              f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"]  # fmt: skip
     used_left, used_right = dict.fromkeys(left, 0.0), dict.fromkeys(right, 0.0)
     for of, _ in rows:

@@ -17,8 +17,10 @@ from segmentation_assets.reading.figures import change, counted, day, exact, lab
 from segmentation_assets.report import charts
 from segmentation_assets.report.evidence import Evidence, Row
 from segmentation_assets.report.flows import flows_svg
+from segmentation_assets.report.sets import Count
 
 _NOT_LIVE, _UNASSIGNED = "not_live", "unassigned"
+QUARTER_MONTHS = 3
 _STEPS = (
     ("New", "new_arr", 1), ("Reactivated", "reactivated_arr", 1), ("Expansion", "expansion_arr", 1),
     ("Contraction", "contraction_arr", -1), ("Churn", "churned_arr", -1), ("FX", "fx_arr", 1),
@@ -37,6 +39,7 @@ class FlowCell:
     arr: float
     share: float | None
     stays: bool
+    members: Count | None = None
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,11 @@ class MovementPage:
 
     period: str = ""
     columns: tuple[str, ...] = ()
-    matrix: tuple[tuple[str, int, tuple[FlowCell, ...]], ...] = ()
+    matrix: tuple[tuple[str, int, Count | None, tuple[FlowCell, ...]], ...] = ()
     flows: str = ""
     summary: tuple[str, ...] = ()
+    summed: tuple[Count, ...] = ()
+    """The accounts that the summary counts."""
     bridge: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = ()
     bridge_columns: tuple[str, ...] = ()
     bridge_period: str = ""
@@ -62,14 +67,16 @@ def movement_page(evidence: Evidence, moves: int) -> MovementPage:
     cells = evidence.of_day("tier_migration")
     counts = {(row["from_tier"], row["to_tier"]): row for row in cells}
     rows, columns = _names(cells, "from_tier"), _names(cells, "to_tier")
+    went = _went(evidence)
     bridge_columns, bridge = _bridge(evidence)
     year = evidence.first_of_day("company_kpis", where=f"window_months = {evidence.policy.targets.window_months}")
     return MovementPage(
         period=f"{day(cells[0]['starts_on'])} to {day(evidence.as_of)}" if cells else "",
         columns=tuple(label(name) for name in columns),
-        matrix=tuple(_line(name, columns, counts) for name in rows),
+        matrix=tuple(_line(evidence, name, columns, counts, went) for name in rows),
         flows=_flows(counts, rows, columns),
         summary=tuple(_summary(evidence)),
+        summed=_summed(evidence, went),
         bridge=bridge,
         bridge_columns=bridge_columns,
         bridge_period=f"{day(year['starts_on'])} to {day(evidence.as_of)}" if year else "",
@@ -86,16 +93,59 @@ def _names(cells: list[Row], column: str) -> list[str]:
     return [name for name in (*TIERS, _UNASSIGNED, _NOT_LIVE) if name in with_accounts]
 
 
+def _went(evidence: Evidence) -> dict[tuple[str, str], list[str]]:
+    """The accounts of the migration by (tier at the start, tier at the end); empty without account_periods."""
+    if not evidence.has("account_periods"):
+        return {}
+    rows = evidence.of_day("account_periods", "account_id", f"window_months = {QUARTER_MONTHS}")
+    went: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        went.setdefault((row["start_tier"] or _NOT_LIVE, row["end_tier"] or _NOT_LIVE), []).append(row["account_id"])
+    return went
+
+
 def _line(
-    name: str, columns: list[str], counts: Mapping[tuple[str, str], Row]
-) -> tuple[str, int, tuple[FlowCell, ...]]:
+    evidence: Evidence, name: str, columns: list[str], counts: Mapping[tuple[str, str], Row],
+    went: Mapping[tuple[str, str], list[str]],
+) -> tuple[str, int, Count | None, tuple[FlowCell, ...]]:  # fmt: skip
     ways = [counts.get((name, to), {}) for to in columns]
+
+    def members(*places: str) -> Count | None:
+        title = f"{_place(name, 'New')} to {' or '.join(_place(to, 'lost') for to in places)}"
+        ids = [account for to in places for account in went.get((name, to), ())]
+        return (
+            evidence.sets.count(ids, title if len(places) == 1 else f"{_place(name, 'New')} at the start")
+            if went
+            else None
+        )
+
     cells = tuple(
         FlowCell(row.get("accounts", 0), row.get("end_arr") or row.get("start_arr") or 0.0, row.get("share_of_from"),
-                 name == to)
+                 name == to, members(to))
         for row, to in zip(ways, columns, strict=True)
     )  # fmt: skip
-    return label(name), sum(cell.accounts for cell in cells), cells
+    return label(name), sum(cell.accounts for cell in cells), members(*columns), cells
+
+
+def _place(name: str, otherwise: str) -> str:
+    return otherwise if name == _NOT_LIVE else label(name)
+
+
+def _summed(evidence: Evidence, went: Mapping[tuple[str, str], list[str]]) -> tuple[Count, ...]:
+    """The accounts that moved up, down, and up from Long-Tail."""
+    if not went or not evidence.has("tier_migration_summary"):
+        return ()
+
+    def moved(way: int, only: str | None = None) -> list[str]:
+        return [
+            account
+            for (of, to), ids in went.items()
+            if of in TIERS and to in TIERS and (TIERS.index(of) - TIERS.index(to)) * way > 0 and only in (None, of)
+            for account in ids
+        ]
+
+    groups = {"To a higher tier": moved(1), "To a lower tier": moved(-1), "Up from Long-Tail": moved(1, TIERS[-1])}
+    return tuple(evidence.sets.count(ids, title) for title, ids in groups.items() if ids)
 
 
 def _flows(counts: Mapping[tuple[str, str], Row], rows: list[str], columns: list[str]) -> str:

@@ -12,6 +12,7 @@ from datetime import timedelta
 from segmentation_assets.policy.segments import AT_RISK
 from segmentation_assets.report.accounts import csm_names, segments_with_health
 from segmentation_assets.report.evidence import Evidence, Row
+from segmentation_assets.report.sets import Count
 
 NOBODY = ""
 
@@ -22,12 +23,12 @@ class Portfolio:
 
     key: str
     name: str
-    accounts: int
+    accounts: Count
     arr: float
     mean_health: float | None
-    unhealthy: int
-    at_risk: int
-    renewals: int
+    unhealthy: Count
+    at_risk: Count
+    renewals: Count
     renewing_arr: float
     nrr: float | None
     grr: float | None
@@ -73,15 +74,23 @@ def _portfolio(evidence: Evidence, key: str, name: str, rows: list[Row], result:
     until = evidence.as_of + timedelta(days=evidence.policy.report.renewal_within_days)
     health = [row["health_score"] for row in rows if row["health_score"] is not None]
     renewing = [row for row in rows if row["renewal_on"] and evidence.as_of < row["renewal_on"] <= until]
+    watch_from = evidence.policy.health_bands.watch_from
+    unhealthy = [row for row in rows if row["health_score"] is not None and row["health_score"] < watch_from]
+    at_risk = [row for row in rows if row["segment"] == AT_RISK]
+    name = name or "nobody"
+
+    def count(some: list[Row], title: str) -> Count:
+        return evidence.sets.count((row["account_id"] for row in some), f"{name}: {title}")
+
     return Portfolio(
         key,
-        name or "nobody",
-        len(rows),
+        name,
+        count(rows, "all accounts"),
         sum(row["arr"] for row in rows),
         sum(health) / len(health) if health else None,
-        sum(value < evidence.policy.health_bands.watch_from for value in health),
-        sum(row["segment"] == AT_RISK for row in rows),
-        len(renewing),
+        count(unhealthy, f"health below {watch_from:g}"),
+        count(at_risk, "in At-Risk"),
+        count(renewing, f"renewals within {evidence.policy.report.renewal_within_days} days"),
         sum(row["arr"] for row in renewing),
         result.get("nrr"),
         result.get("grr"),

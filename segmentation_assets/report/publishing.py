@@ -127,16 +127,21 @@ def _write(
         text = render(pages.model | {"made_from": fingerprint(home, policy, day)}, pages.packs, evidence)
         faults = tuple(evidence.faults)
     file = target(day)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = _beside(file)
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(file)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_atomically(file, text)
     return WrittenReport(
         file, day, pages.accounts, file.stat().st_size, round(time.perf_counter() - started, 2), missing, faults
     )
+
+
+def write_atomically(file: Path, text: str) -> None:
+    """Write a file as a whole, or not at all, with the line ends of `text`. Raises OSError."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    beside = _beside(file)
+    try:
+        beside.write_text(text, encoding="utf-8", newline="")
+        beside.replace(file)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _beside(file: Path) -> Path:

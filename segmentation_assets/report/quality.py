@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from segmentation_assets.reading.figures import label, number, share
 from segmentation_assets.report.evidence import Evidence, Row
+from segmentation_assets.report.sets import Count
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,11 @@ class QualityPage:
     extracts: tuple[Row, ...]
     absent: tuple[str, ...]
     accounts: tuple[str, ...]
-    reconciliation: tuple[Row, ...]
+    reconciliation: tuple[tuple[Row, Count], ...]
     columns: tuple[Row, ...] = ()
     """Columns that lack values, the emptiest first."""
+    counted: tuple[Count, ...] = ()
+    """The accounts that the sentences count."""
     gaps: tuple[str, ...] = ()
 
 
@@ -33,7 +36,11 @@ def quality_page(evidence: Evidence) -> QualityPage:
         absent=tuple(f"{row['extract']}: {label(row['reason'] or 'no rows').lower()}" for row in rows
                      if not row["row_count"]),
         accounts=(*_accounts(evidence), *_scores(evidence)),
-        reconciliation=tuple(_reconciliation(evidence)),
+        reconciliation=tuple(
+            (row, evidence.sets.count(row["ids"], f"Invoices: {label(row['kind'])}"))
+            for row in _reconciliation(evidence)
+        ),
+        counted=_counts(evidence),
         columns=tuple(evidence.of_day("data_quality_columns", "missing_share DESC, extract, column_name",
                                       "missing_rows > 0 AND NOT null_is_a_fact")),
         gaps=evidence.gaps("data_quality", "data_quality_columns", "arr_reconciliation"),
@@ -64,6 +71,19 @@ def _accounts(evidence: Evidence) -> list[str]:
     return sentences
 
 
+def _counts(evidence: Evidence) -> tuple[Count, ...]:
+    groups = {
+        "All dimensions of the composite score": "data_completeness >= 1", "CRM data of a later day": "is_backcast",
+        "No behavioral score": "behavioral_score IS NULL", "No health score": "health_score IS NULL",
+        "No CSM in the CRM": "csm_id IS NULL",
+    }  # fmt: skip
+    counts = (
+        evidence.sets.count((row["account_id"] for row in evidence.of_day("segments", "account_id", where)), title)
+        for title, where in groups.items()
+    )
+    return tuple(count for count in counts if count.number)
+
+
 def _scores(evidence: Evidence) -> list[str]:
     """The data quality scores of accounts, in a sentence."""
     if not evidence.has("account_data_quality"):
@@ -85,7 +105,8 @@ def _reconciliation(evidence: Evidence) -> list[Row]:
     if not evidence.has("arr_reconciliation"):
         return []
     return evidence.rows(
-        "SELECT invoice_kind AS kind, count(*) AS accounts, sum(arr) AS arr, sum(unexplained) AS unexplained "
+        "SELECT invoice_kind AS kind, list(account_id) AS ids, count(*) AS accounts, sum(arr) AS arr, "
+        "sum(unexplained) AS unexplained "
         "FROM arr_reconciliation WHERE as_of = ? GROUP BY 1 ORDER BY abs(sum(unexplained)) DESC NULLS LAST, 1",
         evidence.as_of,
     )

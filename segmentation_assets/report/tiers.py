@@ -14,6 +14,7 @@ from segmentation_assets.reading import palette
 from segmentation_assets.reading.figures import NONE, counted, day, money, number, share
 from segmentation_assets.report import charts
 from segmentation_assets.report.evidence import Evidence, Row
+from segmentation_assets.report.sets import AccountSets, Count
 
 _MARKS = {"met": "✓ met", "missed": "✗ missed", "no_target": ""}
 COMPANY = "Company"
@@ -28,6 +29,7 @@ class Cell:
     target: str = ""
     status: str = ""
     note: str = ""
+    accounts: Count | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class TiersPage:
     history: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     gaps: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    lead: str = ""
 
 
 def tiers_page(evidence: Evidence) -> TiersPage:
@@ -81,22 +84,80 @@ def tiers_page(evidence: Evidence) -> TiersPage:
     return TiersPage(
         columns=tuple((tier, palette.TIERS.get(tier, "c6")) for tier, _ in shown),
         period=f"{months} months from {day(start)} to {day(evidence.as_of)}, by the tier at the start",
-        groups=_groups(rows),
+        groups=_groups(rows, evidence.sets, _now(evidence, shown), _at_the_start(evidence, shown, months)),
         charts=drawn,
         history=history,
         gaps=gaps,
         notes=tuple(notes),
+        lead=_lead(shown),
     )
 
 
-def _groups(rows: list[Row]) -> tuple[tuple[str, tuple[KpiRow, ...]], ...]:
+def _lead(shown: list[tuple[str, Row]]) -> str:
+    """NRR of the company against others, and which tiers meet their targets of NRR and GRR."""
+    sentences = []
+    company = next((row for name, row in shown if name == COMPANY), None)
+    if company and company["nrr"] is not None:
+        low, high = company["nrr_benchmark_low"], company["nrr_benchmark_high"]
+        beside = f" (the median of other companies is {share(low, 0)}–{share(high, 0)})" if low is not None else ""
+        sentences.append(
+            f"The company keeps {share(company['grr'])} of its ARR and has {share(company['nrr'])} NRR{beside}."
+        )
+    for kpi in ("nrr", "grr"):
+        judged = [(n, row) for n, row in shown if row[f"{kpi}_target"] is not None and not row[f"{kpi}_low_n"]]
+        parts = []
+        for status, word in (("met", "met by"), ("missed", "missed by")):
+            names = [f"{n} ({share(row[kpi])})" for n, row in judged if row[f"{kpi}_status"] == status]
+            if names:
+                parts.append(f"{word} {', '.join(names)}")
+        if parts:
+            sentences.append(f"The {kpi.upper()} target is {'; '.join(parts)}.")
+    return " ".join(sentences)
+
+
+def _now(evidence: Evidence, shown: list[tuple[str, Row]]) -> list[list[str]] | None:
+    """The accounts of `accounts` by column: those with ARR, in their tier."""
+    if not evidence.has("segments"):
+        return None
+    live = evidence.of_day("segments", "account_id", "arr > 0")
+    return [
+        [row["account_id"] for row in live if tier in (COMPANY, row["coverage_tier"])] for tier, _ in shown
+    ]  # fmt: skip
+
+
+def _at_the_start(evidence: Evidence, shown: list[tuple[str, Row]], months: int) -> list[list[str]] | None:
+    """The accounts of `start_accounts` by column: those with ARR at the start, in their tier then."""
+    if not evidence.has("account_periods"):
+        return None
+    rows = evidence.of_day("account_periods", "account_id", f"window_months = {int(months)} AND start_arr > 0")
+    return [[row["account_id"] for row in rows if tier in (COMPANY, row["start_tier"])] for tier, _ in shown]
+
+
+def _counted(
+    sets: AccountSets, name: str, meaning: str, rows: list[Row], column: str, accounts: list[list[str]] | None
+) -> KpiRow:
+    """A row of numbers that count accounts, each with the accounts."""
+    if accounts is None:
+        return _row(name, meaning, rows, column, number)
+    return KpiRow(
+        name,
+        meaning,
+        tuple(
+            Cell(number(row[column]), accounts=sets.count(ids, name)) for row, ids in zip(rows, accounts, strict=True)
+        ),
+    )
+
+
+def _groups(
+    rows: list[Row], sets: AccountSets, now: list[list[str]] | None, start: list[list[str]] | None
+) -> tuple[tuple[str, tuple[KpiRow, ...]], ...]:
     return (
         ("Size", (
-            _row("Accounts now", "Live accounts.", rows, "accounts", number),
+            _counted(sets, "Accounts now", "Live accounts.", rows, "accounts", now),
             _row("ARR now", "Annual recurring revenue.", rows, "arr", money),
             _row("ARR share", "Share of the company's ARR.", rows, "arr_share", share),
-            _row("Accounts at the start", "The cohort: accounts that paid at the start.", rows, "start_accounts",
-                 number),
+            _counted(sets, "Accounts at the start", "The cohort: accounts that paid at the start.", rows,
+                     "start_accounts", start),
         )),
         ("Retention and growth", (
             _aimed("NRR", "ARR of the cohort now ÷ at the start.", rows, "nrr"),

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DatabaseError
 
 from segmentation_assets.orchestration.private_api import NO_COMPUTE_LOGS, InstanceRef
 from segmentation_assets.running.storage.run_records import damaged_records
-from segmentation_assets.settings import Settings, keep_private
+from segmentation_assets.settings import Settings, keep_private, write_whole
 
 SHIPPED = Path(__file__).with_name("dagster.yaml")
 """The configuration that every home gets a copy of."""
@@ -45,7 +45,7 @@ def prepare(settings: Settings) -> dict[str, str]:
         raise NotWritable(settings.home, "permission denied")
     target, shipped = settings.dagster_home / "dagster.yaml", SHIPPED.read_text(encoding="utf-8")
     if not target.exists() or target.read_text(encoding="utf-8") != shipped:
-        target.write_text(shipped, encoding="utf-8")
+        write_whole(target, shipped)
     return {
         "DAGSTER_HOME": str(settings.dagster_home),
         "DAGSTER_EVENT_BATCH_SIZE": _EVENT_BATCH,

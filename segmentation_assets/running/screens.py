@@ -19,7 +19,7 @@ from segmentation_assets.reasons import Refusal
 from segmentation_assets.running import doors, pages
 from segmentation_assets.running.children import HOST, Children, check_free, module, script
 from segmentation_assets.running.instance import prepare
-from segmentation_assets.settings import Settings
+from segmentation_assets.settings import Settings, write_whole
 from segmentation_assets.warehouse.store import Busy, Holder, locked
 
 LOCATION = "segmentation"
@@ -67,7 +67,7 @@ def serve(
 
 def _start(children: Children, folder: Path, port: int | None, token: str, lock: int | None) -> None:
     workspace, code = folder / "workspace.yaml", folder / "code.socket"
-    workspace.write_text(_WORKSPACE.format(socket=code))
+    write_whole(workspace, _WORKSPACE.format(socket=code))
     location = ("--location-name", LOCATION, "-m", _MODULE, "-d", str(Path(__file__).parents[2]))
     children.start(script("dagster"), "code-server", "start", "-s", str(code), *location)
     children.wait_for_socket(code)

@@ -71,7 +71,7 @@ class ExpansionScores(Snapshot):
     )
     lookalike_lift: float = column(
         "lookalike ÷ lookalike_base_rate. Above 1: the peers expand more often than others. Null if nobody did.",
-        unit="ratio",
+        unit="times",
         nullable=True,
         ge=0,
     )

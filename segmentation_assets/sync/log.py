@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -42,7 +42,8 @@ HELD = (ACKNOWLEDGED, CONFIRMED, DRIFTED)
 """After these, the log knows what the CRM holds, and that no person decided it."""
 FAULTS = (REJECTED, UNCONFIRMED, UNKNOWN, DELETED, MERGED)
 """These end the command with an exit code that is not 0."""
-SENDING = "sending"
+SENDING, _DONE = "sending", "done"
+"""What a line of the journal holds."""
 _ROWS_AT_ONCE = 50_000
 
 
@@ -101,9 +102,8 @@ class Journal:
     """The journal of one run. Nothing is lost that `sending` or `add` returned from."""
 
     def __init__(self, file: Path, run_id: str, first: int) -> None:
-        self._file, self._run_id, self._number = file, run_id, first
         self._opened: IO[str] = file.open("x", encoding="utf-8")
-        self._write([{"run_id": run_id, "first": first}])
+        self._write({"run_id": run_id, "first": first})
 
     def close(self) -> None:
         """Close the file. It stays until it is published."""
@@ -111,22 +111,25 @@ class Journal:
 
     def sending(self, entries: Sequence[Entry]) -> None:
         """Say what is about to be sent."""
-        self._write([_plain(replace(entry, outcome=SENDING)) for entry in entries])
+        self._write({SENDING: [_row(entry) for entry in entries]} if entries else {})
 
     def add(self, entries: Sequence[Entry]) -> None:
         """Record outcomes. Those of entries that were `sending` must have their trace ids."""
-        self._write([_plain(entry) for entry in entries])
+        self._write({_DONE: [_row(entry) for entry in entries]} if entries else {})
 
-    def _write(self, lines: Sequence[dict[str, Any]]) -> None:
-        if not lines:
+    def _write(self, line: Mapping[str, Any]) -> None:
+        """One line for many entries, written in one go: it counts whole or, cut off by a crash, not at all."""
+        if not line:
             return
-        self._opened.write("".join(json.dumps(line, default=str) + "\n" for line in lines))
+        self._opened.write(json.dumps(line) + "\n")
         self._opened.flush()
         os.fsync(self._opened.fileno())
 
 
-def _plain(entry: Entry) -> dict[str, Any]:
-    return asdict(entry)
+def _row(entry: Entry) -> list[Any]:
+    """The values of an entry in the order of its fields, with times as texts."""
+    facts = vars(entry) | {"attempted_at": entry.attempted_at.isoformat(), "as_of": entry.as_of.isoformat()}
+    return list(facts.values())
 
 
 def journal_file(store: Store, system: str) -> Path:
@@ -170,17 +173,19 @@ def _lines(file: Path) -> Generator[dict[str, Any]]:
 def _entries(file: Path) -> Iterator[dict[str, Any]]:
     """The outcomes in order, then what was sent without one, as unconfirmed."""
     open_entries: dict[tuple[str, str], dict[str, Any]] = {}
+    names = list(Entry.__dataclass_fields__)
     with closing(_lines(file)) as lines:
         next(lines, None)
         for line in lines:
-            key = (str(line["trace_id"]), line["field"])
-            if line["outcome"] == SENDING:
-                open_entries[key] = line
-            else:
-                open_entries.pop(key, None)
-                yield line
-    for line in open_entries.values():
-        yield line | {"outcome": UNCONFIRMED, "held": None, "reason": "the run ended before the answer was on record"}
+            for row in line.get(SENDING, ()):
+                entry = dict(zip(names, row, strict=True))
+                open_entries[str(entry["trace_id"]), entry["field"]] = entry
+            for row in line.get(_DONE, ()):
+                entry = dict(zip(names, row, strict=True))
+                open_entries.pop((str(entry["trace_id"]), entry["field"]), None)
+                yield entry
+    for entry in open_entries.values():
+        yield entry | {"reason": "the run ended before the answer was on record"}
 
 
 def _as_parquet(file: Path, entries: Iterable[dict[str, Any]], system: str, run_id: str, first: int) -> int:

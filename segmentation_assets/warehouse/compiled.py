@@ -7,11 +7,12 @@ keys are made (`building`).
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from segmentation_assets.settings import write_whole
 
 _COLLECT_AFTER = (50_000, 20, 100)
 """Thresholds for `gc.set_threshold`."""
@@ -50,12 +51,10 @@ class Compiled:
     def keep(self, name: str, key: str, text: str) -> None:
         """Store `text` and delete the older texts of the name."""
         target = self._file(name, key)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        unfinished = target.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(text, encoding="utf-8")
+        write_whole(target, text)
         for old in self.folder.glob(f"{name}-*{self.suffix}"):
-            old.unlink(missing_ok=True)
-        unfinished.replace(target)
+            if old != target:
+                old.unlink(missing_ok=True)
 
     def _file(self, name: str, key: str) -> Path:
         return self.folder / f"{name}-{key}{self.suffix}"

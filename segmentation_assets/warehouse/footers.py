@@ -17,6 +17,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from segmentation_assets.settings import write_whole
 from segmentation_assets.warehouse.store import FILE, Store, footer, rows_in
 
 _FINGERPRINTS = "fingerprints"
@@ -42,10 +43,7 @@ def read_footers(store: Store, table: str, partition: str, *, remember: bool = T
             entry = [*file, _of_day(facts, day), rows_in([path]) if facts else 0]
         current[day] = entry
     if remember and current != remembered:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = memory.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(current), encoding="utf-8")
-        unfinished.replace(memory)
+        write_whole(memory, json.dumps(current))
     return {date.fromisoformat(day): Footer(entry[3], entry[4]) for day, entry in sorted(current.items())}
 
 

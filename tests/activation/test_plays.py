@@ -169,6 +169,13 @@ def test_a_renewal_far_ahead_comes_last():
     assert (near["renewal"]["place"], near["risk"]["place"]) == (1, 2)
 
 
+def test_what_is_open_stands_before_what_is_coming():
+    row = {**GROWTH, "micro_segment": "at_risk", "micro_segment_reason": "late payments"}
+    rows = due(row, {"renewal_on": FRIDAY + timedelta(days=61)}, (("renewal_outreach", date(2026, 10, 15)),))
+    assert (rows["renewal"]["opened_on"], rows["renewal"]["place"]) == (FRIDAY + timedelta(days=1), 2)
+    assert (rows["risk"]["opened_on"], rows["risk"]["place"]) == (MONDAY, 1)
+
+
 def test_nobody_sells_more_to_an_account_in_danger():
     ready: Row = {**GROWTH, "micro_segment": "expansion_ready", "micro_segment_reason": "adoption surge"}
     row = due({**ready, "expansion_score": 71.6})["growth"]

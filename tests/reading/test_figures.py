@@ -83,8 +83,10 @@ def test_four_things_called_at_risk_have_four_names():
 
 
 def test_a_spreadsheet_writes_as_many_digits_as_people_read():
-    formats = {unit: figures.sheet_format(unit) for unit in ("share", "score", "currency", "days", "")}
+    units = ("share", "ratio", "probability", "times", "score", "currency", "days", "")
+    formats = {unit: figures.sheet_format(unit) for unit in units}
     assert formats == {
-        "share": "0.0%", "score": "#,##0.0", "currency": "#,##0.00", "days": "#,##0.####", "": "#,##0.####",
+        "share": "0.0%", "ratio": "0.0%", "probability": "0.0%", "times": "#,##0.####", "score": "#,##0.0",
+        "currency": "#,##0.00", "days": "#,##0.####", "": "#,##0.####",
     }  # fmt: skip
     assert figures.share(0.12345) == "12.3%"

@@ -215,6 +215,99 @@ def test_tables_sort_and_search(browser: Browser, report: Path):
         assert rows == sorted(rows, reverse=True)
 
 
+CLICK_ALL = """async () => {
+  const wrong = [], wait = (holds) => new Promise((done) => {
+    const look = () => holds() ? done() : requestAnimationFrame(look);
+    look();
+  });
+  const counts = document.getElementById("page-accounts"), numbers = document.querySelectorAll("a[data-accounts]");
+  for (const link of numbers) {
+    const shown = link.textContent.match(/[0-9][0-9,]*(?=[^0-9]*$)/), number = +link.dataset.accounts;
+    location.hash = "#/executive";
+    await wait(() => counts.hidden);
+    link.click();
+    await wait(() => !counts.hidden && counts.querySelector(".count")?.dataset.address === location.hash);
+    const opened = +counts.querySelector(".count").dataset.number;
+    const said = +counts.querySelector(".count").textContent.match(/[0-9,]+/)[0].replaceAll(",", "");
+    if (!shown || +shown[0].replaceAll(",", "") !== number || opened !== number || said !== number)
+      wrong.push(`${link.closest("section").id}: ${link.textContent} (${link.title}), ${number}, opens ${opened}`);
+    // Whoever filters here must not find fewer accounts behind the next number.
+    const search = document.getElementById("accounts-search"), segment = document.getElementById("accounts-segment");
+    search.value = "no account has this name";
+    search.dispatchEvent(new Event("input"));
+    segment.selectedIndex = segment.options.length - 1;
+    segment.dispatchEvent(new Event("change"));
+  }
+  return [numbers.length, wrong];
+}"""
+
+
+def test_every_number_of_accounts_opens_exactly_these(browser: Browser, report: Path):
+    with opened(browser, report) as page:
+        number, wrong = page.evaluate(CLICK_ALL)
+        assert wrong == []
+        assert number > 60
+        pages = {
+            each.removeprefix("page-")
+            for each in page.evaluate(
+                "[...document.querySelectorAll('a[data-accounts]')].map(link => link.closest('section').id)"
+            )
+        }
+        assert pages == {"executive", "renewals", "tiers", "movement", "capacity", "portfolio", "quality"}
+
+
+def test_a_set_of_accounts_has_exactly_the_accounts_it_names(browser: Browser, report: Path, home: Path):
+    with duckdb.connect() as connection:
+        segments = f"read_parquet('{home}/published/segments/as_of={RAN_DAYS[-1]}/*.parquet')"
+        rows = connection.execute(f"SELECT account_id FROM {segments} WHERE segment = 'Efficient'").fetchall()
+    with opened(browser, report) as page:
+        link = page.locator("#page-executive a[title='Segment Efficient']")
+        assert int(link.inner_text()) == len(rows) > 0
+        link.click()
+        page.wait_for_function("() => !document.getElementById('page-accounts').hidden")
+        page.locator("#accounts-table a.name").first.wait_for()
+        links = page.locator("#accounts-table a.name").evaluate_all("all => all.map(a => a.getAttribute('href'))")
+        assert {each.removeprefix("#/account/") for each in links} == {account for (account,) in rows}
+        page.locator("#accounts-set a").click()
+        page.wait_for_function("() => document.getElementById('accounts-set').hidden")
+        assert page.locator("#accounts-segment").input_value() == ""
+
+
+def test_every_number_of_plays_opens_exactly_these(browser: Browser, report: Path):
+    with opened(browser, report) as page:
+        go(page, "week")
+        links = page.locator("a[data-plays]").evaluate_all(
+            "all => all.map(a => [a.getAttribute('href').slice(2), +a.dataset.plays, +a.textContent])"
+        )
+        assert links
+        for where, number, shown in links:
+            go(page, where)
+            page.wait_for_function("() => document.querySelector('#week-one [data-part]')")
+            listed = page.locator("#week-one .count").evaluate_all("all => all.map(each => +each.dataset.number)")
+            assert sum(listed) == number == shown, where
+            go(page, "week")
+
+
+def test_on_a_phone_rows_are_cards_and_charts_are_whole(browser: Browser, report: Path):
+    with opened(browser, report, (390, 844)) as page:
+        for where in ("accounts", "portfolio", "week"):
+            go(page, where)
+            cell = page.locator("section:not([hidden]) table.cards tbody td").first
+            cell.wait_for()
+            assert cell.evaluate("each => getComputedStyle(each).display") == "block"
+            assert cell.get_attribute("data-label")
+        for where in ("capacity", "movement", "tiers", "executive"):
+            go(page, where)
+            cut = page.locator("section:not([hidden]) .plot svg").evaluate_all(
+                "all => all.filter(svg => svg.getClientRects().length).filter(svg => "
+                "svg.getBoundingClientRect().right > svg.closest('.plot').getBoundingClientRect().right + 1).length"
+            )
+            assert cut == 0, where
+        go(page, "tiers")
+        first = page.locator("#page-tiers table.kpis tbody tr:not(.group) th").first
+        assert first.evaluate("each => getComputedStyle(each).position") == "sticky"
+
+
 def test_an_account_is_found_by_keyboard_alone(browser: Browser, report: Path):
     with opened(browser, report) as page:
         page.keyboard.press("Tab")
@@ -239,7 +332,8 @@ def test_an_account_tells_what_explain_tells(browser: Browser, report: Path, hom
     told = explain(account, home=home, policy=load_policy())
     with opened(browser, report) as page:
         go(page, f"account/{account}")
-        page.locator("#account .figures").wait_for()
+        page.locator("#account .figures").wait_for(state="attached")
+        page.evaluate("document.querySelectorAll('#account details').forEach(each => { each.open = true; })")
         shown = re.sub(r"\s+", " ", page.locator("#account").inner_text())
         for sentence in (*told.segment_reasons, *told.tier_reasons, *told.ways_up, *told.changes):
             dated = re.sub(r"\b\d{4}-\d\d-\d\d\b", lambda text: day(date.fromisoformat(text[0])), sentence)

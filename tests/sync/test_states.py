@@ -56,6 +56,7 @@ class Sync(RuleBasedStateMachine):
         self.rows = {name: account(name) for name in ACCOUNTS}
         self.crashes_at: int | None = None
         self.is_dead = False
+        self.runs = 0
         self.write, self.publish = Journal._write, applying.publish
 
     @initialize()
@@ -132,7 +133,8 @@ class Sync(RuleBasedStateMachine):
             patch.setattr(Journal, "_write", write)
             patch.setattr(applying, "publish", publish)
             try:
-                result = self.run().apply(limit, is_confirmed=True)
+                self.runs += 1
+                result = self.run().apply(limit, is_confirmed=True, run_id=f"run-{self.runs}")
             except (Crash, NoAnswer, SyncRefused):
                 return None
         self.check_log()
@@ -142,7 +144,7 @@ class Sync(RuleBasedStateMachine):
         """What this run acknowledged, the CRM holds: nobody else wrote while it worked."""
         for name, record, field, value in self.query(
             "SELECT account_id, record_id, field, value FROM log WHERE outcome IN ('acknowledged', 'confirmed') "
-            "AND run_id = (SELECT arg_max(run_id, number) FROM log)"
+            f"AND run_id = 'run-{self.runs}'"
         ):
             assert self.fake.companies[record].values.get(PROPERTY[field]) == value, (name, field)
 

@@ -102,10 +102,10 @@
     const count = h("p", { class: "count", role: "status" });
     const more = h("button", { type: "button", class: "more", on: { click: () => { shown += 10 * step; draw(); } } }, "Show more");
     place.replaceChildren(count, h("div", { class: "wide", role: "region", "aria-label": caption, tabindex: 0 },
-      h("table", { class: "dense" }, h("thead", {}, head), body)), more);
+      h("table", { class: "dense cards" }, h("thead", {}, head), body)), more);
     const draw = () => {
       body.replaceChildren(...rows.slice(0, shown).map((row) => h("tr", {}, columns.map((c, i) =>
-        h(i ? "td" : "th", { scope: i ? null : "row", class: [c.numeric && "n", c.wrap && "wrap"].filter(Boolean).join(" ") || null }, c.show(row))))));
+        h(i ? "td" : "th", { scope: i ? null : "row", "data-label": i ? c.name : null, class: [c.numeric && "n", c.wrap && "wrap"].filter(Boolean).join(" ") || null }, c.show(row))))));
       more.hidden = rows.length <= shown;
       count.textContent = count.dataset.text + (rows.length > shown ? `, the first ${number(shown)} below` : "");
       for (const cell of head.children) {
@@ -114,14 +114,14 @@
       }
     };
     const arrange = () => {
-      const column = columns.find((c) => c.key === sorted), value = column.value || ((row) => row[column.key]);
+      const column = columns.find((c) => c.key === sorted) || { key: sorted }, value = column.value || ((row) => row[column.key]);
       const known = (row) => { const v = value(row); return v !== null && v !== undefined && v !== ""; };
       const there = from.filter(known), absent = from.filter((row) => !known(row));
       there.sort((a, b) => (down ? -1 : 1) * compare(value(a), value(b)));
       rows = there.concat(absent); // rows without a value stay last in both directions
       draw();
     };
-    return (next, text) => { from = next; shown = step; count.dataset.text = text; arrange(); };
+    return (next, text) => { from = next; shown = step; count.dataset.text = text; count.dataset.number = next.length; arrange(); };
   };
 
   // Tables of the page: sort by the text or data-value of a column's cells.
@@ -150,23 +150,30 @@
     });
   };
   $$("table.sortable").forEach(enhance);
+  // On a phone a row of these tables is a card, in which each cell has its column's name.
+  for (const element of $$("table.cards")) {
+    const names = [...element.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
+    for (const row of element.tBodies[0].rows) [...row.cells].forEach((cell, i) => i && cell.setAttribute("data-label", names[i]));
+  }
 
   // -- accounts
 
   const COLOURS = { Strategic: "c1", Growth: "c2", Core: "c3", Efficient: "c5", "At-Risk": "c7", "Long-Tail": "c4" };
   const OWNERS = { csm: "CSM", account_executive: "Account executive", executive_sponsor: "Executive sponsor", automation: "Automated" };
   const swatch = (name) => h("span", { class: "swatch", style: `background:var(--${COLOURS[name] || "c6"})`, "aria-hidden": "true" });
-  const link = (account) => h("a", { class: "name", href: "#/account/" + encodeURIComponent(account.account_id), title: account.name }, h("bdi", {}, account.name));
-  let accounts = null;
+  const link = (account) => account.gone ? h("span", { class: "name", title: account.name }, h("bdi", {}, account.name)) : h("a", { class: "name", href: "#/account/" + encodeURIComponent(account.account_id), title: account.name }, h("bdi", {}, account.name));
+  let accounts = null, gone = [];
   const loadAccounts = async () => {
-    const data = accounts || await unpack("index");
-    if (!accounts) accounts = data.rows.map((row) => {
+    if (accounts) return accounts;
+    const data = await unpack("index");
+    const read = (row) => {
       const account = Object.fromEntries(data.columns.map((name, i) => [name, row[i]]));
-      [account.owner, account.action] = data.actions[account.action];
+      [account.owner, account.action] = data.actions[account.action] || [null, null];
       account.text = `${account.account_id} ${account.name} ${account.csm || ""} ${account.account_executive || ""}`.toLowerCase();
       return account;
-    });
-    return accounts;
+    };
+    gone = data.gone.map((row) => ({ ...read(row), gone: true }));
+    return accounts = data.rows.map(read);
   };
   const matching = (list, text) => {
     const words = text.trim().toLowerCase().split(/\s+/).filter(Boolean);
@@ -174,7 +181,7 @@
   };
   const COLUMNS = [
     { name: "Account", key: "name", show: link },
-    { name: "Segment", key: "segment", show: (a) => [swatch(a.segment), a.segment] },
+    { name: "Segment", key: "segment", show: (a) => a.gone ? h("span", { class: "muted" }, `left${a.segment ? ", was " + a.segment : ""}`) : [swatch(a.segment), a.segment] },
     { name: "Tier", key: "tier", show: (a) => a.tier },
     { name: "ARR", key: "arr", numeric: true, show: (a) => h("span", { title: exact(a.arr) }, money(a.arr)) },
     { name: "Health", key: "health", numeric: true, show: (a) => number(a.health) },
@@ -188,8 +195,23 @@
   const sum = (list) => list.reduce((total, account) => total + account.arr, 0);
   const summed = (list) => `${counted(list.length, "account")}, ARR ${money(sum(list))}`;
 
-  let fillAccounts = null;
+  // The list of accounts. Its address alone says what it shows: a set of accounts that a number counts, and filters.
+  // So each visit sets every filter anew, and none stays from an earlier one.
+  let fillAccounts = null, chosenSet = null, chosenKey = "";
   const FILTERS = ["segment", "tier", "micro"];
+  const refreshAccounts = () => {
+    const list = chosenSet ? chosenSet.rows.map((i) => i < accounts.length ? accounts[i] : gone[i - accounts.length]) : accounts;
+    const wanted = FILTERS.map((key) => [key, $("#accounts-" + key).value]).filter(([, value]) => value);
+    const rows = matching(list, $("#accounts-search").value).filter((a) => wanted.every(([key, value]) => a[key] === value));
+    fillAccounts(rows, summed(rows));
+    $("#accounts-table .count").dataset.address = location.hash;
+  };
+  const keepAddress = () => {
+    const address = new URLSearchParams(chosenSet ? { set: chosenKey } : {});
+    for (const key of FILTERS) if ($("#accounts-" + key).value) address.set(key, $("#accounts-" + key).value);
+    history.replaceState(null, "", "#/accounts" + (address.size ? "?" + address : ""));
+    refreshAccounts();
+  };
   const showAccounts = async (parameters) => {
     const list = await loadAccounts();
     if (!fillAccounts) {
@@ -197,17 +219,17 @@
       for (const key of FILTERS) {
         const select = $("#accounts-" + key);
         for (const value of [...new Set(list.map((a) => a[key]))].sort()) select.append(h("option", { value }, key === "micro" ? label(value) : value));
-        select.addEventListener("change", refresh);
+        select.addEventListener("change", keepAddress);
       }
-      $("#accounts-search").addEventListener("input", refresh);
+      $("#accounts-search").addEventListener("input", refreshAccounts);
     }
-    if (parameters) for (const key of FILTERS) if (parameters.has(key)) $("#accounts-" + key).value = parameters.get(key);
-    refresh();
-    function refresh() {
-      const wanted = FILTERS.map((key) => [key, $("#accounts-" + key).value]).filter(([, value]) => value);
-      const found = matching(accounts, $("#accounts-search").value).filter((a) => wanted.every(([key, value]) => a[key] === value));
-      fillAccounts(found, summed(found));
-    }
+    chosenKey = parameters.get("set") || "";
+    chosenSet = chosenKey ? (await unpack("sets"))[chosenKey] || { title: "This set is not in this report", rows: [] } : null;
+    for (const key of FILTERS) $("#accounts-" + key).value = parameters.get(key) || "";
+    $("#accounts-search").value = "";
+    $("#accounts-set").hidden = !chosenSet;
+    if (chosenSet) fill($("#accounts-set"), h("strong", {}, chosenSet.title), ": ", counted(chosenSet.rows.length, "account"), ". ", h("a", { href: "#/accounts" }, "All accounts"));
+    refreshAccounts();
   };
 
   // -- finding an account from anywhere
@@ -330,7 +352,13 @@
     const facts = [["Account", account.account_id], ["Segment", [swatch(account.segment), account.segment]], ["Tier", account.tier], ["ARR", h("span", { title: exact(account.arr) }, money(account.arr))],
       ["Health", [number(account.health, 1), account.weakest ? h("small", { class: "muted meaning" }, account.is_capped ? `capped by ${account.weakest}` : `weakest: ${account.weakest}`) : null]], ["Churn risk, 90 d", share(account.churn_risk)], ["Expansion score", number(account.expansion, 1)],
       ["Renewal", day(account.renewal_on)], ["Signal", label(account.micro)], ["CSM", h("bdi", {}, account.csm || "\u2013")], ["Account executive", h("bdi", {}, account.account_executive || "\u2013")]];
-    const head = [h("p", { class: "crumb" }, h("a", { href: "#/accounts" }, "Accounts")), h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))), actionCard(account)];
+    const due = (await loadPlays()).filter((t) => t.account_id === id);
+    const openPlays = h("div", {});
+    if (due.length) table(openPlays, [WHAT, DUE, WHY, { name: "Who", key: "who", show: (t) => h("bdi", {}, t.who) }], { caption: "Plays", order: "rank", descending: false })(due, counted(due.length, "play"));
+    const head = [h("p", { class: "crumb" }, h("a", { href: "#/accounts" }, "Accounts")),
+      details && details.briefing.length ? h("div", { class: "briefing" }, details.briefing.map((text) => h("p", {}, text))) : null,
+      h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+      due.length ? section("What is due", openPlays) : actionCard(account)];
     if (!details) return fill(place, head, h("p", { class: "notice" }, "The reasons are missing: segment_inputs has not been made for this day."));
     const chosen = h("select", { id: "which-score" }, details.scores.map(([name], i) => h("option", { value: i }, label(name))));
     const fall = h("div", {});
@@ -338,19 +366,63 @@
     chosen.addEventListener("change", drawFall);
     drawFall();
     const days = data.history_days, past = details.history;
+    const folded = (title, ...children) => h("details", { class: "fold" }, h("summary", {}, title), children);
     fill(place, head,
       h("div", { class: "columns" },
-        h("div", {}, section(`Why segment ${account.segment}`, sentences(details.segment_reasons), simple("Conditions of the segment", ["Condition", "This account", "Typical of the segment", "Met"], details.conditions.map(([name, value, wanted, met]) => [label(name), value || "\u2013", wanted, MET[met]]))),
-          section(`Why tier ${account.tier}`, sentences(details.tier_reasons))),
-        h("div", {}, section("What would move it up", sentences(details.ways_up)),
-          section(data.previous ? `Since ${day(data.previous)}` : "What changed", data.previous ? sentences(details.changes.length ? details.changes : ["Nothing on this page has changed."]) : h("p", { class: "muted" }, "There is no earlier snapshot to compare with.")))),
-      section("Scores by part", details.scores.length ? h("div", { class: "filters" }, h("label", {}, "Score ", chosen)) : null, fall),
-      section("Over time", h("div", { class: "small" }, series("ARR", days, past.arr || [], money, "c1"), series("Active users, 28 d", days, past.users || [], (v) => number(v), "c1"), series("Active share of seats", days, past.seat_share || [], (v) => share(v, 0), "c1"), series("Health", days, past.health || [], (v) => number(v, 1), "c1"))),
+        h("div", {}, section(data.previous ? `Since ${day(data.previous)}` : "What changed", data.previous ? sentences(details.changes.length ? details.changes : ["Nothing on this page has changed."]) : h("p", { class: "muted" }, "There is no earlier snapshot to compare with."))),
+        h("div", {}, section("What would move it up", sentences(details.ways_up)))),
       h("div", { class: "columns" },
-        h("div", {}, section("Among peers", details.peers ? [h("p", { class: "muted" }, `${counted(details.peers.accounts, "account")}: ${label(details.peers.group)}`), simple("Peers", ["Figure", "Account", "Peers, median"], PEERS.map(([key, name, form, own]) => [name, form(account[own]), form(details.peers.medians[key])]), [1, 2])] : h("p", { class: "muted" }, "Peers are not known: expansion_scores has not been made for this day."))),
-        h("div", {}, section("Moves", details.moves.length ? simple("Moves", ["On", "What", "From", "To", "Why"], details.moves.map(([on, kind, from, to, , why]) => [day(on), label(kind), from, to, why])) : h("p", { class: "muted" }, "No move is recorded.")))),
-      section("Treatment", h("dl", { class: "facts" }, Object.entries(details.treatment).map(([name, value]) => h("div", {}, h("dt", {}, label(name)), h("dd", { style: "font-size:1rem;font-weight:500" }, plain(name, value)))))),
-      section("Raw figures", h("div", { class: "figures" }, Object.entries(details.figures).map(([topic, values]) => h("div", { class: "card" }, h("h3", {}, label(topic)), h("dl", {}, Object.entries(values).flatMap(([name, value]) => [h("dt", {}, label(name)), h("dd", {}, plain(name, value))])))))));
+        h("div", {}, section(`Why segment ${account.segment}`, sentences(details.segment_reasons))),
+        h("div", {}, section(`Why tier ${account.tier}`, sentences(details.tier_reasons)))),
+      section("Over time", h("div", { class: "small" }, series("ARR", days, past.arr || [], money, "c1"), series("Active users, 28 d", days, past.users || [], (v) => number(v), "c1"), series("Active share of seats", days, past.seat_share || [], (v) => share(v, 0), "c1"), series("Health", days, past.health || [], (v) => number(v, 1), "c1"))),
+      section("More"),
+      folded("Scores by part", details.scores.length ? h("div", { class: "filters" }, h("label", {}, "Score ", chosen)) : null, fall),
+      folded("Conditions of the segment", simple("Conditions of the segment", ["Condition", "This account", "Typical of the segment", "Met"], details.conditions.map(([name, value, wanted, met]) => [label(name), value || "\u2013", wanted, MET[met]]))),
+      folded("Among peers", details.peers ? [h("p", { class: "muted" }, `${counted(details.peers.accounts, "account")}: ${label(details.peers.group)}`), simple("Peers", ["Figure", "Account", "Peers, median"], PEERS.map(([key, name, form, own]) => [name, form(account[own]), form(details.peers.medians[key])]), [1, 2])] : h("p", { class: "muted" }, "Peers are not known: expansion_scores has not been made for this day.")),
+      folded(`Moves (${details.moves.length})`, details.moves.length ? simple("Moves", ["On", "What", "From", "To", "Why"], details.moves.map(([on, kind, from, to, , why]) => [day(on), label(kind), from, to, why])) : h("p", { class: "muted" }, "No move is recorded.")),
+      folded("Treatment", h("dl", { class: "facts" }, Object.entries(details.treatment).map(([name, value]) => h("div", {}, h("dt", {}, label(name)), h("dd", { style: "font-size:1rem;font-weight:500" }, plain(name, value)))))),
+      folded("Raw figures", h("div", { class: "figures" }, Object.entries(details.figures).map(([topic, values]) => h("div", { class: "card" }, h("h3", {}, label(topic)), h("dl", {}, Object.entries(values).flatMap(([name, value]) => [h("dt", {}, label(name)), h("dd", {}, plain(name, value))])))))));
+  };
+
+  // -- plays: what is due, by person and by account
+
+  let plays = null;
+  const loadPlays = async () => {
+    if (plays) return plays;
+    const data = await unpack("tasks");
+    return plays = data.rows.map((row, i) => ({ ...Object.fromEntries(data.columns.map((name, j) => [name, row[j]])), place: i }));
+  };
+  const DUE = { name: "Due", key: "due_on", show: (t) => h("span", { class: t.overdue && "bad" }, t.due) };
+  const WHAT = { name: "What to do", key: "what", wrap: true, show: (t) => [h("span", { class: "what" }, t.what), h("span", { class: "muted target" }, ["Content: " + t.material, t.remarks].filter(Boolean).join(" \u00b7 "))] };
+  const WHY = { name: "Why", key: "why", wrap: true, show: (t) => t.why };
+  const TASK = [{ name: "Account", key: "name", show: link }, WHAT, DUE, WHY, { name: "ARR", key: "arr", numeric: true, show: (t) => money(t.arr) }];
+  const PARTS = [["today", "Today"], ["this_week", "This week"], ["later", "Later"]];
+  const showWeek = async ([key], parameters) => {
+    const place = $("#week-one"), all = $("#week-all");
+    if (!place) return;
+    place.hidden = key === undefined;
+    all.hidden = !place.hidden;
+    if (place.hidden) return;
+    const only = parameters.get("timing"), mine = (await loadPlays()).filter((t) => t.owner === key);
+    const row = $$("#week-all a.name").find((a) => a.getAttribute("href") === "#/week/" + encodeURIComponent(key));
+    const parts = only === "overdue" ? [["overdue", "Overdue"]] : PARTS.filter(([name]) => !only || name === only);
+    const tables = parts.map(([name, title]) => {
+      const rows = mine.filter((t) => name === "overdue" ? t.overdue : t.timing === name), at = h("div", { "data-part": name });
+      if (rows.length) table(at, TASK, { caption: title, order: "place", descending: false, step: 100 })(rows, counted(rows.length, "play"));
+      return rows.length || only ? [h("h3", {}, title), rows.length ? at : h("p", { class: "muted" }, "Nothing is due.")] : null;
+    });
+    fill(place, h("p", { class: "crumb" }, h("a", { href: "#/week" }, "Everybody")), h("h2", { class: "rule" }, h("bdi", {}, row ? row.textContent : key)),
+      mine.length ? null : h("p", { class: "notice" }, "Nothing is due for this person."), tables);
+  };
+  const RENEWAL = [COLUMNS[0], { name: "Renewal", key: "renewal_on", show: (a) => day(a.renewal_on) }, COLUMNS[3], COLUMNS[6], COLUMNS[4], COLUMNS[1], COLUMNS[9]];
+  let fillRenewals = null;
+  const showRenewals = async () => {
+    const place = $("#renewals-table");
+    if (!place || fillRenewals) return;
+    const list = await loadAccounts(), set = (await unpack("sets"))[place.dataset.set];
+    const rows = set.rows.map((i) => list[i]);
+    fillRenewals = table(place, RENEWAL, { caption: "Renewals", order: "renewal_on", descending: false });
+    fillRenewals(rows, summed(rows));
   };
 
   // -- portfolios: the accounts of one person, each with what to do next
@@ -476,7 +548,7 @@
 
   // -- pages
 
-  const DRAW = { accounts: (rest, parameters) => showAccounts(parameters), account: showAccount, portfolio: showPortfolio, movement: showMoves, lineage: showLineage, dictionary: showDictionary };
+  const DRAW = { accounts: (rest, parameters) => showAccounts(parameters), account: showAccount, portfolio: showPortfolio, movement: showMoves, week: showWeek, renewals: showRenewals, lineage: showLineage, dictionary: showDictionary };
   // Not scrollIntoView: in Chromium the keyboard would then go on from there, past the link that skips to the page.
   const bringIntoView = (item) => {
     const bar = item.closest("nav"), box = bar.getBoundingClientRect(), own = item.getBoundingClientRect();

@@ -1,0 +1,112 @@
+"""My week: what each person has to do today, this week and later.
+
+Here: the page's view model, and the tasks as data for the script, which shows one person's list. Not here: the tasks
+(`reading.tasks`), or one person's list as a file (`personal`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from segmentation_assets.reading.figures import counted, money
+from segmentation_assets.reading.tasks import NOBODY, PLAYS, ROLES, TIMINGS, Task, people_of, tasks
+from segmentation_assets.report.accounts import csm_names
+from segmentation_assets.report.evidence import Evidence
+
+TASKS = (
+    "account_id", "name", "what", "why", "due_on", "due", "timing", "overdue", "arr", "owner", "role", "kind",
+    "material", "remarks", "who", "rank",
+)  # fmt: skip
+"""Columns of the tasks for the script."""
+AUTOMATED = "automation"
+"""The key of the list of what automation does."""
+
+
+@dataclass(frozen=True)
+class PersonWeek:
+    """One person's line: how many plays, by when, and the ARR of the accounts with a play today."""
+
+    key: str
+    name: str
+    roles: str
+    counts: tuple[tuple[str, int], ...]
+    overdue: int
+    arr_today: float
+
+
+@dataclass(frozen=True)
+class WeekPage:
+    """Everything on the page."""
+
+    people: tuple[PersonWeek, ...] = ()
+    timings: tuple[str, ...] = tuple(TIMINGS.values())
+    lead: str = ""
+    held_out: str = ""
+    gaps: tuple[str, ...] = ()
+
+
+def week_tasks(evidence: Evidence) -> list[Task]:
+    """Everybody's tasks of the day; none without plays_due."""
+    if not evidence.has(PLAYS):
+        return []
+    return tasks(evidence.connection, evidence.as_of, csm_names(evidence))
+
+
+def week_page(evidence: Evidence, everything: Sequence[Task]) -> WeekPage:
+    """Make the page."""
+    if not evidence.has(PLAYS):
+        return WeekPage(gaps=evidence.gaps(PLAYS))
+    by_key: dict[str, list[Task]] = {}
+    for task in everything:
+        by_key.setdefault(key_of(task), []).append(task)
+    people = people_of(evidence.connection, evidence.as_of, csm_names(evidence))
+    lines = [_line(key, people, mine) for key, mine in by_key.items()]
+    lines.sort(key=lambda line: (line.key in (AUTOMATED, NOBODY), -line.arr_today, line.name, line.key))
+    held = evidence.rows("SELECT count(*) AS n FROM plays_due WHERE as_of = ? AND is_held_out", evidence.as_of)[0][
+        "n"
+    ]
+    return WeekPage(
+        people=tuple(lines),
+        lead=_lead(everything),
+        held_out=f"{counted(held, 'play')} held out for comparison (policy plays.holdout_shares)." if held else "",
+        gaps=evidence.gaps("csm_supply", "csm_performance"),
+    )
+
+
+def key_of(task: Task) -> str:
+    """The key of the list that a task stands on."""
+    return AUTOMATED if task.is_automated else task.owner
+
+
+def _line(key: str, people: dict[str, str], mine: Sequence[Task]) -> PersonWeek:
+    today = {task.account_id: task.arr for task in mine if task.timing == "today"}
+    roles = sorted({ROLES[task.role] for task in mine if not task.is_stand_in}) if key != AUTOMATED else []
+    name = {AUTOMATED: "Automated", NOBODY: "nobody is named"}.get(key) or people.get(key, key)
+    return PersonWeek(
+        key or "nobody", name, ", ".join(roles),
+        tuple((timing, sum(task.timing == timing for task in mine)) for timing in TIMINGS),
+        sum(task.is_overdue for task in mine), sum(today.values()),
+    )  # fmt: skip
+
+
+def _lead(everything: Sequence[Task]) -> str:
+    mine = [task for task in everything if not task.is_automated]
+    late = [task for task in mine if task.is_overdue]
+    today = [task for task in mine if task.timing == "today"]
+    arr = sum({task.account_id: task.arr for task in today}.values())
+    return (
+        f"{counted(len(today), 'play')} for people today, {len(late)} of them overdue, for accounts with "
+        f"{money(arr)} ARR; automation has {counted(len(everything) - len(mine), 'play')} more."
+    )
+
+
+def packed_tasks(everything: Sequence[Task]) -> list[list[Any]]:
+    """The tasks for the script, in the order of a list."""
+    return [
+        [task.account_id, task.account_name, task.title, task.why, task.due_on, task.due_in_words, task.timing,
+         task.is_overdue, round(task.arr), key_of(task) or "nobody", ROLES[task.role], task.kind, task.material,
+         task.remarks, task.owner_name, task.place]
+        for task in everything
+    ]  # fmt: skip
