@@ -20,7 +20,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from segmentation_assets.reading.access import find_table, open_tables
+from segmentation_assets.reading.access import NotPublished, find_table, open_tables
 from segmentation_assets.reasons import Refusal, WrongUse
 from segmentation_assets.warehouse.store import footer
 
@@ -103,10 +103,16 @@ def close(quarter: str, home: Path, now: datetime | None = None) -> Closing:
     figures have not been made, AlreadyClosed.
     """
     day = last_day(quarter)
-    newest = find_table("company_kpis", home).days[-1]
+    days = find_table("company_kpis", home).days
+    newest = days[-1]
     if day > newest:
         raise WrongQuarter(
             f"{quarter} is still open: it ends on {day}, and the newest day of this home is {newest}. Close it after "
+            f"segmentation run --as-of {day}"
+        )
+    if day not in days:
+        raise NotPublished(
+            f"company_kpis has not been made for {day}, the last day of {quarter}. Make it first: "
             f"segmentation run --as-of {day}"
         )
     target = _file(quarter, home)

@@ -127,7 +127,7 @@ def _fit(rows: pd.DataFrame) -> pd.DataFrame:
     centre = value.mean().where([t in CENTRED for t in terms], 0.0).fillna(0.0)
     deviation = value.std(ddof=0).fillna(0.0)
     varies = deviation > 1e-9
-    unit = deviation.where([t in NUMBERS for t in terms] & varies, 1.0)
+    unit = deviation.where(pd.Series([t in NUMBERS for t in terms], terms) & varies, 1.0)
     z = ((value - centre) / unit).fillna(0.0).to_numpy()
     blocks, outcome = [], []
     for k in range(1, model["periods"] + 1):

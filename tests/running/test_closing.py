@@ -101,7 +101,7 @@ def test_closing_an_open_quarter_or_twice_is_refused_with_advice(home: Path):
 
 
 def test_a_quarter_whose_last_day_was_never_run_is_refused(home: Path):
-    with pytest.raises(NotPublished, match="has not been made for 2026-06-30"):
+    with pytest.raises(NotPublished, match=r"the last day of 2026-Q2.*segmentation run --as-of 2026-06-30"):
         close("2026-Q2", home)
     assert closings(home) == []
 
