@@ -245,7 +245,9 @@ def _rank(name: ir.StringValue, ranks: list[tuple[str, int]]) -> ir.IntegerValue
 
 
 def _with_arr(rows: ir.Table, segment_inputs: ir.Table) -> ir.Table:
-    before = segment_inputs.select(before="as_of", account_id="account_id", arr_before="arr")
+    """Adds ARR before and after. A relabelled account that was not live before has its ARR after in both."""
     after = segment_inputs.select(after="as_of", account_id="account_id", arr_after="arr")
-    joined = rows.inner_join(before, ["before", "account_id"]).inner_join(after, ["after", "account_id"])
-    return joined.select(*rows.columns, "arr_before", "arr_after")
+    before = segment_inputs.select(before="as_of", account_id="account_id", arr_then="arr")
+    joined = rows.inner_join(after, ["after", "account_id"]).select(*rows.columns, "arr_after")
+    joined = joined.left_join(before, ["before", "account_id"])
+    return joined.select(*rows.columns, "arr_after", arr_before=joined.arr_then.fill_null(joined.arr_after))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from segmentation_assets.extracts.contracts import EXTRACTS
@@ -122,3 +123,18 @@ def test_what_each_column_lacks() -> None:
     assert figures("surveys", "score") == (0, 0, None, True), "nobody delivers surveys"
     assert {row["extract"] for row in rows} <= {spec.name for spec in EXTRACTS}
     assert not {"known_from", "known_to", "dropped_on"} & {row["column_name"] for row in rows}
+
+
+def test_a_list_repeated_in_full_is_as_fresh_as_its_delivery() -> None:
+    """Nobody has bought since 2024; the list of subscriptions came on 25 March, 6 days ago, where 14 are fresh."""
+    term = {"subscription_id": "s", "account_id": "a", "start_date": date(2024, 1, 1), "mrr": 1.0, "currency": "USD"}
+    row = at(
+        alone("data_quality", DAY, billing_subscriptions=[term | {"dropped_on": date(2026, 3, 25)}]),
+        extract="billing_subscriptions",
+    )
+    assert (row["newest_on"], row["age_days"], row["is_stale"]) == (date(2026, 3, 25), 6, False)
+    undated = at(alone("data_quality", DAY, billing_subscriptions=[term]), extract="billing_subscriptions")
+    assert (undated["is_stale"], undated["freshness_score"], undated["reason"]) == (None, None, "undated")
+    ticket = {"ticket_id": "t", "account_id": "a", "opened_at": pd.Timestamp(2026, 1, 1), "dropped_on": DAY}
+    tickets = at(alone("data_quality", DAY, support_tickets=[ticket]), extract="support_tickets")
+    assert (tickets["newest_on"], tickets["is_stale"]) == (date(2026, 1, 1), True), "new tickets are expected"
