@@ -79,8 +79,8 @@ def _run_once(instance: dg.DagsterInstance) -> str:
     tables = [table(f"table_{i}") for i in range(TABLES)]
     job = dg.define_asset_job("all", "*", executor_def=dg.in_process_executor)
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    made = dg.Definitions(assets=tables, jobs=[job]).resolve_job_def("all")
-    return made.execute_in_process(instance=instance, partition_key="2025-12-31", run_config=quiet).run_id
+    frame = dg.Definitions(assets=tables, jobs=[job]).resolve_job_def("all")
+    return frame.execute_in_process(instance=instance, partition_key="2025-12-31", run_config=quiet).run_id
 
 
 def _copy_day(dagster: Path, run: str, day: datetime) -> None:

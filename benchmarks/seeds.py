@@ -75,7 +75,7 @@ def measure(scale: Scale, folder: Path, tell: Callable[[str], None]) -> Findings
     for seed, (accounts, users) in COMPANIES.items():
         tell(f"seed {seed}")
         home = company(folder / f"seed{seed}", seed, 60 if scale.quick else accounts, users)
-        seen, lines = found(home, load_policy())
+        seen, lines = result(home, load_policy())
         figures += [Figure(f"seed {seed}: {name}", value, at_most=at_most) for name, value, at_most in seen]
         details += [f"seed {seed}: {line}" for line in lines]
     return Findings(figures, details)
@@ -96,7 +96,7 @@ def company(folder: Path, seed: int, accounts: int, users: int) -> Path:
     return home
 
 
-def found(home: Path, policy: Policy) -> tuple[list[tuple[str, float, float | None]], list[str]]:
+def result(home: Path, policy: Policy) -> tuple[list[tuple[str, float, float | None]], list[str]]:
     """Figures (name, value, at most) of a home, and lines on NRR, calibration and lookalike."""
     walk = walked(home, policy)
     months = walk.changes_in_four_weeks()

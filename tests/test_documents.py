@@ -52,9 +52,9 @@ def test_links_and_pictures_are_there(file: Path):
 
 @pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: file.name)
 def test_commands_in_documents_exist(file: Path):
-    known = {name for names in COMMANDS.values() for name in names} | {"days"}  # `days`: the example of a recipe
+    facts = {name for names in COMMANDS.values() for name in names} | {"days"}  # `days`: the example of a recipe
     used = set(re.findall(r"(?<![\w/`.-])segmentation (?:--home \S+ )?([a-z][a-z-]+)\b", _text(file)))
-    assert used - known - {"puts", "into"} == set()
+    assert used - facts - {"puts", "into"} == set()
 
 
 @pytest.mark.parametrize("picture", sorted((ROOT / "docs" / "images").glob("*")), ids=lambda file: file.name)

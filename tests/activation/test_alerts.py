@@ -48,9 +48,9 @@ def post(
         "csm_id": ["C1", None, None], "account_executive": ["E1", "E2", None], "arr": [1.0, 2.0, 3.0],
     })  # fmt: skip
     renewals = pd.DataFrame({"account_id": ["a", "b", "c"], "renewal_on": [date(2026, 5, 1), None, date(2026, 6, 1)]})
-    found = pd.DataFrame(crossings, columns=list(ibis_schema(BillingThresholdCrossings)))
+    result = pd.DataFrame(crossings, columns=list(ibis_schema(BillingThresholdCrossings)))
     posting = Posting(day, pd.Timestamp(2026, 3, 30), "r1", "p")
-    return segment_alerts(booked, posting, moved, segments, renewals, found, POLICY)
+    return segment_alerts(booked, posting, moved, segments, renewals, result, POLICY)
 
 
 def crossing(number: int, direction: str) -> dict[str, Any]:
@@ -62,21 +62,21 @@ def crossing(number: int, direction: str) -> dict[str, Any]:
 
 
 def test_into_risk_first_and_each_with_its_owner():
-    made = post(EMPTY, moves=MOVES, crossings=[crossing(1, "up")], high_touch="c")
-    assert made[["number", "kind", "account_id", "owner"]].to_numpy().tolist() == [
+    table = post(EMPTY, moves=MOVES, crossings=[crossing(1, "up")], high_touch="c")
+    assert table[["number", "kind", "account_id", "owner"]].to_numpy().tolist() == [
         [1, "into_risk", "b", "E2"],
         [2, "renewal_at_risk", "c", None],
         [3, "billing_up", "a", "C1"],
         [4, "tier_up", "a", "C1"],
     ]
-    assert made["cause_text"].tolist()[2] == "ARR 24000 to 26000, threshold 25000"
+    assert table["cause_text"].tolist()[2] == "ARR 24000 to 26000, threshold 25000"
 
 
 def test_a_move_that_only_the_policy_made_says_so():
     by_policy = ("a", "tier", "Core", "Growth", "up", MONDAY, "policy", "")
-    made = post(EMPTY, moves=[by_policy, MOVES[1]])
-    assert made[["account_id", "cause"]].to_numpy().tolist() == [["b", "behavioral_cohort"], ["a", "policy"]]
-    assert made["cause_text"].tolist()[1] == "the policy changed; the account itself did not move"
+    table = post(EMPTY, moves=[by_policy, MOVES[1]])
+    assert table[["account_id", "cause"]].to_numpy().tolist() == [["b", "behavioral_cohort"], ["a", "policy"]]
+    assert table["cause_text"].tolist()[1] == "the policy changed; the account itself did not move"
 
 
 def test_what_was_booked_is_not_booked_again_and_stays_when_its_reason_is_gone():
@@ -87,15 +87,15 @@ def test_what_was_booked_is_not_booked_again_and_stays_when_its_reason_is_gone()
 
 
 def test_up_down_and_up_on_one_day_are_three_alerts():
-    made = post(EMPTY, crossings=[crossing(1, "up"), crossing(2, "down"), crossing(3, "up")])
-    assert sorted(made["kind"]) == ["billing_down", "billing_up", "billing_up"]
-    assert made["alert_id"].is_unique
+    table = post(EMPTY, crossings=[crossing(1, "up"), crossing(2, "down"), crossing(3, "up")])
+    assert sorted(table["kind"]) == ["billing_down", "billing_up", "billing_up"]
+    assert table["alert_id"].is_unique
 
 
 def test_declining_usage_is_told_once_for_a_renewal():
-    made = post(EMPTY, high_touch="a")
-    made = post(post(made, date(2026, 3, 31)), date(2026, 4, 1), high_touch="a")
-    assert made["alert_id"].tolist() == ["a: declining usage before the renewal on 2026-05-01"]
+    table = post(EMPTY, high_touch="a")
+    table = post(post(table, date(2026, 3, 31)), date(2026, 4, 1), high_touch="a")
+    assert table["alert_id"].tolist() == ["a: declining usage before the renewal on 2026-05-01"]
 
 
 def publish(home: Path, alerts: pd.DataFrame) -> Settings:
@@ -113,15 +113,15 @@ def test_the_first_look_tells_nothing_and_each_later_one_what_is_new(tmp_path: P
     settings = publish(tmp_path, booked)
     assert new_alerts(settings, kinds, None) == (1, [])
     publish(tmp_path, post(booked, moves=MOVES, high_touch="c"))
-    last, found = new_alerts(settings, kinds, 1)
-    assert (last, [alert["kind"] for alert in found]) == (3, ["into_risk"])
+    last, result = new_alerts(settings, kinds, 1)
+    assert (last, [alert["kind"] for alert in result]) == (3, ["into_risk"])
     assert new_alerts(settings, kinds, 3) == (3, [])
     assert [alert["account_id"] for alert in new_alerts(settings, [RENEWAL], 1)[1]] == ["c"]
 
 
 def test_a_digest_names_a_few_and_counts_the_rest():
-    made = post(EMPTY, moves=MOVES, crossings=[crossing(n, "up") for n in range(1, 5)])
-    text = digest(made.to_dict("records"), 2).splitlines()
+    table = post(EMPTY, moves=MOVES, crossings=[crossing(n, "up") for n in range(1, 5)])
+    text = digest(table.to_dict("records"), 2).splitlines()
     assert text == [
         "1 into risk, 4 billing up, 1 tier up",
         "into risk: Bob, Growth to At-Risk; cohort Steady State to At Risk; E2",

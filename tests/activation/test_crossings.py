@@ -31,9 +31,9 @@ def sides(*rows: tuple[str, str, bool, float, float]) -> pd.DataFrame:
 
 
 def directions(before: pd.DataFrame, arr: dict[str, float], **thresholds: float) -> dict[tuple[str, str], str]:
-    found = detect_crossings(before, arr, thresholds, 0.1)
-    found = found[found["direction"].notna()]
-    return dict(zip(zip(found["account_id"], found["threshold"], strict=True), found["direction"], strict=True))
+    result = detect_crossings(before, arr, thresholds, 0.1)
+    result = result[result["direction"].notna()]
+    return dict(zip(zip(result["account_id"], result["threshold"], strict=True), result["direction"], strict=True))
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def directions(before: pd.DataFrame, arr: dict[str, float], **thresholds: float)
     ],
 )
 def test_up_at_the_threshold_and_down_below_the_band(was: bool, seen: float, now: float, direction: str | None):
-    found = directions(sides(("a", "growth", was, seen, 25_000)), {"a": now}, growth=25_000)
-    assert found == ({("a", "growth"): direction} if direction else {})
+    result = directions(sides(("a", "growth", was, seen, 25_000)), {"a": now}, growth=25_000)
+    assert result == ({("a", "growth"): direction} if direction else {})
 
 
 def test_an_account_never_seen_came_from_nothing():
@@ -153,9 +153,9 @@ def test_postings_one_by_one_are_the_plain_state_machine(values: list[float]):
                 expected.append((name, "up" if now else "down", last, value))
             above[name] = now
         last = value
-    found = ledger[ledger["direction"].notna()]
+    result = ledger[ledger["direction"].notna()]
     names = ["threshold", "direction", "arr_before", "arr_after"]
-    assert list(found[names].itertuples(index=False, name=None)) == expected
+    assert list(result[names].itertuples(index=False, name=None)) == expected
     newest = ledger[ledger["is_newest"].astype(bool)]
     assert dict(zip(newest["threshold"], newest["is_above"], strict=True)) == above
     assert np.all(newest["arr_seen"].astype(float) == last)

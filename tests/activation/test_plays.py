@@ -321,6 +321,6 @@ def test_a_day_by_itself_gives_the_same_rows_as_in_a_range():
         },
     )
     expected = [row for one, day in zip(alone, days, strict=True) for row in one.rows("plays_due", day)]
-    found = both.rows("plays_due", *days)
+    result = both.rows("plays_due", *days)
     order = lambda row: (row["as_of"], row["kind"])  # noqa: E731
-    assert sorted(found, key=order) == sorted(expected, key=order)
+    assert sorted(result, key=order) == sorted(expected, key=order)

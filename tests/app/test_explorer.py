@@ -81,16 +81,16 @@ def test_filters_and_the_figures_above(page: AppTest, ran_home: Path):
 
 def test_an_account_is_explained_to_the_last_point(page: AppTest, ran_home: Path):
     account = load("segments", as_of=DAY, home=ran_home)["account_id"].min()
-    told = explain(account, DAY, home=ran_home, policy=load_policy())
+    words = explain(account, DAY, home=ran_home, policy=load_policy())
     _sound(page.selectbox(key="account").select(account).run())
-    for sentence in (*told.segment_reasons, *told.tier_reasons):
+    for sentence in (*words.segment_reasons, *words.tier_reasons):
         assert escape(sentence) in said(page)
-    score = told.scores[-1]
+    score = words.scores[-1]
     _sound(page.selectbox(key="score").select(score.name).run())
     [parts] = [table for table in tables(page) if "points" in table]
     assert parts["points"].sum() == pytest.approx(score.total, abs=1e-9)
     [totals] = [table for table in tables(page) if "total" in table]
-    assert totals["total"].tolist() == [round(each.total, 2) for each in told.scores]
+    assert totals["total"].tolist() == [round(each.total, 2) for each in words.scores]
 
 
 def test_another_day(page: AppTest, ran_home: Path):
@@ -138,10 +138,10 @@ def test_text_of_the_data_is_text(hostile_home: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_name_is_no_formula_in_the_download(hostile_home: Path):
-    found = explorer.accounts_of(hostile_home, DAY).assign(account_name='=HYPERLINK("x")')
-    rows = list(csv.DictReader(io.StringIO(explorer.csv_of(found).decode())))
+    result = explorer.accounts_of(hostile_home, DAY).assign(account_name='=HYPERLINK("x")')
+    rows = list(csv.DictReader(io.StringIO(explorer.csv_of(result).decode())))
     assert {row["account_name"] for row in rows} == {'\'=HYPERLINK("x")'}
-    assert [float(row["arr"]) for row in rows] == found["arr"].tolist()
+    assert [float(row["arr"]) for row in rows] == result["arr"].tolist()
 
 
 def test_one_day_cannot_be_compared(hostile_home: Path, monkeypatch: pytest.MonkeyPatch):

@@ -28,8 +28,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _compute(root: Path) -> None:
-    made = generate(root / "sample", accounts=60, days=250, users_per_account=4, seed=11, end=DAYS[-1])
-    run_round(root, made.sources, DAYS, "1GB", orchestrated=False)
+    frame = generate(root / "sample", accounts=60, days=250, users_per_account=4, seed=11, end=DAYS[-1])
+    run_round(root, frame.sources, DAYS, "1GB", orchestrated=False)
 
 
 @pytest.fixture(scope="module")
@@ -53,18 +53,18 @@ def test_the_chain_gives_what_hand_written_sql_gives(comparisons: list[Compariso
     ],
 )
 def test_a_changed_value_is_told(folder: Path, tmp_path: Path, change: str, expected: set[str]) -> None:
-    found = _compared_with(folder, tmp_path, f"SELECT * REPLACE ({change}) FROM {{files}}")
-    assert not found.is_equal
-    assert set(found.differing) == expected
-    assert (found.only_chain, found.only_hand) == (0, 0)
+    result = _compared_with(folder, tmp_path, f"SELECT * REPLACE ({change}) FROM {{files}}")
+    assert not result.is_equal
+    assert set(result.differing) == expected
+    assert (result.only_chain, result.only_hand) == (0, 0)
 
 
 def test_rows_that_one_side_lacks_are_told(folder: Path, comparisons: list[Comparison], tmp_path: Path) -> None:
-    found = _compared_with(folder, tmp_path, "SELECT * FROM {files} WHERE account_id <> 'A00001'")
+    result = _compared_with(folder, tmp_path, "SELECT * FROM {files} WHERE account_id <> 'A00001'")
     whole = next(each for each in comparisons if each.table == "account_revenue")
-    assert found.only_chain > 0
-    assert found.only_hand == 0
-    assert replace(found, only_chain=0, example="") == whole
+    assert result.only_chain > 0
+    assert result.only_hand == 0
+    assert replace(result, only_chain=0, example="") == whole
 
 
 def _compared_with(folder: Path, changed_home: Path, query: str) -> Comparison:

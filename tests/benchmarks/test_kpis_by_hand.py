@@ -29,9 +29,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _compute(root: Path) -> None:
-    made = generate(root / "sample", accounts=60, days=760, users_per_account=2, seed=5, end=date(2026, 5, 31))
-    prepare(root / "home", made.sources, [date(2026, 1, 31), *DAYS], "1GB")
-    measure("benchmarks.kpi_chain_side", job_for(root / "home", made.sources, DAYS, "1GB"))
+    frame = generate(root / "sample", accounts=60, days=760, users_per_account=2, seed=5, end=date(2026, 5, 31))
+    prepare(root / "home", frame.sources, [date(2026, 1, 31), *DAYS], "1GB")
+    measure("benchmarks.kpi_chain_side", job_for(root / "home", frame.sources, DAYS, "1GB"))
     measure("benchmarks.kpi_hand_side", job_for(root / "hand", root / "home" / "published", DAYS, "1GB"))
 
 
@@ -59,11 +59,11 @@ def test_what_is_compared_has_something_in_it(folder: Path) -> None:
             ("company_kpis", "magic_number IS NOT NULL AND cac_payback_months > 0 AND fx_arr <> 0"),
             ("cohort_retention", "usage_accounts > 0"),
         ):
-            found = connection.execute(
+            result = connection.execute(
                 f"SELECT count(*) FROM read_parquet('{folder}/hand/published/{table}/*/*.parquet') WHERE {is_there}"
             ).fetchone()
-            assert found is not None, table
-            assert found[0] > 0, table
+            assert result is not None, table
+            assert result[0] > 0, table
 
 
 def test_every_kpi_table_is_written_by_hand_or_named_as_left_out() -> None:

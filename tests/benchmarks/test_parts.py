@@ -43,7 +43,7 @@ def test_targets_of_size_are_not_judged_in_a_quick_check() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "code", "word"),
+    ("rows", "code", "word"),
     [
         (Findings([Figure("seconds", 2.0, "s", at_most=3)], ["a detail"]), 0, "met"),
         (Findings([Figure("seconds", 4.0, "s", at_most=3)]), 1, "MISSED"),
@@ -52,13 +52,13 @@ def test_targets_of_size_are_not_judged_in_a_quick_check() -> None:
     ],
 )
 def test_the_exit_code_says_whether_all_targets_are_met(
-    found: Findings | str, code: int, word: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    rows: Findings | str, code: int, word: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     measured: list[str] = []
 
     def measure(name: str, scale: Scale, folder: Path) -> Findings | str:
         measured.append(name)
-        return found
+        return rows
 
     monkeypatch.setattr(command, "measured_apart", measure)
     output = tmp_path / "figures.json"
@@ -75,9 +75,9 @@ def test_a_part_that_fails_is_told_and_leaves_the_others_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(PARTS, "broken", "benchmarks.no_such_module")  # type: ignore[arg-type]
-    found = measured_apart("broken", Scale(), tmp_path / "broken")
-    assert isinstance(found, str)
-    assert "KeyError" in found or "no_such_module" in found
+    rows = measured_apart("broken", Scale(), tmp_path / "broken")
+    assert isinstance(rows, str)
+    assert "KeyError" in rows or "no_such_module" in rows
 
 
 def test_a_part_nobody_knows_is_wrong_use() -> None:

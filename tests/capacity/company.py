@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 
 from segmentation_assets.capacity.staffing import AccountDemand, CsmSupply, CsmTierShares
 from segmentation_assets.policy.model import load_policy
-from tests.companies import given
+from tests.companies import typed
 
 POLICY = load_policy()
 DAY = date(2026, 5, 6)
@@ -65,7 +65,7 @@ def tables(
 ) -> dict[str, ir.Table]:
     """The inputs of the capacity tables by name."""
     return {
-        "account_demand": given(AccountDemand, demanded),
-        "csm_supply": given(CsmSupply, supplied),
-        "csm_tier_shares": given(CsmTierShares, shared),
+        "account_demand": typed(AccountDemand, demanded),
+        "csm_supply": typed(CsmSupply, supplied),
+        "csm_tier_shares": typed(CsmTierShares, shared),
     }

@@ -18,14 +18,14 @@ from segmentation_assets.capacity.plan import CapacityPlan
 from segmentation_assets.capacity.staffing import AccountDemand, CsmSupply
 from segmentation_assets.policy.capacity import AssignmentPolicy
 from tests.capacity.company import DAY, POLICY, demand, supply
-from tests.companies import given, records, spine
+from tests.companies import records, spine, typed
 
 
 def frames(demanded: list[dict], people: list[dict], days: tuple[date, ...] = (DAY,)) -> dict[str, pd.DataFrame]:
     return {
         "spine": spine(*days).execute(),
-        "account_demand": given(AccountDemand, demanded).execute(),
-        "csm_supply": given(CsmSupply, people).execute(),
+        "account_demand": typed(AccountDemand, demanded).execute(),
+        "csm_supply": typed(CsmSupply, people).execute(),
     }
 
 
@@ -46,7 +46,7 @@ def plan_of(demanded: list[dict], people: list[dict], days: tuple[date, ...]) ->
         }
         for day in days
     ]  # fmt: skip
-    return given(CapacityPlan, rows).execute()
+    return typed(CapacityPlan, rows).execute()
 
 
 def run(demanded: list[dict], people: list[dict]) -> dict[str, Any]:
@@ -63,8 +63,8 @@ def constraints(demanded: list[dict], people: list[dict]) -> list[tuple]:
 
 def loads(demanded: list[dict], people: list[dict]) -> dict[str, dict]:
     rows = csm_loads(
-        spine(DAY), given(CsmSupply, people), given(AccountDemand, demanded),
-        given(CsmAssignments, [
+        spine(DAY), typed(CsmSupply, people), typed(AccountDemand, demanded),
+        typed(CsmAssignments, [
             {"as_of": DAY, "account_id": name, "csm_id": row["csm_id"]}
             for name, row in assigned(demanded, people).items()
         ]),

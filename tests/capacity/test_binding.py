@@ -35,27 +35,27 @@ def test_people_are_short_where_they_are_too_few():
     # 60 accounts take 1.5 people, 40 of them in emea, where there is 0.6 of one: 0.4 too few. Apac has enough.
     rows = accounts(40, region="emea") + accounts(20, region="apac")
     people = [Csm("c", 10.0, 0.6, "senior", "emea"), Csm("d", 10.0, 0.5, "associate", "apac")]
-    found = rounded(binding_constraints(rows, people, POLICY))
-    assert found["people"] == (0.4, [Lack(None, "senior", "emea", 0.4)])
+    result = rounded(binding_constraints(rows, people, POLICY))
+    assert result["people"] == (0.4, [Lack(None, "senior", "emea", 0.4)])
 
 
 def test_a_senior_too_few_while_others_have_room():
     # Two Strategic accounts take 0.2 people; there is 0.1 of a senior and an associate with nothing to do.
     people = [Csm("old", 10.0, 0.1, "senior"), Csm("young", 30.0, 1.0, "associate")]
-    found = rounded(binding_constraints(accounts(2, "Strategic"), people, POLICY))
-    assert found == {"level": (0.1, []), "people": (0.1, [Lack(None, "senior", None, 0.1)])}
+    result = rounded(binding_constraints(accounts(2, "Strategic"), people, POLICY))
+    assert result == {"level": (0.1, []), "people": (0.1, [Lack(None, "senior", None, 0.1)])}
 
 
 def test_a_region_without_anybody():
-    found = rounded(binding_constraints(accounts(2, region="apac"), [Csm("c", 50.0, 1.0, region="emea")], POLICY))
-    assert found == {"region": (0.05, [Lack("Growth", None, "apac", 0.05)])}
+    result = rounded(binding_constraints(accounts(2, region="apac"), [Csm("c", 50.0, 1.0, region="emea")], POLICY))
+    assert result == {"region": (0.05, [Lack("Growth", None, "apac", 0.05)])}
 
 
 def test_a_region_without_anybody_binds_also_where_people_are_short_everywhere():
     # Emea's 0.15 people on 0.1 are 0.05 too few. Apac's 0.05 fit nobody; without regions they would only be overload.
     rows = accounts(6, region="emea") + accounts(2, region="apac")
-    found = rounded(binding_constraints(rows, [Csm("c", 10.0, 0.1, "senior", "emea")], POLICY))
-    assert found == {
+    result = rounded(binding_constraints(rows, [Csm("c", 10.0, 0.1, "senior", "emea")], POLICY))
+    assert result == {
         "region": (0.05, [Lack("Growth", None, "apac", 0.05)]),
         "people": (0.05, [Lack(None, "senior", "emea", 0.05)]),
     }  # fmt: skip
@@ -63,8 +63,8 @@ def test_a_region_without_anybody_binds_also_where_people_are_short_everywhere()
 
 def test_two_skills_that_bind_only_together_are_named_beside_people():
     rows = accounts(6, region="emea") + accounts(1, "Strategic", region="apac")
-    found = rounded(binding_constraints(rows, [Csm("c", 10.0, 0.1, "associate", "emea")], POLICY))
-    assert found == {
+    result = rounded(binding_constraints(rows, [Csm("c", 10.0, 0.1, "associate", "emea")], POLICY))
+    assert result == {
         "level+region+industry": (0.1, [Lack("Strategic", None, "apac", 0.1)]),
         "people": (0.05, [Lack(None, "associate", "emea", 0.05)]),
     }
@@ -78,8 +78,8 @@ def test_an_industry_that_nobody_knows():
 def test_two_skills_that_bind_only_together():
     people = [Csm("c", 50.0, 1.0, "associate", "emea")]
     strategic = accounts(1, "Strategic", region="apac")
-    (found,) = binding_constraints(strategic, people, POLICY)
-    assert found.constraint == "level+region+industry"
+    (result,) = binding_constraints(strategic, people, POLICY)
+    assert result.constraint == "level+region+industry"
     assert {a.account_id: name for a, name in blocking_skills(strategic, people, POLICY)} == {
         strategic[0].account_id: "level+region"
     }

@@ -33,11 +33,11 @@ def _tier(prefix: str, tier: str, base: float, per_hour: float) -> tuple[list[Ro
 
 
 def _plan(tier: str, required: float, available: float | None, out: float = 0.0) -> Row:
-    known = available is not None
+    facts = available is not None
     return {
         "as_of": DAY, "coverage_tier": tier, "required_fte": required, "available_fte": available,
         "gap_fte": available - required if available is not None else None,
-        "rebalanced_out_fte": out if known else None, "hours_per_fte": 100.0, "is_roster_known": known,
+        "rebalanced_out_fte": out if facts else None, "hours_per_fte": 100.0, "is_roster_known": facts,
     }  # fmt: skip
 
 
@@ -49,8 +49,8 @@ SPARE = [_plan("Strategic", 1.0, 1.0), _plan("Core", 0.5, 0.51)]
 POLICY = changed("goals", expansion_target=10_000.0, win_rate=0.5, max_moved_share=0.5)
 
 
-def _gap(plan: list[Row] = SPARE, periods: list[Row] = PERIODS, costs: list[Row] = COSTS, **given: float) -> Row:
-    policy = changed("goals", **{"expansion_target": 10_000.0, "win_rate": 0.5, "max_moved_share": 0.5} | given)
+def _gap(plan: list[Row] = SPARE, periods: list[Row] = PERIODS, costs: list[Row] = COSTS, **inputs: float) -> Row:
+    policy = changed("goals", **{"expansion_target": 10_000.0, "win_rate": 0.5, "max_moved_share": 0.5} | inputs)
     return alone(
         "goal_gap",
         DAY,

@@ -78,9 +78,9 @@ def cheapest(accounts: Sequence[Account], csms: Sequence[Csm], policy: Assignmen
     return min(p for way in ways if (p := price(accounts, csms, way, policy)) is not None)
 
 
-def as_way(found: Assignment, accounts: Sequence[Account], csms: Sequence[Csm]) -> list[Csm | None]:
+def as_way(result: Assignment, accounts: Sequence[Account], csms: Sequence[Csm]) -> list[Csm | None]:
     by_id = {c.csm_id: c for c in csms}
-    return [None if (c := found.csm_of[a.account_id]) is None else by_id[c] for a in accounts]
+    return [None if (c := result.csm_of[a.account_id]) is None else by_id[c] for a in accounts]
 
 
 words = st.sampled_from([None, "emea", "apac"])
@@ -111,11 +111,11 @@ def small_companies(draw: st.DrawFn) -> tuple[list[Account], list[Csm]]:
 @given(small_companies(), st.sampled_from([EXACT, STRICT]))
 def test_no_assignment_of_a_small_company_is_cheaper(world, policy):
     accounts, csms = world
-    found = assign(accounts, csms, policy)
-    priced = price(accounts, csms, as_way(found, accounts, csms), policy)
-    assert priced == pytest.approx(found.objective, abs=1e-6)
-    assert found.objective == pytest.approx(cheapest(accounts, csms, policy), abs=1e-5)
-    assert found.bound <= found.objective
+    result = assign(accounts, csms, policy)
+    priced = price(accounts, csms, as_way(result, accounts, csms), policy)
+    assert priced == pytest.approx(result.objective, abs=1e-6)
+    assert result.objective == pytest.approx(cheapest(accounts, csms, policy), abs=1e-5)
+    assert result.bound <= result.objective
 
 
 @settings(max_examples=25, deadline=None)
@@ -123,10 +123,10 @@ def test_no_assignment_of_a_small_company_is_cheaper(world, policy):
 def test_the_way_of_large_problems_keeps_the_constraints_and_its_bound_holds(world):
     accounts, csms = world
     large = EXACT.model_copy(update={"exact_pairs": 0, "candidates": 1})
-    found = assign(accounts, csms, large)
+    result = assign(accounts, csms, large)
     best = cheapest(accounts, csms, EXACT)
-    assert price(accounts, csms, as_way(found, accounts, csms), EXACT) == pytest.approx(found.objective, abs=1e-6)
-    assert found.bound <= best + 1e-6 <= found.objective + 2e-6
+    assert price(accounts, csms, as_way(result, accounts, csms), EXACT) == pytest.approx(result.objective, abs=1e-6)
+    assert result.bound <= best + 1e-6 <= result.objective + 2e-6
 
 
 @settings(max_examples=20, deadline=None)
@@ -154,9 +154,9 @@ def test_ties_are_settled_the_same_way_whatever_the_order():
 
 def test_whoever_has_an_account_keeps_it_where_there_is_room():
     accounts = [an_account(f"a{i}", "Growth", f"c{i % 2}") for i in range(6)]
-    found = assign(accounts, [Csm("c0", 100, 1.0), Csm("c1", 100, 1.0)], POLICY)
-    assert found.csm_of == {a.account_id: a.csm_id for a in accounts}
-    assert (found.objective, found.gap) == (0.0, 0.0)
+    result = assign(accounts, [Csm("c0", 100, 1.0), Csm("c1", 100, 1.0)], POLICY)
+    assert result.csm_of == {a.account_id: a.csm_id for a in accounts}
+    assert (result.objective, result.gap) == (0.0, 0.0)
 
 
 def test_overload_is_relieved_only_where_it_costs_more_than_the_handover():
@@ -199,46 +199,46 @@ def test_pairs_open_in_the_order_of_what_they_cost_for_what_they_relieve(pairs, 
     csms = [
         Csm("c1", 2.6, 25.0, industries=retail), Csm("c2", 100.0, 25.0, industries=retail), Csm("c3", 100.0, 25.0)
     ]  # fmt: skip
-    found = assign(accounts, csms, EXACT.model_copy(update={"exact_pairs": pairs, "handover_hours": prices}))
-    assert [a for a, c in sorted(found.csm_of.items()) if c != "c1"] == moved
-    assert found.objective == pytest.approx(objective)
-    assert found.bound == pytest.approx(0.6 if pairs < 6 else 1.0)
+    result = assign(accounts, csms, EXACT.model_copy(update={"exact_pairs": pairs, "handover_hours": prices}))
+    assert [a for a, c in sorted(result.csm_of.items()) if c != "c1"] == moved
+    assert result.objective == pytest.approx(objective)
+    assert result.bound == pytest.approx(0.6 if pairs < 6 else 1.0)
 
 
 def test_strategic_accounts_need_a_senior():
-    found = assign([an_account("a", "Strategic", "junior")], [Csm("junior", 99, 1, "associate")], POLICY)
-    assert found.csm_of == {"a": None}
-    assert found.fits == {"a": False}
+    result = assign([an_account("a", "Strategic", "junior")], [Csm("junior", 99, 1, "associate")], POLICY)
+    assert result.csm_of == {"a": None}
+    assert result.fits == {"a": False}
     both = [Csm("junior", 99, 1, "associate"), Csm("old", 99, 1, "senior")]
     assert assign([an_account("a", "Strategic", "junior")], both, POLICY).csm_of == {"a": "old"}
 
 
 def test_a_region_without_people_leaves_new_accounts_without_a_csm_and_takes_nobody_from_those_who_have_one():
     accounts = [an_account("new", region="apac"), an_account("kept", region="apac", csm="c1")]
-    found = assign(accounts, [Csm("c1", 100, 1, region="emea")], POLICY)
-    assert found.csm_of == {"new": None, "kept": "c1"}
+    result = assign(accounts, [Csm("c1", 100, 1, region="emea")], POLICY)
+    assert result.csm_of == {"new": None, "kept": "c1"}
     # Out of the region a quarter of the account's 0.6 hours is the price.
-    assert found.objective == pytest.approx(0.15)
+    assert result.objective == pytest.approx(0.15)
 
 
 def test_more_demand_than_hours_anywhere():
     accounts = [an_account(f"a{i}", "Growth") for i in range(10)]
-    found = assign(accounts, [Csm("c1", 5.0, 1.0)], EXACT)
+    result = assign(accounts, [Csm("c1", 5.0, 1.0)], EXACT)
     # 1.5 x 5 h = 7.5 h hold three accounts of 2.5 h.
-    assert sum(c == "c1" for c in found.csm_of.values()) == 3
-    assert found.loads["c1"].overload_hours == pytest.approx(2.5)
-    assert found.loads["c1"].load_share == pytest.approx(1.5)
+    assert sum(c == "c1" for c in result.csm_of.values()) == 3
+    assert result.loads["c1"].overload_hours == pytest.approx(2.5)
+    assert result.loads["c1"].load_share == pytest.approx(1.5)
 
 
 def test_nobody_and_nothing():
     assert assign([], [Csm("c", 1, 1)], POLICY).csm_of == {}
-    found = assign([an_account("a")], [], POLICY)
-    assert (found.csm_of, found.objective, found.bound, found.gap) == ({"a": None}, 0.0, 0.0, 0.0)
+    result = assign([an_account("a")], [], POLICY)
+    assert (result.csm_of, result.objective, result.bound, result.gap) == ({"a": None}, 0.0, 0.0, 0.0)
 
 
 def test_people_without_hours_take_nothing():
-    found = assign([an_account("a")], [Csm("none", 0.0, 0.0), Csm("some", 1.0, 0.1)], POLICY)
-    assert found.csm_of == {"a": "some"}
+    result = assign([an_account("a")], [Csm("none", 0.0, 0.0), Csm("some", 1.0, 0.1)], POLICY)
+    assert result.csm_of == {"a": "some"}
 
 
 def test_an_id_twice_is_refused():
@@ -251,10 +251,10 @@ def test_an_id_twice_is_refused():
 @pytest.mark.parametrize("pairs", [POLICY.exact_pairs, 1_500])
 def test_two_thousand_accounts_are_near_the_bound_and_few_move(pairs):
     accounts, csms = company(2_000, 20)
-    found = assign(accounts, csms, POLICY.model_copy(update={"exact_pairs": pairs}))
-    assert found.gap is not None
-    assert found.gap <= 0.02
-    assert None not in found.csm_of.values()
-    assert price(accounts, csms, as_way(found, accounts, csms), POLICY) == pytest.approx(found.objective)
-    stayed = [a for a in accounts if a.account_id in found.could_stay and found.csm_of[a.account_id] == a.csm_id]
-    assert len(stayed) >= 0.95 * len(found.could_stay)
+    result = assign(accounts, csms, POLICY.model_copy(update={"exact_pairs": pairs}))
+    assert result.gap is not None
+    assert result.gap <= 0.02
+    assert None not in result.csm_of.values()
+    assert price(accounts, csms, as_way(result, accounts, csms), POLICY) == pytest.approx(result.objective)
+    stayed = [a for a in accounts if a.account_id in result.could_stay and result.csm_of[a.account_id] == a.csm_id]
+    assert len(stayed) >= 0.95 * len(result.could_stay)

@@ -10,7 +10,7 @@ from segmentation_assets.capacity.leakage import CoverageLeakage
 from segmentation_assets.capacity.plan import CapacityPlan
 from segmentation_assets.capacity.rebalancing import rebalanced_accounts
 from tests.capacity.company import DAY, POLICY
-from tests.companies import given, records, spine
+from tests.companies import records, spine, typed
 
 
 def leak(account: str, tier: str, over: float = 0.0, under: float = 0.0, **values: Any) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def plan(tier: str, out: float = 0.0, into: float = 0.0) -> dict[str, Any]:
 
 def moved(plans: list[dict[str, Any]], leaks: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     rows = records(rebalanced_accounts(
-        spine(DAY), given(CapacityPlan, plans), given(CoverageLeakage, leaks), POLICY.staffing
+        spine(DAY), typed(CapacityPlan, plans), typed(CoverageLeakage, leaks), POLICY.staffing
     ))  # fmt: skip
     assert len({row["account_id"] for row in rows}) == len(rows)
     return {row["account_id"]: row for row in rows}

@@ -125,9 +125,9 @@ def test_company_row_sums_the_tiers(case: Audit) -> None:
 
 
 def test_json_has_no_infinity(case: Audit) -> None:
-    told = case.to_dict()
-    assert "inf" not in repr(told).lower().replace("'", "")
-    company = told["tiers"][-1]
+    words = case.to_dict()
+    assert "inf" not in repr(words).lower().replace("'", "")
+    company = words["tiers"][-1]
     assert company["nrr_before"] == {"low": 1.035, "high": None}
     assert company["nrr_after"] == {"low": 1.205, "high": 1.205}  # written as people would
     assert company["arr_after"] == {"low": 24_100_000.0, "high": 24_100_000.0}
@@ -340,12 +340,12 @@ def test_one_tier_is_a_case_in_both_formats(tmp_path: Path) -> None:
     table, json_ = (command(tmp_path, str(file), "--format", form) for form in ("table", "json"))
     assert (table.exit_code, json_.exit_code) == (0, 0)
     assert "company: accounts before: stated 10, computed 10" in table.stdout
-    found = json.loads(json_.stdout)
-    assert [(x["figure"], x["verdict"]) for x in found["audit"][:2]] == [
+    rows = json.loads(json_.stdout)
+    assert [(x["figure"], x["verdict"]) for x in rows["audit"][:2]] == [
         ("accounts", "supported"),
         ("arr", "supported"),
     ]
-    assert found["tiers"][0]["fte_by_ratio"] == pytest.approx(0.1)
+    assert rows["tiers"][0]["fte_by_ratio"] == pytest.approx(0.1)
 
 
 def test_no_file_is_wrong_use(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from segmentation_assets.policy.capacity import CarePolicy, CoveragePolicy
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.profiles.known import AccountHierarchy
 from tests.capacity.company import DAY, POLICY, demand, supply
-from tests.companies import Company, given, spine
+from tests.companies import Company, spine, typed
 
 
 def demands(
@@ -36,8 +36,8 @@ def demands(
 def supplies(*people: dict, entries: list[dict] | None = None) -> dict[str, dict[str, Any]]:
     roster = [{"csm_id": f"c{i}", "weekly_hours": 40.0, "hourly_cost": 50.0} | p for i, p in enumerate(people)]
     logged = [{"entry_id": f"e{i}"} | e for i, e in enumerate(entries or [])]
-    found = Company(csm_roster=roster, csm_time_entries=logged).frame("csm_supply", DAY)
-    return {row["csm_id"]: row for row in found.to_dict("records")}
+    result = Company(csm_roster=roster, csm_time_entries=logged).frame("csm_supply", DAY)
+    return {row["csm_id"]: row for row in result.to_dict("records")}
 
 
 def test_hours_and_portfolio_share_of_each_tier():
@@ -158,13 +158,13 @@ def shares_of(demanded: list[dict], people: list[dict], entries: list[dict]) -> 
     accounts = {row["account_id"] for row in demanded} | {"gone"}
     hierarchy = [{"as_of": DAY, "account_id": a, "surviving_account_id": a, "top_account_id": a} for a in accounts]
     logged = [{"entry_id": f"e{i}", "worked_on": date(2026, 5, 1)} | e for i, e in enumerate(entries)]
-    found = csm_tier_shares(
-        spine(DAY), given(AccountDemand, demanded), given(CsmSupply, people), given(CsmTimeEntries, logged),
-        given(AccountHierarchy, hierarchy),
+    result = csm_tier_shares(
+        spine(DAY), typed(AccountDemand, demanded), typed(CsmSupply, people), typed(CsmTimeEntries, logged),
+        typed(AccountHierarchy, hierarchy),
     )  # fmt: skip
     return {
         (row["csm_id"], row["coverage_tier"]): (row["share"], row["share_rule"], row["logged_hours"])
-        for row in found.execute().to_dict("records")
+        for row in result.execute().to_dict("records")
     }
 
 
@@ -179,18 +179,18 @@ def test_time_divides_by_what_was_logged_else_by_the_portfolio_else_like_the_com
         {"csm_id": "c0", "account_id": None, "hours": 9.0},
         {"csm_id": "left", "account_id": "a01", "hours": 2.0},
     ]
-    found = shares_of(demanded, supply({}, {}, {}), entries)
-    assert [found["c0", tier] for tier in TIERS] == [
+    result = shares_of(demanded, supply({}, {}, {}), entries)
+    assert [result["c0", tier] for tier in TIERS] == [
         (0.75, "time_entries", 3.0), (0.0, "time_entries", 0.0),
         (0.25, "time_entries", 1.0), (0.0, "time_entries", 0.0),
     ]  # fmt: skip
-    assert [found["c1", tier][0] for tier in TIERS] == pytest.approx([8 / 10.5, 2.5 / 10.5, 0.0, 0.0])
-    assert [found["c2", tier][0] for tier in TIERS] == pytest.approx([8 / 11.1, 2.5 / 11.1, 0.6 / 11.1, 0.0])
-    assert {rule for (csm, _), (_, rule, _) in found.items() if csm == "c2"} == {"company"}
-    assert found["left", "Growth"] == (1.0, "time_entries", 2.0)
+    assert [result["c1", tier][0] for tier in TIERS] == pytest.approx([8 / 10.5, 2.5 / 10.5, 0.0, 0.0])
+    assert [result["c2", tier][0] for tier in TIERS] == pytest.approx([8 / 11.1, 2.5 / 11.1, 0.6 / 11.1, 0.0])
+    assert {rule for (csm, _), (_, rule, _) in result.items() if csm == "c2"} == {"company"}
+    assert result["left", "Growth"] == (1.0, "time_entries", 2.0)
 
 
 def test_without_accounts_time_divides_evenly_and_without_entries_nothing_is_known_of_hours():
-    found = shares_of([], supply({}), [])
-    assert [found["c0", tier][:2] for tier in TIERS] == [(0.25, "evenly")] * 4
-    assert all(math.isnan(logged) for _, _, logged in found.values())
+    result = shares_of([], supply({}), [])
+    assert [result["c0", tier][:2] for tier in TIERS] == [(0.25, "evenly")] * 4
+    assert all(math.isnan(logged) for _, _, logged in result.values())

@@ -12,11 +12,11 @@ def test_explain_tells_segment_tier_and_scores(ran_home: Path):
     record = json.loads(call("show", "segments", "--limit", 1, "--format", "json", home=ran_home).stdout)[0]
     result = call("explain", record["account_id"], home=ran_home)
     assert result.exit_code == 0
-    told = " ".join(result.stdout.split())
-    assert f"{record['account_name']} ({record['account_id']}): {record['segment']}" in told
-    assert f"by rule {record['rule_id']}" in told
-    assert f"by rule {record['tier_rule_id']}" in told
-    assert "composite_score" in told
+    words = " ".join(result.stdout.split())
+    assert f"{record['account_name']} ({record['account_id']}): {record['segment']}" in words
+    assert f"by rule {record['rule_id']}" in words
+    assert f"by rule {record['tier_rule_id']}" in words
+    assert "composite_score" in words
     by_name = call("explain", record["account_name"].upper(), "--format", "json", home=ran_home)
     assert json.loads(by_name.stdout)["account_id"] == record["account_id"]
 

@@ -103,9 +103,9 @@ def test_what_the_files_cannot_tell_is_asked(tmp_path: Path):
         customers="id,name\nC1,a\nC2,b\n",
         subs="id,customer,start,end,amount\nS1,C1,03/04/2024,,120\nS2,C2,05/04/2024,,240\n",
     )
-    asked = CliRunner().invoke(main, ["init", str(tmp_path)], input="%m/%d/%Y\nyear\nEUR\n")
-    assert asked.exit_code == 0, asked.output
-    assert "can be read in two ways" in asked.output
+    requests = CliRunner().invoke(main, ["init", str(tmp_path)], input="%m/%d/%Y\nyear\nEUR\n")
+    assert requests.exit_code == 0, requests.output
+    assert "can be read in two ways" in requests.output
     billing = yaml.safe_load((tmp_path / "sources.yaml").read_text())["extracts"]["billing_subscriptions"]["columns"]
     assert billing["start_date"] == {"column": "start", "format": "%m/%d/%Y"}
     assert billing["mrr"] == {"column": "amount", "divide_by": 12}

@@ -27,7 +27,7 @@ def test_today_is_the_companys_wherever_the_machine_is(tmp_path: Path):
     def probe(as_of: date, policy: Path) -> None:
         click.echo(f"{as_of} {DAY.convert('yesterday', None, click.get_current_context())}")
 
-    def told(*arguments: str) -> list[date]:
+    def words(*arguments: str) -> list[date]:
         result = CliRunner().invoke(probe, arguments, obj=tmp_path / "home")
         assert result.exit_code == 0, result.output
         return [date.fromisoformat(day) for day in result.output.split()]
@@ -35,9 +35,9 @@ def test_today_is_the_companys_wherever_the_machine_is(tmp_path: Path):
     zones = {"east": "Pacific/Kiritimati", "west": "Pacific/Pago_Pago"}
     for name, zone in zones.items():
         (tmp_path / f"{name}.yaml").write_text(f"company: {{timezone: {zone}}}\n")
-    east = told("--as-of", "today", "--policy", f"{tmp_path}/east.yaml")  # the option after the word that needs it
-    west = told("--policy", f"{tmp_path}/west.yaml")
+    east = words("--as-of", "today", "--policy", f"{tmp_path}/east.yaml")  # the option after the word that needs it
+    west = words("--policy", f"{tmp_path}/west.yaml")
     assert east[0] - east[1] == west[0] - west[1] == timedelta(days=1)
     assert east[0] - west[0] in (timedelta(days=1), timedelta(days=2))
     find_settings(tmp_path / "home", policy=tmp_path / "east.yaml").remember()
-    assert told() == east  # what the home used last
+    assert words() == east  # what the home used last

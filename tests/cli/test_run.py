@@ -150,10 +150,10 @@ def test_a_second_run_keeps_everything(ran_home: Path):
     assert result.exit_code == 0, result.stderr
     [outcome] = json.loads(result.stdout)
     assert outcome["succeeded"]
-    made = {step["table"]: step["days_made"] for step in outcome["steps"]}
-    assert len(made) > 50
-    assert made.pop("report") == 1  # of this day there was none yet
-    assert not any(made.values())
+    table = {step["table"]: step["days_made"] for step in outcome["steps"]}
+    assert len(table) > 50
+    assert table.pop("report") == 1  # of this day there was none yet
+    assert not any(table.values())
     assert {path: path.stat().st_mtime_ns for path in ran_home.glob("published/**/*.parquet")} == before
 
 

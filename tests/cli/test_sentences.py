@@ -158,9 +158,9 @@ def _shortfalls(own: dict[str, pd.DataFrame], bounds: list[float]) -> list[float
 
 def test_status_quotes_what_is_there(ran_home: Path):
     """Tables per stage, their states, refused rows and shares: against the same command's JSON and the files."""
-    told = json.loads(call("status", "--format", "json", home=ran_home).stdout)
+    words = json.loads(call("status", "--format", "json", home=ran_home).stdout)
     output = call("status", "--all", home=ran_home).stdout
-    tables = told["tables"]
+    tables = words["tables"]
     assert {t["table"] for t in tables} == {spec.name for spec in CATALOGUE}
     for stage, group in pd.DataFrame(tables).groupby("stage"):
         line = next(line for line in output.splitlines() if line.startswith(f"{stage} "))

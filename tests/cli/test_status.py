@@ -15,10 +15,10 @@ def test_status_checks_what_people_read(ran_home: Path, tmp_path: Path):
     shutil.copytree(ran_home, home)
     before = _files(home)
     late = call("status", "--check", "--format", "json", home=home)
-    told = json.loads(late.stdout)
+    words = json.loads(late.stdout)
     assert late.exit_code == 1
-    assert (told["is_fine"], told["keeps_current"], told["last_run"]["status"]) == (False, None, "SUCCESS")
-    tables = {table["table"]: table for table in told["tables"]}
+    assert (words["is_fine"], words["keeps_current"], words["last_run"]["status"]) == (False, None, "SUCCESS")
+    tables = {table["table"]: table for table in words["tables"]}
     assert (tables["segments"]["state"], tables["segments"]["latest"]) == ("late", str(RAN_DAYS[-1]))
     assert (tables["churn_risk"]["state"], tables["billing_subscriptions"]["state"]) == ("fresh", "fresh")
     refused = tables["billing_invoices"]

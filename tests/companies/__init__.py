@@ -1,7 +1,7 @@
 """Hand-made companies: rows by table in, tables of the chain out. `company` computes in memory, `rows` types them."""
 
 from tests.companies.company import DEFAULT, Company, NotToContract, made_last, policy_with
-from tests.companies.rows import Rows, arrow, given, records, spine
+from tests.companies.rows import Rows, arrow, records, spine, typed
 
 __all__ = [
     "DEFAULT",
@@ -9,9 +9,9 @@ __all__ = [
     "NotToContract",
     "Rows",
     "arrow",
-    "given",
     "made_last",
     "policy_with",
     "records",
     "spine",
+    "typed",
 ]

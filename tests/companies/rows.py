@@ -22,7 +22,7 @@ _KNOWN: Mapping[str, Any] = {
 }
 
 
-def given(contract: type[Contract], rows: Rows) -> ir.Table:
+def typed(contract: type[Contract], rows: Rows) -> ir.Table:
     """Rows as an Ibis table of the contract's columns; what a row leaves out is null (or known from ever to ever).
 
     Raises KeyError for a column that the contract does not have: a typo in the test.
@@ -51,9 +51,9 @@ def arrow_spine(*days: date) -> pa.Table:
     return pa.Table.from_pandas(spine_frame(days), schema=ibis_schema(Spine).to_pyarrow(), preserve_index=False)
 
 
-def records(found: ir.Table | pd.DataFrame) -> list[dict[str, Any]]:
+def records(result: ir.Table | pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as pandas gives them, but None where a text is null: pandas 3 has NaN there, pandas 2 None."""
-    frame = found if isinstance(found, pd.DataFrame) else found.execute()
+    frame = result if isinstance(result, pd.DataFrame) else result.execute()
     words = [name for name in frame if pd.api.types.is_string_dtype(frame[name])]
     texts = {name: frame[name].astype(object).where(frame[name].notna(), None) for name in words}
     return frame.assign(**texts).to_dict("records")

@@ -155,15 +155,15 @@ def copied(template: Path, folder: Path) -> Iterator[Path]:
 def differences(home: Path, calm: Path) -> list[str]:
     """Tables that are not bit for bit those of the calm home."""
     ours, theirs = set(Store(home).tables()), set(Store(calm).tables())
-    found = [f"{name}: only in one of the homes" for name in sorted(ours ^ theirs)]
+    result = [f"{name}: only in one of the homes" for name in sorted(ours ^ theirs)]
     both = (name for name in sorted(ours & theirs) if name in CATALOGUE)
-    found += [f"{name}: other rows" for name in both if not _same(name, home, calm)]
+    result += [f"{name}: other rows" for name in both if not _same(name, home, calm)]
     pages, calm_pages = (sorted(str(p.relative_to(each)) for p in each.rglob("*.html")) for each in (home, calm))
     if pages != calm_pages:
-        found.append(f"reports {pages} instead of {calm_pages}")
-    found += [f"{page}: cut off" for page in pages if not (home / page).read_text().rstrip().endswith("</html>")]
+        result.append(f"reports {pages} instead of {calm_pages}")
+    result += [f"{page}: cut off" for page in pages if not (home / page).read_text().rstrip().endswith("</html>")]
     left = [str(path.relative_to(home)) for path in (home / "staging").rglob("*") if path.is_file()]
-    return found + [f"left behind: {name}" for name in left]
+    return result + [f"left behind: {name}" for name in left]
 
 
 def _same(name: str, home: Path, calm: Path) -> bool:

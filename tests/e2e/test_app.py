@@ -40,14 +40,14 @@ def page(request: pytest.FixtureRequest) -> Iterator[Page]:
     with chromium("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1") as browser:
         opened = browser.new_page(viewport={"width": width, "height": height})
         opened.set_default_timeout(PATIENCE)
-        asked: list[str] = []
+        requests: list[str] = []
         complaints: list[str] = []
-        opened.on("request", lambda sent: asked.append(sent.url))
+        opened.on("request", lambda sent: requests.append(sent.url))
         opened.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
         opened.on("pageerror", lambda error: complaints.append(str(error)))
         yield opened
-    assert asked
-    assert {urlsplit(url).hostname for url in asked if not url.startswith(("data:", "blob:"))} == {"127.0.0.1"}
+    assert requests
+    assert {urlsplit(url).hostname for url in requests if not url.startswith(("data:", "blob:"))} == {"127.0.0.1"}
     assert not complaints
 
 

@@ -76,10 +76,10 @@ def start(tmp_path: Path) -> Path:
 @pytest.fixture
 def company(start: Path, tmp_path: Path) -> Iterator[Company]:
     """The company whose daemon is killed."""
-    made = Company(tmp_path / "killed", start)
-    made.settings.policy.write_text(POLICY.format(begins=BEGINS_WITHIN))  # type: ignore[union-attr]
-    yield made
-    made.close()
+    built = Company(tmp_path / "killed", start)
+    built.settings.policy.write_text(POLICY.format(begins=BEGINS_WITHIN))  # type: ignore[union-attr]
+    yield built
+    built.close()
 
 
 @contextmanager
@@ -145,7 +145,7 @@ def test_a_daemon_killed_before_during_and_after_the_run_changes_nothing(
     home, log = company.folder, tmp_path / "daemon.log"
     records = RunRecords(home / "dagster")
     steps = Store(home).file("arr_steps", "as_of", company.policy.company.today())
-    made = steps.stat().st_mtime_ns
+    built = steps.stat().st_mtime_ns
     begun = time.monotonic()
     with daemon(company.settings, log) as wait_until:  # asked for, and not begun
         wait_until(lambda: asked_for(records))
@@ -154,7 +154,7 @@ def test_a_daemon_killed_before_during_and_after_the_run_changes_nothing(
     begins = ceil(2 * (time.monotonic() - begun))  # what a daemon takes to begin, now, is enough for a run
     company.settings.policy.write_text(POLICY.format(begins=begins))  # type: ignore[union-attr]
     with daemon(company.settings, log) as wait_until:  # in the midst of it
-        wait_until(lambda: steps.stat().st_mtime_ns != made)
+        wait_until(lambda: steps.stat().st_mtime_ns != built)
     assert "STARTED" in [run.status for run in asked_for(records)]
     with daemon(company.settings, log) as wait_until:  # done, and nobody has looked
         wait_until(lambda: any(run.status == "SUCCESS" for run in asked_for(records)))

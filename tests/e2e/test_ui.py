@@ -95,11 +95,11 @@ def test_an_asset_can_be_materialized(served: tuple[str, Path], page: Page):
     page.get_by_text("Latest", exact=True).click()
     page.get_by_role("button", name="Launch").last.click()
     waiting.until(lambda: set(_days(home, "account_hierarchy")) - before, log=home / "ui.log")
-    made = set(_days(home, "account_hierarchy")) - before
-    assert len(made) == 1
+    frame = set(_days(home, "account_hierarchy")) - before
+    assert len(frame) == 1
     page.goto(f"{address}/runs")
     page.get_by_text("Manually launched").first.wait_for()
-    page.get_by_text(made.pop().isoformat()).first.wait_for()
+    page.get_by_text(frame.pop().isoformat()).first.wait_for()
 
 
 MUTATION = """mutation { launchRun(executionParams: {mode: "default", runConfigData: "{}", selector: {
@@ -149,10 +149,10 @@ def test_a_run_cannot_choose_its_home(served: tuple[str, Path], page: Page):
     """Somebody who was let in does not thereby choose which folders of this machine are read and written."""
     config = "{resources: {warehouse: {config: {home: '/tmp/elsewhere', sources: '/etc/passwd'}}}}"
     mutation = MUTATION.replace('"{}"', f'"{config}"')
-    assert _asked(page, mutation)["data"]["launchRun"]["__typename"] == "RunConfigValidationInvalid"
+    assert _requests(page, mutation)["data"]["launchRun"]["__typename"] == "RunConfigValidationInvalid"
 
 
-def _asked(page: Page, query: str) -> Any:
+def _requests(page: Page, query: str) -> Any:
     return page.evaluate(
         """query => fetch('/graphql', {method: 'POST', headers: {'content-type': 'application/json'},
            body: JSON.stringify({query})}).then(answer => answer.json())""",
@@ -162,10 +162,10 @@ def _asked(page: Page, query: str) -> Any:
 
 def _runs(page: Page) -> int:
     return len(
-        _asked(page, "{ runsOrError { ... on Runs { results { runId } } } }")["data"]["runsOrError"]["results"]
+        _requests(page, "{ runsOrError { ... on Runs { results { runId } } } }")["data"]["runsOrError"]["results"]
     )
 
 
 def _days(home: Path, table: str) -> list[date]:
-    found = (home / "published" / table).glob("as_of=*/part-0.parquet")
-    return [date.fromisoformat(path.parent.name.partition("=")[2]) for path in found]
+    result = (home / "published" / table).glob("as_of=*/part-0.parquet")
+    return [date.fromisoformat(path.parent.name.partition("=")[2]) for path in result]

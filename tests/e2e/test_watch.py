@@ -57,9 +57,9 @@ def test_a_schedule_that_is_due_runs_and_all_ends_at_a_signal(home: Path):
         return [r for r in reversed(records.runs()) if r.run_id not in before and r.job == DAILY]
 
     with watching(home, signal.SIGTERM) as process:
-        told = log.read_text()
-        assert "daily                            schedule  on   next " in told
-        assert "weekly                           schedule  on   next Mon " in told
+        words = log.read_text()
+        assert "daily                            schedule  on   next " in words
+        assert "weekly                           schedule  on   next Mon " in words
         listening = [
             c for p in (process.pid, *(c.pid for c in psutil.Process(process.pid).children(recursive=True)))
             for c in psutil.Process(p).net_connections() if c.status == psutil.CONN_LISTEN and c.laddr

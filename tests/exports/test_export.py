@@ -87,8 +87,8 @@ def test_the_dictionary_goes_along_and_its_texts_are_texts(home: Path, tmp_path:
 
 
 def test_a_folder_of_csv_is_safe_and_exact(home: Path, tmp_path: Path):
-    made = export(["accounts", "kpis"], tmp_path / "f", "all", home, {"accounts": entry("accounts", arr="currency")})
-    assert [(one.path.name, one.rows) for one in made] == [("accounts.csv", 3), ("kpis.csv", 3)]
+    table = export(["accounts", "kpis"], tmp_path / "f", "all", home, {"accounts": entry("accounts", arr="currency")})
+    assert [(one.path.name, one.rows) for one in table] == [("accounts.csv", 3), ("kpis.csv", 3)]
     with (tmp_path / "f" / "accounts.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["account_name"] for row in rows] == ['\'=HYPERLINK("http://x")', "'+49 30", 'é😀 "q", <script>']
@@ -131,9 +131,9 @@ def test_a_text_too_long_for_a_cell_leaves_what_stood_before(home: Path, tmp_pat
 def test_more_rows_than_a_sheet_holds_go_on_in_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(workbook, "MOST_ROWS", 4)
     name = "a_table_whose_name_is_longer_than_31"
-    made = write_workbook(tmp_path / "o.xlsx", [Sheet(name, ["n"], [[i] for i in range(7)], {})])
-    assert made == {name: [name[:31], f"{name[:27]} (2)", f"{name[:27]} (3)"]}
-    held = [cells(tmp_path / "o.xlsx", sheet) for sheet in made[name]]
+    table = write_workbook(tmp_path / "o.xlsx", [Sheet(name, ["n"], [[i] for i in range(7)], {})])
+    assert table == {name: [name[:31], f"{name[:27]} (2)", f"{name[:27]} (3)"]}
+    held = [cells(tmp_path / "o.xlsx", sheet) for sheet in table[name]]
     assert held == [[["n"], [0], [1], [2]], [["n"], [3], [4], [5]], [["n"], [6]]]
 
 

@@ -7,6 +7,6 @@ from tests.extracts.home import Home
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    made = Home(tmp_path)
-    made.minimal()
-    return made
+    table = Home(tmp_path)
+    table.minimal()
+    return table

@@ -91,8 +91,8 @@ class Home:
         with self.engine() as engine:
             read = engine.read(CATALOGUE[table])
             chosen = read.select(*[read[c].cast("string").name(c) for c in columns])
-            found = engine.backend.to_pyarrow(chosen).to_pylist()
-        return sorted([tuple(row[c] for c in columns) for row in found], key=str)
+            result = engine.backend.to_pyarrow(chosen).to_pylist()
+        return sorted([tuple(row[c] for c in columns) for row in result], key=str)
 
     def fingerprint(self, table: str, day: Any) -> str:
         """What a table reading this extract at a day would see as its fingerprint."""
@@ -101,5 +101,5 @@ class Home:
 
     def files(self) -> dict[str, tuple[int, int]]:
         """Inode and time of every published file: equal if nothing was rewritten."""
-        found = sorted((self.folder / "home" / "published").rglob("*.parquet"))
-        return {str(p): (p.stat().st_ino, p.stat().st_mtime_ns) for p in found}
+        result = sorted((self.folder / "home" / "published").rglob("*.parquet"))
+        return {str(p): (p.stat().st_ino, p.stat().st_mtime_ns) for p in result}

@@ -38,35 +38,35 @@ def test_good_sources_have_none(home):
 )  # fmt: skip
 def test_values_that_the_column_cannot_take(home, header, value, column, expected, advice):
     home.write("crm_accounts.csv", f"account_id,{header}\nA1,{value}\nA2,{value}\n")
-    (found,) = problems(home)
-    assert (found.extract, found.file, found.column, found.expected) == (
+    (result,) = problems(home)
+    assert (result.extract, result.file, result.column, result.expected) == (
         "crm_accounts",
         "crm_accounts.csv",
         column,
         expected,
     )
-    assert found.example == value.strip('"')
-    assert advice in found.advice
-    assert f"crm_accounts.{column}: crm_accounts.csv: 2 of 2 values" in str(found)
+    assert result.example == value.strip('"')
+    assert advice in result.advice
+    assert f"crm_accounts.{column}: crm_accounts.csv: 2 of 2 values" in str(result)
 
 
 def test_the_advice_works(home):
     home.write("crm_accounts.csv", "account_id;annual_revenue;created_on\nA1;1.200,50;31/12/2025\n")
     form = {"decimal": ",", "thousands": ".", "date_format": "%d/%m/%Y"}
-    given = {"path": "crm_accounts.csv", "format": form}
-    assert problems(home, crm_accounts=given) == []
-    home.land(crm_accounts=given)
+    inputs = {"path": "crm_accounts.csv", "format": form}
+    assert problems(home, crm_accounts=inputs) == []
+    home.land(crm_accounts=inputs)
     assert home.rows("crm_accounts", "annual_revenue", "created_on") == [("1200.5", "2025-12-31")]
 
 
 def test_columns_that_are_not_there(home):
     home.write("subscriptions.csv", "subscription_id,start,account_id,amount,currency\nS1,2025-01-01,A1,1,USD\n")
-    given = {"path": "subscriptions.csv", "columns": {"mrr": "amout"}}
-    found = {p.column: p for p in problems(home, billing_subscriptions=given)}
-    assert set(found) == {"start_date", "mrr"}
-    assert "did you mean amount?" in found["mrr"].problem
-    assert "subscription_id, start, account_id, amount, currency" in found["start_date"].advice
-    assert found["mrr"].place.endswith("sources.yaml:4")
+    inputs = {"path": "subscriptions.csv", "columns": {"mrr": "amout"}}
+    result = {p.column: p for p in problems(home, billing_subscriptions=inputs)}
+    assert set(result) == {"start_date", "mrr"}
+    assert "did you mean amount?" in result["mrr"].problem
+    assert "subscription_id, start, account_id, amount, currency" in result["start_date"].advice
+    assert result["mrr"].place.endswith("sources.yaml:4")
 
 
 def test_files_encodings_and_lines(home):
@@ -76,14 +76,14 @@ def test_files_encodings_and_lines(home):
         b"lead_id,company\n" + b"".join(b"L%d,x\n" % n for n in range(9000)) + "L,Zoë\n".encode("latin-1") * 200,
     )
     home.write("goals.csv", "account_id,goal\nA1,roi,now\nA1,time\n")
-    found = problems(
+    result = problems(
         home, leads={"path": "leads.csv"}, success_goals={"path": "goals.csv"}, surveys={"path": "none.csv"}
     )
-    assert [(p.extract, p.file) for p in found] == [
+    assert [(p.extract, p.file) for p in result] == [
         ("surveys", "none.csv"), ("success_goals", "goals.csv"), ("leads", "leads.csv"),
     ]  # fmt: skip
-    assert "encoding: latin-1" in found[2].advice
-    assert "A1,roi,now" in str(found[1].example)
+    assert "encoding: latin-1" in result[2].advice
+    assert "A1,roi,now" in str(result[1].example)
     (late,) = problems(home, leads={"path": "late.csv"})
     assert "encoding: latin-1" in late.advice
 
@@ -91,8 +91,8 @@ def test_files_encodings_and_lines(home):
 def test_required_columns_that_are_empty_and_extracts_without_rows(home):
     home.write("crm_accounts.csv", "account_id\n")
     home.write("subscriptions.csv", "subscription_id,start_date,account_id,mrr,currency\nS1,2025-01-01,A1,,USD\n")
-    found = problems(home)
-    assert [(p.extract, p.column, p.problem, p.is_warning) for p in found] == [
+    result = problems(home)
+    assert [(p.extract, p.column, p.problem, p.is_warning) for p in result] == [
         ("crm_accounts", None, "there are no rows", True),
         ("billing_subscriptions", "mrr", "1 of 1 values are missing", False),
         (
@@ -108,17 +108,17 @@ def test_a_header_alone_is_a_warning_for_every_extract_but_usage_where_it_says_t
     home.write("leads.csv", "lead_id\n")
     home.write("users.csv", "user_id,account_id\nU1,A1\n")
     home.write("usage.csv", "user_id,usage_date,feature,account_id,event_count\n")
-    (found,) = problems(
+    (result,) = problems(
         home, leads={"path": "leads.csv"}, product_users={"path": "users.csv"}, product_usage={"path": "usage.csv"}
     )
-    assert (found.extract, found.is_warning) == ("leads", True)
-    assert found.advice == "if there should be rows, export it again"
+    assert (result.extract, result.is_warning) == ("leads", True)
+    assert result.advice == "if there should be rows, export it again"
 
 
 def test_an_expression_that_the_engine_refuses(home):
-    given = {"path": "crm_accounts.csv", "columns": {"industry": {"sql": "nothing + 1"}}}
-    (found,) = problems(home, crm_accounts=given)
-    assert (found.column, "nothing" in found.problem) == ("industry", True)
+    inputs = {"path": "crm_accounts.csv", "columns": {"industry": {"sql": "nothing + 1"}}}
+    (result,) = problems(home, crm_accounts=inputs)
+    assert (result.column, "nothing" in result.problem) == ("industry", True)
 
 
 def test_a_few_bad_values_are_a_matter_of_rows(home):
@@ -159,9 +159,9 @@ def written(problem: Problem) -> dict[str, Any]:
 )  # fmt: skip
 def test_each_rule_that_would_refuse_comes_with_the_line_that_mends_it(home, rows, column, problem, line):
     home.write("subscriptions.csv", BILLING + rows + "\n")
-    found = [p for p in problems(home) if p.column == column and not p.is_warning]
-    assert [p.problem for p in found] == [problem]
-    assert written(found[0]) == line
+    result = [p for p in problems(home) if p.column == column and not p.is_warning]
+    assert [p.problem for p in result] == [problem]
+    assert written(result[0]) == line
 
 
 @pytest.mark.parametrize(
@@ -191,11 +191,11 @@ def test_the_advice_comes_from_all_values_and_works(home, name, texts, line):
 
 def test_a_format_that_is_set_and_does_not_fit_is_not_advised_again(home):
     home.write("crm_accounts.csv", "account_id,created_on\nA1,31.12.2025\n")
-    given = {"path": "crm_accounts.csv", "format": {"date_format": "%d-%m-%Y"}}
-    (bad,) = problems(home, crm_accounts=given)
+    inputs = {"path": "crm_accounts.csv", "format": {"date_format": "%d-%m-%Y"}}
+    (bad,) = problems(home, crm_accounts=inputs)
     assert written(bad) == {"columns": {"created_on": {"column": "created_on", "format": "%d.%m.%Y"}}}
     home.write("crm_accounts.csv", "account_id,created_on\nA1,31-31-2025\n")
-    (bad,) = problems(home, crm_accounts=given)
+    (bad,) = problems(home, crm_accounts=inputs)
     assert "date_format is %d-%m-%Y, which does not read '31-31-2025'" in bad.advice
 
 

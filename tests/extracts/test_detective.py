@@ -159,8 +159,8 @@ def test_ids_that_differ_by_spelling_alone(tmp_path: Path):
 
 def test_ids_that_two_accounts_could_mean_are_left_alone(home: Home):
     home.write("crm_accounts.csv", "account_id\nabC\nAbc\n")
-    found = subscriptions(home, "S1,ABC,2024-01-01,,10,USD\n")
-    assert [problem.extract for problem in found] == [
+    result = subscriptions(home, "S1,ABC,2024-01-01,,10,USD\n")
+    assert [problem.extract for problem in result] == [
         "crm_accounts"
     ]  # whose two spellings are a suspicion of their own
 

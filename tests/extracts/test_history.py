@@ -100,9 +100,9 @@ def test_a_day_before_the_first_drop_depends_on_it(home):
 def test_landing_again_rewrites_nothing(home):
     accounts(home, "2025-01-31", A1=10)
     home.write("usage/2025-01-31.csv", "user_id,usage_date,feature,account_id,event_count\nU1,2025-01-31,f,A1,1\n")
-    given = dict(crm_accounts=DROPS, product_usage={"path": "usage/*.csv"})
-    first, files = home.land(whole=True, **given), home.files()
-    again = home.land(whole=True, **given)
+    inputs = dict(crm_accounts=DROPS, product_usage={"path": "usage/*.csv"})
+    first, files = home.land(whole=True, **inputs), home.files()
+    again = home.land(whole=True, **inputs)
     assert home.files() == files
     assert all(r.skipped for r in again.values())
     assert {n: (r.read, r.good, r.quarantined) for n, r in first.items()} == {

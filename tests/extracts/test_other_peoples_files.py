@@ -117,8 +117,8 @@ def test_dates_with_a_type_are_not_read_by_the_format_of_texts(home):
             },
         }
     )  # fmt: skip
-    found = home.rows("billing_subscriptions", "subscription_id", "start_date", "end_date")
-    assert found == [("17", "2024-02-03", "2024-12-31")]
+    outcome = home.rows("billing_subscriptions", "subscription_id", "start_date", "end_date")
+    assert outcome == [("17", "2024-02-03", "2024-12-31")]
 
 
 # -- formats of a column
@@ -188,8 +188,8 @@ def test_money_in_its_own_notation(home, text, read):
 )  # fmt: skip
 def test_days_as_machines_count_them(home, column, form, text):
     home.write("a.csv", f"account_id,{column}\nA1,{text}\n")
-    given = {"column": column, **({"format": form} if form else {})}
-    home.land(crm_accounts={"path": "a.csv", "columns": {"created_on": given}})
+    inputs = {"column": column, **({"format": form} if form else {})}
+    home.land(crm_accounts={"path": "a.csv", "columns": {"created_on": inputs}})
     assert home.rows("crm_accounts", "created_on") == [("2024-01-01",)]
 
 

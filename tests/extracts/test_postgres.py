@@ -109,12 +109,12 @@ def test_what_goes_wrong_is_told_without_the_password_and_leaves_what_stands(
     before = home.files()
     with psycopg.connect(company, autocommit=True) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS secrets (id text)")
-    for given, said in [
+    for inputs, said in [
         ({**ACCOUNTS, "table": "no_such_table"}, 'relation "no_such_table" does not exist'),
         ({**ACCOUNTS, "table": "secrets"}, "permission denied for table secrets"),
         ({**ACCOUNTS, "columns": {"account_id": "key"}}, "no column key for crm_accounts.account_id"),
     ]:
-        result = home.land(["crm_accounts"], crm_accounts=given)["crm_accounts"]
+        result = home.land(["crm_accounts"], crm_accounts=inputs)["crm_accounts"]
         assert result.failed
         assert said in str(result.reason)
     (problem,) = check_sources(read_sources(home.sources(crm_accounts={**ACCOUNTS, "table": "no_such_table"})))

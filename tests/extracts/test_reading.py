@@ -63,10 +63,10 @@ def from_query_over_files(home: Home) -> dict:
 
 
 @pytest.mark.parametrize(
-    "made", [from_parquet, from_duckdb, from_sqlite, from_json, from_lines, from_query_over_files]
+    "table", [from_parquet, from_duckdb, from_sqlite, from_json, from_lines, from_query_over_files]
 )
-def test_every_kind_of_source_gives_the_same_row(home, made):
-    source = {**made(home), **GIVEN}
+def test_every_kind_of_source_gives_the_same_row(home, table):
+    source = {**table(home), **GIVEN}
     result = home.land(support_tickets=source)["support_tickets"]
     assert not result.failed, result.reason
     assert home.rows("support_tickets", "ticket_id", "account_id", "opened_at", "handling_hours") == [

@@ -164,11 +164,11 @@ def test_too_many_bad_rows_publish_no_day(home):
 
 def test_one_undated_file_lands_by_day(home):
     home.write("all.csv", HEADER + "U1,2025-01-01,f,A1,1\nU1,2025-01-02,f,A1,2\n")
-    given = dict(product_usage={"path": "all.csv"}, product_users=USERS)
-    assert home.land(**given)["product_usage"].read == 2
+    inputs = dict(product_usage={"path": "all.csv"}, product_users=USERS)
+    assert home.land(**inputs)["product_usage"].read == 2
     prints = [home.fingerprint("product_usage", date(2025, 1, d)) for d in (1, 2)]
     home.write("all.csv", HEADER + "U1,2025-01-01,f,A1,1\nU1,2025-01-02,f,A1,7\n")
-    home.land(**given)
+    home.land(**inputs)
     now = [home.fingerprint("product_usage", date(2025, 1, d)) for d in (1, 2)]
     assert (now[0] == prints[0], now[1] == prints[1]) == (True, False)  # same rows, same print
 
@@ -182,13 +182,13 @@ def test_batches_of_days_make_what_one_batch_makes(home, monkeypatch):
                 f"COPY (SELECT 'U1' AS user_id, DATE '2025-01-0{day}' AS usage_date, 'f' || (i // 2) AS feature, "
                 f"'A1' AS account_id, i AS event_count FROM range(4) t(i)) TO '{target}' (FORMAT parquet)"
             )
-    given = dict(product_usage={"path": "usage/*.parquet"}, product_users=USERS)
-    whole = home.land(**given)["product_usage"]
+    inputs = dict(product_usage={"path": "usage/*.parquet"}, product_users=USERS)
+    whole = home.land(**inputs)["product_usage"]
     one = home.rows("product_usage", *COLUMNS), home.rows("quarantine", "key", "source", "source_row", "rule")
     prints = [home.fingerprint("product_usage", date(2025, 1, d)) for d in range(1, 7)]
     monkeypatch.setattr(usage_days, "BATCH_ROWS", 8)
     (home.folder / "home/landing/product_usage.json").unlink()
-    batched = home.land(**given)["product_usage"]
+    batched = home.land(**inputs)["product_usage"]
     assert (whole.read, whole.quarantined) == (batched.read, batched.quarantined) == (24, 12)
     assert (
         home.rows("product_usage", *COLUMNS),
@@ -242,11 +242,11 @@ def test_a_landing_interrupted_before_it_was_written_down_is_taken_up_again(home
     users(home, "U1,A1", "U2,A2", "U9,A1")
     saved, saves = usage_days.State.save, []
 
-    def interrupted(*given):
+    def interrupted(*inputs):
         saves.append(1)
         if len(saves) == save:  # the second one: all is published, and not yet written down
             raise KeyboardInterrupt
-        saved(*given)
+        saved(*inputs)
 
     with monkeypatch.context() as patch:
         patch.setattr(usage_days.State, "save", interrupted)
@@ -318,11 +318,11 @@ def test_a_late_row_rolls_up_its_day_alone_and_opens_what_reads_it(home):
         """Days rolled up, and days of `usage_last_days` that are made of others now."""
         with home.engine() as engine:
             builder = Builder(engine, CATALOGUE, policy())
-            made = builder.build(rolled, list(builder.landed_days(rolled))).rows
+            table = builder.build(rolled, list(builder.landed_days(rolled))).rows
             stale = {d for d in (date(2025, 1, n) for n in range(1, 10)) if not builder.is_fresh(day, d)}
             assert {builder.causes(day, d) for d in stale} <= {("data",), ("missing",)}
             builder.build(day, sorted(stale))
-        return set(map(str, made)), set(map(str, stale))
+        return set(map(str, table)), set(map(str, stale))
 
     all_days = {f"2025-01-{n:02}" for n in range(1, 10)}
     assert build() == (all_days, all_days)

@@ -26,8 +26,8 @@ HOW_TO_GET_POSTGRES = "no Postgres server on this machine (Debian: apt-get insta
 
 def programs() -> Path | None:
     """The folder of `postgres` and `initdb`: of the path, else Debian's; None where there is none."""
-    found = shutil.which("postgres")
-    folders = [Path(found).resolve().parent] if found else []
+    result = shutil.which("postgres")
+    folders = [Path(result).resolve().parent] if result else []
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     return next((f for f in folders if (f / "postgres").exists() and (f / "initdb").exists()), None)
 

@@ -74,10 +74,10 @@ class _Shared:
         """Functions that `Compiled` takes for methods."""
 
         def get(kept: Compiled, name: str, key: str) -> str | None:
-            found = _GET(kept, name, key)
-            if found is None and self._is_shared(kept, name):
-                found = _GET(Compiled(self.folder, kept.suffix), name, key)
-            return found
+            result = _GET(kept, name, key)
+            if result is None and self._is_shared(kept, name):
+                result = _GET(Compiled(self.folder, kept.suffix), name, key)
+            return result
 
         def keep(kept: Compiled, name: str, key: str, text: str) -> None:
             _KEEP(kept, name, key, text)

@@ -19,9 +19,9 @@ def alone(name: str, *days: date, policy: Policy = POLICY, **inputs: Sequence[Ma
 
     Raises KeyError for an input that the table does not read, AssertionError for a broken contract.
     """
-    made = {"subscription_steps", "account_states"} if "billing_subscriptions" in inputs else set()
+    table = {"subscription_steps", "account_states"} if "billing_subscriptions" in inputs else set()
     nothing: dict[str, Sequence[Mapping[str, Any]]] = {
-        i.name: () for i in CATALOGUE[name].inputs if i.name not in made
+        i.name: () for i in CATALOGUE[name].inputs if i.name not in table
     }
     return Company(policy, **{**nothing, **inputs}).rows(name, *days)
 
@@ -33,9 +33,9 @@ def changed(section: str, **values: Any) -> Policy:
 
 def at(rows: Sequence[Row], **key: Any) -> Row:
     """The one row with these values."""
-    found = [row for row in rows if all(row[n] == value for n, value in key.items())]
-    assert len(found) == 1, f"{len(found)} rows with {key}"
-    return found[0]
+    result = [row for row in rows if all(row[n] == value for n, value in key.items())]
+    assert len(result) == 1, f"{len(result)} rows with {key}"
+    return result[0]
 
 
 def own_hierarchy(day: date, *accounts: str) -> list[Row]:

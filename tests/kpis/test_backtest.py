@@ -19,7 +19,7 @@ from segmentation_assets.kpis.outcomes import BacktestAccounts, window_days
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.tables.as_of import spine_frame
 from segmentation_assets.tables.contracts import ibis_schema
-from tests.companies import given, spine
+from tests.companies import spine, typed
 from tests.kpis.alone import alone, at, own_hierarchy
 
 POLICY = load_policy()
@@ -43,14 +43,14 @@ def frame(rows):
 
 
 def by_segment(rows, grouping="segment", months=3):
-    made = segment_backtest(spine_frame([DAY]), frame(rows), POLICY.backtest, POLICY.retention)
-    made = made[(made.grouping == grouping) & (made.window_months == months)]
-    return made.set_index("member")
+    built = segment_backtest(spine_frame([DAY]), frame(rows), POLICY.backtest, POLICY.retention)
+    built = built[(built.grouping == grouping) & (built.window_months == months)]
+    return built.set_index("member")
 
 
 def by_score(rows, score="churn_risk", outcome="left"):
-    made = score_backtest(spine_frame([DAY]), frame(rows), POLICY.backtest)
-    return made[(made.score == score) & (made.outcome == outcome)].iloc[0]
+    built = score_backtest(spine_frame([DAY]), frame(rows), POLICY.backtest)
+    return built[(built.score == score) & (built.outcome == outcome)].iloc[0]
 
 
 def test_windows_follow_each_other_up_to_the_day():
@@ -74,7 +74,7 @@ def outcome_of(*subscriptions, segments=()):
     rows = [
         {"subscription_id": f"s{i}", "account_id": "a", **TERMS, **FLAT, **one} for i, one in enumerate(subscriptions)
     ]
-    made = alone(
+    built = alone(
         "backtest_accounts",
         DAY,
         account_hierarchy=[row for _, _, end in window_days(POLICY.backtest)(DAY) for row in own_hierarchy(end, "a")][
@@ -83,19 +83,19 @@ def outcome_of(*subscriptions, segments=()):
         billing_subscriptions=rows,
         segments=segments,
     )
-    return {(row["window_months"], row["starts_on"]): row for row in made}
+    return {(row["window_months"], row["starts_on"]): row for row in built}
 
 
 def test_an_account_that_left_has_left_in_the_window_in_which_it_did_and_in_the_year():
-    made = outcome_of({"end_date": date(2026, 6, 10)})
-    left = {key: row["has_left"] for key, row in made.items()}
+    built = outcome_of({"end_date": date(2026, 6, 10)})
+    left = {key: row["has_left"] for key, row in built.items()}
     assert left == {
         (3, date(2026, 5, 27)): True,
         (3, date(2026, 2, 27)): False,
         (3, date(2025, 11, 27)): False,
         (12, date(2025, 11, 27)): True,
     }  # no row for the newest window: it had no ARR any more
-    assert (made[3, date(2026, 5, 27)]["start_arr"], made[3, date(2026, 5, 27)]["end_arr"]) == (120, 0)
+    assert (built[3, date(2026, 5, 27)]["start_arr"], built[3, date(2026, 5, 27)]["end_arr"]) == (120, 0)
 
 
 def test_more_seats_are_an_expansion_and_a_price_is_none():
@@ -110,9 +110,9 @@ def test_more_seats_are_an_expansion_and_a_price_is_none():
 def test_segment_and_scores_are_those_of_the_first_day():
     then = {"as_of": START, "account_id": "a", "segment": "Growth", "churn_risk": 0.25, "coverage_tier": "Core"}
     now = {"as_of": DAY, "account_id": "a", "segment": "At-Risk", "churn_risk": 0.9, "coverage_tier": "Core"}
-    made = outcome_of({}, segments=[then, now])
-    assert (made[3, START]["segment"], made[3, START]["churn_risk"]) == ("Growth", 0.25)
-    assert made[12, date(2025, 11, 27)]["segment"] is None
+    built = outcome_of({}, segments=[then, now])
+    assert (built[3, START]["segment"], built[3, START]["churn_risk"]) == ("Growth", 0.25)
+    assert built[12, date(2025, 11, 27)]["segment"] is None
 
 
 def test_what_happens_after_a_window_changes_nothing_in_it():
@@ -134,14 +134,14 @@ def test_rates_by_segment_by_hand():
         account("a", 150, 150, starts_on=date(2026, 5, 27)), account("e", 50, 0, segment="Long-Tail"),
         account("f", 70, 70, segment=None),
     ]  # fmt: skip
-    made = by_segment(rows)
-    row = made.loc["Efficient"]
+    built = by_segment(rows)
+    row = built.loc["Efficient"]
     assert (row.windows, row.accounts, row.different_accounts, row.left_accounts, row.low_n) == (2, 5, 4, 1, True)
     # 1 of 5 left; (150 + 300 + 400 + 150) / 1150; (100 + 300 + 400 + 150) / 1150; 1 of 5 expanded
     assert (row.churn_rate, row.expansion_rate) == (0.2, 0.2)
     assert (row.nrr, row.grr) == (pytest.approx(1000 / 1150), pytest.approx(950 / 1150))
     assert row.churn_rate_low <= row.churn_rate <= row.churn_rate_high
-    alone_in_it = made.loc["Long-Tail"]
+    alone_in_it = built.loc["Long-Tail"]
     assert alone_in_it.churn_rate == 1
     assert pd.isna(alone_in_it.churn_rate_low)  # one account says nothing about the next
     company = by_segment(rows, "company").loc["company"]
@@ -246,9 +246,9 @@ def test_predicted_and_lost_by_window():
         account("a", 100, 0, churn_risk=0.5), account("b", 300, 300, churn_risk=0.1),
         account("c", 50, 50, churn_risk=None), account("a", 100, 100, 12, churn_risk=0.9),
     ]  # fmt: skip
-    made = risk_backtest(spine(DAY), given(BacktestAccounts, rows), POLICY.backtest).execute()
-    row = made.iloc[0]
-    assert (len(made), row.accounts, row.left_accounts, row.start_arr, row.arr_lost) == (1, 2, 1, 400, 100)
+    built = risk_backtest(spine(DAY), typed(BacktestAccounts, rows), POLICY.backtest).execute()
+    row = built.iloc[0]
+    assert (len(built), row.accounts, row.left_accounts, row.start_arr, row.arr_lost) == (1, 2, 1, 400, 100)
     # 0.5 + 0.1; 100 x 0.5 + 300 x 0.1; sqrt(0.25 + 0.09); sqrt(100^2 x 0.25 + 300^2 x 0.09)
     assert row.predicted_leavers == pytest.approx(0.6)
     assert row.predicted_arr_lost == 80

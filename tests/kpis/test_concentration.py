@@ -78,6 +78,6 @@ def test_why_there_is_no_lift() -> None:
     periods = [_period("a", 1.0, 1.0), _period("b", 1.0, 0.0)]
     row = alone("concentration", DAY, account_profiles=profiles, account_periods=periods)[0]
     assert row["expansion_lift_reason"] == "no_accounts_to_compare"
-    known = [*profiles, _then("a", 1.0, 9), _then("b", 0.1, 0)]
-    row = alone("concentration", DAY, account_profiles=known, account_periods=periods)[0]
+    facts = [*profiles, _then("a", 1.0, 9), _then("b", 0.1, 0)]
+    row = alone("concentration", DAY, account_profiles=facts, account_periods=periods)[0]
     assert (row["expansion_lift_reason"], row["expansion_lift"]) == ("nobody_expanded", None)

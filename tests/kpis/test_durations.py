@@ -16,7 +16,7 @@ from lifelines.utils import median_survival_times
 
 from segmentation_assets.kpis.durations import Durations, median_durations
 from segmentation_assets.policy.kpis import SurvivalPolicy
-from tests.companies import given
+from tests.companies import typed
 from tests.kpis.world import kpis, one, pays, stands
 
 MONTH = 365.25 / 12
@@ -25,14 +25,14 @@ T1 = date(2025, 12, 31)
 
 def median_time(*rows: tuple[int, bool, int], confidence: float = 0.95) -> tuple[float | None, ...]:
     """Median and limits of one curve of (days, has_happened, accounts), by the table."""
-    (found,) = medians([rows], confidence)
-    return found
+    (result,) = medians([rows], confidence)
+    return result
 
 
 def medians(curves: list[Sequence[tuple[int, bool, int]]], confidence: float) -> list[tuple[float | None, ...]]:
     """Those of several curves, which the table estimates at once."""
-    found = estimates(curves, confidence)
-    return [tuple(row[n] for n in ("median_months", "low_months", "high_months")) for row in found]
+    result = estimates(curves, confidence)
+    return [tuple(row[n] for n in ("median_months", "low_months", "high_months")) for row in result]
 
 
 def curve_of(rows: Sequence[tuple[int, bool, int]]) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def estimates(curves: Sequence[Sequence[tuple[int, bool, int]]], confidence: flo
         for i, rows in enumerate(curves)
         for days, has_happened in sorted({row[:2] for row in rows})
     ]
-    table = median_durations(given(Durations, listed), SurvivalPolicy(confidence=confidence))
+    table = median_durations(typed(Durations, listed), SurvivalPolicy(confidence=confidence))
     return table.order_by("member").to_pyarrow().to_pylist()
 
 
@@ -72,21 +72,21 @@ def test_a_probability_is_told_where_there_is_no_median():
     """10 accounts: 1 gone on day 100, 1 on day 200, 8 watched to day 300. By day 183 (two quarters) 1 of 10, by day
     274 (three) 2 of 10; no median. lifelines gives the same curve and, log-log, the same limits."""
     rows = [(100, True, 1), (200, True, 1), (300, False, 8)]
-    found = curve_of(rows)
+    result = curve_of(rows)
     reference = fitted(rows, 0.95)
     for day, quarters in ((183, 2), (274, 3)):
         at = reference.survival_function_at_times(day).iloc[0]
         limits = reference.confidence_interval_survival_function_
         low, high = limits[limits.index <= day].iloc[-1]
-        assert found[f"share_{quarters}q"] == pytest.approx(1 - at, abs=1e-9)
-        assert found[f"share_{quarters}q_low"] == pytest.approx(1 - high, abs=1e-9)
-        assert found[f"share_{quarters}q_high"] == pytest.approx(1 - low, abs=1e-9)
-    assert (found["median_months"], found["share_2q"], found["share_3q"]) == (None, 0.1, 0.2)
+        assert result[f"share_{quarters}q"] == pytest.approx(1 - at, abs=1e-9)
+        assert result[f"share_{quarters}q_low"] == pytest.approx(1 - high, abs=1e-9)
+        assert result[f"share_{quarters}q_high"] == pytest.approx(1 - low, abs=1e-9)
+    assert (result["median_months"], result["share_2q"], result["share_3q"]) == (None, 0.1, 0.2)
 
 
 def test_no_probability_is_told_for_longer_than_anybody_was_watched():
-    found = curve_of([(100, True, 1), (200, False, 9)])
-    assert (found["share_2q"], found["share_3q"]) == (0.1, None)
+    result = curve_of([(100, True, 1), (200, False, 9)])
+    assert (result["share_2q"], result["share_3q"]) == (0.1, None)
     assert curve_of([(50, True, 3)])["share_3q"] == 1  # all are gone: nobody is left to watch
 
 
@@ -102,8 +102,8 @@ def test_medians_and_limits_agree_with_the_product_limit_by_hand():
     """Product limit, Greenwood's variance, log-log limits (Kalbfleisch & Prentice), in plain Python."""
     rng = random.Random(5)
     curves = [[(rng.randint(1, 400), rng.random() < 0.6, 1) for _ in range(rng.randint(5, 60))] for _ in range(20)]
-    for rows, found in zip(curves, medians([*curves], 0.95), strict=True):
-        assert found == pytest.approx(naive_median(rows), abs=1e-9)
+    for rows, result in zip(curves, medians([*curves], 0.95), strict=True):
+        assert result == pytest.approx(naive_median(rows), abs=1e-9)
 
 
 ROWS = st.lists(st.tuples(st.integers(0, 40), st.booleans(), st.integers(1, 5)), min_size=1, max_size=30)
@@ -113,11 +113,11 @@ ROWS = st.lists(st.tuples(st.integers(0, 40), st.booleans(), st.integers(1, 5)),
 @given_by(st.lists(ROWS, min_size=1, max_size=6), st.sampled_from([0.8, 0.95, 0.99]))
 def test_medians_and_limits_are_those_of_lifelines(curves: list[list[tuple[int, bool, int]]], confidence: float):
     """lifelines is the reference, but for curves that touch one half: there its last bits decide, not the counts."""
-    for rows, found in zip(curves, medians([*curves], confidence), strict=True):
+    for rows, result in zip(curves, medians([*curves], confidence), strict=True):
         fitter = fitted(rows, confidence)
         near_half = (fitter.survival_function_.to_numpy() - 0.5).__abs__().min() < 1e-9
         if not near_half:
-            assert found == pytest.approx(by_lifelines(fitter, rows), abs=1e-9)
+            assert result == pytest.approx(by_lifelines(fitter, rows), abs=1e-9)
 
 
 def fitted(rows: list[tuple[int, bool, int]], confidence: float) -> KaplanMeierFitter:
@@ -164,15 +164,15 @@ def test_time_to_first_expansion_counts_lost_accounts_up_to_their_loss():
         pays("c", 10, date(2025, 1, 1), date(2025, 4, 1)),
         pays("d", 10, date(2025, 1, 1)),
     ]
-    made = kpis(["durations", "median_durations", "company_kpis"], [T1], billing_subscriptions=subscriptions)
-    whole = made["durations"][made["durations"].grouping == "company"]
+    frame = kpis(["durations", "median_durations", "company_kpis"], [T1], billing_subscriptions=subscriptions)
+    whole = frame["durations"][frame["durations"].grouping == "company"]
     assert sorted(whole[["days", "has_happened"]].itertuples(index=False, name=None)) == [
         (31, True),
         (60, True),
         (90, False),
         (364, False),
     ]
-    row = one(made["company_kpis"], window_months=3)
+    row = one(frame["company_kpis"], window_months=3)
     assert row.time_to_first_expansion_months == pytest.approx(60 / MONTH)
     assert row.time_to_first_expansion_accounts == 4
     assert row.time_to_first_expansion_low_n
@@ -192,7 +192,7 @@ def test_lag_from_the_first_fall_to_churn():
         *(stands("c", day, "Strategic") for day in ends[1:]),
         stands("d", ends[0], "Core"),
     ]
-    made = kpis(
+    frame = kpis(
         ["durations", "median_durations", "tier_migration_summary"],
         [T1],
         billing_subscriptions=[
@@ -203,8 +203,8 @@ def test_lag_from_the_first_fall_to_churn():
         ],
         segments=states,
     )
-    lags = made["durations"][made["durations"].duration == "downgrade_to_churn"]
+    lags = frame["durations"][frame["durations"].duration == "downgrade_to_churn"]
     assert sorted(lags[["days", "has_happened"]].itertuples(index=False, name=None)) == [(92, False), (111, True)]
-    summary = made["tier_migration_summary"].iloc[0]
+    summary = frame["tier_migration_summary"].iloc[0]
     assert (summary.downgraded_accounts, summary.downgraded_then_churned) == (2, 1)
     assert summary.downgrade_to_churn_months == pytest.approx(111 / MONTH)  # b was last seen at 92 days: one at risk

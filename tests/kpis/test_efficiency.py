@@ -43,7 +43,7 @@ def test_magic_number_needs_spend_and_history():
 def test_payback_of_company_and_segments():
     """Gross margin 80 %. Strategic: 600 of its own and, with 1,200 of 1,800 new and expansion ARR, two thirds of 300
     shared. Growth: 100 shared. New ARR: Strategic 1,200, Growth 0; expansion: Growth 600."""
-    made = kpis(
+    table = kpis(
         ["segment_kpis", "company_kpis"],
         [T1],
         billing_subscriptions=[
@@ -66,14 +66,14 @@ def test_payback_of_company_and_segments():
             spent(12, 100, motion="partner", segment="an unknown segment"),
         ],
     )
-    strategic = one(made["segment_kpis"], segment="Strategic", window_months=1)
+    strategic = one(table["segment_kpis"], segment="Strategic", window_months=1)
     assert strategic.gtm_spend == 800
     assert strategic.cac_payback_months == pytest.approx(800 / (1200 / 12 * 0.8))
-    growth = one(made["segment_kpis"], segment="Growth", window_months=1)
+    growth = one(table["segment_kpis"], segment="Growth", window_months=1)
     assert growth.gtm_spend == 100
     assert math.isnan(growth.cac_payback_months)  # nothing new
     assert growth.cac_payback_blended_months == pytest.approx(100 / (600 / 12 * 0.8))
-    company = one(made["company_kpis"], window_months=1)
+    company = one(table["company_kpis"], window_months=1)
     assert company.gtm_spend == 900
     assert company.cac_payback_months == pytest.approx(900 / (1200 / 12 * 0.8))
     assert company.cac_payback_blended_months == pytest.approx(900 / (1800 / 12 * 0.8))
@@ -81,13 +81,13 @@ def test_payback_of_company_and_segments():
     assert company.cost_share_of_arr == pytest.approx(0.1)  # 300 of 3,000
     assert company.gross_margin_share == pytest.approx(0.8)
     # Only December's spend is known: none for the quarter.
-    assert math.isnan(one(made["company_kpis"], window_months=3).gtm_spend)
+    assert math.isnan(one(table["company_kpis"], window_months=3).gtm_spend)
 
 
 def test_spend_counts_by_the_days_of_the_month_inside_and_at_the_rate_of_the_start():
     """15 November to 15 December: half of November's 300 (15 of 30 days) and 15 of 31 days of December's 310; euros
     at the 1.5 of 15 November."""
-    made = kpis(
+    table = kpis(
         ["company_kpis"],
         [date(2025, 12, 15)],
         billing_subscriptions=[pays("a", 10, date(2025, 1, 1))],
@@ -97,4 +97,4 @@ def test_spend_counts_by_the_days_of_the_month_inside_and_at_the_rate_of_the_sta
             {"currency": "EUR", "valid_from": date(2025, 12, 1), "rate": 9.0},
         ],
     )["company_kpis"]
-    assert one(made, window_months=1).gtm_spend == pytest.approx(150 + 150 * 1.5)
+    assert one(table, window_months=1).gtm_spend == pytest.approx(150 + 150 * 1.5)

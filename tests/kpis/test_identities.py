@@ -39,8 +39,8 @@ def lying(name: str, lie: Lie, monkeypatch: pytest.MonkeyPatch) -> None:
     assert spec.function is not None
     honest = spec.function
 
-    def function(**given: object) -> ir.Table:
-        return lie(honest(**given))
+    def function(**inputs: object) -> ir.Table:
+        return lie(honest(**inputs))
 
     function.__signature__ = inspect.signature(honest)  # type: ignore[attr-defined]
     monkeypatch.setitem(CATALOGUE._tables, name, replace(spec, function=function))

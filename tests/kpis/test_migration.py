@@ -12,7 +12,7 @@ T0, T1 = date(2025, 9, 30), date(2025, 12, 31)
 
 
 @pytest.fixture(scope="module")
-def made():
+def table():
     """up: Long-Tail -> Core, growing 100 -> 150. stays: Long-Tail. lost: Long-Tail, churned. down: Growth -> Core.
     new: Core. stray: no tier at the start, then Core."""
     return kpis(
@@ -40,8 +40,8 @@ def made():
     )
 
 
-def test_matrix_by_hand(made):
-    matrix = made["tier_migration"]
+def test_matrix_by_hand(table):
+    matrix = table["tier_migration"]
     assert len(matrix) == 35  # always all pairs
     ways = {(r.from_tier, r.to_tier): (r.direction, r.accounts) for r in matrix.itertuples() if r.accounts}
     assert ways == {
@@ -58,8 +58,8 @@ def test_matrix_by_hand(made):
     assert (up.column_accounts, up.to_accounts) == (4, 4)
 
 
-def test_summary_by_hand(made):
-    row = made["tier_migration_summary"].iloc[0]
+def test_summary_by_hand(table):
+    row = table["tier_migration_summary"].iloc[0]
     assert (row.up_accounts, row.up_arr, row.down_accounts, row.down_arr) == (1, 1800, 1, 3600)
     assert (row.long_tail_accounts, row.graduated_accounts) == (3, 1)
     assert row.graduation_rate == pytest.approx(1 / 3)  # the lost one counts
@@ -67,7 +67,7 @@ def test_summary_by_hand(made):
     assert (row.downgrade_to_churn_benchmark_low, row.downgrade_to_churn_benchmark_high) == (6, 9)
 
 
-def test_a_matrix_that_does_not_add_up_is_refused(made):
+def test_a_matrix_that_does_not_add_up_is_refused(table):
     row = next(r for r in made_last("tier_migration") if (r["from_tier"], r["to_tier"]) == ("Long-Tail", "Core"))
     changed = [row | {name: row[name] + 1} for name in ("row_accounts", "row_start_arr", "column_accounts")]
     assert broken_rules(TierMigration, [row, *changed]) == [

@@ -72,12 +72,12 @@ def test_tables_agree_with_the_oracle(company):
     history, tiers = company
     states = [stands(a, d, t) for (a, d), t in tiers.items()]
     names = ["account_periods", "revenue_movements", "tier_kpis", "company_kpis", "tier_migration"]
-    made = kpis(names, DAYS, billing_subscriptions=subscriptions(history), segments=states)
+    table = kpis(names, DAYS, billing_subscriptions=subscriptions(history), segments=states)
 
     accounts = oracle.accounts(history)
     for day in DAYS:
         month_end = day.replace(day=1) - timedelta(days=1)
-        rows = of_day(made["revenue_movements"], day).set_index("account_id")
+        rows = of_day(table["revenue_movements"], day).set_index("account_id")
         for account in accounts:
             what, amount = oracle.movement(history, account, month_end, day)
             assert (account in rows.index) == (what != "none")
@@ -89,19 +89,19 @@ def test_tables_agree_with_the_oracle(company):
 
         for months in WINDOWS:
             t0 = months_before(day, months)
-            periods = of_window(made["account_periods"], day, months).set_index("account_id")
+            periods = of_window(table["account_periods"], day, months).set_index("account_id")
             for account in accounts:
                 what, _ = oracle.movement(history, account, t0, day)
                 assert (account in periods.index) == (what != "none")
                 if what != "none":
                     assert periods.loc[account].movement == what
-            for _, row in of_window(made["tier_kpis"], day, months).iterrows():
+            for _, row in of_window(table["tier_kpis"], day, months).iterrows():
                 here = [a for a in accounts if oracle.place(history, tiers, a, t0) == row.coverage_tier]
                 agrees(row, oracle.retention(history, t0, day, here))
-            for _, row in of_window(made["company_kpis"], day, months).iterrows():
+            for _, row in of_window(table["company_kpis"], day, months).iterrows():
                 agrees(row, oracle.retention(history, t0, day, accounts))
 
-        ways = of_day(made["tier_migration"], day)
+        ways = of_day(table["tier_migration"], day)
         counted = {(r.from_tier, r.to_tier): r.accounts for r in ways.itertuples() if r.accounts}
         assert counted == oracle.migration(history, tiers, months_before(day, 3), day)
 
@@ -125,7 +125,7 @@ def moved_by(row) -> float:
     return sum(row[name] for name in names)
 
 
-def same(found: float, expected: float | None) -> bool:
+def same(result: float, expected: float | None) -> bool:
     if expected is None:
-        return found is None or math.isnan(found)
-    return math.isclose(found, expected, rel_tol=0, abs_tol=1e-9)
+        return result is None or math.isnan(result)
+    return math.isclose(result, expected, rel_tol=0, abs_tol=1e-9)

@@ -88,11 +88,11 @@ def test_retention_of_any_plain_csv_is_the_closed_cohort(periods: list[Period]):
 
 def arr(periods: list[Period], day: date) -> dict[str, float]:
     """ARR by customer at the end of a day."""
-    found: dict[str, float] = {}
+    result: dict[str, float] = {}
     for customer, start, end, monthly in periods:
         if start <= day and (end is None or end > day):
-            found[customer] = found.get(customer, 0.0) + 12 * monthly
-    return found
+            result[customer] = result.get(customer, 0.0) + 12 * monthly
+    return result
 
 
 ODD = """Kunde Nr.;Vertrag;gültig von;bis (exkl.);Betrag;Takt

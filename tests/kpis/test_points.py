@@ -97,16 +97,16 @@ def _paused(rows: Rows, name: str, day: date) -> bool:
 
 def _oracle(rows: Rows, day: date, grace: int) -> dict[tuple[str, str], float]:
     """MRR by account and currency at the end of `day`."""
-    found: dict[tuple[str, str], float] = defaultdict(float)
+    result: dict[tuple[str, str], float] = defaultdict(float)
     for account, survivor in SURVIVORS.items():
         for back in range(grace + 1):
             held = {n: r for n, r in _held(rows, day - back * DAY).items() if r["account_id"] == account}
             paid = [r for r in held.values() if r["mrr"] > 0]
             if paid or any(r["mrr"] == 0 and _paused(rows, n, day - back * DAY) for n, r in held.items()):
                 for row in paid:
-                    found[survivor, row["currency"]] += row["mrr"]
+                    result[survivor, row["currency"]] += row["mrr"]
                 break
-    return dict(found)
+    return dict(result)
 
 
 @cache
@@ -156,13 +156,13 @@ def test_what_was_paid_on_a_day_is_what_every_subscription_says(grace: int, raw:
     _backend().con.execute(f"CREATE OR REPLACE TABLE points AS SELECT * FROM (VALUES {listed}) p(as_of, day)")
 
     paid_sql, first_sql = _queries(grace)
-    found: dict[Any, float] = defaultdict(float)
+    result: dict[Any, float] = defaultdict(float)
     columns = [c[0] for c in _backend().con.execute(paid_sql).description]
     for values in _backend().con.execute(paid_sql).fetchall():
         row = dict(zip(columns, values, strict=True))
-        found[row["as_of"], row["day"], row["account_id"], row["currency"]] += row["mrr"]
+        result[row["as_of"], row["day"], row["account_id"], row["currency"]] += row["mrr"]
     expected = {(as_of, day, *key): mrr for as_of, day in points for key, mrr in _oracle(rows, day, grace).items()}
-    assert found == pytest.approx(expected)
+    assert result == pytest.approx(expected)
 
     firsts = {(as_of, account): first for as_of, account, first in _backend().con.execute(first_sql).fetchall()}
     walk = [FIRST + n * DAY for n in range((max(days) - FIRST).days + 1)]

@@ -32,7 +32,7 @@ def grown(tier: str, percent: float) -> tuple[list, list]:
 )
 def test_targets_are_met_from_their_value_on(percents: dict[str, int], nrr: str, grr: str):
     accounts = [grown(tier, percent) for tier, percent in percents.items()]
-    made = kpis(
+    table = kpis(
         ["tier_kpis"],
         [T1],
         changed("retention", low_n=1),
@@ -40,19 +40,19 @@ def test_targets_are_met_from_their_value_on(percents: dict[str, int], nrr: str,
         segments=[row for _, rows in accounts for row in rows],
     )["tier_kpis"]
     for tier in ("Strategic", "Growth", "Core"):
-        row = one(made, coverage_tier=tier, window_months=12)
+        row = one(table, coverage_tier=tier, window_months=12)
         assert (row.nrr_status, row.grr_status) == (nrr, grr), tier
-    long_tail = one(made, coverage_tier="Long-Tail", window_months=12)
+    long_tail = one(table, coverage_tier="Long-Tail", window_months=12)
     assert (long_tail.nrr_status, long_tail.grr_status) == ("no_target", "no_target")
     # Targets are yearly.
-    quarter = one(made, coverage_tier="Strategic", window_months=3)
+    quarter = one(table, coverage_tier="Strategic", window_months=3)
     assert (quarter.nrr_status, pd.isna(quarter.nrr_target)) == ("no_target", True)
 
 
 def test_a_tier_of_too_few_accounts_is_shown_and_not_judged():
     """Nine accounts that grew to 94 % of what they paid: below the target of 95 %, of nine. Ten are judged."""
     for number, expected in ((9, "too_few"), (10, "missed")):
-        made = kpis(
+        table = kpis(
             ["tier_kpis"],
             [T1],
             billing_subscriptions=[
@@ -62,13 +62,13 @@ def test_a_tier_of_too_few_accounts_is_shown_and_not_judged():
             ],
             segments=[stands(f"a{i}", day, "Core") for i in range(number) for day in (T0, T1)],
         )["tier_kpis"]
-        row = one(made, coverage_tier="Core", window_months=12)
+        row = one(table, coverage_tier="Core", window_months=12)
         assert (row.nrr, row.nrr_low_n, row.nrr_status) == (pytest.approx(0.94), number < 10, expected)
 
 
 def test_growth_without_migration_stands_beside_growth():
     """Core: a 100 -> 110 stays, b 100 -> 150 rises to Growth. ARR falls by 45 %; of its own it grew by 30 %."""
-    made = kpis(
+    table = kpis(
         ["tier_kpis", "company_kpis"],
         [T1],
         billing_subscriptions=[
@@ -79,10 +79,10 @@ def test_growth_without_migration_stands_beside_growth():
         ],
         segments=[*(stands(a, T0, "Core") for a in "ab"), stands("a", T1, "Core"), stands("b", T1, "Growth")],
     )
-    core = one(made["tier_kpis"], coverage_tier="Core", window_months=12)
+    core = one(table["tier_kpis"], coverage_tier="Core", window_months=12)
     assert core.arr_growth == pytest.approx(-0.45)
     assert core.arr_growth_without_migration == pytest.approx(0.30)
-    company = one(made["company_kpis"], window_months=12)
+    company = one(table["company_kpis"], window_months=12)
     assert company.arr_growth_without_migration == company.arr_growth == pytest.approx(0.30)
 
 
@@ -91,7 +91,7 @@ def test_a_price_uplift_is_no_expansion_of_the_account():
 
     Expansion rate 2 / 4, with price 3 / 4. ARR: 36 by price, 240 by volume, 600 by product."""
     changes = date(2025, 6, 1)
-    made = kpis(
+    table = kpis(
         ["company_kpis"],
         [T1],
         billing_subscriptions=[
@@ -103,7 +103,7 @@ def test_a_price_uplift_is_no_expansion_of_the_account():
             pays("none", 100, date(2024, 1, 1)),
         ],
     )["company_kpis"]
-    row = one(made, window_months=12)
+    row = one(table, window_months=12)
     assert (row.expanded_accounts, row.risen_accounts) == (2, 3)
     assert (row.expansion_rate, row.expansion_rate_with_price) == (0.5, 0.75)
     kinds = (row.expansion_price_arr, row.expansion_volume_arr, row.expansion_product_arr)
@@ -117,7 +117,7 @@ def test_renewals_that_were_due_have_a_gross_retention_of_their_own():
     d, bound until 2027, could not leave. GRR (60 + 0 + 100 + 100) / 400 = 65 %; of the renewals (60 + 0 + 100) / 300.
     """
     began, change, bound = date(2024, 1, 1), date(2025, 7, 1), date(2027, 1, 1)
-    made = kpis(
+    table = kpis(
         ["company_kpis"],
         [T1],
         billing_subscriptions=[
@@ -127,18 +127,18 @@ def test_renewals_that_were_due_have_a_gross_retention_of_their_own():
             pays("d", 100, began, term_end=bound),
         ],
     )["company_kpis"]  # fmt: skip
-    row = one(made, window_months=12)
+    row = one(table, window_months=12)
     assert (row.grr, row.start_accounts) == (0.65, 4)
     assert (row.renewal_accounts, row.renewal_start_arr, row.renewal_retained_arr) == (3, 3600.0, 1920.0)
     assert row.renewal_grr == pytest.approx(160 / 300)
     assert row.renewal_grr_low_n, "three accounts are fewer than ten"
-    month = one(made, window_months=1)
+    month = one(table, window_months=1)
     assert (month.renewal_accounts, pd.isna(month.renewal_grr)) == (0, True), "nothing was due in December"
 
 
 def test_gross_margin_is_not_known_without_costs():
     """Hosting alone would make it 90 %: nobody's cost to serve is known, so nor is the margin."""
-    made = kpis(
+    table = kpis(
         ["company_kpis"],
         [T1],
         billing_subscriptions=[pays("a", 100, date(2024, 1, 1)), pays("b", 100, date(2024, 1, 1))],
@@ -147,12 +147,12 @@ def test_gross_margin_is_not_known_without_costs():
             {"as_of": T1, "account_id": "b", "gross_margin": 1080.0, "cost_to_serve": None},
         ],
     )["company_kpis"]
-    assert pd.isna(one(made, window_months=12).gross_margin_share)
+    assert pd.isna(one(table, window_months=12).gross_margin_share)
 
 
 def test_nothing_lost_is_no_quick_ratio():
-    made = kpis(["company_kpis"], [T1], billing_subscriptions=[pays("a", 100, date(2024, 1, 1))])["company_kpis"]
-    assert pd.isna(one(made, window_months=12).quick_ratio)
+    table = kpis(["company_kpis"], [T1], billing_subscriptions=[pays("a", 100, date(2024, 1, 1))])["company_kpis"]
+    assert pd.isna(one(table, window_months=12).quick_ratio)
 
 
 POSITIONS = {
@@ -167,27 +167,27 @@ POSITIONS = {
 
 def test_position_among_companies():
     """One account per segment, each with its own growth over the year."""
-    made = kpis(
+    table = kpis(
         ["segment_kpis"],
         [T1],
         billing_subscriptions=[r for name, (percent, _) in POSITIONS.items() for r in grown(name, percent)[0]],
         segments=[stands(name, day, "Core", name) for name in POSITIONS if name != "unassigned" for day in (T0, T1)],
     )["segment_kpis"]
     for name, (_, position) in POSITIONS.items():
-        year = one(made, segment=name, window_months=12)
+        year = one(table, segment=name, window_months=12)
         assert (year.nrr_position, year.nrr_benchmark_low, year.nrr_benchmark_high) == (position, 1.01, 1.04)
-        assert pd.isna(one(made, segment=name, window_months=1).nrr_position)
+        assert pd.isna(one(table, segment=name, window_months=1).nrr_position)
 
 
 def test_without_history_retention_is_null_and_says_why():
     """Billing begins in March 2025: no year to compare, but a month. What looks new may not be."""
-    made = kpis(["company_kpis"], [T1], billing_subscriptions=[pays("a", 100, date(2025, 3, 1))])["company_kpis"]
-    year = one(made, window_months=12)
+    table = kpis(["company_kpis"], [T1], billing_subscriptions=[pays("a", 100, date(2025, 3, 1))])["company_kpis"]
+    year = one(table, window_months=12)
     assert year.reason == "no_history"
     ratios = ["nrr", "grr", "logo_retention", "expansion_rate", "quick_ratio", "expansion_share", "arr_growth"]
     assert year[ratios].isna().all()
     assert (year.new_arr, year.arr) == (1200, 1200)
-    month = one(made, window_months=1)
+    month = one(table, window_months=1)
     assert pd.isna(month.reason)
     assert (month.nrr, month.logo_churn, month.logo_churn_benchmark) == (1.0, 0.0, 0.035)
 
@@ -200,7 +200,7 @@ def test_no_account_at_all():
 
 def test_ratios_of_the_bridge():
     """new 600, back 240, grown 120, shrunk 360, lost 120: quick ratio 960 / 480, expansion share 120 / 720."""
-    made = kpis(
+    table = kpis(
         ["company_kpis"],
         [T1],
         billing_subscriptions=[
@@ -214,7 +214,7 @@ def test_ratios_of_the_bridge():
             pays("lost", 10, date(2024, 1, 1), date(2025, 3, 1)),
         ],
     )["company_kpis"]
-    row = one(made, window_months=12)
+    row = one(table, window_months=12)
     assert row.quick_ratio == pytest.approx(2.0)
     assert row.expansion_share == pytest.approx(120 / 720)
     assert row.nrr == pytest.approx((110 + 70) / 210)
@@ -228,14 +228,14 @@ def test_ratios_of_the_bridge():
 def test_health_distribution_over_known_scores():
     """70 is healthy, 50 to be watched, 49.9 at risk; an unknown one is not counted."""
     scores = {"a": 70.0, "b": 50.0, "c": 69.9, "d": 49.9, "e": None}
-    made = kpis(
+    table = kpis(
         ["tier_kpis"],
         [T1],
         billing_subscriptions=[pays(name, 10, date(2024, 1, 1)) for name in scores],
         segments=[stands(name, T1, "Core") for name in scores],
         health_scores=[{"as_of": T1, "account_id": n, "health_score": s} for n, s in scores.items()],
     )["tier_kpis"]
-    row = one(made, coverage_tier="Core", window_months=12)
+    row = one(table, coverage_tier="Core", window_months=12)
     assert (row.health_accounts, row.health_low_n) == (4, True)
     assert (row.healthy_share, row.watch_share, row.risk_share) == (0.25, 0.5, 0.25)
 
@@ -249,7 +249,7 @@ def test_pipeline_is_what_was_open_on_the_day():
             "amount_arr": 10.0**number, "created_on": created, "closed_on": closed,
         }  # fmt: skip
 
-    made = kpis(
+    table = kpis(
         ["tier_kpis"],
         [T1],
         billing_subscriptions=[pays("a", 10, date(2024, 1, 1)), pays("b", 10, date(2024, 1, 1))],
@@ -264,8 +264,8 @@ def test_pipeline_is_what_was_open_on_the_day():
             deal(6, "open", date(2026, 1, 1)),
         ],
     )["tier_kpis"]
-    assert one(made, coverage_tier="Core", window_months=12).expansion_pipeline == 110
-    assert one(made, coverage_tier="Growth", window_months=12).expansion_pipeline == 0
+    assert one(table, coverage_tier="Core", window_months=12).expansion_pipeline == 110
+    assert one(table, coverage_tier="Growth", window_months=12).expansion_pipeline == 0
 
 
 # -- identities: a row that breaks one is refused

@@ -13,7 +13,7 @@ import pytest
 from segmentation_assets.kpis.standings import AccountStandings
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.scores.ranks import mid_rank
-from tests.companies import given
+from tests.companies import typed
 from tests.kpis.world import POLICY, kpis, one, pays, stands
 
 T0, T1 = date(2024, 12, 31), date(2025, 12, 31)
@@ -118,7 +118,7 @@ def _moved(number: int, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def made() -> dict[str, pd.DataFrame]:
+def frame() -> dict[str, pd.DataFrame]:
     rows: dict[str, list[dict[str, Any]]] = {}
     for number, company in enumerate(COMPANIES.values()):
         for name, listed in company.items():
@@ -128,15 +128,15 @@ def made() -> dict[str, pd.DataFrame]:
 
 
 @pytest.fixture
-def year(made: dict[str, pd.DataFrame]) -> Callable[..., pd.Series]:
+def year(frame: dict[str, pd.DataFrame]) -> Callable[..., pd.Series]:
     """The row of a company's year: of itself, or of one of its tiers."""
 
     def row(name: str, tier: str | None = None) -> pd.Series:
         day = _earlier(T1, _years(list(COMPANIES).index(name)))
         where: dict[str, Any] = {"as_of": day, "window_months": 12}
         if tier:
-            return one(made["tier_kpis"], coverage_tier=tier, **where)
-        return one(made["company_kpis"], **where)
+            return one(frame["tier_kpis"], coverage_tier=tier, **where)
+        return one(frame["company_kpis"], **where)
 
     return row
 
@@ -314,8 +314,8 @@ def test_10_a_step_whose_end_is_not_known_yet_ends_where_the_next_one_starts():
     """100 a month until 1 December, known in February; from then on the same subscription costs 120: +240 a year."""
     step = {"subscription_id": "s"}
     first = pays("a", 100, date(2024, 1, 1), date(2025, 12, 1), end_known_on=date(2026, 2, 1), **step)
-    found = account("a", billing_subscriptions=[first, pays("a", 120, date(2025, 12, 1), **step)])
-    assert (found.movement, found.start_arr, found.end_arr, found.expansion_arr) == ("expansion", 1200, 1440, 240)
+    result = account("a", billing_subscriptions=[first, pays("a", 120, date(2025, 12, 1), **step)])
+    assert (result.movement, result.start_arr, result.end_arr, result.expansion_arr) == ("expansion", 1200, 1440, 240)
 
 
 def test_11_no_start_is_null_and_few_accounts_carry_a_flag(year):
@@ -355,18 +355,18 @@ def test_13_ranks_over_ties_nulls_and_few_accounts_are_mid_ranks():
         {"as_of": T1, "account_id": n, "arr": 1.0, "cost_to_serve": v}
         for n, v in (("a", 10.0), ("b", 20.0), ("c", 20.0), ("d", None))
     ]
-    table = given(AccountStandings, rows)
+    table = typed(AccountStandings, rows)
     ranks = table.mutate(rank=mid_rank(table.cost_to_serve, [table.as_of])).order_by("account_id").execute()["rank"]
     assert ranks[:3].tolist() == pytest.approx([0.5 / 3, 2 / 3, 2 / 3])
     assert ranks.isna().tolist() == [False, False, False, True]
-    alone = given(AccountStandings, rows[:1])
+    alone = typed(AccountStandings, rows[:1])
     assert alone.mutate(rank=mid_rank(alone.arr, [alone.as_of])).execute()["rank"].tolist() == [0.5]
 
 
 def test_18_the_companys_own_sums_include_accounts_lost_since():
     """lost paid until June and made 2 tickets in March; live made 1; a prospect 1. Company 4; Core 3, as at t0."""
     tickets = [("lost", 2), ("live", 1), ("prospect", 1)]
-    made = kpis(
+    frame = kpis(
         ["account_workloads", "company_kpis", "tier_kpis"],
         [T1],
         POLICY,
@@ -382,6 +382,6 @@ def test_18_the_companys_own_sums_include_accounts_lost_since():
             for i in range(number)
         ],
     )
-    assert one(made["company_kpis"], window_months=12).tickets == 4
-    tiers = made["tier_kpis"][made["tier_kpis"].window_months == 12].set_index("coverage_tier").tickets
+    assert one(frame["company_kpis"], window_months=12).tickets == 4
+    tiers = frame["tier_kpis"][frame["tier_kpis"].window_months == 12].set_index("coverage_tier").tickets
     assert (tiers["Core"], tiers["unassigned"], tiers.sum()) == (3, 1, 4)

@@ -14,7 +14,7 @@ import pandas as pd
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.tables.contracts import Contract
 from segmentation_assets.tables.enforcement import rules
-from tests.companies import DEFAULT, Company, Rows, given
+from tests.companies import DEFAULT, Company, Rows, typed
 
 POLICY = DEFAULT
 GIVEN = ("segments", "health_scores", "account_costs", "billing_invoices")
@@ -37,10 +37,10 @@ def kpis(
 
 def broken_rules(contract: type[Contract], listed: Rows) -> list[set[str]]:
     """Per row, the names of the contract's rules that it breaks, as the database finds them."""
-    table = given(contract, listed)
-    found = list(rules(contract, table))
-    held = table.select(**{f"r{i}": rule.holds for i, rule in enumerate(found)}).to_pyarrow().to_pylist()
-    return [{rule.name for i, rule in enumerate(found) if not row[f"r{i}"]} for row in held]
+    table = typed(contract, listed)
+    result = list(rules(contract, table))
+    held = table.select(**{f"r{i}": rule.holds for i, rule in enumerate(result)}).to_pyarrow().to_pylist()
+    return [{rule.name for i, rule in enumerate(result) if not row[f"r{i}"]} for row in held]
 
 
 def pays(

@@ -128,8 +128,8 @@ def observe(spec: TableSpec, builder: Builder) -> Observed:
 
 def scenes(builder: Builder, spec: TableSpec) -> Iterator[Given]:
     """Inputs to start from: as they are, and jumbled."""
-    for given in _days_of(builder, spec):
-        filled = _filled(spec, given)
+    for arguments in _days_of(builder, spec):
+        filled = _filled(spec, arguments)
         yield filled
         for seed in range(_JUMBLES):
             yield jumbled(spec, filled, seed)
@@ -145,12 +145,16 @@ def _rare_scenes(builder: Builder, spec: TableSpec, seen: Seen) -> Iterator[tupl
                 yield name, usual | {name: usual[name].assign(**{column: word})}
 
 
-def _filled(spec: TableSpec, given: Given) -> Given:
+def _filled(spec: TableSpec, arguments: Given) -> Given:
     """The inputs, with invented rows where there are none: a quiet day has no crossing."""
     inputs = {name: contract for name, contract in inputs_of(spec).items() if name not in (SPINE, BOOKED)}
-    accounts = sorted({a for n in inputs if "account_id" in given[n] for a in given[n]["account_id"]})[:_INVENTED]
-    empty = {name: _invented(name, contract, accounts) for name, contract in inputs.items() if not len(given[name])}
-    return given | {name: rows.astype(given[name].dtypes.to_dict()) for name, rows in empty.items()}
+    accounts = sorted({a for n in inputs if "account_id" in arguments[n] for a in arguments[n]["account_id"]})[
+        :_INVENTED
+    ]
+    empty = {
+        name: _invented(name, contract, accounts) for name, contract in inputs.items() if not len(arguments[name])
+    }
+    return arguments | {name: rows.astype(arguments[name].dtypes.to_dict()) for name, rows in empty.items()}
 
 
 def _examples(contract: type[Contract], column: str, count: int) -> list[Any]:
@@ -181,39 +185,41 @@ def _invented(table: str, contract: type[Contract], accounts: list[str]) -> pd.D
 def _days_of(builder: Builder, spec: TableSpec) -> Iterator[Given]:
     """The newest days of a home, of its first accounts; of a ledger a posting on nothing, on half, and on all."""
     days = builder.store.days("segments" if spec.is_ledger else spec.name, AS_OF)
-    given = builder.inputs_of(spec, days[-1:] if spec.is_ledger else days[-_MOST_DAYS:])
+    arguments = builder.inputs_of(spec, days[-1:] if spec.is_ledger else days[-_MOST_DAYS:])
     if not spec.is_ledger:
-        yield _of_few(spec, given)
+        yield _of_few(spec, arguments)
         return
     booked = builder.engine.execute(builder.engine.read(builder.registry[spec.name]))
     is_kept = booked["account_id"].map(lambda text: sum(map(ord, text)) % 2 == 0).astype(bool)
     same = booked[POLICY_HASH].iloc[-1] if len(booked) else ""
     some = booked[is_kept].reset_index(drop=True)
     for entries, policy_hash, later in ((booked.iloc[:0], same, 0), (some, same, 7), (booked, "another", 0)):
-        yield given | {BOOKED: entries, "posting": _posting(days[-1] + timedelta(days=later), policy_hash)}
+        yield arguments | {BOOKED: entries, "posting": _posting(days[-1] + timedelta(days=later), policy_hash)}
 
 
 def _posting(day: date, policy_hash: str) -> Posting:
     return Posting(day, datetime(2027, 1, 1, 7), "another run", policy_hash)  # noqa: DTZ001
 
 
-def _of_few(spec: TableSpec, given: Given) -> Given:
+def _of_few(spec: TableSpec, arguments: Given) -> Given:
     """The inputs of so many accounts as a function is quick with."""
     names = {name for name, contract in inputs_of(spec).items() if "account_id" in ibis_schema(contract)}
-    accounts = sorted({account for name in names for account in given[name]["account_id"]})[:_MOST_ACCOUNTS]
-    few = {name: given[name][given[name]["account_id"].isin(accounts)].reset_index(drop=True) for name in names}
-    return given | few
+    accounts = sorted({account for name in names for account in arguments[name]["account_id"]})[:_MOST_ACCOUNTS]
+    few = {
+        name: arguments[name][arguments[name]["account_id"].isin(accounts)].reset_index(drop=True) for name in names
+    }
+    return arguments | few
 
 
-def jumbled(spec: TableSpec, given: Given, seed: int) -> Given:
+def jumbled(spec: TableSpec, arguments: Given, seed: int) -> Given:
     """The same inputs with a third of each column's values at other rows, or others that the column may have."""
     rng = np.random.default_rng(seed)
     frames = {
-        name: _jumbled_frame(name, _more(name, given[name], contract), contract, rng)
+        name: _jumbled_frame(name, _more(name, arguments[name], contract), contract, rng)
         for name, contract in inputs_of(spec).items()
         if contract is not Spine
     }
-    return {**given, **frames}
+    return {**arguments, **frames}
 
 
 def _more(table: str, frame: pd.DataFrame, contract: type[Contract]) -> pd.DataFrame:
@@ -264,22 +270,22 @@ def _words(table: str, contract: type[Contract], column: str) -> list[Any]:
 
 def _like(values: pd.Series, others: Any) -> pd.Series:
     """Others as a column of the same type. Raises TypeError or ValueError where the type does not have them."""
-    found = pd.Series(others, index=values.index)
-    if pd.api.types.is_integer_dtype(values) and pd.api.types.is_float_dtype(found):
-        found = found.round()
-    return found.astype(values.dtype)
+    result = pd.Series(others, index=values.index)
+    if pd.api.types.is_integer_dtype(values) and pd.api.types.is_float_dtype(result):
+        result = result.round()
+    return result.astype(values.dtype)
 
 
-def try_all(spec: TableSpec, given: Given, seen: Seen, most_ways: int | None = None, only: str = "") -> None:
+def try_all(spec: TableSpec, arguments: Given, seen: Seen, most_ways: int | None = None, only: str = "") -> None:
     """Change every input column (or of one input), one at a time, in every way or in the first ones."""
-    before = _tried(lambda: _result(spec, given))
+    before = _tried(lambda: _result(spec, arguments))
     if before is None:
         return
     inputs = inputs_of(spec)
     is_wide = sum(len(ibis_schema(contract)) for contract in inputs.values()) > _MANY_COLUMNS
     enough = _ENOUGH if is_wide else None
     for name, contract in inputs.items():
-        frame: pd.DataFrame = given[name]
+        frame: pd.DataFrame = arguments[name]
         for column in ibis_schema(contract) if name == only or not only else ():
             if column == POLICY_HASH and name != BOOKED:
                 continue
@@ -288,27 +294,27 @@ def try_all(spec: TableSpec, given: Given, seen: Seen, most_ways: int | None = N
             for other in islice(_changed(name, frame, contract, column), most_ways):
                 if quiet == enough and seen.knows(source) and not is_renamed:
                     break
-                after = _tried(lambda changed=given | {name: other}: _result(spec, changed))
+                after = _tried(lambda changed=arguments | {name: other}: _result(spec, changed))
                 if after is not None:
                     quiet = 0 if seen.add(source, before, after, is_renamed) else quiet + 1
-    _rename_everywhere(spec, given, seen, before)
+    _rename_everywhere(spec, arguments, seen, before)
 
 
-def _rename_everywhere(spec: TableSpec, given: Given, seen: Seen, before: _Result) -> None:
+def _rename_everywhere(spec: TableSpec, arguments: Given, seen: Seen, before: _Result) -> None:
     """Give what names rows other names in all inputs at once, where one alone would meet no row of another."""
     inputs = inputs_of(spec)
     shared = {
         c
         for name, contract in inputs.items()
         for c in ibis_schema(contract)
-        if is_name(name, contract, given[name], c)
+        if is_name(name, contract, arguments[name], c)
     }
     for column in sorted(shared):
         names = [name for name, contract in inputs.items() if column in ibis_schema(contract)]
         if len(names) < 2 or SPINE in names:
             continue
-        changed = given | {
-            name: given[name].assign(**{column: _last(_renamed(given[name][column]))}) for name in names
+        changed = arguments | {
+            name: arguments[name].assign(**{column: _last(_renamed(arguments[name][column]))}) for name in names
         }
         after = _tried(lambda changed=changed: _result(spec, changed))
         for name in names if after is not None else ():
@@ -317,14 +323,14 @@ def _rename_everywhere(spec: TableSpec, given: Given, seen: Seen, before: _Resul
 
 def inputs_of(spec: TableSpec) -> dict[str, type[Contract]]:
     """By the name of the parameter, the contracts of all that the function is given."""
-    given = {item.name: item.contract for item in spec.inputs}
+    arguments = {item.name: item.contract for item in spec.inputs}
     if spec.spine_is_frame:
-        given[SPINE] = Spine
-    return given | ({BOOKED: spec.contract} if spec.is_ledger else {})
+        arguments[SPINE] = Spine
+    return arguments | ({BOOKED: spec.contract} if spec.is_ledger else {})
 
 
-def _result(spec: TableSpec, given: Given) -> _Result:
-    return _Result(call(spec, given, POLICY.sections, ""), spec)
+def _result(spec: TableSpec, arguments: Given) -> _Result:
+    return _Result(call(spec, arguments, POLICY.sections, ""), spec)
 
 
 def _tried(make: Callable[[], _Result]) -> _Result | None:
@@ -423,7 +429,7 @@ def _mixed(values: pd.Series, words: list[Any]) -> Iterator[Any]:
 
 def main(tables: list[str], home: Path | None = None) -> None:
     """Observe `tables`, or those whose code is not the one in the file."""
-    known = read(FILE)
+    facts = read(FILE)
     wanted = [spec for spec in FRAMES if (spec.name in tables if tables else is_changed(spec))]
     new = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -435,7 +441,7 @@ def main(tables: list[str], home: Path | None = None) -> None:
                 new[spec.name] = observe(spec, Builder(Engine(connection, Store(home)), CATALOGUE, POLICY))
             sys.stderr.write(f"{spec.name}: changed nothing: {', '.join(new[spec.name].unseen) or 'no input'}\n")
     names = {spec.name for spec in FRAMES}
-    write(FILE, {name: one for name, one in {**known, **new}.items() if name in names})
+    write(FILE, {name: one for name, one in {**facts, **new}.items() if name in names})
 
 
 if __name__ == "__main__":

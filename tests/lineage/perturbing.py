@@ -53,8 +53,8 @@ def columns_of(connection: duckdb.DuckDBPyConnection, sql: str) -> dict[str, lis
     result = connection.execute(sql)
     names = [column[0] for column in result.description or ()]
     rows = result.fetchall()
-    return {name: sorted(_told(row[i]) for row in rows) for i, name in enumerate(names)}
+    return {name: sorted(_words(row[i]) for row in rows) for i, name in enumerate(names)}
 
 
-def _told(value: object) -> str:
+def _words(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else repr(value)

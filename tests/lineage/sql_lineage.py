@@ -21,7 +21,7 @@ COUNTED = ("", "*")
 class Columns:
     """Of one query: per column the input columns in its expression, and those in its windows and filters alone."""
 
-    made: dict[str, Names]
+    frame: dict[str, Names]
     chosen: dict[str, Names]
     rows: Names = field(default_factory=set)
     """In conditions, joins and groups, of this query and of those it reads."""
@@ -50,12 +50,12 @@ class Reader:
     def _union(self, node: exp.SetOperation) -> Columns:
         left, right = self._query(node.this), self._query(node.expression)
         pairs = list(zip(left.made, right.made, strict=True))
-        made = {a: left.made[a] | right.made[b] for a, b in pairs}
+        frame = {a: left.made[a] | right.made[b] for a, b in pairs}
         chosen = {a: left.chosen[a] | right.chosen[b] for a, b in pairs}
         rows = left.rows | right.rows
         if node.args.get("distinct") or not isinstance(node, exp.Union):
-            rows = rows.union(*made.values(), *chosen.values())
-        return Columns(made, chosen, rows)
+            rows = rows.union(*frame.values(), *chosen.values())
+        return Columns(frame, chosen, rows)
 
     def _source(self, node: exp.Expression) -> tuple[str, Columns]:
         if isinstance(node, exp.Subquery):
@@ -66,8 +66,8 @@ class Reader:
             return node.alias_or_name, self.named[name]
         columns = self.leaves.get(name, [])
         table = name.removeprefix("input_")
-        made: dict[str, Names] = {c: {(table, c)} for c in columns}
-        return node.alias_or_name, Columns(made, {c: set() for c in columns})
+        frame: dict[str, Names] = {c: {(table, c)} for c in columns}
+        return node.alias_or_name, Columns(frame, {c: set() for c in columns})
 
     def _select(self, node: exp.Select) -> Columns:
         sources: dict[str, Columns] = {}
@@ -86,14 +86,14 @@ class Reader:
         for position in (node.args.get("group") or exp.Group()).expressions:
             if isinstance(position, exp.Literal):
                 rows |= scope.every(node.expressions[int(position.name) - 1])
-        made: dict[str, Names] = {}
+        frame: dict[str, Names] = {}
         chosen: dict[str, Names] = {}
         for item in node.expressions:
             for name, own, influence in scope.columns(item):
-                made[name], chosen[name] = own, influence
+                frame[name], chosen[name] = own, influence
         if node.args.get("distinct"):
-            rows = rows.union(*made.values(), *chosen.values())
-        return Columns(made, chosen, rows)
+            rows = rows.union(*frame.values(), *chosen.values())
+        return Columns(frame, chosen, rows)
 
 
 @dataclass
@@ -114,21 +114,21 @@ class Scope:
                         if name not in left_out:
                             yield name, source.made[name], source.chosen[name]
             return
-        made, chosen = self.split(item)
-        yield item.alias_or_name, made, chosen
+        frame, chosen = self.split(item)
+        yield item.alias_or_name, frame, chosen
 
     def split(self, node: exp.Expression) -> tuple[Names, Names]:
         """What an expression is made from, and what is only in its windows, filters and orders."""
-        made: Names = set()
+        frame: Names = set()
         chosen: Names = set()
         if isinstance(node, exp.Column):
             return self.named(node)
         if isinstance(node, exp.Subquery | exp.Select | exp.Exists):
             inner = self.reader._query(node.this if isinstance(node, exp.Subquery | exp.Exists) else node)
             for name in inner.made:
-                made |= inner.made[name]
+                frame |= inner.made[name]
                 chosen |= inner.chosen[name]
-            return made, chosen | inner.rows
+            return frame, chosen | inner.rows
         if isinstance(node, exp.Count) and isinstance(node.this, exp.Star):
             return {COUNTED}, set()
         aside = _aside(node)
@@ -137,13 +137,13 @@ class Scope:
             if any(child is one for one in aside):
                 chosen |= own | influence
             else:
-                made |= own
+                frame |= own
                 chosen |= influence
-        return made, chosen
+        return frame, chosen
 
     def every(self, node: exp.Expression) -> Names:
-        made, chosen = self.split(node)
-        return made | chosen
+        frame, chosen = self.split(node)
+        return frame | chosen
 
     def named(self, node: exp.Column) -> tuple[Names, Names]:
         parts = [part.name for part in node.parts]

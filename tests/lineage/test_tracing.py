@@ -90,7 +90,7 @@ class Anything(Snapshot):
         unique = ["as_of"]
 
 
-def told(function: Callable[..., ir.Table], column: str) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+def words(function: Callable[..., ir.Table], column: str) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
     """What one column is made from and chosen by, and what decides the rows: place -> roles."""
     tables = {
         "orders": ibis.table(ibis_schema(Orders), name="orders"),
@@ -115,7 +115,7 @@ def told(function: Callable[..., ir.Table], column: str) -> tuple[dict[str, set[
 
 
 def test_a_sum_of_a_group():
-    own, rows = told(
+    own, rows = words(
         lambda spine, orders, customers: (
             orders.filter(orders.placed_on.year() > 2020).group_by("customer").agg(total=orders.amount.sum())
         ),
@@ -126,35 +126,35 @@ def test_a_sum_of_a_group():
 
 
 def test_copied_calculated_and_conditions_are_values():
-    def made(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
+    def built(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
         big = ibis.cases((orders.amount > 5, orders.customer), else_="none")
         return orders.select(copy="amount", twice=orders.amount * 2, big=big, fixed=ibis.literal(1))
 
-    assert told(made, "copy") == ({"orders.amount": {"copied"}}, {})
-    assert told(made, "twice") == ({"orders.amount": {"calculated"}}, {})
-    assert told(made, "big") == ({"orders.amount": {"calculated"}, "orders.customer": {"calculated"}}, {})
-    assert told(made, "fixed") == ({}, {})
+    assert words(built, "copy") == ({"orders.amount": {"copied"}}, {})
+    assert words(built, "twice") == ({"orders.amount": {"calculated"}}, {})
+    assert words(built, "big") == ({"orders.amount": {"calculated"}, "orders.customer": {"calculated"}}, {})
+    assert words(built, "fixed") == ({}, {})
 
 
 def test_a_rank_is_what_it_orders_by_and_a_running_sum_is_not():
-    def made(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
+    def built(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
         window = ibis.window(group_by="customer", order_by="placed_on")
         return orders.select(place=ibis.row_number().over(window), so_far=orders.amount.sum().over(window))
 
-    assert told(made, "place")[0] == {"orders.placed_on": {"aggregated"}, "orders.customer": {"partition"}}
-    assert told(made, "so_far")[0] == {
+    assert words(built, "place")[0] == {"orders.placed_on": {"aggregated"}, "orders.customer": {"partition"}}
+    assert words(built, "so_far")[0] == {
         "orders.amount": {"aggregated"}, "orders.customer": {"partition"}, "orders.placed_on": {"order"},
     }  # fmt: skip
 
 
 def test_the_left_side_owes_nothing_to_a_left_join_onto_one_row_per_key():
-    def made(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
+    def built(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
         return orders.left_join(customers, ["as_of", "customer"]).select("amount", "name")
 
-    own, rows = told(made, "amount")
+    own, rows = words(built, "amount")
     assert own == {"orders.amount": {"copied"}}
     assert rows == {}
-    owes, _ = told(made, "name")
+    owes, _ = words(built, "name")
     assert owes == {
         "customers.name": {"copied"}, "customers.as_of": {"join"}, "customers.customer": {"join"},
         "orders.as_of": {"join"}, "orders.customer": {"join"},
@@ -162,10 +162,10 @@ def test_the_left_side_owes_nothing_to_a_left_join_onto_one_row_per_key():
 
 
 def test_a_left_join_onto_several_rows_decides_how_often_the_left_side_comes():
-    def made(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
+    def built(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
         return orders.left_join(customers, "customer").select("amount", "name")
 
-    _, rows = told(made, "amount")
+    _, rows = words(built, "amount")
     assert rows == {"customers.customer": {"join"}, "orders.customer": {"join"}}
 
 
@@ -178,8 +178,8 @@ def test_an_inner_join_and_an_anti_join_decide_all_rows():
         here = customers.filter(customers.country == "US")
         return orders.anti_join(here, ["as_of", "customer"]).select("amount")
 
-    for made in (inner, anti):
-        _, rows = told(made, "amount")
+    for built in (inner, anti):
+        _, rows = words(built, "amount")
         assert rows == {
             "orders.as_of": {"join"}, "orders.customer": {"join"}, "customers.as_of": {"join"},
             "customers.customer": {"join"}, "customers.country": {"filter"},
@@ -187,52 +187,52 @@ def test_an_inner_join_and_an_anti_join_decide_all_rows():
 
 
 def test_what_was_known_on_a_day_is_one_row_per_day_and_natural_key():
-    def made(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
-        known = spine.select("as_of").join(
+    def built(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
+        facts = spine.select("as_of").join(
             orders.drop("as_of"), (orders.known_from <= spine.as_of) & (spine.as_of < orders.known_to)
         )
-        latest = known.select(day="as_of", order="order_id", figure="amount")
+        latest = facts.select(day="as_of", order="order_id", figure="amount")
         base = customers.select("as_of", order=customers.name)
         return base.left_join(latest, [("as_of", "day"), "order"]).select("as_of", "figure")
 
-    assert told(made, "as_of") == ({"customers.as_of": {"copied"}}, {})
+    assert words(built, "as_of") == ({"customers.as_of": {"copied"}}, {})
 
 
 def test_counting_rows_counts_their_key():
-    own, _ = told(lambda spine, orders, customers: customers.group_by("country").agg(n=ibis._.count()), "n")
+    own, _ = words(lambda spine, orders, customers: customers.group_by("country").agg(n=ibis._.count()), "n")
     assert own == {"customers.as_of": {"aggregated"}, "customers.customer": {"aggregated"}}
 
 
 def test_a_union_is_made_from_both_sides():
-    def made(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
+    def built(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
         return orders.select("customer").union(customers.select("customer"))
 
-    assert told(made, "customer")[0] == {"orders.customer": {"copied"}, "customers.customer": {"copied"}}
+    assert words(built, "customer")[0] == {"orders.customer": {"copied"}, "customers.customer": {"copied"}}
 
 
 def test_the_first_row_of_each_is_one_row_per_key():
-    def made(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
+    def built(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
         order = ibis.window(group_by="customer", order_by=ibis.desc("amount"))
         largest = orders.mutate(place=ibis.row_number().over(order)).filter(ibis._.place == 0)
         return customers.left_join(largest, "customer").select(customers.name, largest.amount)
 
-    assert told(made, "name") == ({"customers.name": {"copied"}}, {})
-    assert told(made, "amount")[0]["orders.amount"] == {"copied", "filter"}
+    assert words(built, "name") == ({"customers.name": {"copied"}}, {})
+    assert words(built, "amount")[0]["orders.amount"] == {"copied", "filter"}
 
 
 def test_fields_of_a_struct_are_told_apart():
-    def made(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
+    def built(spine: ir.Table, orders: ir.Table, customers: ir.Table) -> ir.Table:
         pair = ibis.struct({"a": orders.amount, "b": orders.customer})
         rows = orders.select(entry=ibis.array([pair, pair]).unnest())
         return rows.select(a=rows.entry["a"], b=rows.entry["b"])
 
-    assert told(made, "a") == ({"orders.amount": {"copied"}}, {})
-    assert told(made, "b") == ({"orders.customer": {"copied"}}, {})
+    assert words(built, "a") == ({"orders.amount": {"copied"}}, {})
+    assert words(built, "b") == ({"orders.customer": {"copied"}}, {})
 
 
 def test_an_operation_that_nobody_told_it_about_is_no_silence():
     with pytest.raises(TypeError, match="lineage of Sample is not known"):
-        told(lambda spine, orders, customers: orders.sample(0.5), "amount")
+        words(lambda spine, orders, customers: orders.sample(0.5), "amount")
 
 
 # -- the whole catalogue
@@ -264,12 +264,12 @@ def test_another_reader_of_the_sql_finds_the_same(spec: TableSpec):
     broader = set()
     assert set(theirs.made) == set(mine.columns)
     for name, cell in mine.columns.items():
-        made = {(p.table, p.column) for p in cell.sources}
+        built = {(p.table, p.column) for p in cell.sources}
         chosen = {(p.table, p.column) for p in cell.chosen}
         listed = {place for place in theirs.made[name] if place[0] not in lists} - {COUNTED}
-        if listed - made - chosen - decided:
+        if listed - built - chosen - decided:
             broader.add(name)
-        only_here = made - theirs.made[name] - theirs.chosen[name]
+        only_here = built - theirs.made[name] - theirs.chosen[name]
         assert not only_here or COUNTED in theirs.made[name] | theirs.chosen[name], (name, only_here)
     assert broader == STRUCTS.get(spec.name, set())
     keys = {(i.name, key) for i in spec.inputs for key in key_of(i.contract)} if COUNTED in theirs.rows else set()
@@ -291,12 +291,12 @@ def test_what_changes_with_a_column_is_in_its_lineage(table: str, ran: Builder, 
     spec = CATALOGUE[table]
     sql = ran.engine.sql(ran.expression(spec, [RAN_DAYS[-1]]))
     seen = 0
-    for given, name, columns in changed(
+    for arguments, name, columns in changed(
         ran.engine.connection, spec, sql, {i.name: f"input_{i.name}" for i in spec.inputs}
     ):
         seen += len(columns)
-        missed = {c for c in columns if (given, name) not in sources(whole.tables[table], c)}
-        assert not missed, f"{given}.{name} changes {missed}"
+        missed = {c for c in columns if (arguments, name) not in sources(whole.tables[table], c)}
+        assert not missed, f"{arguments}.{name} changes {missed}"
     assert seen > 5
 
 
@@ -307,10 +307,12 @@ def test_the_file_of_what_was_observed_fits_the_catalogue():
         own, inputs = set(ibis_schema(spec.contract)), inputs_of(spec)
         if not spec.is_ledger:
             own -= {POLICY_HASH}
-        given = {f"{name}.{column}" for name, contract in inputs.items() for column in ibis_schema(contract)}
+        arguments = {f"{name}.{column}" for name, contract in inputs.items() for column in ibis_schema(contract)}
         one = seen[spec.name]
         assert set(one.columns) == own, f"{spec.name} has other columns now: run make lineage"
-        assert {text for texts in (one.rows, one.unseen, *one.columns.values()) for text in texts} <= given, spec.name
+        assert {text for texts in (one.rows, one.unseen, *one.columns.values()) for text in texts} <= arguments, (
+            spec.name
+        )
 
 
 @pytest.mark.parametrize("spec", OBSERVED, ids=lambda spec: spec.name)
@@ -323,36 +325,36 @@ def test_what_changes_with_a_column_of_a_changed_frame_function_is_in_its_lineag
     seen = Seen()
     for scene in islice(scenes(ran, spec), 2):
         try_all(spec, scene, seen, most_ways=1)
-    given = _input_columns(spec)
+    arguments = _input_columns(spec)
     for name, texts in seen.columns.items():
-        known = sources(whole.tables[spec.name], name)
-        missed = {text for text in texts | seen.rows if (given[text].table, given[text].column) not in known}
+        facts = sources(whole.tables[spec.name], name)
+        missed = {text for text in texts | seen.rows if (arguments[text].table, arguments[text].column) not in facts}
         assert not missed, f"{spec.name}.{name} changes with {sorted(missed)}: run make lineage"
 
 
 @pytest.mark.parametrize("spec", BY_HAND, ids=lambda spec: spec.name)
 def test_what_changes_with_a_column_of_a_frame_is_in_its_lineage(spec: TableSpec, ran: Builder, whole: Any):
     """Changing an input column changes no column that lacks it as a source, also of a ledger's own entries."""
-    given = ran.inputs_of(spec, RAN_DAYS[-1:] if spec.is_ledger else RAN_DAYS)
+    arguments = ran.inputs_of(spec, RAN_DAYS[-1:] if spec.is_ledger else RAN_DAYS)
     inputs = {item.name: (item.name, item.contract) for item in spec.inputs}
     if spec.is_ledger:
-        given |= {BOOKED: ran.engine.execute(ran.engine.read(spec)), "posting": POSTING}
+        arguments |= {BOOKED: ran.engine.execute(ran.engine.read(spec)), "posting": POSTING}
         inputs[BOOKED] = (spec.name, spec.contract)
 
-    def made(tables: dict[str, Any]) -> dict[str, list[str]]:
+    def built(tables: dict[str, Any]) -> dict[str, list[str]]:
         frame = call(spec, tables, POLICY.sections, "")
         return {name: sorted(map(str, frame[name])) for name in ibis_schema(spec.contract) if name != POLICY_HASH}
 
-    before, tried = made(given), 0
+    before, tried = built(arguments), 0
     for name, (source, contract) in inputs.items():
-        frame: pd.DataFrame = given[name]
+        frame: pd.DataFrame = arguments[name]
         for column_name in ibis_schema(contract):
             is_name = column_name in key_of(contract) and not pd.api.types.is_float_dtype(frame[column_name])
             if is_name or len(frame[column_name].map(str).unique()) < 2:
                 continue
             other = frame.assign(**{column_name: frame[column_name].to_numpy()[::-1]})
             tried += 1
-            after = made(given | {name: other.astype(frame.dtypes.to_dict())})
+            after = built(arguments | {name: other.astype(frame.dtypes.to_dict())})
             changes = {c for c, values in after.items() if values != before[c]}
             missed = {c for c in changes if (source, column_name) not in sources(whole.tables[spec.name], c)}
             assert not missed, f"{source}.{column_name} changes {missed}"
@@ -362,11 +364,11 @@ def test_what_changes_with_a_column_of_a_frame_is_in_its_lineage(spec: TableSpec
 def test_lineage_of_every_table_ends_in_raw_fields(whole: Any):
     for place in [p for p in whole.places() if p.table in {"tier_kpis", "account_profiles", "segments", "goal_gap"}]:
         ends = whole.up(place.table, place.column).ends
-        assert all(end.table == SPINE or CATALOGUE[end.table].is_extract or not _made(whole, end) for end in ends)
+        assert all(end.table == SPINE or CATALOGUE[end.table].is_extract or not _table(whole, end) for end in ends)
     assert {one.table for one in whole.tables.values()} == {spec.name for spec in CATALOGUE}
 
 
-def _made(whole: Any, place: Place) -> bool:
+def _table(whole: Any, place: Place) -> bool:
     """Whether it is more than a constant whose rows something decides."""
     return any(source.kind != "influence" for source in whole.sources(place))
 
@@ -430,9 +432,9 @@ def test_a_ledgers_own_entries_are_a_source_of_it(whole: Any):
 
 
 def test_a_segment_is_made_without_the_evidence_of_a_tier(whole: Any):
-    made = {str(s.place) for s in whole.tables["segment_states"].columns["segment"]}
-    assert "segment_inputs.value" in made
-    assert not made & {
+    built = {str(s.place) for s in whole.tables["segment_states"].columns["segment"]}
+    assert "segment_inputs.value" in built
+    assert not built & {
         "segment_inputs.lookalike", "segment_inputs.top_cut", "segment_grid.tier_since",
     }  # fmt: skip
 

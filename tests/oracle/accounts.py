@@ -78,8 +78,8 @@ def _lines(company: Company, rows: list, day: pd.Timestamp) -> dict[tuple, tuple
     for row in rows:
         key = (row.product, row.plan)
         amount, seats = lines.get(key, (0.0, None))
-        known = None if pd.isna(row.seats) else row.seats + (seats or 0)
-        lines[key] = (amount + row.mrr * company.revenue.rate(row.currency, day), seats if known is None else known)
+        facts = None if pd.isna(row.seats) else row.seats + (seats or 0)
+        lines[key] = (amount + row.mrr * company.revenue.rate(row.currency, day), seats if facts is None else facts)
     return lines
 
 

@@ -28,22 +28,22 @@ def assert_agrees(
 
     Raises AssertionError that names the rows or cells that differ.
     """
-    found = company.published(table, day)
-    lacking = set(found.columns) - set(expected.columns) - set(left_out or {}) - set(_STAMPS)
+    result = company.published(table, day)
+    lacking = set(result.columns) - set(expected.columns) - set(left_out or {}) - set(_STAMPS)
     assert not lacking, f"{table}: the oracle has no {sorted(lacking)}"
     if key:
-        found, expected = (frame.set_index(list(key)).sort_index() for frame in (found, expected))
-    assert len(found) or may_be_empty, f"{table} has no rows: nothing is compared"
+        result, expected = (frame.set_index(list(key)).sort_index() for frame in (result, expected))
+    assert len(result) or may_be_empty, f"{table} has no rows: nothing is compared"
     assert expected.index.is_unique, f"{table}: the oracle has rows of the same key"
-    extra, missing = found.index.difference(expected.index), expected.index.difference(found.index)
+    extra, missing = result.index.difference(expected.index), expected.index.difference(result.index)
     assert not len(extra), f"{table}: rows that the oracle has not: {list(extra[:5])}"
     assert not len(missing), f"{table}: rows that only the oracle has: {list(missing[:5])}"
-    expected = expected.reindex(found.index)
+    expected = expected.reindex(result.index)
     wrong = [
         f"{name}: {row} is {one!r}, the oracle says {other!r}"
-        for name in found.columns
+        for name in result.columns
         if name in expected.columns and name not in (left_out or {})
-        for row, one, other in zip(found.index, found[name], expected[name], strict=True)
+        for row, one, other in zip(result.index, result[name], expected[name], strict=True)
         if not _same(one, other)
     ]
     assert not wrong, f"{table}: {len(wrong)} cells differ\n" + "\n".join(wrong[:20])

@@ -36,7 +36,7 @@ def _window(company: Company, months: int, start: pd.Timestamp, end: pd.Timestam
     rows = rows.assign(**{n: (rows[n].round(9) * 12).map(cents) for n in ("start", "end")})
     rows = rows[rows["start"] > 0]
     grown = rows["volume"].clip(lower=0) + rows["product"].clip(lower=0)
-    made = pd.DataFrame(
+    table = pd.DataFrame(
         {
             "window_months": months,
             "starts_on": start,
@@ -49,7 +49,7 @@ def _window(company: Company, months: int, start: pd.Timestamp, end: pd.Timestam
         }
     )
     published = company.published("segments", start.date()).set_index("account_id")
-    return made.join(published[[*GROUPS, *SCORES]]).reset_index(names="account_id")
+    return table.join(published[[*GROUPS, *SCORES]]).reset_index(names="account_id")
 
 
 def segment_backtest(company: Company) -> pd.DataFrame:
@@ -120,10 +120,10 @@ def risk_backtest(company: Company) -> pd.DataFrame:
     """Predicted and lost by window."""
     rows = company.published("backtest_accounts")
     rows = rows[(rows["window_months"] == RULES["months"]) & rows["churn_risk"].notna()]
-    made = []
+    table = []
     for (start, end), group in rows.groupby(["starts_on", "ends_on"]):
         risk, arr, left = group["churn_risk"], group["start_arr"], group["has_left"].astype(bool)
-        made.append(
+        table.append(
             {
                 "starts_on": start,
                 "ends_on": end,
@@ -137,4 +137,4 @@ def risk_backtest(company: Company) -> pd.DataFrame:
                 "arr_lost": cents(arr[left].sum()),
             }
         )
-    return pd.DataFrame(made)
+    return pd.DataFrame(table)

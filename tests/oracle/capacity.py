@@ -243,8 +243,8 @@ def coverage_leakage(company: Company) -> pd.DataFrame:
     by_account = rows.groupby("account_id")
     result = []
     for one in demand.itertuples():
-        known = one.account_id in by_account.groups
-        weeks_of = by_account.get_group(one.account_id) if known else rows.iloc[:0]
+        facts = one.account_id in by_account.groups
+        weeks_of = by_account.get_group(one.account_id) if facts else rows.iloc[:0]
         entitled, got = weeks_of["hours"].sum(), costs.loc[one.account_id, "csm_hours_12m"]
         rate = over(costs.loc[one.account_id, "csm_cost_12m"], got)
         rate = POLICY["costs"]["csm_hourly_rate"] if pd.isna(rate) else rate

@@ -34,7 +34,7 @@ def facts(company: Company, day: pd.Timestamp) -> pd.DataFrame:
     cohort = company.published("behavioral_scores", day.date()).set_index("account_id")["behavioral_cohort"]
     cohort = cohort.reindex(rows.index)
     number = {name: pd.to_numeric(rows[name]).astype(float) for name in ("mau_seat_share", "users_trend_net")}
-    made = pd.DataFrame(
+    table = pd.DataFrame(
         {
             "arr": rows["arr"],
             "leaving_on": rows["leaving_on"],
@@ -50,7 +50,7 @@ def facts(company: Company, day: pd.Timestamp) -> pd.DataFrame:
             "usage_trend": number["users_trend_net"].clip(*RULES["model"]["usage_trend"]),
         }
     )
-    return made.assign(raw_champion=rows["single_champion"], raw_overdue=rows["overdue_days"])
+    return table.assign(raw_champion=rows["single_champion"], raw_overdue=rows["overdue_days"])
 
 
 def _past(company: Company) -> pd.DataFrame:
@@ -107,11 +107,11 @@ def churn_training(company: Company) -> pd.DataFrame:
 
 def _bad(company: Company, rows: pd.DataFrame) -> pd.Series:
     """Whether sentiment was bad; null where there is none."""
-    known = {}
+    truth = {}
     for start in rows["starts_on"].unique():
         sentiment = live(company, pd.Timestamp(start))["sentiment"]
-        known |= {(start, account): value for account, value in sentiment.items()}
-    values = pd.Series([known[key] for key in zip(rows["starts_on"], rows["account_id"], strict=True)], rows.index)
+        truth |= {(start, account): value for account, value in sentiment.items()}
+    values = pd.Series([truth[key] for key in zip(rows["starts_on"], rows["account_id"], strict=True)], rows.index)
     return (values < RULES["sentiment"]["below"]).astype(object).where(values.notna())
 
 
@@ -151,7 +151,7 @@ def _fit(rows: pd.DataFrame) -> pd.DataFrame:
         bend = x.T @ (x * (p * (1 - p))[:, None]) + np.diag(weight)
         at = at + np.clip(np.linalg.solve(bend, slope), -1, 1)
     silent = pd.Series([t in NUMBERS for t in terms], terms) & ~varies
-    made = pd.DataFrame(
+    table = pd.DataFrame(
         {
             "coefficient": np.where(silent, 0.0, at[3 : 3 + len(terms)] / unit),
             "later_coefficient": np.where(silent, 0.0, at[3 + len(terms) :] / unit),
@@ -161,12 +161,12 @@ def _fit(rows: pd.DataFrame) -> pd.DataFrame:
         },
         index=terms,
     )
-    made["status"] = np.where(varies, "fitted", np.where([t in NUMBERS for t in terms], "constant", "points"))
-    made.loc[made["known_share"] == 0, "status"] = "not_known"
+    table["status"] = np.where(varies, "fitted", np.where([t in NUMBERS for t in terms], "constant", "points"))
+    table.loc[table["known_share"] == 0, "status"] = "not_known"
     base = {"centre": 0.0, "deviation": np.nan, "known_share": np.nan, "status": "fitted"}
-    made.loc["base"] = base | {"coefficient": at[0], "later_coefficient": at[0] + at[1]}
-    made.loc["renewal"] = base | {"coefficient": at[2], "later_coefficient": at[2]}
-    return made
+    table.loc["base"] = base | {"coefficient": at[0], "later_coefficient": at[0] + at[1]}
+    table.loc["renewal"] = base | {"coefficient": at[2], "later_coefficient": at[2]}
+    return table
 
 
 def _is_trained(rows: pd.DataFrame) -> bool:

@@ -309,17 +309,17 @@ def icp_insights(company: Company) -> pd.DataFrame:
     published = company.published("icp_insights")
     result = []
     for trait in published["trait"].unique():
-        known = rows[rows[trait].notna()]
+        facts = rows[rows[trait].notna()]
         for outcome in ("expansion", "churn"):
-            everyone = known[outcome].mean()
-            for value, group in known.groupby(trait):
+            everyone = facts[outcome].mean()
+            for value, group in facts.groupby(trait):
                 result.append(
                     {
                         "trait": trait,
                         "value": value,
                         "outcome": outcome,
                         "kind": "firmographic" if trait in published_firmographic(published) else "technographic",
-                        "all_accounts": len(known),
+                        "all_accounts": len(facts),
                         "all_rate": everyone,
                         **_rate(int(group[outcome].sum()), len(group), everyone),
                         "backcast_share": group["is_backcast"].fillna(False).astype(float).mean(),
@@ -412,10 +412,10 @@ def _since(company: Company) -> dict[str, object]:
         then[["account_id", "mau_seat_share", "touches_90d"]], "left", "account_id"
     )
     use = POLICY["engaged_use"]
-    known = rows[rows["mau_seat_share"].notna() & rows["touches_90d"].notna()]
-    is_used = known["mau_seat_share"] >= use["min_seat_activity"]
-    is_engaged = is_used & (known["touches_90d"] >= use["min_touches_90d"])
-    engaged, others = known[is_engaged], known[~is_engaged]
+    facts = rows[rows["mau_seat_share"].notna() & rows["touches_90d"].notna()]
+    is_used = facts["mau_seat_share"] >= use["min_seat_activity"]
+    is_engaged = is_used & (facts["touches_90d"] >= use["min_touches_90d"])
+    engaged, others = facts[is_engaged], facts[~is_engaged]
     rate, other_rate = over(engaged["grew"].sum(), len(engaged)), over(others["grew"].sum(), len(others))
     lift, low, high = over(rate, other_rate), NAN, NAN
     if rate > 0 and other_rate > 0:

@@ -286,8 +286,8 @@ def _serviced(company: Company, merged: dict[str, str], as_of: pd.Timestamp) -> 
     """Invoices up to as_of with the days of service they are about, in the reporting currency."""
     rows = company.raw("billing_invoices")
     rows = rows[rows["issued_on"] <= as_of].drop_duplicates("invoice_id").sort_values("issued_on")
-    known = [*company.raw("fx_rates")["currency"].unique(), REPORTING_CURRENCY]
-    is_sound = rows["amount"].notna() & rows["currency"].isin(known) & rows["account_id"].isin(merged)
+    facts = [*company.raw("fx_rates")["currency"].unique(), REPORTING_CURRENCY]
+    is_sound = rows["amount"].notna() & rows["currency"].isin(facts) & rows["account_id"].isin(merged)
     is_sound &= rows["due_on"].isna() | (rows["due_on"] >= rows["issued_on"])
     rows = rows[is_sound].assign(account_id=rows["account_id"].map(lambda a: merged.get(a, a)))
     rows["value"] = rows["amount"] * rows["currency"].map(lambda currency: company.revenue.rate(currency, as_of))
@@ -334,7 +334,7 @@ def _reconciled(
         subscribed += a_day * _days(start, end)
         unbilled += a_day * _days(start if pd.isna(covered_until) else max(start, covered_until), end)
         then += a_day * year * (step.start_date <= since and (pd.isna(step.over_on) or step.over_on > since))
-    known = account in revenue.index and pd.notna(revenue.loc[account, "first_paid_on"])
+    facts = account in revenue.index and pd.notna(revenue.loc[account, "first_paid_on"])
     issued = invoices[invoices["issued_on"] > since]["value"] if len(invoices) else pd.Series(dtype=float)
     spread = sum(
         i.value * _days(max(i.start, first), min(i.end, after)) / (i.end - i.start).days
@@ -343,12 +343,12 @@ def _reconciled(
     ahead = sum(i.value * _days(max(i.start, after), i.end) / (i.end - i.start).days for i in invoices.itertuples())
     return {
         "arr": revenue.loc[account, "arr"] if account in revenue.index else 0.0,
-        "first_paid_on": revenue.loc[account, "first_paid_on"] if known else pd.NaT,
+        "first_paid_on": revenue.loc[account, "first_paid_on"] if facts else pd.NaT,
         "arr_12m_ago": cents(then),
         "subscribed_12m": cents(subscribed),
         "unbilled": cents(unbilled),
         "issued_12m": money(issued),
-        "invoiced_12m": cents(spread) if known else money(issued),
+        "invoiced_12m": cents(spread) if facts else money(issued),
         "billed_ahead": cents(ahead),
         "covered_until": covered_until,
         "covered_from": invoices[invoices["amount"] > 0]["start"].min() if len(invoices) else pd.NaT,

@@ -261,9 +261,9 @@ def _hourly_costs(company: Company, hours: pd.DataFrame) -> pd.Series:
     costs = {day: company.raw("csm_roster", day.date()).set_index("csm_id")["hourly_cost"] for day in days}
 
     def cost(csm: str, day: pd.Timestamp) -> float:
-        known = [drop for drop in days if drop <= day] or days[:1]
-        found = costs[known[-1]].get(csm, NAN)
-        return POLICY["costs"]["csm_hourly_rate"] if pd.isna(found) else found
+        facts = [drop for drop in days if drop <= day] or days[:1]
+        result = costs[facts[-1]].get(csm, NAN)
+        return POLICY["costs"]["csm_hourly_rate"] if pd.isna(result) else result
 
     return pd.Series([cost(c, d) for c, d in zip(hours["csm_id"], hours["worked_on"], strict=True)], hours.index)
 

@@ -124,8 +124,8 @@ def _extract(company: Company, name: str, required: list[str], dated: str | None
         "freshness": NAN if pd.isna(newest) else 100.0 if age <= oldest else oldest / age * 100,
         "validity": (1 - min(share / _RULES["worst_quarantined_share"], 1)) * 100,
     }
-    known = {one: score for one, score in scores.items() if pd.notna(score)}
-    weight = {one: _RULES[f"{one}_weight"] for one in known}
+    facts = {one: score for one, score in scores.items() if pd.notna(score)}
+    weight = {one: _RULES[f"{one}_weight"] for one in facts}
     return {
         "extract": name,
         "row_count": len(rows),
@@ -138,7 +138,7 @@ def _extract(company: Company, name: str, required: list[str], dated: str | None
         "landed_rows": landed,
         "quarantined_share": share,
         **{f"{one}_score": score for one, score in scores.items()},
-        "quality_score": sum(known[one] * weight[one] for one in known) / sum(weight.values()),
+        "quality_score": sum(facts[one] * weight[one] for one in facts) / sum(weight.values()),
         "reason": "undated" if pd.isna(newest) else None,
     }
 

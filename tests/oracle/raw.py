@@ -114,8 +114,8 @@ class Company:
         if file.exists():
             return pd.read_parquet(file)
         drops = self._drops(extract)
-        known = [path for path in drops if date.fromisoformat(path.stem) <= (as_of or self.as_of)] or drops[:1]
-        return pd.concat([pd.read_parquet(path) for path in known], ignore_index=True)
+        facts = [path for path in drops if date.fromisoformat(path.stem) <= (as_of or self.as_of)] or drops[:1]
+        return pd.concat([pd.read_parquet(path) for path in facts], ignore_index=True)
 
     def first_drop(self, extract: str) -> pd.Timestamp:
         """The day of the first drop."""
@@ -124,9 +124,9 @@ class Company:
     def drop_days(self, extract: str) -> pd.Series:
         """The day of the drop of each row of `files`."""
         drops = self._drops(extract)
-        known = [path for path in drops if date.fromisoformat(path.stem) <= self.as_of] or drops[:1]
+        facts = [path for path in drops if date.fromisoformat(path.stem) <= self.as_of] or drops[:1]
         return pd.concat(
-            [pd.Series(pd.Timestamp(path.stem), pd.read_parquet(path).index) for path in known]
+            [pd.Series(pd.Timestamp(path.stem), pd.read_parquet(path).index) for path in facts]
         ).reset_index(drop=True)
 
     def _drops(self, extract: str) -> list[Path]:

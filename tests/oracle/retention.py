@@ -222,10 +222,10 @@ def company_kpis(company: Company) -> pd.DataFrame:
 def _payback(row: dict) -> dict[str, float]:
     margin = row["gross_margin_share"] if row["gross_margin_share"] > 0 else NAN
     new, both = row["new_arr"], row["new_arr"] + row["expansion_arr"]
-    known = row["reason"] != "no_history"
+    facts = row["reason"] != "no_history"
     return {
-        "cac_payback_months": over(row["gtm_spend"], new / 12 * margin) if known else NAN,
-        "cac_payback_blended_months": over(row["gtm_spend"], both / 12 * margin) if known else NAN,
+        "cac_payback_months": over(row["gtm_spend"], new / 12 * margin) if facts else NAN,
+        "cac_payback_blended_months": over(row["gtm_spend"], both / 12 * margin) if facts else NAN,
     }
 
 
@@ -322,7 +322,7 @@ def _retained(period: pd.DataFrame, member: str) -> dict[str, object]:
 
 def _live(live: pd.DataFrame, everyone: pd.DataFrame) -> dict[str, object]:
     bands, health = POLICY["health_bands"], live["health_score"].dropna()
-    known = live[live["cost_to_serve"].notna()]
+    facts = live[live["cost_to_serve"].notna()]
     margins = live[live["gross_margin"].notna()]
     return {
         "accounts": len(live),
@@ -335,7 +335,7 @@ def _live(live: pd.DataFrame, everyone: pd.DataFrame) -> dict[str, object]:
         ),
         "risk_share": over((health < bands["watch_from"]).sum(), len(health)),
         "cost_to_serve": of_known(live["cost_to_serve"]),
-        "cost_share_of_arr": over(of_known(known["cost_to_serve"]), money(known["arr"])),
+        "cost_share_of_arr": over(of_known(facts["cost_to_serve"]), money(facts["arr"])),
         "gross_margin_share": over(of_known(margins["gross_margin"]), money(margins["arr"])),
         "expansion_pipeline": of_known(live["expansion_pipeline"]),
     }  # fmt: skip

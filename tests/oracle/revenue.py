@@ -29,16 +29,16 @@ def months_before(day: pd.Timestamp, months: int) -> pd.Timestamp:
 def survivors(crm_accounts: pd.DataFrame) -> dict[str, str]:
     """The account that each record counts for, merged ones followed to the end of the chain."""
     into = crm_accounts.set_index("account_id")["merged_into_account_id"].dropna().to_dict()
-    known = set(crm_accounts["account_id"])
+    facts = set(crm_accounts["account_id"])
 
     def end(account: str) -> str:
         seen = {account}
-        while into.get(account) in known and into[account] not in seen:
+        while into.get(account) in facts and into[account] not in seen:
             account = into[account]
             seen.add(account)
         return account
 
-    return {account: end(account) for account in known}
+    return {account: end(account) for account in facts}
 
 
 class Revenue:

@@ -46,14 +46,14 @@ def word(value: str | None, rules: dict) -> float:
 
 def known_mean(*values: float) -> float:
     """The mean of what is known."""
-    known = [value for value in values if pd.notna(value)]
-    return sum(known) / len(known) if known else NAN
+    truth = [value for value in values if pd.notna(value)]
+    return sum(truth) / len(truth) if truth else NAN
 
 
 def mid_ranks(values: pd.Series) -> pd.Series:
     """(smaller + equals / 2) / n among what is known."""
-    known = values.dropna()
-    return ((known.rank(method="min") - 1 + known.map(known.value_counts()) / 2) / len(known)).reindex(values.index)
+    truth = values.dropna()
+    return ((truth.rank(method="min") - 1 + truth.map(truth.value_counts()) / 2) / len(truth)).reindex(values.index)
 
 
 class Score:
@@ -61,11 +61,11 @@ class Score:
 
     def __init__(self, name: str, parts: dict[str, tuple[float, object, float]]) -> None:
         self.name, self.parts = name, parts
-        known = {part: one for part, one in parts.items() if pd.notna(one[2])}
-        whole = sum(weight for weight, _, _ in known.values())
-        self.shares = {part: weight / whole for part, (weight, _, _) in known.items()}
-        self.points = {part: self.shares[part] * known[part][2] if part in known else NAN for part in parts}
-        self.score = sum(self.points[part] for part in known) if known else NAN
+        truth = {part: one for part, one in parts.items() if pd.notna(one[2])}
+        whole = sum(weight for weight, _, _ in truth.values())
+        self.shares = {part: weight / whole for part, (weight, _, _) in truth.items()}
+        self.points = {part: self.shares[part] * truth[part][2] if part in truth else NAN for part in parts}
+        self.score = sum(self.points[part] for part in truth) if truth else NAN
 
     def columns(self) -> dict[str, float]:
         return {self.name: self.score, **{f"{part}_points": points for part, points in self.points.items()}}
@@ -314,11 +314,11 @@ def _health(one: pd.Series) -> tuple[dict[str, Score], Score, float, str | None]
             parts[part] = (weight, value, scale(value, rules[dimension][part]))
         dimensions[dimension] = Score(f"{dimension}_health", parts)
     overall = Score("health_score", {d: (rules["weights"][d], s.score, s.score) for d, s in dimensions.items()})
-    known = {d: s.score for d, s in dimensions.items() if pd.notna(s.score)}
-    if not known:
+    truth = {d: s.score for d, s in dimensions.items() if pd.notna(s.score)}
+    if not truth:
         return dimensions, overall, NAN, None
-    weakest = min(known, key=lambda d: known[d])
-    cap = min(overall.score, known[weakest] + rules["cap_above_weakest"]) - overall.score
+    weakest = min(truth, key=lambda d: truth[d])
+    cap = min(overall.score, truth[weakest] + rules["cap_above_weakest"]) - overall.score
     return dimensions, overall, cap, weakest
 
 
@@ -583,9 +583,9 @@ def expansion_scores(company: Company) -> pd.DataFrame:
             if each[members].notna().sum() >= rules["min_peers"]:
                 peers, label = members, name
                 break
-        known = sorted(each[peers].dropna())
-        place = -(-len(known) * rules["whitespace_percentile"] // 100)
-        p75 = known[int(place) - 1] if known else NAN
+        truth = sorted(each[peers].dropna())
+        place = -(-len(truth) * rules["whitespace_percentile"] // 100)
+        p75 = truth[int(place) - 1] if truth else NAN
         space = p75 * one["employees"] - one["arr"] if pd.notna(p75) and pd.notna(one["employees"]) else NAN
         space = max(cents(space), 0.0) if pd.notna(space) else NAN
         lookalike, base = grew[peers].mean() if len(peers) else NAN, grew[others].mean()
@@ -605,7 +605,7 @@ def expansion_scores(company: Company) -> pd.DataFrame:
                 "expansion_potential": 1 - over(one["seats"], addressable[account]),
                 "peer_group": label,
                 "peers": len(peers),
-                "peers_with_employees": len(known),
+                "peers_with_employees": len(truth),
                 "arr_per_employee_p75": p75,
                 "whitespace": space,
                 "lookalike": lookalike,
@@ -640,8 +640,8 @@ def account_tenures(company: Company) -> pd.DataFrame:
     for one in company.published("account_revenue").dropna(subset="first_paid_on").itertuples():
         due = _anniversaries(one.first_paid_on, as_of)
         left = None if pd.isna(one.churned_on) else _anniversaries(one.first_paid_on, one.churned_on - _DAY) + 1
-        known = one.account_id in crm.index
-        size = size_class(*crm.loc[one.account_id, ["employees", "annual_revenue"]]) if known else None
+        truth = one.account_id in crm.index
+        size = size_class(*crm.loc[one.account_id, ["employees", "annual_revenue"]]) if truth else None
         rows.append(
             {
                 "account_id": one.account_id,

@@ -30,29 +30,29 @@ def _days(company: Company) -> dict[str, dict[date, Day]]:
     return company.kept("days", make)
 
 
-def _known(value: object) -> object:
+def _facts(value: object) -> object:
     return None if pd.isna(value) else value
 
 
 def _day(one) -> Day:
     cuts = (one.cut_silver, one.cut_gold, one.cut_platinum)
     return Day(
-        size=_known(one.size_class),
-        cohort=_known(one.behavioral_cohort),
-        kept=tuple((_known(one.kept_cohorts) or "").split("|")[:-1]),
-        needs=_known(one.needs_profile),
-        value=_known(one.value),
-        clv=_known(one.clv_percentile),
-        activity=_known(one.seat_activity),
-        expansion=_known(one.expansion_score),
+        size=_facts(one.size_class),
+        cohort=_facts(one.behavioral_cohort),
+        kept=tuple((_facts(one.kept_cohorts) or "").split("|")[:-1]),
+        needs=_facts(one.needs_profile),
+        value=_facts(one.value),
+        clv=_facts(one.clv_percentile),
+        activity=_facts(one.seat_activity),
+        expansion=_facts(one.expansion_score),
         arr=one.arr,
         waits=bool(one.risk_waits),
-        cut=_known(one.strategic_cut),
-        top=_known(one.top_cut),
-        sign=_known(one.strategic_sign),
-        behavior=_known(one.behavioral_score),
-        health=_known(one.health_score),
-        alike=_known(one.lookalike),
+        cut=_facts(one.strategic_cut),
+        top=_facts(one.top_cut),
+        sign=_facts(one.strategic_sign),
+        behavior=_facts(one.behavioral_score),
+        health=_facts(one.health_score),
+        alike=_facts(one.lookalike),
         renewal=None if pd.isna(one.renewal_on) else one.renewal_on.date(),
         cuts=tuple(float("inf") if pd.isna(cut) else cut for cut in cuts),
     )

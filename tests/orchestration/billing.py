@@ -45,10 +45,10 @@ _SENSORS = "sensors: {retry_seconds: 60, retry_most_seconds: 600, lost_seconds: 
 
 def registry() -> Registry:
     """The chain as far as billing thresholds need it."""
-    made = Registry()
+    table = Registry()
     for spec in CATALOGUE.upstream([*TABLES, *EXTRACTS]):
-        made.add(spec)
-    return made
+        table.add(spec)
+    return table
 
 
 class Company:

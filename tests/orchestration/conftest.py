@@ -32,9 +32,9 @@ def instance_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instance_template: Path) -> Settings:
     for name in ("SEGMENTATION_HOME", "SEGMENTATION_SOURCES", "SEGMENTATION_POLICY"):
         monkeypatch.delenv(name, raising=False)
-    found = find_settings(tmp_path / "home")
-    shutil.copytree(instance_template, found.dagster_home)
-    return found
+    result = find_settings(tmp_path / "home")
+    shutil.copytree(instance_template, result.dagster_home)
+    return result
 
 
 @pytest.fixture

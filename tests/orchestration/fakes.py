@@ -92,12 +92,12 @@ def totals(spine: Table[Spine], seasons: Table[Seasons], ranks: Table[Ranks]) ->
 
 def registry(**replaced: Callable[..., Any]) -> Registry:
     """The four tables; `replaced` puts another function under a table's name."""
-    made = Registry()
+    table = Registry()
     reads: Mapping[str, Mapping[str, LookBack]] = {"seasons": {"seeds": grid_and_day}}
     for function in (seeds, seasons, ranks, totals):
         name = function.__name__
-        made.add(_spec_of(replaced.get(name, function), "fakes", reads.get(name, {}), "as_of"))
-    return made
+        table.add(_spec_of(replaced.get(name, function), "fakes", reads.get(name, {}), "as_of"))
+    return table
 
 
 def broken_seasons(spine: Table[Spine], seeds: Table[Seeds]) -> Table[Seasons]:

@@ -22,14 +22,14 @@ def main(folder: Path) -> None:
     days, reads = set(), 0
     while not closed.wait(PAUSE):
         with duckdb.connect(":memory:") as connection:
-            found = connection.execute(
+            result = connection.execute(
                 "SELECT as_of, count(*) AS n, count(DISTINCT account_id) AS accounts, count(DISTINCT policy_hash) "
                 f"FROM read_parquet('{folder}/*/*.parquet', hive_partitioning = true) GROUP BY as_of"
             ).fetchall()
-        for day, rows, accounts, policies in found:
+        for day, rows, accounts, policies in result:
             assert rows == accounts > 0, (day, rows, accounts)
             assert policies == 1, (day, policies)
-        there = {day for day, *_ in found}
+        there = {day for day, *_ in result}
         assert there >= days, days - there
         days, reads = there, reads + 1
     sys.stdout.write(f"{reads}\n")

@@ -40,5 +40,5 @@ def _identity(node: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    found = snapshot(build_defs(settings=Settings(Path("nowhere"), None, None)))
-    SNAPSHOT.write_text(json.dumps(found, indent=1) + "\n")
+    result = snapshot(build_defs(settings=Settings(Path("nowhere"), None, None)))
+    SNAPSHOT.write_text(json.dumps(result, indent=1) + "\n")

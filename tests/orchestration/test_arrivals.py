@@ -56,9 +56,9 @@ class Watched:
 @pytest.fixture
 def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
     with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
-        made = Watched(tmp_path, instance)
-        monkeypatch.setattr(arrivals, "outcome_of", lambda instance, request: made.fate)
-        yield made
+        table = Watched(tmp_path, instance)
+        monkeypatch.setattr(arrivals, "outcome_of", lambda instance, request: table.fate)
+        yield table
 
 
 def test_what_is_whole_is_landed_once(watched: Watched):

@@ -90,10 +90,10 @@ def start(tmp_path_factory: pytest.TempPathFactory, instance_template: Path) -> 
 
 @pytest.fixture
 def company(start: Path, tmp_path: Path) -> Iterator[Company]:
-    made = Company(tmp_path / "home", start)
-    with clock_of(made):
-        yield made
-    made.close()
+    built = Company(tmp_path / "home", start)
+    with clock_of(built):
+        yield built
+    built.close()
 
 
 def machine(start: Path) -> type[RuleBasedStateMachine]:  # noqa: C901 - one rule per thing that happens
@@ -189,8 +189,8 @@ def machine(start: Path) -> type[RuleBasedStateMachine]:  # noqa: C901 - one rul
         @invariant()
         def every_crossing_is_booked_once(self) -> None:
             if hasattr(self, "company"):
-                found = [(a, t, n, d, round(b, 2), round(f, 2)) for a, t, n, d, b, f in self.company.ledger()]
-                assert found == sorted(self.model.crossings)
+                outcome = [(a, t, n, d, round(b, 2), round(f, 2)) for a, t, n, d, b, f in self.company.ledger()]
+                assert outcome == sorted(self.model.crossings)
 
     return Days
 
@@ -312,12 +312,12 @@ def test_ten_thousand_crossings_are_one_short_request():
         "threshold_seen": 10_000.0,
     })  # fmt: skip
     rows = detect_crossings(sides, many, {"long_tail": 10_000.0}, 0.1)
-    found: Any = rows[rows["direction"] == "up"]
-    assert sorted(found["account_id"]) == sorted(many)
-    word = identity(found)
+    outcome: Any = rows[rows["direction"] == "up"]
+    assert sorted(outcome["account_id"]) == sorted(many)
+    word = identity(outcome)
     assert len(word) == 12
-    assert word == identity(found.sample(frac=1.0, random_state=1))
-    assert word != identity(found.iloc[1:])
+    assert word == identity(outcome.sample(frac=1.0, random_state=1))
+    assert word != identity(outcome.iloc[1:])
 
 
 def test_a_price_that_was_agreed_ahead_crosses_on_its_day(company: Company, monkeypatch: pytest.MonkeyPatch):
@@ -407,8 +407,8 @@ def test_the_sensor_sees_the_arr_that_the_chain_computes(ran_home: Path):
 def test_the_sensor_decides_as_the_ledger_books(company: Company):
     company.bill(a1=70_000, a2=9500, a3=9100, a4=0, a5=12_000)
     assert company.land()
-    found = pending_crossings(Store(company.folder), company.policy, company.policy.company.today())
-    decided = sorted(zip(found["account_id"], found["threshold"], found["direction"], strict=True))
+    outcome = pending_crossings(Store(company.folder), company.policy, company.policy.company.today())
+    decided = sorted(zip(outcome["account_id"], outcome["threshold"], outcome["direction"], strict=True))
     assert company.daily()
     assert decided == [(a, t, d) for a, t, _, d, _, _ in company.crossings()]
     assert len(decided) >= 5

@@ -162,14 +162,14 @@ def test_resources_can_be_overridden():
         pass
 
     other = Other()
-    made = build_defs(
+    table = build_defs(
         settings=Settings(Path("nowhere"), None, None),
         registry=fakes.registry(),
         resources={"warehouse": other},
         jobs=[],
     )
-    assert made.resources == {"warehouse": other}
-    assert not made.jobs
+    assert table.resources == {"warehouse": other}
+    assert not table.jobs
 
 
 @pytest.mark.daemon

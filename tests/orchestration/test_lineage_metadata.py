@@ -29,13 +29,13 @@ def test_a_run_tells_dagster_the_lineage_of_every_column(ran_home: Path, whole: 
             event = instance.get_latest_materialization_event(dg.AssetKey(spec.name))
             assert event is not None, spec.name
             assert event.asset_materialization is not None
-            told = event.asset_materialization.metadata[COLUMN_LINEAGE].value
-            assert isinstance(told, dg.TableColumnLineage)
-            found = {
+            words = event.asset_materialization.metadata[COLUMN_LINEAGE].value
+            assert isinstance(words, dg.TableColumnLineage)
+            result = {
                 name: {(dep.asset_key.to_user_string(), dep.column_name) for dep in deps}
-                for name, deps in told.deps_by_column.items()
+                for name, deps in words.deps_by_column.items()
             }
-            assert found == _values(whole, spec.name)
+            assert result == _values(whole, spec.name)
             assert "lineage" in event.asset_materialization.metadata
     assert len(computed) > 60
 

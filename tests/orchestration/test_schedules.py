@@ -33,13 +33,13 @@ def defined(tmp_path: Path, text: str) -> dg.Definitions:
 
 def ticks(schedule: dg.ScheduleDefinition, start: datetime, number: int) -> list[datetime]:
     """The next ticks as Dagster's daemon finds them."""
-    found = schedule_execution_time_iterator(
+    result = schedule_execution_time_iterator(
         start.timestamp(), schedule.cron_schedule, schedule.execution_timezone, ascending=True
     )
-    return list(islice(found, number))
+    return list(islice(result, number))
 
 
-def asked(defs: dg.Definitions, schedule: dg.ScheduleDefinition, tick: datetime) -> list[dg.RunRequest]:
+def question(defs: dg.Definitions, schedule: dg.ScheduleDefinition, tick: datetime) -> list[dg.RunRequest]:
     """What one tick asks for, whatever zone its time is told in."""
     return asked_on(nothing_on_record(), defs, schedule, tick)
 
@@ -132,7 +132,7 @@ def test_a_change_of_clocks_neither_skips_nor_doubles_a_day(tmp_path: Path, cron
     daily = defs.resolve_schedule_def("daily")
     for change in (SPRING, AUTUMN):
         start = datetime(change.year, change.month, change.day, tzinfo=BERLIN) - timedelta(days=2)
-        requests = [request for tick in ticks(daily, start, 5) for request in asked(defs, daily, tick)]
+        requests = [request for tick in ticks(daily, start, 5) for request in question(defs, daily, tick)]
         days = [change + timedelta(days=i) for i in range(-3, 2)]  # each tick is for the day before its own
         assert [request.partition_key for request in requests] == [day.isoformat() for day in days]
         assert len({request.run_key for request in requests}) == 5
@@ -141,8 +141,12 @@ def test_a_change_of_clocks_neither_skips_nor_doubles_a_day(tmp_path: Path, cron
 def test_six_in_the_morning_is_the_companys(tmp_path: Path):
     defs = defined(tmp_path, "company: {timezone: Europe/Berlin}\n")
     daily = defs.resolve_schedule_def("daily")
-    found = ticks(daily, datetime(2026, 3, 27, 23, tzinfo=ZoneInfo("UTC")), 3)
-    assert [t.astimezone(ZoneInfo("UTC")).strftime("%d %H:%M") for t in found] == ["28 05:00", "29 04:00", "30 04:00"]
+    result = ticks(daily, datetime(2026, 3, 27, 23, tzinfo=ZoneInfo("UTC")), 3)
+    assert [t.astimezone(ZoneInfo("UTC")).strftime("%d %H:%M") for t in result] == [
+        "28 05:00",
+        "29 04:00",
+        "30 04:00",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -158,24 +162,24 @@ def test_yesterday_is_the_companys(tmp_path: Path, zone: str, moment: str, day: 
     before = datetime.fromisoformat(moment) - timedelta(minutes=1)
     [tick] = ticks(daily, before, 1)
     assert tick == datetime.fromisoformat(moment)
-    assert [request.partition_key for request in asked(defs, daily, tick)] == [day]
+    assert [request.partition_key for request in question(defs, daily, tick)] == [day]
 
 
 def test_weekly_is_everything_on_mondays(tmp_path: Path):
     defs = defined(tmp_path, "{}")
     weekly = defs.resolve_schedule_def("weekly")
-    found = ticks(weekly, datetime(2026, 6, 1, tzinfo=ZoneInfo("UTC")), 2)
-    assert [t.strftime("%a %d %H:%M") for t in found] == ["Mon 01 07:00", "Mon 08 07:00"]
-    [request] = asked(defs, weekly, found[1])
+    result = ticks(weekly, datetime(2026, 6, 1, tzinfo=ZoneInfo("UTC")), 2)
+    assert [t.strftime("%a %d %H:%M") for t in result] == ["Mon 01 07:00", "Mon 08 07:00"]
+    [request] = question(defs, weekly, result[1])
     assert (weekly.job_name, request.partition_key, request.asset_selection) == (FULL_CHAIN, "2026-06-07", None)
 
 
 def test_a_quarter_is_closed_and_the_next_ones_cut_offs_are_frozen(tmp_path: Path):
     defs = defined(tmp_path, "{}")
     quarterly = defs.resolve_schedule_def("quarterly")
-    found = ticks(quarterly, datetime(2026, 1, 2, tzinfo=ZoneInfo("UTC")), 2)
-    assert [t.strftime("%m-%d") for t in found] == ["04-01", "07-01"]
-    review, cuts = asked(defs, quarterly, found[0])
+    result = ticks(quarterly, datetime(2026, 1, 2, tzinfo=ZoneInfo("UTC")), 2)
+    assert [t.strftime("%m-%d") for t in result] == ["04-01", "07-01"]
+    review, cuts = question(defs, quarterly, result[0])
     assert (quarterly.job_name, review.partition_key) == (QUARTERLY, "2026-03-31")
     # The first day of the quarter is not over: the run of the day before computes it as well.
     assert (cuts.partition_key, cuts.tags[ALSO_TAG]) == ("2026-03-31", "2026-04-01")
@@ -198,12 +202,12 @@ def test_the_daily_run_makes_what_usage_changes_and_lands_what_it_reads(tmp_path
 def test_all_are_on_and_take_their_times_from_the_policy(tmp_path: Path):
     times = '{daily: "15 5 * * *", weekly: "0 4 * * 2", quarterly: "0 9 2 1,4,7,10 *"}'
     defs = defined(tmp_path, f"orchestration: {{schedules: {times}}}\n")
-    found = {s.name: s for s in defs.get_repository_def().schedule_defs}
-    assert {n: s.cron_schedule for n, s in found.items()} == {
+    result = {s.name: s for s in defs.get_repository_def().schedule_defs}
+    assert {n: s.cron_schedule for n, s in result.items()} == {
         "daily": "15 5 * * *", "weekly": "0 4 * * 2", "quarterly": "0 9 2 1,4,7,10 *"
     }  # fmt: skip
-    assert {s.default_status for s in found.values()} == {dg.DefaultScheduleStatus.RUNNING}
-    assert {s.execution_timezone for s in found.values()} == {load_policy().company.timezone}
+    assert {s.default_status for s in result.values()} == {dg.DefaultScheduleStatus.RUNNING}
+    assert {s.execution_timezone for s in result.values()} == {load_policy().company.timezone}
 
 
 def test_what_a_registry_lacks_has_no_schedule(tmp_path: Path):
@@ -219,8 +223,8 @@ def test_what_people_read_has_a_limit_on_its_age(tmp_path: Path):
         window = graph.get(key).freshness_policy
         seconds = (window.warn_window, window.fail_window) if window else ()
         hours[key.path[-1]] = tuple(s.to_timedelta().total_seconds() / 3600 for s in seconds)
-    daily = {name for name, found in hours.items() if found == (25, 30)}
+    daily = {name for name, result in hours.items() if result == (25, 30)}
     assert daily == {"account_profiles", "account_usage", "behavioral_scores", "health_scores"}
-    weekly = {name for name, found in hours.items() if found == (170, 180)}
+    weekly = {name for name, result in hours.items() if result == (170, 180)}
     assert weekly == {s.name for s in CATALOGUE if s.group in ("segments", "kpis", "capacity", "activation")}
     assert {hours[name] for name in hours if name not in daily | weekly} == {()}

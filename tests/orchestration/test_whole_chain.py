@@ -66,9 +66,9 @@ def test_a_day_of_a_range_is_the_day_alone_row_for_row(lone_day: tuple[Path, dat
 
 def test_every_table_was_made_for_every_day(ran_home: Path):
     for spec in COMPUTED:
-        found = find_table(spec.name, ran_home)
+        values = find_table(spec.name, ran_home)
         if spec.partition == "as_of":
-            assert set(RAN_DAYS) <= set(found.days), spec.name
+            assert set(RAN_DAYS) <= set(values.days), spec.name
 
 
 def test_the_record_holds_what_is_published(ran_home: Path, tmp_path: Path):

@@ -55,9 +55,9 @@ def refused(tmp_path, text):
     ],
 )
 def test_a_wrong_policy_is_refused_with_its_line(tmp_path, text, message):
-    found = refused(tmp_path, text)
-    assert message in found
-    assert "mine.yaml:" in found
+    result = refused(tmp_path, text)
+    assert message in result
+    assert "mine.yaml:" in result
 
 
 def cohorts(*items):

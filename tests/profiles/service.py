@@ -58,7 +58,7 @@ def assert_future_changes_nothing(
         for name in rows:
             own = [row for row in past[name] if row.get("account_id") == "a"]
             rows[name] += [{**row, **copy} for row in [*own, *future.get(name, ())]]
-    found = computed(table, {**rows, "crm_accounts": accounts})
-    assert len(found) == len(futures) + 1 > 1
-    for row in found.values():
-        assert row == found[AS_OF, "a"]
+    result = computed(table, {**rows, "crm_accounts": accounts})
+    assert len(result) == len(futures) + 1 > 1
+    for row in result.values():
+        assert row == result[AS_OF, "a"]

@@ -133,8 +133,8 @@ def test_days_since_the_last_touch_of_any_kind():
 def test_unknown_without_a_row_by_then_and_zero_with_one():
     unknown = figures(TABLE, {"marketing_engagement": [touch(-1)], "interactions": [talk(1, -1)]})
     assert set(unknown.values()) == {None}
-    known = {"marketing_engagement": [touch(200)], "interactions": [talk(1, 200)], "surveys": [survey(1, 300)]}
-    none = figures(TABLE, known, account="b")
+    facts = {"marketing_engagement": [touch(200)], "interactions": [talk(1, 200)], "surveys": [survey(1, 300)]}
+    none = figures(TABLE, facts, account="b")
     assert [none[n] for n in ("touches_90d", "community_touches_90d", "meetings_90d")] == [0, 0, 0]
     assert [none[n] for n in ("nps", "survey_response_rate", "responsiveness", "days_since_last_touch")] == [None] * 4
 
@@ -162,7 +162,7 @@ def test_what_comes_later_changes_nothing(later: list[tuple[int, bool]]):
                 "interactions": [talk(60, 1, "meeting", replied=0)],
                 "surveys": [survey(60, 30, 3, 0)],
             }
-            return {name: [{**row, "known_from": ago(-days)} for row in found] for name, found in rows.items()}
+            return {name: [{**row, "known_from": ago(-days)} for row in result] for name, result in rows.items()}
         return {
             "marketing_engagement": [touch(-days, touches=9)],
             "interactions": [talk(60, -days, "meeting", replied=-days)],

@@ -8,14 +8,14 @@ import pytest
 
 from segmentation_assets.extracts.contracts import CrmAccounts
 from segmentation_assets.profiles.known import known_at
-from tests.companies import Rows, given, spine
+from tests.companies import Rows, spine, typed
 from tests.profiles.chain import computed
 
 FIRST, SECOND = date(2026, 1, 10), date(2026, 1, 20)
 
 
 def test_a_row_is_known_from_its_first_day_up_to_its_last() -> None:
-    crm = given(CrmAccounts, [{"account_id": "a", "known_from": FIRST, "known_to": SECOND}])
+    crm = typed(CrmAccounts, [{"account_id": "a", "known_from": FIRST, "known_to": SECOND}])
     days = [date(2026, 1, 9), FIRST, date(2026, 1, 19), SECOND]
     rows = known_at(crm, spine(*days), "month_start")
     frame = rows.order_by("as_of").execute()
@@ -25,8 +25,8 @@ def test_a_row_is_known_from_its_first_day_up_to_its_last() -> None:
 
 
 def hierarchy(crm: Rows, column: str) -> dict[str, str]:
-    found = computed("account_hierarchy", {"crm_accounts": crm}, FIRST)
-    return {account: row[column] for (_, account), row in found.items()}
+    result = computed("account_hierarchy", {"crm_accounts": crm}, FIRST)
+    return {account: row[column] for (_, account), row in result.items()}
 
 
 def chain(pointer: str, *pairs: tuple[str, str | None]) -> Rows:

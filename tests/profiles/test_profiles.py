@@ -81,9 +81,9 @@ def test_live_accounts_and_those_that_churned_within_a_year_have_a_profile() -> 
         live("trial", arr=0.0, mrr=0.0, is_live=False, tenure_days=None, is_trial_only=True),
         live("elsewhen", as_of=AS_OF - DAY),
     ]
-    found = profiles(revenue)
-    assert {account for _, account in found} == {"a", "recent"}
-    assert found[AS_OF, "recent"]["lifecycle_stage"] == "churned"
+    result = profiles(revenue)
+    assert {account for _, account in result} == {"a", "recent"}
+    assert result[AS_OF, "recent"]["lifecycle_stage"] == "churned"
 
 
 def test_a_paused_account_stays_and_says_so() -> None:
@@ -132,35 +132,35 @@ def test_identity_is_what_the_crm_knew_then() -> None:
         {"account_id": "a", "csm_id": "after", "employees": 12, "known_from": replaced},
     ]
     revenue = [live(), live(as_of=replaced - DAY), live("unlisted")]
-    found = profiles(revenue, AS_OF, replaced - DAY, crm=crm)
-    assert {key: (row["csm_id"], row["employees"]) for key, row in found.items()} == {
+    result = profiles(revenue, AS_OF, replaced - DAY, crm=crm)
+    assert {key: (row["csm_id"], row["employees"]) for key, row in result.items()} == {
         (AS_OF, "a"): ("after", 12),
         (AS_OF, "unlisted"): (None, None),
         (replaced - DAY, "a"): ("before", 10),
     }
-    assert not found[AS_OF, "unlisted"]["is_backcast"]
+    assert not result[AS_OF, "unlisted"]["is_backcast"]
 
 
 def test_a_day_before_the_first_delivery_of_the_crm_is_a_backcast() -> None:
     crm = [{"account_id": "a", "dropped_on": AS_OF}, {"account_id": "undated"}]
     days = (AS_OF - DAY, AS_OF)
     revenue = [live(account, as_of=day) for day in days for account in ("a", "undated")]
-    found = profiles(revenue, *days, crm=crm)
-    assert {key for key, row in found.items() if row["is_backcast"]} == {(AS_OF - DAY, "a")}
+    result = profiles(revenue, *days, crm=crm)
+    assert {key for key, row in result.items() if row["is_backcast"]} == {(AS_OF - DAY, "a")}
 
 
 def test_completeness_is_the_share_of_dimensions_with_anything_known() -> None:
     crm = [{"account_id": "a", "industry": "software"}, {"account_id": "b"}]
     key = {"as_of": AS_OF, "account_id": "a"}
-    found = profiles(
+    result = profiles(
         [live(invoices_late_12m=0), live("b")],
         crm=crm,
         account_support=[key | {"tickets_12m": 0}, {"as_of": AS_OF, "account_id": "b"}],
         account_costs=[key | {"cost_to_serve": 0.0}],
     )
-    assert found[AS_OF, "a"]["dimensions_present"] == "firmographic, invoices, support, costs"
-    assert found[AS_OF, "a"]["data_completeness"] == 0.4
-    assert (found[AS_OF, "b"]["dimensions_present"], found[AS_OF, "b"]["data_completeness"]) == ("", 0.0)
+    assert result[AS_OF, "a"]["dimensions_present"] == "firmographic, invoices, support, costs"
+    assert result[AS_OF, "a"]["data_completeness"] == 0.4
+    assert (result[AS_OF, "b"]["dimensions_present"], result[AS_OF, "b"]["data_completeness"]) == ("", 0.0)
 
 
 def test_figures_of_all_profiles_stand_under_their_names() -> None:
@@ -189,14 +189,14 @@ def test_a_group_is_everything_under_the_topmost_parent() -> None:
         churned("gone", AS_OF - DAY) | {"arr_12m_ago": 100.0},
         live("new", arr=50.0, arr_12m_ago=0.0, arr_at_rate_12m_ago=50.0),
     ]
-    found = profiles(revenue, crm=crm)
+    result = profiles(revenue, crm=crm)
     for account in ("top", "mid", "leaf", "gone"):
-        row = found[AS_OF, account]
+        row = result[AS_OF, account]
         assert (row["parent_arr"], row["parent_accounts"]) == (600.0, 3)
         assert row["parent_nrr_12m"] == pytest.approx(0.86)
-    alone = found[AS_OF, "new"]
+    alone = result[AS_OF, "new"]
     assert (alone["parent_arr"], alone["parent_accounts"], alone["parent_nrr_12m"]) == (50.0, 1, None)
-    assert (alone["parent_account_id"], found[AS_OF, "leaf"]["parent_account_id"]) == ("unlisted", "mid")
+    assert (alone["parent_account_id"], result[AS_OF, "leaf"]["parent_account_id"]) == ("unlisted", "mid")
 
 
 def test_a_group_is_as_it_was_known_then() -> None:
@@ -207,8 +207,8 @@ def test_a_group_is_as_it_was_known_then() -> None:
         {"account_id": "b", "known_from": sold},
     ]
     revenue = [live(account, as_of=day) for account in ("a", "b") for day in (sold - DAY, sold)]
-    found = profiles(revenue, sold - DAY, sold, crm=crm)
-    assert [found[day, "a"]["parent_arr"] for day in (sold - DAY, sold)] == [2400.0, 1200.0]
+    result = profiles(revenue, sold - DAY, sold, crm=crm)
+    assert [result[day, "a"]["parent_arr"] for day in (sold - DAY, sold)] == [2400.0, 1200.0]
 
 
 def test_a_groups_retention_is_of_those_who_were_in_it_twelve_months_before() -> None:
@@ -233,11 +233,11 @@ def test_a_groups_retention_is_of_those_who_were_in_it_twelve_months_before() ->
         live("c", arr=50.0, arr_12m_ago=100.0, arr_at_rate_12m_ago=50.0),
         live("n", arr=10.0, arr_12m_ago=0.0, arr_at_rate_12m_ago=10.0),
     ]
-    found = profiles(revenue, crm=crm)
-    assert {account: found[AS_OF, account]["parent_arr"] for account in "abcn"} == {
+    result = profiles(revenue, crm=crm)
+    assert {account: result[AS_OF, account]["parent_arr"] for account in "abcn"} == {
         "a": 120.0, "b": 360.0, "c": 360.0, "n": 360.0,
     }  # fmt: skip
-    kept = {account: found[AS_OF, account]["parent_nrr_12m"] for account in "abcn"}
+    kept = {account: result[AS_OF, account]["parent_nrr_12m"] for account in "abcn"}
     assert kept == pytest.approx({"a": 2.1, "b": 0.5, "c": 0.5, "n": 0.5})
 
 
@@ -247,6 +247,6 @@ def test_a_parent_that_was_merged_is_the_account_it_became() -> None:
         {"account_id": "p", "merged_into_account_id": "q"},
         {"account_id": "q"},
     ]
-    found = profiles([live(), live("q")], crm=crm)
-    assert found[AS_OF, "a"]["parent_account_id"] == "q"
-    assert found[AS_OF, "a"]["parent_arr"] == 2400.0
+    result = profiles([live(), live("q")], crm=crm)
+    assert result[AS_OF, "a"]["parent_account_id"] == "q"
+    assert result[AS_OF, "a"]["parent_arr"] == 2400.0

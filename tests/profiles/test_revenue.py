@@ -262,13 +262,13 @@ def test_discounts_never_make_revenue_negative() -> None:
 def test_an_account_leaves_only_where_nothing_follows() -> None:
     """Known to end in May, and nothing else is known; a subscription that starts that day makes it a renewal."""
     end = date(2026, 5, 1)
-    known = subscription(end_date=end, end_known_on=date(2026, 3, 1))
-    assert revenue([known])[AS_OF, "a"]["leaving_on"] == end
-    for other, leaves in ((subscription(subscription_id="t"), None), (known | {"subscription_id": "t"}, end)):
-        assert revenue([known, other])[AS_OF, "a"]["leaving_on"] == leaves
+    facts = subscription(end_date=end, end_known_on=date(2026, 3, 1))
+    assert revenue([facts])[AS_OF, "a"]["leaving_on"] == end
+    for other, leaves in ((subscription(subscription_id="t"), None), (facts | {"subscription_id": "t"}, end)):
+        assert revenue([facts, other])[AS_OF, "a"]["leaving_on"] == leaves
     following = subscription(subscription_id="t", start_date=end)
-    assert revenue([known, following])[AS_OF, "a"]["leaving_on"] is None
-    assert revenue([known | {"end_known_on": None}])[AS_OF, "a"]["leaving_on"] is None
+    assert revenue([facts, following])[AS_OF, "a"]["leaving_on"] is None
+    assert revenue([facts | {"end_known_on": None}])[AS_OF, "a"]["leaving_on"] is None
 
 
 def test_retention_is_null_without_a_start_twelve_months_before() -> None:

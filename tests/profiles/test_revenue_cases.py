@@ -28,14 +28,14 @@ def case(tmp_path: Path) -> Iterator[Case]:
     store, policy = Store(tmp_path / "home"), load_policy()
     with open_connection(store) as connection:
 
-        def made(name: str, *tables_and_days: str | date) -> dict[str, Rows]:
+        def table(name: str, *tables_and_days: str | date) -> dict[str, Rows]:
             engine = Engine(connection, store)
             land(read_sources(CASES / name / "sources.yaml"), engine, policy.sections)
             tables = [each for each in tables_and_days if isinstance(each, str)]
             Builder(engine, CATALOGUE, policy).ensure(tables, [d for d in tables_and_days if isinstance(d, date)])
             return {t: engine.backend.to_pyarrow(engine.read(CATALOGUE[t])).to_pylist() for t in tables}
 
-        yield made
+        yield table
 
 
 def arr(rows: Rows, day: date) -> float:
@@ -54,10 +54,10 @@ JAN, FEB, MAR = date(2025, 1, 31), date(2025, 2, 28), date(2025, 3, 31)
 
 def test_a_start_entered_late_is_new_in_the_month_in_which_it_became_known(case: Case) -> None:
     """700 from 1 February, known on 10 March. February closes at 12,000, and March opens there: 1,000 x 12."""
-    found = case("backdated_start", "account_revenue", "revenue_movements", JAN, FEB, MAR)
-    assert [arr(found["account_revenue"], day) for day in (JAN, FEB, MAR)] == [12_000, 12_000, 20_400]
-    assert moves(found["revenue_movements"], FEB) == {"Z1": ("flat", 1000, 1000)}
-    assert moves(found["revenue_movements"], MAR) == {"Z1": ("flat", 1000, 1000), "K1": ("new", 0, 700)}
+    result = case("backdated_start", "account_revenue", "revenue_movements", JAN, FEB, MAR)
+    assert [arr(result["account_revenue"], day) for day in (JAN, FEB, MAR)] == [12_000, 12_000, 20_400]
+    assert moves(result["revenue_movements"], FEB) == {"Z1": ("flat", 1000, 1000)}
+    assert moves(result["revenue_movements"], MAR) == {"Z1": ("flat", 1000, 1000), "K1": ("new", 0, 700)}
 
 
 def test_a_swap_of_a_day_is_one_expansion_and_a_day_between_is_seen(case: Case) -> None:
@@ -71,21 +71,21 @@ def test_a_swap_of_a_day_is_one_expansion_and_a_day_between_is_seen(case: Case) 
 
 def test_a_price_changed_in_place_is_a_step_on_the_day_of_its_drop(case: Case) -> None:
     """500 to 700 between the drops of February and 20 March: NRR (1,000 + 700) / (1,000 + 500) = 1.1333."""
-    found = case("upgrade_in_place", "account_revenue", "revenue_movements", FEB, MAR)
-    revenue = [row for row in found["account_revenue"] if row["as_of"] == MAR]
+    result = case("upgrade_in_place", "account_revenue", "revenue_movements", FEB, MAR)
+    revenue = [row for row in result["account_revenue"] if row["as_of"] == MAR]
     assert sum(row["arr_12m_ago"] for row in revenue) == 18_000
     assert sum(row["arr_at_rate_12m_ago"] for row in revenue) / 18_000 == pytest.approx(20_400 / 18_000)
-    assert moves(found["revenue_movements"], MAR)["K1"] == ("expansion", 500, 700)
+    assert moves(result["revenue_movements"], MAR)["K1"] == ("expansion", 500, 700)
     assert {row["account_id"]: row["last_expansion_on"] for row in revenue} == {"K1": date(2025, 3, 20), "Z1": None}
 
 
 def test_a_row_that_a_whole_drop_no_longer_has_is_an_end_on_its_day(case: Case) -> None:
     """V1 with 500 of 3,000 is gone from the drop of 31 July: NRR at the year's end 2,500 / 3,000 = 0.8333."""
     june, july, end = date(2025, 6, 30), date(2025, 7, 31), date(2025, 12, 31)
-    found = case("vanished_row_full", "account_revenue", "revenue_movements", june, july, end)
-    assert [arr(found["account_revenue"], day) for day in (june, july, end)] == [36_000, 30_000, 30_000]
-    assert moves(found["revenue_movements"], july)["V1"] == ("churn", 500, 0)
-    year = [row for row in found["account_revenue"] if row["as_of"] == end]
+    result = case("vanished_row_full", "account_revenue", "revenue_movements", june, july, end)
+    assert [arr(result["account_revenue"], day) for day in (june, july, end)] == [36_000, 30_000, 30_000]
+    assert moves(result["revenue_movements"], july)["V1"] == ("churn", 500, 0)
+    year = [row for row in result["account_revenue"] if row["as_of"] == end]
     assert sum(row["arr_at_rate_12m_ago"] for row in year) / sum(row["arr_12m_ago"] for row in year) == (
         pytest.approx(30_000 / 36_000)
     )
@@ -101,9 +101,9 @@ def test_an_end_that_is_known_is_the_day_of_the_renewal(case: Case) -> None:
     """C1 leaves on 15 September, known from 3 June: until then its renewal is the end of its term."""
     before, after, gone = date(2025, 6, 2), date(2025, 6, 10), date(2025, 9, 30)
     rows = case("cancel_known_forecast", "account_revenue", before, after, gone)["account_revenue"]
-    found = {(row["as_of"], row["account_id"]): row for row in rows}
+    result = {(row["as_of"], row["account_id"]): row for row in rows}
     seen = [
-        (found[day, a]["arr"], found[day, a]["leaving_on"], found[day, a]["renewal_on"])
+        (result[day, a]["arr"], result[day, a]["leaving_on"], result[day, a]["renewal_on"])
         for day, a in ((before, "C1"), (after, "C1"), (after, "C2"), (gone, "C1"))
     ]
     term, end = date(2025, 9, 14), date(2025, 9, 15)

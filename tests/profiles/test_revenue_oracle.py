@@ -79,12 +79,12 @@ def with_pauses(rows: Rows) -> Rows:
     """Rows with `paused`, the price before: free ones that follow a price, or a pause, without a day between."""
     ordered = sorted(rows, key=lambda row: row["start_date"])
     prices: dict[tuple[str, date], float] = {}
-    found = []
+    result = []
     for row in ordered:
         price = prices.get((row["subscription_id"], row["start_date"])) if row["mrr"] == 0 else None
         prices[row["subscription_id"], over_on(row)] = row["mrr"] if row["mrr"] > 0 else (price or 0.0)
-        found.append(row | {"paused": price or None})
-    return found
+        result.append(row | {"paused": price or None})
+    return result
 
 
 Held = list[tuple[Mapping[str, Any], float]]
@@ -123,8 +123,8 @@ class Walk:
         ]
 
     def currency(self, day: date) -> str | None:
-        found = {row["currency"] for row, _ in self.held(day) if row["mrr"] > 0}
-        return found.pop() if len(found) == 1 else None
+        result = {row["currency"] for row, _ in self.held(day) if row["mrr"] > 0}
+        return result.pop() if len(result) == 1 else None
 
     def link(self, after: date, until: date) -> float:
         """Product of the rates at which the account changed its one currency after a day and up to another."""
@@ -226,7 +226,7 @@ def test_every_day_is_as_a_walk_over_all_days_finds_it(
         "fx_rates": [{"currency": "EUR", "valid_from": since, "rate": r} for since, r in RATES],
     }
     policy = {"company": {"renewal_grace_days": grace}}
-    found = computed("account_revenue", extracts, *days, policy=policy)
+    result = computed("account_revenue", extracts, *days, policy=policy)
     want = {}
     steps = with_pauses(with_next_steps(rows))
     for account in ACCOUNTS:
@@ -235,7 +235,7 @@ def test_every_day_is_as_a_walk_over_all_days_finds_it(
             figures = expected(own, day, grace)
             if figures is not None:
                 want[day, account] = figures
-    assert {key: {n: row[n] for n in want.get(key, {})} for key, row in found.items()} == want
+    assert {key: {n: row[n] for n in want.get(key, {})} for key, row in result.items()} == want
     if len(days) > 1:
         alone = computed("account_revenue", extracts, days[0], policy=policy)
-        assert alone == {key: row for key, row in found.items() if key[0] == days[0]}
+        assert alone == {key: row for key, row in result.items() if key[0] == days[0]}

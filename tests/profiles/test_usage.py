@@ -73,8 +73,8 @@ def test_windows_end_at_the_last_usage_day() -> None:
 def test_a_late_delivery_moves_the_windows_not_the_figures() -> None:
     rows = [*used("u", [0, 1, 8]), *used("v", 27)]
     late = THROUGH + 3 * DAY
-    found = usage(rows, THROUGH, late)
-    on_time, delayed = found[THROUGH, "a"], found[late, "a"]
+    result = usage(rows, THROUGH, late)
+    on_time, delayed = result[THROUGH, "a"], result[late, "a"]
     assert (delayed.pop("usage_lag_days"), on_time.pop("usage_lag_days")) == (3, 0)
     assert delayed == on_time
 
@@ -107,8 +107,8 @@ def test_only_accounts_that_pay_have_usage() -> None:
         subscription(subscription_id="u", account_id="gone", end_date=THROUGH),
         subscription(subscription_id="v", account_id="flat", seats=None),
     ]
-    found = usage(used("u", 0), billing_subscriptions=subscriptions)
-    assert set(found) == {(THROUGH, "a"), (THROUGH, "flat")}
+    result = usage(used("u", 0), billing_subscriptions=subscriptions)
+    assert set(result) == {(THROUGH, "a"), (THROUGH, "flat")}
     assert usage([]) == {}
 
 
@@ -207,10 +207,10 @@ def test_an_account_is_as_active_on_the_second_as_on_the_thirtieth() -> None:
     rows = used("daily", range(-base, 80))
     for n in range(5):  # u0 on 29 April and 1 April, u1 on 24 April and 27 March ...
         rows += used(f"u{n}", range(-base + 1 + 5 * n, 80, 28))
-    found = usage(rows, second, thirtieth)
-    assert [found[day, "a"]["active_seat_share"] for day in (second, thirtieth)] == [0.6, 0.6]
-    assert [found[day, "a"]["is_active_account"] for day in (second, thirtieth)] == [True, True]
-    assert found[second, "a"]["calendar_month_seat_share"] == 0.2, "daily, and u0 on 1 April"
+    result = usage(rows, second, thirtieth)
+    assert [result[day, "a"]["active_seat_share"] for day in (second, thirtieth)] == [0.6, 0.6]
+    assert [result[day, "a"]["is_active_account"] for day in (second, thirtieth)] == [True, True]
+    assert result[second, "a"]["calendar_month_seat_share"] == 0.2, "daily, and u0 on 1 April"
 
 
 def test_the_last_full_month_is_the_one_that_ended_last() -> None:
@@ -228,9 +228,9 @@ def test_the_last_full_month_is_the_one_that_ended_last() -> None:
         *used("z", -7),
     ]
     days = (date(2026, 4, 2), date(2026, 4, 29), date(2026, 4, 30))
-    found = usage(rows, *days, policy={"active_account_window": "last_full_month"})
-    assert [found[day, "a"]["active_seat_share"] for day in days] == [0.2, 0.2, 0.4]
-    assert [found[day, "a"]["is_active_account"] for day in days] == [False, False, True]
+    result = usage(rows, *days, policy={"active_account_window": "last_full_month"})
+    assert [result[day, "a"]["active_seat_share"] for day in days] == [0.2, 0.2, 0.4]
+    assert [result[day, "a"]["is_active_account"] for day in days] == [False, False, True]
 
 
 def test_shares_divide_by_the_seats_in_force_on_the_days_themselves() -> None:
@@ -347,8 +347,8 @@ def test_trends_are_net_of_the_median_account() -> None:
         *used("c1", [0, 30], account_id="c"), *used("c2", 30, account_id="c"),
         *used("n1", 0, account_id="new"),
     ]  # fmt: skip
-    found = usage(rows, billing_subscriptions=subscriptions)
-    net = {account: row["users_trend_net"] for (_, account), row in found.items()}
+    result = usage(rows, billing_subscriptions=subscriptions)
+    net = {account: row["users_trend_net"] for (_, account), row in result.items()}
     assert net == {"a": 1.0, "b": 0.0, "c": -0.5, "new": None}
     two = usage([r for r in rows if r["account_id"] != "b"], billing_subscriptions=subscriptions)
     net = {account: row["events_trend_net"] for (_, account), row in two.items()}
@@ -358,9 +358,9 @@ def test_trends_are_net_of_the_median_account() -> None:
 def test_medians_are_those_of_the_same_day() -> None:
     rows = [*used("u", [0, 1, 30]), *used("v", 0)]
     day = THROUGH - DAY
-    found = usage(rows, day, THROUGH)
-    assert (found[day, "a"]["users_trend"], found[THROUGH, "a"]["users_trend"]) == (0.0, 1.0)
-    assert (found[day, "a"]["users_trend_net"], found[THROUGH, "a"]["users_trend_net"]) == (0.0, 0.0)
+    result = usage(rows, day, THROUGH)
+    assert (result[day, "a"]["users_trend"], result[THROUGH, "a"]["users_trend"]) == (0.0, 1.0)
+    assert (result[day, "a"]["users_trend_net"], result[THROUGH, "a"]["users_trend_net"]) == (0.0, 0.0)
 
 
 def test_a_single_champion_makes_half_of_the_events_where_seats_are_several() -> None:
@@ -394,9 +394,9 @@ def test_usage_of_a_merged_account_counts_for_the_one_that_survives() -> None:
     subscriptions = [subscription(), subscription(subscription_id="t", account_id="b", seats=30)]
     users = [{"user_id": "v", "account_id": "b", "department": "it"}]
     rows = [*used("u", 0), *used("v", [0, 1], account_id="b", feature="g")]
-    found = usage(rows, crm_accounts=crm, billing_subscriptions=subscriptions, product_users=users)
-    assert set(found) == {(THROUGH, "a")}
-    row = found[THROUGH, "a"]
+    result = usage(rows, crm_accounts=crm, billing_subscriptions=subscriptions, product_users=users)
+    assert set(result) == {(THROUGH, "a")}
+    row = result[THROUGH, "a"]
     assert (row["mau"], row["events_28d"], row["features_used"], row["active_days_28d"]) == (2, 3, 2, 2)
     assert (row["mau_seat_share"], row["departments_active"]) == (0.05, 1)
 

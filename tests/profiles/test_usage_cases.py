@@ -13,9 +13,9 @@ LAST = date(2025, 6, 10)
 def test_who_pays_by_use_has_usage_without_shares_of_seats(case: Case) -> None:
     """P1 has no seats: 10 users x 500 events x 28 days = 140,000. N1 has 10 seats: 10 x 20 x 28 = 5,600."""
     rows = case("usage_priced_no_seats", "account_usage", LAST)["account_usage"]
-    found = {row["account_id"]: row for row in rows}
-    assert set(found) == {"P1", "N1", "N2", "N3", "N4"}
-    paid_by_use, by_seat = found["P1"], found["N1"]
+    result = {row["account_id"]: row for row in rows}
+    assert set(result) == {"P1", "N1", "N2", "N3", "N4"}
+    paid_by_use, by_seat = result["P1"], result["N1"]
     figures = ("events_28d", "mau", "users_trend", "events_trend", "users_trend_net", "mau_seat_share")
     assert [paid_by_use[name] for name in figures] == [140_000, 10, 0, 0, 0, None]
     assert [by_seat[name] for name in figures] == [5_600, 10, 0, 0, 0, 1]
@@ -39,8 +39,8 @@ def test_usage_without_users_has_events_and_no_seat_activity(case: Case) -> None
     The median account's is 0.
     """
     through = date(2024, 5, 28)
-    found = case("account_usage_only", "account_usage", "behavioral_scores", through)
-    usage = {row["account_id"]: row for row in found["account_usage"]}
+    result = case("account_usage_only", "account_usage", "behavioral_scores", through)
+    usage = {row["account_id"]: row for row in result["account_usage"]}
     assert {name: row["events_28d"] for name, row in usage.items()} == {"K1": 1_400, "K2": 770, "K3": 1_400}
     assert {name: round(row["events_trend_net"], 9) for name, row in usage.items()} == {"K1": 0, "K2": -0.45, "K3": 0}
     assert {(row["active_days_28d"], row["consistency"]) for row in usage.values()} == {(28, 1)}
@@ -51,5 +51,5 @@ def test_usage_without_users_has_events_and_no_seat_activity(case: Case) -> None
         "key_events_per_active_user", "logins_per_user", "minutes_per_user",
     )  # fmt: skip
     assert {name: {row[name] for row in usage.values()} for name in unknown} == {name: {None} for name in unknown}
-    cohorts = {row["account_id"]: row["behavioral_cohort"] for row in found["behavioral_scores"]}
+    cohorts = {row["account_id"]: row["behavioral_cohort"] for row in result["behavioral_scores"]}
     assert cohorts == {"K1": "Steady State", "K2": "At Risk", "K3": "Steady State"}

@@ -23,13 +23,13 @@ def users(number: int, ago: Iterable[int], account: str = "a", **values: Any) ->
 def usage(
     rows: Rows, *days: date, accounts: Iterable[str] = ("a", *OTHERS), table: str = "account_usage", **extracts: Rows
 ) -> dict[tuple[date, str], dict[str, Any]]:
-    given = {
+    inputs = {
         "product_usage": rows,
         "billing_subscriptions": [subscription(subscription_id=a, account_id=a) for a in accounts],
         "crm_accounts": [{"account_id": a} for a in accounts],
         **extracts,
     }
-    return computed(table, given, *(days or (THROUGH,)))
+    return computed(table, inputs, *(days or (THROUGH,)))
 
 
 def through(rows: Rows, day: date = THROUGH) -> date:
@@ -103,10 +103,10 @@ def test_a_lasting_fall_is_believed_within_four_weeks(left: int) -> None:
     """
     start = THROUGH - 28 * DAY
     rows = [*users(20, range(29, 85)), *users(left, range(-14, 29))]
-    found = usage(rows, *(start + n * DAY for n in range(35)), accounts=["a"])
-    assert len(found) == 35, "usage is known on every day"
+    result = usage(rows, *(start + n * DAY for n in range(35)), accounts=["a"])
+    assert len(result) == 35, "usage is known on every day"
     weeks = 3 if left == 4 else 4
-    for (day, _), row in found.items():
+    for (day, _), row in result.items():
         believed = (day - start).days >= 7 * weeks
         assert row["usage_through"] == (day if believed else start - DAY), day
 
@@ -118,15 +118,15 @@ def test_a_late_feed_of_one_account_is_no_decline_of_it() -> None:
     """
     goes_on = [row for other in OTHERS for row in users(3, WEEKDAYS, other)]
     late = [*goes_on, *users(3, [n for n in WEEKDAYS if n >= 7])]
-    found = usage(late)
-    row = found[THROUGH, "a"]
+    result = usage(late)
+    row = result[THROUGH, "a"]
     assert (row["is_feed_late"], row["usage_through"], row["usage_lag_days"]) == (True, THROUGH - 7 * DAY, 7)
     then = usage(late, THROUGH - 7 * DAY)[THROUGH - 7 * DAY, "a"]
     same = ("mau", "events_28d", "users_trend", "events_trend", "mau_seat_share", "wau", "consistency", "dau")
     assert [row[name] for name in same] == [then[name] for name in same]
     assert (row["events_28d"], row["wau"]) == (60, 3), "3 users x 20 weekdays"
     for other in OTHERS:
-        assert (found[THROUGH, other]["is_feed_late"], found[THROUGH, other]["usage_lag_days"]) == (False, 0)
+        assert (result[THROUGH, other]["is_feed_late"], result[THROUGH, other]["usage_lag_days"]) == (False, 0)
 
 
 @pytest.mark.parametrize(("silent", "is_late"), [(3, False), (4, True), (28, True), (29, False)])
@@ -168,8 +168,8 @@ def test_an_account_with_a_late_feed_is_neither_dormant_nor_at_risk() -> None:
     rows = [row for other in OTHERS for row in users(6, range(90), other)]
     leaving = [row for n in range(10) for row in used(f"e{n}", range(5 + 4 * n, 90), account_id="e")]
     accounts = ("a", "e", *OTHERS)
-    found = usage([*rows, *leaving, *users(6, range(20, 90))], accounts=accounts, table="behavioral_scores")
-    cohorts = {account: row["behavioral_cohort"] for (_, account), row in found.items()}
+    result = usage([*rows, *leaving, *users(6, range(20, 90))], accounts=accounts, table="behavioral_scores")
+    cohorts = {account: row["behavioral_cohort"] for (_, account), row in result.items()}
     assert cohorts["a"] == cohorts["b"] == "Steady State"
     assert cohorts["e"] == "At Risk"
 

@@ -119,11 +119,11 @@ class Naive:
         return sum(row["event_count"] for row in self.by_all if row["usage_date"] in days)
 
     def events_of(self, days: list[date]) -> Counter[str]:
-        found = Counter[str]()
+        result = Counter[str]()
         for row in self.rows:
             if row["usage_date"] in days:
-                found[row["user_id"]] += row["event_count"]
-        return +found
+                result[row["user_id"]] += row["event_count"]
+        return +result
 
     def top(self, days: list[date]) -> set[str]:
         ranked = sorted(self.events_of(days).items(), key=lambda item: (-item[1], item[0]))
@@ -220,15 +220,15 @@ def expected(use: Rows, people: Rows, terms: Rows, as_of: date) -> dict[tuple[da
     through = last_complete(users_on, as_of)
     if through is None or (as_of - through).days > DEFAULT.usage.max_lag_days:
         return {}
-    found = {
+    result = {
         (as_of, account): Naive(use, people, terms, account, as_of, through).figures()
         for account in ACCOUNTS
         if account not in MERGED and in_force(terms, account, as_of)
     }
-    trends = [row["users_trend"] for row in found.values() if row["users_trend"] is not None]
-    for row in found.values():
+    trends = [row["users_trend"] for row in result.values() if row["users_trend"] is not None]
+    for row in result.values():
         row["users_trend_net"] = None if row["users_trend"] is None else row["users_trend"] - median(trends)
-    return found
+    return result
 
 
 @pytest.mark.slow(reason="many companies, each walked through day by day in plain Python")
@@ -243,13 +243,13 @@ def test_every_day_is_as_a_walk_over_all_rows_finds_it(seed: int) -> None:
         "billing_subscriptions": terms,
         "crm_accounts": [{"account_id": a, "merged_into_account_id": MERGED.get(a)} for a in ACCOUNTS],
     }
-    found = computed("account_usage", extracts, *days)
+    result = computed("account_usage", extracts, *days)
     want: dict[tuple[date, str], dict[str, Any]] = {}
     for day in days:
         want |= expected(usage, users, terms, day)
-    assert set(found) == set(want)
+    assert set(result) == set(want)
     for key, figures in want.items():
-        got = {name: found[key][name] for name in figures}
+        got = {name: result[key][name] for name in figures}
         assert got == {n: pytest.approx(v, abs=1e-9) if isinstance(v, float) else v for n, v in figures.items()}
     alone = computed("account_usage", extracts, days[0])
-    assert alone == {key: row for key, row in found.items() if key[0] == days[0]}
+    assert alone == {key: row for key, row in result.items() if key[0] == days[0]}

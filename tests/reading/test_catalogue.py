@@ -65,15 +65,15 @@ def test_a_whole_table(home: Path):
 
 
 def test_json_for_programs(home: Path):
-    told = json.loads(run(home, "lineage", "account_profiles.employees", "--up", "--format", "json").stdout)
+    words = json.loads(run(home, "lineage", "account_profiles.employees", "--up", "--format", "json").stdout)
     first = {
         "source": "crm_accounts.employees",
         "target": "account_profiles.employees",
         "kind": "value",
         "roles": ["copied"],
     }
-    assert first in told["up"]["steps"]
-    end = next(e for e in told["up"]["ends"] if e["column"] == "employees")
+    assert first in words["up"]["steps"]
+    end = next(e for e in words["up"]["ends"] if e["column"] == "employees")
     assert end == {
         "table": "crm_accounts", "column": "employees", "kind": "value", "source": "crm.csv",
         "source_column": "SQL staff * 2",
@@ -158,7 +158,7 @@ def test_a_column_entry_by_hand(facts: CatalogueFacts):
 
 def test_the_dictionary_in_other_forms(home: Path):
     assert "`segment_mix` (segments)" in run(home, "dictionary", "segment_mix", "--format", "markdown").stdout
-    (told,) = json.loads(run(home, "dictionary", "segment_mix", "--format", "json").stdout)
-    assert told["key"] == ["as_of", "segment"]
+    (words,) = json.loads(run(home, "dictionary", "segment_mix", "--format", "json").stdout)
+    assert words["key"] == ["as_of", "segment"]
     assert "How do accounts and ARR divide into segments" in run(home, "dictionary", "segment_mix").stdout
     assert run(home, "dictionary", "nope").exit_code == 2

@@ -15,8 +15,8 @@ COLOUR = re.compile(r"#(?:[0-9a-fA-F]{8}|[0-9a-fA-F]{6}|[0-9a-fA-F]{3,4})\b(?![\
 
 def test_no_other_file_names_a_colour():
     files = [path for kind in ("py", "css", "js", "html") for path in PACKAGE.rglob(f"*.{kind}")]
-    found = {path.relative_to(PACKAGE): COLOUR.findall(path.read_text(encoding="utf-8")) for path in files}
-    assert [str(path) for path, colours in found.items() if colours] == ["reading/palette.py"]
+    result = {path.relative_to(PACKAGE): COLOUR.findall(path.read_text(encoding="utf-8")) for path in files}
+    assert [str(path) for path, colours in result.items() if colours] == ["reading/palette.py"]
 
 
 def test_every_variable_that_is_used_has_a_value_in_light_dark_and_print():

@@ -21,7 +21,7 @@ from segmentation_assets.kpis.workloads import AccountWorkloads
 from segmentation_assets.reading import plans
 from segmentation_assets.reading.figures import exact, money, number, share
 from tests.capacity.company import DAY, POLICY, demand, shares, supply, tables
-from tests.companies import given, records, spine
+from tests.companies import records, spine, typed
 
 Row = Mapping[str, Any]
 _NUMBER = re.compile(r"(?<![\w.])\N{MINUS SIGN}?\d+(?:,\d{3})*(?:\.\d+)?(?:[kMB%](?!\w))?")
@@ -53,8 +53,8 @@ def none_for_nan(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 def plan_rows(demanded: list[dict], people: list[dict], shared: list[dict], roster: bool = True) -> list[dict]:
     table = capacity_plan(
-        spine(DAY), **tables(demanded, people, shared), csm_roster=given(CsmRoster, [{"csm_id": "c0"}] * roster),
-        account_workloads=given(AccountWorkloads, []), coverage=POLICY.coverage, staffing=POLICY.staffing,
+        spine(DAY), **tables(demanded, people, shared), csm_roster=typed(CsmRoster, [{"csm_id": "c0"}] * roster),
+        account_workloads=typed(AccountWorkloads, []), coverage=POLICY.coverage, staffing=POLICY.staffing,
         productivity=POLICY.productivity,
     )  # fmt: skip
     return none_for_nan(records(table))
@@ -87,19 +87,19 @@ def leaks(rows: Sequence[Row]) -> list[dict[str, Any]]:
 def test_each_number_about_people_is_a_figure_of_the_plan(case: str):
     rows = PLANS[case]
     moved = none_for_nan(records(rebalanced_accounts(
-        spine(DAY), given(CapacityPlan, rows), given(CoverageLeakage, leaks(rows)), POLICY.staffing
+        spine(DAY), typed(CapacityPlan, rows), typed(CoverageLeakage, leaks(rows)), POLICY.staffing
     )))  # fmt: skip
     by_direction = [[m for m in moved if m["direction"] == d] for d in ("gives", "gets")]
     text = [plans.company_people(rows), *plans.against_flat(rows), *plans.rebalancing(rows, moved),
             *plans.hiring(rows)]  # fmt: skip
     short = sum(row["required_fte"] - (row["available_fte"] or 0) for row in rows)
-    known = written(rows, *by_direction) | {number(abs(short), 2)}
+    facts = written(rows, *by_direction) | {number(abs(short), 2)}
     more = {f"{len(group) - 5:,}" for group in by_direction}  # "and 2 more"
     for row in rows if PLANS[case] is not PLANS["no roster"] else []:  # what stays after moves and hiring
         left = row["gap_fte"] + row["rebalanced_in_fte"] + row["hired_fte"] - row["rebalanced_out_fte"]
         more.add(number(abs(left), 2))
     for line in text:
-        assert numbers(line) <= known | more, (line, numbers(line) - known)
+        assert numbers(line) <= facts | more, (line, numbers(line) - facts)
     for row in rows:
         own = written([row]) | more
         lines = [plans.tier_action(row), *plans.tier_arithmetic(row)]
@@ -159,9 +159,9 @@ def a_goal(reallocation: str) -> dict[str, Any]:
 @pytest.mark.parametrize("reallocation", REALLOCATIONS)
 def test_each_number_about_the_goal_is_a_figure_of_its_row(reallocation: str):
     row = a_goal(reallocation)
-    known = written([row]) | {"50.25"}  # 60.25 - 10: what moving an hour adds
+    facts = written([row]) | {"50.25"}  # 60.25 - 10: what moving an hour adds
     for line in plans.goal(row):
-        assert numbers(line) <= known, (line, numbers(line) - known)
+        assert numbers(line) <= facts, (line, numbers(line) - facts)
     assert plans.goal(row | {"gap": None}) == ["The gap is not known: there is neither a run rate nor a pipeline."]
 
 
@@ -178,9 +178,9 @@ def test_each_number_about_the_assignment_is_a_figure_of_its_tables():
     loads = [{"csm_id": "Zed", "load_share": 1.11, "proposed_load_share": 1.43, "change": "more_overloaded"},
              {"csm_id": "Yan", "load_share": 1.0, "proposed_load_share": 0.7, "change": "as_before"}]  # fmt: skip
     lines = plans.assignment(run, bound, loads)
-    known = written([run], bound, loads) | {number(run["available_fte"] - run["required_fte"], 2)}
+    facts = written([run], bound, loads) | {number(run["available_fte"] - run["required_fte"], 2)}
     for line in lines:
-        assert numbers(line) <= known, (line, numbers(line) - known)
+        assert numbers(line) <= facts, (line, numbers(line) - facts)
     assert "Zed goes from 111% to 143% of what one person can carry." in lines
     assert "1.00 person of them leave soon and take no accounts." not in lines
     assert any(line.startswith("With more CSMs for the region") for line in lines)

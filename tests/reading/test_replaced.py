@@ -17,24 +17,24 @@ DAYS = ("2026-03-30", "2026-03-31")
 
 def versions(folder: Path) -> list[Path]:
     """Files of different lengths; in each, all rows say how many there are."""
-    made = [folder / f"{rows}.parquet" for rows in (3000, 3700, 4400, 5100)]
-    for file in made:
+    table = [folder / f"{rows}.parquet" for rows in (3000, 3700, 4400, 5100)]
+    for file in table:
         duckdb.sql(
             f"COPY (SELECT {file.stem}::BIGINT AS n, random() AS x, md5(i::TEXT) AS t FROM range({file.stem}) r(i)) "
             f"TO '{file}' (FORMAT parquet)"
         )
-    return made
+    return table
 
 
 def test_no_read_fails_or_mixes_while_a_file_is_replaced(tmp_path: Path):
     (tmp_path / "versions").mkdir()
-    made, store, done = versions(tmp_path / "versions"), Store(tmp_path / "home"), threading.Event()
+    table, store, done = versions(tmp_path / "versions"), Store(tmp_path / "home"), threading.Event()
     targets = [store.file("kpis", "as_of", day) for day in DAYS]  # type: ignore[arg-type]
 
     def publish(number: int) -> None:
         for target in targets:
             copy = tmp_path / "copy.parquet"
-            shutil.copyfile(made[number % len(made)], copy)
+            shutil.copyfile(table[number % len(table)], copy)
             Store.move(copy, target)
 
     def replace() -> None:

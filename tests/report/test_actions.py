@@ -11,12 +11,12 @@ ACTIONS = POLICY.next_actions
 
 
 def test_the_weakest_dimension_decides():
-    made = next_action(segment(segment="Efficient", weakest_dimension="outcome"), {"outcome_health": 30.0}, POLICY)
-    assert (made.owner, made.action) == (
+    table = next_action(segment(segment="Efficient", weakest_dimension="outcome"), {"outcome_health": 30.0}, POLICY)
+    assert (table.owner, table.action) == (
         ACTIONS.segments["Efficient"].outcome.owner,
         ACTIONS.segments["Efficient"].outcome.action,
     )
-    assert made.why == "Efficient; weakest is outcome health 30"
+    assert table.why == "Efficient; weakest is outcome health 30"
 
 
 def test_a_weakest_dimension_that_is_well_is_no_weakness():

@@ -129,10 +129,10 @@ def violations(page: Page) -> list[str]:
     """What axe-core finds that is serious or worse."""
     if not page.evaluate("typeof window.axe === 'object'"):
         page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
-    found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+    result = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
     return [
         f"{each['id']}: {each['nodes'][0]['html'][:200]} {each['nodes'][0]['failureSummary'][:300]}"
-        for each in found["violations"]
+        for each in result["violations"]
         if each["impact"] in GRAVE
     ]
 
@@ -157,9 +157,9 @@ def test_a_first_run_says_what_is_missing(browser: Browser, first_report: Path):
             assert "undefined" not in page.locator("main").inner_text()
             assert "NaN" not in page.locator("main").inner_text()
         go(page, "executive")
-        told = page.locator("#page-executive").inner_text()
-        assert "is the first day that was run" in told
-        assert "account_revenue has not been made" in told
+        words = page.locator("#page-executive").inner_text()
+        assert "is the first day that was run" in words
+        assert "account_revenue has not been made" in words
         go(page, "tiers")
         assert page.locator("#page-tiers .notice").count() or page.locator("#page-tiers table").count()
         go(page, "capacity")
@@ -207,10 +207,10 @@ def test_tables_sort_and_search(browser: Browser, report: Path):
         page.wait_for_function("() => document.querySelectorAll('#accounts-table tbody tr').length === 1")
         assert "1 account," in page.locator("#accounts-table .count").inner_text()
         go(page, "quality")
-        made = page.locator("#page-quality table.sortable").first
-        made.get_by_role("button", name="Rows").click()
+        frame = page.locator("#page-quality table.sortable").first
+        frame.get_by_role("button", name="Rows").click()
         rows = [
-            int(t) for t in made.locator("tbody td:nth-child(3)").evaluate_all("a => a.map(e => e.dataset.value)")
+            int(t) for t in frame.locator("tbody td:nth-child(3)").evaluate_all("a => a.map(e => e.dataset.value)")
         ]
         assert rows == sorted(rows, reverse=True)
 
@@ -329,19 +329,19 @@ def test_an_account_tells_what_explain_tells(browser: Browser, report: Path, hom
     from segmentation_assets.reading.explanations.gathering import explain  # noqa: PLC0415
 
     account = duckdb.execute(f"SELECT min(account_id) FROM '{home}/published/segments/*/*.parquet'").fetchall()[0][0]
-    told = explain(account, home=home, policy=load_policy())
+    words = explain(account, home=home, policy=load_policy())
     with opened(browser, report) as page:
         go(page, f"account/{account}")
         page.locator("#account .figures").wait_for(state="attached")
         page.evaluate("document.querySelectorAll('#account details').forEach(each => { each.open = true; })")
         shown = re.sub(r"\s+", " ", page.locator("#account").inner_text())
-        for sentence in (*told.segment_reasons, *told.tier_reasons, *told.ways_up, *told.changes):
+        for sentence in (*words.segment_reasons, *words.tier_reasons, *words.ways_up, *words.changes):
             dated = re.sub(r"\b\d{4}-\d\d-\d\d\b", lambda text: day(date.fromisoformat(text[0])), sentence)
             assert re.sub(r"\s+", " ", dated) in shown
         options = page.locator("#which-score option").all_inner_texts()
-        assert len(options) == len(told.scores)
+        assert len(options) == len(words.scores)
         page.locator("#which-score").select_option(label="Health score")
-        health = next(score for score in told.scores if score.name == "health_score")
+        health = next(score for score in words.scores if score.name == "health_score")
         assert f"{health.total:.1f}" in page.locator("#account .fall svg").inner_html()
 
 

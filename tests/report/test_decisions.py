@@ -19,28 +19,28 @@ SUPPLY = [
 
 
 def test_protect_weighs_the_expected_loss_against_the_hours():
-    made = protect(evidence({"segments": AT_RISK, "csm_supply": SUPPLY}))
-    assert made is not None
-    assert made.title == "Intervene in 2 At-Risk accounts"
-    assert made.worth == "55.0k expected loss in 90 days"  # 100,000 x 0.5 + 50,000 x 0.1
-    assert made.arithmetic == (
+    card = protect(evidence({"segments": AT_RISK, "csm_supply": SUPPLY}))
+    assert card is not None
+    assert card.title == "Intervene in 2 At-Risk accounts"
+    assert card.worth == "55.0k expected loss in 90 days"  # 100,000 x 0.5 + 50,000 x 0.1
+    assert card.arithmetic == (
         "ARR of 2 accounts in the At-Risk segment: 150,000, 30.0% of 500,000.",
         "Expected loss: ARR × churn risk in 90 days, summed over these accounts, is 55,000.",
         # 2 x 4 h x 3 months = 24 h; (100 x 60 + 50 x 30) / 150 = 50 an hour
         "Cost: 2 × 4.0 h a month × 3.0 months × 50.00 an hour (mean of the roster) = 1,200.",
         "It pays for itself if it avoids 2.2% of that loss: 1,200 ÷ 55,000.",
     )
-    assert [(one.account_id, one.name) for one in made.accounts] == [("a1", "Acme"), ("a2", "a2")]
-    assert made.accounts[0].why == "ARR 100.0k × 50.0% = 50.0k"
+    assert [(one.account_id, one.name) for one in card.accounts] == [("a1", "Acme"), ("a2", "a2")]
+    assert card.accounts[0].why == "ARR 100.0k × 50.0% = 50.0k"
 
 
 def test_protect_without_a_roster_or_a_risk():
     unknown = [segment(segment="At-Risk", arr=1000.0, churn_risk=None), segment(account_id="a2", churn_risk=0.1)]
-    made = protect(evidence({"segments": unknown}))
-    assert made is not None
-    assert "is 0 (without 1 account whose risk is not known)." in made.arithmetic[1]
-    assert "60.00 an hour (policy)" in made.arithmetic[2]
-    assert len(made.arithmetic) == 3  # no share of a loss of nothing
+    card = protect(evidence({"segments": unknown}))
+    assert card is not None
+    assert "is 0 (without 1 account whose risk is not known)." in card.arithmetic[1]
+    assert "60.00 an hour (policy)" in card.arithmetic[2]
+    assert len(card.arithmetic) == 3  # no share of a loss of nothing
     assert protect(evidence({"segments": [segment()]})) is None
 
 
@@ -68,11 +68,11 @@ def test_staff_says_where_people_come_from():
          "worth": 12_500.0},
     ]  # fmt: skip
     tables = {"segments": [segment(account_id="a1", account_name="Acme")], "capacity_plan": rows}
-    made = staff(evidence(tables | {"rebalanced_accounts": moved}))
-    assert made is not None
-    assert made.title == "Move 0.50 people between tiers, then hire 2.00 people for Strategic and Growth"
-    assert made.worth == "50.0k ARR without its full care"
-    assert made.arithmetic == (
+    card = staff(evidence(tables | {"rebalanced_accounts": moved}))
+    assert card is not None
+    assert card.title == "Move 0.50 people between tiers, then hire 2.00 people for Strategic and Growth"
+    assert card.worth == "50.0k ARR without its full care"
+    assert card.arithmetic == (
         # 4 + 2 + 4 needed, 2.5 + 1 + 4.5 available
         "10.00 people needed, 8.00 available: 2.00 too few.",
         "First move people: Core 0.50 to Strategic 0.50. This gives 12,500 ARR its full care.",
@@ -80,7 +80,7 @@ def test_staff_says_where_people_come_from():
         "ARR that the people available cannot give its full care, before hiring: 50,000. Hiring costs 400.0% of it a "
         "year.",
     )
-    assert [one.why for one in made.accounts] == [
+    assert [one.why for one in card.accounts] == [
         "gets 55.2 h a month, worth 12.5k", "gives 55.2 h a month, worth 9.00k",
     ]  # fmt: skip
     assert staff(evidence({"segments": [segment()], "capacity_plan": [plan("Core")]})) is None
@@ -107,21 +107,21 @@ READY = [
 
 
 @pytest.mark.parametrize(
-    ("gap", "told"),
+    ("gap", "words"),
     [
         # 30,000 + 10,000 of whitespace against the gap
         (20_000.0, "Winning 50.0% of that whitespace closes the gap: 20,000 ÷ 40,000."),
         (80_000.0, "Winning 100.0% of that whitespace closes 50.0% of the gap: 40,000 ÷ 80,000."),
     ],
 )
-def test_grow_measures_whitespace_against_the_gap(gap: float, told: str):
+def test_grow_measures_whitespace_against_the_gap(gap: float, words: str):
     goal = [{"expansion_target": 100_000.0, "expected_expansion": 100_000.0 - gap, "gap": gap}]
     spaces = whitespace(a1=10_000.0, a2=30_000.0, a3=99_000.0)
-    made = grow(evidence({"segments": READY, "expansion_scores": spaces, "goal_gap": goal}))
-    assert made is not None
-    assert made.title == "Open expansion with 2 accounts ready to expand"
-    assert made.arithmetic[-1] == told
-    assert [one.account_id for one in made.accounts] == ["a2", "a1"]
+    card = grow(evidence({"segments": READY, "expansion_scores": spaces, "goal_gap": goal}))
+    assert card is not None
+    assert card.title == "Open expansion with 2 accounts ready to expand"
+    assert card.arithmetic[-1] == words
+    assert [one.account_id for one in card.accounts] == ["a2", "a1"]
 
 
 def test_grow_needs_somebody_ready():
@@ -142,10 +142,10 @@ def test_rebalance_moves_the_smaller_of_the_two():
         served("a2", "under_served", under=20.0),
         served("a3", "as_entitled", 5.0),
     ]
-    made = rebalance(evidence({"segments": [segment()], "coverage_leakage": rows}))
-    assert made is not None
-    assert made.title == "Move 20 h from over- to under-served accounts"
-    assert made.arithmetic == (
+    card = rebalance(evidence({"segments": [segment()], "coverage_leakage": rows}))
+    assert card is not None
+    assert card.title == "Move 20 h from over- to under-served accounts"
+    assert card.arithmetic == (
         "1 account got 30 h more in twelve months than they were entitled to, worth 1,500.",
         "1 account got 20 h less; 20,000 ARR went without its care.",
         "The smaller of the two can move: 20 h.",
@@ -158,8 +158,8 @@ def test_as_many_decisions_as_the_policy_says_in_their_order():
         "capacity_plan": [plan("Core", gap_fte=-1.0, hired_fte=1.0, hiring_cost=1.0)],
         "coverage_leakage": [served("a1", "over_served", 3.0), served("a2", "under_served", under=2.0)],
     }
-    made = evidence(tables)
-    assert [one.kind for one in decisions(made)] == ["Protect", "Staff", "Rebalance"]
-    fewer = made.policy.model_copy(update={"report": made.policy.report.model_copy(update={"decisions": 1})})
+    card = evidence(tables)
+    assert [one.kind for one in decisions(card)] == ["Protect", "Staff", "Rebalance"]
+    fewer = card.policy.model_copy(update={"report": card.policy.report.model_copy(update={"decisions": 1})})
     assert [one.kind for one in decisions(evidence(tables, policy=fewer))] == ["Protect"]
     assert decisions(evidence({"segments": [segment()]})) == ()

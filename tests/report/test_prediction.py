@@ -97,13 +97,15 @@ def test_a_score_that_cannot_be_judged_says_why():
 
 
 def test_what_the_model_was_trained_on_and_how_it_did():
-    made = page(churn_model_quality=[MODEL], churn_model=[TERM])
-    assert made.model[0] == (
+    table = page(churn_model_quality=[MODEL], churn_model=[TERM])
+    assert table.model[0] == (
         "The churn model is trained on 2,698 accounts at the start of each past window (449 different), of which 57 "
         "left."
     )
-    assert "AUC 0.85 (0.81 to 0.89, 80% interval); the points rule alone has 0.75. 42.1 leavers were" in made.model[1]
-    assert (made.terms[0].term, made.terms[0].now, made.terms[0].known_share) == ("Seat activity", "−0.81", "89%")
+    assert (
+        "AUC 0.85 (0.81 to 0.89, 80% interval); the points rule alone has 0.75. 42.1 leavers were" in table.model[1]
+    )
+    assert (table.terms[0].term, table.terms[0].now, table.terms[0].known_share) == ("Seat activity", "−0.81", "89%")
     rule = MODEL | {"is_trained": False, "reason": "few_leavers", "auc": None, "test_reason": "no_test"}
     said = page(churn_model_quality=[rule]).model
     assert said[0].startswith("The points rule is in force, not a trained model: too few accounts left in the past")
@@ -111,6 +113,6 @@ def test_what_the_model_was_trained_on_and_how_it_did():
 
 
 def test_without_tables_the_page_says_what_is_missing():
-    made = page()
-    assert (made.sentences, made.groups, made.scores, made.model) == ((), (), (), ())
-    assert made.gaps == tuple(f"{name} has not been made yet" for name in TABLES)
+    table = page()
+    assert (table.sentences, table.groups, table.scores, table.model) == ((), (), (), ())
+    assert table.gaps == tuple(f"{name} has not been made yet" for name in TABLES)

@@ -39,9 +39,9 @@ def policy() -> Policy:
 
 
 def test_the_run_of_the_chain_wrote_a_report(ran_home: Path):
-    made = [path.name for path in reports_folder(ran_home).glob("*.html")]
-    assert "latest.html" in made
-    assert any(name.startswith(f"{RAN_DAYS[-1]}-") for name in made)
+    table = [path.name for path in reports_folder(ran_home).glob("*.html")]
+    assert "latest.html" in table
+    assert any(name.startswith(f"{RAN_DAYS[-1]}-") for name in table)
     assert f"as of {RAN_DAYS[-1].day} {RAN_DAYS[-1]:%b %Y}" in (reports_folder(ran_home) / "latest.html").read_text()
 
 
@@ -61,8 +61,8 @@ def test_latest_is_of_the_newest_day_and_old_ones_go(home: Path, policy: Policy)
 
 
 def test_a_report_is_current_until_what_it_is_made_from_changes(home: Path, policy: Policy):
-    made = publish_report(home, policy, None)
-    assert current_report(home, policy, None) == made.file
+    table = publish_report(home, policy, None)
+    assert current_report(home, policy, None) == table.file
     assert current_report(home, policy, RAN_DAYS[1]) is None  # of another day
     changed = home / "published" / "segments" / f"as_of={RAN_DAYS[-1]}" / "part-0.parquet"
     os.utime(changed, ns=(1, 1))
@@ -116,24 +116,26 @@ def test_chunks_keep_the_order():
 
 def test_history_is_spread_evenly_and_ends_with_the_day():
     days = [date(2025, 1, 1), *(date(2026, month, day) for month in (1, 2, 3) for day in (1, 15)), DAY]
-    made = evidence({"segments": [segment()], "account_revenue": [{"as_of": day, "account_id": "a"} for day in days]})
-    short = made.policy.model_copy(
-        update={"report": made.policy.report.model_copy(update={"history_months": 3, "history_points": 4})}
+    table = evidence(
+        {"segments": [segment()], "account_revenue": [{"as_of": day, "account_id": "a"} for day in days]}
     )
-    found = history_days(evidence({"segments": [segment()]}, policy=short))
-    assert found == [DAY]  # no revenue: that day alone
-    given = evidence(
+    short = table.policy.model_copy(
+        update={"report": table.policy.report.model_copy(update={"history_months": 3, "history_points": 4})}
+    )
+    outcome = history_days(evidence({"segments": [segment()]}, policy=short))
+    assert outcome == [DAY]  # no revenue: that day alone
+    inputs = evidence(
         {"segments": [segment()], "account_revenue": [{"as_of": d, "account_id": "a"} for d in days]}, policy=short
     )
     # every 30.44 days back from 31 March: 1 March, 29 January, 30 December (nothing after it before 1 January)
-    assert history_days(given) == [date(2026, 1, 1), date(2026, 2, 1), date(2026, 3, 1), DAY]
+    assert history_days(inputs) == [date(2026, 1, 1), date(2026, 2, 1), date(2026, 3, 1), DAY]
 
 
 def test_the_executive_page_says_what_the_tables_say(ran_home: Path, policy: Policy):
-    with open_evidence(ran_home, None, policy) as given:
-        page = executive_page(given)
-        [row] = given.rows("SELECT sum(arr) AS arr, count(*) AS n FROM segments WHERE as_of = ?", given.as_of)
-        [kpis] = given.rows("SELECT * FROM company_kpis WHERE as_of = ? AND window_months = 12", given.as_of)
+    with open_evidence(ran_home, None, policy) as inputs:
+        page = executive_page(inputs)
+        [row] = inputs.rows("SELECT sum(arr) AS arr, count(*) AS n FROM segments WHERE as_of = ?", inputs.as_of)
+        [kpis] = inputs.rows("SELECT * FROM company_kpis WHERE as_of = ? AND window_months = 12", inputs.as_of)
     by_name = {item.name: item for item in page.headlines}
     assert by_name["ARR"].exact == f"{row['arr']:,.0f}"
     assert by_name["Live accounts"].exact == str(row["n"])
@@ -143,10 +145,10 @@ def test_the_executive_page_says_what_the_tables_say(ran_home: Path, policy: Pol
 
 
 def test_explain_says_what_it_compares_with(ran_home: Path, policy: Policy):
-    with open_evidence(ran_home, RAN_DAYS[-1], policy) as given:
-        account = given.rows("SELECT min(account_id) AS id FROM segments WHERE as_of = ?", given.as_of)[0]["id"]
-    told = explain(account, home=ran_home, policy=policy)
-    assert told.compared_with == RAN_DAYS[-2]
-    assert told.ways_up
+    with open_evidence(ran_home, RAN_DAYS[-1], policy) as inputs:
+        account = inputs.rows("SELECT min(account_id) AS id FROM segments WHERE as_of = ?", inputs.as_of)[0]["id"]
+    words = explain(account, home=ran_home, policy=policy)
+    assert words.compared_with == RAN_DAYS[-2]
+    assert words.ways_up
     with pytest.raises(NotPublished):
         explain(account, "2020-01-01", home=ran_home, policy=policy)

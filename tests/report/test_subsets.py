@@ -48,8 +48,8 @@ def altered(evidence: Evidence, states: dict[str, str]) -> Evidence:
 
 def document(evidence: Evidence) -> str:
     with in_currency("USD"):
-        made = contents(evidence, CatalogueFacts({}, {}), run="test", made_at=datetime(2026, 4, 1, tzinfo=UTC))
-        return render(made.model | {"made_from": ""}, made.packs, evidence)
+        frame = contents(evidence, CatalogueFacts({}, {}), run="test", made_at=datetime(2026, 4, 1, tzinfo=UTC))
+        return render(frame.model | {"made_from": ""}, frame.packs, evidence)
 
 
 @pytest.mark.parametrize("seed", range(16))

@@ -66,15 +66,15 @@ def test_a_list_has_today_first_then_arr_times_urgency_and_nothing_held_out():
 
 
 def test_each_person_has_a_line_and_automation_stands_last():
-    made = world()
-    page = week_page(made, week_tasks(made))
+    table = world()
+    page = week_page(table, week_tasks(table))
     assert [(p.key, p.name, p.counts, p.overdue, p.arr_today) for p in page.people] == [
         ("C1", "Cem Ito", (("today", 2), ("this_week", 1), ("later", 0)), 1, 10_000.0),
         ("Ann", "Ann", (("today", 0), ("this_week", 0), ("later", 1)), 0, 0.0),
         (AUTOMATED, "Automated", (("today", 1), ("this_week", 0), ("later", 0)), 0, 1000.0),
     ]
     assert page.held_out.startswith("1 play held out")
-    assert len(packed_tasks(week_tasks(made))) == 5
+    assert len(packed_tasks(week_tasks(table))) == 5
 
 
 def test_without_the_table_the_page_says_so():

@@ -48,17 +48,17 @@ def held(home: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_one_waits_and_says_for_whom(tmp_path: Path):
-    told: list[Holder | None] = []
+    words: list[Holder | None] = []
     with held(tmp_path) as other:
 
         def waits(holder: Holder | None) -> None:
-            told.append(holder)
+            words.append(holder)
             assert other.stdin is not None
             other.stdin.close()
 
         with Store(tmp_path).alone(Holder.of_this_process("mine"), waiting.HANGS_AFTER, waits):
             mine = json.loads((tmp_path / ".lock").read_text())
-    assert [(h.run_id, h.pid) for h in told if h] == [("0123456789abcdef", other.pid)]
+    assert [(h.run_id, h.pid) for h in words if h] == [("0123456789abcdef", other.pid)]
     assert (mine["run_id"], mine["pid"]) == ("mine", os.getpid())
     assert Store(tmp_path).holder() is None
 

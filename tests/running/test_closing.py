@@ -115,21 +115,21 @@ def test_a_bridge_of_an_open_quarter_says_how_to_close_it(home: Path):
 
 def test_without_a_change_reported_is_restated(home: Path):
     close("2026-Q3", home, NOW)
-    made = bridge("2026-Q3", home)
-    assert (made.reported_arr, made.causes, made.restated_arr, made.figures) == (300.30, (), 300.30, ())
+    frame = bridge("2026-Q3", home)
+    assert (frame.reported_arr, frame.causes, frame.restated_arr, frame.figures) == (300.30, (), 300.30, ())
 
 
 def test_late_and_restated_data_are_told_apart(home: Path):
     close("2026-Q3", home, NOW)
     publish(home, {"a": 90.05, "late": 50.0, "gone": 7.0}, "code.policy.other", nrr=1.02)
-    made = bridge("2026-Q3", home)
+    frame = bridge("2026-Q3", home)
     # late and gone had no ARR when it was closed: 57.00; a has 10.05 less, b 200.20 less.
-    assert [(one.cause, one.accounts, one.arr) for one in made.causes] == [
+    assert [(one.cause, one.accounts, one.arr) for one in frame.causes] == [
         ("late data", 2, 57.0),
         ("restated data", 2, -210.25),
     ]
-    assert made.restated_arr == 147.05
-    assert {(f.table, f.kpi, f.reported, f.restated) for f in made.figures} == {
+    assert frame.restated_arr == 147.05
+    assert {(f.table, f.kpi, f.reported, f.restated) for f in frame.figures} == {
         (table, "nrr", 1.05, 1.02) for table in ("company_kpis", "tier_kpis", "segment_kpis")
     }
     assert closings(home)[0].arr == 300.30  # what was reported stands
@@ -160,9 +160,9 @@ def test_the_bridge_sums_to_the_cent(tmp_path_factory: pytest.TempPathFactory, b
     publish(home, before)
     close("2026-Q3", home, NOW)
     publish(home, after, "code.policy.other")
-    made = bridge("2026-Q3", home)
-    cents = [round(each * 100) for each in (made.reported_arr, *(one.arr for one in made.causes))]
-    assert sum(cents) == round(made.restated_arr * 100) == sum(round(v * 100) for v in after.values())
+    frame = bridge("2026-Q3", home)
+    cents = [round(each * 100) for each in (frame.reported_arr, *(one.arr for one in frame.causes))]
+    assert sum(cents) == round(frame.restated_arr * 100) == sum(round(v * 100) for v in after.values())
 
 
 def test_a_damaged_closing_is_named(home: Path):

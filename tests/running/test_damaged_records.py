@@ -19,7 +19,7 @@ FILES = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the records of an instance on which nothing ran."""
     home = tmp_path_factory.mktemp("made")
     with open_instance(Settings(home, None, None)) as instance:
@@ -31,8 +31,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def home(made: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(made, tmp_path / "home"))
+def home(table: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(table, tmp_path / "home"))
 
 
 @pytest.mark.parametrize("name", FILES)

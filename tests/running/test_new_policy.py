@@ -46,5 +46,5 @@ def test_what_a_new_policy_moves_is_of_the_policy(ran_home: Path, tmp_path: Path
     words = rf"the policy changed\. This alone changed .*the tier of {counted(len(changed), 'account')}"
     assert re.search(words, console.export_text())
     alerts = load("segment_alerts", home=home)
-    told = alerts[(alerts["cause"] == "policy") & alerts["kind"].isin(["tier_up", "tier_down"])]
-    assert set(told["account_id"]) == changed
+    texts = alerts[(alerts["cause"] == "policy") & alerts["kind"].isin(["tier_up", "tier_down"])]
+    assert set(texts["account_id"]) == changed

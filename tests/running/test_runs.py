@@ -43,9 +43,9 @@ def rows_of(table: str, settings: Settings, as_of: Any = None) -> list[tuple[Any
 def test_a_run_makes_every_day_that_its_tables_read(runner: MakeRunner, settings: Settings):
     outcome = runner().run(["seeds", "seasons", "ranks", "totals"], [MARCH_31])
     assert outcome.succeeded
-    made = {step.table: (step.rows, step.days_made, step.days_kept) for step in outcome.steps}
+    built = {step.table: (step.rows, step.days_made, step.days_kept) for step in outcome.steps}
     # Mondays 2025-10-06 to 2026-03-30 are 26, and the day itself.
-    assert made == {"seeds": (2, 27, 0), "ranks": (2, 1, 0), "seasons": (2, 1, 0), "totals": (1, 1, 0)}
+    assert built == {"seeds": (2, 27, 0), "ranks": (2, 1, 0), "seasons": (2, 1, 0), "totals": (1, 1, 0)}
     mondays = [date(2025, 10, 6) + timedelta(weeks=i) for i in range(26)]
     seats = sum(day.day for day in [*mondays, MARCH_31])
     assert load("seasons", home=settings.home)["seats"].tolist() == [seats, seats + 10 * 27]
@@ -117,8 +117,8 @@ def test_a_broken_contract_publishes_nothing_and_stops_what_reads_it(runner: Mak
     }  # fmt: skip
     [failed] = outcome.failed
     assert failed.reason is not None
-    told, _, example = failed.reason.partition("; e.g. as_of 2026-03-31, account_id ")
-    assert told == (
+    words, _, example = failed.reason.partition("; e.g. as_of 2026-03-31, account_id ")
+    assert words == (
         "seasons breaks its contract, so nothing was published: seats: greater_than_or_equal_to 0: 2 of 2 rows"
     )
     assert example in ("a, seats -31", "b, seats -41")
@@ -172,7 +172,7 @@ def test_the_connection_is_closed_after_a_failure(runner: MakeRunner, settings: 
 
 
 def test_runs_of_one_home_go_one_after_the_other(runner: MakeRunner, settings: Settings):
-    made, taken, over, notes = runner(), threading.Event(), threading.Event(), []
+    built, taken, over, notes = runner(), threading.Event(), threading.Event(), []
 
     def hold() -> None:
         with Store(settings.home).alone():
@@ -187,13 +187,13 @@ def test_runs_of_one_home_go_one_after_the_other(runner: MakeRunner, settings: S
     other = threading.Thread(target=hold)
     other.start()
     taken.wait(60)
-    outcome = made.run(["seeds"], [MARCH_31], note=note)
+    outcome = built.run(["seeds"], [MARCH_31], note=note)
     other.join()
     assert outcome.succeeded
     assert [note.partition("(")[0] for note in notes] == [
         f"waiting for another run in this home: process {os.getpid()} "
     ]
-    assert made.run(["seeds"], [MARCH_31], note=note).succeeded
+    assert built.run(["seeds"], [MARCH_31], note=note).succeeded
     assert len(notes) == 1
 
 

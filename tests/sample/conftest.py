@@ -46,9 +46,9 @@ def opened(summary: SampleSummary) -> Sample:
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
     folder = once("sample", _write, tmp_path_factory)
-    made = opened(pickle.loads((folder / "summary").read_bytes()))  # noqa: S301 - written below
-    yield made
-    made.connection.close()
+    table = opened(pickle.loads((folder / "summary").read_bytes()))  # noqa: S301 - written below
+    yield table
+    table.connection.close()
 
 
 def _write(folder: Path) -> None:

@@ -55,8 +55,8 @@ def test_broken_rows_are_there_and_stay_under_one_percent(sample: Sample):
 
 @pytest.mark.parametrize("name", sorted(set(KEYS) - NOT_OF_ACCOUNTS))
 def test_accounts_are_known_to_the_crm(sample: Sample, name: str):
-    known = "(SELECT account_id FROM crm_accounts WHERE filename LIKE '%' || {end}::TEXT || '%')"
-    orphans = sample.frame(f"SELECT DISTINCT account_id FROM {name} WHERE account_id NOT IN {known}")
+    facts = "(SELECT account_id FROM crm_accounts WHERE filename LIKE '%' || {end}::TEXT || '%')"
+    orphans = sample.frame(f"SELECT DISTINCT account_id FROM {name} WHERE account_id NOT IN {facts}")
     assert set(orphans["account_id"]) <= {"A-unknown"}
 
 
@@ -102,12 +102,12 @@ def test_a_merge_hands_its_revenue_over_on_the_day(sample: Sample):
         " WHERE merged_into_account_id IS NOT NULL"
     )
     for row in merged.itertuples():
-        given = sample.frame(
+        inputs = sample.frame(
             f"SELECT b.mrr - a.mrr AS gap FROM billing_subscriptions a JOIN billing_subscriptions b"
             f" ON a.end_date = b.start_date AND a.product = b.product AND b.account_id = '{row.target}'"
             f" AND a.mrr = b.mrr WHERE a.account_id = '{row.account_id}'"
         )
-        assert len(given) >= 1
+        assert len(inputs) >= 1
 
 
 def test_arr_and_tiers_come_out_as_planned(sample: Sample):

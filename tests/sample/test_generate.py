@@ -106,7 +106,7 @@ def test_usage_never_holds_more_than_a_day(tmp_path, monkeypatch):
     monkeypatch.setattr(usage.tables, "write", watched)
     generate(tmp_path, accounts=60, days=120, users_per_account=10, end=END)
     assert len(days) == 120
-    assert all(len(found) <= 1 for found in days)
+    assert all(len(result) <= 1 for result in days)
     assert max(held[60:]) < 1.5 * max(held[:60])
 
 
@@ -122,12 +122,12 @@ def test_usage_never_holds_more_than_a_day(tmp_path, monkeypatch):
 )
 def test_any_size_gives_the_accounts_and_arr_asked_for(tmp_path, accounts, days, users, end):
     summary = generate(tmp_path, accounts=accounts, days=days, users_per_account=users, end=end)
-    found = opened(summary)
+    result = opened(summary)
     assert summary.live_accounts == accounts
     assert summary.arr == pytest.approx(50_000 * accounts, rel=0.02)
     assert len(list((tmp_path / "product_usage").iterdir())) == days
-    assert found.value("SELECT count(*) FROM crm_accounts WHERE filename LIKE '%' || {end}::TEXT || '%'") >= accounts
-    assert found.value("SELECT max(start_date) <= {end} FROM billing_subscriptions")
+    assert result.value("SELECT count(*) FROM crm_accounts WHERE filename LIKE '%' || {end}::TEXT || '%'") >= accounts
+    assert result.value("SELECT max(start_date) <= {end} FROM billing_subscriptions")
 
 
 @pytest.mark.parametrize("wrong", [{"accounts": 0}, {"days": 0}, {"users_per_account": 0}])

@@ -40,13 +40,13 @@ def home(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_health_scores_rank_accounts_as_planted(sample: Sample, home: Path):
-    found = load("health_scores", END, home).merge(
+    rows = load("health_scores", END, home).merge(
         sample.frame("SELECT account_id, health AS planted FROM truth_accounts WHERE is_live"), on="account_id"
     )
-    known = found.dropna(subset=["health_score", "product_health"])
-    assert len(known) > 250
-    planted = known["planted"].to_numpy(float)
-    figures = {name: spearman(known[name].to_numpy(float), planted) for name in ("health_score", "product_health")}
+    facts = rows.dropna(subset=["health_score", "product_health"])
+    assert len(facts) > 250
+    planted = facts["planted"].to_numpy(float)
+    figures = {name: spearman(facts[name].to_numpy(float), planted) for name in ("health_score", "product_health")}
     assert figures["product_health"] > 0.6
     assert figures["health_score"] > 0.4
 
@@ -59,9 +59,9 @@ def test_churn_risk_ranks_those_that_left_within_a_quarter_first(home: Path):
         risk = risk[risk.index.isin(list(alive))]
         scores += risk.to_list()
         gone += list(~risk.index.isin(list(_paying(home, day + QUARTER))))
-    found = auc(np.array(scores, float), np.array(gone, bool))
+    rows = auc(np.array(scores, float), np.array(gone, bool))
     assert sum(gone) >= 10
-    assert found > 0.6
+    assert rows > 0.6
 
 
 def test_the_truth_is_no_source(sample: Sample, home: Path):

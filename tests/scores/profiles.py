@@ -12,14 +12,14 @@ import pandas as pd
 
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.profiles.profiles import AccountProfiles
-from tests.companies import Company, given
+from tests.companies import Company, typed
 
 DAY = date(2024, 3, 4)
 
 
 def profiles(accounts: Mapping[str, Mapping[str, Any]]) -> ir.Table:
     """Profiles of these accounts; what is not said is unknown."""
-    return given(AccountProfiles, rows(accounts))
+    return typed(AccountProfiles, rows(accounts))
 
 
 def rows(accounts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -50,6 +50,6 @@ def assert_sums(scores: ir.Table, contributions: ir.Table, names: Mapping[str, s
     assert not long.duplicated(["account_id", "score", "part"]).any()
     for name, column in names.items():
         sums = long[long.score == name].groupby("account_id").points.sum()
-        known = frame[column].dropna()
-        assert sorted(sums.index) == sorted(known.index)
-        assert ((sums - known).abs() < 1e-9).all()
+        facts = frame[column].dropna()
+        assert sorted(sums.index) == sorted(facts.index)
+        assert ((sums - facts).abs() < 1e-9).all()

@@ -60,22 +60,22 @@ def test_all_parts_by_weight():
 
 
 def test_trend_is_the_mean_of_the_known_net_trends():
-    found = scores_by_account(
+    result = scores_by_account(
         {
             "all": {**STEADY, "users_trend_net": 0.1, "events_trend_net": 0.2, "minutes_trend_net": 0.45},
             "two": {**STEADY, "users_trend_net": -0.1, "events_trend_net": -0.15, "minutes_trend_net": None},
             "steep": {**STEADY, "users_trend_net": 3.0},
         }
     )
-    assert found.trend_points["all"] == pytest.approx(15 * 0.80)  # mean 0.25: half way from 60 to 100
-    assert found.trend_points["two"] == pytest.approx(15 * 0.45)  # mean -0.125: a quarter down from 60
-    assert found.trend_points["steep"] == pytest.approx(15)  # mean 1.0: beyond the last knot
+    assert result.trend_points["all"] == pytest.approx(15 * 0.80)  # mean 0.25: half way from 60 to 100
+    assert result.trend_points["two"] == pytest.approx(15 * 0.45)  # mean -0.125: a quarter down from 60
+    assert result.trend_points["steep"] == pytest.approx(15)  # mean 1.0: beyond the last knot
 
 
 def test_seat_activity_above_one_is_kept_but_earns_no_more():
-    found = scores_by_account({"a": {**STEADY, "mau_seat_share": 1.3}})
-    assert found.seat_activity["a"] == 1.3
-    assert found.seat_activity_points["a"] == pytest.approx(30)
+    result = scores_by_account({"a": {**STEADY, "mau_seat_share": 1.3}})
+    assert result.seat_activity["a"] == 1.3
+    assert result.seat_activity_points["a"] == pytest.approx(30)
 
 
 def test_unknown_parts_leave_their_weight_to_the_rest():
@@ -92,8 +92,8 @@ def test_unknown_parts_leave_their_weight_to_the_rest():
 
 
 def test_without_usage_all_is_null_even_where_other_inputs_are_known():
-    found = scores_by_account({"a": {"lifecycle_stage": "established", "self_service_ratio": 0.5, "touches_90d": 9}})
-    assert found.loc["a"].isna().all()
+    result = scores_by_account({"a": {"lifecycle_stage": "established", "self_service_ratio": 0.5, "touches_90d": 9}})
+    assert result.loc["a"].isna().all()
 
 
 BORDERS = {
@@ -157,8 +157,8 @@ BORDERS = {
 
 
 def test_every_cohort_border():
-    found = scores_by_account({name: {**STEADY, **changes} for name, (changes, _, _) in BORDERS.items()})
-    assert {name: (row.behavioral_cohort, row.cohort_rule) for name, row in found.iterrows()} == {
+    result = scores_by_account({name: {**STEADY, **changes} for name, (changes, _, _) in BORDERS.items()})
+    assert {name: (row.behavioral_cohort, row.cohort_rule) for name, row in result.iterrows()} == {
         name: (cohort, rule) for name, (_, cohort, rule) in BORDERS.items()
     }
 
@@ -166,7 +166,7 @@ def test_every_cohort_border():
 def test_power_users_need_score_and_seat_activity():
     # Strong but for seat activity and trend: 27 + 20 + 15 + 9 + 9 + 2.5 + 2.5 = 85.
     at_60 = {**STRONG, "mau_seat_share": 0.60}
-    found = scores_by_account(
+    result = scores_by_account(
         {
             "strong": STRONG,
             "seat activity 60 %": at_60,
@@ -177,9 +177,9 @@ def test_power_users_need_score_and_seat_activity():
             "strong and falling": {**STRONG, "users_trend_net": -0.5},
         }
     )
-    assert found.behavioral_score["strong"] == pytest.approx(85)
-    assert found.behavioral_score["score at 75"] == pytest.approx(75)
-    assert found.behavioral_cohort.to_dict() == {
+    assert result.behavioral_score["strong"] == pytest.approx(85)
+    assert result.behavioral_score["score at 75"] == pytest.approx(75)
+    assert result.behavioral_cohort.to_dict() == {
         "strong": "Power User",
         "seat activity 60 %": "Power User",
         "seat activity under 60 %": "Steady State",
@@ -200,8 +200,8 @@ def test_the_policy_may_name_other_cohorts():
         {"name": "Fine"},
     ]
     policy = BehavioralPolicy.model_validate(values)
-    found = scores_by_account({str(s): {**STEADY, "mau_seat_share": s} for s in (0.05, 0.1, 0.8)}, policy)
-    assert found.behavioral_cohort.to_dict() == {"0.05": "Sleeping", "0.1": "Fine", "0.8": "Thriving"}
+    result = scores_by_account({str(s): {**STEADY, "mau_seat_share": s} for s in (0.05, 0.1, 0.8)}, policy)
+    assert result.behavioral_cohort.to_dict() == {"0.05": "Sleeping", "0.1": "Fine", "0.8": "Thriving"}
 
 
 def test_one_account_does_not_move_because_others_did():
@@ -252,8 +252,8 @@ def test_cohorts_and_sums_hold_for_any_account(accounts):
     named = {str(i): account for i, account in enumerate(accounts)}
     inputs = profiles(named)
     scores = scores_of(named)
-    found = by_account(scores)
+    result = by_account(scores)
     for i, account in enumerate(accounts):
-        row = found.loc[str(i)]
+        row = result.loc[str(i)]
         assert row.behavioral_cohort == cohort_by_hand(account, row.behavioral_score)
     assert_sums(scores, contributions(scores, inputs, POLICY), {"behavioral_score": "behavioral_score"})

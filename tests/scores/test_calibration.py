@@ -19,7 +19,7 @@ from segmentation_assets.scores.calibration import (
 from segmentation_assets.scores.churn import ChurnRisk
 from segmentation_assets.tables.contracts import conform
 from segmentation_assets.tables.enforcement import enforce, warn
-from tests.companies import given, spine
+from tests.companies import spine, typed
 
 POLICY = load_policy().churn
 AS_OF = date(2026, 11, 27)
@@ -35,7 +35,7 @@ def calibrated(risks, left, merged=()):
         for a in risks
         if a not in merged
     ]
-    return risk_calibration(spine(AS_OF), given(ChurnRisk, risk), given(AccountRevenue, revenue), POLICY)
+    return risk_calibration(spine(AS_OF), typed(ChurnRisk, risk), typed(AccountRevenue, revenue), POLICY)
 
 
 def summarised(**sums):
@@ -43,25 +43,25 @@ def summarised(**sums):
         "as_of": AS_OF, "past_day": PAST, "decile": 10, "accounts": 100, "predicted_leavers": 10.0, "leavers": 10,
         "arr": 1e6, "predicted_arr_lost": 1e5, "arr_lost": 1e5, "arr_lost_deviation": 10_000.0,
     }  # fmt: skip
-    table = risk_calibration_summary(spine(AS_OF), given(RiskCalibration, [row | sums]), POLICY)
+    table = risk_calibration_summary(spine(AS_OF), typed(RiskCalibration, [row | sums]), POLICY)
     return conform(RiskCalibrationSummary, table.mutate(policy_hash=ibis.literal("x")))
 
 
 def test_by_decile_predicted_stands_beside_what_came():
     risks = {f"a{i}": i / 100 for i in range(10)} | {"unknown": None, "merged": 0.05}
     left = {"a9": PAST + timedelta(days=90), "a1": PAST + timedelta(days=1), "a5": PAST + timedelta(days=91)}
-    made = calibrated(risks, left, merged=("merged",)).execute().sort_values("decile")
+    frame = calibrated(risks, left, merged=("merged",)).execute().sort_values("decile")
     # Eleven have a risk; mid-ranks (i + 0.5) / 11, a5 and `merged` share one. Then `merged` is left out.
-    assert made.accounts.sum() == 10
-    assert made.predicted_leavers.sum() == pytest.approx(0.45)
-    assert made.leavers.tolist() == [0, 1, *[0] * (len(made) - 3), 1]
-    top = made.iloc[-1]
+    assert frame.accounts.sum() == 10
+    assert frame.predicted_leavers.sum() == pytest.approx(0.45)
+    assert frame.leavers.tolist() == [0, 1, *[0] * (len(frame) - 3), 1]
+    top = frame.iloc[-1]
     # a9: mid-rank 10.5 / 11, ARR 1,000, risk 0.09.
     assert (top.decile, top.predicted_leavers, top.leavers) == (10, 0.09, 1)
     assert (top.ratio, top.arr, top.predicted_arr_lost, top.arr_lost, top.arr_ratio) == (0.09, 1000, 90, 1000, 0.09)
     # 1,000 x the root of 0.09 x 0.91 = 0.0819: 286.18.
     assert top.arr_lost_deviation == 286.18
-    assert pd.isna(made.ratio.iloc[0])
+    assert pd.isna(frame.ratio.iloc[0])
     stamped = calibrated(risks, left).mutate(policy_hash=ibis.literal("x"))
     assert enforce(RiskCalibration, conform(RiskCalibration, stamped), lambda e: e.execute()).passed
 
@@ -102,12 +102,12 @@ def test_deviations_of_deciles_add_up_as_squares():
          "arr": arr, "predicted_arr_lost": arr / 2, "arr_lost": 0.0, "arr_lost_deviation": arr / 2}
         for n, arr in ((9, 3_000.0), (10, 4_000.0))
     ]  # fmt: skip
-    row = risk_calibration_summary(spine(AS_OF), given(RiskCalibration, rows), POLICY).execute().iloc[0]
+    row = risk_calibration_summary(spine(AS_OF), typed(RiskCalibration, rows), POLICY).execute().iloc[0]
     assert row.arr_lost_deviation == 2_500
 
 
 def test_without_a_past_there_is_a_row_that_says_so():
-    none = given(RiskCalibration, [])
+    none = typed(RiskCalibration, [])
     row = risk_calibration_summary(spine(AS_OF), none, POLICY).execute().iloc[0]
     assert (row.past_days, row.accounts, row.reason) == (0, 0, "no_past_day")
     assert pd.isna(row.is_off)

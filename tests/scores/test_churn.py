@@ -13,13 +13,13 @@ from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores.behavioral import BehavioralScores
 from segmentation_assets.scores.churn import churn_risk, contributions
 from segmentation_assets.scores.churn_model import ChurnModel
-from tests.companies import given, spine
+from tests.companies import spine, typed
 from tests.scores.models import the_rule, trained
 from tests.scores.profiles import stored
 
 DAY = date(2024, 3, 4)
 POLICY = load_policy().churn
-RULE = given(ChurnModel, the_rule(DAY, base=-3.0, size=-0.5))
+RULE = typed(ChurnModel, the_rule(DAY, base=-3.0, size=-0.5))
 CALM = {
     "arr": 1000.0,
     "single_champion": False,
@@ -31,11 +31,11 @@ CALM = {
 
 
 def scored(cohort="Steady State", model=RULE, **profile):
-    profiles = given(AccountProfiles, [{"as_of": DAY, "account_id": "a", "is_live": True, **CALM, **profile}])
+    profiles = typed(AccountProfiles, [{"as_of": DAY, "account_id": "a", "is_live": True, **CALM, **profile}])
     cohorts = [{"as_of": DAY, "account_id": "a", "behavioral_cohort": cohort}]
-    behavior = given(BehavioralScores, cohorts)
-    made = stored(churn_risk(profiles, behavior, model, spine(DAY), POLICY))
-    return made, contributions(made, profiles, behavior, POLICY)
+    behavior = typed(BehavioralScores, cohorts)
+    table = stored(churn_risk(profiles, behavior, model, spine(DAY), POLICY))
+    return table, contributions(table, profiles, behavior, POLICY)
 
 
 def log_odds(**inputs):
@@ -94,10 +94,10 @@ def test_unknown_inputs_add_nothing_and_are_named():
 
 
 def test_contributions_sum_to_the_log_odds():
-    made, parts = scored(cohort="At Risk", overdue_days=31, signal_weight_180d=0.5)
+    table, parts = scored(cohort="At Risk", overdue_days=31, signal_weight_180d=0.5)
     rows = parts.execute().set_index("part")
     assert set(rows.score) == {"churn_risk"}
-    assert rows.points.sum() == pytest.approx(made.execute().log_odds.item(), abs=1e-9)
+    assert rows.points.sum() == pytest.approx(table.execute().log_odds.item(), abs=1e-9)
     assert rows.points.to_dict() == {
         "base": -3,
         "size": 0,
@@ -132,12 +132,12 @@ def test_small_accounts_leave_more_often_where_the_company_says_so_and_equals_sh
     accounts = {"small": 100.0, "middle": 500.0, "equal": 500.0, "large": 9000.0}
     rows = [{"as_of": DAY, "account_id": a, "is_live": True, **CALM, "arr": arr} for a, arr in accounts.items()]
     cohorts = [{"as_of": DAY, "account_id": a, "behavioral_cohort": "Steady State"} for a in accounts]
-    profiles, behavior = given(AccountProfiles, rows), given(BehavioralScores, cohorts)
-    made = churn_risk(profiles, behavior, RULE, spine(DAY), POLICY).execute().set_index("account_id")
+    profiles, behavior = typed(AccountProfiles, rows), typed(BehavioralScores, cohorts)
+    table = churn_risk(profiles, behavior, RULE, spine(DAY), POLICY).execute().set_index("account_id")
     # Mid-ranks of ARR: 0.125, 0.5, 0.5, 0.875; less one half, times -0.5.
-    assert made.size_points.to_dict() == {"small": 0.1875, "middle": 0, "equal": 0, "large": -0.1875}
-    assert made.log_odds["small"] == -2.8125
-    assert made.risk_rank.to_dict() == {"small": 87.5, "middle": 50, "equal": 50, "large": 12.5}
+    assert table.size_points.to_dict() == {"small": 0.1875, "middle": 0, "equal": 0, "large": -0.1875}
+    assert table.log_odds["small"] == -2.8125
+    assert table.risk_rank.to_dict() == {"small": 87.5, "middle": 50, "equal": 50, "large": 12.5}
 
 
 def test_only_live_accounts_of_the_days_asked_for():
@@ -147,10 +147,10 @@ def test_only_live_accounts_of_the_days_asked_for():
         {"as_of": DAY, "account_id": "gone", "is_live": False},
         {"as_of": other, "account_id": "live", "is_live": True},
     ]
-    behavior = given(BehavioralScores, [{"as_of": DAY, "account_id": "live", "behavioral_cohort": "Dormant"}])
-    made = churn_risk(given(AccountProfiles, rows), behavior, RULE, spine(DAY), POLICY).execute()
-    assert made.account_id.tolist() == ["live"]
-    assert made.log_odds.tolist() == [-0.5]
+    behavior = typed(BehavioralScores, [{"as_of": DAY, "account_id": "live", "behavioral_cohort": "Dormant"}])
+    table = churn_risk(typed(AccountProfiles, rows), behavior, RULE, spine(DAY), POLICY).execute()
+    assert table.account_id.tolist() == ["live"]
+    assert table.log_odds.tolist() == [-0.5]
 
 
 def test_an_account_whose_end_is_known_is_a_fact_and_no_risk():
@@ -177,9 +177,9 @@ def test_by_the_rule_each_period_of_a_year_has_the_same_risk_and_the_renewal_whe
 def test_the_trained_model_adds_up_what_it_was_taught():
     now = {"base": -4.0, "renewal": 2.0, "seat_activity": -1.5, "cohort At Risk": 1.0, "external_signals": -0.5}
     later = {"base": -3.5, "renewal": 2.0, "seat_activity": -1.0, "cohort At Risk": 0.5}
-    model = given(ChurnModel, trained(DAY, now, later, seat_activity=0.6))
-    made, parts = scored("At Risk", model, mau_seat_share=0.2, days_to_renewal=30, signal_weight_180d=1.0)
-    row = made.execute().iloc[0]
+    model = typed(ChurnModel, trained(DAY, now, later, seat_activity=0.6))
+    table, parts = scored("At Risk", model, mau_seat_share=0.2, days_to_renewal=30, signal_weight_180d=1.0)
+    row = table.execute().iloc[0]
     # -4 + 2 for the renewal + 1 for the cohort - 1.5 x (0.2 - 0.6) - 0.5 x 1
     assert row.log_odds == pytest.approx(-4 + 2 + 1 + 0.6 - 0.5)
     # Later: -3.5 + 0.5 - 1 x (0.2 - 0.6), three times, no renewal left.
@@ -190,7 +190,7 @@ def test_the_trained_model_adds_up_what_it_was_taught():
 
 
 def test_a_figure_counts_up_to_the_ends_of_its_range_and_as_the_mean_where_it_is_not_known():
-    model = given(ChurnModel, trained(DAY, {"base": -4.0, "seat_activity": -1.0}, {}, seat_activity=0.5))
+    model = typed(ChurnModel, trained(DAY, {"base": -4.0, "seat_activity": -1.0}, {}, seat_activity=0.5))
     for share, added in ((5.0, -0.7), (1.2, -0.7), (0.0, 0.5), (None, 0.0)):
         row = scored(model=model, mau_seat_share=share)[0].execute().iloc[0]
         assert row.seat_activity_points == pytest.approx(added)

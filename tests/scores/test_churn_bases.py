@@ -19,7 +19,7 @@ from segmentation_assets.scores.behavioral import BehavioralScores
 from segmentation_assets.scores.churn_bases import churn_bases, churn_outcomes, fit_base
 from segmentation_assets.scores.windows import bounds, ends, starts, windows
 from segmentation_assets.tables.as_of import spine_frame
-from tests.companies import given, spine
+from tests.companies import spine, typed
 
 POLICY = load_policy().churn
 AS_OF = date(2026, 11, 27)  # a Friday
@@ -28,12 +28,12 @@ START, END = date(2026, 8, 24), date(2026, 11, 23)  # the newest window: 13 week
 
 def outcomes(profiles, later, cohorts=()):
     """Outcomes of the newest window: what was known at its start, and the revenue at its end."""
-    known = [{"as_of": START, "is_live": True, "arr": 100.0, **row} for row in profiles]
+    facts = [{"as_of": START, "is_live": True, "arr": 100.0, **row} for row in profiles]
     table = churn_outcomes(
         spine(AS_OF),
-        given(AccountProfiles, known),
-        given(BehavioralScores, [{"as_of": START, **row} for row in cohorts]),
-        given(AccountRevenue, [{"as_of": END, **row} for row in later]),
+        typed(AccountProfiles, facts),
+        typed(BehavioralScores, [{"as_of": START, **row} for row in cohorts]),
+        typed(AccountRevenue, [{"as_of": END, **row} for row in later]),
         POLICY,
     )
     return table.execute()
@@ -48,9 +48,9 @@ def test_windows_are_whole_weeks_between_mondays_and_end_by_as_of():
     ]
     assert list(ends(13, 4)(AS_OF)) == [date(2026, 2, 23), date(2026, 5, 25), date(2026, 8, 24), date(2026, 11, 23)]
     assert list(bounds(13, 4)(AS_OF)) == [date(2025, 11, 24), *ends(13, 4)(AS_OF)]
-    made = windows(spine(AS_OF, END), 13, 4).execute()
+    built = windows(spine(AS_OF, END), 13, 4).execute()
     for day in (AS_OF, END):
-        rows = made[pd.to_datetime(made.as_of).dt.date == day].sort_values("starts_on")
+        rows = built[pd.to_datetime(built.as_of).dt.date == day].sort_values("starts_on")
         assert [d.date() for d in pd.to_datetime(rows.starts_on)] == list(starts(13, 4)(day))
         assert [d.date() for d in pd.to_datetime(rows.ends_on)] == list(ends(13, 4)(day))
         assert (pd.to_datetime(rows.ends_on).dt.date <= day).all()

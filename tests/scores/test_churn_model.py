@@ -28,7 +28,7 @@ from segmentation_assets.scores.churn_fitting import (
 from segmentation_assets.scores.churn_model import ChurnModel, churn_model, churn_model_quality, known_on
 from segmentation_assets.scores.churn_points import terms
 from segmentation_assets.tables.as_of import spine_frame
-from tests.companies import given, spine
+from tests.companies import spine, typed
 
 POLICY = load_policy().churn
 AS_OF = date(2026, 11, 27)
@@ -134,14 +134,14 @@ def test_what_it_learns_is_what_accounts_are_scored_with():
     training = company()
     model = churn_model(spine_frame([AS_OF]), training, BASES, POLICY)
     rows = [row | {"as_of": AS_OF} for row in model.to_dict("records")]
-    made = churn_risk(
-        given(AccountProfiles, profiles),
-        given(BehavioralScores, cohorts),
-        given(ChurnModel, rows),
+    table = churn_risk(
+        typed(AccountProfiles, profiles),
+        typed(BehavioralScores, cohorts),
+        typed(ChurnModel, rows),
         spine(AS_OF),
         POLICY,
     )
-    scored = made.execute().set_index("account_id").log_odds
+    scored = table.execute().set_index("account_id").log_odds
     same = pd.DataFrame(
         {
             "size_rank": [1 / 6 - 0.5, 0.0, 5 / 6 - 0.5], "behavioral_cohort": ["At Risk", None, None],
@@ -209,8 +209,8 @@ def test_order_of_rows_and_other_days_change_nothing():
     other = rows.assign(as_of=date(2026, 11, 23), left_in_period=1)
     shuffled = pd.concat([other, rows]).sample(frac=1, random_state=3)
     bases = pd.concat([BASES, BASES.assign(as_of=date(2026, 11, 23))])
-    made = churn_model(spine_frame([AS_OF]), shuffled, bases, POLICY)
-    pd.testing.assert_frame_equal(made, churn_model(spine_frame([AS_OF]), rows, BASES, POLICY))
+    table = churn_model(spine_frame([AS_OF]), shuffled, bases, POLICY)
+    pd.testing.assert_frame_equal(table, churn_model(spine_frame([AS_OF]), rows, BASES, POLICY))
     pd.testing.assert_series_equal(
         churn_model_quality(spine_frame([AS_OF]), shuffled, POLICY).iloc[0], quality_of(rows)
     )
@@ -268,5 +268,5 @@ def test_without_a_prior_on_the_base_as_many_are_predicted_as_left(seed, spread)
     matrix = np.column_stack([np.ones(80), rng.normal(size=(80, 2))])
     left = (rng.random(80) < 0.3).astype(float)
     left[:2] = (0, 1)
-    found = most_likely(matrix, left, np.array([0.0, 1.0, -1.0]), np.array([np.inf, spread, spread]))
-    assert (1 / (1 + np.exp(-(matrix @ found)))).sum() == pytest.approx(left.sum(), rel=1e-6)
+    result = most_likely(matrix, left, np.array([0.0, 1.0, -1.0]), np.array([np.inf, spread, spread]))
+    assert (1 / (1 + np.exp(-(matrix @ result)))).sum() == pytest.approx(left.sum(), rel=1e-6)

@@ -14,7 +14,7 @@ from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.scores.behavioral import BehavioralScores
 from segmentation_assets.scores.churn_training import churn_training
-from tests.companies import Company, given, spine
+from tests.companies import Company, spine, typed
 
 POLICY = load_policy().churn
 AS_OF = date(2026, 11, 27)  # a Friday; its last Monday is the 23rd
@@ -25,16 +25,16 @@ ALL_LIVE = [{"is_live": True}] * 4
 
 def learned(later, profile: Mapping[str, Any] | None = None, cohort: str | None = None, start: date = START):
     """Training rows of one account: what was known at the start, and its revenue at the ends of the windows."""
-    known = {"as_of": start, "account_id": "a", "is_live": True, "arr": 100.0, **(profile or {})}
+    truth = {"as_of": start, "account_id": "a", "is_live": True, "arr": 100.0, **(profile or {})}
     cohorts = [{"as_of": start, "account_id": "a", "behavioral_cohort": cohort}] if cohort else []
     revenue = [
         {"as_of": end, "account_id": "a", **row} for end, row in zip(ENDS, later, strict=False) if row is not None
     ]
     table = churn_training(
         spine(AS_OF),
-        given(AccountProfiles, [known]),
-        given(BehavioralScores, cohorts),
-        given(AccountRevenue, revenue),
+        typed(AccountProfiles, [truth]),
+        typed(BehavioralScores, cohorts),
+        typed(AccountRevenue, revenue),
         POLICY,
     )
     return table.execute()
@@ -63,11 +63,11 @@ def test_in_which_window_an_account_left(later, left, observed):
 def test_the_newest_window_has_been_observed_once():
     revenue = [{"as_of": ENDS[3], "account_id": "a", "is_live": True}]
     profiles = [{"as_of": ENDS[2], "account_id": "a", "is_live": True, "arr": 1.0}]
-    made = churn_training(
-        spine(AS_OF), given(AccountProfiles, profiles), given(BehavioralScores, []), given(AccountRevenue, revenue),
+    built = churn_training(
+        spine(AS_OF), typed(AccountProfiles, profiles), typed(BehavioralScores, []), typed(AccountRevenue, revenue),
         POLICY,
     ).execute()  # fmt: skip
-    assert made.periods_observed.tolist() == [1]
+    assert built.periods_observed.tolist() == [1]
 
 
 def test_features_are_those_of_the_first_day():

@@ -57,16 +57,16 @@ def test_absent_dimensions_leave_their_weight_to_the_rest():
 
 
 def test_zero_is_a_score_and_nothing_known_is_none():
-    found = by_account(combined({"zero": {"behavioral": 0.0}, "nothing": {}}))
-    assert (found["zero"].composite_score, found["zero"].dimensions_used) == (0, "behavioral")
-    nothing = found["nothing"]
+    result = by_account(combined({"zero": {"behavioral": 0.0}, "nothing": {}}))
+    assert (result["zero"].composite_score, result["zero"].dimensions_used) == (0, "behavioral")
+    nothing = result["nothing"]
     assert (nothing.composite_score, nothing.dimensions_used, nothing.data_completeness) == (None, "", 0)
 
 
 def test_only_live_accounts_of_the_days_asked_for():
     assert combined({"a": {"value": 50.0}}, live=False).execute().empty
-    found = combined({"a": {"value": 50.0}}, days=(AS_OF, date(2026, 3, 30))).execute()
-    assert len(found) == 1
+    result = combined({"a": {"value": 50.0}}, days=(AS_OF, date(2026, 3, 30))).execute()
+    assert len(result) == 1
 
 
 @settings(max_examples=12, deadline=None)
@@ -76,16 +76,16 @@ def test_only_live_accounts_of_the_days_asked_for():
     )
 )
 def test_against_a_plain_weighted_mean(accounts):
-    found = by_account(combined({f"a{i}": scores for i, scores in enumerate(accounts)}))
+    result = by_account(combined({f"a{i}": scores for i, scores in enumerate(accounts)}))
     for i, scores in enumerate(accounts):
-        row = vars(found[f"a{i}"])
-        known = {name: score for name, score in scores.items() if score is not None}
-        weight = sum(WEIGHTS[name] for name in known)
-        mean = sum(WEIGHTS[name] * score for name, score in known.items()) / weight if known else None
-        assert row["composite_score"] == (pytest.approx(mean, abs=1e-9) if known else None)
+        row = vars(result[f"a{i}"])
+        facts = {name: score for name, score in scores.items() if score is not None}
+        weight = sum(WEIGHTS[name] for name in facts)
+        mean = sum(WEIGHTS[name] * score for name, score in facts.items()) / weight if facts else None
+        assert row["composite_score"] == (pytest.approx(mean, abs=1e-9) if facts else None)
         assert row["data_completeness"] == pytest.approx(weight / 100)
-        assert row["dimensions_used"] == ", ".join(name for name in DIMENSIONS if name in known)
-        points = [row[f"{name}_points"] for name in known]
+        assert row["dimensions_used"] == ", ".join(name for name in DIMENSIONS if name in facts)
+        points = [row[f"{name}_points"] for name in facts]
         assert sum(points) == pytest.approx(mean or 0, abs=1e-9)
 
 

@@ -101,18 +101,18 @@ def company_of(profiles, days=(AS_OF,)):
 def parts_and_sums(profiles, days=(AS_OF,)):
     """The contributions. Every score that is known is the sum of its parts, and no other score has parts."""
     names = [*dict.fromkeys(table for table, _ in SCORES.values()), "score_contributions"]
-    made = company_of(profiles, days).tables(names, days)
-    long = made["score_contributions"]
+    frame = company_of(profiles, days).tables(names, days)
+    long = frame["score_contributions"]
     assert not long.duplicated(["as_of", "account_id", "score", "part"]).any()
     assert set(long.score) <= set(SCORES)
     sums = long.groupby(["score", "account_id"]).points.sum()
     for score, (table, column) in SCORES.items():
-        of_days = made[table][made[table].as_of.astype(str).isin(set(map(str, days)))]
-        known = of_days.set_index("account_id")[column].dropna().sort_index()
-        found = sums[score] if score in sums.index.get_level_values(0) else sums.iloc[:0].droplevel(0)
-        assert list(found.index) == list(known.index), score
+        of_days = frame[table][frame[table].as_of.astype(str).isin(set(map(str, days)))]
+        facts = of_days.set_index("account_id")[column].dropna().sort_index()
+        result = sums[score] if score in sums.index.get_level_values(0) else sums.iloc[:0].droplevel(0)
+        assert list(result.index) == list(facts.index), score
         # Currency is held to a billionth of itself, scores to 1e-9 points.
-        assert ((found - known).abs() <= 1e-9 * known.abs().clip(lower=1)).all(), score
+        assert ((result - facts).abs() <= 1e-9 * facts.abs().clip(lower=1)).all(), score
     return long
 
 
@@ -147,13 +147,13 @@ def test_only_live_accounts_of_the_days_asked_for_and_a_lone_day_equals_a_backfi
     frozen = [{"account_id": "a0", "as_of": freeze_day(AS_OF)}]
     rows = [{"account_id": f"a{i}", "arr": 1000.0 * (i + 1), "as_of": d} for d in (AS_OF, after) for i in range(4)]
     rows = [FULL | row for row in (*rows, *others, *frozen)]
-    found = company_of(rows, [AS_OF, after]).rows("score_contributions", AS_OF, after)
+    result = company_of(rows, [AS_OF, after]).rows("score_contributions", AS_OF, after)
     lone = company_of(rows).rows("score_contributions", AS_OF)
-    assert {(row["as_of"], row["account_id"]) for row in found} == {
+    assert {(row["as_of"], row["account_id"]) for row in result} == {
         (d, f"a{i}") for d in (AS_OF, after) for i in range(4)
     }
     key = ("account_id", "score", "part")
-    on_day = sorted((row for row in found if row["as_of"] == AS_OF), key=lambda row: [row[k] for k in key])
+    on_day = sorted((row for row in result if row["as_of"] == AS_OF), key=lambda row: [row[k] for k in key])
     assert on_day == sorted(lone, key=lambda row: [row[k] for k in key])
 
 

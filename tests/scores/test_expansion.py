@@ -11,7 +11,7 @@ from segmentation_assets.policy.model import load_policy
 from segmentation_assets.policy.value import ExpansionPolicy, ExpansionWeights
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores.expansion import contributions
-from tests.companies import Company, given
+from tests.companies import Company, typed
 
 POLICY = load_policy()
 AS_OF = date(2026, 3, 31)
@@ -45,8 +45,8 @@ def test_seats_by_hand():
         {"account_id": "no_seats", "arr": 1.0, "employees": 1000},
         {"account_id": "nothing", "arr": 1.0, "seats": 0, "employees": 0},
     ]
-    found = by_account(scored(accounts))
-    facts = {a: (r.captured_seats, r.addressable_seats, r.expansion_potential) for a, r in found.items()}
+    result = by_account(scored(accounts))
+    facts = {a: (r.captured_seats, r.addressable_seats, r.expansion_potential) for a, r in result.items()}
     assert facts == {
         "room": (100, 400, 0.75),
         "full": (500, 500, 0),  # more than 40 % of the employees have a seat already
@@ -59,34 +59,34 @@ def test_seats_by_hand():
 def test_the_percentile_is_the_smallest_value_that_three_quarters_of_the_others_do_not_exceed():
     # ARR per employee 1 to 12. Eleven others: 75 % of 11 is 8.25, so their 9th value. For 1 to 9 that is 10, for
     # 10 to 12 it is 9.
-    found = by_account(scored(crowd(12)))
-    assert [found[f"p{i}"].arr_per_employee_p75 for i in range(12)] == [10] * 9 + [9] * 3
+    result = by_account(scored(crowd(12)))
+    assert [result[f"p{i}"].arr_per_employee_p75 for i in range(12)] == [10] * 9 + [9] * 3
     # Four others (3 of them): the 4th value for 1 to 3, the 3rd for 4 and 5. One other: that one. None: unknown.
-    found = by_account(scored(crowd(5)))
-    assert [found[f"p{i}"].arr_per_employee_p75 for i in range(5)] == [4, 4, 4, 3, 3]
-    found = by_account(scored(crowd(2)))
-    assert [found[f"p{i}"].arr_per_employee_p75 for i in range(2)] == [2, 1]
+    result = by_account(scored(crowd(5)))
+    assert [result[f"p{i}"].arr_per_employee_p75 for i in range(5)] == [4, 4, 4, 3, 3]
+    result = by_account(scored(crowd(2)))
+    assert [result[f"p{i}"].arr_per_employee_p75 for i in range(2)] == [2, 1]
     assert by_account(scored(crowd(1)))["p0"].arr_per_employee_p75 is None
 
 
 def test_equals_are_each_left_out_once():
-    found = by_account(scored([account | {"arr": 70.0} for account in crowd(6)]))
-    assert {row.arr_per_employee_p75 for row in found.values()} == {7}
-    assert {row.whitespace for row in found.values()} == {0}
+    result = by_account(scored([account | {"arr": 70.0} for account in crowd(6)]))
+    assert {row.arr_per_employee_p75 for row in result.values()} == {7}
+    assert {row.whitespace for row in result.values()} == {0}
 
 
 def test_whitespace_by_hand():
     # 10 employees each; the 75th percentile of the others is 10 (100 in all), of the three largest 9.
-    found = by_account(scored(crowd(12)))
-    assert [found[f"p{i}"].whitespace for i in range(12)] == [90, 80, 70, 60, 50, 40, 30, 20, 10, 0, 0, 0]
-    assert found["p0"].whitespace_score == pytest.approx(90)
-    assert found["p11"].whitespace_score == 0
+    result = by_account(scored(crowd(12)))
+    assert [result[f"p{i}"].whitespace for i in range(12)] == [90, 80, 70, 60, 50, 40, 30, 20, 10, 0, 0, 0]
+    assert result["p0"].whitespace_score == pytest.approx(90)
+    assert result["p11"].whitespace_score == 0
 
 
 def test_an_account_far_above_its_peers_does_not_lift_its_own_bar():
-    found = by_account(scored([*crowd(10), {"account_id": "huge", "arr": 1e6, "employees": 10}]))
-    assert found["huge"].arr_per_employee_p75 == 8  # of 1 to 10: the 8th value
-    assert found["p0"].arr_per_employee_p75 == 9  # of 2 to 10 and the huge one: the 8th value
+    result = by_account(scored([*crowd(10), {"account_id": "huge", "arr": 1e6, "employees": 10}]))
+    assert result["huge"].arr_per_employee_p75 == 8  # of 1 to 10: the 8th value
+    assert result["p0"].arr_per_employee_p75 == 9  # of 2 to 10 and the huge one: the 8th value
 
 
 def test_peers_are_industry_and_size_if_there_are_ten_others_else_size_else_all():
@@ -95,8 +95,8 @@ def test_peers_are_industry_and_size_if_there_are_ten_others_else_size_else_all(
     enterprise = crowd(3, "e", industry="software", size_class="enterprise")
     nobody_knows = crowd(20, "n")
     no_industry = crowd(1, "x", size_class="smb")
-    found = by_account(scored([*software, *retail, *enterprise, *nobody_knows, *no_industry]))
-    facts = {a: (found[a].peer_group, found[a].peers) for a in ("s0", "r0", "e0", "n0", "x0")}
+    result = by_account(scored([*software, *retail, *enterprise, *nobody_knows, *no_industry]))
+    facts = {a: (result[a].peer_group, result[a].peers) for a in ("s0", "r0", "e0", "n0", "x0")}
     assert facts == {
         "s0": ("software, smb", 10),
         "r0": ("smb", 21),  # nine other retailers; the size class has all 22, those of software included
@@ -112,22 +112,22 @@ def test_peers_of_unknown_employees_do_not_count():
     unknown = {"account_id": "u", "arr": 1e6, "industry": "software", "size_class": "smb"}
     zero = {"account_id": "z", "arr": 1e6, "employees": 0, "industry": "software", "size_class": "smb"}
     retail = crowd(5, "r", industry="retail", size_class="smb")
-    found = by_account(scored([*software, unknown, zero, *retail]))
-    assert (found["s0"].peer_group, found["s0"].peers, found["s0"].peers_with_employees) == ("smb", 16, 14)
+    result = by_account(scored([*software, unknown, zero, *retail]))
+    assert (result["s0"].peer_group, result["s0"].peers, result["s0"].peers_with_employees) == ("smb", 16, 14)
     # The one of unknown size has ten others with employees; 75 % of them pay at most 8 an employee.
-    row = found["u"]
+    row = result["u"]
     assert (row.peer_group, row.peers, row.peers_with_employees) == ("software, smb", 11, 10)
     assert (row.arr_per_employee_p75, row.whitespace, row.whitespace_score) == (8, None, None)
-    assert found["z"].whitespace == 0
+    assert result["z"].whitespace == 0
 
 
 def test_lookalike_leaves_out_the_account_itself():
     # Of 5 accounts two expanded in the last 12 months: for those two, 1 of the 4 others; for the rest, 2 of 4.
     days = [date(2025, 4, 1), date(2026, 3, 31), date(2025, 3, 31), None, date(2020, 1, 1)]
     accounts = [account | {"last_expansion_on": day} for account, day in zip(crowd(5), days, strict=True)]
-    found = by_account(scored(accounts))
-    assert [found[f"p{i}"].lookalike for i in range(5)] == [0.25, 0.25, 0.5, 0.5, 0.5]
-    assert {found[f"p{i}"].lookalike_lift for i in range(5)} == {1}  # all accounts are the peer group
+    result = by_account(scored(accounts))
+    assert [result[f"p{i}"].lookalike for i in range(5)] == [0.25, 0.25, 0.5, 0.5, 0.5]
+    assert {result[f"p{i}"].lookalike_lift for i in range(5)} == {1}  # all accounts are the peer group
     assert by_account(scored(crowd(1)))["p0"].lookalike is None
 
 
@@ -136,11 +136,11 @@ def test_lookalike_is_compared_with_all_other_accounts():
     grown = {"last_expansion_on": AS_OF}
     software = [a | (grown if i < 6 else {}) for i, a in enumerate(crowd(11, "s", industry="x", size_class="smb"))]
     retail = crowd(11, "r", industry="y", size_class="smb")
-    found = by_account(scored([*software, *retail]))
-    row = found["s10"]
+    result = by_account(scored([*software, *retail]))
+    row = result["s10"]
     assert (row.lookalike, row.lookalike_base_rate) == (0.6, pytest.approx(6 / 21))
     assert row.lookalike_lift == pytest.approx(2.1)
-    assert (found["r0"].lookalike, found["r0"].lookalike_lift) == (0, 0)
+    assert (result["r0"].lookalike, result["r0"].lookalike_lift) == (0, 0)
     nobody = by_account(scored(crowd(3)))["p0"]
     assert (nobody.lookalike, nobody.lookalike_base_rate, nobody.lookalike_lift) == (0, 0, None)
 
@@ -181,24 +181,24 @@ def test_score_by_hand_with_everything_known():
 
 def test_weights_of_what_is_unknown_go_to_the_rest():
     accounts = [{"account_id": a, "arr": arr} for a, arr in (("low", 1.0), ("high", 2.0))]
-    found = by_account(scored(accounts))
+    result = by_account(scored(accounts))
     # ARR rank 20 and lookalike 20 (nobody expanded: 0) are left: half of 25 and of 75.
-    assert (found["low"].expansion_score, found["high"].expansion_score) == (12.5, 37.5)
-    assert (found["low"].trajectory_points, found["low"].whitespace_points) == (None, None)
+    assert (result["low"].expansion_score, result["high"].expansion_score) == (12.5, 37.5)
+    assert (result["low"].trajectory_points, result["low"].whitespace_points) == (None, None)
     assert by_account(scored(accounts[:1]))["low"].expansion_score == 50  # the ARR rank of one account alone
 
 
 def test_equal_arr_has_equal_rank():
-    found = by_account(scored([account | {"arr": 7.0} for account in crowd(6)]))
-    assert {row.arr_score for row in found.values()} == {50}
+    result = by_account(scored([account | {"arr": 7.0} for account in crowd(6)]))
+    assert {row.arr_score for row in result.values()} == {50}
 
 
 def test_churned_accounts_and_other_days_are_no_peers():
     gone = {"account_id": "gone", "arr": 0.0, "employees": 10, "is_live": False}
     other = [account | {"as_of": date(2026, 3, 30)} for account in crowd(9, "o")]
-    found = by_account(scored([*crowd(3), gone, *other]))
-    assert found.keys() == {"p0", "p1", "p2"}
-    assert {row.peers for row in found.values()} == {2}
+    result = by_account(scored([*crowd(3), gone, *other]))
+    assert result.keys() == {"p0", "p1", "p2"}
+    assert {row.peers for row in result.values()} == {2}
 
 
 def test_a_lone_day_equals_a_backfill():
@@ -243,7 +243,7 @@ def naive(account, accounts, policy):
     others = next(enough, everybody)
     ratios = sorted(a["arr"] / a["employees"] for a in others if a["employees"])
     p75 = ratios[ceil(0.75 * len(ratios)) - 1] if ratios else None
-    known = p75 is not None and account["employees"] is not None
+    truth = p75 is not None and account["employees"] is not None
 
     def share(of):
         grown = [a["last_expansion_on"] is not None and a["last_expansion_on"] > date(2025, 3, 31) for a in of]
@@ -254,7 +254,7 @@ def naive(account, accounts, policy):
         "peers": len(others),
         "peers_with_employees": len(ratios),
         "arr_per_employee_p75": p75,
-        "whitespace": max(p75 * account["employees"] - account["arr"], 0.0) if known else None,
+        "whitespace": max(p75 * account["employees"] - account["arr"], 0.0) if truth else None,
         "lookalike": lookalike,
         "lookalike_base_rate": base,
         "lookalike_lift": lookalike / base if base else None,
@@ -266,21 +266,21 @@ def naive(account, accounts, policy):
 def test_against_plain_loops_and_the_parts_sum(accounts):
     policy = POLICY.expansion.model_copy(update={"min_peers": 4})
     accounts = [account | {"account_id": f"a{i}"} for i, account in enumerate(accounts)]
-    made = scored(accounts, policy)
-    found = by_account(made)
+    frame = scored(accounts, policy)
+    result = by_account(frame)
     for account in accounts:
-        row = vars(found[account["account_id"]])
+        row = vars(result[account["account_id"]])
         for name, value in naive(account, accounts, policy).items():
             to_the_cent = 0.005 + 1e-9 if name == "whitespace" else None
             assert row[name] == (None if value is None else pytest.approx(value, abs=to_the_cent)), name
         assert 0 <= row["expansion_score"] <= 100
-    profiles = given(
+    profiles = typed(
         AccountProfiles, [{"as_of": AS_OF, "account_id": a["account_id"], "arr": a["arr"]} for a in accounts]
     )
-    parts = contributions(made, profiles, policy).execute()
+    parts = contributions(frame, profiles, policy).execute()
     sums = parts.groupby("account_id").points.sum()
     weights = parts.groupby("account_id").weight.sum()
-    for account, row in found.items():
+    for account, row in result.items():
         assert sums[account] == pytest.approx(row.expansion_score, abs=1e-9)
         assert weights[account] == pytest.approx(1)
 

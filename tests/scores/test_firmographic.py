@@ -18,12 +18,12 @@ def scored(accounts):
 
 def test_size_classes_are_closed_below_and_open_above():
     sizes = {0: "smb", 199: "smb", 200: "mid_market", 1999: "mid_market", 2000: "enterprise", 90_000: "enterprise"}
-    found = scored({str(n): {"employees": n} for n in sizes})
-    assert found.size_class.to_dict() == {str(n): size for n, size in sizes.items()}
+    result = scored({str(n): {"employees": n} for n in sizes})
+    assert result.size_class.to_dict() == {str(n): size for n, size in sizes.items()}
 
 
 def test_revenue_decides_only_where_employees_are_unknown():
-    found = scored(
+    result = scored(
         {
             "below": {"annual_revenue": 19_999_999.99},
             "at 20M": {"annual_revenue": 20e6},
@@ -33,7 +33,7 @@ def test_revenue_decides_only_where_employees_are_unknown():
             "unknown": {"industry": "software"},
         }
     )
-    assert found.size_class.to_dict() == {
+    assert result.size_class.to_dict() == {
         "below": "smb",
         "at 20M": "mid_market",
         "below 500M": "mid_market",
@@ -65,29 +65,29 @@ def test_all_parts_by_weight():
 
 
 def test_unknown_inputs_leave_their_weight_to_the_rest():
-    found = scored(
+    result = scored(
         {
             "size and industry": {"employees": 500, "industry": "healthcare"},
             "size and mining": {"employees": 2000, "industry": "mining"},
             "nothing": {},
         }
     )
-    assert found.firmographic_score["size and industry"] == pytest.approx(75)
-    assert found.firmographic_score["size and mining"] == pytest.approx((30 * 100 + 20 * 50) / 50)
-    assert found.loc["nothing"].isna().all()
+    assert result.firmographic_score["size and industry"] == pytest.approx(75)
+    assert result.firmographic_score["size and mining"] == pytest.approx((30 * 100 + 20 * 50) / 50)
+    assert result.loc["nothing"].isna().all()
 
 
 def test_churned_accounts_and_other_days_are_not_scored():
-    found = scored(
+    result = scored(
         {"live": FULL, "gone": {**FULL, "is_live": False}, "earlier": {**FULL, "as_of": DAY.replace(day=1)}}
     )
-    assert found.index.tolist() == ["live"]
+    assert result.index.tolist() == ["live"]
 
 
 def test_contributions_sum_and_show_the_words():
-    given = profiles({"a": FULL, "b": {"employees": 10}, "c": {}})
-    scores = stored(firmographic_scores(given, spine(DAY), POLICY))
-    long = contributions(scores, given, POLICY)
+    inputs = profiles({"a": FULL, "b": {"employees": 10}, "c": {}})
+    scores = stored(firmographic_scores(inputs, spine(DAY), POLICY))
+    long = contributions(scores, inputs, POLICY)
     assert_sums(scores, long, {"firmographic_score": "firmographic_score"})
     rows = long.execute().query("account_id == 'a'").set_index("part")
     assert rows.raw_text["size"] == "mid_market"

@@ -53,7 +53,7 @@ def test_each_dimension_by_hand():
 
 def test_the_weakest_dimension_caps_the_mean():
     good = {"key_events_per_active_user": 60.0, "mau_seat_share": 0.8, "error_rate": 0.0, "goals_met_share": 1.0}
-    found = scores_by_account(
+    result = scores_by_account(
         {
             "nothing paid": {**good, "overdue_days": 90},
             "just under": {"mau_seat_share": 0.8, "goals_met_share": 0.5},
@@ -61,16 +61,16 @@ def test_the_weakest_dimension_caps_the_mean():
         }
     )
     # Mean (35 + 20) / 75 = 73.3, weakest 0.
-    row = found.loc["nothing paid"]
+    row = result.loc["nothing paid"]
     assert (row.health_score, row.weakest_dimension, row.is_capped) == (25, "financial", True)
     assert row.cap_points == pytest.approx(25 - 5500 / 75)
     assert (row.capped_by, row.uncapped_health_score) == ("financial", pytest.approx(5500 / 75))
     # Mean (35 x 100 + 20 x 50) / 55 = 81.8, capped at 75.
-    assert (found.health_score["just under"], found.is_capped["just under"]) == (75, True)
-    assert (found.health_score["no goal met"], found.weakest_dimension["no goal met"]) == (25, "outcome")
+    assert (result.health_score["just under"], result.is_capped["just under"]) == (75, True)
+    assert (result.health_score["no goal met"], result.weakest_dimension["no goal met"]) == (25, "outcome")
     # Two accounts at exactly 25 keep an order: (35 x 100 + 20 x 0) / 55 = 63.6 against 73.3.
-    assert found.capped_by["no goal met"] == "outcome"
-    assert found.uncapped_health_score["no goal met"] == pytest.approx(3500 / 55)
+    assert result.capped_by["no goal met"] == "outcome"
+    assert result.uncapped_health_score["no goal met"] == pytest.approx(3500 / 55)
 
 
 def test_a_mean_at_the_cap_is_not_capped():
@@ -82,37 +82,37 @@ def test_a_mean_at_the_cap_is_not_capped():
 
 
 def test_unknown_dimensions_leave_their_weight_to_the_rest():
-    found = scores_by_account({"goals only": {"goals_met_share": 0.6}, "nothing": {}})
-    row = found.loc["goals only"]
+    result = scores_by_account({"goals only": {"goals_met_share": 0.6}, "nothing": {}})
+    row = result.loc["goals only"]
     assert (row.health_score, row.weakest_dimension, row.is_capped) == (pytest.approx(60), "outcome", False)
     assert row.product_health is None
     assert row.product_points is None
-    assert found.loc["nothing"].isna().all()
+    assert result.loc["nothing"].isna().all()
 
 
 def test_equally_weak_dimensions_are_named_in_the_stated_order():
-    found = scores_by_account(
+    result = scores_by_account(
         {
             "product and outcome": {"mau_seat_share": 0.4, "goals_met_share": 0.5},
             "relationship and financial": {"responsiveness": 0.4, "overdue_days": 30},
         }
     )
-    assert found.weakest_dimension.to_dict() == {
+    assert result.weakest_dimension.to_dict() == {
         "product and outcome": "product",
         "relationship and financial": "relationship",
     }
 
 
 def test_one_kind_of_touch_is_enough_and_no_touch_is_known():
-    found = scores_by_account(
+    result = scores_by_account(
         {"meetings": {"meetings_90d": 3}, "none": {"touches_90d": 0, "meetings_90d": 0}, "unknown": {"nps": 0.0}}
     )
-    assert found.engagement_points.to_dict() == {"meetings": 50, "none": 0, "unknown": None}
+    assert result.engagement_points.to_dict() == {"meetings": 50, "none": 0, "unknown": None}
 
 
 def test_good_news_does_not_make_up_for_late_payment():
-    found = scores_by_account({"good": {"negative_weight_180d": 0.0}, "bad": {"negative_weight_180d": -2.0}})
-    assert found.financial_health.to_dict() == {"good": 100, "bad": 0}
+    result = scores_by_account({"good": {"negative_weight_180d": 0.0}, "bad": {"negative_weight_180d": -2.0}})
+    assert result.financial_health.to_dict() == {"good": 100, "bad": 0}
 
 
 @settings(max_examples=6, deadline=None)
@@ -140,11 +140,11 @@ def test_overall_health_is_capped_and_explained_for_any_account(accounts):
     names = {name: name for name in ("health_score", *(f"{d}_health" for d in DIMENSIONS))}
     assert_sums(scores, contributions(scores, inputs, POLICY), names)
     for _, row in by_account(scores).iterrows():
-        known = {d: row[f"{d}_health"] for d in DIMENSIONS if row[f"{d}_health"] is not None}
-        if not known:
+        facts = {d: row[f"{d}_health"] for d in DIMENSIONS if row[f"{d}_health"] is not None}
+        if not facts:
             assert row.health_score is None
             continue
-        weights = {d: getattr(POLICY.weights, d) for d in known}
-        mean = sum(weights[d] * known[d] for d in known) / sum(weights.values())
-        assert row.health_score == pytest.approx(min(mean, min(known.values()) + 25), abs=1e-9)
-        assert known[row.weakest_dimension] == min(known.values())
+        weights = {d: getattr(POLICY.weights, d) for d in facts}
+        mean = sum(weights[d] * facts[d] for d in facts) / sum(weights.values())
+        assert row.health_score == pytest.approx(min(mean, min(facts.values()) + 25), abs=1e-9)
+        assert facts[row.weakest_dimension] == min(facts.values())

@@ -23,7 +23,7 @@ from segmentation_assets.scores.lifetime import (
     geometric_lifetime,
     residual_lifetimes,
 )
-from tests.companies import given, spine
+from tests.companies import spine, typed
 
 POLICY = load_policy()
 AS_OF = date(2026, 3, 31)
@@ -73,20 +73,20 @@ def test_churn_that_does_not_fall_is_a_constant_rate():
 def test_the_fit_finds_the_parameters_that_made_the_counts(alpha, beta):
     faced = [1e6 * share for share in survival(alpha, beta, 10)]
     churned = [before - after for before, after in pairwise(faced)]
-    found = survival(*fit_sbg(faced[:-1], churned), 10)
-    assert found == pytest.approx(survival(alpha, beta, 10), abs=1e-4)
+    result = survival(*fit_sbg(faced[:-1], churned), 10)
+    assert result == pytest.approx(survival(alpha, beta, 10), abs=1e-4)
 
 
 @settings(max_examples=50, deadline=None)
 @always(alpha=st.floats(0.05, 50), beta=st.floats(0.05, 50), rate=st.floats(0.02, 0.5))
 def test_residual_lifetime_equals_the_closed_form_and_rises_with_tenure(alpha, beta, rate):
-    found = residual_lifetimes(alpha, beta, rate, 6)
+    result = residual_lifetimes(alpha, beta, rate, 6)
     closed = [
         (beta + n) / (alpha + beta + n) * hyp2f1(1, beta + n + 1, alpha + beta + n + 1, 1 / (1 + rate))
         for n in range(6)
     ]
-    assert found == pytest.approx(closed, rel=1e-7)
-    assert found == sorted(found)
+    assert result == pytest.approx(closed, rel=1e-7)
+    assert result == sorted(result)
 
 
 def test_the_first_future_payment_is_not_discounted():
@@ -109,7 +109,7 @@ def test_the_first_future_payment_is_not_discounted():
     ],
 )
 def test_full_years(start, end, years):
-    rows = given(AccountTenures, [{"first_paid_on": start, "as_of": end}])
+    rows = typed(AccountTenures, [{"first_paid_on": start, "as_of": end}])
     assert full_years(rows.first_paid_on, rows.as_of).execute().tolist() == [years]
 
 
@@ -119,9 +119,9 @@ def tenures(accounts, as_of=AS_OF, crm=None):
         {"as_of": as_of, "account_id": a, "first_paid_on": start, "churned_on": end, "is_live": end is None}
         for a, (start, end) in accounts.items()
     ]
-    known = crm if crm is not None else [{"account_id": a, "employees": 50} for a in accounts]
+    truth = crm if crm is not None else [{"account_id": a, "employees": 50} for a in accounts]
     return account_tenures(
-        spine(as_of), given(AccountRevenue, revenue), given(CrmAccounts, known), POLICY.firmographic
+        spine(as_of), typed(AccountRevenue, revenue), typed(CrmAccounts, truth), POLICY.firmographic
     )
 
 
@@ -130,7 +130,7 @@ def by_account(table):
 
 
 def test_an_account_is_at_its_first_renewal_on_the_anniversary():
-    found = by_account(
+    result = by_account(
         tenures(
             {
                 "left_on_the_day": (date(2025, 3, 31), AS_OF),
@@ -142,7 +142,7 @@ def test_an_account_is_at_its_first_renewal_on_the_anniversary():
             }
         )
     )
-    facts = {a: (r.renewals_due, r.left_in_year, r.renewals_made) for a, r in found.items()}
+    facts = {a: (r.renewals_due, r.left_in_year, r.renewals_made) for a, r in result.items()}
     assert facts == {
         "left_on_the_day": (1, 1, 0),
         "left_a_day_early": (1, 1, 0),
@@ -177,13 +177,15 @@ def renewals(rows, as_of=AS_OF):
         for c, due, left, count in rows
         for i in range(count)
     ]
-    return cohort_renewals(spine(as_of), given(AccountTenures, accounts))
+    return cohort_renewals(spine(as_of), typed(AccountTenures, accounts))
 
 
 def test_renewal_counts_by_hand():
     # Due 3: one stayed, one left in year 1, one in year 3. Due 1: two stayed, one left in year 2 (not due yet).
-    found = renewals([("smb", 3, None, 1), ("smb", 3, 1, 1), ("smb", 3, 3, 1), ("smb", 1, None, 2), ("smb", 1, 2, 1)])
-    rows = found.order_by("renewal_year").execute()
+    result = renewals(
+        [("smb", 3, None, 1), ("smb", 3, 1, 1), ("smb", 3, 3, 1), ("smb", 1, None, 2), ("smb", 1, 2, 1)]
+    )
+    rows = result.order_by("renewal_year").execute()
     assert rows.renewal_year.tolist() == [0, 1, 2, 3]
     assert rows.at_risk.tolist() == [6, 6, 2, 2]
     assert rows.churned.tolist() == [0, 1, 0, 1]
@@ -213,11 +215,11 @@ def parameters(rows):
 
 
 def test_parameters_of_the_published_case():
-    found = parameters(published()).loc["smb"]
-    assert (found.alpha, found.beta) == pytest.approx((0.668, 3.806), abs=5e-4)
-    assert (found.accounts, found.renewal_years, found.renewals, found.churned) == (1000, 7, 4417, 509)
-    assert found.churn_rate == pytest.approx(509 / 4926)
-    assert (found.method, bool(found.is_flagged)) == ("sBG", False)
+    result = parameters(published()).loc["smb"]
+    assert (result.alpha, result.beta) == pytest.approx((0.668, 3.806), abs=5e-4)
+    assert (result.accounts, result.renewal_years, result.renewals, result.churned) == (1000, 7, 4417, 509)
+    assert result.churn_rate == pytest.approx(509 / 4926)
+    assert (result.method, bool(result.is_flagged)) == ("sBG", False)
 
 
 @pytest.mark.parametrize(
@@ -225,14 +227,14 @@ def test_parameters_of_the_published_case():
 )
 def test_a_fit_needs_thirty_accounts_and_three_renewals(accounts, years, method):
     rows = [("smb", 0, accounts, 0), *(("smb", t, 20 - 2 * t, 2) for t in range(1, years + 1))]
-    found = parameters(rows).loc["smb"]
-    assert found.method == method
-    assert bool(found.is_flagged) == (method != "sBG")
-    assert pd.isna(found.alpha) == (method != "sBG")
+    result = parameters(rows).loc["smb"]
+    assert result.method == method
+    assert bool(result.is_flagged) == (method != "sBG")
+    assert pd.isna(result.alpha) == (method != "sBG")
 
 
 def test_without_a_fit_a_constant_churn_rate_discounted_over_seven_years():
-    found = parameters(
+    result = parameters(
         [
             ("smb", 0, 10, 0), ("smb", 1, 10, 5),
             ("enterprise", 0, 20, 0), ("enterprise", 1, 20, 1),
@@ -242,36 +244,36 @@ def test_without_a_fit_a_constant_churn_rate_discounted_over_seven_years():
         ]
     )  # fmt: skip
     # Sum of r^t / 1.1^(t - 1) over t = 1 to 7 = r x (1 - (r / 1.1)^7) / (1 - r / 1.1).
-    assert found.expected_years.to_dict() == {
+    assert result.expected_years.to_dict() == {
         "smb": pytest.approx(0.912992, abs=1e-6),  # r = 0.5: 0.5 x 0.995991 / 0.545455
         "enterprise": pytest.approx(4.470110, abs=1e-6),  # r = 0.95: 0.95 x 0.641643 / 0.136364
         "mid_market": pytest.approx(5.355261, abs=1e-6),  # nobody ever left, no fit: 0.486842 / 0.090909
         # nothing due: the company's 6 of 1,230, r = 0.995122
         "unknown": pytest.approx(5.261502, abs=1e-6),
     }
-    assert found.method.to_dict() == {
+    assert result.method.to_dict() == {
         "smb": "churn_rate",
         "enterprise": "churn_rate",
         "mid_market": "churn_rate",
         "unknown": "company_churn_rate",
     }
-    assert found.is_flagged.all()
+    assert result.is_flagged.all()
 
 
 def test_a_cohort_without_renewals_takes_the_companys_churn_rate():
-    found = parameters([("smb", 0, 4, 0), ("smb", 1, 4, 2), ("enterprise", 0, 4, 0)])
-    assert found.loc["enterprise", "expected_years"] == found.loc["smb", "expected_years"]
-    assert pd.isna(found.loc["enterprise", "churn_rate"])
+    result = parameters([("smb", 0, 4, 0), ("smb", 1, 4, 2), ("enterprise", 0, 4, 0)])
+    assert result.loc["enterprise", "expected_years"] == result.loc["smb", "expected_years"]
+    assert pd.isna(result.loc["enterprise", "churn_rate"])
 
 
 def test_a_company_without_renewals_takes_the_cap():
-    found = parameters([("smb", 0, 400, 0)]).loc["smb"]
-    assert (found.method, found.expected_years) == ("cap", pytest.approx(5.355261, abs=1e-6))
+    result = parameters([("smb", 0, 400, 0)]).loc["smb"]
+    assert (result.method, result.expected_years) == ("cap", pytest.approx(5.355261, abs=1e-6))
 
 
 def test_all_left_is_no_fit():
-    found = parameters([("smb", 0, 40, 0), ("smb", 1, 40, 40), ("smb", 2, 0, 0), ("smb", 3, 0, 0)]).loc["smb"]
-    assert (found.renewal_years, found.method, found.expected_years) == (1, "churn_rate", 0)
+    result = parameters([("smb", 0, 40, 0), ("smb", 1, 40, 40), ("smb", 2, 0, 0), ("smb", 3, 0, 0)]).loc["smb"]
+    assert (result.renewal_years, result.method, result.expected_years) == (1, "churn_rate", 0)
 
 
 def test_lifetimes_with_and_without_a_fit_are_comparable():
@@ -286,22 +288,22 @@ def test_lifetimes_with_and_without_a_fit_are_comparable():
 def test_days_do_not_mix():
     before = date(2025, 12, 31)
     both = pd.concat([counts(published()), counts([("smb", 0, 5, 0), ("smb", 1, 5, 5)], before)])
-    found = clv_parameters(both, POLICY.lifetime).set_index("as_of")
+    result = clv_parameters(both, POLICY.lifetime).set_index("as_of")
     alone = clv_parameters(counts(published()), POLICY.lifetime).set_index("as_of")
-    pd.testing.assert_series_equal(found.loc[AS_OF], alone.loc[AS_OF])
-    assert found.loc[before, "method"] == "churn_rate"
+    pd.testing.assert_series_equal(result.loc[AS_OF], alone.loc[AS_OF])
+    assert result.loc[before, "method"] == "churn_rate"
 
 
 def test_lifetimes_of_fit_and_of_fallback():
     rows = counts([*published(), ("enterprise", 0, 4, 0), ("enterprise", 1, 4, 1)])
-    found = clv_lifetimes(clv_parameters(rows, POLICY.lifetime), rows, POLICY.lifetime)
-    smb = found[found.cohort == "smb"]
+    result = clv_lifetimes(clv_parameters(rows, POLICY.lifetime), rows, POLICY.lifetime)
+    smb = result[result.cohort == "smb"]
     assert smb.tenure_years.tolist() == list(range(8))
     assert smb.derl.is_monotonic_increasing
     # 1st payment .8507, 2nd .7468 / 1.1, 3rd .6699 / 1.21, ...: brute force over 400 years of survival.
     shares = survival(*fit_sbg(SURVIVORS[:-1], CHURNED), 400)
     assert smb.derl.iloc[0] == pytest.approx(sum(s / 1.1 ** (t - 1) for t, s in enumerate(shares) if t > 0))
-    enterprise = found[found.cohort == "enterprise"]
+    enterprise = result[result.cohort == "enterprise"]
     # r = 0.75: 0.75 x (1 - (0.75 / 1.1)^7) / (1 - 0.75 / 1.1) = 0.75 x 0.931502 / 0.318182.
     assert enterprise.derl.tolist() == pytest.approx([2.195682, 2.195682], abs=1e-6)
     assert enterprise.is_flagged.all()
@@ -330,7 +332,7 @@ def test_counts_agree_with_a_naive_walk_over_anniversaries(accounts):
         if lasted is not None and lasted <= back
     }
     crm = [{"account_id": f"a{i}", "employees": employees} for i, (_, _, employees) in enumerate(accounts)]
-    made = tenures({a: (start, end_of.get(a)) for a, start in start_of.items()}, crm=crm)
+    frame = tenures({a: (start, end_of.get(a)) for a, start in start_of.items()}, crm=crm)
     size = {50: "smb", 500: "mid_market", 5000: "enterprise", None: "unknown"}
     expected: dict[tuple[str, int], list[int]] = {}
     for row, (account, start) in zip(crm, start_of.items(), strict=True):
@@ -342,7 +344,7 @@ def test_counts_agree_with_a_naive_walk_over_anniversaries(accounts):
                 seen[0] += 1
                 seen[1] += year > 0 and end <= anniversary(start, year)
             year += 1
-    rows = cohort_renewals(spine(AS_OF), made).execute()
+    rows = cohort_renewals(spine(AS_OF), frame).execute()
     assert {(r.cohort, r.renewal_year): [r.at_risk, r.churned] for r in rows.itertuples()} == expected
 
 

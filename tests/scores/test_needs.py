@@ -71,9 +71,9 @@ PROFILE_OF = {
 
 def test_every_rule_its_profile_and_its_score():
     inputs = profiles({name: columns for name, (columns, _) in CASES.items()})
-    found = by_account(needs_scores(inputs, spine(DAY), POLICY))
+    result = by_account(needs_scores(inputs, spine(DAY), POLICY))
     for name, (_, rule) in CASES.items():
-        row = found.loc[name]
+        row = result.loc[name]
         assert (name, row.needs_rule) == (name, rule)
         assert (row.needs_profile, row.needs_score) == PROFILE_OF[rule]
 

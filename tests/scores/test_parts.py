@@ -127,7 +127,7 @@ def test_contributions_show_raw_input_weight_and_points():
     capped = adjust(scored, "score", "cap", ibis.least(scored.score, 70.0))
     long = contributions(capped, rows, "score", [*parts, Part("cap", None, lambda t: t.flag)])
     assert long.columns == CONTRIBUTION_COLUMNS
-    found = long.order_by("account_id", "part").execute().drop(columns=["as_of", "score"])
+    result = long.order_by("account_id", "part").execute().drop(columns=["as_of", "score"])
     expected = pd.DataFrame(
         [
             ("a0", "cap", None, "yes", None, -18.0),
@@ -138,7 +138,7 @@ def test_contributions_show_raw_input_weight_and_points():
         ],
         columns=["account_id", "part", "raw_number", "raw_text", "weight", "points"],
     )
-    pd.testing.assert_frame_equal(found, expected, check_dtype=False)
+    pd.testing.assert_frame_equal(result, expected, check_dtype=False)
 
 
 def test_a_null_score_has_no_contributions():

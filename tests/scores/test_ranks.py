@@ -64,13 +64,13 @@ def test_groups_are_ranked_apart():
 
 
 def by_definition(values, groups):
-    found = []
+    result = []
     for value, group in zip(values, groups, strict=True):
         others = [v for v, g in zip(values, groups, strict=True) if g == group and v is not None]
         smaller = sum(v < value for v in others) if value is not None else 0
         equals = sum(v == value for v in others) if value is not None else 0
-        found.append(None if value is None else (smaller + equals / 2) / len(others))
-    return found
+        result.append(None if value is None else (smaller + equals / 2) / len(others))
+    return result
 
 
 @settings(max_examples=40, deadline=None)

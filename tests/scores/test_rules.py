@@ -42,6 +42,6 @@ def test_words_in_any_case():
 def test_the_first_rule_that_holds_decides():
     rows = ibis.memtable({"row": [0, 1, 2], "x": [1, 5, 9]})
     rules = [(rows.x > 8, "high"), (rows.x > 3, "middle")]
-    found = rows.mutate(rule=first_that_holds(rules, "low")).order_by("row").execute()
-    assert found.rule.tolist() == ["low", "middle", "high"]
+    result = rows.mutate(rule=first_that_holds(rules, "low")).order_by("row").execute()
+    assert result.rule.tolist() == ["low", "middle", "high"]
     assert rows.mutate(rule=first_that_holds([], "low")).execute().rule.tolist() == ["low"] * 3

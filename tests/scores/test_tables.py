@@ -13,7 +13,7 @@ from segmentation_assets.scores import behavioral, churn, firmographic, health, 
 from segmentation_assets.scores.churn_model import ChurnModel
 from segmentation_assets.tables.contracts import conform
 from segmentation_assets.tables.enforcement import enforce
-from tests.companies import given, spine
+from tests.companies import spine, typed
 from tests.scores.models import the_rule
 from tests.scores.profiles import DAY, profiles
 
@@ -86,7 +86,7 @@ INPUTS = profiles(
         **{f"{name} later": {**columns, "as_of": LATER} for name, columns in ACCOUNTS.items()},
     }
 )
-COHORTS = given(
+COHORTS = typed(
     behavioral.BehavioralScores,
     [
         {"as_of": DAY, "account_id": "poor", "behavioral_cohort": "Dormant"},
@@ -94,7 +94,7 @@ COHORTS = given(
         {"as_of": LATER, "account_id": "poor later", "behavioral_cohort": "Dormant"},
     ],
 )
-RULE = given(ChurnModel, the_rule(DAY, LATER, base=-5.0, size=-1.0))
+RULE = typed(ChurnModel, the_rule(DAY, LATER, base=-5.0, size=-1.0))
 TABLES = {
     "firmographic": (
         firmographic.FirmographicScores,
@@ -114,15 +114,15 @@ TABLES = {
 }
 
 
-def rows(made):
-    return made.execute().sort_values(["as_of", "account_id"], ignore_index=True).sort_index(axis="columns")
+def rows(table):
+    return table.execute().sort_values(["as_of", "account_id"], ignore_index=True).sort_index(axis="columns")
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_the_contract_holds_at_the_extremes(name):
     contract, make = TABLES[name]
-    made = conform(contract, make(spine(DAY, LATER)).mutate(policy_hash=ibis.literal("test")))
-    verdict = enforce(contract, made, lambda expr: expr.execute())
+    table = conform(contract, make(spine(DAY, LATER)).mutate(policy_hash=ibis.literal("test")))
+    verdict = enforce(contract, table, lambda expr: expr.execute())
     assert verdict.passed, verdict.describe()
 
 

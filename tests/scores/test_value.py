@@ -52,7 +52,7 @@ def one(profile, **more):
 
 def test_value_by_hand():
     # 100,000 x 1.1 - 15,000; 60 of 400 addressable seats (1,000 x 0.4) captured, half of them active: x 1.25.
-    found = one(
+    result = one(
         {
             "arr": 100_000.0,
             "nrr_12m": 1.1,
@@ -63,35 +63,35 @@ def test_value_by_hand():
             "mau_seat_share": 0.5,
         }
     )
-    assert found.value_before_multiplier == pytest.approx(95_000)
-    assert found.captured_share == pytest.approx(0.15)
-    assert found.whitespace_multiplier == 1.25
-    assert found.value == pytest.approx(118_750)
-    assert not found.nrr_is_assumed
-    assert not found.cost_is_assumed
+    assert result.value_before_multiplier == pytest.approx(95_000)
+    assert result.captured_share == pytest.approx(0.15)
+    assert result.whitespace_multiplier == 1.25
+    assert result.value == pytest.approx(118_750)
+    assert not result.nrr_is_assumed
+    assert not result.cost_is_assumed
 
 
 @pytest.mark.parametrize("missing", sorted(KNOWN_COSTS))
 def test_a_part_of_the_cost_that_nobody_tells_counts_zero_and_is_flagged(missing):
     """15,000 is what the known parts come to; value = 100,000 x 1 - 15,000, and somebody should know of the gap."""
     account = {"arr": 100_000.0, "nrr_12m": 1.0, "cost_to_serve": 15_000.0, **KNOWN_COSTS}
-    found = one(account | {missing: None})
-    assert (found.cost_used, found.value, found.cost_is_assumed) == (15_000, 85_000, True)
+    result = one(account | {missing: None})
+    assert (result.cost_used, result.value, result.cost_is_assumed) == (15_000, 85_000, True)
     assert not one(account).cost_is_assumed
 
 
 @pytest.mark.parametrize(("nrr", "used"), [(0.0, 0.0), (2.0, 2.0), (2.5, 2.0), (0.4, 0.4)])
 def test_nrr_is_clipped(nrr, used):
-    found = one({"arr": 10_000.0, "nrr_12m": nrr, "cost_to_serve": 0.0})
-    assert (found.nrr_used, found.value) == (used, used * 10_000)
-    assert not found.nrr_is_assumed
+    result = one({"arr": 10_000.0, "nrr_12m": nrr, "cost_to_serve": 0.0})
+    assert (result.nrr_used, result.value) == (used, used * 10_000)
+    assert not result.nrr_is_assumed
 
 
 def test_without_a_base_nrr_is_one_and_without_costs_cost_is_zero_and_both_are_flagged():
-    found = one({"arr": 10_000.0})
-    assert (found.nrr_used, found.cost_used, found.value) == (1, 0, 10_000)
-    assert found.nrr_is_assumed
-    assert found.cost_is_assumed
+    result = one({"arr": 10_000.0})
+    assert (result.nrr_used, result.cost_used, result.value) == (1, 0, 10_000)
+    assert result.nrr_is_assumed
+    assert result.cost_is_assumed
 
 
 @pytest.mark.parametrize(
@@ -121,8 +121,8 @@ def test_the_addressable_share_goes_by_industry():
         {"as_of": AS_OF, "is_live": True, "account_id": a, "arr": 1.0, "seats": 80, "employees": 200, "industry": i}
         for a, i in (("a", " software"), ("b", "retail"), ("c", None))
     ]
-    found = values_at(rows, AS_OF, policy=POLICY.model_copy(update={"addressable": policy}))
-    assert {a: r.captured_share for a, r in by_account(found).items()} == {"a": 0.5, "b": 1.0, "c": 1.0}
+    result = values_at(rows, AS_OF, policy=POLICY.model_copy(update={"addressable": policy}))
+    assert {a: r.captured_share for a, r in by_account(result).items()} == {"a": 0.5, "b": 1.0, "c": 1.0}
 
 
 def test_clv_is_gross_margin_times_the_lifetime_of_cohort_and_tenure():
@@ -134,22 +134,22 @@ def test_clv_is_gross_margin_times_the_lifetime_of_cohort_and_tenure():
         {"account_id": "b", "arr": 1.0, "gross_margin": -50.0},
         {"account_id": "c", "arr": 1.0},
     ]
-    found = by_account(valued(profiles, tenures, lifetimes))
-    assert (found["a"].clv, found["b"].clv) == (3000, -200)
-    assert found["c"].clv is None
+    result = by_account(valued(profiles, tenures, lifetimes))
+    assert (result["a"].clv, result["b"].clv) == (3000, -200)
+    assert result["c"].clv is None
     # Mid-ranks of two: 0.5 / 2 and 1.5 / 2; who has no CLV has no rank and takes no place.
-    assert (found["b"].clv_percentile, found["a"].clv_percentile) == (25, 75)
-    assert found["c"].clv_percentile is None
-    assert (found["a"].clv_method, found["a"].clv_is_flagged) == ("sBG", False)
+    assert (result["b"].clv_percentile, result["a"].clv_percentile) == (25, 75)
+    assert result["c"].clv_percentile is None
+    assert (result["a"].clv_method, result["a"].clv_is_flagged) == ("sBG", False)
 
 
 def test_money_is_ranked_to_the_cent():
     # 0.1 + 0.2 and 0.3 are the same cost, however an engine added it up.
-    found = by_account(
+    result = by_account(
         valued([{"account_id": a, "arr": 50.0, "cost_to_serve": cost} for a, cost in (("a", 0.1 + 0.2), ("b", 0.3))])
     )
-    assert found["a"].value == found["b"].value == 49.7
-    assert {row.value_percentile for row in found.values()} == {50}
+    assert result["a"].value == result["b"].value == 49.7
+    assert {row.value_percentile for row in result.values()} == {50}
 
 
 def test_churned_accounts_and_other_days_have_no_rows():
@@ -158,8 +158,8 @@ def test_churned_accounts_and_other_days_have_no_rows():
         {"as_of": AS_OF, "account_id": "churned", "arr": 0.0, "is_live": False},
         {"as_of": FREEZE_DAY, "account_id": "other_day", "arr": 1.0, "is_live": True},
     ]
-    found = values_at(rows, AS_OF)
-    assert by_account(found).keys() == {"live"}
+    result = values_at(rows, AS_OF)
+    assert by_account(result).keys() == {"live"}
 
 
 def ranked(values_by_day):
@@ -180,8 +180,8 @@ def scores_at(ranked_values, *days, policy=POLICY.value_tier):
 
 
 def tiers(values_by_day, policy=POLICY.value_tier, as_of=AS_OF):
-    found = by_account(scores_at(ranked(values_by_day), as_of, policy=policy))
-    return {a: r.value_tier for a, r in found.items()}
+    result = by_account(scores_at(ranked(values_by_day), as_of, policy=policy))
+    return {a: r.value_tier for a, r in result.items()}
 
 
 def numbered(values):
@@ -189,15 +189,15 @@ def numbered(values):
 
 
 def test_shares_of_ten_different_values():
-    found = tiers({AS_OF: numbered(range(10))}, UNFROZEN)
-    assert [found[f"a{i}"] for i in range(10)] == ["Bronze"] * 4 + ["Silver"] * 3 + ["Gold"] * 2 + ["Platinum"]
+    result = tiers({AS_OF: numbered(range(10))}, UNFROZEN)
+    assert [result[f"a{i}"] for i in range(10)] == ["Bronze"] * 4 + ["Silver"] * 3 + ["Gold"] * 2 + ["Platinum"]
 
 
 def test_equals_share_a_tier_where_the_cut_falls_between_them():
     # 10 accounts, the top two equal: mid-rank (8 + 1) / 10 = 0.9, both Platinum. The top three: 0.85, all Gold.
     assert tiers({AS_OF: numbered([*range(8), 8, 8])}, UNFROZEN)["a8"] == "Platinum"
-    found = tiers({AS_OF: numbered([*range(7), 8, 8, 8])}, UNFROZEN)
-    assert [found[a] for a in ("a7", "a8", "a9", "a6")] == ["Gold", "Gold", "Gold", "Silver"]
+    result = tiers({AS_OF: numbered([*range(7), 8, 8, 8])}, UNFROZEN)
+    assert [result[a] for a in ("a7", "a8", "a9", "a6")] == ["Gold", "Gold", "Gold", "Silver"]
 
 
 @pytest.mark.parametrize(
@@ -210,8 +210,8 @@ def test_equals_share_a_tier_where_the_cut_falls_between_them():
     ],
 )
 def test_fewer_than_ten_accounts(count, expected):
-    found = tiers({AS_OF: numbered(range(count))}, UNFROZEN)
-    assert [found[f"a{i}"] for i in range(count)] == expected
+    result = tiers({AS_OF: numbered(range(count))}, UNFROZEN)
+    assert [result[f"a{i}"] for i in range(count)] == expected
 
 
 def test_all_equal_are_all_silver():
@@ -222,11 +222,11 @@ def test_frozen_cuts_are_values_of_the_quarters_end():
     # Frozen: Platinum from 9, Gold from 7, Silver from 4.
     then = numbered(range(10))
     now = {"a0": 9, "new": 8.99, "a9": 6.99, "a8": 3.99, "a7": 100}
-    found = by_account(scores_at(ranked({FREEZE_DAY: then, AS_OF: now}), AS_OF))
-    assert {a: r.value_tier for a, r in found.items()} == {
+    result = by_account(scores_at(ranked({FREEZE_DAY: then, AS_OF: now}), AS_OF))
+    assert {a: r.value_tier for a, r in result.items()} == {
         "a0": "Platinum", "new": "Gold", "a9": "Silver", "a8": "Bronze", "a7": "Platinum",
     }  # fmt: skip
-    row = found["new"]
+    row = result["new"]
     assert (row.cut_platinum, row.cut_gold, row.cut_silver, row.frozen_on) == (9, 7, 4, FREEZE_DAY)
     # The score stays the rank of the day: 3rd of 5.
     assert row.value_score == 50
@@ -235,9 +235,9 @@ def test_frozen_cuts_are_values_of_the_quarters_end():
 def test_unfrozen_the_days_own_ranks_decide():
     now = numbered(range(10, 20))
     rows = ranked({FREEZE_DAY: numbered(range(10)), AS_OF: now})
-    found = by_account(scores_at(rows, AS_OF, policy=UNFROZEN))
-    assert found["a0"].value_tier == "Bronze"
-    assert (found["a0"].cut_platinum, found["a0"].frozen_on) == (19, None)
+    result = by_account(scores_at(rows, AS_OF, policy=UNFROZEN))
+    assert result["a0"].value_tier == "Bronze"
+    assert (result["a0"].cut_platinum, result["a0"].frozen_on) == (19, None)
     assert set(tiers({FREEZE_DAY: numbered(range(10)), AS_OF: now}).values()) == {"Platinum"}
 
 
@@ -250,15 +250,15 @@ def test_an_account_does_not_move_because_others_did():
 
 
 def test_a_company_younger_than_the_quarter_goes_by_its_own_ranks():
-    found = by_account(scores_at(ranked({AS_OF: numbered(range(10))}), AS_OF))
-    assert found["a9"].value_tier == "Platinum"
-    assert found["a9"].frozen_on is None
+    result = by_account(scores_at(ranked({AS_OF: numbered(range(10))}), AS_OF))
+    assert result["a9"].value_tier == "Platinum"
+    assert result["a9"].frozen_on is None
 
 
 def test_a_tier_that_nobody_reached_has_no_cut_until_the_next_quarter():
-    found = by_account(scores_at(ranked({FREEZE_DAY: {"a": 1, "b": 2}, AS_OF: {"a": 1, "b": 50}}), AS_OF))
-    assert found["b"].cut_platinum is None
-    assert (found["b"].cut_gold, found["b"].cut_silver, found["b"].value_tier) == (2, 2, "Gold")
+    result = by_account(scores_at(ranked({FREEZE_DAY: {"a": 1, "b": 2}, AS_OF: {"a": 1, "b": 50}}), AS_OF))
+    assert result["b"].cut_platinum is None
+    assert (result["b"].cut_gold, result["b"].cut_silver, result["b"].value_tier) == (2, 2, "Gold")
 
 
 def test_the_freeze_day_itself_goes_by_the_quarter_before():
@@ -289,13 +289,13 @@ def test_account_value_of_a_lone_day_equals_a_backfill():
     smb = {"cohort": "smb", "tenure_years": 0, "method": "sBG", "is_flagged": False}
     lifetimes = [smb | {"as_of": day, "derl": 3.0 + j} for j, day in enumerate(days)]
 
-    def made(*asked):
-        return rows_of(values_at(rows, *asked, tenures=tenures, lifetimes=lifetimes))
+    def frame(*requests):
+        return rows_of(values_at(rows, *requests, tenures=tenures, lifetimes=lifetimes))
 
-    together = {(r.as_of, r.account_id): r for r in made(*days)}
+    together = {(r.as_of, r.account_id): r for r in frame(*days)}
     assert len(together) == 6 + 7 + 8
     for day in days:
-        assert {(r.as_of, r.account_id): r for r in made(day)} == {k: r for k, r in together.items() if k[0] == day}
+        assert {(r.as_of, r.account_id): r for r in frame(day)} == {k: r for k, r in together.items() if k[0] == day}
 
 
 def test_the_days_that_are_read():
@@ -312,16 +312,16 @@ value_lists = st.lists(st.integers(-5, 30), min_size=1, max_size=40)
 @settings(max_examples=15, deadline=None)
 @always(values=value_lists)
 def test_tiers_hold_their_shares_but_for_one_account_and_ties_and_never_fall_as_value_rises(values):
-    found = tiers({AS_OF: numbered(values)}, UNFROZEN)
+    result = tiers({AS_OF: numbered(values)}, UNFROZEN)
     by_rank = sorted(range(len(values)), key=lambda i: values[i])
-    places = [TIERS.index(found[f"a{i}"]) for i in by_rank]
+    places = [TIERS.index(result[f"a{i}"]) for i in by_rank]
     assert places == sorted(places, reverse=True)
     for share, reached in ((0.1, 0), (0.3, 1), (0.6, 2)):
         members = sum(place <= reached for place in places)
         ties = max(values.count(v) for v in values)
         assert abs(members - share * len(values)) <= 0.5 + ties / 2
     for value in set(values):
-        assert len({found[f"a{i}"] for i, v in enumerate(values) if v == value}) == 1
+        assert len({result[f"a{i}"] for i, v in enumerate(values) if v == value}) == 1
 
 
 @settings(max_examples=15, deadline=None)
@@ -351,9 +351,9 @@ profile_rows = st.lists(
 @settings(max_examples=8, deadline=None)
 @always(profiles=profile_rows)
 def test_the_parts_sum_to_the_value_and_to_its_rank(profiles):
-    made = valued([p | {"account_id": f"a{i}"} for i, p in enumerate(profiles)])
-    rows = by_account(made)
-    parts = contributions(made).execute()
+    frame = valued([p | {"account_id": f"a{i}"} for i, p in enumerate(profiles)])
+    rows = by_account(frame)
+    parts = contributions(frame).execute()
     sums = parts.groupby(["score", "account_id"]).points.sum()
     for account, row in rows.items():
         assert isclose(sums["value", account], row.value, abs_tol=1e-9 * max(1.0, row.arr))
@@ -374,15 +374,15 @@ def test_more_arr_or_less_cost_is_never_worth_less(profiles, factor):
         for day, changes in variants.items()
         for i, p in enumerate(profiles)
     ]
-    found = values_at([row | {"is_live": True} for row in rows], *variants)
-    values = {(row.as_of, row.account_id): row.value for row in rows_of(found)}
+    result = values_at([row | {"is_live": True} for row in rows], *variants)
+    values = {(row.as_of, row.account_id): row.value for row in rows_of(result)}
     for (day, account), value in values.items():
         assert value >= values[AS_OF, account] - 1e-6, day
 
 
 def test_the_functions_keep_to_their_contracts():
-    found = valued([{"account_id": "a", "arr": 1.0}])
-    assert conform(AccountValue, found).execute().shape[0] == 1
+    result = valued([{"account_id": "a", "arr": 1.0}])
+    assert conform(AccountValue, result).execute().shape[0] == 1
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ TROUBLE = ("Dormant", "At Risk")
 
 def rule_of(size, cohort, value, needs, expansion, clv, barely) -> tuple[str, str]:  # noqa: C901 - as SPEC reads
     """(segment, rule id). `expansion` and `clv` are high, low or None; None is unknown everywhere."""
-    known = sum(part is not None for part in (size, cohort, value, needs))
-    if known < 2:
+    facts = sum(part is not None for part in (size, cohort, value, needs))
+    if facts < 2:
         if value is None:
             return "Efficient", "no_data"
         return ("Long-Tail" if value == "Bronze" else "Efficient"), "value_only"

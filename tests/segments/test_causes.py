@@ -69,20 +69,20 @@ def named(text: str) -> list[str]:
         "clv percentile", "arr", "lookalike", "behavioral score", "health score", "strategic sign", "strategic cut",
     )  # fmt: skip
     parts = text.split("; ")
-    found = [name for part in parts for name in names if re.match(name + " .* to ", part)]
-    assert len(found) == len(parts), text
-    return found
+    result = [name for part in parts for name in names if re.match(name + " .* to ", part)]
+    assert len(result) == len(parts), text
+    return result
 
 
 def standing(row: dict) -> Standing:
-    told = {name: None if pd.isna(row[name]) else row[name] for name in
+    words = {name: None if pd.isna(row[name]) else row[name] for name in
             ("behavioral_cohort", "value_tier", "expansion_level", "clv_level")}  # fmt: skip
-    return Standing(*told.values(), bool(row["is_barely_used"]))
+    return Standing(*words.values(), bool(row["is_barely_used"]))
 
 
 def test_segment_moves_are_undone_by_their_causes_and_by_nothing_less():
-    found = moved("segment", "segment")
-    assert len(found) > 100
+    result = moved("segment", "segment")
+    assert len(result) > 100
     in_standing = {
         "behavioral cohort": "cohort", "value tier": "value", "expansion score": "expansion",
         "clv percentile": "clv", "seat activity": "barely",
@@ -99,7 +99,7 @@ def test_segment_moves_are_undone_by_their_causes_and_by_nothing_less():
         day = replace(HISTORY[account][row["as_of"].date()], **facts)
         return naive.candidate_of(replace(stands, **changes), day)
 
-    for row, before in ((_dated(row), before) for row, before in found):
+    for row, before in ((_dated(row), before) for row, before in result):
         names = named(row["segment_cause_text"])
         assert candidate(row, names) == before, row["segment_cause_text"]
         for name in names:
@@ -107,8 +107,8 @@ def test_segment_moves_are_undone_by_their_causes_and_by_nothing_less():
 
 
 def test_tier_moves_are_undone_by_their_causes_and_by_nothing_less():
-    found = moved("tier", "coverage_tier")
-    assert len(found) > 50
+    result = moved("tier", "coverage_tier")
+    assert len(result) > 50
     in_day = {
         "arr": "arr", "expansion score": "expansion", "lookalike": "alike", "behavioral score": "behavior",
         "health score": "health", "strategic sign": "sign",
@@ -123,7 +123,7 @@ def test_tier_moves_are_undone_by_their_causes_and_by_nothing_less():
         side = ROWS[account, then] if "arr" in names else row
         return naive.tier(day, day.arr, [side["is_above_long_tail"], False, False], before)
 
-    for row, before in ((_dated(row), before) for row, before in found):
+    for row, before in ((_dated(row), before) for row, before in result):
         names = named(row["tier_cause_text"])
         assert tier(row, names, before) == before, row["tier_cause_text"]
         for name in names:

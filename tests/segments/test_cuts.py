@@ -7,14 +7,14 @@ import pytest
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.segments.cuts import tier_cuts
-from tests.companies import given, spine
+from tests.companies import spine, typed
 
 POLICY = load_policy().tier
 FREEZE, DAY = date(2026, 3, 31), date(2026, 5, 6)
 
 
 def cuts(*rows: tuple[date, float], days: tuple[date, ...] = (DAY,)) -> list[dict]:
-    revenue = given(
+    revenue = typed(
         AccountRevenue,
         [
             {"as_of": day, "account_id": f"a{i:03}", "arr": arr, "is_live": arr > 0}

@@ -92,8 +92,8 @@ def states_at(inputs: pd.DataFrame, *days: date) -> pd.DataFrame:
 
 
 def run(days: dict[date, Day], until: date) -> dict:
-    found = states_at(frame({"a": days}), until)
-    return found.iloc[0].to_dict() if len(found) else {}
+    result = states_at(frame({"a": days}), until)
+    return result.iloc[0].to_dict() if len(result) else {}
 
 
 def mondays(*days: Day, first: date = ANCHOR) -> dict[date, Day]:
@@ -107,8 +107,8 @@ def candidates(*segments: str, first: date = ANCHOR) -> dict[date, Day]:
 def after(*segments: str) -> str:
     """Segment in force after these candidates on the Mondays of a quarter, seen from the chain that starts there."""
     days = candidates(*segments)
-    found = grid_at(frame({"a": days}), max(days))
-    return found[found["anchor"] == ANCHOR]["segment"].item()
+    result = grid_at(frame({"a": days}), max(days))
+    return result[result["anchor"] == ANCHOR]["segment"].item()
 
 
 # -- segments
@@ -183,19 +183,19 @@ def test_a_new_strategic_cut_alone_crosses_nothing():
 
 
 def test_since_and_rule_stay_while_a_candidate_waits():
-    found = run(candidates("Growth", "Efficient", "Efficient", "Strategic"), ANCHOR + 3 * WEEK)
-    assert found["segment_since"] == ANCHOR + 2 * WEEK
-    assert found["rule_id"] == "efficient"
-    assert (found["candidate_segment"], found["candidate_segment_points"]) == ("Strategic", 1)
-    assert found["segment_basis_on"] == ANCHOR + 2 * WEEK
+    result = run(candidates("Growth", "Efficient", "Efficient", "Strategic"), ANCHOR + 3 * WEEK)
+    assert result["segment_since"] == ANCHOR + 2 * WEEK
+    assert result["rule_id"] == "efficient"
+    assert (result["candidate_segment"], result["candidate_segment_points"]) == ("Strategic", 1)
+    assert result["segment_basis_on"] == ANCHOR + 2 * WEEK
 
 
 def test_an_account_starts_at_its_first_live_monday_and_again_after_a_gap():
     first = {ANCHOR + 2 * WEEK: GROWTH, ANCHOR + 3 * WEEK: EFFICIENT}
     assert run(first, ANCHOR + 3 * WEEK)["segment_since"] == ANCHOR + 2 * WEEK
     gap = {ANCHOR: GROWTH, ANCHOR + 2 * WEEK: EFFICIENT}
-    found = run(gap, ANCHOR + 2 * WEEK)
-    assert (found["segment"], found["segment_since"]) == ("Efficient", ANCHOR + 2 * WEEK)
+    result = run(gap, ANCHOR + 2 * WEEK)
+    assert (result["segment"], result["segment_since"]) == ("Efficient", ANCHOR + 2 * WEEK)
     assert run(gap, ANCHOR + WEEK) == {}
 
 
@@ -210,42 +210,42 @@ def standings(*days: Day, column: str) -> list:
 def test_a_value_tier_is_entered_at_its_cut_and_left_a_tenth_below():
     # Gold begins at 200: 180 is its lower end, 179 is Silver, and 199 is not Gold again.
     values = (199.0, 200.0, 180.0, 179.0, 199.0, 200.0)
-    told = standings(*(replace(EFFICIENT, value=value) for value in values), column="value_tier")
-    assert told == ["Silver", "Gold", "Gold", "Silver", "Silver", "Gold"]
+    words = standings(*(replace(EFFICIENT, value=value) for value in values), column="value_tier")
+    assert words == ["Silver", "Gold", "Gold", "Silver", "Silver", "Gold"]
 
 
 def test_from_the_highest_value_tier_straight_down_to_where_the_value_is():
     values = (300.0, 195.0, 85.0)
     # 195 is within a tenth of Gold, and Platinum stood above Gold; 85 is below a tenth of Silver.
-    told = standings(*(replace(EFFICIENT, value=value) for value in values), column="value_tier")
-    assert told == ["Platinum", "Gold", "Bronze"]
+    words = standings(*(replace(EFFICIENT, value=value) for value in values), column="value_tier")
+    assert words == ["Platinum", "Gold", "Bronze"]
 
 
 def test_expansion_counts_from_50_and_until_below_40():
     scores = (49.0, 50.0, 40.0, 39.9, 49.0)
-    told = standings(*(replace(GROWTH, expansion=score) for score in scores), column="expansion_level")
-    assert told == ["low", "high", "high", "low", "low"]
+    words = standings(*(replace(GROWTH, expansion=score) for score in scores), column="expansion_level")
+    assert words == ["low", "high", "high", "low", "low"]
 
 
 def test_clv_counts_from_60_and_until_below_55():
-    told = standings(*(replace(GROWTH, clv=rank) for rank in (59.0, 60.0, 55.0, 54.0)), column="clv_level")
-    assert told == ["low", "high", "high", "low"]
+    words = standings(*(replace(GROWTH, clv=rank) for rank in (59.0, 60.0, 55.0, 54.0)), column="clv_level")
+    assert words == ["low", "high", "high", "low"]
 
 
 def test_barely_used_begins_below_a_fifth_of_the_seats_and_ends_at_three_tenths():
-    told = standings(*(replace(GROWTH, activity=a) for a in (0.2, 0.19, 0.29, 0.3)), column="is_barely_used")
-    assert told == [False, True, True, False]
+    words = standings(*(replace(GROWTH, activity=a) for a in (0.2, 0.19, 0.29, 0.3)), column="is_barely_used")
+    assert words == [False, True, True, False]
 
 
 def test_a_cohort_is_kept_as_long_as_its_own_bound_says():
     power = replace(GROWTH, cohort="Power User", kept=("Power User",))
     kept, gone = replace(GROWTH, kept=("Power User",)), replace(GROWTH, kept=())
-    told = standings(power, kept, gone, kept, column="behavioral_cohort")
-    assert told == ["Power User", "Power User", "Steady State", "Steady State"]
+    words = standings(power, kept, gone, kept, column="behavioral_cohort")
+    assert words == ["Power User", "Power User", "Steady State", "Steady State"]
     # What the policy names first counts first: At Risk is kept over an entry into Power User.
     risky = replace(AT_RISK, kept=("At Risk",))
-    told = standings(risky, replace(power, kept=("At Risk", "Power User")), power, column="behavioral_cohort")
-    assert told == ["At Risk", "At Risk", "Power User"]
+    words = standings(risky, replace(power, kept=("At Risk", "Power User")), power, column="behavioral_cohort")
+    assert words == ["At Risk", "At Risk", "Power User"]
 
 
 def test_nobody_leaves_a_band_because_a_quarter_begins():
@@ -276,10 +276,10 @@ def test_price_follows_the_segment_at_the_last_renewal():
 def test_a_move_is_explained_by_what_undoes_it():
     """The value falls as well, but the cohort alone makes the difference."""
     trouble = replace(GROWTH, cohort="At Risk", value=110.0)
-    found = run(mondays(GROWTH, trouble), ANCHOR + WEEK)
-    assert (found["segment_cause"], found["segment_cause_kind"]) == ("behavioral_cohort", "behaviour")
-    assert found["segment_cause_text"] == "behavioral cohort Steady State to At Risk"
-    assert found["segment_compared_with"] == ANCHOR
+    result = run(mondays(GROWTH, trouble), ANCHOR + WEEK)
+    assert (result["segment_cause"], result["segment_cause_kind"]) == ("behavioral_cohort", "behaviour")
+    assert result["segment_cause_text"] == "behavioral cohort Steady State to At Risk"
+    assert result["segment_compared_with"] == ANCHOR
 
 
 def test_a_move_that_two_inputs_made_names_both():
@@ -287,20 +287,20 @@ def test_a_move_that_two_inputs_made_names_both():
     # but only both give Growth back.
     before = replace(GROWTH, needs="Expanding use case", value=150.0)
     now = replace(LONG_TAIL, needs="Basic need", value=50.0)
-    found = run(mondays(before, now, now), ANCHOR + 2 * WEEK)
+    result = run(mondays(before, now, now), ANCHOR + 2 * WEEK)
     assert (
-        found["segment_cause_text"] == "value tier Silver to Bronze; needs profile Expanding use case to Basic need"
+        result["segment_cause_text"] == "value tier Silver to Bronze; needs profile Expanding use case to Basic need"
     )
 
 
 def test_the_cause_goes_back_to_when_the_rules_last_gave_the_segment():
     """Candidates Growth, Efficient, Long-Tail, Long-Tail: against the second only the value changed."""
     second = replace(LONG_TAIL, value=150.0)
-    found = run(mondays(GROWTH, second, LONG_TAIL, LONG_TAIL), ANCHOR + 3 * WEEK)
-    assert found["segment"] == "Long-Tail"
-    assert found["segment_compared_with"] == ANCHOR
+    result = run(mondays(GROWTH, second, LONG_TAIL, LONG_TAIL), ANCHOR + 3 * WEEK)
+    assert result["segment"] == "Long-Tail"
+    assert result["segment_compared_with"] == ANCHOR
     assert (
-        found["segment_cause_text"] == "value tier Silver to Bronze; needs profile Expanding use case to Basic need"
+        result["segment_cause_text"] == "value tier Silver to Bronze; needs profile Expanding use case to Basic need"
     )
 
 
@@ -308,8 +308,8 @@ def test_a_value_tier_that_only_new_cuts_changed_is_of_the_peers():
     inputs = frame({"a": mondays(EFFICIENT, EFFICIENT, EFFICIENT)})
     inputs.loc[inputs["as_of"] > ANCHOR, "cut_silver"] = 180.0
     inputs["needs_profile"] = "Basic need"
-    found = states_at(inputs, ANCHOR + 2 * WEEK).iloc[0]
-    assert (found["segment"], found["segment_cause"], found["segment_cause_kind"]) == (
+    result = states_at(inputs, ANCHOR + 2 * WEEK).iloc[0]
+    assert (result["segment"], result["segment_cause"], result["segment_cause_kind"]) == (
         "Long-Tail", "value_tier", "peers",
     )  # fmt: skip
 
@@ -318,17 +318,21 @@ def test_a_tier_that_similar_accounts_made_says_so():
     """ARR falls and the expansion score stays: it was the similar accounts."""
     before = replace(GROWTH, arr=31_025.0, behavior=70.0, health=60.0, expansion=36.2, alike=0.476)
     now = replace(before, arr=30_505.0, alike=0.5)
-    found = run(mondays(before, now, now), ANCHOR + 2 * WEEK)
-    assert (found["coverage_tier"], found["tier_cause"], found["tier_cause_kind"]) == ("Growth", "lookalike", "peers")
-    assert found["tier_cause_text"] == "lookalike 48% to 50%"
+    result = run(mondays(before, now, now), ANCHOR + 2 * WEEK)
+    assert (result["coverage_tier"], result["tier_cause"], result["tier_cause_kind"]) == (
+        "Growth",
+        "lookalike",
+        "peers",
+    )
+    assert result["tier_cause_text"] == "lookalike 48% to 50%"
 
 
 # -- tiers
 
 
 def tier_after(*days: Day) -> tuple[str, str]:
-    found = run(mondays(*days), ANCHOR + (len(days) - 1) * WEEK)
-    return found["coverage_tier"], found["tier_rule_id"]
+    result = run(mondays(*days), ANCHOR + (len(days) - 1) * WEEK)
+    return result["coverage_tier"], result["tier_rule_id"]
 
 
 USED = {"behavior": 60.0, "health": 50.0}
@@ -478,9 +482,13 @@ def test_one_day_in_danger_lasts_until_two_mondays_in_a_row_say_otherwise():
 
 def test_an_account_that_starts_between_mondays_has_its_candidate():
     thursday = ANCHOR + timedelta(days=3)
-    found = run({thursday: EFFICIENT}, thursday)
-    assert (found["segment"], found["segment_since"], found["segment_move_rule"]) == ("Efficient", thursday, "start")
-    assert found["candidate_segment_points"] == 1
+    result = run({thursday: EFFICIENT}, thursday)
+    assert (result["segment"], result["segment_since"], result["segment_move_rule"]) == (
+        "Efficient",
+        thursday,
+        "start",
+    )
+    assert result["candidate_segment_points"] == 1
 
 
 @pytest.mark.parametrize(
@@ -499,8 +507,11 @@ def test_nobody_leaves_growth_over_a_new_anchor_because_usage_fell(entered, tier
     second = naive.first_monday(entered.year, entered.month + 1) if entered.day < 8 else entered + WEEK
     days |= {entered: ENTERS, second: ENTERS}
     days |= week_of(WEAK, date(2026, 4, 6)) | {date(2026, 4, 14): WEAK, date(2026, 4, 15): WEAK}
-    found = run(days, date(2026, 4, 15))
-    assert (found["coverage_tier"], found["tier_rule_id"]) == (tier, {"Growth": "growth_kept", "Core": "core"}[tier])
+    result = run(days, date(2026, 4, 15))
+    assert (result["coverage_tier"], result["tier_rule_id"]) == (
+        tier,
+        {"Growth": "growth_kept", "Core": "core"}[tier],
+    )
 
 
 def test_start_of_walk():
@@ -551,32 +562,32 @@ HORIZON = [date(2025, 12, 1) + timedelta(days=i) for i in range(160)]
 @st.composite
 def histories(draw) -> tuple[History, list[date]]:
     """Inputs of two accounts on every day that the asked days could read, with gaps, and those days."""
-    asked = draw(st.lists(st.sampled_from(HORIZON[60:]), min_size=1, max_size=3, unique=True))
-    read = {g for d in asked for m in last_two_mondays(d) for g in WALKED(m)}
-    needed = sorted(d for d in read | {w for d in asked for w in two_weeks_so_far(d)} if d >= LONG_AGO)
+    requests = draw(st.lists(st.sampled_from(HORIZON[60:]), min_size=1, max_size=3, unique=True))
+    read = {g for d in requests for m in last_two_mondays(d) for g in WALKED(m)}
+    needed = sorted(d for d in read | {w for d in requests for w in two_weeks_so_far(d)} if d >= LONG_AGO)
     history: History = {}
     for account in ("a", "b"):
         kinds = draw(st.lists(DAY, min_size=1, max_size=4))
         live = draw(st.lists(st.integers(0, 5 * len(kinds) - 1), min_size=len(needed), max_size=len(needed)))
         # A few kinds of day that repeat make candidates that hold; one draw in twenty is a day without the account.
         history[account] = {d: kinds[k % len(kinds)] for d, k in zip(needed, live, strict=True) if k != 0}
-    return history, sorted(asked)
+    return history, sorted(requests)
 
 
 @settings(max_examples=25, deadline=None)
 @hypothesis_given(histories())
 def test_states_agree_with_the_naive_walk(drawn):
-    history, asked = drawn
-    found = states_at(frame(history), *asked).set_index(["as_of", "account_id"])
+    history, requests = drawn
+    result = states_at(frame(history), *requests).set_index(["as_of", "account_id"])
     expected = {
         (on, account): state
-        for on in asked
+        for on in requests
         for account, days in history.items()
         if (state := naive.walk(days, anchor(on), on)) is not None
     }
-    assert set(found.index) == set(expected)
+    assert set(result.index) == set(expected)
     for key, state in expected.items():
-        row = found.loc[key]
+        row = result.loc[key]
         assert (row["segment"], row["segment_since"], row["segment_move_rule"]) == (
             state.segment, state.segment_since, state.segment_how,
         )  # fmt: skip
@@ -585,19 +596,19 @@ def test_states_agree_with_the_naive_walk(drawn):
         )  # fmt: skip
         assert [row["is_above_long_tail"], row["is_above_growth"], row["is_above_strategic"]] == state.above
         assert row["segment_at_renewal"] == state.at_renewal
-        told = [row[name] for name in ("behavioral_cohort", "value_tier", "expansion_level", "clv_level")]
+        words = [row[name] for name in ("behavioral_cohort", "value_tier", "expansion_level", "clv_level")]
         stands = state.standing
-        assert told == [stands.cohort, stands.value, stands.expansion, stands.clv]
+        assert words == [stands.cohort, stands.value, stands.expansion, stands.clv]
         assert row["is_barely_used"] == stands.barely
 
 
 @settings(max_examples=6, deadline=None)
 @hypothesis_given(histories())
 def test_a_lone_day_and_a_backfill_agree_row_for_row(drawn):
-    history, asked = drawn
+    history, requests = drawn
     inputs = frame(history)
-    together = states_at(inputs, *asked)
-    alone = [states_at(inputs, day) for day in asked]
+    together = states_at(inputs, *requests)
+    alone = [states_at(inputs, day) for day in requests]
     key = ["as_of", "account_id"]
     pd.testing.assert_frame_equal(
         together.sort_values(key, ignore_index=True),
@@ -610,8 +621,8 @@ def test_a_lone_day_and_a_backfill_agree_row_for_row(drawn):
 @hypothesis_given(st.lists(st.sampled_from(sorted(DAYS)), min_size=1, max_size=13))
 def test_with_steady_arr_a_move_is_either_held_or_into_at_risk(segments):
     days = candidates(*segments)
-    found = grid_at(frame({"a": days}), *days)
-    states = found[found["anchor"] == ANCHOR].sort_values("as_of")["segment"].tolist()
+    result = grid_at(frame({"a": days}), *days)
+    states = result[result["anchor"] == ANCHOR].sort_values("as_of")["segment"].tolist()
     assert states[0] == segments[0]
     for i in range(1, len(segments)):
         if states[i] != states[i - 1] and states[i] != "At-Risk":

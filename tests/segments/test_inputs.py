@@ -16,7 +16,7 @@ from segmentation_assets.scores.needs import NeedsScores
 from segmentation_assets.scores.value import ValueScores
 from segmentation_assets.segments.cuts import TierCuts
 from segmentation_assets.segments.inputs import segment_inputs
-from tests.companies import given, records, spine
+from tests.companies import records, spine, typed
 
 POLICY = load_policy()
 DAY = date(2026, 5, 6)
@@ -43,13 +43,13 @@ def inputs_of(*accounts: dict, day: date = DAY, others: date | None = None) -> l
             for on in (day, others)
             if on
         ]
-        tables[name] = given(contract, rows)
-    cuts = given(TierCuts, [{"as_of": day, "strategic_cut": 50_000.0, "top_cut": 90_000.0}])
-    found = segment_inputs(
+        tables[name] = typed(contract, rows)
+    cuts = typed(TierCuts, [{"as_of": day, "strategic_cut": 50_000.0, "top_cut": 90_000.0}])
+    result = segment_inputs(
         spine(day), **tables, tier_cuts=cuts, behavioral=POLICY.behavioral, tier=POLICY.tier,
         stability=POLICY.stability,
     )  # fmt: skip
-    return records(found.order_by("account_id"))
+    return records(result.order_by("account_id"))
 
 
 def input_of(**columns) -> dict:

@@ -49,7 +49,7 @@ def tier(name: str, rule: str, since: date = MONDAY) -> dict:
     }  # fmt: skip
 
 
-def told(row: dict, *names: str) -> tuple:
+def words(row: dict, *names: str) -> tuple:
     return tuple(row[name].date() if name in {"effective_on", "compared_with"} else row[name] for name in names)
 
 
@@ -65,13 +65,13 @@ def test_who_stays_has_no_row():
 
 def test_a_move_on_monday_has_the_cause_that_its_state_carries():
     (row,) = moves({MONDAY: segment("Efficient", "held")}, arr={EVE: 15_000.0, MONDAY: 14_000.0})
-    assert told(row, "kind", "moved_from", "moved_to", "direction", "move_rule") == (
+    assert words(row, "kind", "moved_from", "moved_to", "direction", "move_rule") == (
         "segment", "Growth", "Efficient", "down", "held",
     )  # fmt: skip
-    assert told(row, "cause", "cause_kind", "cause_text") == (
+    assert words(row, "cause", "cause_kind", "cause_text") == (
         "behavioral_cohort", "behaviour", "behavioral cohort A to B",
     )  # fmt: skip
-    assert told(row, "effective_on", "compared_with") == (MONDAY, LONG_BEFORE)
+    assert words(row, "effective_on", "compared_with") == (MONDAY, LONG_BEFORE)
     assert (row["arr_before"], row["arr_after"]) == (15_000.0, 14_000.0)
 
 
@@ -80,7 +80,7 @@ def test_every_day_of_a_week_tells_the_moves_of_its_monday():
     moved = segment("Efficient", "held")
     sunday = MONDAY + timedelta(days=6)
     (row,) = moves({MONDAY: moved, sunday: moved}, as_of=sunday)
-    assert told(row, "moved_from", "moved_to", "effective_on") == ("Growth", "Efficient", MONDAY)
+    assert words(row, "moved_from", "moved_to", "effective_on") == ("Growth", "Efficient", MONDAY)
 
 
 def test_two_moves_of_one_account_have_a_row_each():
@@ -92,7 +92,7 @@ def test_two_moves_of_one_account_have_a_row_each():
         },
         as_of=thursday,
     )
-    assert [told(row, "moved_from", "moved_to", "effective_on", "direction", "cause_text") for row in rows] == [
+    assert [words(row, "moved_from", "moved_to", "effective_on", "direction", "cause_text") for row in rows] == [
         ("Growth", "Efficient", MONDAY, "down", "behavioral cohort A to B"),
         ("Efficient", "At-Risk", thursday, "into_risk", "cohort B to C"),
     ]
@@ -101,19 +101,19 @@ def test_two_moves_of_one_account_have_a_row_each():
 def test_one_day_in_danger_has_a_row_for_its_entry_and_one_for_its_end():
     entered = segment("At-Risk", "risk_at_once", WEDNESDAY)
     (entry,) = moves({EVE: entered, MONDAY: entered})
-    assert told(entry, "moved_to", "effective_on", "direction") == ("At-Risk", WEDNESDAY, "into_risk")
+    assert words(entry, "moved_to", "effective_on", "direction") == ("At-Risk", WEDNESDAY, "into_risk")
     later = MONDAY + WEEK
     (end,) = moves({MONDAY: entered, later - timedelta(days=1): entered}, as_of=later)
-    assert told(end, "moved_from", "moved_to", "effective_on", "direction", "move_rule") == (
+    assert words(end, "moved_from", "moved_to", "effective_on", "direction", "move_rule") == (
         "At-Risk", "Growth", later, "out_of_risk", "not_confirmed",
     )  # fmt: skip
-    assert told(end, "cause", "cause_text") == ("behavioral_cohort", "behavioral cohort A to B")
+    assert words(end, "cause", "cause_text") == ("behavioral_cohort", "behavioral cohort A to B")
 
 
 def test_arr_that_crossed_and_came_back_within_a_week_has_both_rows():
     fell = tier("Long-Tail", "arr_at_once", WEDNESDAY)
     rows = moves({EVE: fell}, arr={EVE: 8_000.0})
-    assert [told(row, "moved_from", "moved_to", "effective_on", "move_rule") for row in rows] == [
+    assert [words(row, "moved_from", "moved_to", "effective_on", "move_rule") for row in rows] == [
         ("Core", "Long-Tail", WEDNESDAY, "arr_at_once"), ("Long-Tail", "Core", MONDAY, "not_confirmed"),
     ]  # fmt: skip
     assert [(row["arr_before"], row["arr_after"]) for row in rows] == [(15_000.0, 8_000.0), (8_000.0, 15_000.0)]
@@ -134,13 +134,13 @@ def test_directions():
 
 def test_an_account_that_left_and_came_back():
     (row,) = moves({MONDAY: {"segment": "Efficient", "segment_since": MONDAY, "segment_move_rule": "start"}})
-    assert told(row, "cause", "cause_kind", "cause_text", "compared_with") == ("came_back", "revenue", "", EVE)
+    assert words(row, "cause", "cause_kind", "cause_text", "compared_with") == ("came_back", "revenue", "", EVE)
 
 
 def test_a_move_that_only_the_new_anchor_makes_is_re_anchored():
     first = date(2026, 7, 1)  # a Wednesday; the second quarter's last Monday is 29 June
     (row,) = moves({first: segment("Efficient", "held", date(2026, 5, 4))}, as_of=first)
-    assert told(row, "moved_from", "moved_to", "cause", "cause_kind", "move_rule", "effective_on") == (
+    assert words(row, "moved_from", "moved_to", "cause", "cause_kind", "move_rule", "effective_on") == (
         "Growth", "Efficient", "re_anchored", "re_anchored", "re_anchored", first,
     )  # fmt: skip
 
@@ -148,7 +148,7 @@ def test_a_move_that_only_the_new_anchor_makes_is_re_anchored():
 def test_a_move_in_the_same_week_as_a_new_anchor_keeps_its_own_cause():
     first = date(2026, 7, 1)
     (row,) = moves({first: segment("At-Risk", "risk_at_once", first)}, as_of=first)
-    assert told(row, "moved_to", "cause") == ("At-Risk", "behavioral_cohort")
+    assert words(row, "moved_to", "cause") == ("At-Risk", "behavioral_cohort")
 
 
 def relabel(old: str, new: str, on: date = WEDNESDAY, announced_on: date = WEDNESDAY - timedelta(days=1), **more):
@@ -165,10 +165,10 @@ def test_what_a_new_policy_moved_has_a_row_of_its_own():
         dict.fromkeys((BEFORE, EVE, MONDAY), strategic),
         relabels=[relabel("Growth", "Strategic")],
     )
-    assert told(row, "moved_from", "moved_to", "direction", "effective_on", "compared_with") == (
+    assert words(row, "moved_from", "moved_to", "direction", "effective_on", "compared_with") == (
         "Growth", "Strategic", "up", WEDNESDAY, WEDNESDAY - timedelta(days=1),
     )  # fmt: skip
-    assert told(row, "move_rule", "cause", "cause_kind", "cause_text") == ("policy", "policy", "policy", "")
+    assert words(row, "move_rule", "cause", "cause_kind", "cause_text") == ("policy", "policy", "policy", "")
 
 
 def test_a_move_that_only_the_new_policy_dates_before_its_first_run_is_of_the_policy():
@@ -176,7 +176,7 @@ def test_a_move_that_only_the_new_policy_dates_before_its_first_run_is_of_the_po
     tuesday = WEDNESDAY - timedelta(days=1)
     at_risk = segment("At-Risk", "risk_at_once", tuesday)
     (row,) = moves({EVE: at_risk, MONDAY: at_risk}, relabels=[relabel("Growth", "At-Risk")])
-    assert told(row, "moved_to", "effective_on", "cause_kind") == ("At-Risk", WEDNESDAY, "policy")
+    assert words(row, "moved_to", "effective_on", "cause_kind") == ("At-Risk", WEDNESDAY, "policy")
 
 
 def test_a_move_that_was_announced_stays_beside_what_the_policy_did():
@@ -187,7 +187,7 @@ def test_a_move_that_was_announced_stays_beside_what_the_policy_did():
         as_of=thursday,
         relabels=[relabel("Efficient", "At-Risk", thursday, thursday - timedelta(days=1))],
     )
-    assert [told(row, "moved_to", "effective_on", "cause_kind") for row in rows] == [
+    assert [words(row, "moved_to", "effective_on", "cause_kind") for row in rows] == [
         ("Efficient", MONDAY, "behaviour"), ("At-Risk", thursday, "policy"),
     ]  # fmt: skip
 
@@ -195,7 +195,7 @@ def test_a_move_that_was_announced_stays_beside_what_the_policy_did():
 def test_a_move_after_the_new_policy_is_the_accounts_own():
     held = segment("Efficient", "held")
     rows = moves({MONDAY: held}, relabels=[relabel("Strategic", "Growth")])
-    assert [told(row, "moved_from", "moved_to", "cause_kind") for row in rows] == [
+    assert [words(row, "moved_from", "moved_to", "cause_kind") for row in rows] == [
         ("Strategic", "Growth", "policy"), ("Growth", "Efficient", "behaviour"),
     ]  # fmt: skip
 
@@ -204,7 +204,7 @@ def test_two_new_policies_on_one_day_are_one_change():
     there = relabel("Growth", "Strategic")
     on = relabel("Strategic", "Efficient", entry=2, announced_on=WEDNESDAY)
     back = relabel("Strategic", "Growth", entry=2, announced_on=WEDNESDAY)
-    assert [told(row, "moved_from", "moved_to") for row in moves({}, relabels=[there, on])] == [
+    assert [words(row, "moved_from", "moved_to") for row in moves({}, relabels=[there, on])] == [
         ("Growth", "Efficient")
     ]
     assert moves({}, relabels=[there, back]) == []
@@ -227,6 +227,6 @@ def test_a_move_since_the_announcement_explains_the_change_itself():
         as_of=tuesday,
         relabels=[relabel("At-Risk", "Growth", tuesday, EVE, cause_kind="restated")],
     )
-    assert [told(row, "moved_to", "move_rule") for row in rows] == [
+    assert [words(row, "moved_to", "move_rule") for row in rows] == [
         ("At-Risk", "risk_at_once"), ("Growth", "not_confirmed"),
     ]  # fmt: skip

@@ -53,7 +53,9 @@ DECISIONS = dict(zip(CELLS, decided(CELLS), strict=True))
 
 def test_every_cell_has_the_segment_and_rule_of_the_specification():
     assert len(DECISIONS) == 4 * 5 * 5 * 6 * 3 * 3 * 2
-    wrong = {cell: (told, naive.rule_of(*cell)) for cell, told in DECISIONS.items() if told != naive.rule_of(*cell)}
+    wrong = {
+        cell: (texts, naive.rule_of(*cell)) for cell, texts in DECISIONS.items() if texts != naive.rule_of(*cell)
+    }
     assert not wrong
 
 
@@ -116,22 +118,22 @@ def test_a_better_cohort_never_lowers_the_segment_nor_leads_into_risk():
 
 
 def test_from_steady_state_to_power_user_nobody_moves():
-    steady = {cell: told for cell, told in DECISIONS.items() if cell[1] == "Steady State"}
+    steady = {cell: texts for cell, texts in DECISIONS.items() if cell[1] == "Steady State"}
     assert steady
-    assert all(DECISIONS[(cell[0], "Power User", *cell[2:])] == told for cell, told in steady.items())
+    assert all(DECISIONS[(cell[0], "Power User", *cell[2:])] == texts for cell, texts in steady.items())
 
 
 def test_with_fewer_than_two_dimensions_known_the_rule_says_so():
-    def told(**known):
+    def texts(**facts):
         names = ("size", "cohort", "value", "needs", "expansion", "clv", "barely")
-        return DECISIONS[tuple(known.get(name, False if name == "barely" else None) for name in names)]
+        return DECISIONS[tuple(facts.get(name, False if name == "barely" else None) for name in names)]
 
-    assert told() == ("Efficient", "no_data")
-    assert told(value="Bronze") == ("Long-Tail", "value_only")
-    assert told(value="Silver") == ("Efficient", "value_only")
-    assert told(value="Platinum", expansion="high") == ("Efficient", "value_only")
-    assert told(size="enterprise") == ("Efficient", "no_data")
-    assert told(value="Platinum", size="enterprise") == ("Strategic", "strategic_enterprise")
+    assert texts() == ("Efficient", "no_data")
+    assert texts(value="Bronze") == ("Long-Tail", "value_only")
+    assert texts(value="Silver") == ("Efficient", "value_only")
+    assert texts(value="Platinum", expansion="high") == ("Efficient", "value_only")
+    assert texts(size="enterprise") == ("Efficient", "no_data")
+    assert texts(value="Platinum", size="enterprise") == ("Strategic", "strategic_enterprise")
 
 
 def test_worth_saving_is_either_of_clv_and_value_tier():

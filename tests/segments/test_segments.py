@@ -16,7 +16,7 @@ from segmentation_assets.scores.health import HealthScores
 from segmentation_assets.segments.grid import SegmentStates
 from segmentation_assets.segments.inputs import SegmentInputs
 from segmentation_assets.segments.segments import Segments, segment_mix
-from tests.companies import Company, given, records, spine
+from tests.companies import Company, records, spine, typed
 
 POLICY = load_policy()
 DAY = date(2026, 5, 6)
@@ -101,9 +101,9 @@ def test_price_and_territory_follow_the_segment_at_the_last_renewal():
 def test_where_segment_and_tier_call_for_different_care():
     pairs = [(segment, tier) for segment in SEGMENTS for tier in TIERS]
     rows = segments_of(*({"segment": s, "coverage_tier": t} for s, t in pairs))
-    told = {pair: row["tier_conflict"] for pair, row in zip(pairs, rows, strict=True)}
+    words = {pair: row["tier_conflict"] for pair, row in zip(pairs, rows, strict=True)}
     less, more = "tier_gives_less", "tier_gives_more"
-    assert told == {
+    assert words == {
         ("Strategic", "Strategic"): None, ("Strategic", "Growth"): less, ("Strategic", "Core"): less,
         ("Strategic", "Long-Tail"): less,
         ("Growth", "Strategic"): more, ("Growth", "Growth"): None, ("Growth", "Core"): less,
@@ -184,8 +184,8 @@ SIGNALS = [
 
 def test_micro_segment_and_its_reason():
     rows = segments_of(*(columns for columns, _, _ in SIGNALS))
-    found = [(row["micro_segment"], row["micro_segment_reason"]) for row in rows]
-    assert found == [(micro, reason) for _, micro, reason in SIGNALS]
+    result = [(row["micro_segment"], row["micro_segment_reason"]) for row in rows]
+    assert result == [(micro, reason) for _, micro, reason in SIGNALS]
 
 
 def test_neither_micro_segment_nor_override_changes_segment_or_tier():
@@ -224,7 +224,7 @@ def test_the_mix_counts_all_segments_and_the_typical_share():
         {"segment": "At-Risk", "archetype_fit": 4, "arr": 20.0, "is_pending": False},
         {"segment": "Long-Tail", "archetype_fit": 0, "arr": 100.0, "is_pending": False},
     ]
-    table = given(Segments, [{"as_of": DAY, "account_id": f"a{i}"} | row for i, row in enumerate(rows)])
+    table = typed(Segments, [{"as_of": DAY, "account_id": f"a{i}"} | row for i, row in enumerate(rows)])
     mix = segment_mix(spine(DAY), table).execute().set_index("segment")
     assert set(mix.index) == set(SEGMENTS)
     growth = mix.loc["Growth"]
@@ -238,7 +238,7 @@ def test_the_mix_counts_all_segments_and_the_typical_share():
 
 
 def test_the_mix_of_a_day_without_accounts():
-    mix = segment_mix(spine(DAY), given(Segments, [])).execute()
+    mix = segment_mix(spine(DAY), typed(Segments, [])).execute()
     assert mix["accounts"].tolist() == [0] * len(SEGMENTS)
     assert mix["arr_share"].isna().all()
 
@@ -248,7 +248,7 @@ BASE = {"active_users_prior_28d": 9, "users_trend": 0.0, "users_trend_net": 0.0,
 
 
 @pytest.mark.parametrize(
-    ("account", "shown", "known", "lacking"),
+    ("account", "shown", "facts", "lacking"),
     [
         ({**BASE, **ON_TIME}, 2, 2, ""),
         ({**BASE, **ON_TIME, "users_trend": -0.5, "users_trend_net": -0.5}, 1, 2, "stable_usage"),
@@ -263,9 +263,9 @@ BASE = {"active_users_prior_28d": 9, "users_trend": 0.0, "users_trend_net": 0.0,
         ({"coverage_tier": "Strategic", "health_score": 49.0, "ladder_level": None, **ON_TIME}, 1, 2, "healthy"),
     ],
 )  # fmt: skip
-def test_traits_say_how_typical_of_its_tier_an_account_is(account: dict, shown: int, known: int, lacking: str):
+def test_traits_say_how_typical_of_its_tier_an_account_is(account: dict, shown: int, facts: int, lacking: str):
     """Core: stable usage and payment history. Long-Tail: digital first, limited expansion, few advanced features."""
     (row,) = segments_of(account)
-    told = (row["tier_traits_shown"], row["tier_traits_known"], row["tier_traits_lacking"])
-    assert told == (shown, known, lacking)
+    words = (row["tier_traits_shown"], row["tier_traits_known"], row["tier_traits_lacking"])
+    assert words == (shown, facts, lacking)
     assert row["coverage_tier"] == account.get("coverage_tier", "Core"), "traits move nobody"

@@ -23,5 +23,5 @@ def test_working_days_are_those_of_numpy():
 
 def test_days_later_goes_both_ways():
     rows = ibis.memtable(pd.DataFrame({"day": [MONDAY] * 3, "n": [-23, 0, 8]}), schema={"day": "date", "n": "int64"})
-    found = [pd.Timestamp(each).date() for each in rows.mutate(to=days_later(rows.day, rows.n)).execute()["to"]]
-    assert found == [date(2026, 10, 31), MONDAY, date(2026, 12, 1)]
+    outcome = [pd.Timestamp(each).date() for each in rows.mutate(to=days_later(rows.day, rows.n)).execute()["to"]]
+    assert outcome == [date(2026, 10, 31), MONDAY, date(2026, 12, 1)]

@@ -54,9 +54,9 @@ def test_a_damaged_table_is_named_and_made_again(tmp_path: Path, kind: str):
     assert {planner.causes(planner.registry[name], MONDAY) for name in before} == {(DAMAGED,)}
     assert {problem.table for problem in verify(store, chain()).problems} == set(before)
     with builder(tmp_path) as build:
-        made = {built.table: set(built.rows) for built in build.ensure(["labels"], [MONDAY])}
+        product = {built.table: set(built.rows) for built in build.ensure(["labels"], [MONDAY])}
     # The window of `totals` reads three days of `scaled`; only the damaged one is made again.
-    assert made == {"scaled": {MONDAY}, "totals": {MONDAY}, "labels": {MONDAY}}
+    assert product == {"scaled": {MONDAY}, "totals": {MONDAY}, "labels": {MONDAY}}
     for name, frame in before.items():
         pd.testing.assert_frame_equal(read(tmp_path, name), frame)
     assert verify(store, chain()).problems == ()
@@ -232,14 +232,14 @@ def test_the_command_names_what_is_damaged_and_changes_nothing(tmp_path: Path):
     file = store.published / "fx_rates" / "part-0.parquet"
     file.parent.mkdir()
     file.write_bytes(store.file("numbers").read_bytes())
-    asked = ["--home", str(tmp_path), "verify"]
-    assert CliRunner().invoke(main, asked).exit_code == 0
+    requests = ["--home", str(tmp_path), "verify"]
+    assert CliRunner().invoke(main, requests).exit_code == 0
     file.write_bytes(file.read_bytes()[:-1])
-    result = CliRunner().invoke(main, asked)
+    result = CliRunner().invoke(main, requests)
     assert result.exit_code == 1
     assert "fx_rates: " in result.output
     assert "lacks its end" in result.output
     assert "1 problems" in result.output
-    [problem] = json.loads(CliRunner().invoke(main, [*asked, "--format", "json"]).output)["problems"]
+    [problem] = json.loads(CliRunner().invoke(main, [*requests, "--format", "json"]).output)["problems"]
     assert problem["table"] == "fx_rates"
     assert is_damaged(file)

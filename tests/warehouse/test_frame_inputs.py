@@ -60,5 +60,5 @@ def test_a_frame_function_gets_the_spine_as_a_frame_and_only_the_columns_it_name
     with open_connection(store) as connection:
         builder = Builder(Engine(connection, store), registry, load_policy())
         builder.ensure(["doubled"], DAYS)
-        found = builder.engine.execute(builder.engine.read(registry["doubled"]).order_by("as_of"))
-    assert found["twice"].tolist() == [8.0, 10.0]
+        result = builder.engine.execute(builder.engine.read(registry["doubled"]).order_by("as_of"))
+    assert result["twice"].tolist() == [8.0, 10.0]

@@ -92,8 +92,8 @@ def builder(home: Path, run: str = "r1", function=records, late_days: int = 0) -
 
 
 def post(home: Path, *days: date, run: str = "r1", **options) -> list[tuple[int, int, str]]:
-    with builder(home, run, **options) as made:
-        made.ensure(["counts"], days)
+    with builder(home, run, **options) as table:
+        table.ensure(["counts"], days)
     frame = load("records", home=home)
     assert load("counts", home=home)["records"].tolist() == [len(frame)]
     return sorted(frame[["number", "degrees", "run_id"]].itertuples(index=False, name=None))
@@ -120,30 +120,30 @@ def test_a_day_before_the_newest_is_not_posted_unless_it_may_be_late(tmp_path: P
     assert post(tmp_path, date(2026, 2, 28)) == [(1, 1, "r1")]
     assert post(tmp_path, date(2026, 2, 22), late_days=6) == [(1, 1, "r1")]
     assert post(tmp_path, date(2026, 2, 28), late_days=6) == [(1, 1, "r1"), (2, 28, "r1")]
-    with builder(tmp_path) as made:
-        assert made.posted(made.registry["records"]) == date(2026, 3, 1)
+    with builder(tmp_path) as table:
+        assert table.posted(table.registry["records"]) == date(2026, 3, 1)
 
 
 def test_a_ledger_that_loses_entries_stays_as_it_was(tmp_path: Path):
     post(tmp_path, MONDAY)
-    with builder(tmp_path, function=forgetful) as made, pytest.raises(EntriesLost, match="1 booked entries"):
-        made.ensure(["records"], [MONDAY + timedelta(days=1)])
+    with builder(tmp_path, function=forgetful) as table, pytest.raises(EntriesLost, match="1 booked entries"):
+        table.ensure(["records"], [MONDAY + timedelta(days=1)])
     assert len(load("records", home=tmp_path)) == 1
 
 
 def test_a_ledger_that_breaks_its_contract_stays_as_it_was(tmp_path: Path):
     post(tmp_path, MONDAY)
-    with builder(tmp_path) as made, pytest.raises(ContractBroken, match="degrees"):
-        made.ensure(["records"], [date(2026, 3, 31)])
+    with builder(tmp_path) as table, pytest.raises(ContractBroken, match="degrees"):
+        table.ensure(["records"], [date(2026, 3, 31)])
     assert len(load("records", home=tmp_path)) == 1
 
 
 def test_a_ledger_is_fresh_once_it_stands(tmp_path: Path):
-    with builder(tmp_path) as made:
-        assert made.causes(made.registry["records"], None) == ("missing",)
+    with builder(tmp_path) as table:
+        assert table.causes(table.registry["records"], None) == ("missing",)
     post(tmp_path, MONDAY)
-    with builder(tmp_path) as made:
-        assert made.is_fresh(made.registry["records"], None)
+    with builder(tmp_path) as table:
+        assert table.is_fresh(table.registry["records"], None)
 
 
 def test_a_function_without_a_posting_is_no_ledger():

@@ -17,14 +17,14 @@ from tests.warehouse.toys import builder, land, policy, read
 WEDNESDAY, THURSDAY, FRIDAY, SATURDAY, SUNDAY, MONDAY = (date(2025, 12, 31) + timedelta(days=i) for i in range(6))
 
 
-def made(results: list[Built]) -> dict[str, list[date]]:
+def frame(results: list[Built]) -> dict[str, list[date]]:
     """Days made, by table; tables with nothing to do are left away."""
     return {r.table: sorted(d for d in r.rows if d is not None) for r in results if r.rows}
 
 
 def ensure(home: Path, *as_ofs: date, under: Policy | None = None, names: tuple[str, ...] = ("labels",)):
     with builder(home, under) as build:
-        return made(build.ensure(names, as_ofs))
+        return frame(build.ensure(names, as_ofs))
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_the_second_time_there_is_nothing_to_do(home: Path):
     before = {path: path.stat().st_mtime_ns for path in home.rglob("*.parquet")}
     with builder(home) as build:
         results = build.ensure(["labels"], [MONDAY, FRIDAY])
-    assert made(results) == {}
+    assert frame(results) == {}
     kept = {r.table: r.fresh for r in results}
     assert kept["labels"] == (FRIDAY, MONDAY)
     assert kept["scaled"] == (WEDNESDAY, THURSDAY, FRIDAY, SATURDAY, SUNDAY, MONDAY)
@@ -120,7 +120,7 @@ def test_changed_code_makes_stale_what_runs_it(home: Path):
     for spec in toys.chain():
         registry.add(spec if spec.name != "labels" else _relabelled(spec))
     with builder(home, registry=registry) as build:
-        assert made(build.ensure(["labels"], [MONDAY])) == {"labels": [MONDAY]}
+        assert frame(build.ensure(["labels"], [MONDAY])) == {"labels": [MONDAY]}
     assert read(home, "labels")["label"].tolist() == ["total 60"]
 
 
@@ -155,15 +155,15 @@ def test_the_policy_hash_in_the_rows_is_of_all_sections_upstream(home: Path):
 @settings(max_examples=4, deadline=None)
 @given(st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=3), min_size=1, max_size=3))
 def test_lone_days_equal_a_backfill_whatever_was_run_before(tmp_path_factory: pytest.TempPathFactory, runs):
-    asked = [[MONDAY + timedelta(days=offset) for offset in run] for run in runs]
+    requests = [[MONDAY + timedelta(days=offset) for offset in run] for run in runs]
     one, other = tmp_path_factory.mktemp("piecemeal"), tmp_path_factory.mktemp("at once")
     for place in (one, other):
         land(place, [1, 5])
-    for run in asked:
+    for run in requests:
         ensure(one, *run, names=("totals",))
-    ensure(other, *(day for run in asked for day in run), names=("totals",))
+    ensure(other, *(day for run in requests for day in run), names=("totals",))
     pd.testing.assert_frame_equal(read(one, "totals"), read(other, "totals"))
-    assert read(one, "totals")["as_of"].nunique() == len({day for run in asked for day in run})
+    assert read(one, "totals")["as_of"].nunique() == len({day for run in requests for day in run})
 
 
 def test_tables_that_read_each_other_are_refused():

@@ -25,8 +25,8 @@ FRIDAY, SATURDAY, SUNDAY, MONDAY = (date(2026, 1, 2) + timedelta(days=i) for i i
 
 def files(home: Path) -> dict[str, bytes]:
     """What readers see, and what is unfinished."""
-    found = [p for folder in ("published", "staging") for p in sorted((home / folder).rglob("*")) if p.is_file()]
-    return {str(path.relative_to(home)): path.read_bytes() for path in found}
+    result = [p for folder in ("published", "staging") for p in sorted((home / folder).rglob("*")) if p.is_file()]
+    return {str(path.relative_to(home)): path.read_bytes() for path in result}
 
 
 def test_a_table_that_breaks_its_contract_leaves_what_was_published(tmp_path: Path):
@@ -74,8 +74,8 @@ def repeated(scaled: Table[toys.Scaled]) -> Table[toys.Scaled]:
 def test_a_day_without_rows_gets_a_file_without_rows(tmp_path: Path):
     land(tmp_path, [7])
     with builder(tmp_path) as build:
-        [made] = build.ensure(["scaled"], [SATURDAY, SUNDAY])
-        assert made.rows == {SATURDAY: 1, SUNDAY: 0}
+        [output] = build.ensure(["scaled"], [SATURDAY, SUNDAY])
+        assert output.rows == {SATURDAY: 1, SUNDAY: 0}
         [again] = build.ensure(["scaled"], [SATURDAY, SUNDAY])
         assert (again.rows, again.fresh) == ({}, (SATURDAY, SUNDAY))
     assert Store(tmp_path).days("scaled", "as_of") == [SATURDAY, SUNDAY]

@@ -19,8 +19,8 @@ from tests.reading.test_access import publish
 
 
 def entry(name: str, partition: str | None, **columns: str) -> TableEntry:
-    made = tuple(ColumnEntry(c, t, "", False, True, "", "", (), "", f"It's {c}.") for c, t in columns.items())
-    return TableEntry(name, "test", f"What is {name}?", (), partition, (), (), (), made)
+    table = tuple(ColumnEntry(c, t, "", False, True, "", "", (), "", f"It's {c}.") for c, t in columns.items())
+    return TableEntry(name, "test", f"What is {name}?", (), partition, (), (), (), table)
 
 
 KPIS = entry("kpis", "as_of", as_of="date", n="whole number", later="number")
@@ -53,11 +53,11 @@ def test_all_days_the_last_one_and_what_they_mean(home: Path):
 
 def test_it_follows_days_at_once_and_tables_when_refreshed(home: Path):
     refresh_views(Store(home), [KPIS, ACCOUNTS])
-    made = (home / FILE).stat().st_ino
+    table = (home / FILE).stat().st_ino
     publish(home, "kpis", "SELECT 3::BIGINT AS n, 0.5::DOUBLE AS later", "2026-04-01")
     assert ask(home, "SELECT n, later FROM latest.kpis") == [(3, 0.5)]
     refresh_views(Store(home), [KPIS, ACCOUNTS])
-    assert (home / FILE).stat().st_ino == made
+    assert (home / FILE).stat().st_ino == table
     publish(home, "accounts", "SELECT 'a1' AS account_id")
     refresh_views(Store(home), [KPIS, ACCOUNTS])
     assert ask(home, "SELECT * FROM accounts") == [("a1",)]

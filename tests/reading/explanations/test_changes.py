@@ -17,10 +17,10 @@ def parts(**points: float) -> list[dict[str, object]]:
 def test_each_difference_is_a_sentence_with_its_largest_parts():
     before = segment(segment="Efficient", arr=900.0, health_score=80.0, churn_risk=0.1)
     now = segment(segment="At-Risk", arr=1100.5, health_score=70.0, churn_risk=0.25)
-    told = changes(
+    words = changes(
         now, before, parts(product=20, outcome=5, cap=-15), parts(product=26, outcome=4, cap=0), SINCE, 0.5, 60
     )
-    assert told == (
+    assert words == (
         "Segment Efficient to At-Risk.",
         "ARR 900 to 1,100 (+200).",  # 200.5, half to even
         "Health 80.0 to 70.0: cap −15.0, product −6.0.",
@@ -34,8 +34,8 @@ def test_small_differences_and_unknown_scores_are_not_told():
 
 
 def test_parts_are_named_only_where_both_days_have_them():
-    told = changes(segment(health_score=70.0), segment(health_score=80.0), parts(product=20), [], SINCE, 0.5, 90)
-    assert told == ("Health 80.0 to 70.0.",)
+    words = changes(segment(health_score=70.0), segment(health_score=80.0), parts(product=20), [], SINCE, 0.5, 90)
+    assert words == ("Health 80.0 to 70.0.",)
 
 
 def test_an_account_that_was_not_there():

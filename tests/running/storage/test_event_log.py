@@ -327,9 +327,9 @@ def test_what_was_just_stored_is_not_what_another_process_stored_since(settings:
         for number in range(2):
             for each in (instance, stock):
                 each.report_runless_asset_event(dg.AssetMaterialization(key, partition=day, metadata={"n": number}))
-                found, expected = (i.fetch_materializations(wanted, limit=1) for i in (instance, stock))
-                assert found.records[0].storage_id == expected.records[0].storage_id
-                assert found.records[0].asset_materialization == expected.records[0].asset_materialization
-                assert (found.cursor, found.has_more) == (expected.cursor, expected.has_more)
+                result, expected = (i.fetch_materializations(wanted, limit=1) for i in (instance, stock))
+                assert result.records[0].storage_id == expected.records[0].storage_id
+                assert result.records[0].asset_materialization == expected.records[0].asset_materialization
+                assert (result.cursor, result.has_more) == (expected.cursor, expected.has_more)
         other_day = dg.AssetRecordsFilter(key, ["2026-03-02"])
         assert not instance.fetch_materializations(other_day, limit=1).records

@@ -59,15 +59,15 @@ def test_logs_and_long_texts_of_old_runs_go_and_nothing_else(copy: Path):
         runs = [record.dagster_run for record in instance.get_run_records(ascending=True)]
         assert [run.status for run in runs] == [dg.DagsterRunStatus.SUCCESS] * 3
         assert [bool(instance.all_logs(run.run_id)) for run in runs] == [False, False, True]
-        found = instance.fetch_materializations(dg.AssetKey("table"), limit=9, ascending=True).records
-        told = [(r.partition_key, r.asset_materialization) for r in found if r.asset_materialization]
-        assert [(day, sorted(event.metadata)) for day, event in told] == [
+        result = instance.fetch_materializations(dg.AssetKey("table"), limit=9, ascending=True).records
+        words = [(r.partition_key, r.asset_materialization) for r in result if r.asset_materialization]
+        assert [(day, sorted(event.metadata)) for day, event in words] == [
             ("2026-03-01", ["rows"]), ("2026-03-02", ["rows"]), ("2026-03-03", ["plot", "rows"]),
         ]  # fmt: skip
-        assert {r.asset_materialization.tags["dagster/data_version"] for r in found if r.asset_materialization} == {
+        assert {r.asset_materialization.tags["dagster/data_version"] for r in result if r.asset_materialization} == {
             "v"
         }
-        assert instance.get_materialized_partitions(dg.AssetKey("table")) == {r.partition_key for r in found}
+        assert instance.get_materialized_partitions(dg.AssetKey("table")) == {r.partition_key for r in result}
         key = dg.AssetCheckKey(dg.AssetKey("table"), "contract")
         checks = instance.event_log_storage.get_asset_check_execution_history(key, limit=9)
         ended = [check.status.value for check in checks if check.status.value != "PLANNED"]

@@ -60,11 +60,11 @@ def test_records_are_what_dagster_says(runner: MakeRunner, settings: Settings):
     ended = runs[1].ended_at
     assert ended is not None
     assert abs(ended.timestamp() - float(stats.end_time or 0)) < 1
-    made = records.publications()
-    assert {name: one.run_id for name, one in made.items()} == {n: e.run_id for n, e in events.items() if e}
+    frame = records.publications()
+    assert {name: one.run_id for name, one in frame.items()} == {n: e.run_id for n, e in events.items() if e}
     for name, event in events.items():
         assert event is not None
-        assert abs(made[name].at.timestamp() - event.timestamp) < 1
+        assert abs(frame[name].at.timestamp() - event.timestamp) < 1
     [failure] = records.failures(runs)
     assert (failure.table, failure.run_id, failure.reason) == ("seasons", bad.run_id, bad.failed[0].reason)
 
@@ -115,9 +115,9 @@ def test_a_failure_is_told_until_the_table_is_made_again(runner: MakeRunner, set
     runner().run(TABLES, [MARCH_31])
     bad = runner(seasons=broken_seasons).run(TABLES, [MARCH_31 + timedelta(days=1)])
     status = status_in(settings)
-    found = {table.table: table for table in status.tables}
-    assert (found["seasons"].state, found["seasons"].reason) == (FAILED, bad.failed[0].reason)
-    assert found["seasons"].latest == MARCH_31  # what stood before stands
+    result = {table.table: table for table in status.tables}
+    assert (result["seasons"].state, result["seasons"].reason) == (FAILED, bad.failed[0].reason)
+    assert result["seasons"].latest == MARCH_31  # what stood before stands
     assert not status.is_fine
     runner().run(TABLES, [MARCH_31 + timedelta(days=1)])
     assert {state for state, _ in states(settings).values()} == {FRESH}

@@ -61,8 +61,8 @@ def test_stock_dagster_and_it_see_each_others_runs(settings: Settings, runner: M
         instance.delete_run(run_id)
         assert [run.run_id for run in stock.get_runs()] == [other.run_id]
         stock.add_run_tags(other.run_id, {"seen": "yes"})
-        [found] = instance.get_runs()
-        assert found.tags["seen"] == "yes"
+        [result] = instance.get_runs()
+        assert result.tags["seen"] == "yes"
 
 
 def test_threads_share_the_runs(settings: Settings):
