@@ -407,7 +407,7 @@ def _mixed(values: pd.Series, words: list[Any]) -> Iterator[Any]:
     is_some = rng.random(len(plain)) < _SHARE_JUMBLED
     yield np.where(is_some, rng.permutation(plain), plain)
     yield np.where(is_some, None, plain)
-    present = values.dropna()
+    present = values.dropna().infer_objects()  # flags with gaps stand in a column of objects
     names = words or sorted(present.unique())
     yield from ([name] * len(values) for name in (names if len(names) <= _MOST_WORDS else [names[0], names[-1]]))
     yield [None] * len(values)
