@@ -163,12 +163,20 @@ def _groups(rows: list[Row], months: int) -> tuple[tuple[str, tuple[GroupRow, ..
 def _group(row: Row) -> GroupRow:
     return GroupRow(
         label(row["member"]),
-        f"{number(row['accounts'])} ({number(row['different_accounts'])} different)",
+        _accounts(row),
         f"{_range(row, 'churn_rate')}, {number(row['left_accounts'])} left",
         _range(row, "nrr"),
         share(row["expansion_rate"]),
         bool(row["low_n"]),
     )
+
+
+def _accounts(row: Row) -> str:
+    """How many accounts; over several windows one account counts in each, so how many different ones, too."""
+    different = (
+        "" if row["accounts"] == row["different_accounts"] else f" ({number(row['different_accounts'])} different)"
+    )
+    return f"{number(row['accounts'])}{different}"
 
 
 def _range(row: Row, name: str) -> str:
