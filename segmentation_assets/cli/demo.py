@@ -30,13 +30,18 @@ def command(home: Path, accounts: int, end: date, months: int) -> None:
     from segmentation_assets.cli.generate import write_sample
     from segmentation_assets.cli.printing.week import print_week
     from segmentation_assets.cli.run import run_tables
+    from segmentation_assets.cli.sync import preview
     from segmentation_assets.policy.model import load_policy
+    from segmentation_assets.sync.connecting import run_of
 
     keep_private()
     sources = write_sample(settings_of(home).sample, accounts, DAYS, USERS, SEED, end)
     settings = settings_of(home, sources, Path(DEFAULT))
     run_tables(settings, [*month_ends(end, months), end], "*", "table")
-    print_week(Console(), settings.home, load_policy(settings.policy).company.reporting_currency)
+    policy = load_policy(settings.policy)
+    print_week(Console(), settings.home, policy.company.reporting_currency)
+    click.echo("\nA first sync with a CRM:")
+    preview(run_of(settings.home, policy, "hubspot"), "table")
 
 
 def month_ends(end: date, months: int) -> list[date]:

@@ -58,7 +58,7 @@ def command(
         elif applies:
             _end(run, run.apply(limit, confirm), form)
         else:
-            _preview(run, form)
+            preview(run, form)
 
 
 def _set_up(run: Run, applies: bool, form: str) -> None:
@@ -74,7 +74,8 @@ def _set_up(run: Run, applies: bool, form: str) -> None:
         messages().print("nothing was written: --setup --apply adds these, and removes nothing")
 
 
-def _preview(run: Run, form: str) -> None:
+def preview(run: Run, form: str) -> None:
+    """Say what a sync would send, and send nothing."""
     from segmentation_assets.cli.printing.syncing import preview_as_plain, print_preview
     from segmentation_assets.reading.figures import in_currency
 
