@@ -172,7 +172,8 @@ def test_a_renewal_far_ahead_comes_last():
 def test_what_is_open_stands_before_what_is_coming():
     row = {**GROWTH, "micro_segment": "at_risk", "micro_segment_reason": "late payments"}
     rows = due(row, {"renewal_on": FRIDAY + timedelta(days=61)}, (("renewal_outreach", date(2026, 10, 15)),))
-    assert (rows["renewal"]["opened_on"], rows["renewal"]["place"]) == (FRIDAY + timedelta(days=1), 2)
+    # between them stands the care of the tier, which is open, too
+    assert (rows["renewal"]["opened_on"], rows["renewal"]["place"]) == (FRIDAY + timedelta(days=1), 3)
     assert (rows["risk"]["opened_on"], rows["risk"]["place"]) == (MONDAY, 1)
 
 

@@ -34,14 +34,14 @@ def _quality(profile: Row, *crm: Row) -> Row:
 
 
 def test_half_of_the_columns_and_half_of_the_dimensions_are_half() -> None:
-    """19 columns can be empty. Industry and country are 2 of 19; 5 of 10 dimensions are known."""
-    assert len(OPTIONAL) == 19
+    """20 columns can be empty. Industry and country are 2 of 20; 5 of 10 dimensions are known."""
+    assert len(OPTIONAL) == 20
     row = _quality(_profile(usage_lag_days=6), {"account_id": "a", "industry": "i", "country": "US"})
-    assert row["crm_completeness"] == pytest.approx(2 / 19)
-    assert row["completeness"] == pytest.approx((2 / 19 + 0.5) / 2)
+    assert row["crm_completeness"] == pytest.approx(2 / 20)
+    assert row["completeness"] == pytest.approx((2 / 20 + 0.5) / 2)
     # usage is 6 days old where 3 are fresh: 50 points; weights 40 and 30
     assert row["freshness_score"] == 50
-    assert row["quality_score"] == pytest.approx((40 * 100 * (2 / 19 + 0.5) / 2 + 30 * 50) / 70)
+    assert row["quality_score"] == pytest.approx((40 * 100 * (2 / 20 + 0.5) / 2 + 30 * 50) / 70)
 
 
 def test_usage_that_is_not_known_is_not_stale() -> None:

@@ -21,7 +21,7 @@ COUNTED = ("", "*")
 class Columns:
     """Of one query: per column the input columns in its expression, and those in its windows and filters alone."""
 
-    frame: dict[str, Names]
+    own: dict[str, Names]
     chosen: dict[str, Names]
     rows: Names = field(default_factory=set)
     """In conditions, joins and groups, of this query and of those it reads."""
@@ -49,8 +49,8 @@ class Reader:
 
     def _union(self, node: exp.SetOperation) -> Columns:
         left, right = self._query(node.this), self._query(node.expression)
-        pairs = list(zip(left.made, right.made, strict=True))
-        frame = {a: left.made[a] | right.made[b] for a, b in pairs}
+        pairs = list(zip(left.own, right.own, strict=True))
+        frame = {a: left.own[a] | right.own[b] for a, b in pairs}
         chosen = {a: left.chosen[a] | right.chosen[b] for a, b in pairs}
         rows = left.rows | right.rows
         if node.args.get("distinct") or not isinstance(node, exp.Union):
@@ -110,9 +110,9 @@ class Scope:
             left_out = {e.name for e in star.args.get("except_") or star.args.get("except") or ()}
             for alias, source in self.sources.items():
                 if not named or alias == named:
-                    for name in source.made:
+                    for name in source.own:
                         if name not in left_out:
-                            yield name, source.made[name], source.chosen[name]
+                            yield name, source.own[name], source.chosen[name]
             return
         frame, chosen = self.split(item)
         yield item.alias_or_name, frame, chosen
@@ -125,8 +125,8 @@ class Scope:
             return self.named(node)
         if isinstance(node, exp.Subquery | exp.Select | exp.Exists):
             inner = self.reader._query(node.this if isinstance(node, exp.Subquery | exp.Exists) else node)
-            for name in inner.made:
-                frame |= inner.made[name]
+            for name in inner.own:
+                frame |= inner.own[name]
                 chosen |= inner.chosen[name]
             return frame, chosen | inner.rows
         if isinstance(node, exp.Count) and isinstance(node.this, exp.Star):
@@ -148,11 +148,11 @@ class Scope:
     def named(self, node: exp.Column) -> tuple[Names, Names]:
         parts = [part.name for part in node.parts]
         for alias, source in self.sources.items():
-            if len(parts) > 1 and parts[0] == alias and parts[1] in source.made:
-                return source.made[parts[1]], source.chosen[parts[1]]
+            if len(parts) > 1 and parts[0] == alias and parts[1] in source.own:
+                return source.own[parts[1]], source.chosen[parts[1]]
         for source in self.sources.values():
-            if parts[0] in source.made:
-                return source.made[parts[0]], source.chosen[parts[0]]
+            if parts[0] in source.own:
+                return source.own[parts[0]], source.chosen[parts[0]]
         raise KeyError(node.sql())
 
 

@@ -262,15 +262,15 @@ def test_another_reader_of_the_sql_finds_the_same(spec: TableSpec):
     theirs, mine = read.read(), trace(spec, expression)
     decided = {(p.table, p.column) for p in mine.decided}
     broader = set()
-    assert set(theirs.made) == set(mine.columns)
+    assert set(theirs.own) == set(mine.columns)
     for name, cell in mine.columns.items():
         built = {(p.table, p.column) for p in cell.sources}
         chosen = {(p.table, p.column) for p in cell.chosen}
-        listed = {place for place in theirs.made[name] if place[0] not in lists} - {COUNTED}
+        listed = {place for place in theirs.own[name] if place[0] not in lists} - {COUNTED}
         if listed - built - chosen - decided:
             broader.add(name)
-        only_here = built - theirs.made[name] - theirs.chosen[name]
-        assert not only_here or COUNTED in theirs.made[name] | theirs.chosen[name], (name, only_here)
+        only_here = built - theirs.own[name] - theirs.chosen[name]
+        assert not only_here or COUNTED in theirs.own[name] | theirs.chosen[name], (name, only_here)
     assert broader == STRUCTS.get(spec.name, set())
     keys = {(i.name, key) for i in spec.inputs for key in key_of(i.contract)} if COUNTED in theirs.rows else set()
     assert decided - keys <= theirs.rows  # a count may also decide which rows there are
