@@ -242,7 +242,7 @@ class Reader:
         else:
             sql = self._of_files(name, source, [f for drop in drops for f in drop.files])
         described = self._columns(sql)
-        if source.where:
+        if source.where and (source.where_if is None or source.where_if in described):
             sql = self._filtered(name, source, sql)
         own = {column: kind for column, kind in described.items() if column not in _RESERVED}
         return Raw(sql, own, _typed_conditions(own) if TYPED in described else {})

@@ -165,6 +165,8 @@ class ExtractSource(Place):
     """Words that are read as null in any column, such as `N/A` or `-`."""
     where: Annotated[str, Field(min_length=1)] | None = None
     """A DuckDB SQL condition over the source's columns. Other rows are left out and counted."""
+    where_if: str | None = None
+    """A source column that `where` needs: where the source has no such column, all rows stay."""
     newest_by: str | None = None
     """A source column: of the rows with one key, the row with its greatest value counts (history tables)."""
     drops: Literal["full", "changes", "snapshots"] | None = None

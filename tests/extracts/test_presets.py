@@ -247,3 +247,49 @@ def test_presets_name_columns_that_exist_and_are_described():
         for extract, mapping in preset["extracts"].items():
             assert set(mapping.get("columns", {})) <= set(own_columns(extract)), (name, extract)
     assert all(about.endswith(".") for _, _, about in described())
+
+
+def test_an_uglier_export_of_stripe_loses_nothing_in_silence(tmp_path: Path):
+    """Old plans, dinars in thousandths, a price in tiers, a start that is no epoch: read, or refused by name."""
+
+    def one(n: int, price: dict[str, Any], start: Any = 1704067200) -> dict[str, Any]:
+        items = {"data": [{"id": f"si_{n}", "quantity": None} | price]}
+        return {
+            "id": f"s{n}",
+            "customer": "A",
+            "status": "active",
+            "currency": "usd",
+            "created": start,
+            "items": items,
+        }
+
+    monthly = {"interval": "month", "interval_count": 1}
+    rows = [
+        one(1, {"plan": {"amount": 5000, "product": "p"} | monthly}),
+        one(2, {"price": {"unit_amount_decimal": "1500.5", "currency": "usd", "recurring": monthly}}),
+        one(3, {"price": {"unit_amount": None, "currency": "usd", "recurring": monthly}}),
+        one(4, {"price": {"unit_amount": 100, "currency": "usd", "recurring": monthly}}, start="2024-01-01"),
+        one(5, {"price": {"unit_amount": 10_000, "currency": "kwd", "recurring": monthly}}),
+    ]
+    (tmp_path / "s.json").write_text(json.dumps({"data": rows}))
+    (tmp_path / "fx.csv").write_text("currency,valid_from,rate\nKWD,2020-01-01,3.2\n")
+    mapping = mapped(
+        tmp_path,
+        billing_subscriptions={"preset": "stripe", "path": "s.json", "max_quarantine_share": "1"},
+        fx_rates={"path": "fx.csv"},
+    )
+    store = Store(tmp_path / "home")
+    with open_connection(store) as connection:
+        results = land(read_sources(mapping), Engine(connection, store), policy().sections)
+        billing = next(each for each in results if each.extract == "billing_subscriptions")
+        assert (billing.read, billing.good, billing.quarantined) == (5, 3, 2)
+        file = store.file("billing_subscriptions")
+        amounts = connection.execute(f"SELECT subscription_id, mrr FROM '{file}' ORDER BY 1").fetchall()
+    assert amounts == [("si_1", 50.0), ("si_2", 15.005), ("si_5", 10.0)]
+
+
+def test_an_export_of_salesforce_without_deleted_records_has_no_column_for_them(tmp_path: Path):
+    (tmp_path / "Account.csv").write_text("Id;Name\n A ;=cmd|' /c calc'!A1\nB;Größe\n", encoding="utf-16")
+    own = {"preset": "salesforce", "path": "Account.csv", "format": {"encoding": "utf-16"}}
+    rows = landed(mapped(tmp_path, crm_accounts=own), tmp_path / "home", "crm_accounts", "account_id", "account_name")
+    assert rows == [("A", "=cmd|' /c calc'!A1"), ("B", "Größe")]

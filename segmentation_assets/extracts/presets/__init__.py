@@ -16,6 +16,12 @@ import yaml
 
 _FOLDER = Path(__file__).parent
 _SCHEMA = "{schema}"
+_LISTS = {
+    "{no_cents}": "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF UGX VND VUV XAF XOF XPF",
+    "{thousandths}": "BHD JOD KWD OMR TND",
+}
+"""Currencies whose amounts Stripe gives in whole units, and in thousandths instead of cents: lists in its queries
+(https://docs.stripe.com/currencies)."""
 _PLACES = ("path", "duckdb", "sqlite", "postgres")
 
 
@@ -46,7 +52,7 @@ def with_preset(extract: str, mapping: Mapping[str, Any]) -> Mapping[str, Any]:
     if "query" in own or "table" in own:
         base.pop("query", None)
     elif "query" in base:
-        base["query"] = base["query"].replace(_SCHEMA, _quoted(str(mapping.get("schema", preset.get("schema", "")))))
+        base["query"] = _filled(base["query"], str(mapping.get("schema", preset.get("schema", ""))))
     merged = {**base, **own}
     for part in ("columns", "values", "format"):
         if isinstance(base.get(part), Mapping) and isinstance(own.get(part), Mapping):
@@ -70,6 +76,12 @@ def _check_place(name: str, preset: Mapping[str, Any], mapping: Mapping[str, Any
         raise PresetError(f"the preset {name} reads files: give their path")
     if not is_database and "schema" in mapping:
         raise PresetError(f"the preset {name} reads files, which have no schema")
+
+
+def _filled(query: str, schema: str) -> str:
+    for name, words in _LISTS.items():
+        query = query.replace(name, ", ".join(f"'{word}'" for word in words.split()))
+    return query.replace(_SCHEMA, _quoted(schema))
 
 
 def _quoted(schema: str) -> str:
