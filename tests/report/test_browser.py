@@ -294,7 +294,12 @@ def test_on_a_phone_rows_are_cards_and_charts_are_whole(browser: Browser, report
             go(page, where)
             cell = page.locator("section:not([hidden]) table.cards tbody td").first
             cell.wait_for()
-            assert cell.evaluate("each => getComputedStyle(each).display") == "block"
+            assert cell.evaluate("each => getComputedStyle(each).display") != "table-cell"
+            lines = page.locator("section:not([hidden]) table.cards tbody tr:not([hidden]) td[data-label]")
+            cut = lines.evaluate_all(
+                "all => all.filter(e => e.scrollHeight > e.clientHeight + 1).map(e => e.dataset.label)"
+            )
+            assert cut == [], "labels that stick out of their line"
             assert cell.get_attribute("data-label")
         for where in ("capacity", "movement", "tiers", "executive"):
             go(page, where)
