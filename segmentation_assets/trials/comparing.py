@@ -141,12 +141,12 @@ def moved(before: dict[str, pd.DataFrame], after: dict[str, pd.DataFrame]) -> tu
     then = _with_inputs(after)
     shared = now.index.intersection(then.index)
     now, then = now.loc[shared], then.loc[shared]
-    found = []
+    moves: list[Moved] = []
     for grouping in GROUPINGS:
         elsewhere = now.index[(now[grouping] != then[grouping]).to_numpy()]
-        found += [_moved(str(account), grouping, now.loc[account], then.loc[account]) for account in elsewhere]
+        moves += [_moved(str(account), grouping, now.loc[account], then.loc[account]) for account in elsewhere]
     places = list(GROUPINGS)
-    return tuple(sorted(found, key=lambda one: (places.index(one.grouping), -one.arr, one.account_id)))
+    return tuple(sorted(moves, key=lambda one: (places.index(one.grouping), -one.arr, one.account_id)))
 
 
 def _with_inputs(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -189,7 +189,7 @@ def groups(before: pd.DataFrame, after: pd.DataFrame) -> tuple[Group, ...]:
 def retention(before: pd.DataFrame, after: pd.DataFrame) -> tuple[Retention, ...]:
     """The long windows of `segment_backtest`, by tier."""
 
-    now, then = (rows[(rows["grouping"] == TIER).to_numpy()] for rows in (_long(before), _long(after)))
+    now, then = (rows.loc[(rows["grouping"] == TIER).to_numpy()] for rows in (_long(before), _long(after)))
     return tuple(
         Retention(tier, *(_pair(now, then, "member", tier, name) for name in _RETENTION))
         for tier in TIERS
@@ -198,7 +198,7 @@ def retention(before: pd.DataFrame, after: pd.DataFrame) -> tuple[Retention, ...
 
 
 def _long(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[(rows["window_months"] == rows["window_months"].max()).to_numpy()]
+    return rows.loc[(rows["window_months"] == rows["window_months"].max()).to_numpy()]
 
 
 _RETENTION = ("accounts", "nrr", "nrr_low", "nrr_high", "churn_rate")
@@ -239,7 +239,7 @@ def _walk(grid: pd.DataFrame, mondays: Sequence[date]) -> pd.DataFrame:
     return rows.pivot(index="account_id", columns="as_of", values=list(GROUPINGS)).sort_index()
 
 
-def _moves(states: pd.DataFrame) -> tuple[int, float | None, int]:
+def _moves(states: Any) -> tuple[int, float | None, int]:
     """Moves, moves per account and month, and moves that undo the one before."""
     days = pd.to_datetime(states.columns)
     values = states.to_numpy(dtype=object)
@@ -282,8 +282,8 @@ def score_quality(before: pd.DataFrame, after: pd.DataFrame) -> tuple[ScoreQuali
 
 
 def _pair(before: pd.DataFrame, after: pd.DataFrame, key: str, value: str, name: str) -> Pair:
-    found = (rows.loc[(rows[key] == value).to_numpy(), name] for rows in (before, after))
-    return Pair(*(_plain(one.iloc[0]) if len(one) else None for one in found))
+    cells = (rows.loc[(rows[key] == value).to_numpy(), name] for rows in (before, after))
+    return Pair(*(_plain(one.iloc[0]) if len(one) else None for one in cells))
 
 
 def _plain(value: Any) -> Any:

@@ -90,27 +90,27 @@ def what_if(
     NotPublished for a day without data, OtherPolicy, WrongRange and TooFarBack.
     """
     day = find_table("segments", home).day_of(as_of)
-    found = differences(production, other)
+    changes = differences(production, other)
     reached = touched(changed_sections(production, other))
-    shown = tuple(spec.name for spec in CATALOGUE if spec.name in reached and not spec.is_extract)
+    tables = tuple(spec.name for spec in CATALOGUE if spec.name in reached and not spec.is_extract)
     if not {*_NEEDED, *_OTHERS} & reached:
-        return WhatIf(day, found, shown)
+        return WhatIf(day, changes, tables)
     with beside(home) as trial:
         check_policy(home, production, trial, day)
         mondays = _mondays(trial, production, day, first, last)
         needs, reasons = _needs(home, day, mondays)
         before = published(trial, needs)
         after = {**before, **recomputed(trial, with_one_short_window(other), reached, needs)}
-    return WhatIf(day, found, shown, **_compared(before, after, mondays), reasons=tuple(reasons))
+    return WhatIf(day, changes, tables, **_compared(before, after, mondays), reasons=tuple(reasons))
 
 
 def check_policy(home: Path, production: Policy, trial: Beside, day: date) -> None:
     """Raises OtherPolicy, and NotPublished for a day on which inputs of the comparison are missing."""
     for name in _NEEDED:
         find_table(name, home).day_of(day)
-    made = set(trial.published("segments", [day], ["policy_hash"])["policy_hash"])
+    hashes = set(trial.published("segments", [day], ["policy_hash"])["policy_hash"])
     expected = hash_under(home, production, "segments")
-    if made - {expected}:
+    if hashes - {expected}:
         raise OtherPolicy(
             f"the segments of {day} were made with another policy than production's is now, so a comparison would "
             f"mix two changes. Bring them up to date first: segmentation run --as-of {day}"
@@ -129,8 +129,8 @@ def published(trial: Beside, needs: Needs) -> dict[str, pd.DataFrame]:
 
 def recomputed(trial: Beside, policy: Policy, reached: frozenset[str], needs: Needs) -> dict[str, pd.DataFrame]:
     """Those of the needed tables that the change reaches, under the other policy."""
-    asked = {name: days for name, days in needs.items() if name in reached}
-    return trial.computed(policy, reached, asked, _COLUMNS)
+    wanted = {name: days for name, days in needs.items() if name in reached}
+    return trial.computed(policy, reached, wanted, _COLUMNS)
 
 
 def with_one_short_window(policy: Policy) -> Policy:
@@ -163,16 +163,16 @@ def _mondays(trial: Beside, production: Policy, day: date, first: date | None, l
     if end < begin:
         raise WrongRange(f"{begin} to {end}: the last day is before the first")
     monday = last_monday(begin)
-    asked = weeks(monday if monday >= begin else monday + timedelta(weeks=1), end)
-    there = trial.published(_GRID, asked, ["as_of", "policy_hash"])
+    grid_days = weeks(monday if monday >= begin else monday + timedelta(weeks=1), end)
+    there = trial.published(_GRID, grid_days, ["as_of", "policy_hash"])
     own = there["policy_hash"] == hash_under(trial.store.home, production, _GRID)
-    made = sorted({moment.date() for moment in pd.to_datetime(there["as_of"][own.to_numpy()])})
-    if len(made) < 2 and (first or last):
+    mondays = sorted({moment.date() for moment in pd.to_datetime(there["as_of"][own.to_numpy()])})
+    if len(mondays) < 2 and (first or last):
         raise WrongRange(
             f"{begin} to {end} has fewer than two Mondays that were made with production's policy; "
             f"{_GRID} has {_extent(trial)}"
         )
-    return made if len(made) > 1 else ()
+    return mondays if len(mondays) > 1 else ()
 
 
 def _extent(trial: Beside) -> str:

@@ -70,15 +70,15 @@ def test_moves_name_the_inputs_that_differ_the_tier_first_then_the_largest():
             {"account_id": "new", "segment": "Growth"},
         ]
     )
-    found = moved(before, after)
-    assert [(one.account_id, one.grouping, one.before, one.after) for one in found] == [
+    moves = moved(before, after)
+    assert [(one.account_id, one.grouping, one.before, one.after) for one in moves] == [
         ("b", "coverage_tier", "Core", "Strategic"),
         ("a", "coverage_tier", "Core", "Growth"),
         ("c", "segment", "Growth", "At-Risk"),
     ]
-    assert found[0].inputs == ()  # other rules, the same inputs
-    assert found[1].inputs == (InputChange("behavioral_score", 50.0, 62.5),)
-    assert found[2].inputs == (InputChange("expansion_level", "low", "high"),)  # its score is no second cause
+    assert moves[0].inputs == ()  # other rules, the same inputs
+    assert moves[1].inputs == (InputChange("behavioral_score", 50.0, 62.5),)
+    assert moves[2].inputs == (InputChange("expansion_level", "low", "high"),)  # its score is no second cause
 
 
 def test_groups_count_accounts_and_arr_of_both_sides_and_empty_ones():
@@ -137,14 +137,14 @@ def grid(**accounts: list[str | None]) -> pd.DataFrame:
     for account, states in accounts.items():
         for day, state in zip(MONDAYS, states, strict=True):
             for first in (anchor(day), day):
-                told = state if first == anchor(day) else "Strategic"
+                word = state if first == anchor(day) else "Strategic"
                 if state is not None:
                     rows.append(
                         {
                             "as_of": day,
                             "anchor": first,
                             "account_id": account,
-                            "segment": told,
+                            "segment": word,
                             "coverage_tier": "Core",
                         }
                     )

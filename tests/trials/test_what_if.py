@@ -50,20 +50,20 @@ def test_a_lower_bound_moves_accounts_up_and_leaves_the_home_as_it_is(year_home:
     )
     assert result.exit_code == 0, result.output
     assert files(year_home) == before
-    found = json.loads(result.stdout)
-    assert found["differences"] == [{"name": "tier.growth_min_arr", "before": 25000, "after": 12000}]
-    tiers = [one for one in found["moved"] if one["grouping"] == "coverage_tier"]
+    answer = json.loads(result.stdout)
+    assert answer["differences"] == [{"name": "tier.growth_min_arr", "before": 25000, "after": 12000}]
+    tiers = [one for one in answer["moved"] if one["grouping"] == "coverage_tier"]
     assert tiers
     # Nobody's scores change, so only the bound moves them, and only upwards from Core, with ARR between the bounds.
     assert {(one["before"], one["after"], tuple(one["inputs"])) for one in tiers} == {("Core", "Growth", ())}
     assert all(12000 * 0.9 <= one["arr"] < 25000 and "tier.growth_min_arr" in one["cause"] for one in tiers)
-    accounts = {one["member"]: one["accounts"] for one in found["groups"] if one["grouping"] == "coverage_tier"}
+    accounts = {one["member"]: one["accounts"] for one in answer["groups"] if one["grouping"] == "coverage_tier"}
     assert accounts["Growth"]["after"] - accounts["Growth"]["before"] == len(tiers)
     assert sum(one["after"] for one in accounts.values()) == sum(one["before"] for one in accounts.values())
-    company = found["people"][-1]
+    company = answer["people"][-1]
     assert company["required_fte"]["after"] > company["required_fte"]["before"]
-    assert found["retention"]
-    assert found["stability"]
+    assert answer["retention"]
+    assert answer["stability"]
     assert tiers[0]["account_id"] in page.read_text()
 
 
