@@ -45,13 +45,13 @@ class Page:
 def page_of(question: Mapping[str, Any], as_of: date, limit: int, cursor: str | None) -> Page:
     """The part of an answer. With a cursor, `as_of` is the day of the first part. Raises WrongCursor."""
     text = repr(sorted((name, value) for name, value in question.items()))
-    asked = hashlib.sha256(text.encode()).hexdigest()[:12]
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     if cursor is None:
-        return Page(as_of, 0, limit, asked)
-    day, start, hashed = (*cursor.split(_SEPARATOR), "", "")[:3]
-    if hashed != asked or not (start.isascii() and start.isdigit()):
+        return Page(as_of, 0, limit, digest)
+    day, start, digest_of_cursor = (*cursor.split(_SEPARATOR), "", "")[:3]
+    if digest_of_cursor != digest or not (start.isascii() and start.isdigit()):
         raise WrongCursor("this cursor belongs to another question: repeat the question that gave it, unchanged")
-    return Page(date.fromisoformat(day), int(start), limit, asked)
+    return Page(date.fromisoformat(day), int(start), limit, digest)
 
 
 def day_of_cursor(cursor: str | None) -> str | None:

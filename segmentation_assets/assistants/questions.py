@@ -196,17 +196,17 @@ class Questions:
 
         `accounts_in_all` and `arr_in_all` count all of them, also those that this answer does not list.
         """
-        asked = {
+        conditions = {
             "segment": segment, "coverage_tier": coverage_tier, "micro_segment": micro_segment, "search": search,
             "person": person, "renews_within_days": renews_within_days, "least_churn_risk": least_churn_risk,
             "order": order, "as_of": as_of,
         }  # fmt: skip
         day = day_of(self._home, "segments", TABLES, day_of_cursor(cursor) or as_of)
-        page = page_of(asked, day, limit, cursor)
+        page = page_of(conditions, day, limit, cursor)
         tables = ["segments", *(t for t in (_PROFILES, *NAMES_FROM) if is_published(self._home, t, day))]
         with open_tables(dict.fromkeys(tables, day), self._home) as connection:
             names = names_of_csms(connection, tables, day)
-            rows = _filtered(connection, asked, names, _PROFILES in tables)
+            rows = _filtered(connection, conditions, names, _PROFILES in tables)
         shown = [row | {"csm": names.get(row["csm_id"])} for row in rows[page.start : page.start + limit]]
         data = {
             "accounts_in_all": len(rows),
@@ -348,23 +348,23 @@ def _counted(connection: duckdb.DuckDBPyConnection, column: str) -> dict[str, Ro
 
 
 def _filtered(
-    connection: duckdb.DuckDBPyConnection, asked: Row, names: Mapping[str, str], has_profiles: bool
+    connection: duckdb.DuckDBPyConnection, conditions: Row, names: Mapping[str, str], has_profiles: bool
 ) -> list[dict[str, Any]]:
     """The accounts of the views that meet the conditions, in order."""
     tests: list[tuple[str, Sequence[Any]]] = [
-        (f"s.{name} = ?", (asked[name],))
+        (f"s.{name} = ?", (conditions[name],))
         for name in ("account_id", "segment", "coverage_tier", "micro_segment")
-        if asked.get(name) is not None
+        if conditions.get(name) is not None
     ]
-    if search := asked.get("search"):
+    if search := conditions.get("search"):
         text = unquoted(search).casefold()
         tests.append(("(contains(lower(s.account_id), ?) OR contains(lower(s.account_name), ?))", (text, text)))
-    if person := asked.get("person"):
+    if person := conditions.get("person"):
         keys = _keys_of(connection, person, names)
         tests.append(("(list_contains(?, s.csm_id) OR list_contains(?, s.account_executive))", (keys, keys)))
-    if (days := asked.get("renews_within_days")) is not None:
+    if (days := conditions.get("renews_within_days")) is not None:
         tests.append(("p.days_to_renewal <= ?", (days,)))
-    if (risk := asked.get("least_churn_risk")) is not None:
+    if (risk := conditions.get("least_churn_risk")) is not None:
         tests.append(("s.churn_risk >= ?", (risk,)))
     renewal = ("renewal_on", "days_to_renewal", "leaving_on")
     more = ", ".join(f"p.{name}" for name in renewal)
@@ -377,7 +377,7 @@ def _filtered(
         connection,
         f"SELECT {', '.join(f's.{name}' for name in _COLUMNS)}, {more} FROM segments s {joined} "
         f"WHERE {' AND '.join(test for test, _ in tests) or 'true'} "
-        f"ORDER BY {_ORDERS[asked.get('order', 'arr')]}, s.account_id",
+        f"ORDER BY {_ORDERS[conditions.get('order', 'arr')]}, s.account_id",
         *(value for _, values in tests for value in values),
     )
 

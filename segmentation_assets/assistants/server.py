@@ -56,7 +56,7 @@ def _refusing(question: Callable[..., dict[str, Any]]) -> Callable[..., CallTool
     """The question; what it refuses is an error of the tool, with its reason."""
 
     @wraps(question)
-    def asked(**arguments: Any) -> CallToolResult:
+    def tool(**arguments: Any) -> CallToolResult:
         try:
             facts = question(**arguments)
         except Refusal as error:
@@ -64,4 +64,4 @@ def _refusing(question: Callable[..., dict[str, Any]]) -> Callable[..., CallTool
         text = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
         return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=facts)
 
-    return asked
+    return tool

@@ -93,8 +93,8 @@ def test_segments_count_what_the_table_counts(year_home: Path):
 
 def test_an_account_is_found_by_id_name_and_by_both_as_they_were_shown(year_home: Path):
     row = load("segments", YEAR_DAY, year_home).iloc[0]
-    asked = [row.account_id, row.account_name, quoted(row.account_id), quoted(row.account_name)]
-    answers = [facts(year_home, "account", account=each)["data"] for each in asked]
+    ways = [row.account_id, row.account_name, quoted(row.account_id), quoted(row.account_name)]
+    answers = [facts(year_home, "account", account=each)["data"] for each in ways]
     assert {each["account_id"] for each in answers} == {quoted(row.account_id)}
     assert answers[0]["briefing"]
     reasons = facts(year_home, "explain", account=row.account_id)["data"]
@@ -157,11 +157,11 @@ def test_all_tools_only_read_and_answers_are_bounded(year_home: Path):
     assert all(t.annotations.read_only_hint and not t.annotations.destructive_hint for t in tools)
     assert all(t.description for t in tools)
     account = load("segments", YEAR_DAY, year_home).account_id.iloc[0]
-    asked: dict[str, dict[str, Any]] = {"account": {"account": account}, "explain": {"account": account}}
-    asked["kpi"] = {"metric": "nrr", "grouping": "segment"}
+    arguments: dict[str, dict[str, Any]] = {"account": {"account": account}, "explain": {"account": account}}
+    arguments["kpi"] = {"metric": "nrr", "grouping": "segment"}
     for tool in tools:
         full = {"limit": 100} if "limit" in tool.input_schema["properties"] else {}
-        [result] = ask(year_home, (tool.name, full | asked.get(tool.name, {})))
+        [result] = ask(year_home, (tool.name, full | arguments.get(tool.name, {})))
         assert not result.is_error, text_of(result)
         assert len(text_of(result)) < 70_000
         assert {"as_of", "sources", "notice"} <= json.loads(text_of(result)).keys()
@@ -276,14 +276,14 @@ def test_over_standard_input_and_output(year_home: Path):
 
 
 def test_serving_loads_neither_dagster_nor_the_chain(year_home: Path):
-    asked = (
+    script = (
         "import sys; from segmentation_assets.running.assistants import server_for; "
         "from segmentation_assets.settings import find_settings; "
         f"server_for(find_settings({str(year_home)!r})); "
         "print(sorted({n.split('.')[0] for n in sys.modules} & "
         "{'dagster', 'ibis', 'pandas', 'pandera', 'scipy', 'altair'}))"
     )
-    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
