@@ -152,7 +152,7 @@ class Company:
         folder = self.home / "published" / table
         packs = sorted((self.home / "packed" / table).glob("*.parquet"))
         if not packs and not sorted(folder.glob("as_of=*")):
-            return with_dates(pd.concat([pd.read_parquet(path) for path in sorted(folder.rglob("*.parquet"))]))
+            return with_dates(_of_all_days(folder))
         files = sorted((folder / f"as_of={day}").glob("*.parquet"))
         rows = [pd.read_parquet(path, partitioning=None) for path in files] or [
             pd.read_parquet(path, filters=[("as_of", "==", day)]) for path in packs
@@ -188,6 +188,14 @@ class Company:
             self.raw("crm_accounts"),
             pd.Timestamp(self.as_of),
         )
+
+
+def _of_all_days(folder: Path) -> pd.DataFrame:
+    """The rows of all files, with the day that a file's folder names, as in `usage_date=2026-11-27`."""
+    rows = pd.read_parquet(folder)
+    for name in rows.select_dtypes("category"):
+        rows[name] = rows[name].astype(str).map(date.fromisoformat)
+    return rows
 
 
 def with_dates(rows: pd.DataFrame) -> pd.DataFrame:
