@@ -169,7 +169,7 @@ def test_packing_up_keeps_rows_and_freshness(tmp_path: Path):
     assert run(tmp_path, DAY) == {}
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(
         st.tuples(st.integers(0, 6), st.sampled_from([10, 20]), st.sampled_from([2, 3])), min_size=1, max_size=4
