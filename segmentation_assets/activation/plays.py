@@ -78,8 +78,8 @@ class PlaysDue(Snapshot):
         "The CRM names nobody in the role, so it is the CSM's or the account executive's task, whoever is named."
     )
     reasons: str = column(
-        "Why: names of the account's figures that say so, in the catalogue's order, separated by commas. Their values "
-        "are columns of this row."
+        "Why: names of the account's figures that say so, in the catalogue's order, separated by commas. This row "
+        "has their values."
     )
     material: str = column(
         "Onboarding path, review template or content track of the account's needs profile.",
@@ -103,9 +103,7 @@ class PlaysDue(Snapshot):
     segment_since: Day = column("Day on which the segment came into force.")
     leaving_on: Day = column("Day on which the account is known to leave; null: none is known.", nullable=True)
     paused_on: Day = column("First day of the pause that is in force; null: none is.", nullable=True)
-    churn_risk: float = column(
-        "Probability of churn within 90 days.", unit="probability", nullable=True, ge=0, le=1
-    )
+    churn_risk: float = column("Probability of churn within 90 days.", unit="probability", nullable=True, ge=0, le=1)
     expansion_score: float = column("Expansion score.", unit="score", nullable=True, ge=0, le=100)
     weakest_dimension: str = column("Weakest dimension of health.", isin=DIMENSIONS, nullable=True)
     weakest_health: float = column("Health in the weakest dimension.", unit="score", nullable=True, ge=0, le=100)

@@ -1,7 +1,7 @@
 """Why a play is due, as a sentence with figures of the account.
 
-Here: the words for each figure that the catalogue may name as a reason. Not here: the figures themselves (`plays_due`),
-or which of them a play names (policy `plays.catalogue`).
+Here: the words for each figure that the catalogue may name as a reason. Not here: the figures themselves
+(`plays_due`), or which of them a play names (policy `plays.catalogue`).
 """
 
 from __future__ import annotations
