@@ -1,7 +1,7 @@
 """What the company does with its accounts, play by play: renewals, onboarding, care, interventions, growth.
 
-Belongs here: which account gets a play when, and how late. The company does most plays within the time it promises its
-tier, some late, and a few never. Not here: conversations without a play (`touchpoints`), or any effect of a play: the
+Belongs here: which account gets a play when, and how late. The company does most plays within the time it promises
+its tier, some late, and a few never. Not here: conversations without a play (`touchpoints`), or any effect of a play: the
 sample has none, so whoever measures one there measures chance or choice.
 """
 
@@ -25,6 +25,8 @@ from segmentation_assets.sample.traits import (
 )
 from segmentation_assets.sample.usage import expected_share
 
+_Part = tuple[Ints, Ints, Ints]
+"""Account, day and place in `PLAYS` of each play."""
 _WEEK = 7
 _MONDAY = 4
 """Days from 1970-01-01, a Thursday, to the first Monday."""
@@ -78,14 +80,12 @@ def _lateness(rng: np.random.Generator, size: int, promised: Floats) -> Ints:
     return np.where(is_missed, NEVER, np.where(promised > 0, np.floor(days), 0)).astype(np.int64)
 
 
-def _done(
-    rng: np.random.Generator, account: Ints, opened: Ints, promised: Floats, play: str
-) -> tuple[Ints, Ints, Ints]:
+def _done(rng: np.random.Generator, account: Ints, opened: Ints, promised: Floats, play: str) -> _Part:
     day = opened + _lateness(rng, len(account), promised)
     return account, day, np.full(len(account), PLAYS.index(play))
 
 
-def _renewals(rng: np.random.Generator, company: Company) -> list[tuple[Ints, Ints, Ints]]:
+def _renewals(rng: np.random.Generator, company: Company) -> list[_Part]:
     account, day = _renewal_days(company)
     tier = company.tier[account]
     parts = []
@@ -98,7 +98,7 @@ def _renewals(rng: np.random.Generator, company: Company) -> list[tuple[Ints, In
 
 
 def _renewal_days(company: Company) -> tuple[Ints, Ints]:
-    """Account and day of each renewal: the ends of terms; of contracts by the month, the years of the first payment."""
+    """Account and day of each renewal: the ends of terms; by the month, the years of the first payment."""
     rows, timeline = company.subscriptions, company.timeline
     terms = (rows.line == PLATFORM) & (rows.term_end < NEVER) & (rows.account < company.customers)
     pairs = np.unique(np.stack([rows.account[terms], rows.term_end[terms]]), axis=1)
@@ -109,7 +109,7 @@ def _renewal_days(company: Company) -> tuple[Ints, Ints]:
     return np.concatenate([pairs[0], account]), np.concatenate([pairs[1], day])
 
 
-def _onboarding(rng: np.random.Generator, company: Company) -> list[tuple[Ints, Ints, Ints]]:
+def _onboarding(rng: np.random.Generator, company: Company) -> list[_Part]:
     tier = company.tier[: company.customers]
     parts = []
     for index, (steps, promised) in enumerate(ONBOARDING_STEPS):
@@ -121,14 +121,12 @@ def _onboarding(rng: np.random.Generator, company: Company) -> list[tuple[Ints, 
     return parts
 
 
-def _routine(rng: np.random.Generator, company: Company, routine: Routine) -> tuple[Ints, Ints, Ints]:
+def _routine(rng: np.random.Generator, company: Company, routine: Routine) -> _Part:
     """A play that comes again and again while its condition holds, looked at each Monday."""
     timeline = company.timeline
     members = np.flatnonzero(np.isin(company.tier[: company.customers], routine.tiers))
-    every = np.array(
-        [routine.every_days[routine.tiers.index(tier)] for tier in company.tier[members]], dtype=np.int64
-    )
-    promised = np.array([routine.promised[routine.tiers.index(tier)] for tier in company.tier[members]], dtype=float)
+    place = np.searchsorted(routine.tiers, company.tier[members])
+    every, promised = np.array(routine.every_days)[place], np.array(routine.promised)[place]
     holds = _holds(company, routine.when)[members]
     start = company.first_paid[members]
     again = start + (every if routine.waits_a_turn else 0)
