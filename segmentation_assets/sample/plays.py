@@ -1,8 +1,8 @@
 """What the company does with its accounts, play by play: renewals, onboarding, care, interventions, growth.
 
 Belongs here: which account gets a play when, and how late. The company does most plays within the time it promises
-its tier, some late, and a few never. Not here: conversations without a play (`touchpoints`), or any effect of a play: the
-sample has none, so whoever measures one there measures chance or choice.
+its tier, some late, and a few never. Not here: conversations without a play (`touchpoints`), or any effect of a play:
+the sample has none, so whoever measures one there measures chance or choice.
 """
 
 from __future__ import annotations
