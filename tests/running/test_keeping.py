@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from segmentation_assets.running.keeping import kept
-from segmentation_assets.settings import find_settings
+from segmentation_assets.settings import Settings, find_settings
 from segmentation_assets.warehouse.packs import packs_of
 from segmentation_assets.warehouse.store import Store
 from tests.cli.calling import call
@@ -26,8 +26,13 @@ def whole_home(ran_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return home
 
 
+def settings(home: Path, policy: Path | None = None) -> Settings:
+    """The copy's own sample: the home remembers that of the original."""
+    return find_settings(home, home / "sample" / "sources.yaml", policy)
+
+
 def is_kept(home: Path) -> bool:
-    return kept(find_settings(home), RAN_DAYS) is not None
+    return kept(settings(home), RAN_DAYS) is not None
 
 
 def test_a_second_run_starts_none_and_says_so(whole_home: Path):
@@ -88,8 +93,8 @@ def test_whatever_changed_is_seen(name: str, whole_home: Path):
 def test_another_policy_another_day_or_a_home_in_use_is_work(whole_home: Path, tmp_path: Path):
     policy = tmp_path / "policy.yaml"
     policy.write_text("signals: {window_days: 45}\n")
-    assert kept(find_settings(whole_home, policy=policy), RAN_DAYS) is None
-    assert kept(find_settings(whole_home), [RAN_DAYS[-1] + timedelta(days=1)]) is None
+    assert kept(settings(whole_home, policy), RAN_DAYS) is None
+    assert kept(settings(whole_home), [RAN_DAYS[-1] + timedelta(days=1)]) is None
     with Store(whole_home).alone():
         assert not is_kept(whole_home)
     assert is_kept(whole_home)
