@@ -31,6 +31,10 @@ class ReportPolicy(Section):
     """An account's charts have at most this many points, evenly spread over that time."""
     decisions: Annotated[int, Field(ge=1)]
     """The executive page suggests this many decisions."""
+    timeline_days: Days
+    """An account's timeline begins this many days before as_of."""
+    timeline_events: Annotated[int, Field(ge=1, le=200)]
+    """An account's timeline has at most this many events, the newest."""
     renewal_within_days: Days
     """Portfolios list renewals within this many days."""
     overloaded_from: Positive
