@@ -151,7 +151,7 @@ class Company:
     def _published(self, table: str, day: date) -> pd.DataFrame:
         folder = self.home / "published" / table
         if not sorted(folder.glob("as_of=*")):
-            return with_dates(pd.concat([pd.read_parquet(path) for path in sorted(folder.rglob("*.parquet"))]))
+            return with_dates(_of_all_days(folder))
         files = sorted((folder / f"as_of={day}").glob("*.parquet"))
         rows = pd.concat([pd.read_parquet(path, partitioning=None) for path in files])
         return with_dates(rows.drop(columns="as_of", errors="ignore"))
@@ -181,6 +181,14 @@ class Company:
             self.raw("crm_accounts"),
             pd.Timestamp(self.as_of),
         )
+
+
+def _of_all_days(folder: Path) -> pd.DataFrame:
+    """The rows of all files, with the day that a file's folder names, as in `usage_date=2026-11-27`."""
+    rows = pd.read_parquet(folder)
+    for name in rows.select_dtypes("category"):
+        rows[name] = rows[name].astype(str).map(date.fromisoformat)
+    return rows
 
 
 def with_dates(rows: pd.DataFrame) -> pd.DataFrame:
