@@ -32,13 +32,13 @@ def differences(one: pa.Table, other: pa.Table, contract: type[Contract], most: 
     first, second = (sorted(cells(t, schema), key=lambda row: [repr(row[i]) for i in at]) for t in (one, other))
     if len(first) != len(second):
         return [f"{len(first)} rows on DuckDB, {len(second)} on Spark"]
-    found = [
+    unequal = [
         f"{name} of {[row[i] for i in at]}: {mine!r} on DuckDB, {theirs!r} on Spark"
         for row, same in zip(first, second, strict=True)
         for name, mine, theirs in zip(names, row, same, strict=True)
         if mine != theirs
     ]
-    return [f"{len(found)} cells differ", *found[:most]] if found else []
+    return [f"{len(unequal)} cells differ", *unequal[:most]] if unequal else []
 
 
 def cells(table: pa.Table, schema: ibis.Schema) -> list[tuple[Any, ...]]:

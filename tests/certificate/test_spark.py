@@ -76,7 +76,7 @@ def test_sample(name: str, home: _Home, spark_tables: SparkTables, tmp_path: Pat
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[date]]:
+def days_of(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[date]]:
     """The days that DuckDB computed of each table of the hostile company."""
     company = hostile()
     company.tables(NAMES, [DAY])
@@ -89,8 +89,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_hostile_company(name: str, made: dict[str, set[date]], folder: Path, spark_tables: SparkTables):
-    on_spark = OnSpark(spark_tables, folder, DEFAULT, _rows_of).table(name, made[name])
+def test_hostile_company(name: str, days_of: dict[str, set[date]], folder: Path, spark_tables: SparkTables):
+    on_spark = OnSpark(spark_tables, folder, DEFAULT, _rows_of).table(name, days_of[name])
     _assert_same(name, _rows_of(name), on_spark)
 
 

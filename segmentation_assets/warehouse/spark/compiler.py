@@ -77,8 +77,8 @@ class SparkCompiler(PySparkCompiler):
         return self._arg("min_by", op, arg, key, where)
 
     def _arg(self, function: str, op: Any, arg: Any, key: Any, where: Any) -> Any:
-        known = sge.Not(this=sge.Is(this=arg.copy(), expression=NULL)) if op.arg.dtype.nullable else None
-        wanted = where if known is None else known if where is None else sge.and_(where, known)
+        has_value = sge.Not(this=sge.Is(this=arg.copy(), expression=NULL)) if op.arg.dtype.nullable else None
+        wanted = where if has_value is None else has_value if where is None else sg.and_(where, has_value)
         return self.f.anon[function](arg, key if wanted is None else self.if_(wanted, key, NULL))
 
     def visit_BitOr(self, op: Any, *, arg: Any, where: Any) -> Any:
@@ -126,21 +126,21 @@ def spark_query(expr: ir.Table, prefix: str) -> Query:
     return Query(shared, f"SELECT {columns} FROM ({text('', main)})")
 
 
-def _names_read(body: sg.Expression, known: Container[str]) -> list[str]:
+def _names_read(body: sg.Expression, subqueries: Container[str]) -> list[str]:
     """The subqueries that a query reads, as often as it does."""
-    return [table.name for table in body.find_all(sge.Table) if table.name in known]
+    return [table.name for table in body.find_all(sge.Table) if table.name in subqueries]
 
 
 def _behind(name: str, reads: Mapping[str, Sequence[str]], apart: Container[str]) -> set[str]:
     """The subqueries that one needs in its own text: those it reads, and they read, up to those that stand apart."""
-    found: set[str] = set()
+    result: set[str] = set()
     ahead = [name]
     while ahead:
         for read in reads[ahead.pop()]:
-            if read not in apart and read not in found:
-                found.add(read)
+            if read not in apart and read not in result:
+                result.add(read)
                 ahead.append(read)
-    return found
+    return result
 
 
 def _text(body: sg.Expression, apart: Mapping[str, str], compiler: SparkCompiler) -> str:
