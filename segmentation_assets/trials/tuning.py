@@ -258,7 +258,7 @@ class _Company:
         learned = [means_of(each[early], *_outcome(self.rows.loc[early])) for each in tiers]
         later = self.rows.loc[~early]
         saved = [
-            saved_error(each[~early], *_outcome(later), *known) for each, known in zip(tiers, learned, strict=True)
+            saved_error(each[~early], *_outcome(later), *means) for each, means in zip(tiers, learned, strict=True)
         ]
         gain, low, high = gain_of(
             tiers[0][~early], tiers[1][~early], later, (learned[0], learned[1]), self.production.backtest

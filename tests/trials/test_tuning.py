@@ -45,7 +45,9 @@ def test_saved_error_by_hand():
     assert ({k: round(v, 9) for k, v in means.items()}, round(mean, 9)) == ({"x": 1.1, "y": 0.7}, 0.9)
     # around 0.9: 0.01 + 0.09 + 0.09 + 0.01 = 0.2; around 1.1 and 0.7: 4 x 0.01 = 0.04; saved 1 - 0.04 / 0.2
     assert saved_error(["x", "x", "y", "y"], values, weights, means, mean) == pytest.approx(0.8)
-    assert saved_error(["new"], np.array([2.0]), np.array([1.0]), means, mean) == 0.0  # no mean known: that of all
+    assert (
+        saved_error(["new"], np.array([2.0]), np.array([1.0]), means, mean) == 0.0
+    )  # a group without a mean: that of all
     # weights: mean of x is (1 x 3 + 1.2 x 1) / 4 = 1.05
     assert means_of(["x", "x"], np.array([1.0, 1.2]), np.array([3.0, 1.0]))[0]["x"] == pytest.approx(1.05)
 
@@ -74,8 +76,8 @@ def proposed(seed: int, *, is_permuted: bool) -> bool:
         return ["high" if each >= cut else "low" for each in of]
 
     def fit(values: Mapping[str, float]) -> float:
-        known = means_of(groups(values["cut"], early["x"]), early["value"].to_numpy(), ones)
-        return saved_error(groups(values["cut"], early["x"]), early["value"].to_numpy(), ones, *known)
+        means = means_of(groups(values["cut"], early["x"]), early["value"].to_numpy(), ones)
+        return saved_error(groups(values["cut"], early["x"]), early["value"].to_numpy(), ones, *means)
 
     best, _ = search({"cut": 80.0}, {"cut": [float(cut) for cut in range(10, 100, 10)]}, fit, lambda _: True)
     later = pd.DataFrame({"account_id": np.arange(300).astype(str), "value": quarters[2], "weight": one})
