@@ -33,7 +33,7 @@ test-fast: setup  ## the inner loop: no processes, browsers, servers, finished h
 stress: setup  ## all tests beside 20 busy processes: what waits for the clock fails here (WHAT="tests/e2e")
 	@$(BIN)/python -m tests.harness.busy 20 $(BIN)/python -m pytest -n 2 --dist worksteal $(WHAT)
 
-soak: setup  ## kill runs and reports 300 times, at most half an hour; figures to benchmarks/RELIABILITY.md
+soak: setup  ## 300 kills of runs, watch, sensors, report, sync, half an hour; figures to benchmarks/RELIABILITY.md
 	@$(BIN)/python -m tests.e2e.soak
 
 lint: setup  ## ruff, import-linter and pyright
