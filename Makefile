@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 HOME_DIR ?= data
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast stress soak lint audit bench ui pictures lineage lock clean
+.PHONY: help setup demo test test-fast oracle stress soak lint audit bench ui pictures lineage lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -32,6 +32,9 @@ test-fast: setup  ## the inner loop: no processes, browsers, servers, finished h
 
 stress: setup  ## all tests beside 20 busy processes: what waits for the clock fails here (WHAT="tests/e2e")
 	@$(BIN)/python -m tests.harness.busy 20 $(BIN)/python -m pytest -n 2 --dist worksteal $(WHAT)
+
+oracle: setup  ## hold the demo's tables to plain pandas over its extracts, every column (HOME_DIR=data; a minute)
+	@ORACLE_HOME=$(abspath $(HOME_DIR)) $(BIN)/python -m pytest -q tests/oracle
 
 soak: setup  ## 300 kills of runs, watch, sensors, report, sync, half an hour; figures to benchmarks/RELIABILITY.md
 	@$(BIN)/python -m tests.e2e.soak

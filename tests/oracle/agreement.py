@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 import pandas as pd
@@ -43,10 +43,16 @@ def assert_agrees(
         f"{name}: {row} is {one!r}, the oracle says {other!r}"
         for name in result.columns
         if name in expected.columns and name not in (left_out or {})
-        for row, one, other in zip(result.index, result[name], expected[name], strict=True)
+        for row, one, other in _unequal(result[name], expected[name])
         if not _same(one, other)
     ]
     assert not wrong, f"{table}: {len(wrong)} cells differ\n" + "\n".join(wrong[:20])
+
+
+def _unequal(result: pd.Series, expected: pd.Series) -> Iterator[tuple[object, object, object]]:
+    """The cells of two aligned columns that are not equal at first sight."""
+    differs = (result != expected) & ~(result.isna() & expected.isna())
+    return zip(result.index[differs], result[differs], expected[differs], strict=True)
 
 
 def _same(one: object, other: object) -> bool:

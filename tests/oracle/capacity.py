@@ -441,7 +441,7 @@ def csm_assignments(company: Company) -> pd.DataFrame:
     """What follows from the published choice of each account's CSM."""
     demand, published = account_demand(company), company.published("csm_assignments").set_index("account_id")
     roster = company.raw("csm_roster").set_index("csm_id")
-    supply, could_stay = csm_supply(company).set_index("csm_id"), _could_stay(company)
+    supply, stayers = csm_supply(company).set_index("csm_id"), could_stay(company)
     rows = []
     for one in demand.itertuples():
         chosen = published.loc[one.account_id, "csm_id"]
@@ -463,8 +463,8 @@ def csm_assignments(company: Company) -> pd.DataFrame:
                 "required_fte": one.required_fte,
                 "current_csm_id": current,
                 "status": status,
-                "is_handover": status == "moved" and one.account_id in could_stay,
-                "reason": _reason(status, current, supply, stays=one.account_id in could_stay),
+                "is_handover": status == "moved" and one.account_id in stayers,
+                "reason": _reason(status, current, supply, stays=one.account_id in stayers),
                 # Which skill binds for an account without a CSM: tests/capacity/test_binding
                 "constraint": published.loc[one.account_id, "constraint"] if status == "unassigned" else None,
                 "current_csm_leaves_on": roster["ends_on"].get(current, pd.NaT),
@@ -473,7 +473,7 @@ def csm_assignments(company: Company) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _could_stay(company: Company) -> set[str]:
+def could_stay(company: Company) -> set[str]:
     """Accounts whose CSM in the CRM stays and has the level; region and industry do not part them from their CSM."""
     rules, supply = POLICY["assignment"], csm_supply(company).set_index("csm_id")
     assert set(rules["stays_in_spite_of"]) == {"region", "industry"}, "else skills count here, too"
@@ -504,7 +504,7 @@ def _reason(status: str, current: str | None, supply: pd.DataFrame, *, stays: bo
 def csm_assignment_runs(company: Company) -> pd.DataFrame:
     """Counts and loads that follow from the published assignment and plan."""
     plan, supply, loads = company.published("capacity_plan"), csm_supply(company), csm_loads(company)
-    could_stay, binding = len(_could_stay(company)), company.published("csm_assignment_constraints")
+    staying, binding = len(could_stay(company)), company.published("csm_assignment_constraints")
     solved = company.published("csm_assignment_runs").iloc[0]
     chosen, demand = csm_assignments(company), account_demand(company).set_index("account_id")
     counts = chosen["status"].value_counts()
@@ -517,8 +517,8 @@ def csm_assignment_runs(company: Company) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "could_stay_accounts": could_stay,
-                "continuity": over(counts.get("kept", 0), could_stay),
+                "could_stay_accounts": staying,
+                "continuity": over(counts.get("kept", 0), staying),
                 "gap": over(solved["objective"] - solved["bound"], solved["bound"]),
                 "most_loaded_csm_id": most,
                 "most_load_share_before": loads.loc[most, "load_share"],

@@ -72,15 +72,20 @@ def last_monday(on: date) -> date:
     return on - timedelta(days=on.weekday())
 
 
+def states_on(company: Company, on: date) -> dict[str, Account]:
+    """The state of each account at the end of a day."""
+
+    def make() -> dict[str, Account]:
+        walks = {name: (days, naive.walk(days, anchor(on), on)) for name, days in _days(company).items()}
+        return {name: state for name, (days, state) in walks.items() if state is not None and on in days}
+
+    return company.kept(f"states {on}", make)
+
+
 def segment_states(company: Company) -> pd.DataFrame:
     """The state of each account at the end of as_of."""
-    on = company.as_of
-    rows = []
-    for account, days in _days(company).items():
-        state = naive.walk(days, anchor(on), on)
-        if state is not None and on in days:
-            rows.append({"account_id": account, **_columns(state)})
-    return pd.DataFrame(rows)
+    states = states_on(company, company.as_of)
+    return pd.DataFrame([{"account_id": account, **_columns(state)} for account, state in states.items()])
 
 
 def segment_grid(company: Company) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Which oracle recomputes which table, and the few tables that need none. Not here: any figure."""
+"""Which oracle recomputes which table, and which columns it leaves out. Not here: any figure."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from tests.oracle import (
     churn,
     customers,
     kpis,
+    moves,
     profiles,
     quality,
     retention,
     scorecard,
     scores,
     segments,
+    shortfall,
     standings,
     usage,
 )
@@ -49,6 +51,12 @@ _OF_MOVES = dict.fromkeys(
 
 _DRAWN = "drawn by chance: held by tests/kpis/test_backtest"
 
+_MOVE = ("account_id", "kind", "effective_on")
+_ENTRY = ("account_id", "kind", "entry")
+_OF_RUNS = dict.fromkeys(
+    ("posted_at", "run_id", "seen_policy"), "of the run, not of the company: tests/segments/test_register"
+)
+
 ORACLES: dict[str, Oracle] = {
     # profiles
     "account_hierarchy": Oracle(profiles.account_hierarchy),
@@ -56,6 +64,7 @@ ORACLES: dict[str, Oracle] = {
     "account_states": Oracle(accounts.account_states, ("account_id", "day")),
     "account_revenue": Oracle(accounts.account_revenue),
     "arr_steps": Oracle(accounts.arr_steps, ("account_id", "day")),
+    "usage_days": Oracle(usage.usage_days, ("usage_date", "account_id", "user_id")),
     "usage_last_days": Oracle(usage.usage_last_days, ()),
     "account_usage": Oracle(usage.account_usage),
     "account_support": Oracle(profiles.account_support),
@@ -99,6 +108,10 @@ ORACLES: dict[str, Oracle] = {
     "segment_states": Oracle(standings.segment_states, left_out=_OF_MOVES),
     "segments": Oracle(segments.segments),
     "segment_mix": Oracle(segments.segment_mix, ("segment",)),
+    "segment_moves": Oracle(moves.segment_moves, _MOVE),
+    "segment_move_parts": Oracle(moves.segment_move_parts, (*_MOVE, "place")),
+    "segment_register": Oracle(moves.segment_register, _ENTRY, _OF_RUNS),
+    "segment_relabels": Oracle(moves.segment_relabels, _ENTRY, may_be_empty=True),
     # kpis
     "data_quality": Oracle(quality.data_quality, ("extract",)),
     "data_quality_columns": Oracle(quality.data_quality_columns, ("extract", "column_name")),
@@ -148,6 +161,9 @@ ORACLES: dict[str, Oracle] = {
     "goal_gap": Oracle(capacity.goal_gap, ()),
     "csm_loads": Oracle(capacity.csm_loads, ("csm_id",)),
     "csm_assignments": Oracle(capacity.csm_assignments),
+    "csm_assignment_constraints": Oracle(
+        shortfall.csm_assignment_constraints, ("constraint", "place"), may_be_empty=True
+    ),
     "csm_assignment_runs": Oracle(
         capacity.csm_assignment_runs,
         (),
@@ -158,14 +174,7 @@ ORACLES: dict[str, Oracle] = {
     ),
 }
 
-NEED_NONE: dict[str, str] = {
-    "usage_days": "the raw rows added up per day: account_usage, which adds up the raw rows itself, holds them",
-    "segment_moves": "the moves of segment_states, each with its cause: tests/segments/test_moves and test_causes",
-    "segment_move_parts": "differences of score_contributions, which has an oracle: tests/segments/test_move_parts",
-    "csm_assignment_constraints": "which skill binds, by leaving out each one: tests/capacity/test_binding",
-    "segment_register": "what runs announced, which no extract says: tests/segments/test_register",
-    "segment_relabels": "the same",
-}
+NEED_NONE: dict[str, str] = {}
 """Tables without an oracle, and why."""
 
 ROOMS = ("profiles", "scores", "segments", "kpis", "capacity")

@@ -1,7 +1,7 @@
 """How accounts use the product, in plain pandas over the raw usage rows. Not here: points for it (`scores`).
 
-Usage rows are those of the last 90 days: every window lies within. `product_usage` may leave out the columns that it
-does not have; the sample has them all.
+Usage rows are those of the last 90 days: every window lies within; `usage_days` adds up all. `product_usage` may
+leave out the columns that it does not have; the sample has them all.
 """
 
 from __future__ import annotations
@@ -16,6 +16,18 @@ _WINDOW = _RULES["window_days"]
 _DAY = pd.Timedelta(days=1)
 
 
+def usage_days(company: Company) -> pd.DataFrame:
+    """Use of each user on every day of the extract, all features together."""
+    rows = _sound_rows(company, pd.read_parquet(company.sample / "product_usage"))
+    of_day = rows.groupby(["usage_date", "account_id", "user_id"], as_index=False).agg(
+        events=("event_count", "sum"),
+        sessions=("session_count", "sum"),
+        minutes=("session_minutes", "sum"),
+        errors=("error_count", "sum"),
+    )
+    return of_day[(of_day["events"] > 0) | (of_day["sessions"] > 0)]
+
+
 def usage_rows(company: Company) -> pd.DataFrame:
     """Sound usage rows of the last 90 days: of users that the company knows, each key once."""
     return company.kept("usage_rows", lambda: _usage_rows(company))
@@ -25,7 +37,11 @@ def _usage_rows(company: Company) -> pd.DataFrame:
     first = company.as_of - pd.Timedelta(days=89)
     files = [file for file in sorted((company.sample / "product_usage").glob("*.parquet"))
              if str(first) <= file.stem <= str(company.as_of)]  # fmt: skip
-    rows = pd.concat([pd.read_parquet(file) for file in files])
+    return _sound_rows(company, pd.concat([pd.read_parquet(file) for file in files]))
+
+
+def _sound_rows(company: Company, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of known users, each key once."""
     rows["usage_date"] = pd.to_datetime(rows["usage_date"])
     rows = rows[rows["user_id"].isin(company.raw("product_users")["user_id"])]
     return rows.drop_duplicates(["user_id", "usage_date", "feature"]).reset_index(drop=True)
