@@ -39,7 +39,7 @@ stress: setup  ## all tests beside 20 busy processes: what waits for the clock f
 oracle: setup  ## hold the demo's tables to plain pandas over its extracts, every column (HOME_DIR=data; a minute)
 	@ORACLE_HOME=$(abspath $(HOME_DIR)) $(BIN)/python -m pytest -q tests/oracle
 
-soak: setup  ## kill runs and reports 300 times, at most half an hour; figures to benchmarks/RELIABILITY.md
+soak: setup  ## 300 kills of runs, watch, sensors, report, sync, half an hour; figures to benchmarks/RELIABILITY.md
 	@$(BIN)/python -m tests.e2e.soak
 
 lint: setup  ## ruff, import-linter and pyright

@@ -24,8 +24,8 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "Try it": ("demo", "generate"),
     "Compute": ("init", "check-sources", "run"),
     "Look": ("report", "explain", "show", "app", "export", "views"),
-    "Hand on": ("sync", "digest"),
-    "Understand": ("dictionary", "lineage", "scenario", "what-if"),
+    "Hand on": ("sync", "digest", "mcp"),
+    "Understand": ("dictionary", "lineage", "scenario", "what-if", "sweep", "tune"),
     "Keep current": ("watch", "ui", "status", "verify", "close"),
     "Set up": ("completion",),
 }
