@@ -24,7 +24,7 @@ class ReportPolicy(Section):
     """How many reports are kept, and what the pages count as near, many or too much."""
 
     kept: Annotated[int, Field(ge=1)]
-    """The home keeps this many reports. Writing a new one removes older ones."""
+    """The home keeps this many reports, and people's lists of so many days. Writing a new one removes older ones."""
     history_months: Annotated[int, Field(ge=1, le=60)]
     """Charts over time begin this many months before as_of."""
     history_points: Annotated[int, Field(ge=2, le=60)]
