@@ -24,7 +24,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "Try it": ("demo", "generate"),
     "Compute": ("init", "check-sources", "run"),
     "Look": ("report", "explain", "show", "app", "export", "views"),
-    "Hand on": ("sync", "digest"),
+    "Hand on": ("sync", "digest", "mcp"),
     "Understand": ("dictionary", "lineage", "scenario", "what-if"),
     "Keep current": ("watch", "ui", "status", "verify", "close"),
     "Set up": ("completion",),
