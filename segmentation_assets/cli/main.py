@@ -25,7 +25,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "Compute": ("init", "check-sources", "run"),
     "Look": ("report", "explain", "show", "app", "export", "views"),
     "Hand on": ("sync", "digest", "mcp"),
-    "Understand": ("dictionary", "lineage", "scenario", "what-if"),
+    "Understand": ("dictionary", "lineage", "scenario", "what-if", "sweep", "tune"),
     "Keep current": ("watch", "ui", "status", "verify", "compact", "close"),
     "Set up": ("completion",),
 }
