@@ -22,6 +22,7 @@ from segmentation_assets.policy.plays import PLAY_KINDS, PlayPolicy
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.profiles.facts import facts
 from segmentation_assets.profiles.known import AccountHierarchy, survivors
+from segmentation_assets.tables.amounts import ratio
 from segmentation_assets.tables.as_of import Spine, months_ago
 from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, row_rule
 from segmentation_assets.tables.days import days_before
@@ -89,7 +90,7 @@ def play_adherence(
     sums = _sums(reduce(ibis.union, (each.select(*rows.columns) for each in everything)))
     starts = spine.select("as_of", starts_on="day_3m_ago")
     sums = sums.join(starts, "as_of")
-    return sums.mutate(in_time_share=sums.done_in_time / sums.due, low_n=sums.due < retention.low_n)
+    return sums.mutate(in_time_share=ratio(sums.done_in_time, sums.due), low_n=sums.due < retention.low_n)
 
 
 def _fell_due(spine: ir.Table, plays: ir.Table, listed: str, until: str) -> ir.Table:

@@ -23,8 +23,6 @@ def is_never_zero(value: ops.Node) -> bool:
             return any(isinstance(one, ops.Literal) and one.value > 0 for one in value.arg)
         case ops.Add():  # 1 + e^x
             return isinstance(value.left, ops.Exp) and isinstance(value.right, ops.Literal) and value.right.value > 0
-        case ops.Modulus():  # by the constant of how many bits a number has
-            return isinstance(value.right, ops.Literal)
     return False
 
 
