@@ -14,6 +14,8 @@ import ibis.expr.datatypes as dt
 
 from segmentation_assets.tables.contracts import ibis_schema
 from segmentation_assets.tables.registry import TableSpec
+from segmentation_assets.warehouse.packs import whole_sql
+from segmentation_assets.warehouse.store import Store
 
 TOLERANCE = 1e-9
 _DIFFERENCES = {"cap_points": 100}
@@ -58,12 +60,9 @@ def compare(spec: TableSpec, chain_home: Path, hand_home: Path) -> Comparison:
 
 def _select(spec: TableSpec, types: Mapping[str, dt.DataType], home: Path) -> str:
     columns = ", ".join(f'CAST("{n}" AS {_sql_type(t)}) AS "{n}"' for n, t in types.items())
-    folder = home / "published" / spec.name
-    hive = "hive_partitioning = false"
-    if spec.partition:
-        hive = f"hive_partitioning = true, hive_types = {{'{spec.partition}': DATE}}"
-    files = f"{folder}/**/*.parquet" if folder.is_dir() else f"{folder}.parquet"
-    return f"SELECT {columns} FROM read_parquet('{files}', {hive}, union_by_name = true)"
+    if Store(home).has(spec.name):
+        return f"SELECT {columns} FROM ({whole_sql(home, spec.name, spec.partition)})"
+    return f"SELECT {columns} FROM read_parquet('{home / 'published' / spec.name}.parquet')"
 
 
 def _sql_type(kind: dt.DataType) -> str:

@@ -19,7 +19,8 @@ from benchmarks import hand_side
 from benchmarks.kpi_chain_side import START_UP
 from benchmarks.measuring import Job, Measured, peak_memory, run_child
 from segmentation_assets.chain import CATALOGUE
-from segmentation_assets.tables.registry import TableSpec
+from segmentation_assets.warehouse.packs import whole_sql
+from segmentation_assets.warehouse.store import Store
 
 FOLDER = hand_side.FOLDER / "kpis"
 _GIVEN = "given"
@@ -58,15 +59,10 @@ def _declare(connection: duckdb.DuckDBPyConnection, published: Path, days: Seque
     connection.execute("CREATE TABLE asked AS SELECT unnest(?::DATE[]) AS as_of", [[str(day) for day in days]])
     connection.execute(f"CREATE SCHEMA {_GIVEN}")
     for spec in CATALOGUE:
-        if (published / spec.name).is_dir() and spec.name not in tables():
-            connection.execute(f'CREATE VIEW {_GIVEN}."{spec.name}" AS {_files(spec, published)}')
+        if spec.name not in tables() and Store(published.parent).has(spec.name):
+            files = whole_sql(published.parent, spec.name, spec.partition)
+            connection.execute(f'CREATE VIEW {_GIVEN}."{spec.name}" AS {files}')
     connection.execute(f"SET search_path = 'main,{_GIVEN}'")
-
-
-def _files(spec: TableSpec, published: Path) -> str:
-    hive = f"hive_partitioning = true, hive_types = {{'{spec.partition}': DATE}}" if spec.partition else ""
-    files = f"{published}/{spec.name}/{'*/' if spec.partition else ''}*.parquet"
-    return f"FROM read_parquet('{files}'{', ' + hive if hive else ''})"
 
 
 if __name__ == "__main__":

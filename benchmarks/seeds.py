@@ -22,6 +22,8 @@ from segmentation_assets.policy.segments import AT_RISK, SEGMENTS
 from segmentation_assets.segments.encoding import InputDays, accounts_of
 from segmentation_assets.segments.grid import _rules, _walk
 from segmentation_assets.segments.stability import State
+from segmentation_assets.tables.registry import AS_OF
+from segmentation_assets.warehouse.packs import whole_sql
 
 COMPANIES = {7: (400, 25), 11: (200, 12), 23: (200, 12), 42: (200, 12)}
 """By seed: live accounts, and users of an account on the mean. Seed 7 is the demo's company."""
@@ -110,7 +112,7 @@ def result(home: Path, policy: Policy) -> tuple[list[tuple[str, float, float | N
 
 def walked(home: Path, policy: Policy) -> Walk:
     """The weekly grid walked over all Mondays that the home has in a row, under a policy."""
-    query = f"FROM read_parquet('{home}/published/segment_inputs/*/*.parquet', hive_partitioning = true)"
+    query = whole_sql(home, "segment_inputs", AS_OF)
     with duckdb.connect() as connection:
         inputs = connection.execute(query).df()
     inputs["as_of"] = pd.to_datetime(inputs["as_of"]).astype("datetime64[s]")
@@ -159,7 +161,7 @@ def _table_lines(home: Path) -> list[str]:
     """Predicted against observed leavers; lookalike against the base rate; how much the expansion score wobbles."""
 
     def one(table: str, query: str) -> tuple[Any, ...]:
-        files = f"read_parquet('{home}/published/{table}/*/*.parquet', hive_partitioning = true)"
+        files = f"({whole_sql(home, table, AS_OF)})"
         with duckdb.connect() as connection:
             return connection.execute(query.format(files=files)).fetchall()[0]
 

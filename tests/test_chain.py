@@ -16,6 +16,8 @@ from segmentation_assets.policy.model import load_policy
 from segmentation_assets.tables.as_of import Spine, spine_frame
 from segmentation_assets.tables.contracts import ibis_schema
 from segmentation_assets.tables.registry import SPINE, TableSpec, call
+from segmentation_assets.warehouse.packs import whole_sql
+from segmentation_assets.warehouse.store import Store
 from tests.conftest import YEAR_DAY
 
 POLICY = load_policy()
@@ -41,9 +43,9 @@ class Company:
         self._loaded.add(name)
         columns, mapper = ibis_schema(CATALOGUE[name].contract), self.backend.compiler.type_mapper
         typed = ", ".join(f'CAST("{n}" AS {mapper.to_string(t)}) AS "{n}"' for n, t in columns.items())
-        folder = self.home / "published" / name
-        files = f"read_parquet('{folder}/**/*.parquet', union_by_name=true, hive_partitioning=true)"
-        if not any(folder.rglob("*.parquet")):
+        if Store(self.home).has(name):
+            files = f"({whole_sql(self.home, name, CATALOGUE[name].partition)})"
+        else:
             nothing = ", ".join(f'NULL AS "{n}"' for n in columns)
             files = f"(SELECT {nothing} WHERE false)"
         off = ", ".join(

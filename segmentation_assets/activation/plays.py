@@ -1,7 +1,7 @@
 """Which play is due for which account, who does it, by when, and why.
 
 Here: `plays_due`. Not here: the catalogue of plays (policy section `plays`), how a person's list looks (the faces),
-or alerts about what has just happened (`alerts`).
+alerts about what has just happened (`alerts`), or the reason of a play in words (`reading.play_reasons`).
 
 A play is open from `opened_on` on until an interaction with its word in `play` is dated on that day, or a little
 earlier. All dates follow from dated facts of the account, so a day's plays are the same whatever was run before:
@@ -12,7 +12,6 @@ A signal without a date of its own counts from the Monday of the week, as the we
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import reduce
 from typing import Any
 
 import ibis
@@ -78,7 +77,10 @@ class PlaysDue(Snapshot):
     is_stand_in: Flag = column(
         "The CRM names nobody in the role, so it is the CSM's or the account executive's task, whoever is named."
     )
-    reason: str = column("Why, with figures of the account.")
+    reasons: str = column(
+        "Why: names of the account's figures that say so, in the catalogue's order, separated by commas. This row "
+        "has their values."
+    )
     material: str = column(
         "Onboarding path, review template or content track of the account's needs profile.",
     )
@@ -96,6 +98,26 @@ class PlaysDue(Snapshot):
     lifecycle_stage: str = column("Lifecycle stage.", isin=STAGES)
     needs_profile: str = column("Needs profile.", nullable=True)
     renewal_on: Day = column("Next renewal; null: none is known.", nullable=True)
+    days_to_renewal: Integer = column("Days from as_of to renewal_on.", unit="days", nullable=True)
+    tenure_days: Integer = column("Days since the first payment.", unit="days", nullable=True)
+    segment_since: Day = column("Day on which the segment came into force.")
+    leaving_on: Day = column("Day on which the account is known to leave; null: none is known.", nullable=True)
+    paused_on: Day = column("First day of the pause that is in force; null: none is.", nullable=True)
+    churn_risk: float = column("Probability of churn within 90 days.", unit="probability", nullable=True, ge=0, le=1)
+    expansion_score: float = column("Expansion score.", unit="score", nullable=True, ge=0, le=100)
+    weakest_dimension: str = column("Weakest dimension of health.", isin=DIMENSIONS, nullable=True)
+    weakest_health: float = column("Health in the weakest dimension.", unit="score", nullable=True, ge=0, le=100)
+    users_trend: float = column(
+        "Active users of the last 28 days against the 28 days before: 0.1 is 10 % more.", unit="ratio", nullable=True
+    )
+    events_trend: float = column("Usage events, likewise.", unit="ratio", nullable=True)
+    mau_seat_share: float = column(
+        "Licensed seats that were active in the last 28 days.", unit="share", nullable=True, ge=0
+    )
+    overdue_days: Integer = column(
+        "Days that the oldest unpaid invoice is overdue; 0: none is.", unit="days", nullable=True, ge=0
+    )
+    micro_segment_reason: str = column("Signals behind the micro-segment; empty: none.", nullable=True)
     arr: float = column("Annual recurring revenue; 0: paused.", unit="currency per year", ge=0)
     urgency: float = column("Weight of the kind, halved with time until due (policy).", unit="share", ge=0, le=1)
     arr_urgency: float = column("ARR x urgency: the order of a person's list.", unit="currency per year", ge=0)
@@ -149,7 +171,7 @@ def plays_due(
 def _accounts(
     spine: ir.Table, segments: ir.Table, profiles: ir.Table, health: ir.Table, treatment: TreatmentPolicy
 ) -> ir.Table:
-    """Live accounts with what conditions, dates and reasons read."""
+    """Live accounts with the figures for conditions, dates and reasons."""
     live = segments.semi_join(spine, "as_of").select(
         *_KEY, "segment", "coverage_tier", "tier_conflict", "micro_segment", "micro_segment_reason",
         "coverage_override", "lifecycle_stage", "needs_profile", "weakest_dimension", "arr", "churn_risk",
@@ -372,7 +394,7 @@ def _columns(rows: ir.Table, policy: PlayPolicy) -> ir.Table:
         owner_role=role,
         owner=owner,
         is_stand_in=(role != AUTOMATION) & first.isnull() & owner.notnull(),
-        reason=_reason(rows, policy),
+        reasons=_by_play(rows, policy, lambda entry: ", ".join(entry.reasons)),
         material=_material(rows, policy),
         replanned_on=ibis.ifelse(moved > days_before(rows.as_of, policy.replanned_days), moved, ibis.null("date")),
         urgency=urgency,
@@ -440,57 +462,3 @@ def _is_held_out(rows: ir.Table, policy: PlayPolicy) -> ir.BooleanValue:
         if share > 0
     ]
     return ibis.cases(*cases, else_=False) if cases else ibis.literal(False)
-
-
-def _reason(rows: ir.Table, policy: PlayPolicy) -> ir.StringValue:
-    """The figures that the play names, those that are known, joined by `; `."""
-    said = {name: _prefixed(text) for name, text in _figures(rows).items()}
-    cases = []
-    for entry in policy.catalogue:
-        text = reduce(lambda a, b: a + b, (said[name] for name in entry.reasons))
-        cases.append((rows.play_id == entry.id, text))
-    joined = ibis.cases(*cases)
-    return ibis.ifelse(joined == "", "no figure is known", joined.substr(2))
-
-
-def _prefixed(text: ir.StringValue) -> ir.StringValue:
-    return ibis.ifelse(text.isnull() | (text == ""), "", "; " + text)
-
-
-def _figures(rows: ir.Table) -> dict[str, ir.StringValue]:
-    """Each reason in words, with its figure; null where that is not known."""
-    trend = ibis.coalesce(rows.users_trend, rows.events_trend)
-    whose = ibis.ifelse(rows.users_trend.isnull(), "events ", "active users ")
-    percent = fine(trend.abs() * 100).round().cast("int64")
-    change = ibis.ifelse(
-        percent == 0, "unchanged", ibis.ifelse(trend < 0, "down ", "up ") + percent.cast("string") + " %"
-    )
-    return {
-        "renewal": "renews in " + _whole(rows.days_to_renewal) + " days, on " + _iso(rows.renewal_on),
-        "churn_risk": "churn risk " + _percent(rows.churn_risk),
-        "usage": whose + change + " against the four weeks before",
-        "seats": _percent(rows.mau_seat_share) + " of the seats in use",
-        "health": "weakest is " + rows.weakest_dimension + " health " + _whole(rows.weakest_health),
-        "overdue": ibis.ifelse(rows.overdue_days > 0, "an invoice is " + _whole(rows.overdue_days) + " days overdue",
-                               ibis.null("string")),
-        "risk_since": "in At-Risk since " + _iso(rows.segment_since),
-        "leaving": "leaves on " + _iso(rows.leaving_on),
-        "paused": "paused since " + _iso(rows.paused_on),
-        "tenure": "day " + _whole(rows.tenure_days) + " since the first payment",
-        "signal": rows.micro_segment_reason,
-        "expansion": "expansion score " + _whole(rows.expansion_score),
-        "last_done": ibis.ifelse(rows.last_done_on.isnull(), "none is recorded",
-                                 "last one on " + _iso(rows.last_done_on)),
-    }  # fmt: skip
-
-
-def _whole(value: ir.NumericValue) -> ir.StringValue:
-    return fine(value).round().cast("int64").cast("string")
-
-
-def _percent(value: ir.NumericValue) -> ir.StringValue:
-    return fine(value * 100).round().cast("int64").cast("string") + " %"
-
-
-def _iso(day: ir.DateValue) -> ir.StringValue:
-    return day.strftime("%Y-%m-%d")

@@ -25,7 +25,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "Compute": ("init", "check-sources", "run"),
     "Look": ("report", "explain", "show", "app", "export", "views"),
     "Hand on": ("sync", "digest"),
-    "Understand": ("dictionary", "lineage", "scenario"),
+    "Understand": ("dictionary", "lineage", "scenario", "what-if"),
     "Keep current": ("watch", "ui", "status", "verify", "close"),
     "Set up": ("completion",),
 }

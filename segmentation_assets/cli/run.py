@@ -31,8 +31,9 @@ from segmentation_assets.reasons import Refusal
 from segmentation_assets.settings import Settings
 
 if TYPE_CHECKING:
+    from segmentation_assets.running.outcomes import Outcome, Step
     from segmentation_assets.running.planning import Round
-    from segmentation_assets.running.runs import Outcome, Runner, Step
+    from segmentation_assets.running.runs import Runner
 
 _SEGMENTS = "segments"
 
@@ -105,6 +106,8 @@ def run_tables(
 ) -> None:
     """Run the selected tables, and say what came of it. Raises Refusal where a table failed."""
     console = messages()
+    if selection == "*" and _is_kept(settings, days, form):
+        return
     with console.status("loading Dagster and the chain") if console.is_terminal else nullcontext():
         from segmentation_assets.running.planning import plan
         from segmentation_assets.running.runs import Runner
@@ -123,10 +126,35 @@ def run_tables(
         click.echo(json.dumps([asdict(outcome) for outcome in outcomes], indent=1))
     _sum_up(outcomes)
     if form == "table" and latest and any(step.table == _SEGMENTS for step in _steps(outcomes)):
-        from segmentation_assets.cli.printing.summary import print_summary
-        from segmentation_assets.policy.model import load_policy
+        _print_summary(settings, latest)
 
-        print_summary(Console(), settings.home, latest, load_policy(settings.policy).company.reporting_currency)
+
+def _print_summary(settings: Settings, day: date) -> None:
+    from segmentation_assets.cli.printing.summary import print_summary
+    from segmentation_assets.policy.model import load_policy
+
+    print_summary(Console(), settings.home, day, load_policy(settings.policy).company.reporting_currency)
+
+
+def _is_kept(settings: Settings, days: Sequence[date], form: str) -> bool:
+    """Whether everything is up to date already. Then the command says so and starts no run."""
+    from segmentation_assets.running.keeping import kept
+    from segmentation_assets.running.outcomes import Outcome, Step
+
+    whole = kept(settings, days)
+    if whole is None:
+        return False
+    settings.remember()
+    if whole.why_this_day:
+        messages().print(f"as_of {whole.day}: {whole.why_this_day}")
+    tables = counted(len(whole.tables), "table")
+    messages().print(f"{tables} up to date: 0 made, {len(whole.tables)} kept; no run was started")
+    if form == "json":
+        steps = tuple(Step(name, "done", days_made=0, days_kept=1) for name in whole.tables)
+        click.echo(json.dumps([asdict(Outcome("", True, steps))], indent=1))
+    else:
+        _print_summary(settings, whole.day)
+    return True
 
 
 def _execute(runner: Runner, each: Round) -> Outcome:

@@ -89,6 +89,10 @@ class Money:
         return self.refused / self.total if self.total else 0.0
 
 
+class WouldLand(Exception):
+    """An extract has something to land, and the landing only looks."""
+
+
 class Refused(Exception):
     """Too many rows of an extract are bad. The message says which rules they broke."""
 
@@ -113,6 +117,13 @@ class Landing:
     ahead: dict[str, tuple[str, ...]] = field(default_factory=dict)
     accepted: Mapping[str, str] = field(default_factory=dict)
     """The delivery that a person accepted, by extract."""
+    only_looks: bool = False
+    """The landing writes nothing. It ends with WouldLand where it would begin to."""
+
+    def begin(self) -> None:
+        """Called before an extract is read or written. Raises WouldLand if the landing only looks."""
+        if self.only_looks:
+            raise WouldLand
 
     def drops(self, name: str) -> list[Drop]:
         """The drops of an extract up to today. `ahead` has the dates of later drops, which are not read yet.

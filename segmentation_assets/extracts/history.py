@@ -59,6 +59,7 @@ def land_history(landing: Landing, spec: TableSpec) -> Landed:
     is_whole = not is_damaged(quarantine_file(landing, spec.name))
     if inputs is not None and before.get("inputs") == inputs and is_whole:
         return _landed(landing, spec, before, len(drops), skipped=True)
+    landing.begin()
     columns, reasons = _read(landing, spec, drops)
     _refuse_nothing(landing, spec, drops)
     reasons = _judge_duplicates(landing, spec, columns, reasons)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import duckdb
 
@@ -22,6 +23,7 @@ from segmentation_assets.extracts.delivery import (
     Landed,
     Landing,
     Refused,
+    WouldLand,
     digest,
     quarantine_file,
     read_accepted,
@@ -38,7 +40,7 @@ from segmentation_assets.warehouse.code_hashes import code_version
 from segmentation_assets.warehouse.engine import Engine
 from segmentation_assets.warehouse.store import footer
 
-__all__ = ["Landed", "land"]
+__all__ = ["Landed", "is_landed", "land"]
 _NOT_MAPPED = "not mapped"
 
 
@@ -55,20 +57,9 @@ def land(
     that refer to it. Extracts that are not mapped are published without rows.
     """
     wanted = set(names) if names is not None else {spec.name for spec in EXTRACTS}
-    company, policy = policy_sections[CompanyPolicy], policy_sections[ExtractsPolicy]
     results: list[Landed] = []
     with engine.store.stage() as folder:
-        landing = Landing(
-            sources,
-            engine,
-            company,  # type: ignore[arg-type]
-            policy,  # type: ignore[arg-type]
-            Reader(engine.connection, sources, folder),
-            FileHashes(engine.store.home / "landing" / "files.json"),
-            _code(),
-            company.today(),  # type: ignore[attr-defined]
-            accepted=read_accepted(engine.store.home),
-        )
+        landing = _landing(sources, engine, policy_sections, folder)
         for spec in EXTRACTS:
             if spec.name in wanted:
                 failed = {r.extract for r in results if r.failed}
@@ -78,6 +69,33 @@ def land(
         landing.hashes.save()
         _mark_quarantine(landing)
     return results
+
+
+def is_landed(sources: Sources, engine: Engine, policy_sections: Mapping[type[Section], Section]) -> bool:
+    """Whether landing all extracts would change nothing. It writes nothing itself."""
+    with engine.store.stage() as folder:
+        landing = replace(_landing(sources, engine, policy_sections, folder), only_looks=True)
+        try:
+            return not any(_land(landing, spec, ()).failed for spec in EXTRACTS)
+        except WouldLand:
+            return False
+
+
+def _landing(
+    sources: Sources, engine: Engine, policy_sections: Mapping[type[Section], Section], folder: Path
+) -> Landing:
+    company, policy = policy_sections[CompanyPolicy], policy_sections[ExtractsPolicy]
+    return Landing(
+        sources,
+        engine,
+        company,  # type: ignore[arg-type]
+        policy,  # type: ignore[arg-type]
+        Reader(engine.connection, sources, folder),
+        FileHashes(engine.store.home / "landing" / "files.json"),
+        _code(),
+        company.today(),  # type: ignore[attr-defined]
+        accepted=read_accepted(engine.store.home),
+    )
 
 
 def _land(landing: Landing, spec: TableSpec, failed_parents: Sequence[str]) -> Landed:
@@ -109,11 +127,14 @@ def _publish_nothing(landing: Landing, spec: TableSpec) -> Landed:
     if spec.partition:
         usage_days.forget(landing, spec)
     elif landing.facts(spec.name).get("inputs") != _NOT_MAPPED:
+        landing.begin()
         with store.stage() as folder:
             facts = {"drops": {}, "inputs": _NOT_MAPPED}
             landing.engine.write_empty(ibis_schema(spec.contract), folder / "x", facts)
             store.publish(folder / "x", store.file(spec.name))
-    quarantine_file(landing, spec.name).unlink(missing_ok=True)
+    if quarantine_file(landing, spec.name).exists():
+        landing.begin()
+        quarantine_file(landing, spec.name).unlink()
     return Landed(spec.name, skipped=True)
 
 

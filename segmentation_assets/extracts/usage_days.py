@@ -103,7 +103,10 @@ class State:
 
 def forget(landing: Landing, spec: TableSpec) -> None:
     """Remove all days, because usage is no longer mapped."""
-    for day in landing.engine.store.days(spec.name, "usage_date"):
+    days = landing.engine.store.days(spec.name, "usage_date")
+    if days or _state_file(landing).exists():
+        landing.begin()
+    for day in days:
         landing.engine.store.file(spec.name, "usage_date", day).unlink()
     _state_file(landing).unlink(missing_ok=True)
 
@@ -128,6 +131,8 @@ def land_usage(landing: Landing, spec: TableSpec) -> Landed:
     if state.days and parents != state.parents:
         stale |= run.days_of_other_members() & set(inputs)
     gone = (set(state.days) | set(map(str, footers))) - set(inputs)
+    if stale or gone or parents != state.parents:
+        landing.begin()
     if stale or gone:
         run.bring(sorted(stale), gone, inputs)
     if stale or gone or parents != state.parents:
@@ -205,6 +210,7 @@ class _Run:
         self.state.pieces = {label: facts for label, facts in states.items() if facts}
         if not new:
             return
+        self.landing.begin()
         typed, _ = self._typed(new)
         for piece in new:
             self.state.pieces[piece.label] = {"digest": piece.digest, "days": {}}

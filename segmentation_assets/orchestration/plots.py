@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from segmentation_assets.report import plots, theme
-from segmentation_assets.tables.registry import TableSpec
+from segmentation_assets.tables.registry import AS_OF, TableSpec
 from segmentation_assets.warehouse.building import Builder
 from segmentation_assets.warehouse.code_hashes import code_version
 from segmentation_assets.warehouse.compiled import Compiled
-from segmentation_assets.warehouse.sql_text import literals
+from segmentation_assets.warehouse.packs import source_sql
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,8 +103,6 @@ def _drawn(
 
 def _rows(builder: Builder, spec: TableSpec, days: Sequence[date]) -> pd.DataFrame:
     """The published rows of `days`, as `load` returns them."""
-    files = literals(builder.store.file(spec.name, "as_of", day) for day in days)
-    source = (
-        f"read_parquet([{files}], union_by_name = true, hive_partitioning = true, hive_types = {{'as_of': DATE}})"
-    )
-    return builder.engine.connection.execute(f"SELECT * FROM {source}").df()
+    files = builder.store.files(spec.name, AS_OF, days)
+    source = source_sql(AS_OF, dict.fromkeys(files.values()), list(files))
+    return builder.engine.connection.execute(source).df()

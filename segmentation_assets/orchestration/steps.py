@@ -198,13 +198,16 @@ def _rows(builder: Builder, spec: TableSpec, built: Built, day: date | None) -> 
         return built.rows[day]
     if spec.partition != AS_OF and day is not None:  # too many to open each
         return builder.footers_of(spec)[day].rows
-    return rows_in([builder.store.file(spec.name, spec.partition, day)])
+    file = builder.store.file(spec.name, spec.partition, day)
+    return rows_in([file]) if file.exists() else builder.engine.count(spec, day)
 
 
 def preview(builder: Builder, spec: TableSpec, day: date | None) -> str:
     """The first rows of a published table (of one day, if it has days) as Markdown."""
     file = builder.store.file(spec.name, spec.partition if day else None, day)
-    return markdown_table(*first_rows(file, _PREVIEW_ROWS)) if file.exists() else "nothing published"
+    if not file.exists():
+        return "nothing published"
+    return markdown_table(*first_rows(file, _PREVIEW_ROWS))
 
 
 def _reason(spec: TableSpec, broken: ContractBroken) -> str:

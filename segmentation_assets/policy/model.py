@@ -7,10 +7,10 @@ Here: the root model (one field per section), and loading, with errors that name
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from pydantic import ValidationError, model_validator
 
@@ -87,6 +87,15 @@ from segmentation_assets.policy.value import (
 )
 from segmentation_assets.reasons import WrongUse
 
+
+class Change(NamedTuple):
+    """Another value for one number of the policy, named by its path: `tier.growth_min_arr`."""
+
+    name: str
+    value: float
+
+
+Changes = Sequence[Change]
 DEFAULT_FILE = Path(__file__).with_name("default.yaml")
 
 
@@ -189,13 +198,15 @@ def section_names() -> Mapping[type[Section], str]:
     return {f.annotation: name for name, f in Policy.model_fields.items() if isinstance(f.annotation, type)}
 
 
-def load_policy(path: Path | None = None) -> Policy:
+def load_policy(path: Path | None = None, *, then: Path | None = None, changes: Changes = ()) -> Policy:
     """The default policy with the file `path` merged into it: mappings merge key by key, lists and values replace.
 
-    An unchanged file is not read again: a run loads it several times, and each reading takes a tenth of a second.
-    Raises PolicyError for a missing file, broken YAML, unknown or repeated keys, and values that the model refuses.
+    After it comes the file `then`, and then single `changes`. An unchanged file is not read again: a run loads it
+    several times, and each reading takes a tenth of a second. Raises PolicyError for a missing file, broken YAML,
+    unknown or repeated keys, and values that the model refuses.
     """
-    return _load(path, _stamp(DEFAULT_FILE), _stamp(path) if path else None)
+    files = tuple(each for each in (path, then) if each)
+    return _load(files, tuple(changes), _stamp(DEFAULT_FILE), *map(_stamp, files))
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
@@ -207,16 +218,26 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 
 @lru_cache(maxsize=8)
-def _load(path: Path | None, *stamps: tuple[int, int, int] | None) -> Policy:
+def _load(files: tuple[Path, ...], changes: tuple[Change, ...], *stamps: tuple[int, int, int] | None) -> Policy:
     del stamps
     base, lines = read_with_lines(DEFAULT_FILE, "sections", PolicyError)
-    if path is not None:
+    for path in files:
         over, over_lines = read_with_lines(path, "sections", PolicyError)
         base, lines = _merge(base, over), {**lines, **over_lines}
+    for change in changes:
+        keys = tuple(change.name.split("."))
+        base = _merge(base, _nested(keys, change.value))
+        lines = {**lines, keys: f"{change.name}={change.value:g}"}
     try:
         return Policy.model_validate(base)
     except ValidationError as error:
         raise PolicyError("\n".join(explained(error, lines, "policy"))) from None
+
+
+def _nested(path: Sequence[str], value: Any) -> dict[str, Any]:
+    for key in reversed(path):
+        value = {key: value}
+    return value
 
 
 def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

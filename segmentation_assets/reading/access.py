@@ -18,6 +18,7 @@ import duckdb
 
 from segmentation_assets.reasons import Refusal, WrongUse
 from segmentation_assets.settings import find_home
+from segmentation_assets.warehouse.packs import PACKED_BY, packs_of, source_sql
 from segmentation_assets.warehouse.sql_text import identifier, identifiers, literals
 from segmentation_assets.warehouse.store import FILE, Store, footer
 
@@ -63,31 +64,36 @@ class Published:
         return sorted(day for day in self.files if day is not None)
 
     def of(self, as_of: Days) -> list[Path]:
-        """The files of one day, of several, of a range, of the latest one (None) or of all. Raises NotPublished."""
+        """The files of the `chosen` days, each once. A pack among them has other days, too. Raises NotPublished."""
+        days: Sequence[date | None] = (None,) if self.partition is None else self.chosen(as_of)
+        if self.partition is None and as_of not in (None, ALL):
+            raise NotPublished(f"{self.table} has no days: leave as_of out")
+        return list(dict.fromkeys(path for day in days for path in self.files[day]))
+
+    def chosen(self, as_of: Days) -> list[date]:
+        """One day, several, those in a range, the latest one (None) or all. Raises NotPublished."""
         if self.partition is None:
-            if as_of not in (None, ALL):
-                raise NotPublished(f"{self.table} has no days: leave as_of out")
-            return self.files[None]
+            return []
         if as_of == ALL:
-            return [path for day in self.days for path in self.files[day]]
+            return self.days
         if isinstance(as_of, str) and RANGE in as_of:
             first, _, last = as_of.partition(RANGE)
             return self._between(first.strip(), last.strip())
         if isinstance(as_of, tuple):
-            return [path for day in as_of for path in self.files[self.day_of(day)]]
-        return self.files[self.day_of(as_of)]
+            return [self.day_of(day) for day in as_of]
+        return [self.day_of(as_of)]
 
-    def _between(self, first: str, last: str) -> list[Path]:
+    def _between(self, first: str, last: str) -> list[date]:
         low, high = _day(first), _day(last)
         if high < low:
             raise NotPublished(f"{first}{RANGE}{last}: the last day is before the first")
-        paths = [path for day in self.days if low <= day <= high for path in self.files[day]]
-        if not paths:
+        days = [day for day in self.days if low <= day <= high]
+        if not days:
             raise NotPublished(
                 f"{self.table} has no day from {low} to {high}; it has {len(self.days)} days "
                 f"from {self.days[0]} to {self.days[-1]}"
             )
-        return paths
+        return days
 
     def day_of(self, as_of: date | str | None) -> date:
         """The day of `as_of`; None means the latest. Raises NotPublished if the table was not made for it."""
@@ -113,15 +119,22 @@ def find_table(table: str, home: Path | str | None = None) -> Published:
     """The files of a published table. Raises NotPublished, with similar names."""
     store = Store(find_home(home))
     folder = store.published / table
-    split = sorted(folder.glob(f"*=*/{FILE}")) if table.isidentifier() else []
-    if split:
-        column = split[0].parent.name.partition("=")[0]
-        days: dict[date | None, list[Path]] = {_day(p.parent.name.partition("=")[2]): [p] for p in split}
+    column = _partition_of(store, table) if table.isidentifier() else None
+    if column:
+        days: dict[date | None, list[Path]] = {day: [file] for day, file in store.files(table, column).items()}
         return Published(table, column, days)
     whole = sorted(folder.glob("*.parquet")) if table.isidentifier() else []
     if whole:
         return Published(table, None, {None: whole})
     raise NotPublished(_no_table(table, store))
+
+
+def _partition_of(store: Store, table: str) -> str | None:
+    """The column by whose days a table is published; None: it has no days, or is not published."""
+    if packs_of(store.home, table):
+        return PACKED_BY
+    first = next((store.published / table).glob(f"*=*/{FILE}"), None)
+    return None if first is None else first.parent.name.partition("=")[0]
 
 
 def newest_whole_day(table: str, beside: Sequence[str], home: Path | str | None = None) -> date:
@@ -174,7 +187,8 @@ def open_tables(tables: Mapping[str, Days], home: Path | str | None = None) -> I
         second_names = dict(zip(files, pinned, strict=True))
         for name, published in published_tables.items():
             try:
-                source = _select(connection, published, [second_names[path] for path in paths[name]])
+                files_of = [second_names[path] for path in paths[name]]
+                source = _select(connection, published, files_of, published.chosen(tables[name]))
                 connection.execute(f"CREATE VIEW {identifier(name)} AS {source}")
             except duckdb.Error as error:
                 raise DamagedFile(_named_as_published(error, second_names)) from None
@@ -198,11 +212,10 @@ def lock(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
     connection.execute("SET lock_configuration = true")
 
 
-def _select(connection: duckdb.DuckDBPyConnection, published: Published, paths: Sequence[Path]) -> str:
-    hive = "hive_partitioning = false"
-    if published.partition:
-        hive = f"hive_partitioning = true, hive_types = {{'{published.partition}': DATE}}"
-    source = f"read_parquet([{literals(paths)}], union_by_name = true, {hive})"
+def _select(
+    connection: duckdb.DuckDBPyConnection, published: Published, paths: Sequence[Path], days: Sequence[date]
+) -> str:
+    source = f"({source_sql(published.partition, paths, days)})"
     described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
     first = [published.partition] if published.partition else []
     last = [name for name, *_ in described if name in _LAST_COLUMNS]

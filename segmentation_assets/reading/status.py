@@ -176,8 +176,8 @@ class _Looks:
         day = self.days_of_runs.get(failure.run_id)
         if spec.partition != AS_OF or day is None:
             return None
-        file = self.store.file(spec.name, spec.partition, day)
-        is_mended = file.exists() and file.stat().st_mtime >= failure.at.timestamp()
+        file = self.store.files(spec.name, AS_OF, [day]).get(day)
+        is_mended = file is not None and file.stat().st_mtime >= failure.at.timestamp()
         return None if is_mended or self.prints.is_fresh(spec, day) else failure
 
     def _causes(self, spec: TableSpec, latest: date | None) -> tuple[str, ...]:

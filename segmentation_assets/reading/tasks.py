@@ -7,7 +7,6 @@ Here: tasks from `plays_due`, the people who have them, and finding a person by 
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -17,7 +16,8 @@ from typing import Any
 import duckdb
 
 from segmentation_assets.reading.access import Days, NotPublished, find_table, newest_whole_day, open_tables
-from segmentation_assets.reading.figures import counted, day, words
+from segmentation_assets.reading.figures import counted, day
+from segmentation_assets.reading.play_reasons import reason_of
 from segmentation_assets.reasons import Refusal
 
 PLAYS = "plays_due"
@@ -31,7 +31,6 @@ ROLES: Mapping[str, str] = {
 }  # fmt: skip
 NOBODY = ""
 _CLOSE = 6
-_ISO = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 
 
 class UnknownPerson(Refusal, LookupError):
@@ -116,16 +115,11 @@ def _task(row: Mapping[str, Any], names: Mapping[str, str]) -> Task:
     return Task(
         **{name: row[name] for name in same},
         account_name=row["account_name"] or row["account_id"],
-        why=dated(words(row["reason"])),
+        why=reason_of(row),
         role=row["owner_role"],
         owner=owner,
         owner_name=names.get(owner, owner) or ("Automated" if row["owner_role"] == "automation" else "nobody"),
     )
-
-
-def dated(text: str) -> str:
-    """A sentence with its days as people write them."""
-    return _ISO.sub(lambda iso: day(date.fromisoformat(iso[0])), text)
 
 
 def names_of_csms(connection: duckdb.DuckDBPyConnection, tables: Iterable[str], as_of: date) -> dict[str, str]:

@@ -57,7 +57,8 @@ def fingerprint(home: Path, policy: Policy, as_of: date | str | None) -> str:
         except NotPublished:
             continue
         facts += [
-            f"{path} {(at := path.stat()).st_mtime_ns} {at.st_size}" for paths in files.values() for path in paths
+            f"{path.relative_to(home)} {(at := path.stat()).st_mtime_ns} {at.st_size}"
+            for path in dict.fromkeys(path for paths in files.values() for path in paths)
         ]
     code = sorted(path for path in Path(__file__).parent.rglob("*") if path.suffix in (".py", ".html", ".css", ".js"))
     digest = hashlib.sha256("\n".join(facts).encode())

@@ -10,7 +10,6 @@ import difflib
 import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -25,6 +24,7 @@ from segmentation_assets.orchestration.private_api import DagsterEvent, EventLog
 from segmentation_assets.orchestration.resources import WarehouseResource
 from segmentation_assets.reasons import WrongUse
 from segmentation_assets.running.instance import open_instance
+from segmentation_assets.running.outcomes import Outcome, Step
 from segmentation_assets.settings import Settings
 from segmentation_assets.warehouse.store import Store
 
@@ -32,41 +32,6 @@ EXTRACTS_GROUP = "extracts"
 _BARE_NAME = re.compile(r"(?<![\w:\"*?])[a-z]\w*(?![\w:\"*?])")
 """A word that is not part of `key:name`. A word with a `*` is in Dagster's old syntax."""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
-
-@dataclass(frozen=True)
-class Step:
-    """The state of one table: started, done, failed or skipped. The other fields are set once it is done."""
-
-    table: str
-    state: str
-    rows: int | None = None
-    days_made: int | None = None
-    days_kept: int | None = None
-    seconds: float | None = None
-    reason: str | None = None
-    read: int | None = None
-    """For extracts: rows read, and the next four are about these rows. Money is recurring money per month."""
-    quarantined: int | None = None
-    left_out: int | None = None
-    money: float | None = None
-    refused_money: float | None = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The outcome of a run, with its tables in the order of execution."""
-
-    run_id: str
-    succeeded: bool
-    steps: tuple[Step, ...]
-    reason: str | None = None
-    """Why the run failed as a whole, if no table failed."""
-
-    @property
-    def failed(self) -> list[Step]:
-        """The tables that failed, each with its reason."""
-        return [step for step in self.steps if step.state == "failed"]
 
 
 class SelectionError(WrongUse, ValueError):

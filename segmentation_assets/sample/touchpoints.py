@@ -11,11 +11,13 @@ import pyarrow as pa
 from segmentation_assets.sample import tables
 from segmentation_assets.sample.company import Company
 from segmentation_assets.sample.people import Users
+from segmentation_assets.sample.plays import draw_acts
 from segmentation_assets.sample.timeline import Floats, Ints
 from segmentation_assets.sample.traits import (
     GOALS,
     INTERACTION_KINDS,
     MARKETING_CHANNELS,
+    PLAY_KIND_SHARES,
     PLAYS,
     PRIORITIES,
     SELF_SERVICE_CHANNELS,
@@ -146,27 +148,39 @@ def marketing_engagement(company: Company) -> pa.Table:
 
 
 def interactions(company: Company) -> pa.Table:
-    """Conversations; champions answer sooner and more often."""
+    """Conversations, and the plays that were done; champions answer sooner and more often."""
     rng = company.stream("interactions")
-    care = np.array([5.0, 2.4, 0.7, 0.12])[_tier(company)][:, None]
-    contacts = happenings(company, rng, care * (company.mrr > 0), weekends=0.0)
-    size = len(contacts)
-    warmth = company.latents.champion[contacts.account, contacts.month] + 0.5 * contacts.health(company)
-    ours = rng.random(size) < 0.68
-    kind = rng.choice(4, size, p=[0.28, 0.22, 0.44, 0.06])
-    replied = contacts.day + np.floor(rng.exponential(2.2 * np.exp(-0.35 * warmth))).astype(np.int64)
+    care = np.array([3.6, 1.5, 0.4, 0.08])[_tier(company)][:, None]
+    talks = happenings(company, rng, care * (company.mrr > 0), weekends=0.0)
+    acts = draw_acts(company)
+    account, day = np.concatenate([talks.account, acts.account]), np.concatenate([talks.day, acts.day])
+    play = np.concatenate([np.full(len(talks), -1), acts.play])
+    order = np.lexsort((play, account, day))
+    account, day, play = account[order], day[order], play[order]
+    size, is_play = len(account), play >= 0
+    month = company.timeline.month_of(day)
+    warmth = company.latents.champion[account, month] + 0.5 * company.latents.health[account, month]
+    ours = is_play | (rng.random(size) < 0.6)
+    kind = np.where(is_play, _kinds(rng, play), rng.choice(4, size, p=[0.28, 0.22, 0.44, 0.06]))
+    replied = day + np.floor(rng.exponential(2.2 * np.exp(-0.35 * warmth))).astype(np.int64)
     silent = rng.random(size) > 1 / (1 + np.exp(-(1.1 + 0.8 * warmth)))
     silent |= ~ours | (replied > company.timeline.last_day)
     columns = {
         "interaction_id": tables.ids("N", np.arange(1, size + 1), 7),
-        "account_id": tables.choice(company.account_ids, contacts.account),
-        "occurred_on": tables.dates(contacts.day),
+        "account_id": tables.choice(company.account_ids, account),
+        "occurred_on": tables.dates(day),
         "kind": tables.choice(INTERACTION_KINDS, kind),
         "initiated_by": tables.choice(("customer", "us"), ours.astype(np.int64)),
         "replied_on": tables.dates(replied, silent),
-        "play": tables.choice(PLAYS, rng.integers(0, len(PLAYS), size), ~ours | (rng.random(size) < 0.55)),
+        "play": tables.choice(PLAYS, np.maximum(play, 0), ~is_play),
     }
     return tables.table("interactions", columns)
+
+
+def _kinds(rng: np.random.Generator, play: Ints) -> Ints:
+    """The kind of conversation in which each play is done."""
+    shares = np.cumsum(np.array(PLAY_KIND_SHARES), axis=1)[np.maximum(play, 0)]
+    return np.minimum((rng.random(len(play))[:, None] >= shares).sum(axis=1), len(INTERACTION_KINDS) - 1)
 
 
 def surveys(company: Company, users: Users) -> pa.Table:

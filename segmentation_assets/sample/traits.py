@@ -132,6 +132,71 @@ PLAYS = (
     "expansion_outreach",
     "intervention",
     "check_in",
+    "onboarding",
+    "adoption",
+    "usage_nudge",
+    "self_serve_offer",
+    "reference_request",
+    "community_invitation",
+)
+"""Words of the plays that the company does."""
+PLAY_KIND_SHARES = (
+    (0.7, 0.3, 0.0, 0.0),
+    (0.0, 0.0, 0.0, 1.0),
+    (0.3, 0.4, 0.3, 0.0),
+    (0.3, 0.4, 0.3, 0.0),
+    (0.2, 0.7, 0.1, 0.0),
+    (0.1, 0.9, 0.0, 0.0),
+    (0.5, 0.3, 0.2, 0.0),
+    (0.7, 0.3, 0.0, 0.0),
+    (0.0, 0.0, 1.0, 0.0),
+    (0.0, 0.0, 1.0, 0.0),
+    (0.0, 0.5, 0.5, 0.0),
+    (0.0, 0.0, 1.0, 0.0),
+)
+"""For each play, the shares of `INTERACTION_KINDS` in which it is done."""
+
+
+@dataclass(frozen=True)
+class Punctuality:
+    """How the people of the company keep their promises; the rest is missed."""
+
+    in_time: float = 0.82
+    late: float = 0.13
+    days_late: float = 6.0  # on average, beyond the promise
+    missed_days: int = 28  # until a play that was missed is looked at again
+
+
+PUNCTUALITY = Punctuality()
+
+# By tier: days of each step, and the promise in working days (0: automation, the same day).
+RENEWAL_STEPS = (((180, 120, 60), 5.0), ((120, 60), 5.0), ((90, 30), 10.0), ((30,), 0.0))
+ONBOARDING_STEPS = (((0, 30, 75), 3.0), ((0, 30, 75), 5.0), ((0, 14, 45), 0.0), ((0, 14, 45), 0.0))
+ADOPTION_STEP = 120
+
+
+@dataclass(frozen=True)
+class Routine:
+    """A play that comes again: in which tiers, every how many days, and within how many working days."""
+
+    play: str
+    tiers: tuple[int, ...]
+    every_days: tuple[int, ...]
+    promised: tuple[float, ...]
+    when: str = "always"
+    waits_a_turn: bool = False  # the first comes one turn after the first payment
+
+
+ROUTINES = (
+    Routine("business_review", (0, 1), (91, 182), (10.0, 10.0), waits_a_turn=True),
+    Routine("check_in", (1, 2), (365, 365), (20.0, 20.0), waits_a_turn=True),
+    Routine("intervention", (0, 1, 2), (30, 30, 30), (2.0, 2.0, 5.0), "in_danger"),
+    Routine("success_plan", (0, 1), (60, 60), (2.0, 2.0), "below_usual"),
+    Routine("usage_nudge", (2, 3), (60, 60), (0.0, 0.0), "below_usual"),
+    Routine("expansion_outreach", (0, 1), (90, 60), (5.0, 5.0), "growing"),
+    Routine("self_serve_offer", (2, 3), (60, 60), (0.0, 0.0), "growing"),
+    Routine("reference_request", (0, 1), (180, 180), (5.0, 5.0), "healthy"),
+    Routine("community_invitation", (2, 3), (180, 180), (0.0, 0.0), "healthy"),
 )
 GOALS = (
     "time_to_value",

@@ -7,7 +7,8 @@ which of them are stale (`planning`), posting a ledger (`posting`), how Dagster 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,15 @@ from segmentation_assets.policy.model import Policy
 from segmentation_assets.tables.as_of import Spine, spine_frame
 from segmentation_assets.tables.contracts import ibis_schema
 from segmentation_assets.tables.enforcement import Verdict, enforce, summary
-from segmentation_assets.tables.registry import SPINE, Registry, TableSpec, call
+from segmentation_assets.tables.registry import AS_OF, SPINE, Registry, TableSpec, call
 from segmentation_assets.warehouse import posting
 from segmentation_assets.warehouse.code_hashes import code_version
 from segmentation_assets.warehouse.compiled import Compiled
 from segmentation_assets.warehouse.engine import Engine
-from segmentation_assets.warehouse.planning import Planner, digest
-from segmentation_assets.warehouse.results import Built, ContractBroken
+from segmentation_assets.warehouse.packing import take_out
+from segmentation_assets.warehouse.packs import next_file
+from segmentation_assets.warehouse.planning import Planner, digest, facts_of_days
+from segmentation_assets.warehouse.results import Built, ContractBroken, Staged
 from segmentation_assets.warehouse.store import rows_in, stamp
 
 BATCH_BYTES = 128 * 2**20
@@ -48,11 +51,16 @@ class Builder(Planner):
         super().__init__(engine.store, registry, policy, remember=True)
         self.engine = engine
         self.run_id = run_id
+        self.asked: frozenset[date] | None = None
+        """The days of the run. Each gets a file of its own; the days that it only looks back to go into packs.
+
+        None: each day gets a file of its own.
+        """
         self.batch_bytes = BATCH_BYTES
         self.compiled = Compiled(self.store.home / "compiled")
         self.expressions: dict[str, ir.Table] = {}
         """The tables compiled in this run, by name. Lineage reads them, which is cheaper than building them again."""
-        self._sizes: dict[Path, int] = {}
+        self._sizes: dict[str, Mapping[date, int]] = {}
 
     def forget_landed(self) -> None:
         """Call this after landing: fingerprints and files of extracts may have changed."""
@@ -87,16 +95,16 @@ class Builder(Planner):
             return posting.post(self, spec, max(days, default=None))
         started = time.perf_counter()
         all_days: list[date | None] = list(days) if spec.partition else [None]
-        stale = [d for d in all_days if not self.is_fresh(spec, d)]
+        stale = [d for d in all_days if not self._stands(spec, d)]
         fresh = tuple(d for d in all_days if d not in set(stale))
         if not stale:
             return Built(spec.name, {}, fresh, Verdict(0), time.perf_counter() - started)
         with self.store.stage() as folder:
-            files = self._write(spec, stale, folder)
-            verdict = self.audit(spec, files)
+            staged = self._write(spec, stale, folder)
+            verdict = self.audit(spec, staged)
             if not verdict.passed:
                 raise ContractBroken(spec.name, verdict)
-            rows = self.publish(spec, files)
+            rows = self.publish(spec, staged)
         return Built(spec.name, rows, fresh, verdict, time.perf_counter() - started)
 
     def expression(self, spec: TableSpec, days: Sequence[date | None]) -> ir.Table:
@@ -139,25 +147,62 @@ class Builder(Planner):
             self.compiled.keep(spec.name, key, sql)
         return sql
 
-    def _write(self, spec: TableSpec, days: Sequence[date | None], folder: Path) -> dict[date | None, Path]:
-        stand_in = _facts_of(_SOME_DAY if spec.partition else None, "0" * len(self.expected(spec, days[0])))
-        files: dict[date | None, Path] = {}
+    def _write(self, spec: TableSpec, days: Sequence[date | None], folder: Path) -> Staged:
+        apart = self._to_pack(spec, days)
+        staged = Staged()
         for number, batch in enumerate(self._batches(spec, days)):
             part = folder / str(number)
             part.mkdir()
-            files |= self.engine.write(self._sql(spec, batch), part, spec.partition, stand_in)
-        unasked = set(files) - {*days, None}  # the contract refuses rows without a day
+            self._write_batch(spec, batch, apart, part, staged)
+        unasked = {*staged.files, *staged.rows} - {*days, None}  # the contract refuses rows without a day
         if unasked:
             raise ValueError(
                 f"{spec.name} returned rows of days that were not requested: {sorted(map(str, unasked))[:5]}"
             )
+        stand_in = self._stand_in(spec, days[0])
         for day in days:
-            facts = _facts_of(day, self.expected(spec, day))
-            if day in files:
-                stamp(files[day], stand_in, facts)
+            if day in apart:
+                continue
+            facts = facts_of_days({day: self.expected(spec, day)})
+            if day in staged.files:
+                stamp(staged.files[day], stand_in, facts)
             else:
-                files[day] = self._empty(spec, folder / f"empty-{day}.parquet", facts)
-        return files
+                staged.files[day] = self._empty(spec, folder / f"empty-{day}.parquet", facts)
+        return staged
+
+    def _write_batch(
+        self, spec: TableSpec, batch: Sequence[date | None], apart: Set[date], folder: Path, staged: Staged
+    ) -> None:
+        """Add the files of some days to `staged`."""
+        sql, stand_in = self._sql(spec, batch), self._stand_in(spec, batch[0])
+        packed = [day for day in batch if day in apart and day is not None]
+        if not packed:
+            staged.files.update(self.engine.write(sql, folder, spec.partition, stand_in))
+            return
+        split = self.engine.split(sql, str(spec.partition), packed)
+        try:
+            pack = folder / "pack.parquet"
+            self.engine.write_pack(split.apart, pack, facts_of_days({d: self.expected(spec, d) for d in packed}))
+            staged.packs[pack] = packed
+            staged.rows.update({day: split.rows.get(day, 0) for day in packed})
+            if split.rows.keys() - packed:
+                staged.files.update(self.engine.write(split.rest, folder, spec.partition, stand_in))
+        finally:
+            self.engine.forget_split()
+
+    def _stands(self, spec: TableSpec, day: date | None) -> bool:
+        """Whether a day is up to date and, if the run asks for it, has a file of its own."""
+        lacks_file = spec.partition == AS_OF and day in (self.asked or ()) and day not in self._alone(spec)
+        return not lacks_file and self.is_fresh(spec, day)
+
+    def _to_pack(self, spec: TableSpec, days: Sequence[date | None]) -> Set[date]:
+        """The days that go into a pack. A day that has a file of its own keeps it."""
+        if self.asked is None or spec.partition != AS_OF:
+            return frozenset()
+        return {day for day in days if day is not None} - self.asked - self._alone(spec)
+
+    def _stand_in(self, spec: TableSpec, day: date | None) -> dict[str, dict[str, str]]:
+        return facts_of_days({_SOME_DAY if spec.partition else None: "0" * len(self.expected(spec, day))})
 
     def _batches(self, spec: TableSpec, days: Sequence[date | None]) -> Iterator[list[date | None]]:
         """Split the days into batches that read at most `batch_bytes` each, so that memory does not grow with the
@@ -182,23 +227,31 @@ class Builder(Planner):
         total = 0
         for item in spec.inputs:
             source = self.registry[item.name]
-            dated = self._existing(source, self.days_read(item, day)) if source.partition else [None]
-            total += sum(self._size(self.store.file(source.name, source.partition, d)) for d in dated)
+            if source.partition:
+                sizes = self._sizes_of(source)
+                total += sum(sizes.get(d, 0) for d in self._existing(source, self.days_read(item, day)))
+            else:
+                file = self.store.file(source.name)
+                total += file.stat().st_size if file.exists() else 0
         return total
 
-    def _size(self, path: Path) -> int:
-        if path not in self._sizes:
-            self._sizes[path] = path.stat().st_size if path.exists() else 0
-        return self._sizes[path]
+    def _sizes_of(self, spec: TableSpec) -> Mapping[date, int]:
+        """Bytes of each day: the size of its file, or an equal part of its pack."""
+        if spec.name not in self._sizes:
+            files = self.store.files(spec.name, str(spec.partition))
+            sharing = Counter(files.values())
+            sizes = {path: path.stat().st_size for path in sharing}
+            self._sizes[spec.name] = {day: sizes[path] // sharing[path] for day, path in files.items()}
+        return self._sizes[spec.name]
 
     def _empty(self, spec: TableSpec, target: Path, facts: Mapping[str, Any]) -> Path:
         schema = ibis.schema({n: t for n, t in ibis_schema(spec.contract).items() if n != spec.partition})
         self.engine.write_empty(schema, target, facts)
         return target
 
-    def audit(self, spec: TableSpec, files: Mapping[date | None, Path]) -> Verdict:
+    def audit(self, spec: TableSpec, written: Staged) -> Verdict:
         """Check staged files against the contract: by one cached query, and rule by rule only if that fails."""
-        staged = self.engine.read_staged(spec, files)
+        staged = self.engine.read_staged(spec, written.files, written.packs)
         name, key = f"audit_{spec.name}", digest(code_version(spec.contract), code_version(summary), *_VERSIONS)
         sql = self.compiled.get(name, key)
         if sql is None:
@@ -209,19 +262,24 @@ class Builder(Planner):
             return Verdict(rows)
         return enforce(spec.contract, staged, self.engine.execute)
 
-    def publish(self, spec: TableSpec, files: Mapping[date | None, Path]) -> dict[date | None, int]:
-        """Move audited files into place. Returns the number of rows by day."""
-        rows = {day: rows_in([path]) for day, path in files.items()}
-        days = sorted(files, key=str)
-        targets = {files[day]: self.store.file(spec.name, spec.partition, day) for day in days}
+    def publish(self, spec: TableSpec, staged: Staged) -> dict[date | None, int]:
+        """Move audited files into place. Returns the number of rows by day.
+
+        First, the days leave the packs that they stand in. So no reader counts a day twice, and a day that a crash
+        loses in between is built again.
+        """
+        rows = {day: rows_in([path]) for day, path in staged.files.items()} | staged.rows
+        targets = {
+            staged.files[day]: self.store.file(spec.name, spec.partition, day)
+            for day in sorted(staged.files, key=str)
+        }
+        take_out(self.engine, spec.name, {day for day in rows if day is not None})
+        first = next_file(self.store.home, spec.name) if staged.packs else Path()
+        for number, pack in enumerate(staged.packs):
+            targets[pack] = first.with_name(f"{int(first.stem) + number:06d}{first.suffix}")
         self.store.publish_all(targets)
         for target in targets.values():
             self._footers.pop(target, None)
-            self._sizes.pop(target, None)
-        self._by_day.pop(spec.name, None)
-        self._landed.pop(spec.name, None)
+        self._sizes.pop(spec.name, None)
+        self.forget_published(spec)
         return rows
-
-
-def _facts_of(day: date | None, fingerprint: str) -> dict[str, dict[str, str]]:
-    return {"fingerprints": {str(day): fingerprint}}

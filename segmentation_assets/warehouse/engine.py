@@ -7,8 +7,9 @@ to run and when (`building`), where files stand (`store`).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,7 @@ from ibis.backends.sql.datatypes import DuckDBType
 
 from segmentation_assets.tables.contracts import Contract, ibis_schema
 from segmentation_assets.tables.registry import TableSpec
+from segmentation_assets.warehouse.packs import source_sql
 from segmentation_assets.warehouse.sql_text import identifier, literal, literals
 from segmentation_assets.warehouse.store import Store, footer_sql
 
@@ -35,6 +37,7 @@ _SETTINGS = (
     "SET TimeZone = 'UTC'",
     "SET enable_progress_bar = false",  # it would print to the command's stdout
 )
+_RESULT = "result_rows"
 _NO_DAY = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -54,6 +57,15 @@ def configure(connection: duckdb.DuckDBPyConnection, spill: Path, memory_limit: 
     limit = memory_limit or os.environ.get("SEGMENTATION_MEMORY_LIMIT")
     if limit:
         connection.execute(f"SET memory_limit = {literal(limit)}")
+
+
+@dataclass(frozen=True)
+class Split:
+    """The rows of a query by day (None: rows without a day), and SQL for the days set apart and for the rest."""
+
+    rows: Mapping[date | None, int]
+    apart: str
+    rest: str
 
 
 class Engine:
@@ -80,33 +92,32 @@ class Engine:
         """
         if spec.partition is None:
             paths = sorted((self.store.published / spec.name).glob("*.parquet"))
-        else:
-            wanted = days if days is not None else self.store.days(spec.name, spec.partition)
-            paths = [self.store.file(spec.name, spec.partition, d) for d in wanted]
-        existing = [p for p in paths if p.exists()]
-        return self.read_files(spec.contract, existing, spec.partition, name=name, uniform=uniform)
+            return self.read_files(spec.contract, paths, None, name=name, uniform=uniform)
+        files = self.store.files(spec.name, spec.partition, days)
+        return self.read_files(spec.contract, files.values(), spec.partition, list(files), name=name, uniform=uniform)
+
+    def count(self, spec: TableSpec, day: date | None) -> int:
+        """Number of rows of a published table, or of one day of it."""
+        table = self.read(spec, None if day is None else [day])
+        return int(self.execute(table.count()))
 
     def read_files(
         self,
         contract: type[Contract],
-        paths: Sequence[Path],
+        paths: Iterable[Path],
         partition: str | None,
+        days: Collection[date] | None = None,
         *,
         name: str | None = None,
         uniform: bool = False,
     ) -> ir.Table:
-        """Parquet files as one typed table."""
+        """Parquet files as one typed table; of packs, only `days` (None: all of theirs)."""
         schema = ibis_schema(contract)
         columns = [(identifier(n), _type_sql(t)) for n, t in schema.items()]
         empty = ", ".join(f"CAST(NULL AS {t}) AS {n}" for n, t in columns)
         select = f"SELECT {empty} WHERE false"
-        if paths:
-            listed = literals(paths)
-            hive = "hive_partitioning = false"
-            if partition:
-                hive = f"hive_partitioning = true, hive_types = {{'{partition}': DATE}}"
-            options = f"union_by_name = {'false' if uniform else 'true'}, {hive}"
-            select += f" UNION ALL BY NAME SELECT * FROM read_parquet([{listed}], {options})"
+        if files := list(dict.fromkeys(paths)):
+            select += f" UNION ALL BY NAME {source_sql(partition, files, days, uniform=uniform)}"
         if name is None:
             self._views += 1
             name = f"read_{self._views}"
@@ -114,13 +125,13 @@ class Engine:
         self.connection.execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS SELECT {ordered} FROM ({select})')
         return ibis.table(schema, name=name)
 
-    def read_staged(self, spec: TableSpec, files: Mapping[date | None, Path]) -> ir.Table:
-        """The files that `write` wrote, before they are published, with the day as a column."""
+    def read_staged(self, spec: TableSpec, files: Mapping[date | None, Path], packs: Iterable[Path] = ()) -> ir.Table:
+        """The files that `write` and `write_pack` wrote, before they are published, with the day as a column."""
         if spec.partition is None:
-            return self.read_files(spec.contract, list(files.values()), None, name=STAGED)
+            return self.read_files(spec.contract, files.values(), None, name=STAGED)
         # The file of an empty day is outside the hive folders. It has no rows to audit.
         paths = [p for p in files.values() if p.parent.name.startswith(f"{spec.partition}=")]
-        return self.read_files(spec.contract, paths, spec.partition, name=STAGED, uniform=True)
+        return self.read_files(spec.contract, [*paths, *packs], spec.partition, name=STAGED, uniform=True)
 
     def write_empty(self, schema: ibis.Schema, target: Path, facts: Mapping[str, Any]) -> None:
         """A file without rows."""
@@ -170,6 +181,23 @@ class Engine:
             f"(FORMAT parquet, PARTITION_BY ({partition}), OVERWRITE_OR_IGNORE, {footer})"
         )
         return {_day_of(d): self._one_file(d, footer) for d in sorted(folder.glob(f"{partition}=*"))}
+
+    def split(self, sql: str, partition: str, apart: Collection[date]) -> Split:
+        """Run a query once, to be written in two parts: the days `apart`, and the rest."""
+        self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {_RESULT} AS {sql}")
+        name = identifier(partition)
+        counted = self.connection.execute(f"SELECT {name}, count(*) FROM {_RESULT} GROUP BY 1").fetchall()
+        listed = f"{name} IN ({literals(sorted(apart))})" if apart else "false"
+        rest = f"SELECT * FROM {_RESULT} WHERE ({listed}) IS NOT true"
+        return Split(dict(counted), f"SELECT * FROM {_RESULT} WHERE {listed} ORDER BY {name}", rest)
+
+    def forget_split(self) -> None:
+        """Drop the rows of the last `split`."""
+        self.connection.execute(f"DROP TABLE IF EXISTS {_RESULT}")
+
+    def write_pack(self, sql: str, target: Path, facts: Mapping[str, Any]) -> None:
+        """Run a query into one file with the day as a column. The query gives the rows in the order of days."""
+        self.connection.execute(f"COPY ({sql}) TO {literal(target)} (FORMAT parquet, {footer_sql(facts)})")
 
     def _one_file(self, folder: Path, footer: str) -> Path:
         """The file that COPY wrote for a day. COPY may write several: then merge them into one."""

@@ -27,6 +27,7 @@ from segmentation_assets.tables.as_of import LookBack, days_read
 from segmentation_assets.tables.registry import AS_OF, Input, Registry, TableSpec
 from segmentation_assets.warehouse.code_hashes import code_version
 from segmentation_assets.warehouse.footers import Footer, read_footers
+from segmentation_assets.warehouse.packs import by_day, packs_of
 from segmentation_assets.warehouse.store import Store, footer, is_damaged
 
 ABSENT = "absent"
@@ -59,6 +60,8 @@ class Planner:
         self._footers: dict[Path, Mapping[str, Any]] = {}
         self._by_day: dict[str, dict[date, Footer]] = {}
         self._landed: dict[str, dict[date, None]] = {}
+        self._days_alone: dict[str, frozenset[date]] = {}
+        self._in_packs: dict[str, dict[date, Mapping[str, Any]]] = {}
 
     def plan(self, names: Iterable[str], days: Iterable[date]) -> dict[str, list[date]]:
         """The days that each table needs for `names` at `days`, look-backs included; upstream first."""
@@ -111,6 +114,8 @@ class Planner:
         self._footers.clear()
         self._by_day.clear()
         self._landed.clear()
+        self._days_alone.clear()
+        self._in_packs.clear()
 
     def forget_expected(self) -> None:
         """Call this after posting a ledger: the fingerprints of its readers have changed."""
@@ -175,10 +180,34 @@ class Planner:
         """The footer of the published file; empty if the file is missing or cannot be read."""
         if self._is_by_landed_day(spec) and day is not None:
             return self.footers_of(spec).get(day, _NOTHING).facts
+        if spec.partition is not None and day is not None and day not in self._alone(spec):
+            return self._packed_facts(spec).get(day, _NOTHING.facts)
         path = self.store.file(spec.name, spec.partition, day if spec.partition else None)
         if path not in self._footers:
             self._footers[path] = footer(path)
         return self._footers[path]
+
+    def _alone(self, spec: TableSpec) -> frozenset[date]:
+        """The days of a table that have a file of their own."""
+        if spec.name not in self._days_alone:
+            self._days_alone[spec.name] = frozenset(self.store.days_alone(spec.name, str(spec.partition)))
+        return self._days_alone[spec.name]
+
+    def _packed_facts(self, spec: TableSpec) -> Mapping[date, Mapping[str, Any]]:
+        """The facts of the days that stand in packs, as a file of one day would have them."""
+        if spec.name not in self._in_packs:
+            standing = by_day(packs_of(self.store.home, spec.name))
+            self._in_packs[spec.name] = {
+                day: facts_of_days({day: pack.fingerprints[day]}) for day, pack in standing.items()
+            }
+        return self._in_packs[spec.name]
+
+    def forget_published(self, spec: TableSpec) -> None:
+        """Call this after publishing days of a table."""
+        self._days_alone.pop(spec.name, None)
+        self._in_packs.pop(spec.name, None)
+        self._by_day.pop(spec.name, None)
+        self._landed.pop(spec.name, None)
 
     def posted(self, spec: TableSpec) -> date | None:
         """The newest day that a ledger was posted for; None: never."""
@@ -189,6 +218,8 @@ class Planner:
         """Whether a published file cannot be read. For a table by extract day without `day`: any file."""
         if self._is_by_landed_day(spec) and day is None:
             return any(not each.facts for each in self.footers_of(spec).values())
+        if day is not None and spec.partition and day not in self._alone(spec):
+            return any(not pack.fingerprints for pack in packs_of(self.store.home, spec.name))
         return is_damaged(self.store.file(spec.name, spec.partition, day if spec.partition else None))
 
     @staticmethod
@@ -224,8 +255,9 @@ def _code_of(spec: TableSpec) -> str:
     return digest(code_version(spec.function or spec.contract), code_version(spec.contract))
 
 
-def _facts_of(day: date | None, fingerprint: str) -> dict[str, dict[str, str]]:
-    return {"fingerprints": {str(day): fingerprint}}
+def facts_of_days(fingerprints: Mapping[date | None, str] | Mapping[date, str]) -> dict[str, dict[str, str]]:
+    """The footer of a file with these days."""
+    return {"fingerprints": {str(day): print_ for day, print_ in fingerprints.items()}}
 
 
 @lru_cache(100_000)  # all days of a table share code and policy

@@ -20,7 +20,7 @@ from segmentation_assets.tables.ledgers import Posting
 from segmentation_assets.tables.registry import BOOKED, POSTING, TableSpec, call
 from segmentation_assets.warehouse.engine import STAGED, Engine
 from segmentation_assets.warehouse.planning import digest
-from segmentation_assets.warehouse.results import Built, ContractBroken, EntriesLost, LedgerDamaged
+from segmentation_assets.warehouse.results import Built, ContractBroken, EntriesLost, LedgerDamaged, Staged
 from segmentation_assets.warehouse.store import is_damaged
 
 if TYPE_CHECKING:
@@ -45,14 +45,14 @@ def post(builder: Builder, spec: TableSpec, day: date | None) -> Built:
     with builder.store.stage() as folder:
         sql = engine.sql(entries)
         facts = {"drops": {"": _content(engine, sql)}, "posted": str(max(day, last or day))}
-        files = engine.write(sql, folder, None, facts)
-        verdict = builder.audit(spec, files)
+        staged = Staged(engine.write(sql, folder, None, facts))
+        verdict = builder.audit(spec, staged)
         if not verdict.passed:
             raise ContractBroken(spec.name, verdict)
         _check_grown(engine, spec, booked)
         if facts == builder.facts_of(spec, None):
             return Built(spec.name, {}, (None,), verdict, time.perf_counter() - started)
-        rows = builder.publish(spec, files)
+        rows = builder.publish(spec, staged)
     builder.forget_expected()  # the fingerprints of its readers have changed
     return Built(spec.name, rows, (), verdict, time.perf_counter() - started)
 

@@ -6,9 +6,10 @@ Here: the result and the errors that building and posting share. Not here: build
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 
 from segmentation_assets.tables.enforcement import Verdict
 
@@ -25,6 +26,18 @@ class Built:
     fresh: tuple[date | None, ...]
     verdict: Verdict
     seconds: float
+
+
+@dataclass
+class Staged:
+    """Finished files of one table that are not yet published: by day, and packs with their days.
+
+    `rows`: the number of rows of each packed day.
+    """
+
+    files: dict[date | None, Path] = field(default_factory=dict)
+    packs: dict[Path, Sequence[date]] = field(default_factory=dict)
+    rows: dict[date | None, int] = field(default_factory=dict)
 
 
 class ContractBroken(Exception):

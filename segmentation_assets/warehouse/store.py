@@ -1,4 +1,4 @@
-"""The published folder: one Parquet file per table, or per table and day.
+"""The published folder: one Parquet file per table, or per table and day; and beside it packs of many days (`packs`).
 
 Here: where files stand, staging, atomic replacement, the footer of a file. Not here: SQL or expressions (`engine`),
 deciding what to compute (`planning`).
@@ -26,7 +26,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
-from segmentation_assets.warehouse import disk, sealing
+from segmentation_assets.warehouse import disk, packs, sealing
 from segmentation_assets.warehouse.sql_text import literal
 
 FILE = "part-0.parquet"
@@ -83,6 +83,11 @@ class Store:
         return self.home / "published"
 
     @property
+    def packed(self) -> Path:
+        """The folder of packs."""
+        return self.home / "packed"
+
+    @property
     def staging(self) -> Path:
         """The folder of unfinished files, on the same file system."""
         return self.home / "staging"
@@ -91,8 +96,22 @@ class Store:
         """The path of a table's file, or of its file for one day. The file need not exist yet."""
         return _file(self.home, table, partition, day)
 
+    def files(self, table: str, partition: str, days: Iterable[date] | None = None) -> dict[date, Path]:
+        """The file that holds each of `days` (None: all): its own or a pack. Unpublished days are left out."""
+        in_packs = {day: pack.file for day, pack in packs.by_day(packs.packs_of(self.home, table)).items()}
+        alone = self.days_alone(table, partition)
+        if days is None:
+            return dict(sorted((in_packs | {day: self.file(table, partition, day) for day in alone}).items()))
+        own = set(alone)
+        wanted = {day: self.file(table, partition, day) if day in own else in_packs.get(day) for day in days}
+        return {day: file for day, file in wanted.items() if file is not None}
+
     def days(self, table: str, partition: str) -> list[date]:
         """The published days, ascending."""
+        return sorted({*self.days_alone(table, partition), *packs.by_day(packs.packs_of(self.home, table))})
+
+    def days_alone(self, table: str, partition: str) -> list[date]:
+        """The days that have a file of their own, ascending."""
         folder, prefix = self.published / table, f"{partition}="
         if not folder.is_dir():
             return []
@@ -102,13 +121,17 @@ class Store:
 
     def tables(self) -> list[str]:
         """Names of all published tables."""
-        if not self.published.is_dir():
-            return []
-        return sorted(p.name for p in self.published.iterdir() if p.is_dir() and self.has(p.name))
+        folders = [each for each in (self.published, self.packed) if each.is_dir()]
+        return sorted({p.name for each in folders for p in each.iterdir() if p.is_dir() and self.has(p.name)})
 
     def has(self, table: str) -> bool:
         """Whether any file of a table is published, even one without rows."""
-        return any((self.published / table).rglob("*.parquet"))
+        return any(self.all_files(table))
+
+    def all_files(self, table: str) -> Iterator[Path]:
+        """All files of a table, packs last."""
+        yield from (self.published / table).rglob("*.parquet")
+        yield from (self.packed / table).rglob("*.parquet")
 
     def publish(self, staged: Path, target: Path) -> None:
         """Seal one finished file and move it into place atomically."""
@@ -123,7 +146,7 @@ class Store:
         for staged, target in files.items():
             self.move(staged, target)
         if self.is_durable:
-            disk.flush_with_parents({target.parent for target in files.values()}, self.published)
+            disk.flush_with_parents({target.parent for target in files.values()}, self.home)
 
     @staticmethod
     def move(staged: Path, target: Path) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segmentation_assets.tables.registry import AS_OF, Registry, TableSpec
+from segmentation_assets.warehouse.packs import is_pack
 from segmentation_assets.warehouse.sealing import Seal, seal_of
 from segmentation_assets.warehouse.store import FILE, Store, footer, is_damaged
 
@@ -49,7 +50,7 @@ def verify(store: Store, registry: Registry, progress: Callable[[str], None] | N
         if progress:
             progress(table)
         spec = next((each for each in registry if each.name == table), None)
-        for file in sorted((store.published / table).rglob("*.parquet")):
+        for file in sorted(store.all_files(table)):
             state = seal_of(file)
             if state is Seal.NONE and is_damaged(file):
                 state = Seal.BROKEN
@@ -64,7 +65,7 @@ def verify(store: Store, registry: Registry, progress: Callable[[str], None] | N
 
 def _misplaced(spec: TableSpec, file: Path) -> str | None:
     """What is wrong with the place of an undamaged file: it has another day, or is an extra file; else None."""
-    if spec.partition is None:
+    if spec.partition is None or is_pack(file):
         return None
     day = file.parent.name.partition("=")[2]
     if file.name != FILE:

@@ -20,6 +20,7 @@ import duckdb
 
 from segmentation_assets.tables.dictionary import TableEntry
 from segmentation_assets.warehouse.compiled import Compiled
+from segmentation_assets.warehouse.packs import whole_sql
 from segmentation_assets.warehouse.sql_text import identifier, identifiers, literal, literals
 from segmentation_assets.warehouse.store import Store
 
@@ -77,15 +78,14 @@ def _make(session: duckdb.DuckDBPyConnection, target: Path, statements: Iterable
 
 def _statements(store: Store, entry: TableEntry) -> Iterator[str]:
     """Both views of a table, with its contract's columns: missing ones are null, extra ones are left out."""
-    folder, partition = store.published / entry.name, entry.partition
-    hive, files, condition = "hive_partitioning = false", folder / "*.parquet", ""
-    if partition:
-        hive = f"hive_partitioning = true, hive_types = {{'{partition}': DATE}}"
-        files = folder / f"{partition}=*" / "*.parquet"
-        last = f"max({identifier(partition)})"
-        condition = f" AND {identifier(partition)} = (SELECT {last} FROM read_parquet({literal(files)}, {hive}))"
+    partition = entry.partition
     nulls = ", ".join(f"CAST(NULL AS {_TYPES[c.type]}) AS {identifier(c.name)}" for c in entry.columns)
-    source = f"SELECT * FROM read_parquet({literal(files)}, union_by_name = true, {hive})"
+    source, condition = whole_sql(store.home, entry.name, partition), ""
+    if partition:
+        column = identifier(partition)
+        condition = (
+            f" AND {column} = (SELECT max({column}) FROM ({whole_sql(store.home, entry.name, partition, [column])}))"
+        )
     columns = identifiers(c.name for c in entry.columns)
     whole = f"SELECT {columns} FROM (SELECT {nulls} WHERE false UNION ALL BY NAME {source}) WHERE {_is_here(store)}"
     name = identifier(entry.name)

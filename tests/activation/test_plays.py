@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segmentation_assets.policy.model import Policy, load_policy
+from segmentation_assets.policy.plays import PLAY_REASONS
+from segmentation_assets.reading.play_reasons import NO_FIGURE, reason_of
 from tests.companies import Company, policy_with
 
 FRIDAY = date(2026, 11, 27)
@@ -78,7 +80,7 @@ def test_a_step_opens_on_its_day():
     assert row["due_on"] == date(2026, 12, 4)  # 5 working days after a Friday: the next Friday
     assert (row["days_until_due"], row["timing"], row["is_overdue"]) == (7, "this_week", False)
     assert row["title"] == POLICY.plays.catalogue[0].steps[60]
-    assert row["reason"] == "renews in 60 days, on 2027-01-26; weakest is product health 31"
+    assert reason_of(row) == "renews in 60 days, on 26 Jan 2027; weakest is product health 31"
 
 
 def test_until_then_the_step_before_is_open_and_overdue():
@@ -120,7 +122,7 @@ def test_an_account_that_is_known_to_leave_is_won_back_not_renewed():
     rows = due(GROWTH, leaving)
     assert set(rows) == {"risk"}
     assert rows["risk"]["play_id"] == "win_back"
-    assert rows["risk"]["reason"] == "leaves on 2026-12-15; weakest is product health 31"
+    assert reason_of(rows["risk"]) == "leaves on 15 Dec 2026; weakest is product health 31"
 
 
 def test_in_a_tier_of_less_care_the_plays_are_those_of_the_tier():
@@ -151,12 +153,12 @@ def test_renewal_override_onboarding_risk_growth_in_this_order():
     kinds = [each["kind"] for each in sorted(rows, key=lambda each: each["place"])]
     assert kinds == ["renewal", "override", "onboarding", "risk"]
     by_kind = {each["kind"]: each for each in rows}
-    assert by_kind["override"]["reason"] == (
-        "active users down 34 % against the four weeks before; renews in 23 days, on 2026-12-20"
+    assert reason_of(by_kind["override"]) == (
+        "active users down 34% against the four weeks before; renews in 23 days, on 20 Dec 2026"
     )
     assert by_kind["override"]["opened_on"] == MONDAY
     assert by_kind["override"]["due_on"] == date(2026, 11, 25)  # two working days after Monday
-    assert by_kind["onboarding"]["reason"] == "day 30 since the first payment; 42 % of the seats in use"
+    assert reason_of(by_kind["onboarding"]) == "day 30 since the first payment; 42% of the seats in use"
     assert (by_kind["onboarding"]["step"], by_kind["onboarding"]["opened_on"]) == (2, FRIDAY)
     assert by_kind["onboarding"]["material"] == "self-serve set-up"
 
@@ -180,7 +182,7 @@ def test_what_is_open_stands_before_what_is_coming():
 def test_nobody_sells_more_to_an_account_in_danger():
     ready: Row = {**GROWTH, "micro_segment": "expansion_ready", "micro_segment_reason": "adoption surge"}
     row = due({**ready, "expansion_score": 71.6})["growth"]
-    assert (row["opened_on"], row["reason"]) == (MONDAY, "adoption surge; expansion score 72")
+    assert (row["opened_on"], reason_of(row)) == (MONDAY, "adoption surge; expansion score 72")
     assert set(due({**ready, "coverage_override": "high_touch"})) == {"override"}
     waiting = due({**ready, "segment": "At-Risk", "segment_since": FRIDAY})
     assert set(waiting) == {"risk"}
@@ -198,8 +200,8 @@ def test_an_intervention_is_due_two_working_days_after_the_move():
     row = due(AT_RISK, {"users_trend": -0.341})["risk"]
     assert (row["opened_on"], row["due_on"]) == (date(2026, 11, 20), date(2026, 11, 24))  # Friday, then Tuesday
     assert row["is_overdue"] is True
-    assert row["reason"] == (
-        "in At-Risk since 2026-11-20; weakest is product health 31; active users down 34 % against the four weeks "
+    assert reason_of(row) == (
+        "in At-Risk since 20 Nov 2026; weakest is product health 31; active users down 34% against the four weeks "
         "before"
     )
     assert row["replanned_on"] == date(2026, 11, 20)
@@ -240,6 +242,25 @@ def test_automation_has_no_person():
     assert (row["owner_role"], row["owner"], row["is_stand_in"]) == ("automation", None, False)
 
 
+def test_each_reason_of_the_catalogue_has_words_and_one_that_is_not_known_is_left_out():
+    keys = (
+        "renewal_on", "days_to_renewal", "churn_risk", "users_trend", "events_trend", "mau_seat_share",
+        "weakest_dimension", "weakest_health", "overdue_days", "segment_since", "leaving_on", "paused_on",
+        "tenure_days", "micro_segment_reason", "expansion_score", "last_done_on",
+    )  # fmt: skip
+    unknown: Row = dict.fromkeys(keys) | {"overdue_days": 0, "micro_segment_reason": ""}
+    for name in PLAY_REASONS:
+        if name != "last_done":
+            assert reason_of({**unknown, "reasons": name}) == NO_FIGURE, name
+    assert reason_of({**unknown, "reasons": "renewal, last_done"}) == "none is recorded"
+    events = {**unknown, "reasons": "usage, churn_risk, overdue", "events_trend": 0.004, "churn_risk": 0.126,
+              "overdue_days": 1}  # fmt: skip
+    # 0.4 % rounds to none; 12.6 % to 13
+    assert reason_of(events) == (
+        "events unchanged against the four weeks before; churn risk 13%; an invoice is 1 day overdue"
+    )
+
+
 # -- care: a business review every 3 months of a Strategic account is every 91 days
 
 
@@ -255,7 +276,7 @@ def test_automation_has_no_person():
 def test_care_that_was_never_recorded_turns_from_the_first_payment(tenure: int, opened: date):
     row = care(STRATEGIC, {"tenure_days": tenure, "first_paid_on": FRIDAY - timedelta(days=tenure)})
     assert row is not None
-    assert (row["opened_on"], row["play"], row["reason"]) == (
+    assert (row["opened_on"], row["play"], reason_of(row)) == (
         opened, "business_review", "none is recorded; weakest is product health 31",
     )  # fmt: skip
 
@@ -263,8 +284,8 @@ def test_care_that_was_never_recorded_turns_from_the_first_payment(tenure: int, 
 def test_care_comes_one_turn_after_it_was_done():
     row = care(STRATEGIC, done=(("business_review", date(2026, 9, 10)),))
     assert row is not None
-    assert (row["opened_on"], row["reason"]) == (
-        date(2026, 12, 10), "last one on 2026-09-10; weakest is product health 31",
+    assert (row["opened_on"], reason_of(row)) == (
+        date(2026, 12, 10), "last one on 10 Sep 2026; weakest is product health 31",
     )  # fmt: skip
     assert care({"segment": "Long-Tail", "coverage_tier": "Long-Tail"}) is None
 

@@ -150,18 +150,25 @@ class Company:
 
     def _published(self, table: str, day: date) -> pd.DataFrame:
         folder = self.home / "published" / table
-        if not sorted(folder.glob("as_of=*")):
+        packs = sorted((self.home / "packed" / table).glob("*.parquet"))
+        if not packs and not sorted(folder.glob("as_of=*")):
             return with_dates(_of_all_days(folder))
         files = sorted((folder / f"as_of={day}").glob("*.parquet"))
-        rows = pd.concat([pd.read_parquet(path, partitioning=None) for path in files])
-        return with_dates(rows.drop(columns="as_of", errors="ignore"))
+        rows = [pd.read_parquet(path, partitioning=None) for path in files] or [
+            pd.read_parquet(path, filters=[("as_of", "==", day)]) for path in packs
+        ]
+        return with_dates(pd.concat(rows).drop(columns="as_of", errors="ignore"))
 
     def days(self, table: str) -> list[date]:
         """The days on which a table is published."""
-        return sorted(
+        own = {
             date.fromisoformat(path.name.removeprefix("as_of="))
             for path in (self.home / "published" / table).glob("as_of=*")
+        }
+        packed = (
+            pd.read_parquet(path, columns=["as_of"]) for path in (self.home / "packed" / table).glob("*.parquet")
         )
+        return sorted(own.union(*(with_dates(rows)["as_of"].dt.date for rows in packed)))
 
     def kept(self, name: str, make: Callable[[], Any]) -> Any:
         """What `make` makes, made once for the company."""

@@ -18,7 +18,8 @@ from segmentation_assets.cli.main import main
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.reading.access import find_table, load
 from segmentation_assets.running.instance import open_instance
-from segmentation_assets.running.runs import Outcome, Runner
+from segmentation_assets.running.outcomes import Outcome
+from segmentation_assets.running.runs import Runner
 from segmentation_assets.settings import find_settings
 from segmentation_assets.warehouse.building import Builder
 from segmentation_assets.warehouse.engine import Engine, open_connection
@@ -40,6 +41,7 @@ def lone_day(request: pytest.FixtureRequest, ran_home: Path, tmp_path_factory: p
         store = Store(home)
         with open_connection(store) as connection:
             builder = Builder(Engine(connection, store), CATALOGUE, load_policy())
+            builder.asked = frozenset([request.param])
             builder.ensure([spec.name for spec in COMPUTED], [request.param])
 
     return once(f"lone_{request.param}", make, tmp_path_factory), request.param

@@ -26,7 +26,7 @@ def play(**values: Any) -> dict[str, Any]:
         "account_id": "a1", "kind": "risk", "play_id": "intervention", "play": "intervention", "title": "Call",
         "step": None, "place": 1, "timing": "today", "opened_on": date(2026, 3, 30), "due_on": date(2026, 4, 1),
         "days_until_due": 1, "is_overdue": False, "owner_role": "csm", "owner": "C1", "is_stand_in": False,
-        "reason": "in At-Risk since 2026-03-30", "material": "quick wins", "last_done_on": None,
+        "reasons": "risk_since", "segment_since": date(2026, 3, 30), "material": "quick wins", "last_done_on": None,
         "last_interaction_id": None, "replanned_on": None, "play_segment": "Growth", "segment": "Growth",
         "coverage_tier": "Core", "lifecycle_stage": "established", "needs_profile": None, "renewal_on": None,
         "arr": 1000.0, "urgency": 0.8, "arr_urgency": 800.0, "is_held_out": False, **values,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from segmentation_assets.policy.model import load_policy
 from tests.sample.conftest import Sample, auc, spearman
 
 NOT_OF_ACCOUNTS = {"crm_accounts", "csm_roster", "fx_rates", "gtm_spend", "leads", "product_features"}
@@ -252,3 +253,27 @@ def test_optional_columns_have_gaps(sample: Sample):
     for column in ("employees", "industry", "annual_revenue", "funding_stage", "primary_use_case"):
         assert 0.01 < sample.value(f"SELECT avg(({column} IS NULL)::INT) FROM crm_accounts") < 0.2, column
     assert sample.value("SELECT avg((employees IS NULL)::INT) FROM leads") > 0.03
+
+
+def test_each_play_of_the_catalogue_is_done_and_most_in_time(sample: Sample):
+    words = sample.frame("SELECT play, count(*) AS n FROM interactions WHERE play IS NOT NULL GROUP BY 1")
+    assert set(words["play"]) == {entry.play for entry in load_policy().plays.catalogue}
+    assert words["n"].min() >= 5
+    # the first step of the onboarding of large accounts: promised within 3 and 5 working days, so a week at most
+    kick_offs = sample.frame(
+        "SELECT first_paid_on, min(occurred_on) AS done FROM truth_accounts LEFT JOIN interactions i"
+        " USING (account_id) WHERE planted_tier IN ('Strategic', 'Growth')"
+        " AND first_paid_on BETWEEN {end} - 399 AND {end} - 29 AND i.play = 'onboarding' GROUP BY account_id, 1"
+    )
+    days = (kick_offs["done"] - kick_offs["first_paid_on"]).dt.days
+    assert len(days) >= 10
+    assert 0.65 <= (days <= 7).mean() <= 0.98
+    # business reviews of Strategic accounts: every 91 days, promised within 10 working days
+    gaps = sample.frame(
+        "SELECT occurred_on - lag(occurred_on) OVER (PARTITION BY account_id ORDER BY occurred_on) AS days"
+        " FROM interactions JOIN truth_accounts USING (account_id)"
+        " WHERE play = 'business_review' AND planted_tier = 'Strategic' QUALIFY days IS NOT NULL"
+    )["days"]
+    assert gaps.min() >= 91
+    assert 91 <= gaps.median() <= 91 + 14
+    assert 0.7 <= (gaps <= 91 + 16).mean() < 1
