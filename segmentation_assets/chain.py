@@ -73,6 +73,7 @@ MODULES = (
     "activation.crossings",
     "activation.alerts",
     "activation.plays",
+    "activation.adherence",
 )  # fmt: skip
 
 for _module in MODULES:

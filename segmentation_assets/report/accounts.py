@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
+from segmentation_assets.reading.briefing import briefings
 from segmentation_assets.reading.explanations.gathering import TABLES, Explanation, explanations
 from segmentation_assets.reading.figures import words
 from segmentation_assets.reading.tasks import NAMES_FROM, Task, names_of_csms
 from segmentation_assets.report.actions import Action, next_action
-from segmentation_assets.report.briefing import briefings
 from segmentation_assets.report.evidence import Evidence, Row
 
 INDEX = (
@@ -157,7 +157,9 @@ def account_details(evidence: Evidence) -> Iterator[tuple[str, dict[str, Any]]]:
     tables = [name for name in TABLES if evidence.has(name)]
     if not evidence.has("segment_inputs"):
         return
-    history, peers, briefs = _history(evidence), _peers(evidence), briefings(evidence)
+    history, peers = _history(evidence), _peers(evidence)
+    has_profiles = evidence.has("account_profiles")
+    briefs = briefings(evidence.connection, evidence.as_of) if has_profiles else {}
     reasons = explanations(evidence.connection, tables, evidence.as_of, evidence.previous, evidence.policy)
     for each in reasons:
         yield (

@@ -10,16 +10,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from segmentation_assets.reading.figures import counted, money
+from segmentation_assets.policy.plays import PLAY_KINDS
+from segmentation_assets.policy.segments import TIERS
+from segmentation_assets.reading.figures import counted, day, money, number, share
 from segmentation_assets.reading.tasks import NOBODY, PLAYS, ROLES, TIMINGS, Task, people_of, tasks
 from segmentation_assets.report.accounts import csm_names
-from segmentation_assets.report.evidence import Evidence
+from segmentation_assets.report.evidence import Evidence, Row
 
 TASKS = (
     "account_id", "name", "what", "why", "due_on", "due", "timing", "overdue", "arr", "owner", "role", "kind",
     "material", "remarks", "who", "rank",
 )  # fmt: skip
 """Columns of the tasks for the script."""
+ADHERENCE = "play_adherence"
+ALL = "all"
+"""The company's row of `play_adherence`, and a tier's row of all kinds."""
 AUTOMATED = "automation"
 """The key of the list of what automation does."""
 
@@ -37,6 +42,15 @@ class PersonWeek:
 
 
 @dataclass(frozen=True)
+class Promise:
+    """How a tier's plays of the last three months were done; `kinds` has the share in time of each kind."""
+
+    name: str
+    row: Row
+    kinds: tuple[Row | None, ...]
+
+
+@dataclass(frozen=True)
 class WeekPage:
     """Everything on the page."""
 
@@ -44,6 +58,9 @@ class WeekPage:
     timings: tuple[str, ...] = tuple(TIMINGS.values())
     lead: str = ""
     held_out: str = ""
+    kinds: tuple[str, ...] = PLAY_KINDS
+    promises: tuple[Promise, ...] = ()
+    promises_lead: str = ""
     gaps: tuple[str, ...] = ()
 
 
@@ -71,7 +88,30 @@ def week_page(evidence: Evidence, everything: Sequence[Task]) -> WeekPage:
         people=tuple(lines),
         lead=_lead(everything),
         held_out=f"{counted(held, 'play')} held out for comparison (policy plays.holdout_shares)." if held else "",
-        gaps=evidence.gaps("csm_supply", "csm_performance"),
+        promises=(promises := _promises(evidence)),
+        promises_lead=_promises_lead(promises),
+        gaps=evidence.gaps("csm_supply", "csm_performance", ADHERENCE),
+    )
+
+
+def _promises(evidence: Evidence) -> tuple[Promise, ...]:
+    """A line for each tier with plays that fell due, and one for the company; none without play_adherence."""
+    rows = {(row["coverage_tier"], row["kind"]): row for row in evidence.of_day(ADHERENCE)}
+    return tuple(
+        Promise("Company" if tier == ALL else tier, row, tuple(rows.get((tier, kind)) for kind in PLAY_KINDS))
+        for tier in (*TIERS, ALL)
+        if (row := rows.get((tier, ALL)))
+    )
+
+
+def _promises_lead(promises: Sequence[Promise]) -> str:
+    if not promises:
+        return ""
+    row = promises[-1].row
+    late = f", half of those late by {number(row['median_days_late'])} days or more" if row["done_late"] else ""
+    return (
+        f"Of {counted(row['due'], 'play')} that fell due since {day(row['starts_on'])}, "
+        f"{share(row['in_time_share'])} were done in time, {row['done_late']:,} late{late}; {row['not_done']:,} not."
     )
 
 

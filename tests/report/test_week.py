@@ -128,3 +128,26 @@ def test_the_list_of_one_person_is_written_with_its_calendar(ran_home: Path, tmp
     wrong = call("report", "--for", "Nobody At All", home=home)
     assert wrong.exit_code == 1
     assert "nobody called 'Nobody At All' has an account or a task" in wrong.stderr
+
+
+def test_promises_by_tier_and_for_the_company():
+    def line(tier: str, kind: str, due: int, in_time: int, late: int, median: float | None) -> dict[str, Any]:
+        return {
+            "coverage_tier": tier, "kind": kind, "starts_on": date(2025, 12, 31), "due": due,
+            "done_in_time": in_time, "done_late": late, "not_done": due - in_time - late,
+            "in_time_share": in_time / due, "median_days_late": median, "low_n": False,
+        }  # fmt: skip
+
+    rows = [
+        line("Core", "renewal", 8, 6, 1, 3.0),
+        line("Core", "all", 8, 6, 1, 3.0),
+        line("all", "all", 8, 6, 1, 3.0),
+    ]
+    page = week_page(world(play_adherence=rows), [])
+    assert [each.name for each in page.promises] == ["Core", "Company"]
+    assert [kind and kind["due"] for kind in page.promises[0].kinds] == [8, None, None, None, None, None]
+    assert page.promises_lead == (
+        "Of 8 plays that fell due since 31 Dec 2025, 75.0% were done in time, 1 late, half of those late by 3 days "
+        "or more; 1 not."
+    )
+    assert week_page(world(), []).promises == ()

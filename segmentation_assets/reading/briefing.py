@@ -1,13 +1,20 @@
 """An account in a few sentences: what a person should know before a call.
 
-Here: the sentences, from the published figures of one account. Not here: what is due (`week`), or the reasons of its
-segment and tier (`reading.explanations`).
+Here: the sentences, from the published figures of one account. Not here: what is due (`tasks`), what happened before
+(`timeline`), or the reasons of its segment and tier (`explanations`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any
+
+import duckdb
+
 from segmentation_assets.reading.figures import counted, day, money, number, share
-from segmentation_assets.report.evidence import Evidence, Row
+
+Row = Mapping[str, Any]
 
 _COLUMNS = (
     "first_paid_on", "renewal_on", "days_to_renewal", "leaving_on", "paused_on", "executive_sponsor",
@@ -16,23 +23,31 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def briefings(evidence: Evidence) -> dict[str, tuple[str, ...]]:
-    """The sentences of each live account; none without account_profiles."""
-    if not evidence.has("account_profiles"):
-        return {}
-    present = {row["column_name"] for row in evidence.rows("DESCRIBE account_profiles")}
+def briefings(
+    connection: duckdb.DuckDBPyConnection,
+    as_of: date,
+    account_id: str | None = None,
+    person: Callable[[str], str] = str,
+) -> dict[str, tuple[str, ...]]:
+    """The sentences of each live account, or of one, from views of `segments` and `account_profiles`.
+
+    `person` writes the name of a person, which somebody typed into the CRM.
+    """
+    present = {row[0] for row in connection.execute("DESCRIBE account_profiles").fetchall()}
     columns = ", ".join(f"p.{name}" if name in present else f"NULL AS {name}" for name in _COLUMNS)
-    rows = evidence.rows(
+    result = connection.execute(
         f"SELECT s.*, {columns} FROM segments s JOIN account_profiles p ON p.as_of = s.as_of "
-        "AND p.account_id = s.account_id WHERE s.as_of = ?",
-        evidence.as_of,
+        "AND p.account_id = s.account_id WHERE s.as_of = ? AND (? IS NULL OR s.account_id = ?)",
+        [as_of, account_id, account_id],
     )
-    return {row["account_id"]: briefing(row) for row in rows}
+    names = [column[0] for column in result.description or ()]
+    rows = [dict(zip(names, values, strict=True)) for values in result.fetchall()]
+    return {row["account_id"]: briefing(row, person) for row in rows}
 
 
-def briefing(row: Row) -> tuple[str, ...]:
+def briefing(row: Row, person: Callable[[str], str] = str) -> tuple[str, ...]:
     """Who the account is and when it renews; how it does; what is open. What is not known is left out."""
-    paragraphs = (_who(row), _how(row), _open(row))
+    paragraphs = (_who(row), _how(row), _open(row, person))
     return tuple(" ".join(sentences) for sentences in paragraphs if sentences)
 
 
@@ -70,7 +85,7 @@ def _how(row: Row) -> list[str]:
     return sentences
 
 
-def _open(row: Row) -> list[str]:
+def _open(row: Row, person: Callable[[str], str]) -> list[str]:
     sentences = []
     if row["tickets_90d"] is not None:
         escalated = f", {number(row['open_escalations'])} escalated and open" if row["open_escalations"] else ""
@@ -84,5 +99,5 @@ def _open(row: Row) -> list[str]:
     if row["days_since_last_touch"] is not None:
         sentences.append(f"The last touch was {counted(row['days_since_last_touch'], 'day')} ago.")
     if row["executive_sponsor"]:
-        sentences.append(f"Executive sponsor: {row['executive_sponsor']}.")
+        sentences.append(f"Executive sponsor: {person(row['executive_sponsor'])}.")
     return sentences
