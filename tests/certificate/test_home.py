@@ -26,7 +26,7 @@ TABLES = ("scaled", "totals", "labels")
 def _run(home: Path, spark: SparkTables | None, *, registry: Registry | None = None) -> list[str]:
     with builder(home, registry=registry) as build:
         build.big_tables = BigTables(spark, least_bytes=0) if spark else None
-        build.asked = frozenset({DAY})
+        build.run_days = frozenset({DAY})
         return [
             built.table for built in build.ensure(["labels"] if registry is None else ["scaled"], [DAY]) if built.rows
         ]
