@@ -6,8 +6,8 @@ Here: `play_adherence`, which looks at the lists of past days and at what was do
 Two past lists are read, of three months and of one month ago, and that of as_of. A list has the plays that come
 within the policy's horizon, with the days on which they open and are due. So all plays are known that opened after a
 list on a day that was known then: renewals, onboarding, care, and what comes again. An intervention opens with the
-move into At-Risk, on a day that no list knows before. It is counted from the move, for accounts still At-Risk when the
-next list is made. Not counted: signals without a date of their own (a play of `this_week`, the first time).
+move into At-Risk, on a day that no list knows before. It is counted from the move, for accounts still At-Risk when
+the next list is made. Not counted: signals without a date of their own (a play of `this_week`, the first time).
 """
 
 from __future__ import annotations
