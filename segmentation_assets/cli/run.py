@@ -25,6 +25,7 @@ from segmentation_assets.cli.options import (
     sources_option,
     with_sources,
 )
+from segmentation_assets.cli.printing.clock import warn_of_clock
 from segmentation_assets.cli.printing.progress import Reporter, messages, reporting
 from segmentation_assets.reading.figures import counted
 from segmentation_assets.reasons import Refusal
@@ -115,6 +116,7 @@ def run_tables(
     runner = Runner(settings, wait_seconds=wait)
     planned = plan(runner, selection, days)
     settings.remember()
+    warn_of_clock(settings)
     outcomes: list[Outcome] = []
     latest: date | None = None
     for each in planned.rounds():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from segmentation_assets.cli.options import policy_option, settings_of, sources_option, with_sources
+from segmentation_assets.cli.printing.clock import warn_of_clock
 from segmentation_assets.cli.printing.progress import messages
 from segmentation_assets.cli.ui import serve_until_ended
 
@@ -25,6 +26,7 @@ def command(home: Path, sources: Path | None, policy: Path | None) -> None:
     from segmentation_assets.running.automation import automations
 
     console, listing = messages(), automations(settings)
+    warn_of_clock(settings)
 
     def ready(_: str | None, __: Holder | None) -> None:
         for each in listing:

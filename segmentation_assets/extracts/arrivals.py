@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from segmentation_assets.extracts.contracts import EXTRACTS
-from segmentation_assets.extracts.delivery import FileHashes, digest
+from segmentation_assets.extracts.delivery import FileHashes, digest, is_due
 from segmentation_assets.extracts.reading import Drop, SourceError, drops_of
 from segmentation_assets.extracts.sources import Sources
 
@@ -42,7 +42,7 @@ def look(sources: Sources, today: date, hashes: FileHashes) -> Arrivals:
             continue
         try:
             drops = drops_of(sources, spec.name)
-            due = [drop for drop in drops if drop.day is None or drop.day <= today]
+            due = [drop for drop in drops if is_due(drop, today, hashes)]
             remarks += [
                 f"{spec.name}: the drop dated {d.day} is not read before that day" for d in drops if d not in due
             ]

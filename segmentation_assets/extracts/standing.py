@@ -10,7 +10,7 @@ from collections import Counter
 from datetime import date
 from typing import NamedTuple
 
-from segmentation_assets.extracts.delivery import FileHashes
+from segmentation_assets.extracts.delivery import FileHashes, is_due
 from segmentation_assets.extracts.reading import SourceError, drops_of
 from segmentation_assets.extracts.sources import Sources
 from segmentation_assets.tables.registry import TableSpec
@@ -47,6 +47,6 @@ def waiting_files(sources: Sources, store: Store, today: date) -> dict[str, int]
             drops = drops_of(sources, name)
         except SourceError:  # landing says what is wrong with it
             continue
-        there = [d for d in drops if d.day is None or d.day <= today]
+        there = [d for d in drops if is_due(d, today, hashes)]
         waiting[name] = sum(not hashes.knows(file) for drop in there for file in drop.with_logs())
     return waiting

@@ -14,6 +14,7 @@ from typing import Any
 
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.reading.cadence import age_limits
+from segmentation_assets.reading.clock import clock_warning
 from segmentation_assets.reading.run_facts import Failure, Publication, Records, Run
 from segmentation_assets.settings import Settings, is_open_to_all
 from segmentation_assets.tables.registry import AS_OF, Registry, TableSpec
@@ -74,6 +75,8 @@ class Status:
     switches: Mapping[str, bool]
     is_open_to_all: bool
     """Whether every user of this machine can look into the home."""
+    clock: str | None = None
+    """What to say if this machine's clock was set back."""
 
     @property
     def last_complete_day(self) -> date:
@@ -90,7 +93,7 @@ def status_of(
     settings: Settings, registry: Registry, policy: Policy, records: Records, now: datetime | None = None
 ) -> Status:
     """The status of a home. Raises SourcesError for a mapping that cannot be read."""
-    runs, store = records.runs(), Store(settings.home)
+    runs, store, now = records.runs(), Store(settings.home), now or datetime.now(UTC)
     failures = records.failures(runs)
     looks = _Looks(
         store,
@@ -98,7 +101,7 @@ def status_of(
         records.publications(),
         _last_failures(failures),
         _waiting_files(settings, policy),
-        now or datetime.now(UTC),
+        now,
         {run.run_id: date.fromisoformat(run.as_of) for run in runs if run.as_of and _is_day(run.as_of)},
     )
     ended = [run for run in runs if not run.is_unfinished]
@@ -114,6 +117,7 @@ def status_of(
         holder_of(settings.daemon_lock),
         records.switches(),
         is_open_to_all(settings.home),
+        clock_warning(runs, now),
     )
 
 
@@ -232,6 +236,7 @@ def as_plain(status: Status) -> dict[str, Any]:
         "keeps_current": vars(status.keeps_current) if status.keeps_current else None,
         "automation": dict(status.switches),
         "is_open_to_all": status.is_open_to_all,
+        "clock": status.clock,
     }
 
 

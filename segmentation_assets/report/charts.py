@@ -78,6 +78,31 @@ def lines(
 
 
 @for_both_widths
+def over_values(
+    rows: Sequence[Mapping[str, Any]], *, title: str, description: str, axis: str, mark: float,
+    colours: Mapping[str, str], form: str, is_narrow: bool = False,
+) -> str:  # fmt: skip
+    """Lines over the values of a number. Rows have `x`, `value` and `name`; `mark` is the value in force."""
+    alt = _altair()
+    across = alt.X("x:Q", title=axis, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=_FEW_TICKS, grid=False))
+    height = alt.Y("value:Q", title=None, scale=alt.Scale(zero=False), axis=alt.Axis(format=form, tickCount=_TICKS))
+    base = alt.Chart(alt.Data(values=list(rows))).encode(x=across, y=height, color=_colour(alt, colours))
+    last = max(row["x"] for row in rows)
+    ends = [row for row in rows if row["x"] == last]
+    names = alt.Chart(alt.Data(values=_apart(ends, rows, ()))).encode(
+        x="x:Q", y="value:Q", text="name:N", color=_colour(alt, colours)
+    )
+    today = alt.Chart(alt.Data(values=[{"x": mark}])).encode(x="x:Q")
+    drawing = alt.layer(
+        today.mark_rule(strokeDash=[4, 3], color=PLACEHOLDERS["muted"]),
+        base.mark_line(strokeWidth=2.2),
+        base.mark_point(filled=True, size=26, opacity=1),
+        names.mark_text(align="left", dx=7, fontSize=11, fontWeight=600),
+    )
+    return _svg(drawing.properties(width=_NARROW if is_narrow else _WIDTH, height=_HEIGHT), title, description, 84)
+
+
+@for_both_widths
 def stacked(
     rows: Sequence[Mapping[str, Any]], *, title: str, description: str, colours: Mapping[str, str], form: str,
     is_narrow: bool = False,
@@ -174,7 +199,7 @@ def _time(alt: Any, rows: Sequence[Mapping[str, Any]], is_narrow: bool) -> alt.X
 
 
 def _apart(
-    ends: list[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], rules: Sequence[Mapping[str, Any]]
+    ends: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], rules: Sequence[Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:
     """The ends of lines, moved apart so that their names do not overlap."""
     values = [each["value"] for each in (*rows, *rules) if each["value"] is not None]

@@ -13,10 +13,13 @@ from typing import Any
 
 from segmentation_assets.chain import CATALOGUE
 from segmentation_assets.policy.model import section_names
+from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.reading.escaping import on_one_line
-from segmentation_assets.reading.figures import counted, day, label, money, number, share
+from segmentation_assets.reading.figures import counted, day, label, money, number, points, share
 from segmentation_assets.trials.comparing import SEGMENT, TIER, InputChange, Moved, Pair
 from segmentation_assets.trials.policies import Difference
+from segmentation_assets.trials.sweeping import Point, Sweep
+from segmentation_assets.trials.tuning import Tuning
 from segmentation_assets.trials.what_if import WhatIf
 
 GROUPING_NAMES: Mapping[str, str] = {TIER: "tier", SEGMENT: "segment"}
@@ -204,6 +207,59 @@ def moves(trial: WhatIf, most: int | None = None) -> Shown:
         for one in trial.moved[:most]
     )  # fmt: skip
     return Shown("Who would be elsewhere", ("account", "name", "ARR", "by", "move", "because of"), rows)
+
+
+def sweep_title(result: Sweep) -> str:
+    """What a sweep shows."""
+    return f"{result.name} from {result.points[0].value:,g} to {result.points[-1].value:,g}, on {day(result.as_of)}"
+
+
+def sweep_tables(result: Sweep) -> tuple[Shown, ...]:
+    """The points as tables; production's own value is marked."""
+    names = [f"{point.value:,g}{' (today)' if point.is_production else ''}" for point in result.points]
+    last = result.name.rpartition(".")[2]
+
+    def shown(title: str, header: Sequence[str], cells: Callable[[Point], Sequence[str]]) -> Shown:
+        rows = tuple((name, *cells(point)) for name, point in zip(names, result.points, strict=True))
+        return Shown(title, (last, *header), rows)
+
+    return (
+        shown("Accounts by tier", TIERS, lambda p: [number(p.accounts[tier]) for tier in TIERS]),
+        shown(
+            "Accounts in another tier or segment than today; CSM hours a month and people needed",
+            ("elsewhere", "their ARR", "hours", "people"),
+            lambda p: (number(p.moved_accounts), money(p.moved_arr), number(p.hours_per_month), _two(p.required_fte)),
+        ),
+        shown("ARR by tier", TIERS, lambda p: [money(p.arr[tier]) for tier in TIERS]),
+        shown(
+            "NRR of the last 12 months, of the accounts in each tier at their start",
+            TIERS,
+            lambda p: [share(p.nrr[tier]) for tier in TIERS],
+        ),
+    )  # fmt: skip
+
+
+def tuning_lines(result: Tuning) -> list[str]:
+    """What a search came to: the values, the gain where it searched and where it was judged, and the limits."""
+    what = {"nrr": "NRR", "churn": "churn"}[result.outcome]
+    changed = {name: value for name, value in result.best.items() if value != result.before[name]}
+    lines = [
+        f"{counted(result.tried, 'policy', 'policies')} tried on quarters up to {day(result.fit_until)}, judged on "
+        f"the {counted(result.accounts, 'account')} of the quarter after it."
+    ]
+    if not changed:
+        return [*lines, "No other value within the limits is better than today's on the earlier quarters."]
+    lines += [f"  {name}: {result.before[name]:,g} → {value:,g}" for name, value in changed.items()]
+    interval = f"{result.confidence:.0%} interval {points(result.gain_low, 2)} to {points(result.gain_high, 2)}"
+    lines += [
+        f"Share of the differences in {what} that tiers tell: earlier quarters {share(result.fit[0])} → "
+        f"{share(result.fit[1])}, last quarter {share(result.later[0])} → {share(result.later[1])} "
+        f"(gain {points(result.gain, 2)}, {interval}).",
+        f"People needed {_two(result.people)} of {_two(result.limits.people)} allowed; moves between tiers "
+        f"{share(result.monthly_moves)} a month of {share(result.limits.monthly_moves)} allowed.",
+    ]
+    verdict = "Proposed. Try it with what-if before you put it into your policy:"
+    return [*lines, verdict if result.is_proposed else "Not proposed: the gain may be chance."]
 
 
 def as_data(trial: WhatIf) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pytest
 
 from segmentation_assets.chain import CATALOGUE
 from segmentation_assets.extracts.contracts import EXTRACTS
+from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.tables.enforcement import enforce
 from tests.extracts.home import Home
 
@@ -33,6 +34,22 @@ def test_whole_drops_become_intervals(home):
         ("A2", "5.0", ALWAYS, "2025-02-28", "2025-01-31"),
         ("A2", "5.0", "2025-03-31", FOREVER, "2025-03-31"),
         ("A3", "7.0", "2025-02-28", FOREVER, "2025-02-28"),
+    ]
+
+
+def test_a_drop_stays_when_the_clock_is_set_back_and_another_is_delivered_anew(home, monkeypatch):
+    accounts(home, "2025-01-31", A1=10, A2=5)
+    accounts(home, "2025-02-28", A1=12, A2=5)
+    monkeypatch.setattr(CompanyPolicy, "today", lambda _: date(2025, 2, 28))
+    home.land(crm_accounts=DROPS)
+    monkeypatch.setattr(CompanyPolicy, "today", lambda _: date(2025, 2, 27))
+    accounts(home, "2025-01-31", A1=11, A2=5)  # so that all drops are read again
+    accounts(home, "2025-03-31", A1=99, A2=99)  # not read yet
+    assert home.land(crm_accounts=DROPS)["crm_accounts"].ahead == ("2025-03-31",)
+    assert home.rows("crm_accounts", "account_id", "employees", "known_from", "known_to") == [
+        ("A1", "11.0", ALWAYS, "2025-02-28"),
+        ("A1", "12.0", "2025-02-28", FOREVER),
+        ("A2", "5.0", ALWAYS, FOREVER),
     ]
 
 

@@ -298,6 +298,20 @@ def test_a_drop_of_tomorrow_waits_for_its_day(home, monkeypatch):
     assert home.rows("product_usage", "usage_date", "event_count") == [("2025-01-01", "9"), ("2025-01-02", "2")]
 
 
+def test_what_has_landed_stays_when_the_clock_is_set_back(home, monkeypatch):
+    """A drop that was not read yet waits for its day."""
+    drop(home, "2025-01-01", "U1,2025-01-01,f,A1,1")
+    drop(home, "2025-01-02", "U1,2025-01-02,f,A1,2", "U1,2025-01-01,f,A1,9")
+    monkeypatch.setattr(CompanyPolicy, "today", lambda _: date(2025, 1, 2))
+    land(home)
+    stands = home.rows("product_usage", "usage_date", "event_count")
+    assert stands == [("2025-01-01", "9"), ("2025-01-02", "2")]
+    monkeypatch.setattr(CompanyPolicy, "today", lambda _: date(2025, 1, 1))
+    drop(home, "2025-01-03", "U1,2025-01-03,f,A1,1")
+    assert land(home).ahead == ("2025-01-03",)
+    assert home.rows("product_usage", "usage_date", "event_count") == stands
+
+
 def test_drops_that_are_all_dated_after_today_are_refused(home, monkeypatch):
     monkeypatch.setattr(CompanyPolicy, "today", lambda _: date(2024, 12, 31))
     drop(home, "2025-01-01", "U1,2025-01-01,f,A1,1")

@@ -11,7 +11,7 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run_iterator
 
 from segmentation_assets.orchestration.sensors import requests
-from segmentation_assets.orchestration.sensors.requests import report_lost
+from segmentation_assets.orchestration.sensors.requests import Fate, Outcome, Request, report_lost, wait_left
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.running.storage.run_records import RunRecords
 from segmentation_assets.warehouse.store import Store
@@ -92,3 +92,16 @@ def test_a_lost_run_is_told_with_its_reason(
     [failure] = [f for f in records.failures(records.runs()) if f.run_id == lost.run_id]
     assert failure.table is None
     assert "the run's process is gone" in failure.reason
+
+
+@pytest.mark.parametrize("back", [3600.0, 86_400.0], ids=["an hour", "a day"])
+def test_a_clock_that_is_set_back_makes_nobody_wait_for_it(
+    back: float, instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A run whose process is gone is lost although it began in the future, and one that failed then is due now."""
+    run, store = instance.create_run_for_job(nothing, status=STARTED), Store(tmp_path)
+    ended = requests.get_current_timestamp()
+    with store.running(run.run_id):
+        assert report_after(-back, instance, store, monkeypatch) == []
+    assert report_after(0, instance, store, monkeypatch) == [run.run_id]
+    assert wait_left(Outcome(Fate.FAILED, run.run_id, ended), Request("occasion", 9), SENSORS) == 0

@@ -97,6 +97,8 @@ def _print_runs(console: Console, status: Status) -> None:
             f"data: chmod o-rwx {escape(shlex.quote(str(status.home)))}",
             soft_wrap=True,
         )
+    if status.clock:
+        console.print(f"[yellow]{escape(status.clock)}[/]", soft_wrap=True)
     if status.switches:
         on, off = (
             [name for name, is_on in sorted(status.switches.items()) if is_on is state] for state in (True, False)

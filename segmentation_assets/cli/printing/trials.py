@@ -8,6 +8,8 @@ from rich.text import Text
 from segmentation_assets.cli.printing.grid import print_table
 from segmentation_assets.reading.figures import counted, day
 from segmentation_assets.trials import words
+from segmentation_assets.trials.sweeping import Sweep
+from segmentation_assets.trials.tuning import Tuning
 from segmentation_assets.trials.what_if import WhatIf
 
 
@@ -24,6 +26,21 @@ def print_what_if(console: Console, trial: WhatIf, most: int) -> None:
     _print_moves(console, trial, most)
     for reason in trial.reasons:
         console.print(Text(f"Not compared: {reason}"), soft_wrap=True)
+
+
+def print_sweep(console: Console, result: Sweep) -> None:
+    """The points as tables: accounts and people, then ARR and NRR by tier."""
+    console.print(Text(words.sweep_title(result), style="bold"), soft_wrap=True)
+    for shown in words.sweep_tables(result):
+        print_table(console, shown.header, shown.rows, title=shown.title)
+    for reason in result.reasons:
+        console.print(Text(reason), soft_wrap=True)
+
+
+def print_tuning(console: Console, result: Tuning) -> None:
+    """What the search came to, line by line. A proposal itself goes to stdout."""
+    for line in words.tuning_lines(result):
+        console.print(Text(line), soft_wrap=True)
 
 
 def _print_moves(console: Console, trial: WhatIf, most: int) -> None:

@@ -117,9 +117,13 @@ def _is_deliberate(instance: dg.DagsterInstance, run_id: str) -> bool:
 
 
 def wait_left(outcome: Outcome, request: Request, policy: SensorPolicy) -> float:
-    """Seconds until a failed request may be repeated: twice as long after each attempt, up to the policy's limit."""
+    """Seconds until a failed request may be repeated: twice as long after each attempt, up to the policy's limit.
+
+    A run that ended in the future is repeated at once: the clock was set back, and waiting would take as long again.
+    """
     wait = min(policy.retry_seconds * 2 ** min(request.attempt - 1, 30), policy.retry_most_seconds)
-    return outcome.ended + wait - get_current_timestamp()
+    passed = get_current_timestamp() - outcome.ended
+    return wait - passed if passed >= 0 else 0.0
 
 
 def report_lost(instance: dg.DagsterInstance, store: Store, policy: SensorPolicy) -> list[str]:
@@ -133,7 +137,8 @@ def report_lost(instance: dg.DagsterInstance, store: Store, policy: SensorPolicy
         run, began = record.dagster_run, record.start_time or record.update_timestamp.timestamp()
         begins = run.status is dg.DagsterRunStatus.STARTING
         patience = policy.starting_seconds if begins else policy.lost_seconds
-        if get_current_timestamp() - began > patience and not store.is_running(run.run_id):
+        waited = abs(get_current_timestamp() - began)  # the clock may have been set back since
+        if waited > patience and not store.is_running(run.run_id):
             instance.report_run_failed(run, "the run's process is gone: it was killed, or the machine went down")
             lost.append(run.run_id)
     return lost
