@@ -132,12 +132,12 @@ def test_effects_say_what_stands_behind_them():
         effect("intervention", -0.02, "matched", "unclear"),
         effect("override", None, "matched", "too_small"),
     ]
-    made = page(play_effect=rows)
-    assert [(row.effect, row.verdict, row.method) for row in made.effects] == [
+    shown = page(play_effect=rows)
+    assert [(row.effect, row.verdict, row.method) for row in shown.effects] == [
         ("+10.0 pp (+5.0 pp to +15.0 pp)", "higher with the play", "experiment: held back at random"),
         ("\N{MINUS SIGN}2.0 pp (\N{MINUS SIGN}7.0 pp to +3.0 pp)", "may be none", "matched, not proven"),
     ]
-    assert made.effects_lead == (
+    assert shown.effects_lead == (
         "Of 3 plays on past lists, 1 had too few accounts to conclude; 1 play with an experiment. Intervals of 95% "
         "hold however often one looks."
     )
