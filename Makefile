@@ -28,7 +28,10 @@ test: setup  ## all tests
 	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-fast: setup  ## the inner loop: no processes, browsers, servers, finished homes, random companies (WHAT="tests/kpis")
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not (daemon or browser or postgres or home or slow or hypothesis)" $(WHAT)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not (daemon or browser or postgres or spark or home or slow or hypothesis)" $(WHAT)
+
+certificate: setup  ## every table on DuckDB and on Spark, cell by cell (needs Java 17)
+	@CERTIFICATE=all $(BIN)/python -m pytest tests/certificate
 
 stress: setup  ## all tests beside 20 busy processes: what waits for the clock fails here (WHAT="tests/e2e")
 	@$(BIN)/python -m tests.harness.busy 20 $(BIN)/python -m pytest -n 2 --dist worksteal $(WHAT)

@@ -19,7 +19,7 @@ from segmentation_assets.policy.kpis import QUARTER_MONTHS
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.profiles.costs import AccountCosts
 from segmentation_assets.profiles.facts import only_if
-from segmentation_assets.tables.amounts import cents, fine, money, total
+from segmentation_assets.tables.amounts import cents, fine, money, ratio, total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import Snapshot, column, row_rule
 from segmentation_assets.tables.registry import Table, table
@@ -194,17 +194,17 @@ def _yields(cohort: ir.Table, costs: ir.Table, policy: GoalPolicy) -> ir.Table:
     a, e, h = rows.start_arr, rows.expansion_arr, rows.csm_hours_12m
     sums = rows.group_by("as_of", coverage_tier="start_tier").aggregate(
         n=rows.count(), a=total(a), e=total(e), h=total(h),
-        he=total(h * e / a), hh=total(h * h / a), ee=total(e * e / a),
+        he=total(ratio(h * e, a)), hh=total(ratio(h * h, a)), ee=total(ratio(e * e, a)),
     )  # fmt: skip
     sums = sums.mutate(
-        sxx=fine(sums.hh - sums.h * sums.h / sums.a),
-        sxy=fine(sums.he - sums.h * sums.e / sums.a),
-        syy=fine(sums.ee - sums.e * sums.e / sums.a),
+        sxx=fine(sums.hh - ratio(sums.h * sums.h, sums.a)),
+        sxy=fine(sums.he - ratio(sums.h * sums.e, sums.a)),
+        syy=fine(sums.ee - ratio(sums.e * sums.e, sums.a)),
     )
     sums = sums.filter((sums.n >= policy.min_accounts) & (sums.sxx > 0))
-    slope = sums.sxy / sums.sxx
-    left = ibis.greatest(sums.syy - slope * sums.sxy, 0.0) / (sums.n - _FITTED)
-    half = (left / sums.sxx).sqrt() * normal_quantile(policy.confidence)
+    slope = ratio(sums.sxy, sums.sxx)
+    left = ratio(ibis.greatest(sums.syy - slope * sums.sxy, 0.0), sums.n - _FITTED)
+    half = ratio(left, sums.sxx).sqrt() * normal_quantile(policy.confidence)
     # Whole cents, so that a sentence about it can be checked with a pocket calculator.
     return sums.select(
         "as_of", "coverage_tier", hours="h",

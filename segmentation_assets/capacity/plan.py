@@ -26,7 +26,7 @@ from segmentation_assets.policy.capacity import CoveragePolicy, StaffingPolicy
 from segmentation_assets.policy.kpis import QUARTER_MONTHS, ProductivityPolicy
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.profiles.facts import only_if
-from segmentation_assets.tables.amounts import cents, fine, money, total
+from segmentation_assets.tables.amounts import cents, fine, money, ratio, total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import Flag, Integer, Snapshot, column, ibis_schema, row_rule
 from segmentation_assets.tables.registry import POLICY_HASH, Table, table
@@ -263,9 +263,9 @@ def _required(rows: ir.Table, coverage: CoveragePolicy) -> ir.Table:
     has_ratio = by_tier(rows, {t: r.accounts_per_csm for t, r in ratios.items()}).notnull()
     rows = rows.mutate(
         fte_by_ratio=only_if(has_ratio, rows.fte_by_ratio.fill_null(0.0)),
-        fte_by_ratio_least=rows.accounts / by_tier(rows, loosest),
-        fte_by_ratio_most=rows.accounts / by_tier(rows, tightest),
-        fte_by_hours=rows.demanded_hours / rows.hours_per_fte,
+        fte_by_ratio_least=ratio(rows.accounts, by_tier(rows, loosest)),
+        fte_by_ratio_most=ratio(rows.accounts, by_tier(rows, tightest)),
+        fte_by_hours=ratio(rows.demanded_hours, rows.hours_per_fte),
     )
     by_ratio = rows.fte_by_ratio.fill_null(0.0)
     rows = rows.mutate(

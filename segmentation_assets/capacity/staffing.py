@@ -19,7 +19,7 @@ from segmentation_assets.profiles.facts import facts, first_fact, with_figures
 from segmentation_assets.profiles.known import AccountHierarchy, known_at, survivors
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.segments.segments import Segments
-from segmentation_assets.tables.amounts import total
+from segmentation_assets.tables.amounts import ratio, total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.calendar import each
 from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, ibis_schema
@@ -147,16 +147,16 @@ def account_demand(
     rows = rows.mutate(
         is_automated=rows.coverage_tier.isin(care.automated_tiers) & (added_hours(rows, care) == 0),
         hours_per_month=entitled_hours(rows, care),
-        portfolio_share=1 / _accounts_per_csm(rows, coverage),
+        portfolio_share=ratio(1, _accounts_per_csm(rows, coverage)),
     )
     per_person = hours_per_person(spine, csm_supply, staffing, productivity)
     rows = rows.join(per_person, "as_of")
     tier = ibis.window(group_by=["as_of", "coverage_tier"])
-    by_hours = total(rows.hours_per_month, over=tier) / rows.hours_per_fte
+    by_hours = ratio(total(rows.hours_per_month, over=tier), rows.hours_per_fte)
     by_ratio = total(rows.portfolio_share, over=tier)
     required = ibis.greatest(by_hours, by_ratio.fill_null(0.0))
     part = ibis.coalesce(
-        rows.portfolio_share / by_ratio,
+        ratio(rows.portfolio_share, by_ratio),
         rows.hours_per_month / total(rows.hours_per_month, over=tier).nullif(0.0),
         0.0,
     )

@@ -26,7 +26,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "Look": ("report", "explain", "show", "app", "export", "views"),
     "Hand on": ("sync", "digest", "mcp"),
     "Understand": ("dictionary", "lineage", "scenario", "what-if", "sweep", "tune"),
-    "Keep current": ("watch", "ui", "status", "verify", "close"),
+    "Keep current": ("watch", "ui", "status", "verify", "compact", "close"),
     "Set up": ("completion",),
 }
 """Every command, under the heading that help shows it. `check-sources` is the module `check_sources`."""

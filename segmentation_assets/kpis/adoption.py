@@ -18,6 +18,7 @@ from segmentation_assets.profiles.known import AccountHierarchy, known_at, survi
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.profiles.usage import AccountUsage, _raw_accounts, people_who_count
 from segmentation_assets.segments.segments import Segments
+from segmentation_assets.tables.amounts import ratio
 from segmentation_assets.tables.as_of import FromPolicy, Spine, last
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Flag, Integer, Snapshot, column, row_rule
 from segmentation_assets.tables.days import days_after, days_before
@@ -192,7 +193,7 @@ def _compared(cells: ir.Table, policy: AdoptionPolicy, low_n: int) -> ir.Table:
         missing_using=over(policy.missing_cohorts, cells.accounts_using),
     )
     rows = rows.mutate(
-        share_using=rows.accounts_using / rows.accounts,
+        share_using=ratio(rows.accounts_using, rows.accounts),
         low_n=rows.accounts < low_n,
         loving_share=rows.loving_using / rows.loving_accounts.nullif(0),
         missing_share=rows.missing_using / rows.missing_accounts.nullif(0),

@@ -23,7 +23,7 @@ from segmentation_assets.profiles.known import AccountHierarchy, survivors
 from segmentation_assets.profiles.revenue import AccountRevenue, annual
 from segmentation_assets.profiles.subscriptions import SubscriptionSteps
 from segmentation_assets.profiles.usage import AccountUsage, _raw_accounts
-from segmentation_assets.tables.amounts import mean, money, total
+from segmentation_assets.tables.amounts import mean, money, ratio, total
 from segmentation_assets.tables.as_of import FromPolicy, Spine, freeze_day
 from segmentation_assets.tables.calendar import each
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Flag, Integer, Snapshot, column, row_rule
@@ -254,10 +254,10 @@ def _columns(rows: ir.Table) -> ir.Table:
         "as_of", "age_quarters", "observed_on", "accounts", "start_arr", "arr", "retained_arr", "expansion_arr",
         "retained_accounts", "risen_accounts", "seat_activity", "low_n",
         signup_quarter=_start(sums.signup),
-        nrr=sums.arr / sums.start_arr,
-        grr=sums.retained_arr / sums.start_arr,
-        logo_retention=sums.retained_accounts / sums.accounts,
-        expansion_rate_with_price=sums.risen_accounts / sums.accounts,
+        nrr=ratio(sums.arr, sums.start_arr),
+        grr=ratio(sums.retained_arr, sums.start_arr),
+        logo_retention=ratio(sums.retained_accounts, sums.accounts),
+        expansion_rate_with_price=ratio(sums.risen_accounts, sums.accounts),
         usage_accounts=sums.used.nullif(0),
         active_share=sums.active / sums.used.nullif(0),
         usage_reason=reason,

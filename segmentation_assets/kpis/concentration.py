@@ -18,7 +18,7 @@ from segmentation_assets.profiles.facts import with_figures
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores.expansion import ExpansionScores
 from segmentation_assets.scores.live import live_accounts
-from segmentation_assets.tables.amounts import money, total
+from segmentation_assets.tables.amounts import money, ratio, total
 from segmentation_assets.tables.as_of import Spine, months_ago
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Flag, Integer, Snapshot, column, row_rule
 from segmentation_assets.tables.registry import Table, table
@@ -219,13 +219,13 @@ def _since(
 
 def _ratios(rows: ir.Table, confidence: float, low_n: int) -> ir.Table:
     rows = rows.mutate(
-        top_arr_share=rows.top_arr / rows.arr,
-        bottom_arr_share=rows.bottom_arr.fill_null(0.0) / rows.arr,
+        top_arr_share=ratio(rows.top_arr, rows.arr),
+        bottom_arr_share=ratio(rows.bottom_arr.fill_null(0.0), rows.arr),
         top_whitespace_share=rows.top_whitespace / rows.whitespace.nullif(0.0),
         start_top_expansion_share=rows.top_expansion / rows.expansion_arr.nullif(0.0),
         top_csm_hours_share=rows.top_hours / rows.csm_hours.nullif(0.0),
         bottom_csm_hours_share=rows.bottom_hours / rows.csm_hours.nullif(0.0),
-        top_hours_per_account=rows.top_hours / rows.top_accounts,
+        top_hours_per_account=ratio(rows.top_hours, rows.top_accounts),
         bottom_hours_per_account=rows.bottom_hours / rows.bottom_accounts.nullif(0),
         engaged_expansion_rate=rows.engaged_expanded / rows.engaged_accounts.nullif(0),
         other_expansion_rate=rows.other_expanded / rows.other_accounts.nullif(0),

@@ -19,6 +19,7 @@ from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.profiles.facts import only_if
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.segments.segments import Segments
+from segmentation_assets.tables.amounts import ratio
 from segmentation_assets.tables.as_of import FromPolicy, Spine, months_ago
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Flag, Integer, Snapshot, column
 from segmentation_assets.tables.days import months_before
@@ -270,8 +271,8 @@ def _survival(durations: ir.Table) -> ir.Table:
     days = days.mutate(at_risk=days.gone.sum().over(whole) - days.gone.sum().over(so_far) + days.gone)
     left = (days.at_risk - days.happened).nullif(0)
     days = days.mutate(
-        log_step=(left / days.at_risk).ln(),
-        variance_step=days.happened / (days.at_risk * left),
+        log_step=ratio(left, days.at_risk).ln(),
+        variance_step=ratio(days.happened, days.at_risk * left),
         is_last=left.isnull(),
     )
     so_far = ibis.window(group_by=_CURVE, order_by=days.days, preceding=None, following=0)

@@ -16,7 +16,7 @@ from segmentation_assets.policy.kpis import QUARTER_MONTHS
 from segmentation_assets.profiles.exchange import rates_on, with_rate
 from segmentation_assets.profiles.known import known_at
 from segmentation_assets.profiles.subscriptions import SubscriptionSteps
-from segmentation_assets.tables.amounts import money, total
+from segmentation_assets.tables.amounts import money, ratio, total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.calendar import each
 from segmentation_assets.tables.contracts import Snapshot, column
@@ -126,7 +126,10 @@ def spend_in(
         rows.ends_on.delta(rows.starts_on, unit="day"),
     )
     rows = _rated(
-        rows.mutate(share_inside=ibis.greatest(inside, 0) / length, following=following), spine, fx_rates, company
+        rows.mutate(share_inside=ratio(ibis.greatest(inside, 0), length), following=following),
+        spine,
+        fx_rates,
+        company,
     )
     rows = rows.mutate(spent=rows.amount * rows.rate * rows.share_inside)
     covered = rows.group_by("as_of", "window_months").aggregate(

@@ -18,7 +18,7 @@ from segmentation_assets.policy.scores import ChurnPolicy
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.segments.segments import Segments
-from segmentation_assets.tables.amounts import money, total
+from segmentation_assets.tables.amounts import money, ratio, total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Flag, Integer, Snapshot, column, row_rule
 from segmentation_assets.tables.days import days_after
@@ -186,15 +186,17 @@ def _growth(periods: ir.Table, spine: ir.Table, low_n: int) -> tuple[ir.Table, i
     sums = rows.group_by("as_of", coverage_tier=rows.start_tier).aggregate(
         kept=rows.count(), start=money(rows.start_arr), end=money(rows.end_arr)
     )
-    tier = sums.filter(sums.kept >= low_n).select("as_of", "coverage_tier", tier_growth=ibis._.end / ibis._.start)
-    company = sums.group_by("as_of").aggregate(company_growth=money(sums.end) / money(sums.start))
+    tier = sums.filter(sums.kept >= low_n).select(
+        "as_of", "coverage_tier", tier_growth=ratio(ibis._.end, ibis._.start)
+    )
+    company = sums.group_by("as_of").aggregate(company_growth=ratio(money(sums.end), money(sums.start)))
     return tier, company
 
 
 def _columns(rows: ir.Table, deviations: float, low_n: int) -> ir.Table:
     growth = ibis.coalesce(rows.tier_growth, rows.company_growth)
-    rows = rows.mutate(growth_of_retained=growth, stays=1 - rows.arr_at_risk / rows.arr_due)
-    half = rows.variance.sqrt() * deviations / rows.arr_due
+    rows = rows.mutate(growth_of_retained=growth, stays=1 - ratio(rows.arr_at_risk, rows.arr_due))
+    half = ratio(rows.variance.sqrt() * deviations, rows.arr_due)
     return rows.select(
         *_GROUP,
         "quarters_ahead",

@@ -17,6 +17,7 @@ from segmentation_assets.policy.kpis import RetentionPolicy
 from segmentation_assets.profiles.profiles import AccountProfiles
 from segmentation_assets.scores.firmographic import FirmographicScores
 from segmentation_assets.scores.technographic import TechnographicScores
+from segmentation_assets.tables.amounts import ratio
 from segmentation_assets.tables.as_of import Spine, months_ago
 from segmentation_assets.tables.calendar import each
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Flag, Integer, Snapshot, column, row_rule
@@ -151,12 +152,12 @@ def _by_outcome(sums: ir.Table) -> ir.Table:
     rows = rows.mutate(
         all_accounts=rows.accounts.sum().over(trait), all_hits=rows.accounts_with_outcome.sum().over(trait)
     )
-    return rows.mutate(all_rate=rows.all_hits / rows.all_accounts).drop("all_hits", *OUTCOMES)
+    return rows.mutate(all_rate=ratio(rows.all_hits, rows.all_accounts)).drop("all_hits", *OUTCOMES)
 
 
 def _columns(rows: ir.Table, policy: TraitPolicy, low_n: int) -> ir.Table:
     low, high = wilson(rows.accounts_with_outcome, rows.accounts, policy.confidence)
-    rows = rows.mutate(rate=rows.accounts_with_outcome / rows.accounts, rate_low=low, rate_high=high)
+    rows = rows.mutate(rate=ratio(rows.accounts_with_outcome, rows.accounts), rate_low=low, rate_high=high)
     base = rows.all_rate.nullif(0.0)
     direction = ibis.cases(
         (rows.all_rate == 0, "unknown"),
@@ -171,5 +172,5 @@ def _columns(rows: ir.Table, policy: TraitPolicy, low_n: int) -> ir.Table:
         lift_high=rows.rate_high / base,
         direction=direction,
         low_n=rows.accounts < low_n,
-        backcast_share=rows.backcast / rows.accounts,
+        backcast_share=ratio(rows.backcast, rows.accounts),
     ).drop("backcast")

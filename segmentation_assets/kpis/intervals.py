@@ -6,6 +6,8 @@ from statistics import NormalDist
 
 import ibis.expr.types as ir
 
+from segmentation_assets.tables.amounts import ratio
+
 
 def normal_quantile(confidence: float) -> float:
     """Standard deviations around a mean that hold `confidence` of a normal distribution: 1.96 for 0.95."""
@@ -16,6 +18,6 @@ def wilson(hits: ir.NumericValue, rows: ir.NumericValue, confidence: float) -> t
     """Wilson's score interval of hits / rows, where there are rows. E. B. Wilson, JASA 22 (1927)."""
     z2 = normal_quantile(confidence) ** 2
     n = rows.cast("float64")
-    middle = (hits + z2 / 2) / (n + z2)
-    half = (hits * (n - hits) / n + z2 / 4).sqrt() * z2**0.5 / (n + z2)
+    middle = ratio(hits + z2 / 2, n + z2)
+    half = ratio((ratio(hits * (n - hits), n) + z2 / 4).sqrt() * z2**0.5, n + z2)
     return (middle - half).clip(lower=0.0), (middle + half).clip(upper=1.0)

@@ -24,7 +24,7 @@ from segmentation_assets.profiles.facts import facts, first_fact, only_if, with_
 from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, survivors
 from segmentation_assets.profiles.revenue import AccountRevenue
 from segmentation_assets.profiles.subscriptions import SubscriptionSteps
-from segmentation_assets.tables.amounts import cents, total
+from segmentation_assets.tables.amounts import cents, ratio, total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Snapshot, column, row_rule
 from segmentation_assets.tables.days import days_after
@@ -173,7 +173,7 @@ def _subscribed(
     rows = with_rate(by_surviving_account(rows, hierarchy), fx_rates, company)
     covered = invoices.select(billed_at="as_of", billed_to="account_id", covered_until="covered_until")
     rows = rows.view().left_join(covered.view(), [("as_of", "billed_at"), ("account_id", "billed_to")])
-    amount = rows.mrr * rows.rate * _MONTHS_PER_YEAR / rows.as_of.delta(rows.day_12m_ago, unit="day")
+    amount = ratio(rows.mrr * rows.rate * _MONTHS_PER_YEAR, rows.as_of.delta(rows.day_12m_ago, unit="day"))
     first = ibis.greatest(rows.day, days_after(rows.day_12m_ago))
     after = days_after(rows.as_of)
     last = ibis.least(rows.until.fill_null(after), after)

@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 from segmentation_assets.policy.company import CompanyPolicy
 from segmentation_assets.profiles.exchange import with_rate
 from segmentation_assets.profiles.known import by_surviving_account, known_at
-from segmentation_assets.tables.amounts import total
+from segmentation_assets.tables.amounts import ratio, total
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY
 from segmentation_assets.tables.days import as_day, days_after
 
@@ -39,9 +39,9 @@ def billed(
     ahead = rows.service_to.delta(ibis.greatest(rows.service_from, after), unit="day")
     is_invoice = rows.amount > 0
     return rows.group_by(*_KEY).aggregate(
-        invoiced_12m=total(value * ibis.greatest(inside, 0) / length),
+        invoiced_12m=total(ratio(value * ibis.greatest(inside, 0), length)),
         issued_12m=total(value, rows.issued_on > rows.day_12m_ago).fill_null(0.0),
-        billed_ahead=total(value * ibis.greatest(ahead, 0) / length),
+        billed_ahead=total(ratio(value * ibis.greatest(ahead, 0), length)),
         covered_from=rows.service_from.min(where=is_invoice),
         covered_until=rows.service_to.max(where=is_invoice),
     )

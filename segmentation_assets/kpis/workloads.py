@@ -26,7 +26,7 @@ from segmentation_assets.profiles.company_day import company_day
 from segmentation_assets.profiles.facts import accounts_of, facts, first_fact, with_figures, zero_if_present
 from segmentation_assets.profiles.known import AccountHierarchy, known_at, survivors
 from segmentation_assets.segments.segments import Segments
-from segmentation_assets.tables.amounts import total
+from segmentation_assets.tables.amounts import ratio, total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.calendar import each, windows
 from segmentation_assets.tables.contracts import Day, Integer, Snapshot, column
@@ -193,12 +193,12 @@ def _hours(
     joined = pairs.left_join(available, ["as_of", "csm_id"]).drop("as_of_right", "csm_id_right")
     everywhere = ibis.window(group_by=["as_of", "csm_id"])
     has_book = joined.book_share.notnull().any().over(everywhere)
-    totals = {f"total_{m}": total(joined[f"hours_{m}"], over=everywhere).nullif(0.0) for m in months}
+    totals = {f"total_{m}": total(joined[f"hours_{m}"], over=everywhere) for m in months}
     joined = joined.mutate(has_book=has_book, **totals)
     sums = {}
     for m in months:
         worked, there = joined[f"hours_{m}"], joined[f"available_{m}"]
-        part = ibis.ifelse(joined.has_book, joined.book_share, worked / joined[f"total_{m}"])
+        part = ibis.ifelse(joined.has_book, joined.book_share, ratio(worked, joined[f"total_{m}"]))
         sums[f"csm_hours_{m}"] = total(worked)
         sums[f"rostered_csm_hours_{m}"] = total(worked, there.notnull())
         sums[f"productive_hours_{m}"] = total(there * part)

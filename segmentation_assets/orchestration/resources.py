@@ -94,7 +94,7 @@ class WarehouseResource(DuckDBResource):
     _session: Session | None = PrivateAttr(default=None)
     _engine: Engine | None = PrivateAttr(default=None)
     _run_id: str = PrivateAttr(default="")
-    _asked: frozenset[date] | None = PrivateAttr(default=None)
+    _run_days: frozenset[date] | None = PrivateAttr(default=None)
 
     @classmethod
     def of(cls, settings: Settings, wait_seconds: float | None = None) -> dg.ResourceDefinition:
@@ -132,7 +132,7 @@ class WarehouseResource(DuckDBResource):
         keep_private()  # also where Dagster was started by its own commands
         store = Store(Path(self.home))
         self._run_id = context.run.run_id if context.run else ""
-        self._asked = frozenset(days_of_run(context.run.tags)) if context.run else None
+        self._run_days = frozenset(days_of_run(context.run.tags)) if context.run else None
         with ExitStack() as stack:
             stack.enter_context(store.running(self._run_id or "none"))
             stack.enter_context(self._alone(context, store))
@@ -171,7 +171,7 @@ class WarehouseResource(DuckDBResource):
         if self._session is None:
             policy = load_policy(Path(self.policy) if self.policy else None)
             builder = Builder(self._engine, registry, policy, self._run_id)
-            builder.asked = self._asked
+            builder.run_days = self._run_days
             self._session = Session(builder, Path(self.sources) if self.sources else None)
         return self._session
 

@@ -114,6 +114,9 @@ class OrchestrationPolicy(Section):
 
     waits_for_disk: bool
     """Whether a run goes on only when a published table is on the disk. Then a power failure loses no table."""
+    compact_after_days: NotNegative
+    """`segmentation compact` packs days that are older than this."""
+
     sensors: SensorPolicy
 
     @field_validator("owners")

@@ -16,7 +16,7 @@ from segmentation_assets.profiles.facts import only_if, with_figures
 from segmentation_assets.profiles.known import AccountHierarchy, by_surviving_account, known_at
 from segmentation_assets.profiles.states import AccountStates, churned_on, holds_at, states_for
 from segmentation_assets.profiles.subscriptions import SubscriptionSteps, in_force
-from segmentation_assets.tables.amounts import cents, fine, total
+from segmentation_assets.tables.amounts import cents, fine, ratio, total
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Flag, Integer, Snapshot, column
 from segmentation_assets.tables.days import days_after
@@ -227,7 +227,7 @@ def with_linked_rate(
     moved = with_rate(moved, fx_rates, company, "at_then")
     linked = moved.select(
         "old_currency", "new_currency", linked_at="as_of", linked="account_id", linked_then="at_then",
-        linked_now="at_now", linked_value=moved.link_now / moved.link_then * moved.rate,
+        linked_now="at_now", linked_value=ratio(moved.link_now, moved.link_then) * moved.rate,
     )  # fmt: skip
     rated = with_rate(rows, fx_rates, company, then, "rate_then")
     same = [

@@ -17,7 +17,7 @@ from segmentation_assets.profiles.exchange import with_rate
 from segmentation_assets.profiles.facts import only_if
 from segmentation_assets.profiles.known import AccountHierarchy
 from segmentation_assets.profiles.subscriptions import SubscriptionSteps
-from segmentation_assets.tables.amounts import cents, fine, total
+from segmentation_assets.tables.amounts import cents, fine, ratio, total
 from segmentation_assets.tables.contracts import Contract, Day, Integer, column
 from segmentation_assets.tables.days import days_after
 from segmentation_assets.tables.registry import Table, table
@@ -161,7 +161,7 @@ def _changes(steps: ir.Table, fx_rates: ir.Table, company: CompanyPolicy, key: S
     )
     rows = one.join(kinds, [*key, "change"])
     is_switch = (rows.low == rows.high) & (rows.low_before == rows.high_before) & (rows.low != rows.low_before)
-    link = ibis.ifelse(is_switch.fill_null(False), rows.rate_after / rows.rate_before, 1.0).fill_null(1.0)
+    link = ibis.ifelse(is_switch.fill_null(False), ratio(rows.rate_after, rows.rate_before), 1.0).fill_null(1.0)
     currency = only_if(rows.low == rows.high, rows.low)
     return rows.mutate(day=rows.change, link=link, currency=currency)
 

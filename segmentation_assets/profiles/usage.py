@@ -29,6 +29,7 @@ from segmentation_assets.profiles.usage_feed import (
     late_feeds,
     whole,
 )
+from segmentation_assets.tables.amounts import ratio
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Day, Flag, Integer, Snapshot, column
 from segmentation_assets.tables.days import days_after, days_before
@@ -666,16 +667,16 @@ def _columns(rows: ir.Table, usage: UsagePolicy) -> ir.Table:
         is_active_account=active_share >= usage.active_account_share,
         stickiness=only_if(has_users, _per(dau, mau)),
         features_used=only_if(has_features, rows.features_used.fill_null(0)),
-        feature_breadth_share=used / rows.paid_features,
+        feature_breadth_share=ratio(used, rows.paid_features),
         departments_active=only_if(has_users, rows.departments_active),
-        department_breadth_share=only_if(has_users, rows.departments_active / rows.departments),
+        department_breadth_share=only_if(has_users, ratio(rows.departments_active, rows.departments)),
         key_events_per_active_user=only_if(
             rows.has_key.fill_null(False) & has_users & has_features, _per(rows.key_events.fill_null(0), mau)
         ),
         unused_paid_features=rows.paid_features - used,
-        ladder_level=only_if(has_features, rows.advanced_used.fill_null(0) / rows.paid_advanced),
+        ladder_level=only_if(has_features, ratio(rows.advanced_used.fill_null(0), rows.paid_advanced)),
         active_days_28d=_bits(rows.days.fill_null(0)),
-        consistency=_bits(rows.days.fill_null(0) & weekdays) / _bits(weekdays),
+        consistency=ratio(_bits(rows.days.fill_null(0) & weekdays), _bits(weekdays)),
         logins_per_user=only_if(has_users, sessions / ibis.greatest(mau, 1)),
         minutes_per_user=only_if(has_users, minutes / ibis.greatest(mau, 1)),
         logins_trend=sessions / rows.sessions_prior.nullif(0) - 1,

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import ibis
 import ibis.expr.types as ir
 
+from segmentation_assets.tables.amounts import ratio
+
 
 def mid_rank(value: ir.Value, group_by: Sequence[ir.Value], where: ir.BooleanValue | None = None) -> ir.FloatingValue:
     """The share (0-1) of the group below `value`, with equal values counted half: (smaller + equals / 2) / n.
@@ -21,4 +23,4 @@ def mid_rank(value: ir.Value, group_by: Sequence[ir.Value], where: ir.BooleanVal
     smaller = value.rank().over(ibis.window(group_by=group, order_by=value))
     equals = value.count().over(ibis.window(group_by=[*group, value]))
     rows = value.count().over(ibis.window(group_by=group))
-    return ibis.ifelse(counts, (smaller + equals / 2) / rows, ibis.null("float64"))
+    return ibis.ifelse(counts, ratio(smaller + equals / 2, rows), ibis.null("float64"))

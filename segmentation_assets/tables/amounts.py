@@ -1,6 +1,6 @@
 """Sums and means that are equal to the last bit, in whatever order threads add; money is rounded to the cent.
 
-Here: sums and means for the chain, and rounding. Not here: exchange rates, or amounts in words.
+Here: sums, means and ratios for the chain, and rounding. Not here: exchange rates, or amounts in words.
 
 A sum of binary floats depends on the order of adding; a sum of decimals does not. So every value is cast to a decimal
 before it is added. Money gets nine digits: noise beyond them must not decide how half a cent rounds (away from zero).
@@ -42,7 +42,12 @@ def total(values: ir.NumericColumn, where: ir.BooleanValue | None = None, over: 
 def mean(values: ir.NumericColumn, where: ir.BooleanValue | None = None, over: Any = None) -> ir.FloatingValue:
     """The mean of values, each rounded to twelve decimals; null over no rows. `over`: a window."""
     count = values.count(where=where)
-    return total(values, where, over) / (count if over is None else count.over(over)).nullif(0)
+    return ratio(total(values, where, over), count if over is None else count.over(over))
+
+
+def ratio(part: ir.NumericValue | float, whole: ir.NumericValue) -> ir.FloatingValue:
+    """`part` / `whole`; null where `whole` is 0. Some engines stop at a division by zero, others give infinity."""
+    return part / whole.nullif(0)
 
 
 def _sum(decimals: ir.NumericColumn, where: ir.BooleanValue | None, over: Any) -> ir.Value:

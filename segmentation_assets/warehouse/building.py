@@ -51,7 +51,7 @@ class Builder(Planner):
         super().__init__(engine.store, registry, policy, remember=True)
         self.engine = engine
         self.run_id = run_id
-        self.asked: frozenset[date] | None = None
+        self.run_days: frozenset[date] | None = None
         """The days of the run. Each gets a file of its own; the days that it only looks back to go into packs.
 
         None: each day gets a file of its own.
@@ -192,14 +192,14 @@ class Builder(Planner):
 
     def _stands(self, spec: TableSpec, day: date | None) -> bool:
         """Whether a day is up to date and, if the run asks for it, has a file of its own."""
-        lacks_file = spec.partition == AS_OF and day in (self.asked or ()) and day not in self._alone(spec)
+        lacks_file = spec.partition == AS_OF and day in (self.run_days or ()) and day not in self._alone(spec)
         return not lacks_file and self.is_fresh(spec, day)
 
     def _to_pack(self, spec: TableSpec, days: Sequence[date | None]) -> Set[date]:
         """The days that go into a pack. A day that has a file of its own keeps it."""
-        if self.asked is None or spec.partition != AS_OF:
+        if self.run_days is None or spec.partition != AS_OF:
             return frozenset()
-        return {day for day in days if day is not None} - self.asked - self._alone(spec)
+        return {day for day in days if day is not None} - self.run_days - self._alone(spec)
 
     def _stand_in(self, spec: TableSpec, day: date | None) -> dict[str, dict[str, str]]:
         return facts_of_days({_SOME_DAY if spec.partition else None: "0" * len(self.expected(spec, day))})

@@ -10,18 +10,27 @@ count too: the weights in a mapping count like the lines that use them.
 from __future__ import annotations
 
 import ast
+import atexit
 import hashlib
 import inspect
+import json
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from importlib.util import cache_from_source
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from segmentation_assets.settings import write_whole
+
 _PACKAGE = "segmentation_assets"
+_FOLDER = Path(__file__).parents[1]
+_KEPT = "code_hashes.json"
 # Registering and running a table does not change what is in it.
 _MACHINERY = frozenset({f"{_PACKAGE}.tables.registry"})
 _NAMING = frozenset({ast.Name, ast.Attribute, ast.ImportFrom})
@@ -39,12 +48,53 @@ def code_version(subject: Callable[..., Any] | type) -> str:
     moved or renamed. The references between definitions count, so the hash changes when two functions of the same
     name in two modules swap places.
     """
+    function = inspect.unwrap(subject)
+    name, file = f"{function.__module__}.{function.__qualname__}", sys.modules[function.__module__].__file__
+    if "<locals>" in name or file is None or not Path(file).is_relative_to(_FOLDER):
+        return _version(subject)
+    versions = _kept_versions()
+    if name not in versions:
+        versions[name] = _version(subject)
+    return versions[name]
+
+
+def _version(subject: Callable[..., Any] | type) -> str:
     definitions = _definitions_behind(subject)
     lines = [f"{name}={one.digest}" for (_, name), one in definitions.items()]
     for one in definitions.values():
         named = (definitions[place].digest for place in one.places)
         lines += [f"{one.digest} names {i}: {digest}" for i, digest in enumerate(named)]
     return _hash("\n".join(sorted(lines)))
+
+
+@cache
+def _kept_versions() -> dict[str, str]:
+    """Hashes of an earlier process, while no source file of the package has changed. New ones are kept at the end.
+
+    They stand where Python keeps compiled modules, and as long. Losing them costs a second.
+    """
+    file = Path(cache_from_source(str(_FOLDER / "__init__.py"))).with_name(_KEPT)
+    sources = _hash(f"{sys.version} {_sources()}")
+    try:
+        before = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        before = {}
+    versions: dict[str, str] = before["versions"] if before.get("sources") == sources else {}
+    if not sys.dont_write_bytecode:
+        atexit.register(_keep, file, sources, versions, len(versions))
+    return versions
+
+
+def _sources() -> str:
+    """All source files with their size and time of change."""
+    files = sorted(_FOLDER.rglob("*.py"))
+    return "\n".join(f"{file.relative_to(_FOLDER)} {(at := file.stat()).st_size} {at.st_mtime_ns}" for file in files)
+
+
+def _keep(file: Path, sources: str, versions: Mapping[str, str], before: int) -> None:
+    if len(versions) > before:
+        with suppress(OSError):  # as for compiled modules: an installed package may be read-only
+            write_whole(file, json.dumps({"sources": sources, "versions": versions}))
 
 
 def parts(subject: Callable[..., Any] | type) -> set[str]:

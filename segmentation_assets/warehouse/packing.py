@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING
 from segmentation_assets.tables.registry import AS_OF
 from segmentation_assets.warehouse.packs import next_file, packs_of, source_sql
 from segmentation_assets.warehouse.planning import facts_of_days
+from segmentation_assets.warehouse.store import footer
 
 if TYPE_CHECKING:
     from segmentation_assets.warehouse.engine import Engine
+
+_WORTH_PACKING = 2
 
 
 def take_out(engine: Engine, table: str, days: Collection[date]) -> None:
@@ -31,6 +34,20 @@ def take_out(engine: Engine, table: str, days: Collection[date]) -> None:
         elif len(kept) < len(pack.fingerprints):
             with store.stage() as folder:
                 store.publish(_copied(engine, [pack.file], kept, folder), pack.file)
+
+
+def pack_old_days(engine: Engine, table: str, before: date) -> int:
+    """Pack the days before a day that have files of their own. Returns their number.
+
+    A damaged file stays: the next run that needs its day builds it again. One day alone gains nothing and stays, too.
+    """
+    days = [day for day in engine.store.days_alone(table, AS_OF) if day < before]
+    prints = {day: footer(engine.store.file(table, AS_OF, day)).get("fingerprints", {}).get(str(day)) for day in days}
+    whole = {day: print_ for day, print_ in prints.items() if print_}
+    if len(whole) < _WORTH_PACKING:
+        return 0
+    pack_up(engine, table, whole)
+    return len(whole)
 
 
 def pack_up(engine: Engine, table: str, fingerprints: Mapping[date, str]) -> None:

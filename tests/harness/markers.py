@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
+from segmentation_assets.warehouse.spark.session import NoSpark, require
 from tests.harness.browsers import CHROMIUM, HOW_TO_GET_CHROMIUM
 from tests.harness.postgres import HOW_TO_GET_POSTGRES, programs
 
@@ -19,6 +20,7 @@ MARKERS = {
     "daemon": "starts daemons, servers or commands as processes of their own, and waits for what they do",
     "browser": "opens pages in a headless Chromium",
     "postgres": "reads from a Postgres server that it starts itself",
+    "spark": "computes tables on a local Spark: its start and each plan take seconds",
     "slow(reason)": "takes many seconds of CPU for the reason it gives",
 }
 BY_FIXTURE = {
@@ -26,6 +28,7 @@ BY_FIXTURE = {
     "year_home": "home",
     "browser": "browser",
     "postgres_server": "postgres",
+    "spark_tables": "spark",
 }
 
 
@@ -57,6 +60,16 @@ def _missing(item: pytest.Item) -> Iterator[str]:
         yield HOW_TO_GET_CHROMIUM
     if item.get_closest_marker("postgres") and not programs():
         yield HOW_TO_GET_POSTGRES
+    if item.get_closest_marker("spark") and (missing := _missing_of_spark()):
+        yield missing
+
+
+def _missing_of_spark() -> str | None:
+    try:
+        require()
+    except NoSpark as error:
+        return str(error)
+    return None
 
 
 @pytest.hookimpl(wrapper=True)

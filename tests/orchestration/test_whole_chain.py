@@ -41,7 +41,7 @@ def lone_day(request: pytest.FixtureRequest, ran_home: Path, tmp_path_factory: p
         store = Store(home)
         with open_connection(store) as connection:
             builder = Builder(Engine(connection, store), CATALOGUE, load_policy())
-            builder.asked = frozenset([request.param])
+            builder.run_days = frozenset([request.param])
             builder.ensure([spec.name for spec in COMPUTED], [request.param])
 
     return once(f"lone_{request.param}", make, tmp_path_factory), request.param

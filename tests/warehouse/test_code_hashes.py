@@ -10,6 +10,7 @@ import pytest
 
 from segmentation_assets.profiles.signals import account_signals
 from segmentation_assets.tables import registry
+from segmentation_assets.warehouse import code_hashes
 from segmentation_assets.warehouse.code_hashes import code_version, parts
 
 MOVED = "_in_another_room"
@@ -191,3 +192,29 @@ def test_the_machinery_that_registers_a_table_is_not_part_of_its_meaning():
     named = {part.partition("=")[0] for part in parts(account_signals)}
     assert "segmentation_assets.profiles.facts.zero_if_present" in named
     assert not {name for name in named if name.startswith(registry.__name__)}
+
+
+def test_hashes_of_an_earlier_process_count_while_no_source_has_changed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """A copy of the package's folder: what is kept is used, and is not once a file has changed."""
+    folder = tmp_path / "segmentation_assets"
+    folder.mkdir()
+    source = folder / "__init__.py"
+    source.write_text("")
+    monkeypatch.setattr(code_hashes, "_FOLDER", folder)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # nothing is registered for the end of this process
+    read = code_hashes._kept_versions.__wrapped__
+    assert read() == {}
+    file = next(iter(_kept_files(folder)))
+    code_hashes._keep(file, code_hashes._hash(f"{sys.version} {code_hashes._sources()}"), {"a.b": "1"}, 0)
+    assert read() == {"a.b": "1"}
+    source.write_text("changed = 1\n")
+    assert read() == {}
+    file.write_text("{ no JSON")
+    assert read() == {}
+
+
+def _kept_files(folder: Path) -> list[Path]:
+    name = importlib.util.cache_from_source(str(folder / "__init__.py"))
+    return [Path(name).with_name(code_hashes._KEPT)]

@@ -31,7 +31,7 @@ TABLES = ("scaled", "totals", "labels")
 def run(home: Path, *days: date, window: int = 10, recent: int = 3) -> dict[str, set[date | None]]:
     """What a run of some days makes, by table."""
     with builder(home, policy(window, recent)) as build:
-        build.asked = frozenset(days)
+        build.run_days = frozenset(days)
         return {built.table: set(built.rows) for built in build.ensure(["labels"], days) if built.rows}
 
 

@@ -1,0 +1,1 @@
+"""Spark as a second engine, from the extra `spark`; nothing here is imported unless a home is set to use it."""
