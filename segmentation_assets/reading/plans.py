@@ -38,7 +38,7 @@ def in_hundredths(plan: Sequence[Row]) -> list[dict[str, Any]]:
     before = sorted((dict(row) for row in plan), key=lambda row: row["coverage_tier"])
     rows = [dict(row) for row in before]
     _apportion(rows, "required_fte")
-    if any(row[name] is None for row in rows for name in ("available_fte", "gap_fte", *_ADVICE)):
+    if not rows or any(row[name] is None for row in rows for name in ("available_fte", "gap_fte", *_ADVICE)):
         return _in_order(rows, order)
     lacking = sum(row["required_fte"] - row["available_fte"] for row in before)
     hired = sum(row["hired_fte"] for row in before)

@@ -165,6 +165,10 @@ def test_people_add_up_as_they_are_shown(people: list[tuple[float, float]], orde
         assert row["available_fte"] - row["required_fte"] == pytest.approx(row["gap_fte"])
 
 
+def test_a_plan_without_rows_stays_empty():
+    assert plans.in_hundredths([]) == []
+
+
 def test_people_of_the_staff_card_add_up():
     """0.745 + 0.745 + 0.745 = 2.235 are 2.24 (2.235 rounds to even), so one of three parts of 0.74 is 0.75."""
     assert figures.apportioned([0.745, 0.745, 0.745], 2.235, 2) == [0.75, 0.75, 0.74]
