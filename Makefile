@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 HOME_DIR ?= data
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast oracle stress soak lint audit bench ui pictures lineage lock clean
+.PHONY: help setup demo test test-fast oracle stress soak reliability lint audit bench ui pictures lineage lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -41,6 +41,9 @@ oracle: setup  ## hold the demo's tables to plain pandas over its extracts, ever
 
 soak: setup  ## 300 kills of runs, watch, sensors, report, sync, half an hour; figures to benchmarks/RELIABILITY.md
 	@$(BIN)/python -m tests.e2e.soak
+
+reliability: setup  ## broken inputs, readers under writes, doors; figures to benchmarks/RELIABILITY.md (PARTS="doors")
+	@$(BIN)/python -m benchmarks.reliability $(PARTS)
 
 lint: setup  ## ruff, import-linter and pyright
 	@$(BIN)/ruff check .

@@ -16,8 +16,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.figures import Figure, Findings, Scale
+from benchmarks.figures import Findings, Scale
 from benchmarks.parts import PARTS, measured_apart
+from benchmarks.readme import page
 from benchmarks.readme import write as write_readme
 
 _QUICK_ACCOUNTS = 400
@@ -41,25 +42,31 @@ _FULL = Scale()
     "--output", type=click.Path(path_type=Path), default=Path(".benchmarks/figures.json"), help="The figures as JSON."
 )
 @click.option("--readme", type=click.Path(path_type=Path), help="Write the demo's figures into this README.")
-def main(parts: tuple[str, ...], folder: Path | None, output: Path, readme: Path | None, **size: Any) -> None:
+@click.option("--results", type=click.Path(path_type=Path), help="Write all figures into this Markdown page.")
+def main(
+    parts: tuple[str, ...], folder: Path | None, output: Path, readme: Path | None, results: Path | None, **size: Any
+) -> None:
     """Measure PARTs, by default all: location, dagster, demo, ... Exit code 1 where a target is missed."""
     scale = Scale(**size)
     if scale.quick:
         scale = replace(scale, accounts=min(scale.accounts, _QUICK_ACCOUNTS), rounds=1)
     chosen = [name for name in PARTS if name in parts or not parts]
     console = Console(highlight=False, soft_wrap=True)
-    results: dict[str, Findings | str] = {}
+    findings: dict[str, Findings | str] = {}
     with tempfile.TemporaryDirectory() as temporary:
         for name in chosen:
-            results[name] = measured_apart(name, scale, (folder or Path(temporary)) / name)
-            _print_details(console, name, results[name])
-    _print_figures(console, results)
+            findings[name] = measured_apart(name, scale, (folder or Path(temporary)) / name)
+            _print_details(console, name, findings[name])
+    _print_figures(console, findings)
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(_as_json(scale, results), indent=1) + "\n", encoding="utf-8")
-    demo = results.get("demo")
+    output.write_text(json.dumps(_as_json(scale, findings), indent=1) + "\n", encoding="utf-8")
+    if results:
+        command = " ".join(["python -m benchmarks", *chosen])
+        results.write_text(page(scale, findings, command), encoding="utf-8")
+    demo = findings.get("demo")
     if readme and isinstance(demo, Findings):
         write_readme(readme, demo.figures)
-    if any(_fails(each) for each in results.values()):
+    if any(_fails(each) for each in findings.values()):
         raise SystemExit(1)
 
 
@@ -82,13 +89,8 @@ def _print_figures(console: Console, results: Mapping[str, Findings | str]) -> N
             continue
         for figure in findings.figures:
             verdict = {True: "met", False: "MISSED", None: ""}[figure.is_met]
-            table.add_row(name, figure.name, _shown(figure), figure.target, verdict)
+            table.add_row(name, figure.name, figure.shown, figure.target, verdict)
     console.print(table)
-
-
-def _shown(figure: Figure) -> str:
-    number = f"{figure.value:,}" if isinstance(figure.value, int) else f"{figure.value:,.2f}"
-    return f"{number} {figure.unit}".rstrip()
 
 
 def _as_json(scale: Scale, results: Mapping[str, Findings | str]) -> dict[str, Any]:

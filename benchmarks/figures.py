@@ -51,6 +51,12 @@ class Figure:
         return low and (self.at_most is None or self.value <= self.at_most)
 
     @property
+    def shown(self) -> str:
+        """The value with its unit."""
+        number = f"{self.value:,}" if isinstance(self.value, int) else f"{self.value:,.2f}"
+        return f"{number} {self.unit}".rstrip()
+
+    @property
     def target(self) -> str:
         """The target in words."""
         bounds = ((self.at_most, "≤"), (self.at_least, "≥"))

@@ -74,6 +74,7 @@ MODULES = (
     "activation.alerts",
     "activation.plays",
     "activation.adherence",
+    "activation.effects",
 )  # fmt: skip
 
 for _module in MODULES:

@@ -3,9 +3,11 @@
 Here: `play_adherence`, which looks at the lists of past days and at what was done since. Not here: what is due now
 (`plays`), or whether a play does any good (`effects`).
 
-Two past lists are read, of three months and of one month ago. A list has the plays that are open or come within the
-policy's horizon, with their due dates, as the facts of that day say. So the plays that fell due in the months after
-are known, but for those that only arose after the list was made: a signal of a week in between is not counted.
+Two past lists are read, of three months and of one month ago, and that of as_of. A list has the plays that come
+within the policy's horizon, with the days on which they open and are due. So all plays are known that opened after a
+list on a day that was known then: renewals, onboarding, care, and what comes again. An intervention opens with the
+move into At-Risk, on a day that no list knows before. It is counted from the move, for accounts still At-Risk when
+the next list is made. Not counted: signals without a date of their own (a play of `this_week`, the first time).
 """
 
 from __future__ import annotations
@@ -15,20 +17,22 @@ from functools import reduce
 import ibis
 import ibis.expr.types as ir
 
-from segmentation_assets.activation.plays import PlaysDue
+from segmentation_assets.activation.plays import PlaysDue, promised_days
 from segmentation_assets.extracts.contracts import Interactions
 from segmentation_assets.policy.kpis import RetentionPolicy
 from segmentation_assets.policy.plays import PLAY_KINDS, PlayPolicy
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.profiles.facts import facts
 from segmentation_assets.profiles.known import AccountHierarchy, survivors
+from segmentation_assets.tables.amounts import ratio
 from segmentation_assets.tables.as_of import Spine, months_ago
 from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, row_rule
-from segmentation_assets.tables.days import days_before
+from segmentation_assets.tables.days import days_after, days_before, working_days_later
 from segmentation_assets.tables.registry import Table, table
 
 ALL = "all"
 _GROUP = ("as_of", "coverage_tier", "kind")
+_PLAY = ("as_of", "account_id", "kind", "play", "coverage_tier", "opened_on", "due_on")
 
 
 class PlayAdherence(Snapshot):
@@ -36,14 +40,13 @@ class PlayAdherence(Snapshot):
 
     coverage_tier: str = column("Coverage tier on the day of the list; all: the company.", isin=(*TIERS, ALL))
     kind: str = column("Kind of play; all: every kind.", isin=(*PLAY_KINDS, ALL))
-    starts_on: Day = column("Day of the first list: three months before as_of. Plays that fell due after it count.")
+    starts_on: Day = column("Day of the first list: three months before as_of. Plays that opened after it count.")
     due: Integer = column(
-        "Plays of the lists of three months and of one month ago that fell due by as_of, without those held out.",
-        ge=1,
+        "Plays that opened after the first list and fell due by as_of, but for those held out.", ge=1
     )
     done_in_time: Integer = column("Those done by their due date.", ge=0)
     done_late: Integer = column("Those done after it.", ge=0)
-    not_done: Integer = column("Those not done by as_of.", ge=0)
+    not_done: Integer = column("Those not done by as_of, also of accounts that have left.", ge=0)
     in_time_share: float = column("done_in_time / due.", unit="share", ge=0, le=1)
     median_days_late: float = column(
         "Median of the days from the due date to the day on which it was done, of done_late; null: none was late.",
@@ -77,9 +80,16 @@ def play_adherence(
     first day from its opening on (or `plays.early_days` before) with an interaction that has its word.
     """
     merged = survivors(account_hierarchy)
-    due = ibis.union(
-        _fell_due(spine, plays_due, "day_3m_ago", "day_1m_ago"), _fell_due(spine, plays_due, "day_1m_ago", "as_of")
+    due = reduce(
+        ibis.union,
+        (
+            _opened(spine, plays_due, "day_3m_ago", "day_1m_ago", policy.early_days),
+            _opened(spine, plays_due, "day_1m_ago", "as_of", policy.early_days),
+            _answered(spine, plays_due, "day_1m_ago", "day_3m_ago", policy),
+            _answered(spine, plays_due, "as_of", "day_1m_ago", policy),
+        ),
     )
+    due = due.filter(due.due_on <= due.as_of)
     joined = due.left_join(merged, ["as_of", "account_id"]).select(*due.columns, "surviving_account_id")
     due = joined.mutate(paying=ibis.coalesce(joined.surviving_account_id, joined.account_id))
     due = due.drop("surviving_account_id")
@@ -89,18 +99,33 @@ def play_adherence(
     sums = _sums(reduce(ibis.union, (each.select(*rows.columns) for each in everything)))
     starts = spine.select("as_of", starts_on="day_3m_ago")
     sums = sums.join(starts, "as_of")
-    return sums.mutate(in_time_share=sums.done_in_time / sums.due, low_n=sums.due < retention.low_n)
+    return sums.mutate(in_time_share=ratio(sums.done_in_time, sums.due), low_n=sums.due < retention.low_n)
 
 
-def _fell_due(spine: ir.Table, plays: ir.Table, listed: str, until: str) -> ir.Table:
-    """The plays of one list that fell due after it, up to a later day."""
-    days = spine.select("as_of", listed_on=listed, until=until)
-    listed_plays = plays.select(
-        "account_id", "kind", "play", "coverage_tier", "opened_on", "due_on", "is_held_out", listed_on="as_of"
-    )
-    rows = days.join(listed_plays, "listed_on")
-    rows = rows.filter((rows.due_on > rows.listed_on) & (rows.due_on <= rows.until) & ~rows.is_held_out)
-    return rows.select("as_of", "account_id", "kind", "play", "coverage_tier", "opened_on", "due_on")
+def _opened(spine: ir.Table, plays: ir.Table, listed: str, until: str, early_days: int) -> ir.Table:
+    """The plays of a list that nobody could have done before the list, so that those done and not done both count.
+
+    A play may be done `early_days` before it opens. One that the next list has in this way is left to that list.
+    """
+    last = spine[until] if until == "as_of" else days_after(spine[until], early_days)
+    rows = _listed(spine.select("as_of", listed_on=listed, last=last), plays)
+    rows = rows.filter((rows.opened_on > days_after(rows.listed_on, early_days)) & (rows.opened_on <= rows.last))
+    return rows.select(*_PLAY)
+
+
+def _answered(spine: ir.Table, plays: ir.Table, listed: str, since: str, policy: PlayPolicy) -> ir.Table:
+    """The plays of a list that open with the account's move into the segment, for moves since a day."""
+    triggered = [entry.id for entry in policy.catalogue if entry.trigger == "segment_since"]
+    rows = _listed(spine.select("as_of", listed_on=listed, since=since), plays)
+    rows = rows.filter(rows.play_id.isin(triggered) & (rows.segment_moved_on > rows.since).fill_null(False))
+    due_on = working_days_later(rows.segment_moved_on, promised_days(rows, policy))
+    return rows.mutate(opened_on=rows.segment_moved_on, due_on=due_on).select(*_PLAY)
+
+
+def _listed(days: ir.Table, plays: ir.Table) -> ir.Table:
+    columns = ("play_id", "is_held_out", "segment_moved_on", *_PLAY[1:])
+    rows = days.join(plays.select(*columns, listed_on="as_of"), "listed_on")
+    return rows.filter(~rows.is_held_out).select(*days.columns, *columns)
 
 
 def _with_done_on(due: ir.Table, done: ir.Table, early_days: int) -> ir.Table:

@@ -101,6 +101,9 @@ class PlaysDue(Snapshot):
     days_to_renewal: Integer = column("Days from as_of to renewal_on.", unit="days", nullable=True)
     tenure_days: Integer = column("Days since the first payment.", unit="days", nullable=True)
     segment_since: Day = column("Day on which the segment came into force.")
+    segment_moved_on: Day = column(
+        "The same; null: the account had the segment when the weeks that the run looks at begin.", nullable=True
+    )
     leaving_on: Day = column("Day on which the account is known to leave; null: none is known.", nullable=True)
     paused_on: Day = column("First day of the pause that is in force; null: none is.", nullable=True)
     churn_risk: float = column("Probability of churn within 90 days.", unit="probability", nullable=True, ge=0, le=1)
@@ -159,7 +162,7 @@ def plays_due(
     rows = _with_last_done(rows, interactions, account_hierarchy, spine, policy)
     rows = _with_opening(rows, policy, care)
     rows = rows.filter(rows.opened_on.notnull())
-    rows = rows.mutate(due_on=working_days_later(rows.opened_on, _working_days(rows, policy)))
+    rows = rows.mutate(due_on=working_days_later(rows.opened_on, promised_days(rows, policy)))
     is_near = rows.due_on <= _days_on(rows.as_of, policy.horizon_days)
     rows = rows.filter(is_near | (rows.opened_on <= rows.as_of))
     return _columns(_without_waiting(rows, policy), policy)
@@ -346,7 +349,8 @@ def _care_days(rows: ir.Table, care: CarePolicy) -> ir.IntegerValue:
     return ibis.cases(*cases, else_=ibis.null("int64")) if cases else ibis.null("int64")
 
 
-def _working_days(rows: ir.Table, policy: PlayPolicy) -> ir.IntegerValue:
+def promised_days(rows: ir.Table, policy: PlayPolicy) -> ir.IntegerValue:
+    """Working days that the account's tier is promised for the kind of play."""
     cases = [
         ((rows.kind == kind) & (rows.coverage_tier == tier), ibis.literal(days, "int64"))
         for kind, tiers in policy.due_working_days.items()
@@ -396,6 +400,7 @@ def _columns(rows: ir.Table, policy: PlayPolicy) -> ir.Table:
         is_stand_in=(role != AUTOMATION) & first.isnull() & owner.notnull(),
         reasons=_by_play(rows, policy, lambda entry: ", ".join(entry.reasons)),
         material=_material(rows, policy),
+        segment_moved_on=ibis.ifelse(rows.segment_move_rule == "start", ibis.null("date"), rows.segment_since),
         replanned_on=ibis.ifelse(moved > days_before(rows.as_of, policy.replanned_days), moved, ibis.null("date")),
         urgency=urgency,
         arr_urgency=cents(rows.arr * urgency),

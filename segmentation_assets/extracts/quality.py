@@ -51,7 +51,8 @@ class DataQuality(Snapshot):
     )
     newest_on: Day = column(
         "Date of the newest row; of a list that each delivery repeats in full (accounts, users, subscriptions, CSMs, "
-        "features), day of the newest drop with a change; null: its deliveries have no date.",
+        "features), day of the newest drop with a change: the same list again is no sign of life, since an export "
+        "that is stuck repeats it, too; null: its deliveries have no date.",
         nullable=True,
     )
     age_days: Integer = column("Days from newest_on to as_of.", unit="days", nullable=True, ge=0)
@@ -115,8 +116,10 @@ def data_quality(
 
     One row per as_of and extract. An extract that is not delivered has a row without a score. A row counts if it was
     known and dated by as_of. Completeness leaves out columns where null has a meaning, such as the end of an open
-    subscription. A list that each delivery repeats in full is as fresh as its newest delivery: subscriptions are not
-    stale because nobody bought.
+    subscription. A list that each delivery repeats in full is as fresh as its newest delivery with any change:
+    subscriptions are not stale because nobody bought. The same list again does not count. It cannot be told from an
+    export that is stuck, and nothing that depends on the list is made anew for it. For lists that seldom change, the
+    policy allows a greater age.
     """
     counted = [_by_day(spec, extracts[spec.name], policy) for spec in EXTRACTS if spec.name != _USAGE]
     counted.append(_usage_by_day(extracts[_USAGE], policy, usage))

@@ -21,6 +21,12 @@ from segmentation_assets.extracts.sources import Expression, ExtractSource, From
 _TABLE_FUNCTIONS = {"unnest", "range", "generate_series", "json_each", "json_tree"}
 _SETTINGS = {"current_setting", "getvariable", "getenv", "current_schemas", "current_database", "current_user"}
 """Functions that return settings of the process, such as secrets of other sources. They are not volatile."""
+_CLOCK = {
+    "now", "today", "current_date", "current_timestamp", "current_localtime", "current_localtimestamp",
+    "current_time", "localtime", "localtimestamp", "get_current_time", "get_current_timestamp",
+    "transaction_timestamp", "txid_current",
+}  # fmt: skip
+"""Functions that go by the clock: the same file would land as other rows tomorrow."""
 _VOLATILE = "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability = 'VOLATILE'"
 
 
@@ -86,7 +92,7 @@ def check_query(connection: duckdb.DuckDBPyConnection, text: str, tables: Set[st
 
 
 def _check_functions(connection: duckdb.DuckDBPyConnection, select: Any) -> None:
-    refused = {name for (name,) in connection.execute(_VOLATILE).fetchall()} | _SETTINGS
+    refused = {name for (name,) in connection.execute(_VOLATILE).fetchall()} | _SETTINGS | _CLOCK
     for node in _nodes(select):
         if node.get("type") == "TABLE_FUNCTION":
             name = str(node.get("function", {}).get("function_name"))
@@ -94,6 +100,9 @@ def _check_functions(connection: duckdb.DuckDBPyConnection, select: Any) -> None
                 raise NotAllowed(f"the function {name[:80]}, which reads from outside the source")
         elif node.get("class") == "FUNCTION" and str(node.get("function_name")).lower() in refused:
             raise NotAllowed(f"the function {node['function_name']}, which is not computed from the row alone")
+        elif node.get("class") == "COLUMN_REF" and str((node.get("column_names") or [""])[-1]).lower() in _CLOCK:
+            name = node["column_names"][-1]  # without brackets, it is parsed as a column
+            raise NotAllowed(f"the function {name}, which is not computed from the row alone")
 
 
 def _parsed(connection: duckdb.DuckDBPyConnection, text: str) -> list[Any]:

@@ -49,7 +49,7 @@ from segmentation_assets.policy.kpis import (
 )
 from segmentation_assets.policy.lines import explained, read_with_lines
 from segmentation_assets.policy.orchestration import OrchestrationPolicy
-from segmentation_assets.policy.plays import PlayPolicy
+from segmentation_assets.policy.plays import PlayEffectPolicy, PlayPolicy
 from segmentation_assets.policy.profiles import LifecyclePolicy, UsagePolicy
 from segmentation_assets.policy.report import NextActionPolicy, ReportPolicy
 from segmentation_assets.policy.scores import (
@@ -113,6 +113,7 @@ class Policy(Section):
     alerts: AlertPolicy
     crm: CrmPolicy
     plays: PlayPolicy
+    play_effects: PlayEffectPolicy
     coverage: CoveragePolicy
     care: CarePolicy
     staffing: StaffingPolicy

@@ -6,10 +6,11 @@ and the hours of it (`capacity.CarePolicy`), or the advice on an account that ha
 
 from __future__ import annotations
 
+from datetime import date
 from itertools import product
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from segmentation_assets.policy.company import Days, Positive, Share
 from segmentation_assets.policy.section import Section
@@ -114,6 +115,30 @@ class NeedsTrack(Section):
     onboarding_path: Text
     content_track: Text
     review_template: Text
+
+
+class PlayEffectPolicy(Section):
+    """How accounts with a play are compared with accounts without it."""
+
+    held_back_since: date | None
+    """Since this day, the accounts of `plays.holdout_shares` have gone without their plays. Null: nobody has yet, so
+    nothing is an experiment."""
+    done_within_days: Annotated[int, Field(ge=1, le=90)]
+    """A play counts as done if it was done within this many days after the list."""
+    risk_cuts: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(min_length=1)]
+    """Similar accounts are in the same band of churn risk between these."""
+    min_accounts: Annotated[int, Field(ge=5)]
+    """With fewer accounts with or without the play, the sample is too small to conclude."""
+    typical_accounts: Annotated[int, Field(ge=10)]
+    """The intervals are tightest near this number of accounts."""
+    confidence: Annotated[float, Field(ge=0.5, lt=1)]
+
+    @field_validator("risk_cuts")
+    @classmethod
+    def _ascending(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if list(value) != sorted(set(value)):
+            raise ValueError("the cuts must ascend, each once")
+        return value
 
 
 class PlayPolicy(Section):

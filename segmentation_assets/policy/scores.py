@@ -481,6 +481,8 @@ class ChurnModelTest(Section):
     """Times that the accounts are drawn anew for an interval."""
     confidence: Annotated[float, Field(gt=0, lt=1)]
     seed: NotNegative
+    least_auc: Annotated[float, Field(ge=0.5, lt=1)]
+    """A lower AUC on windows that the model has not seen is a warning."""
 
 
 def _range(ends: tuple[float, float]) -> tuple[float, float]:

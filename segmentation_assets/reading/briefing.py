@@ -79,7 +79,7 @@ def _how(row: Row) -> list[str]:
         )
         sentences.append(f"{counted(row['active_users_28d'], 'user')} in four weeks{seats}{way}.")
     if row["single_champion"]:
-        sentences.append("One user makes most of the use: if that person leaves, the account is at risk.")
+        sentences.append("One user makes most of the use: if that person leaves, the account may leave, too.")
     if row["new_champions"]:
         sentences.append(f"{counted(row['new_champions'], 'new champion')} in the last four weeks.")
     return sentences

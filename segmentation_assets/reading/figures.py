@@ -6,8 +6,9 @@ these, and the report's script gets them with its page (`formats`). Not here: fi
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, datetime
@@ -19,6 +20,7 @@ NONE = "–"
 _MINUS = "\N{MINUS SIGN}"
 _LARGE = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
 _ROUNDS_UP_FROM = 0.9995
+_EXACT_DIGITS = 6  # digits within which a binary fraction counts as the decimal that was meant
 _UPPER = "arr nrr grr csm clv nps csat fte ae cac fx dau wau mau emea apac latam p75"
 _ACRONYMS = {word: word.upper() for word in _UPPER.split()} | {
     "america": "America", "28d": "28 d", "90d": "90 d", "180d": "180 d", "12m": "12 m",
@@ -122,6 +124,24 @@ def points(value: float | None, digits: int = _DIGITS["share"]) -> str:
 def number(value: float | None, digits: int = 0) -> str:
     """A number with `digits` decimals."""
     return NONE if value is None else _signed(f"{abs(value):,.{digits}f}", round(value, digits) < 0)
+
+
+def apportioned(values: Sequence[float], total: float, digits: int) -> list[float]:
+    """Parts rounded to `digits` so that they add up to the rounded total (largest remainders, Hamilton's method).
+
+    No part is off by a unit of the last digit or more, and a part with no more digits than these stays as it is.
+    Raises ValueError if the parts do not sum to about the total.
+    """
+    scale = 10**digits
+    exact_units = [round(value * scale, _EXACT_DIGITS) for value in values]
+    units = [math.floor(value) for value in exact_units]
+    missing = round(total * scale) - sum(units)
+    if not 0 <= missing <= len(units):
+        raise ValueError(f"parts that sum to {sum(values)} cannot be rounded to add up to {total}")
+    by_remainder = sorted(range(len(units)), key=lambda i: (units[i] - exact_units[i], i))
+    for i in by_remainder[:missing]:
+        units[i] += 1
+    return [round(unit / scale, digits) for unit in units]
 
 
 def sheet_format(unit: str) -> str:

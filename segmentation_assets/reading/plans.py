@@ -1,7 +1,8 @@
 """Sentences about plans: people needed and available, moves between tiers and their worth, the gap to a goal.
 
-Here: a table's row in, sentences out. Every number is that of a column, or comes with its arithmetic. Not here:
-computing any figure (`capacity`), or where a sentence is shown (the faces).
+Here: a table's row in, sentences out. Every number is that of a column, or comes with its arithmetic. People are
+stated in hundredths: `in_hundredths` rounds a plan once, so that what the tiers need, have, move and hire adds up to
+what is said of the company. Not here: computing any figure (`capacity`), or where a sentence is shown (the faces).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from segmentation_assets.reading.figures import day, exact, label, money, number, share
+from segmentation_assets.reading.figures import apportioned, day, exact, label, money, number, share
 
 Row = Mapping[str, Any]
 
@@ -22,8 +23,78 @@ def people(value: float | None) -> str:
     return f"{text} person" if text == "1.00" else f"{text} people"
 
 
+_HUNDREDTHS = 2
+_SMALL = 1e-6
+
+
+def in_hundredths(plan: Sequence[Row]) -> list[dict[str, Any]]:
+    """The rows of `capacity_plan` with people in hundredths that add up, over tiers and within a tier.
+
+    The company's people needed and available are rounded, and the tiers' are apportioned to them. A tier's gap is the
+    difference of its own two, and the people hired close it, except where too small a part of a person stays. Rows
+    whose people are not known stay as they are.
+    """
+    order = [row["coverage_tier"] for row in plan]
+    before = sorted((dict(row) for row in plan), key=lambda row: row["coverage_tier"])
+    rows = [dict(row) for row in before]
+    _apportion(rows, "required_fte")
+    if not rows or any(row[name] is None for row in rows for name in ("available_fte", "gap_fte", *_ADVICE)):
+        return _in_order(rows, order)
+    lacking = sum(row["required_fte"] - row["available_fte"] for row in before)
+    hired = sum(row["hired_fte"] for row in before)
+    for name in ("available_fte", "rebalanced_in_fte", "rebalanced_out_fte"):
+        _apportion(rows, name)
+    _keep_even(rows, before)
+    for row in rows:
+        row["gap_fte"] = round(row["available_fte"] - row["required_fte"], _HUNDREDTHS)
+    closed = [_left(row) < _SMALL and row["hired_fte"] > _SMALL for row in before]
+    for row, is_closed in zip(rows, closed, strict=True):
+        if is_closed:
+            row["hired_fte"] = max(round(-row["gap_fte"] - row["rebalanced_in_fte"], _HUNDREDTHS), 0.0)
+    if abs(hired - lacking) < _SMALL:
+        hired = sum(row["required_fte"] - row["available_fte"] for row in rows)
+    others = [row for row, is_closed in zip(rows, closed, strict=True) if not is_closed and row["hired_fte"] > _SMALL]
+    for row in rows:
+        row["hired_fte"] = row["hired_fte"] if row["hired_fte"] > _SMALL else 0.0
+    if others:
+        rest = hired - sum(row["hired_fte"] for row, is_closed in zip(rows, closed, strict=True) if is_closed)
+        _apportion(others, "hired_fte", max(rest, 0.0))
+    return _in_order(rows, order)
+
+
+def _keep_even(rows: Sequence[dict[str, Any]], before: Sequence[Row]) -> None:
+    """A tier that has just what it needs keeps no gap of a hundredth: the tier with the largest gap takes it."""
+    place = max(range(len(rows)), key=lambda i: abs(before[i]["gap_fte"]))
+    for row, exact_row in zip(rows, before, strict=True):
+        gap = row["available_fte"] - row["required_fte"]
+        if abs(exact_row["gap_fte"]) < _SMALL and gap:
+            name = "available_fte" if gap > 0 else "required_fte"
+            row[name] = round(row[name] - abs(gap), _HUNDREDTHS)
+            rows[place][name] = round(rows[place][name] + abs(gap), _HUNDREDTHS)
+
+
+def _in_order(rows: Sequence[dict[str, Any]], tiers: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows in the order of these tiers; what sets the people needed is shown as these."""
+    for row in rows:
+        row[f"fte_by_{row['required_by']}"] = row["required_fte"]
+    return sorted(rows, key=lambda row: tiers.index(row["coverage_tier"]))
+
+
+_ADVICE = ("rebalanced_in_fte", "rebalanced_out_fte", "hired_fte")
+
+
+def _apportion(rows: Sequence[dict[str, Any]], name: str, total: float | None = None) -> None:
+    """Round a column of the rows to hundredths that add up to its rounded sum, or to `total`."""
+    values = [row[name] for row in rows]
+    whole = sum(values) if total is None else total
+    scale = whole / sum(values) if sum(values) else 0.0
+    parts = apportioned([value * scale for value in values], round(whole, _HUNDREDTHS), _HUNDREDTHS)
+    for row, part in zip(rows, parts, strict=True):
+        row[name] = part
+
+
 def company_people(plan: Sequence[Row]) -> str:
-    """How many people, over all tiers of `capacity_plan`: needed, available, too few or to spare."""
+    """How many people, over all tiers of `capacity_plan`: needed, available, and their difference as shown."""
     if not plan:
         return ""
     required = sum(row["required_fte"] for row in plan)
@@ -35,7 +106,7 @@ def company_people(plan: Sequence[Row]) -> str:
 
 
 def _needed_and_available(required: float, available: float) -> str:
-    missing = round(required - available, 2)
+    missing = round(round(required, _HUNDREDTHS) - round(available, _HUNDREDTHS), _HUNDREDTHS)
     if missing == 0:
         return f"{people(required)} needed, {number(available, 2)} available."
     word = "too few" if missing > 0 else "to spare"
@@ -165,8 +236,10 @@ _NAMED = 5
 
 def _named(rows: Sequence[Row]) -> str:
     ordered = sorted(rows, key=lambda row: (-row["worth"], row["account_id"]))
+    hours = [row["hours_per_month"] for row in ordered]
     names = [
-        f"{row.get('account_name') or row['account_id']} {number(row['hours_per_month'], 1)} h" for row in ordered
+        f"{row.get('account_name') or row['account_id']} {number(part, 1)} h"
+        for row, part in zip(ordered, apportioned(hours, sum(hours), 1), strict=True)
     ]
     more = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
@@ -219,7 +292,11 @@ def _by_constraint(rows: Iterable[Row]) -> dict[str, list[Row]]:
 def what_binds(rows: Sequence[Row]) -> str:
     """One constraint of the assignment, and how many people it is short of."""
     name, relief = rows[0]["constraint"], number(rows[0]["relief_fte"], 2)
-    groups = ", ".join(f"{number(row['short_fte'], 2)} {_group(row)}" for row in rows if row["short_fte"])
+    short = [row for row in rows if row["short_fte"]]
+    people_short = apportioned(
+        [row["short_fte"] for row in short], sum(row["short_fte"] for row in short), _HUNDREDTHS
+    )
+    groups = ", ".join(f"{number(n, 2)} {_group(row)}" for n, row in zip(people_short, short, strict=True))
     if name == "roster":
         return f"Nobody is on the roster, so nobody can take accounts: {relief} people are needed."
     if name == "people":

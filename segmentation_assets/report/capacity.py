@@ -64,8 +64,8 @@ class CapacityPage:
 
 def capacity_page(evidence: Evidence) -> CapacityPage:
     """Make the page."""
-    rows = {row["coverage_tier"]: row for row in evidence.of_day("capacity_plan")}
-    plan = list(rows.values())
+    plan = plans.in_hundredths(evidence.of_day("capacity_plan"))
+    rows = {row["coverage_tier"]: row for row in plan}
     tiers = tuple(
         TierCapacity(
             tier,

@@ -110,7 +110,7 @@ def _hourly_rate(evidence: Evidence) -> tuple[float, str]:
 
 def staff(evidence: Evidence) -> Decision | None:
     """Move people between tiers and hire for the rest, as `capacity_plan` advises."""
-    rows = evidence.of_day("capacity_plan", "gap_fte, coverage_tier")
+    rows = plans.in_hundredths(evidence.of_day("capacity_plan", "gap_fte, coverage_tier"))
     short = [row for row in rows if (row["rebalanced_in_fte"] or 0) + (row["hired_fte"] or 0) > 0]
     if not short:
         return None

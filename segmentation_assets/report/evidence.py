@@ -30,9 +30,10 @@ OF_THE_DAY = (
     "arr_steps",
     "behavioral_scores", "capacity_plan", "churn_model", "churn_model_quality", "concentration", "coverage_leakage",
     "csm_assignment_constraints", "csm_assignment_runs", "csm_assignments", "csm_loads", "csm_performance",
-    "csm_supply", "data_quality", "data_quality_columns", "expansion_scores", "goal_gap", "play_adherence",
-    "plays_due", "rebalanced_accounts", "renewal_windows", "risk_backtest", "score_backtest", "segment_backtest",
-    "segment_inputs", "segment_states", "tier_migration", "tier_migration_summary", "value_scores",
+    "csm_supply", "data_quality", "data_quality_columns", "expansion_scores", "goal_gap", "kpi_scorecard",
+    "play_adherence", "play_effect", "plays_due", "rebalanced_accounts", "renewal_windows", "risk_backtest",
+    "score_backtest", "segment_backtest", "segment_inputs", "segment_kpis", "segment_states", "tier_migration",
+    "tier_migration_summary", "value_scores",
 )  # fmt: skip
 """Read on as_of alone."""
 

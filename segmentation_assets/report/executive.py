@@ -27,6 +27,7 @@ from segmentation_assets.report.decisions import Decision, decisions
 from segmentation_assets.report.evidence import Evidence, Row
 from segmentation_assets.report.prediction import last_quarter
 from segmentation_assets.report.sets import Count
+from segmentation_assets.segments.causes import POLICY, RELABELLED, RELABELS, RESTATED
 
 
 @dataclass(frozen=True)
@@ -241,12 +242,15 @@ def _changes(evidence: Evidence) -> list[Change]:
     new = [row for row in both if row["old_arr"] is None]
     lost = [row for row in both if row["arr"] is None]
     stayed = [row for row in both if row["arr"] is not None and row["old_arr"] is not None]
+    relabels = _relabels(evidence)
     grown = sum(max(row["arr"] - row["old_arr"], 0) for row in stayed)
     shrunk = sum(max(row["old_arr"] - row["arr"], 0) for row in stayed)
-    into = [row for row in stayed if row["segment"] == AT_RISK != row["old_segment"]]
-    out = [row for row in stayed if row["old_segment"] == AT_RISK != row["segment"]]
-    tiers = [row for row in stayed if row["tier"] != row["old_tier"]]
-    segments = [row for row in stayed if row["segment"] != row["old_segment"]]
+    other_segment = [row for row in stayed if row["segment"] != row["old_segment"]]
+    other_tier = [row for row in stayed if row["tier"] != row["old_tier"]]
+    segments = [row for row in other_segment if _relabel(row, "segment") not in relabels]
+    tiers = [row for row in other_tier if _relabel(row, "tier") not in relabels]
+    into = [row for row in segments if row["segment"] == AT_RISK]
+    out = [row for row in segments if row["old_segment"] == AT_RISK]
     return [
         Change(
             f"ARR: {change(_arr_of(new))} from {counted(len(new), 'new account')}, {change(grown)} growth and "
@@ -264,7 +268,48 @@ def _changes(evidence: Evidence) -> list[Change]:
             f"coverage tier ({money(_arr_of(tiers))} ARR).",
             _counts(evidence, {"changed segment": segments, "changed tier": tiers}),
         ),
+        *(
+            _relabelled(
+                evidence,
+                cause,
+                [
+                    [row for row in rows if relabels.get(_relabel(row, kind)) == cause]
+                    for kind, rows in (("segment", other_segment), ("tier", other_tier))
+                ],
+            )
+            for cause in RELABELS
+            if cause in relabels.values()
+        ),
     ]
+
+
+def _relabels(evidence: Evidence) -> dict[tuple[str, str, str, str], str]:
+    """By account, kind, old and new value: whether a new policy or restated data changed it since the last snapshot.
+
+    These accounts have another segment or tier for the same days, too. They did not move.
+    """
+    if not evidence.has("segment_moves"):
+        return {}
+    rows = evidence.of_day(
+        "segment_moves", where=f"cause_kind IN {RELABELS} AND effective_on > '{evidence.previous}'"
+    )
+    return {(row["account_id"], row["kind"], row["moved_from"], row["moved_to"]): row["cause_kind"] for row in rows}
+
+
+def _relabel(row: Row, kind: str) -> tuple[str, str, str, str]:
+    return row["id"], kind, row[f"old_{kind}"], row[kind]
+
+
+def _relabelled(evidence: Evidence, cause: str, groups: list[list[Row]]) -> Change:
+    segments, tiers = groups
+    return Change(
+        f"No moves: {RELABELLED[cause]}. This alone gave {counted(len(segments), 'account')} another segment and "
+        f"{counted(len(tiers), 'account')} another coverage tier.",
+        _counts(evidence, {f"another segment by {_BY[cause]}": segments, f"another tier by {_BY[cause]}": tiers}),
+    )
+
+
+_BY = {POLICY: "policy", RESTATED: "restated data"}
 
 
 def _counts(evidence: Evidence, groups: Mapping[str, list[Row]]) -> tuple[Count, ...]:

@@ -254,14 +254,14 @@ def renewals_ahead(forecast: pd.DataFrame) -> alt.TopLevelMixin:
     parts: Any = due.melt(
         ["quarter", "label", "arr_due"], ["likely", "arr_at_risk"], var_name="part", value_name="arr"
     )
-    parts["part"] = parts["part"].map({"likely": "likely to renew", "arr_at_risk": "at risk"})
+    parts["part"] = parts["part"].map({"likely": "likely to renew", "arr_at_risk": "expected loss"})
     quarter = alt.Y("quarter:N", title=None)
     chart = alt.layer(
         alt.Chart(parts).mark_bar().encode(
             x=alt.X("arr:Q", title="ARR due", axis=alt.Axis(format="~s")),
             y=quarter,
-            color=_colour("part", ("likely to renew", "at risk"),
-                          {"likely to renew": _LIGHT[palette.BLUE], "at risk": _LIGHT[palette.VERMILION]}),
+            color=_colour("part", ("likely to renew", "expected loss"),
+                          {"likely to renew": _LIGHT[palette.BLUE], "expected loss": _LIGHT[palette.VERMILION]}),
             order=alt.Order("part:N", sort="descending"),
         ),
         alt.Chart(due).mark_text(align="left", dx=4, **_LABEL).encode(x="arr_due:Q", y=quarter, text="label:N"),

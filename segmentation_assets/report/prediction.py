@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from segmentation_assets.policy.segments import SEGMENTS, TIERS
-from segmentation_assets.reading.figures import NONE, counted, day, label, money, number, share
+from segmentation_assets.reading.figures import NONE, counted, day, label, money, number, points, share
 from segmentation_assets.report.evidence import Evidence, Row
 
-TABLES = ("segment_backtest", "score_backtest", "risk_backtest", "churn_model", "churn_model_quality")
+TABLES = ("segment_backtest", "score_backtest", "risk_backtest", "churn_model", "churn_model_quality", "play_effect")
 _VALUE_TIERS = ("Platinum", "Gold", "Silver", "Bronze")
 _ORDER = {"coverage_tier": TIERS, "segment": SEGMENTS, "value_tier": _VALUE_TIERS, "behavioral_cohort": ()}
 """The groupings in the order of the page, each with the order of its members; others follow by name."""
@@ -25,6 +25,9 @@ _WHY = {
     "nobody_stayed": "all accounts of the past windows left",
     "no_test": "too few accounts had left before any window that could be predicted",
 }
+_METHODS = {"experiment": "experiment: held back at random", "matched": "matched, not proven"}
+_EFFECTS = {"stayed": "stayed", "expanded": "expanded", "arr_kept": "ARR kept"}
+_VERDICTS = {"raises": "higher with the play", "lowers": "lower with the play", "unclear": "may be none"}
 _OUTCOMES = {"left": "left", "expanded": "expanded"}
 
 
@@ -76,6 +79,19 @@ class TermRow:
 
 
 @dataclass(frozen=True)
+class EffectRow:
+    """One play and outcome: accounts with the play against those without it."""
+
+    play: str
+    outcome: str
+    method: str
+    treated: str
+    others: str
+    effect: str
+    verdict: str
+
+
+@dataclass(frozen=True)
 class PredictionPage:
     """Everything on the page."""
 
@@ -85,6 +101,8 @@ class PredictionPage:
     scores: tuple[tuple[str, tuple[ScoreRow, ...]], ...]
     model: tuple[str, ...]
     terms: tuple[TermRow, ...]
+    effects: tuple[EffectRow, ...] = ()
+    effects_lead: str = ""
     gaps: tuple[str, ...] = ()
 
 
@@ -105,7 +123,35 @@ def prediction_page(evidence: Evidence) -> PredictionPage:
         ),
         model=_model(evidence.first_of_day("churn_model_quality")),
         terms=tuple(_term(row) for row in evidence.of_day("churn_model", "abs(coefficient) DESC, term")),
+        effects=tuple(_effect(row) for row in evidence.of_day("play_effect") if row["effect"] is not None),
+        effects_lead=_effects_lead(evidence.of_day("play_effect")),
         gaps=evidence.gaps(*TABLES),
+    )
+
+
+def _effects_lead(rows: list[Row]) -> str:
+    """For how many plays there is a figure, and how many are too small to conclude; empty: no play at all."""
+    plays = {row["play_id"] for row in rows}
+    if not plays:
+        return ""
+    small = len({row["play_id"] for row in rows if row["effect"] is None})
+    proven = len({row["play_id"] for row in rows if row["effect"] is not None and row["method"] == "experiment"})
+    experiments = f"{counted(proven, 'play')} with an experiment" if proven else "no play has an experiment"
+    return (
+        f"Of {counted(len(plays), 'play')} on past lists, {small} had too few accounts to conclude; {experiments}. "
+        f"Intervals of {share(rows[0]['confidence'], 0)} hold however often one looks."
+    )
+
+
+def _effect(row: Row) -> EffectRow:
+    return EffectRow(
+        label(row["play_id"]),
+        _EFFECTS[row["outcome"]],
+        _METHODS[row["method"]],
+        f"{share(row['treated_mean'])} of {number(row['treated_accounts'])}",
+        f"{share(row['compared_mean'])} of {number(row['compared_accounts'])}",
+        f"{points(row['effect'])} ({points(row['effect_low'])} to {points(row['effect_high'])})",
+        _VERDICTS[row["verdict"]],
     )
 
 

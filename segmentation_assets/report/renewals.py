@@ -1,4 +1,4 @@
-"""The renewals page: what renews in 30, 60 and 90 days and in the quarter, what is at risk, what will likely stay.
+"""The renewals page: what renews in 30, 60 and 90 days and in the quarter, the expected loss, what will likely stay.
 
 Here: the page's view model. Not here: the sums and intervals (`kpis.renewals`), or the accounts of a number (the
 script takes them from the list of accounts).
@@ -160,7 +160,7 @@ def _lead(rows: dict[tuple[str, str, str], Row], names: Sequence[str], evidence:
     part = f", {share(first['expected_grr'], 0)} of it" if first["expected_grr"] is not None else ""
     return (
         f"{counted(first['accounts'], 'account')} with {money(first['arr_due'])} ARR renew within {within} days; "
-        f"{money(first['arr_at_risk'])} of it is likely to leave (ARR × churn risk). {money(first['expected_arr'])} "
+        f"{money(first['arr_at_risk'])} expected loss (ARR × churn risk). {money(first['expected_arr'])} "
         f"should stay{part}: between {money(first['expected_arr_low'])} and {money(first['expected_arr_high'])} with "
         f"{share(evidence.policy.renewal_windows.confidence, 0)} confidence."
     )

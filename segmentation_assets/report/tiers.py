@@ -5,11 +5,11 @@ Here: the page's view model. Not here: any KPI's formula (`kpis`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from segmentation_assets.policy.segments import TIERS
+from segmentation_assets.policy.segments import SEGMENTS, TIERS
 from segmentation_assets.reading import palette
 from segmentation_assets.reading.figures import NONE, counted, day, money, number, share
 from segmentation_assets.report import charts
@@ -18,6 +18,7 @@ from segmentation_assets.report.sets import AccountSets, Count
 
 _MARKS = {"met": "✓ met", "missed": "✗ missed", "no_target": ""}
 COMPANY = "Company"
+UNASSIGNED = "unassigned"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,15 @@ class KpiRow:
 
 
 @dataclass(frozen=True)
+class Scorecard:
+    """The company over several periods and its segments over the targets' period: each KPI, judged."""
+
+    columns: tuple[tuple[str, str], ...]
+    period: str
+    rows: tuple[KpiRow, ...]
+
+
+@dataclass(frozen=True)
 class TiersPage:
     """Everything on the page, for one period."""
 
@@ -54,6 +64,7 @@ class TiersPage:
     gaps: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     lead: str = ""
+    scorecard: Scorecard | None = None
 
 
 def tiers_page(evidence: Evidence) -> TiersPage:
@@ -80,6 +91,12 @@ def tiers_page(evidence: Evidence) -> TiersPage:
     ]
     notes += [f"{tier}: no accounts {months} months ago, so retention is not known." for tier, row in shown
               if not row["start_accounts"]]  # fmt: skip
+    of_no_tier = tiers.get(UNASSIGNED)
+    if of_no_tier and of_no_tier["csm_hours"]:
+        notes.append(
+            f"CSM hours: the company's hold {number(of_no_tier['csm_hours'], 1)} h for accounts that no tier counts: "
+            "they came and left within the period."
+        )
     drawn, history = _over_time(evidence, months)
     return TiersPage(
         columns=tuple((tier, palette.TIERS.get(tier, "c6")) for tier, _ in shown),
@@ -90,6 +107,7 @@ def tiers_page(evidence: Evidence) -> TiersPage:
         gaps=gaps,
         notes=tuple(notes),
         lead=_lead(shown),
+        scorecard=evidence.attempt("the scorecard", lambda: scorecard(evidence, months), None),
     )
 
 
@@ -113,6 +131,85 @@ def _lead(shown: list[tuple[str, Row]]) -> str:
         if parts:
             sentences.append(f"The {kpi.upper()} target is {'; '.join(parts)}.")
     return " ".join(sentences)
+
+
+def scorecard(evidence: Evidence, months: int) -> Scorecard | None:
+    """`kpi_scorecard` for the company, over each period, and for its segments, over the period of the targets."""
+    if not evidence.has("kpi_scorecard"):
+        return None
+    rows = evidence.of_day("kpi_scorecard")
+    periods = sorted({row["window_months"] for row in rows}, key=lambda each: (each != months, -each))
+    members = [("company", "company", each, f"{COMPANY}, {counted(each, 'month')}") for each in periods]
+    members += [("segment", name, months, name) for name in SEGMENTS]
+    cells = {(r["grouping"], r["member"], r["window_months"], r["kpi"]): r for r in rows}
+    shown = [m for m in members if any(key[:3] == m[:3] for key in cells)]
+    start = evidence.first_of_day("segment_kpis", where=f"window_months = {int(months)}")
+    since = f" ({day(start['starts_on'])} to {day(evidence.as_of)})" if start else ""
+    return Scorecard(
+        columns=tuple((title, palette.SEGMENTS.get(member, "")) for _, member, _, title in shown),
+        period=f"Segments over {months} months{since}, by the segment at the start. n: the accounts at the start.",
+        rows=(
+            *_populations(evidence, [m[:3] for m in shown]),
+            *(
+                KpiRow(name, meaning, tuple(_judged(kpi, cells.get((*m[:3], kpi))) for m in shown))
+                for kpi, (name, meaning) in SCORED.items()
+            ),
+        ),
+    )
+
+
+def _populations(evidence: Evidence, members: Sequence[tuple[str, str, int]]) -> tuple[KpiRow, ...]:
+    """n of each column, each with its accounts: those at the start, and those that pay now."""
+    result = []
+    if evidence.has("account_periods"):
+        periods = evidence.of_day("account_periods", "account_id", "start_arr > 0")
+        of = [
+            [
+                row["account_id"]
+                for row in periods
+                if row["window_months"] == months and (grouping == "company" or row["start_segment"] == member)
+            ]
+            for grouping, member, months in members
+        ]
+        result.append(_accounts_row(evidence, "n at the start", "Accounts that paid at the start.", members, of))
+    if evidence.has("segments"):
+        live = evidence.of_day("segments", "account_id", "arr > 0")
+        of = [
+            [row["account_id"] for row in live if grouping == "company" or row["segment"] == member]
+            for grouping, member, _ in members
+        ]
+        result.append(_accounts_row(evidence, "n now", "Accounts that pay now.", members, of))
+    return tuple(result)
+
+
+def _accounts_row(
+    evidence: Evidence, name: str, meaning: str, members: Sequence[tuple[str, str, int]], accounts: list[list[str]]
+) -> KpiRow:
+    counts = [
+        evidence.sets.count(
+            ids, f"{name}: {COMPANY if grouping == 'company' else member}, {counted(months, 'month')}"
+        )
+        for (grouping, member, months), ids in zip(members, accounts, strict=True)
+    ]
+    return KpiRow(name, meaning, tuple(Cell(number(count.number), accounts=count) for count in counts))
+
+
+def _judged(kpi: str, row: Row | None) -> Cell:
+    """A KPI with its target, where there is one, and where it stands among other companies."""
+    if row is None:
+        return Cell(NONE, note="not asked of it")
+    form = _FORMS.get(kpi, share)
+    low, high = row["target_low"], row["target_high"]
+    aim = "" if low is None and high is None else f"target {form(low)} or more" if high is None else (
+        f"target {form(high)} or less" if low is None else f"target {form(low)} to {form(high)}"
+    )  # fmt: skip
+    notes = (
+        [f"{row['benchmark_position']} other companies"] if row["benchmark_position"] in ("above", "below") else []
+    )
+    notes += ["as other companies"] if row["benchmark_position"] == "within" else []
+    if row["is_low_n"] and row["value"] is not None:
+        notes = ["few accounts: not judged"]
+    return Cell(form(row["value"]), _exactly(row["value"]), aim, _MARKS.get(row["status"], ""), "; ".join(notes))
 
 
 def _now(evidence: Evidence, shown: list[tuple[str, Row]]) -> list[list[str]] | None:
@@ -181,7 +278,7 @@ def _groups(
             _row("Self-service", "Share of all requests; lower tiers should have more.", rows, "self_service_ratio",
                  share),
             _row("CSM hours", "Hours logged for accounts in the period.", rows, "csm_hours", number),
-            _row("Utilisation", "Customer hours ÷ productive hours.", rows, "utilisation", share),
+            _row("Utilisation", SCORED["utilisation"][1], rows, "utilisation", share),
             _row("Expansion pipeline", "ARR of open expansion opportunities.", rows, "expansion_pipeline", money),
         )),
     )  # fmt: skip
@@ -228,6 +325,42 @@ def _ratio(value: float | None) -> str:
 
 def _months(value: float | None) -> str:
     return NONE if value is None else f"{value:.0f} months"
+
+
+SCORED: Mapping[str, tuple[str, str]] = {
+    "nrr": ("NRR", "ARR of the accounts at the start, now ÷ then."),
+    "grr": ("GRR", "As NRR, each account at most its ARR at the start."),
+    "renewal_grr": ("GRR of renewals", "GRR of the accounts whose renewal fell in the period."),
+    "logo_retention": ("Logo retention", "Share of the accounts at the start that still pay."),
+    "logo_churn": ("Logo churn", "Share of the accounts at the start that left."),
+    "expansion_rate": ("Expansion rate", "Share of the accounts at the start that grew by seats, plan or products."),
+    "expansion_share": ("Expansion share of new ARR", "Expansion ÷ (new + expansion)."),
+    "quick_ratio": ("Quick ratio", "Gained ARR ÷ lost ARR."),
+    "arr_growth": ("ARR growth", "End ÷ start - 1, with new accounts and those that moved."),
+    "time_to_first_expansion_months": ("Time to first expansion", "Kaplan–Meier median."),
+    "healthy_share": ("Good health", "Share of live accounts with good health."),
+    "risk_share": ("Poor health", "Share of live accounts with poor health."),
+    "cost_share_of_arr": ("Cost to serve ÷ ARR", "Support, CSM and custom work for live accounts, a year."),
+    "gross_margin_share": ("Gross margin", "Share of ARR."),
+    "self_service_ratio": ("Self-service", "Share of all requests of live accounts."),
+    "utilisation": (
+        "Utilisation",
+        "Hours logged ÷ the hours that its accounts may take of their CSMs. Above 100%: it takes hours of others.",
+    ),
+    "cac_payback_months": ("CAC payback", "Spend on new business ÷ (new ARR a month × gross margin)."),
+    "magic_number": (
+        "Magic number",
+        "Growth of three months' revenue × 4 ÷ sales and marketing spend of the three months before.",
+    ),
+}
+"""Each KPI of `kpi_scorecard`: its name, and what it is of."""
+
+_FORMS: Mapping[str, Callable[[Any], str]] = {
+    "quick_ratio": _ratio,
+    "magic_number": _ratio,
+    "time_to_first_expansion_months": _months,
+    "cac_payback_months": _months,
+}
 
 
 def _over_time(

@@ -110,7 +110,7 @@ def _promises_lead(promises: Sequence[Promise]) -> str:
     row = promises[-1].row
     late = f", half of those late by {number(row['median_days_late'])} days or more" if row["done_late"] else ""
     return (
-        f"Of {counted(row['due'], 'play')} that fell due since {day(row['starts_on'])}, "
+        f"Of {counted(row['due'], 'play')} that opened and fell due since {day(row['starts_on'])}, "
         f"{share(row['in_time_share'])} were done in time, {row['done_late']:,} late{late}; {row['not_done']:,} not."
     )
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, cast
 
+import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -30,7 +31,7 @@ from segmentation_assets.scores.churn_fitting import (
 from segmentation_assets.scores.churn_points import BASE, FLAG, RENEWAL, SIZE, terms
 from segmentation_assets.scores.churn_training import ChurnTraining
 from segmentation_assets.tables.as_of import Spine
-from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column
+from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, row_warning
 from segmentation_assets.tables.registry import Frame, table
 
 FITTED, POINTS, CONSTANT, NOT_KNOWN = "fitted", "points", "constant", "not_known"
@@ -93,6 +94,7 @@ class ChurnModelQuality(Snapshot):
     )
     auc_low: float = column("Lower end of the interval of auc.", nullable=True, ge=0, le=1)
     auc_high: float = column("Upper end of the interval of auc.", nullable=True, ge=0, le=1)
+    least_auc: float = column("An auc below this is a warning (policy).", ge=0.5, lt=1)
     points_auc: float = column("The same for the points rule, on the same accounts.", nullable=True, ge=0, le=1)
     brier: float = column(
         "Brier score: mean squared difference of probability and outcome; lower is better.",
@@ -108,6 +110,11 @@ class ChurnModelQuality(Snapshot):
         nullable=True,
         isin=[NO_TEST],
     )
+
+    @row_warning
+    def it_tells_who_leaves(cls, t: ir.Table) -> ir.BooleanValue:
+        """The AUC on windows that the model has not seen reaches the policy's least one, or is not known."""
+        return t.auc.isnull() | (t.auc >= t.least_auc)
 
     class Config:
         unique = ["as_of"]
@@ -245,6 +252,7 @@ def _quality(past: pd.DataFrame, policy: ChurnPolicy) -> dict[str, Any]:
         "test_accounts": len(tested.left) if tested else 0,
         "test_leavers": int(tested.left.sum()) if tested else 0,
         **{name: judged.get(name, np.nan) for name in _JUDGED},
+        "least_auc": policy.model.test.least_auc,
         "confidence": policy.model.test.confidence,
         "test_reason": None if judged else NO_TEST,
     }

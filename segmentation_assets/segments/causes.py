@@ -79,28 +79,39 @@ class Causes:
     texts: Texts
 
 
-def causes_of(now: Any, before: Any, inputs: Sequence[Input], decide: Callable[[Any], Codes], old: Codes) -> Causes:
+def causes_of(
+    now: Any, before: Any, inputs: Sequence[Input], decide: Callable[[Any, Codes], Codes], old: Codes
+) -> Causes:
     """Causes of the moves of accounts.
 
-    `now` and `before` are the rules' inputs, as dataclasses of arrays. `old` is what `decide` gave before.
+    `now` and `before` are the rules' inputs, as dataclasses of arrays. `old` is what `decide` gave before. `decide`
+    gets it, too: the rules keep an account more easily than they take it. All sets of a size are decided at once.
     """
     size = len(old)
     chosen: list[tuple[Input, ...] | None] = [None] * size
-    open_ = np.ones(size, dtype=bool)
+    rows = np.arange(size)
     for count in range(1, len(inputs) + 1):
-        for subset in combinations(inputs, count):
-            if not open_.any():
-                break
-            undoes = open_ & (decide(changed_back(now, before, subset)) == old)
-            for i in np.flatnonzero(undoes):
-                chosen[i] = subset
-            open_ &= ~undoes
+        if not len(rows):
+            break
+        subsets = list(combinations(inputs, count))
+        wanted = np.tile(old[rows], len(subsets))
+        undoes = (decide(_each_changed_back(now, before, subsets, rows), wanted) == wanted).reshape(len(subsets), -1)
+        is_undone = undoes.any(axis=0)
+        for row, first in zip(rows[is_undone], undoes.argmax(axis=0)[is_undone], strict=True):
+            chosen[row] = subsets[first]
+        rows = rows[~is_undone]
     causes = Causes(*(np.full(size, None, dtype=object) for _ in range(3)))
     for i, subset in enumerate(chosen):
         if subset is not None:
             causes.inputs[i], causes.kinds[i] = subset[0].name, subset[0].kind
             causes.texts[i] = "; ".join(_text_of(each, now, before, i) for each in subset)
     return causes
+
+
+def _each_changed_back(now: Any, before: Any, subsets: Sequence[Sequence[Input]], rows: npt.NDArray[np.intp]) -> Any:
+    """`now` of these rows once for each set of inputs, one after the other, each with its set as it was `before`."""
+    changed = [changed_back(at(now, rows), at(before, rows), subset) for subset in subsets]
+    return replace(now, **{name: np.concatenate([getattr(one, name) for one in changed]) for name in vars(now)})
 
 
 def changed_back(now: Any, before: Any, inputs: Sequence[Input]) -> Any:

@@ -345,10 +345,10 @@ def _explained(
         return track
     old, new_inputs, old_inputs = before.state[rows], at(track.basis, rows), at(before.basis, rows)
 
-    def decide(changed: Any) -> Codes:
+    def decide(changed: Any, current: Codes) -> Codes:
         if isinstance(changed, Standing):
             return rules.book.decide(changed)[0]
-        return tier_of(changed, old, rules.tier)[0]
+        return tier_of(changed, current, rules.tier)[0]
 
     causes = causes_of(new_inputs, old_inputs, inputs, decide, old)
     kinds = causes.kinds

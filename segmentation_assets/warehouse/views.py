@@ -4,9 +4,11 @@ Here: writing that file, and again when tables are added or contracts change. No
 Parquet.
 
 The file holds views and no rows. It is never changed in place: a new one is moved over it. So a client can open it
-read-only at any time, even while a run writes, and blocks no run. Each view has all days of its table;
-`latest.<table>` has the last day. Comments explain tables and columns. In a home that was copied or moved, the views
-fail until the file is written for that home: `segmentation views` does that, and so does every run.
+read-only at any time, even while a run writes, and blocks no run. But DuckDB opens each Parquet file twice in a
+query: what it says while a run replaces that file cannot be trusted. Views of a snapshot (`snapshots`) have no such
+moment. Each view has all days of its table; `latest.<table>` has the last day. Comments explain tables and columns.
+In a home that was copied or moved, the views fail until the file is written for that home: `segmentation views` does
+that, and so does every run.
 """
 
 from __future__ import annotations

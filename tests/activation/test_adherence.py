@@ -17,6 +17,7 @@ def play(account: str, due_on: date, listed_on: date = ONE_AGO, **values: Any) -
     """A row of a past list: a renewal step of a Core account that opened a week before it was due, unless said."""
     row: Row = {
         "as_of": listed_on, "account_id": account, "kind": "renewal", "play": "renewal_outreach",
+        "play_id": "renewal_efficient", "segment_moved_on": None,
         "coverage_tier": "Core", "opened_on": date.fromordinal(due_on.toordinal() - 7), "due_on": due_on,
         "is_held_out": False,
     }  # fmt: skip
@@ -40,14 +41,14 @@ def adherence(plays: list[Row], done: list[tuple[str, date]], word: str = "renew
 
 
 def test_in_time_late_and_not_done():
-    due = date(2026, 11, 10)
+    due = date(2026, 11, 20)  # opened on 13 November
     plays = [play(name, due) for name in "abcdef"]
     done = [
         ("a", due),  # on the day: in time
-        ("b", date(2026, 11, 13)),  # 3 days late
-        ("c", date(2026, 11, 15)),  # 5 days late
-        ("d", date(2026, 11, 24)),  # 14 days late
-        ("e", date(2026, 10, 19)),  # 15 days before it opened on 3 November: another step's
+        ("b", date(2026, 11, 23)),  # 3 days late
+        ("c", date(2026, 11, 25)),  # 5 days late
+        ("d", FRIDAY),  # 7 days late
+        ("e", date(2026, 10, 29)),  # 15 days before it opened: another step's
     ]
     row = adherence(plays, done)["Core", "renewal"]
     assert (row["due"], row["done_in_time"], row["done_late"], row["not_done"]) == (6, 1, 3, 2)
@@ -60,25 +61,55 @@ def test_in_time_late_and_not_done():
     assert adherence(plays, done[:1])["Core", "renewal"]["median_days_late"] is None
 
 
-def test_each_play_counts_on_the_list_before_it_fell_due():
+def opened(account: str, on: date, listed_on: date, **values: Any) -> Row:
+    return play(account, date.fromordinal(on.toordinal() + 7), listed_on, **values)
+
+
+def test_a_play_counts_on_the_one_list_before_which_nobody_could_have_done_it():
+    """14 days early is allowed: from the list of 27 August what opens from 11 September to 10 November, then that of
+    27 October what opens until today."""
     plays = [
-        play("a", THREE_AGO, THREE_AGO),  # overdue already on the list: fell due before
-        play("b", date(2026, 10, 27), THREE_AGO),  # the day of the next list still belongs to the first
-        play("c", date(2026, 10, 28), THREE_AGO),  # the next list has it, too
-        play("c", date(2026, 10, 28)),
-        play("d", FRIDAY),
-        play("e", date(2026, 11, 28)),  # after as_of
-        play("f", date(2026, 11, 5), is_held_out=True),
-        play("g", date(2026, 11, 5), FRIDAY),  # on the list of as_of alone
+        opened("a", date(2026, 9, 10), THREE_AGO),  # those done on 27 August are not on the list
+        opened("b", date(2026, 9, 11), THREE_AGO),
+        opened("c", date(2026, 11, 10), THREE_AGO),
+        opened("c", date(2026, 11, 10), ONE_AGO),
+        opened("d", date(2026, 11, 11), THREE_AGO),
+        opened("d", date(2026, 11, 11), ONE_AGO),
+        opened("e", date(2026, 11, 20), ONE_AGO),
+        opened("f", date(2026, 11, 21), ONE_AGO),  # due on the 28th, after as_of
+        opened("g", date(2026, 11, 12), ONE_AGO, is_held_out=True),
+        opened("h", date(2026, 11, 12), FRIDAY),
     ]
     row = adherence(plays, [])["all", "all"]
-    assert (row["due"], row["not_done"], row["in_time_share"]) == (3, 3, 0)  # b, c, d
+    assert (row["due"], row["not_done"], row["in_time_share"]) == (4, 4, 0)  # b, c, d, e
+
+
+def test_an_intervention_counts_from_the_move_into_at_risk():
+    """Growth is promised 2 working days: moved on Tuesday 10 November, due on the 12th."""
+
+    def moved(account: str, on: date | None, listed_on: date = FRIDAY) -> Row:
+        return play(account, date(2027, 1, 15), listed_on, kind="risk", play="intervention", play_id="intervention",
+                    coverage_tier="Growth", segment_moved_on=on)  # fmt: skip
+
+    plays = [
+        moved("a", date(2026, 11, 10)),
+        moved("b", date(2026, 11, 10)),
+        moved("c", None),  # At-Risk since the run looks
+        moved("d", date(2026, 10, 27)),  # the list of that day has it
+        moved("d", date(2026, 10, 27), ONE_AGO),
+        moved("e", date(2026, 8, 27), ONE_AGO),  # before the three months
+        moved("f", date(2026, 11, 26)),  # due on Monday
+    ]
+    done = [("a", date(2026, 11, 12)), ("b", date(2026, 11, 13))]
+    row = adherence(plays, done, "intervention")["Growth", "risk"]
+    assert (row["due"], row["done_in_time"], row["done_late"], row["not_done"]) == (3, 1, 1, 1)
+    assert row["median_days_late"] == 1
 
 
 def test_done_a_little_early_or_by_a_merged_account_counts_and_another_play_does_not():
-    due = date(2026, 11, 10)  # opened on 3 November; 14 days early is 20 October
+    due = date(2026, 11, 24)  # opened on 17 November; 14 days early is the 3rd
     plays = [play("a", due), play("b", due), play("c", due, kind="care", play="check_in", coverage_tier="Growth")]
-    rows = adherence(plays, [("merged", date(2026, 10, 20)), ("c", due)])
+    rows = adherence(plays, [("merged", date(2026, 11, 3)), ("c", due)])
     assert rows["Core", "renewal"]["done_in_time"] == 1
     assert rows["Growth", "care"]["not_done"] == 1
     assert {key: row["due"] for key, row in rows.items()} == {

@@ -45,5 +45,7 @@ def finished(company: Company, folder: Path, names: Iterable[str], days: Sequenc
         engine = Engine(connection, store)
         for result in land(sources, engine, company.policy.sections, None):
             assert not result.quarantined, result
-        Builder(engine, CATALOGUE, company.policy).ensure(names, days)
+        builder = Builder(engine, CATALOGUE, company.policy)
+        builder.run_days = frozenset(days)
+        builder.ensure(names, days)
     return store.home

@@ -363,6 +363,7 @@ def _make_crm(home: Path) -> None:
 
 def _make_watched(home: Path) -> None:
     bare = home.parent / "bare"
+    shutil.rmtree(home.parent / "start", ignore_errors=True)
     with open_instance(Settings(bare, None, None)) as instance:
         instance.get_runs(limit=1)
     template = opened(home.parent / "start", bare / "dagster")
@@ -397,14 +398,13 @@ class Soak:
 
     def template(self, name: str) -> Path:
         """A home that works are due in, made once."""
-        home = self.folder / "templates" / name
-        if not home.exists():
-            making = self.folder / "making" / name
-            shutil.rmtree(making, ignore_errors=True)
-            making.parent.mkdir(exist_ok=True)
-            in_child(partial(TEMPLATES[name], making), self.log)
+        home = self.folder / "templates" / name  # made where it stays: a home knows where its sources are
+        is_whole = home.with_suffix(".whole")
+        if not is_whole.exists():
+            shutil.rmtree(home, ignore_errors=True)
             home.parent.mkdir(exist_ok=True)
-            making.rename(home)
+            in_child(partial(TEMPLATES[name], home), self.log)
+            is_whole.touch()
         return home
 
     def calm(self, work: Work, key: str) -> tuple[Path, float]:

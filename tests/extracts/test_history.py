@@ -105,6 +105,17 @@ def test_a_drop_that_says_nothing_new_makes_nothing_stale(home):
     assert home.fingerprint("crm_accounts", date(2026, 1, 1)) == before
 
 
+def test_the_same_list_again_is_no_newer(home):
+    """Freshness counts from the newest drop with a change: an export that is stuck repeats its list, too."""
+    accounts(home, "2025-01-31", A1=10, A2=5)
+    accounts(home, "2025-02-28", A1=10, A2=5)
+    home.land(crm_accounts=DROPS)
+    assert home.rows("crm_accounts", "account_id", "dropped_on") == [("A1", "2025-01-31"), ("A2", "2025-01-31")]
+    accounts(home, "2025-03-31", A1=11, A2=5)
+    home.land(crm_accounts=DROPS)
+    assert max(home.rows("crm_accounts", "dropped_on")) == ("2025-03-31",)
+
+
 def test_a_day_before_the_first_drop_depends_on_it(home):
     accounts(home, "2025-01-31", A1=10)
     home.land(crm_accounts=DROPS)

@@ -69,6 +69,13 @@ def text(home: Home, sql: str) -> str:
     return sql.format(secret=home.folder / "secret.csv", target=home.folder / "target")
 
 
+@pytest.mark.parametrize("sql", ["now()", "current_date", "today() - 3", "get_current_timestamp()"])
+def test_an_expression_that_goes_by_the_clock_is_refused(home: Home, sql: str):
+    """The same file would land as other rows tomorrow."""
+    said = reason(home, columns={"account_name": {"sql": f"({sql})::VARCHAR"}})
+    assert "which is not computed from the row alone" in said
+
+
 @pytest.mark.parametrize("sql", ESCAPES)
 def test_an_expression_reaches_nothing_but_its_row(home: Home, sql: str):
     said = reason(home, columns={"account_name": {"sql": text(home, sql)}})

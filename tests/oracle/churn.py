@@ -243,6 +243,7 @@ def churn_model_quality(company: Company) -> pd.DataFrame:
                 "points_auc": pairs_won(rule, gone) if judged else np.nan,
                 "brier": ((probability - gone) ** 2).mean() if judged else np.nan,
                 "brier_of_mean": gone.mean() * (1 - gone.mean()) if judged else np.nan,
+                "least_auc": model["test"]["least_auc"],
                 "confidence": model["test"]["confidence"],
                 "test_reason": None if judged else "no_test",
             }

@@ -7,7 +7,9 @@ import json
 import re
 from datetime import date
 from pathlib import Path
+from typing import Any, cast
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -16,6 +18,7 @@ from segmentation_assets.app import comparison
 from segmentation_assets.cli.printing.summary import print_summary
 from segmentation_assets.policy.model import Policy, load_policy
 from segmentation_assets.reading.figures import in_currency
+from segmentation_assets.reading.plans import in_hundredths
 from segmentation_assets.report.capacity import capacity_page
 from segmentation_assets.report.decisions import staff
 from segmentation_assets.report.evidence import open_evidence
@@ -54,9 +57,10 @@ def test_every_published_answer_is_one_number(home_and_day: tuple[Path, date], p
     answers = [match.groups() for text in sentences for match in NEEDED.finditer(text)]
     side = "too few" if lacking > 0 else "to spare"
     assert len(answers) >= 3
-    assert set(answers) == {(f"{needed:.2f}", f"{available:.2f}", f"{abs(lacking):.2f}", side)}
+    missing = f"{abs(round(needed, 2) - round(available, 2)):.2f}"  # who subtracts what is said gets what is said
+    assert set(answers) == {(f"{needed:.2f}", f"{available:.2f}", missing, side)}
     hired = {match[1] for text in sentences for match in HIRED.finditer(text)}
-    assert hired <= {f"{to_hire:.2f}"}, "the people to hire are the people who are too few"
+    assert hired <= {missing if to_hire else "0.00"}, "the people to hire are the people who are too few"
     # What people export and look at
     shown = json.loads(call("show", "capacity_plan", "--as-of", day, "--format", "json", home=home).stdout)
     assert sum(row["required_fte"] for row in shown) == pytest.approx(needed)
@@ -79,7 +83,8 @@ def _report(home: Path, day: date, policy: Policy) -> list[str]:
 def test_parts_too_small_to_move_are_named_beside_the_people_to_hire(home_and_day: tuple[Path, date], policy: Policy):
     """People hired, and what stays in each tier, add up to what the sentence on the company says."""
     home, day = home_and_day
-    plan = load("capacity_plan", day, home)
+    rows = cast("list[dict[str, Any]]", load("capacity_plan", day, home).to_dict("records"))
+    plan = pd.DataFrame(in_hundredths(rows))
     stays = plan["gap_fte"] + plan["rebalanced_in_fte"] - plan["rebalanced_out_fte"] + plan["hired_fte"]
     lacking = plan["required_fte"].sum() - plan["available_fte"].sum()
     if plan["hired_fte"].sum() > 0:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from segmentation_assets.capacity.assignments import REASONS, csm_assignment_constraints, csm_assignment_runs
 from segmentation_assets.capacity.binding import ALL_SKILLS, PEOPLE, ROSTER, SKILLS
@@ -18,7 +20,7 @@ from segmentation_assets.capacity.plan import CapacityPlan, capacity_plan
 from segmentation_assets.capacity.rebalancing import rebalanced_accounts
 from segmentation_assets.extracts.contracts import CsmRoster
 from segmentation_assets.kpis.workloads import AccountWorkloads
-from segmentation_assets.reading import plans
+from segmentation_assets.reading import figures, plans
 from segmentation_assets.reading.figures import exact, money, number, share
 from tests.capacity.company import DAY, POLICY, demand, shares, supply, tables
 from tests.companies import records, spine, typed
@@ -129,6 +131,50 @@ def test_the_same_people_in_every_sentence():
     assert "3.90 people needed, 1.60 available: 2.30 too few." in plans.assignment(run, [], [])
     goal = a_goal("nothing_to_spare") | {"required_fte": run["required_fte"], "available_fte": 1.6}
     assert "3.90 people needed, 1.60 available: 2.30 too few." in plans.goal(goal)[-1]
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 9), st.floats(0, 9)), min_size=4, max_size=4),
+    st.permutations(["Strategic", "Growth", "Core", "Long-Tail"]),
+)
+def test_people_add_up_as_they_are_shown(people: list[tuple[float, float]], order: list[str]):
+    """Whoever adds up the tiers gets what is said of the company. Hired: in order of tiers, what it lacks."""
+    lacking = max(sum(needed - there for needed, there in people), 0.0)
+    rows, to_hire = [], lacking
+    for tier, (needed, there) in zip(["Strategic", "Growth", "Core", "Long-Tail"], people, strict=True):
+        hired = min(max(needed - there, 0.0), to_hire)
+        to_hire -= hired
+        rows.append({
+            "coverage_tier": tier, "required_fte": needed, "available_fte": there, "gap_fte": there - needed,
+            "rebalanced_in_fte": 0.0, "rebalanced_out_fte": 0.0, "hired_fte": hired, "required_by": "ratio",
+            "fte_by_ratio": needed, "hiring_cost": None,
+        })  # fmt: skip
+    shown = plans.in_hundredths(sorted(rows, key=lambda row: order.index(row["coverage_tier"])))
+    assert [row["coverage_tier"] for row in shown] == order
+    said = [float(n) for n in _NUMBER.findall(plans.company_people(rows))]
+    assert said[:2] == [pytest.approx(sum(row[name] for row in shown)) for name in ("required_fte", "available_fte")]
+    missing = said[0] - said[1]
+    assert missing == pytest.approx(-sum(row["gap_fte"] for row in shown))
+    hired = sum(row["hired_fte"] for row in shown)
+    assert hired == pytest.approx(missing if lacking > 1e-6 else 0.0)
+    for row in shown:
+        (exact_row,) = (one for one in rows if one["coverage_tier"] == row["coverage_tier"])
+        for name in ("required_fte", "available_fte", "gap_fte", "hired_fte"):
+            assert round(row[name], 2) == row[name]
+            assert abs(row[name] - exact_row[name]) < 0.05
+        assert row["available_fte"] - row["required_fte"] == pytest.approx(row["gap_fte"])
+
+
+def test_a_plan_without_rows_stays_empty():
+    assert plans.in_hundredths([]) == []
+
+
+def test_people_of_the_staff_card_add_up():
+    """0.745 + 0.745 + 0.745 = 2.235 are 2.24 (2.235 rounds to even), so one of three parts of 0.74 is 0.75."""
+    assert figures.apportioned([0.745, 0.745, 0.745], 2.235, 2) == [0.75, 0.75, 0.74]
+    assert figures.apportioned([4.2, 3.0667, 2.3838, 0.132], 9.7825, 2) == [4.2, 3.07, 2.38, 0.13]
+    with pytest.raises(ValueError, match="cannot be rounded"):
+        figures.apportioned([1.0, 1.0], 3.0, 2)
 
 
 def test_without_a_roster_nobody_is_said_to_be_there():

@@ -155,7 +155,7 @@ def test_rebalance_moves_the_smaller_of_the_two():
 def test_as_many_decisions_as_the_policy_says_in_their_order():
     tables = {
         "segments": AT_RISK,
-        "capacity_plan": [plan("Core", gap_fte=-1.0, hired_fte=1.0, hiring_cost=1.0)],
+        "capacity_plan": [plan("Core", available_fte=3.0, gap_fte=-1.0, hired_fte=1.0, hiring_cost=1.0)],
         "coverage_leakage": [served("a1", "over_served", 3.0), served("a2", "under_served", under=2.0)],
     }
     card = evidence(tables)

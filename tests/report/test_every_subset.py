@@ -63,7 +63,9 @@ def test_every_subset_ends_with_a_report(
         engine = Engine(connection, store)
         landed = land(read_sources(mapped), engine, policy.sections)
         assert [each for each in landed if each.failed] == []
-        Builder(engine, CATALOGUE, policy).ensure([spec.name for spec in CATALOGUE if not spec.is_extract], [DAY])
+        builder = Builder(engine, CATALOGUE, policy)
+        builder.run_days = frozenset([DAY])
+        builder.ensure([spec.name for spec in CATALOGUE if not spec.is_extract], [DAY])
     report = publish_report(store.home, policy, DAY)
     assert report.faults == ()
     text = report.file.read_text(encoding="utf-8").partition("<footer>")[0]

@@ -140,7 +140,8 @@ def test_renewals_and_health():
     )  # fmt: skip
     rows = drawn(plots.renewals_ahead(forecast))
     assert {row["label"] for row in rows} == {"400 · 25% expected loss"}
-    assert {row["part"]: row["arr"] for row in rows if "part" in row} == {"likely to renew": 300, "at risk": 100}
+    parts = {row["part"]: row["arr"] for row in rows if "part" in row}
+    assert parts == {"likely to renew": 300, "expected loss": 100}
     health = pd.DataFrame({"as_of": DAY, "health_score": [0.0, 9.9, 10.0, 100.0, None]})
     chart = plots.health_spread(health)
     assert [row["accounts"] for row in drawn(chart)] == [2, 1, 0, 0, 0, 0, 0, 0, 0, 1]

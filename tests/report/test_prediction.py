@@ -116,3 +116,29 @@ def test_without_tables_the_page_says_what_is_missing():
     table = page()
     assert (table.sentences, table.groups, table.scores, table.model) == ((), (), (), ())
     assert table.gaps == tuple(f"{name} has not been made yet" for name in TABLES)
+
+
+def test_effects_say_what_stands_behind_them():
+    def effect(play: str, value: float | None, method: str, verdict: str) -> dict:
+        return {
+            "play_id": play, "outcome": "stayed", "method": method, "treated_accounts": 40, "compared_accounts": 30,
+            "treated_mean": 0.9, "compared_mean": 0.8, "effect": value, "confidence": 0.95, "verdict": verdict,
+            "effect_low": None if value is None else value - 0.05,
+            "effect_high": None if value is None else value + 0.05,
+        }  # fmt: skip
+
+    rows = [
+        effect("check_in", 0.1, "experiment", "raises"),
+        effect("intervention", -0.02, "matched", "unclear"),
+        effect("override", None, "matched", "too_small"),
+    ]
+    shown = page(play_effect=rows)
+    assert [(row.effect, row.verdict, row.method) for row in shown.effects] == [
+        ("+10.0 pp (+5.0 pp to +15.0 pp)", "higher with the play", "experiment: held back at random"),
+        ("\N{MINUS SIGN}2.0 pp (\N{MINUS SIGN}7.0 pp to +3.0 pp)", "may be none", "matched, not proven"),
+    ]
+    assert shown.effects_lead == (
+        "Of 3 plays on past lists, 1 had too few accounts to conclude; 1 play with an experiment. Intervals of 95% "
+        "hold however often one looks."
+    )
+    assert page().effects_lead == ""

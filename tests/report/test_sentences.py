@@ -7,12 +7,14 @@ works out here, the difference of one column between two days, a bound of the po
 from __future__ import annotations
 
 import math
+import re
 from datetime import date
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+import segmentation_assets
 from segmentation_assets import load
 from segmentation_assets.policy.model import Policy, load_policy
 from segmentation_assets.reading.access import NotPublished
@@ -194,3 +196,17 @@ def _decided(home: Path, now: pd.DataFrame, policy: Policy) -> list[float]:
     if gap > 0 and space.sum() > 0:
         pool += [min(gap / space.sum(), 1), space.sum() / gap]
     return pool
+
+
+def test_nothing_but_the_segment_is_called_at_risk():
+    """ARR x churn risk is the expected loss, the usage cohort declines, and a micro-segment needs attention."""
+    package = Path(segmentation_assets.__file__).parent
+    files = [
+        file
+        for room in ("report", "reading", "cli", "sync", "exports")
+        for file in (package / room).rglob("*")
+        if file.suffix in (".py", ".html", ".js")
+    ]
+    assert len(files) > 50
+    wrong = [file.name for file in files if re.search(r"\bat risk\b", file.read_text(encoding="utf-8"))]
+    assert wrong == [], "say expected loss, declining usage or needs attention"

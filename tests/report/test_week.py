@@ -157,7 +157,7 @@ def test_promises_by_tier_and_for_the_company():
     assert [each.name for each in page.promises] == ["Core", "Company"]
     assert [kind and kind["due"] for kind in page.promises[0].kinds] == [8, None, None, None, None, None]
     assert page.promises_lead == (
-        "Of 8 plays that fell due since 31 Dec 2025, 75.0% were done in time, 1 late, half of those late by 3 days "
-        "or more; 1 not."
+        "Of 8 plays that opened and fell due since 31 Dec 2025, 75.0% were done in time, 1 late, half of those late "
+        "by 3 days or more; 1 not."
     )
     assert week_page(world(), []).promises == ()

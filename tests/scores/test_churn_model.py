@@ -25,9 +25,16 @@ from segmentation_assets.scores.churn_fitting import (
     renews_in,
     values_of,
 )
-from segmentation_assets.scores.churn_model import ChurnModel, churn_model, churn_model_quality, known_on
+from segmentation_assets.scores.churn_model import (
+    ChurnModel,
+    ChurnModelQuality,
+    churn_model,
+    churn_model_quality,
+    known_on,
+)
 from segmentation_assets.scores.churn_points import terms
 from segmentation_assets.tables.as_of import spine_frame
+from segmentation_assets.tables.enforcement import warn
 from tests.companies import spine, typed
 
 POLICY = load_policy().churn
@@ -217,6 +224,14 @@ def test_order_of_rows_and_other_days_change_nothing():
 
 
 # The test of the model by itself.
+
+
+@pytest.mark.parametrize(("auc", "warns"), [(0.64, True), (0.65, False), (0.9, False), (None, False)])
+def test_a_model_that_orders_unseen_accounts_badly_is_a_warning(auc, warns):
+    row = {"as_of": AS_OF, "auc": auc, "least_auc": POLICY.model.test.least_auc}
+    verdict = warn(ChurnModelQuality, typed(ChurnModelQuality, [row]), lambda e: e.execute())
+    assert set(verdict.broken) == ({"it_tells_who_leaves"} if warns else set())
+    assert POLICY.model.test.least_auc == 0.65
 
 
 def test_it_predicts_windows_that_it_has_not_seen():

@@ -21,7 +21,7 @@ from segmentation_assets.reading.escaping import escape
 from segmentation_assets.reading.explanations.changes import why_recorded
 from segmentation_assets.reading.explanations.gathering import day_before
 from segmentation_assets.reading.figures import NAMES, counted, exact, in_currency, money, number, share, words
-from segmentation_assets.reading.plans import company_people, listed, tier_action
+from segmentation_assets.reading.plans import company_people, in_hundredths, listed, tier_action
 from segmentation_assets.segments.causes import RELABELLED, RELABELS
 from segmentation_assets.settings import find_home
 from segmentation_assets.warehouse.store import Store
@@ -202,7 +202,7 @@ def _aim(target: float | None, status: str, is_few: bool) -> str:
 def _print_capacity(console: Console, connection: duckdb.DuckDBPyConnection) -> None:
     result = connection.execute("SELECT * FROM capacity_plan ORDER BY arr / greatest(accounts, 1) DESC")
     names = [column[0] for column in result.description or ()]
-    plan = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+    plan = in_hundredths([dict(zip(names, row, strict=True)) for row in result.fetchall()])
     figures = ("fte_by_ratio", "fte_by_hours", "required_fte", "available_fte", "gap_fte")
     body = [
         [row["coverage_tier"], f"{row['accounts']:,}", *(number(row[name], 2) for name in figures),
