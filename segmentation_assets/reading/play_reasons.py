@@ -13,10 +13,13 @@ from segmentation_assets.reading.figures import counted, day, number, share, wor
 
 Row = Mapping[str, Any]
 NO_FIGURE = "no figure is known"
+OLDER = "made by an earlier release, before plays had figures: the next run adds them"
 
 
 def reason_of(row: Row) -> str:
     """Why the play of a row of `plays_due` is due: the figures that the play names, of those that are known."""
+    if "reasons" not in row:
+        return OLDER
     texts = (_TEXTS[name](row) for name in row["reasons"].split(", "))
     return "; ".join(text for text in texts if text) or NO_FIGURE
 

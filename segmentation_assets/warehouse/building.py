@@ -293,19 +293,22 @@ class Builder(Planner):
     def publish(self, spec: TableSpec, staged: Staged) -> dict[date | None, int]:
         """Move audited files into place. Returns the number of rows by day.
 
-        First, the days leave the packs that they stand in. So no reader counts a day twice, and a day that a crash
-        loses in between is built again.
+        A day with a file of its own leaves its old pack afterwards: until then its own file counts. A day of a new
+        pack leaves its old pack before, so that no reader counts it twice; if a crash loses it, it is built again.
         """
         rows = {day: rows_in([path]) for day, path in staged.files.items()} | staged.rows
         targets = {
             staged.files[day]: self.store.file(spec.name, spec.partition, day)
             for day in sorted(staged.files, key=str)
         }
-        take_out(self.engine, spec.name, {day for day in rows if day is not None})
+        packed = {day for days_of_pack in staged.packs.values() for day in days_of_pack}
+        if packed:
+            take_out(self.engine, spec.name, packed)
         first = next_file(self.store.home, spec.name) if staged.packs else Path()
         for number, pack in enumerate(staged.packs):
             targets[pack] = first.with_name(f"{int(first.stem) + number:06d}{first.suffix}")
         self.store.publish_all(targets)
+        take_out(self.engine, spec.name, {day for day in staged.files if day is not None})
         for target in targets.values():
             self._footers.pop(target, None)
         self._sizes.pop(spec.name, None)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from segmentation_assets.policy.model import Policy, load_policy
 from segmentation_assets.policy.plays import PLAY_REASONS
-from segmentation_assets.reading.play_reasons import NO_FIGURE, reason_of
+from segmentation_assets.reading.play_reasons import NO_FIGURE, OLDER, reason_of
 from tests.companies import Company, policy_with
 
 FRIDAY = date(2026, 11, 27)
@@ -346,3 +346,7 @@ def test_a_day_by_itself_gives_the_same_rows_as_in_a_range():
     result = both.rows("plays_due", *days)
     order = lambda row: (row["as_of"], row["kind"])  # noqa: E731
     assert sorted(result, key=order) == sorted(expected, key=order)
+
+
+def test_a_list_of_an_earlier_release_says_that_it_has_no_figures():
+    assert reason_of({"play": "renewal_call"}) == OLDER

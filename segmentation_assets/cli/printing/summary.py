@@ -5,6 +5,7 @@ Here: counting and showing published segments and moves. Not here: any figure th
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date
@@ -242,7 +243,10 @@ def _print_where(console: Console, home: Path, connection: duckdb.DuckDBPyConnec
     console.print(f"  files: {home / 'published'}/<table>/as_of=<day>/part-0.parquet", highlight=False)
     for command, what in (
         (f"segmentation {option}ui", "every table, run and check, in a browser"),
-        (f"segmentation {option}explain {largest[0] if largest else 'ACCOUNT'}", "why it is where it is"),
+        (
+            f"segmentation {option}explain {shlex.quote(largest[0]) if largest else 'ACCOUNT'}",
+            "why it is where it is",
+        ),
         (f"segmentation {option}show tier_kpis", "any table; --format csv for a spreadsheet"),
     ):
-        console.print(f"  {command}   {what}", highlight=False, soft_wrap=True)
+        console.print(f"  {escape(command)}   {what}", highlight=False, soft_wrap=True)
