@@ -15,15 +15,20 @@ import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from segmentation_assets.reasons import Refusal
+from segmentation_assets.reasons import Refusal, WrongUse
 
 HOME = "SEGMENTATION_HOME"
 SOURCES = "SEGMENTATION_SOURCES"
 POLICY = "SEGMENTATION_POLICY"
+WAREHOUSE = "SEGMENTATION_WAREHOUSE"
+SPARK_MASTER = "SEGMENTATION_SPARK_MASTER"
+SPARK_STORAGE = "SEGMENTATION_SPARK_STORAGE"
+SPARK_FROM_MB = "SEGMENTATION_SPARK_FROM_MB"
 DEFAULT = "default"
 """Given instead of a file, this word means the shipped policy."""
 
 _DEFAULT_HOME = "data"
+_SPARK_MASTER, _SPARK_FROM_MB = "local[*]", "1024"
 _MEMORY = "last_run.json"
 _PRIVATE = stat.S_IRWXG | stat.S_IRWXO
 
@@ -66,6 +71,40 @@ class Settings:
         """Environment variables with which another process gets the same settings."""
         variables = {HOME: str(self.home), POLICY: str(self.policy or DEFAULT)}
         return variables | ({SOURCES: str(self.sources)} if self.sources else {})
+
+
+class UnknownWarehouse(WrongUse, ValueError):
+    """SEGMENTATION_WAREHOUSE or a setting of Spark cannot be used. The message says what can be."""
+
+
+@dataclass(frozen=True)
+class SparkSettings:
+    """Where Spark runs, from how many bytes on a table is computed there, and where its results are written.
+
+    `storage` None: the home's staging folder.
+    """
+
+    master: str
+    least_bytes: int
+    storage: Path | None
+
+    @classmethod
+    def from_environment(cls) -> SparkSettings | None:
+        """The settings, from SEGMENTATION_WAREHOUSE and SEGMENTATION_SPARK_*; None: no Spark.
+
+        Raises UnknownWarehouse.
+        """
+        chosen = os.environ.get(WAREHOUSE) or "duckdb"
+        if chosen not in {"duckdb", "spark"}:
+            raise UnknownWarehouse(f"{WAREHOUSE}={chosen}: use duckdb or spark")
+        if chosen == "duckdb":
+            return None
+        size = os.environ.get(SPARK_FROM_MB) or _SPARK_FROM_MB
+        if not size.isdigit():
+            raise UnknownWarehouse(f"{SPARK_FROM_MB}={size}: use a number of megabytes, such as {_SPARK_FROM_MB}")
+        storage = os.environ.get(SPARK_STORAGE)
+        master = os.environ.get(SPARK_MASTER) or _SPARK_MASTER
+        return cls(master, int(size) * 2**20, Path(storage).absolute() if storage else None)
 
 
 def write_whole(file: Path, text: str) -> None:

@@ -56,5 +56,5 @@ def make_home(home: Path, sample: str, days: str) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SEGMENTATION_HOME", "SEGMENTATION_SOURCES", "SEGMENTATION_POLICY"):
+    for name in ("SEGMENTATION_HOME", "SEGMENTATION_SOURCES", "SEGMENTATION_POLICY", "SEGMENTATION_WAREHOUSE"):
         monkeypatch.delenv(name, raising=False)

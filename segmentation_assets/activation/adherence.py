@@ -24,6 +24,7 @@ from segmentation_assets.policy.plays import PLAY_KINDS, PlayPolicy
 from segmentation_assets.policy.segments import TIERS
 from segmentation_assets.profiles.facts import facts
 from segmentation_assets.profiles.known import AccountHierarchy, survivors
+from segmentation_assets.tables.amounts import ratio
 from segmentation_assets.tables.as_of import Spine, months_ago
 from segmentation_assets.tables.contracts import Day, Flag, Integer, Snapshot, column, row_rule
 from segmentation_assets.tables.days import days_after, days_before, working_days_later
@@ -98,7 +99,7 @@ def play_adherence(
     sums = _sums(reduce(ibis.union, (each.select(*rows.columns) for each in everything)))
     starts = spine.select("as_of", starts_on="day_3m_ago")
     sums = sums.join(starts, "as_of")
-    return sums.mutate(in_time_share=sums.done_in_time / sums.due, low_n=sums.due < retention.low_n)
+    return sums.mutate(in_time_share=ratio(sums.done_in_time, sums.due), low_n=sums.due < retention.low_n)
 
 
 def _opened(spine: ir.Table, plays: ir.Table, listed: str, until: str, early_days: int) -> ir.Table:

@@ -43,7 +43,7 @@ OURS = frozenset({
     "kind", "direction", "moved_from", "moved_to", "cause", "cause_in_words",
     "timing", "role", "title", "why", "material",
     "dimension", "this_account", "needed", "score", "part",
-    "briefing", "segment_reasons", "tier_reasons", "ways_up", "changes",
+    "briefing", "what", "segment_reasons", "tier_reasons", "ways_up", "changes",
 })  # fmt: skip
 """Keys of an answer whose text this program writes: names of its own vocabulary, and sentences. All other text is
 data. A sentence with a name in it has marked the name itself."""

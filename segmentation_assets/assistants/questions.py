@@ -34,6 +34,7 @@ from segmentation_assets.reading.explanations.gathering import TABLES, UnknownAc
 from segmentation_assets.reading.figures import in_currency
 from segmentation_assets.reading.run_facts import Records
 from segmentation_assets.reading.tasks import NAMES_FROM, PLAYS, Task, UnknownPerson, lists_of, names_of_csms
+from segmentation_assets.reading.timeline import EXTRACTS, OF_THE_DAY, open_opportunities, timelines
 from segmentation_assets.settings import Settings
 
 Row = Mapping[str, Any]
@@ -56,6 +57,7 @@ _PROFILES = "account_profiles"
 _MOST_PARTS = 6
 _MOST_MOVES = 10
 _MOST_PLAYS = 10
+_MOST_EVENTS = 20
 _MOST_TABLES = 30
 
 
@@ -217,18 +219,22 @@ class Questions:
         return answer(day, sources(self._home, tables, day), data, page.next_cursor(len(rows)))
 
     def account(self, account: Account, as_of: AsOf = None) -> dict[str, Any]:
-        """One account as a briefing before a call: who it is, how it does, what is open, and the plays due."""
+        """One account before a call: who it is, how it does, what is due and open, what happened lately."""
         day = day_of(self._home, "segments", (_PROFILES, PLAYS), as_of)
-        tables = ["segments", *(t for t in (_PROFILES, PLAYS, *NAMES_FROM) if is_published(self._home, t, day))]
+        optional = (_PROFILES, PLAYS, *NAMES_FROM, *OF_THE_DAY, *EXTRACTS)
+        tables = ["segments", *(t for t in optional if is_published(self._home, t, day))]
         policy = self._policy()
         with (
-            open_tables(dict.fromkeys(tables, day), self._home) as connection,
+            open_tables({t: None if t in EXTRACTS else day for t in tables}, self._home) as connection,
             in_currency(policy.company.reporting_currency),
         ):
             chosen = _resolve(connection, account, day)
             names = names_of_csms(connection, tables, day)
             [row] = _filtered(connection, {"account_id": chosen}, names, _PROFILES in tables)
             sentences = briefings(connection, day, chosen, quoted) if _PROFILES in tables else {}
+            days = policy.report.timeline_days
+            events = timelines(connection, tables, day, days, _MOST_EVENTS, chosen, quoted).get(chosen, [])
+            offers = open_opportunities(connection, day, chosen) if "opportunities" in tables else {}
         plays = lists_of(self._home, day).tasks if PLAYS in tables else ()
         data = {
             **row,
@@ -236,6 +242,11 @@ class Questions:
             "currency": policy.company.reporting_currency,
             "briefing": sentences.get(chosen, ()),
             "plays": [_play(task) for task in plays if task.account_id == chosen][:_MOST_PLAYS],
+            "opportunities": [
+                {"kind": kind, "arr": arr, "open_since": since, "competitor": rival or None}
+                for kind, arr, since, rival in offers.get(chosen, [])
+            ],
+            "timeline": [vars(event) for event in events],
         }
         return answer(day, sources(self._home, tables, day), data)
 

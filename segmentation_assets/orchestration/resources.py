@@ -25,7 +25,8 @@ from segmentation_assets.orchestration.partitions import days_of_run
 from segmentation_assets.orchestration.private_api import raise_interrupts_as
 from segmentation_assets.policy.model import Policy, load_policy, section_names
 from segmentation_assets.policy.orchestration import OrchestrationPolicy
-from segmentation_assets.settings import Settings, keep_private
+from segmentation_assets.reasons import Refusal
+from segmentation_assets.settings import Settings, SparkSettings, keep_private
 from segmentation_assets.tables.dictionary import dictionary
 from segmentation_assets.tables.registry import Registry
 from segmentation_assets.warehouse.building import Builder
@@ -93,6 +94,7 @@ class WarehouseResource(DuckDBResource):
 
     _session: Session | None = PrivateAttr(default=None)
     _engine: Engine | None = PrivateAttr(default=None)
+    _big_tables: Any = PrivateAttr(default=None)
     _run_id: str = PrivateAttr(default="")
     _run_days: frozenset[date] | None = PrivateAttr(default=None)
 
@@ -140,6 +142,7 @@ class WarehouseResource(DuckDBResource):
             stack.enter_context(seldom_collecting())
             store.sweep()
             self._engine = Engine(connection, replace(store, is_durable=self._read_policy().waits_for_disk))
+            self._big_tables = _big_tables(stack)
             yield self
             if self._session is not None:
                 _refresh_views(context, store, self._session.builder.registry, connection)
@@ -171,9 +174,23 @@ class WarehouseResource(DuckDBResource):
         if self._session is None:
             policy = load_policy(Path(self.policy) if self.policy else None)
             builder = Builder(self._engine, registry, policy, self._run_id)
+            builder.big_tables = self._big_tables
             builder.run_days = self._run_days
             self._session = Session(builder, Path(self.sources) if self.sources else None)
         return self._session
+
+
+def _big_tables(stack: ExitStack) -> Any:
+    """Spark until `stack` closes, if SEGMENTATION_WAREHOUSE says so. Raises dg.Failure with what is missing."""
+    try:
+        chosen = SparkSettings.from_environment()
+        if chosen is None:
+            return None
+        from segmentation_assets.warehouse.spark import big_tables  # noqa: PLC0415 - loads only where it is used
+
+        return stack.enter_context(big_tables.open_big_tables(chosen))
+    except Refusal as refusal:
+        raise dg.Failure(str(refusal), allow_retries=False) from None
 
 
 def _holder(context: dg.InitResourceContext) -> Holder:

@@ -50,10 +50,18 @@ class CrmField(Section):
     """Name that people see in the CRM, if the sync makes the field."""
     digits: Annotated[int, Field(ge=0, le=6)] = 0
     """Decimals of a number. Smaller changes are not sent."""
+    values: Mapping[str, Annotated[str, Field(min_length=1)]] = {}
+    """The CRM's word for a value, such as an owner's id or name for a csm_id. Other values are sent as they are."""
     hubspot: _Property
     """Internal name of the HubSpot property."""
     salesforce: _Custom
     """API name of the Salesforce field."""
+
+    @model_validator(mode="after")
+    def _numbers_have_no_words(self) -> Self:
+        if self.kind == NUMBER and self.values:
+            raise ValueError("values are for a picklist or a text, not for a number")
+        return self
 
     def name_in(self, system: str) -> str:
         """What the CRM calls the field."""

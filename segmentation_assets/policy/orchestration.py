@@ -38,6 +38,8 @@ class SensorPolicy(Section):
     """A run that was launched longer ago and has not started is lost. A busy machine needs less to start one."""
     digest_lines: Annotated[int, Field(ge=1)]
     """Alerts that a digest lists. It counts the rest."""
+    posts_digest: bool
+    """Whether the alert sensors post the digest to Slack. false: only `segmentation digest --apply` does."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -24,13 +24,17 @@ class ReportPolicy(Section):
     """How many reports are kept, and what the pages count as near, many or too much."""
 
     kept: Annotated[int, Field(ge=1)]
-    """The home keeps this many reports. Writing a new one removes older ones."""
+    """The home keeps this many reports, and people's lists of so many days. Writing a new one removes older ones."""
     history_months: Annotated[int, Field(ge=1, le=60)]
     """Charts over time begin this many months before as_of."""
     history_points: Annotated[int, Field(ge=2, le=60)]
     """An account's charts have at most this many points, evenly spread over that time."""
     decisions: Annotated[int, Field(ge=1)]
     """The executive page suggests this many decisions."""
+    timeline_days: Days
+    """An account's timeline begins this many days before as_of."""
+    timeline_events: Annotated[int, Field(ge=1, le=200)]
+    """An account's timeline has at most this many events, the newest."""
     renewal_within_days: Days
     """Portfolios list renewals within this many days."""
     overloaded_from: Positive

@@ -12,8 +12,9 @@ from typing import Any
 
 from segmentation_assets.reading.briefing import briefings
 from segmentation_assets.reading.explanations.gathering import TABLES, Explanation, explanations
-from segmentation_assets.reading.figures import words
+from segmentation_assets.reading.figures import in_currency, words
 from segmentation_assets.reading.tasks import NAMES_FROM, Task, names_of_csms
+from segmentation_assets.reading.timeline import OF_THE_DAY, open_opportunities, timelines
 from segmentation_assets.report.actions import Action, next_action
 from segmentation_assets.report.evidence import Evidence, Row
 
@@ -160,6 +161,7 @@ def account_details(evidence: Evidence) -> Iterator[tuple[str, dict[str, Any]]]:
     history, peers = _history(evidence), _peers(evidence)
     has_profiles = evidence.has("account_profiles")
     briefs = briefings(evidence.connection, evidence.as_of) if has_profiles else {}
+    events, offers = _timelines(evidence)
     reasons = explanations(evidence.connection, tables, evidence.as_of, evidence.previous, evidence.policy)
     for each in reasons:
         yield (
@@ -167,10 +169,25 @@ def account_details(evidence: Evidence) -> Iterator[tuple[str, dict[str, Any]]]:
             {
                 **_plain(each),
                 "briefing": briefs.get(each.account_id, ()),
+                "timeline": events.get(each.account_id, ()),
+                "opportunities": offers.get(each.account_id, ()),
                 "history": history.get(each.account_id, {}),
                 "peers": peers.get(each.account_id),
             },
         )
+
+
+def _timelines(evidence: Evidence) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
+    """By account, what happened lately and which opportunities are open, as plain values."""
+    policy = evidence.policy.report
+    tables = [*evidence.landed, *(name for name in OF_THE_DAY if evidence.has(name))]
+    with in_currency(evidence.policy.company.reporting_currency):
+        events = timelines(evidence.connection, tables, evidence.as_of, policy.timeline_days, policy.timeline_events)
+    offers = open_opportunities(evidence.connection, evidence.as_of) if "opportunities" in evidence.landed else {}
+    return (
+        {account: [[each.on, each.kind, each.what] for each in listed] for account, listed in events.items()},
+        {account: [[k, _short(arr), on, rival] for k, arr, on, rival in each] for account, each in offers.items()},
+    )
 
 
 def _plain(explanation: Explanation) -> dict[str, Any]:

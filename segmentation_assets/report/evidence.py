@@ -18,6 +18,7 @@ import duckdb
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.reading.access import ALL, Days, NotPublished, find_table, newest_whole_day, open_tables
 from segmentation_assets.reading.explanations.gathering import day_before
+from segmentation_assets.reading.timeline import EXTRACTS
 from segmentation_assets.report.sets import AccountSets
 
 Row = Mapping[str, Any]
@@ -26,6 +27,7 @@ _LOG = logging.getLogger(__name__)
 
 OF_THE_DAY = (
     "account_data_quality", "account_demand", "account_periods", "account_profiles", "arr_reconciliation",
+    "arr_steps",
     "behavioral_scores", "capacity_plan", "churn_model", "churn_model_quality", "concentration", "coverage_leakage",
     "csm_assignment_constraints", "csm_assignment_runs", "csm_assignments", "csm_loads", "csm_performance",
     "csm_supply", "data_quality", "data_quality_columns", "expansion_scores", "goal_gap", "kpi_scorecard",
@@ -42,7 +44,7 @@ OVER_TIME = (
 """Read on as_of and on the days before it."""
 
 READ = (*OF_THE_DAY, *OVER_TIME)
-"""All tables of a report. Only `segments` is required."""
+"""All tables of a report that have days. Only `segments` is required."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Evidence:
     """The last day before as_of for which the chain was run; None: as_of is the first."""
     newer: date | None = None
     """A later day with segments but without all tables of a report; None: there is none."""
+    landed: frozenset[str] = frozenset()
+    """Extracts that have a view: those of the timeline that have landed. All of them are optional."""
     faults: list[str] = field(default_factory=list)
     """Pages and parts that failed, each with the error: bugs of this program. The report lists them."""
     sets: AccountSets = field(default_factory=AccountSets)
@@ -105,9 +109,11 @@ def open_evidence(home: Path, as_of: date | str | None, policy: Policy) -> Itera
     missing = {name: why for name in READ if (why := _why_missing(name, day, home))}
     tables: dict[str, Days] = {name: day for name in OF_THE_DAY if name not in missing}
     tables |= {name: ALL for name in OVER_TIME if name not in missing}
+    landed = frozenset(name for name in EXTRACTS if not _why_missing(name, None, home))
+    tables |= dict.fromkeys(landed)
     with open_tables(tables, home) as connection:
         newer = newest if as_of is None and newest > day else None
-        yield Evidence(day, connection, policy, missing, day_before(day, home), newer)
+        yield Evidence(day, connection, policy, missing, day_before(day, home), newer, landed)
 
 
 def day_of(home: Path, as_of: date | str | None) -> date:
@@ -115,7 +121,7 @@ def day_of(home: Path, as_of: date | str | None) -> date:
     return newest_whole_day("segments", READ, home) if as_of is None else find_table("segments", home).day_of(as_of)
 
 
-def _why_missing(table: str, day: date, home: Path) -> str | None:
+def _why_missing(table: str, day: date | None, home: Path) -> str | None:
     try:
         find_table(table, home).of(day)
     except NotPublished as error:

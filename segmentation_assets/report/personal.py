@@ -21,6 +21,7 @@ from segmentation_assets.report.document import environment
 from segmentation_assets.report.publishing import reports_folder, write_atomically
 from segmentation_assets.tables.as_of import next_working_day
 
+LISTS = "lists"
 _NOT_IN_NAMES = re.compile(r"[^\w-]+")
 
 
@@ -39,21 +40,36 @@ class PersonalList:
 def write_personal(
     home: Path, policy: Policy, person: str, as_of: date | str | None = None, file: Path | None = None
 ) -> PersonalList:
-    """Write a person's list and its calendar file beside it, by default into the home's reports.
+    """Write a person's list and its calendar file beside it, by default into the home's reports, which keep the lists
+    of the newest days (policy `report.kept`).
 
     Raises NotPublished without plays_due, UnknownPerson, and OSError if a file cannot be written.
     """
     lists = lists_of(home, as_of)
     key = lists.find(person)
     name, mine = lists.people[key], lists.of(key)
-    file = file or reports_folder(home) / "lists" / f"{lists.as_of}-{_file_name(name)}.html"
+    folder = reports_folder(home) / LISTS
+    is_kept_in_home = file is None
+    file = file or folder / f"{lists.as_of}-{_file_name(name)}.html"
     with in_currency(policy.company.reporting_currency):
         text = _document(lists, name, mine)
         dates = calendar(f"Due: {name}", events(mine, lists.as_of), datetime.now().astimezone())
     write_atomically(file, text)
     beside = file.with_suffix(".ics")
     write_atomically(beside, dates)
+    if is_kept_in_home:
+        prune(folder, policy.report.kept)
     return PersonalList(name, lists.as_of, file, beside, len(mine), sum(task.timing == "today" for task in mine))
+
+
+def prune(folder: Path, days: int) -> None:
+    """Remove the lists of all but the newest days."""
+    by_day: dict[str, list[Path]] = {}
+    for path in folder.glob("????-??-??-*"):
+        by_day.setdefault(path.name[: len("2026-01-01")], []).append(path)
+    for day_of_lists in sorted(by_day)[:-days]:
+        for path in by_day[day_of_lists]:
+            path.unlink(missing_ok=True)
 
 
 def _file_name(name: str) -> str:

@@ -262,10 +262,14 @@ def _wanted_sql(fields: Mapping[str, CrmField]) -> str:
 
 
 def _as_text(field: CrmField) -> str:
-    """A number without needless zeros, so that equal numbers are equal texts; a text without blanks around it."""
+    """A number without needless zeros, so that equal numbers are equal texts; a text without blanks around it, in the
+    CRM's word for it.
+    """
     value = f"t.{identifier(field.column.partition('.')[2])}"
     if field.kind != NUMBER:
-        return f"nullif(trim(CAST({value} AS VARCHAR)), '')"
+        text = f"nullif(trim(CAST({value} AS VARCHAR)), '')"
+        cases = " ".join(f"WHEN {literal(ours)} THEN {literal(theirs)}" for ours, theirs in field.values.items())
+        return f"CASE {text} {cases} ELSE {text} END" if cases else text
     text = f"CAST(CAST(round({value}, {field.digits}) AS DECIMAL(30, {field.digits})) AS VARCHAR)"
     return f"rtrim(rtrim({text}, '0'), '.')" if field.digits else text
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import ibis
@@ -33,6 +34,9 @@ from segmentation_assets.warehouse.packs import next_file
 from segmentation_assets.warehouse.planning import Planner, digest, facts_of_days
 from segmentation_assets.warehouse.results import Built, ContractBroken, Staged
 from segmentation_assets.warehouse.store import rows_in, stamp
+
+if TYPE_CHECKING:
+    from segmentation_assets.warehouse.spark.big_tables import BigTables
 
 BATCH_BYTES = 128 * 2**20
 """A query over several days is split if it would read more. In memory the data is several times as large."""
@@ -56,6 +60,8 @@ class Builder(Planner):
 
         None: each day gets a file of its own.
         """
+        self.big_tables: BigTables | None = None
+        """Computes what reads much on another engine. None: this one computes everything."""
         self.batch_bytes = BATCH_BYTES
         self.compiled = Compiled(self.store.home / "compiled")
         self.expressions: dict[str, ir.Table] = {}
@@ -150,7 +156,8 @@ class Builder(Planner):
     def _write(self, spec: TableSpec, days: Sequence[date | None], folder: Path) -> Staged:
         apart = self._to_pack(spec, days)
         staged = Staged()
-        for number, batch in enumerate(self._batches(spec, days)):
+        is_elsewhere = self.big_tables is not None and self.big_tables.takes(self, spec, days)
+        for number, batch in enumerate([days] if is_elsewhere else self._batches(spec, days)):
             part = folder / str(number)
             part.mkdir()
             self._write_batch(spec, batch, apart, part, staged)
@@ -174,7 +181,28 @@ class Builder(Planner):
         self, spec: TableSpec, batch: Sequence[date | None], apart: Set[date], folder: Path, staged: Staged
     ) -> None:
         """Add the files of some days to `staged`."""
-        sql, stand_in = self._sql(spec, batch), self._stand_in(spec, batch[0])
+        with self._rows(spec, batch, folder) as sql:
+            self._write_rows(sql, spec, batch, apart, folder, staged)
+
+    @contextmanager
+    def _rows(self, spec: TableSpec, days: Sequence[date | None], folder: Path) -> Iterator[str]:
+        """The query that gives a table's rows: its own, or one that reads what another engine computed."""
+        if self.big_tables is not None and self.big_tables.takes(self, spec, days):
+            with self.big_tables.rows(self, spec, days, folder) as sql:
+                yield sql
+        else:
+            yield self._sql(spec, days)
+
+    def _write_rows(
+        self,
+        sql: str,
+        spec: TableSpec,
+        batch: Sequence[date | None],
+        apart: Set[date],
+        folder: Path,
+        staged: Staged,
+    ) -> None:
+        stand_in = self._stand_in(spec, batch[0])
         packed = [day for day in batch if day in apart and day is not None]
         if not packed:
             staged.files.update(self.engine.write(sql, folder, spec.partition, stand_in))

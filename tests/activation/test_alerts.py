@@ -9,11 +9,13 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
+from dagster import build_sensor_context  # noqa: TID251 - the sensor is called as a daemon calls it
 
 from segmentation_assets.activation.alerts import SegmentAlerts, segment_alerts
 from segmentation_assets.activation.crossings import BillingThresholdCrossings
 from segmentation_assets.orchestration.failures import RunFailures, record_failure
-from segmentation_assets.orchestration.sensors.digests import RENEWAL, digest, new_alerts
+from segmentation_assets.orchestration.sensors.digests import RENEWAL, digest, new_alerts, segment_moves
 from segmentation_assets.policy.activation import ALERT_KINDS
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.settings import Settings
@@ -117,6 +119,23 @@ def test_the_first_look_tells_nothing_and_each_later_one_what_is_new(tmp_path: P
     assert (last, [alert["kind"] for alert in result]) == (3, ["into_risk"])
     assert new_alerts(settings, kinds, 3) == (3, [])
     assert [alert["account_id"] for alert in new_alerts(settings, [RENEWAL], 1)[1]] == ["c"]
+
+
+@pytest.mark.parametrize("posts", [False, True])
+def test_a_sensor_posts_the_digest_where_the_policy_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, posts: bool
+):
+    posted: list[Path] = []
+    monkeypatch.setattr("segmentation_assets.sync.slack.post_digest", lambda home, policy: posted.append(home))
+    policy = load_policy()
+    assert policy.orchestration.sensors.posts_digest is False
+    sensors = policy.orchestration.sensors.model_copy(update={"posts_digest": posts})
+    chosen = policy.model_copy(update={"orchestration": policy.orchestration.model_copy(update={"sensors": sensors})})
+    settings = publish(tmp_path, post(EMPTY, moves=MOVES[:2]))
+    sensor = segment_moves(settings, chosen)
+    for cursor, posts_so_far in ((None, 0), ("1", int(posts)), ("2", int(posts))):
+        sensor.evaluate_tick(build_sensor_context(cursor=cursor))
+        assert len(posted) == posts_so_far, cursor
 
 
 def test_a_digest_names_a_few_and_counts_the_rest():

@@ -226,7 +226,7 @@ def test_keys_whose_text_is_ours_hold_no_text_that_an_extract_leaves_free(year_h
         for column in catalogue.entries[table].columns
         if column.type == "text" and not column.allowed and not column.pattern
     }
-    columns = {"why": "plays_due.reason", "cause_in_words": "segment_moves.cause_text"} | {
+    columns = {"why": "plays_due.micro_segment_reason", "cause_in_words": "segment_moves.cause_text"} | {
         name: f"segments.{name}" for name in OURS & {column.name for column in catalogue.entries["segments"].columns}
     }
     assert len(columns) > 12

@@ -22,6 +22,7 @@ from segmentation_assets.tables.contracts import ibis_schema
         ("crm:\n  fields:\n    segment: {hubspot: value_tier}\n", "value_tier stands for two fields of hubspot"),
         ("crm:\n  hubspot:\n    lock_property: segment_tier\n", "segment_tier: the lock cannot be a field"),
         ("crm:\n  fields:\n    segment: {column: segment}\n", "String should match pattern"),
+        ("crm:\n  fields:\n    health_score: {values: {a: b}}\n", "values are for a picklist or a text"),
         ("crm:\n  max_changed_share: 1.2\n", "less than or equal to 1"),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.reading.tasks import Lists, Task, UnknownPerson, lists_of
 from segmentation_assets.report.evidence import Evidence
-from segmentation_assets.report.personal import events, lead, write_personal
+from segmentation_assets.report.personal import events, lead, prune, write_personal
 from segmentation_assets.report.week import AUTOMATED, packed_tasks, week_page, week_tasks
 from tests.cli.calling import call
 from tests.report.worlds import evidence, segment
@@ -128,6 +128,16 @@ def test_the_list_of_one_person_is_written_with_its_calendar(ran_home: Path, tmp
     wrong = call("report", "--for", "Nobody At All", home=home)
     assert wrong.exit_code == 1
     assert "nobody called 'Nobody At All' has an account or a task" in wrong.stderr
+
+
+def test_lists_of_old_days_are_removed(tmp_path: Path):
+    names = [
+        f"2026-03-{n:02d}-{who}.{kind}" for n in range(1, 6) for who in ("ann", "bob") for kind in ("html", "ics")
+    ]
+    for name in (*names, "notes.txt"):
+        (tmp_path / name).touch()
+    prune(tmp_path, 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*names[-8:], "notes.txt"]
 
 
 def test_promises_by_tier_and_for_the_company():

@@ -75,6 +75,19 @@ def test_the_crm_gets_what_is_published_and_a_second_run_sends_nothing(tmp_path:
     assert fake.writes() == []
 
 
+def test_the_crm_gets_its_own_word_for_a_value(tmp_path: Path, fake: HubSpotFake):
+    write_home(tmp_path, [account("a1"), account("a2", csm_id="o'neil"), account("a3", csm_id="csm-3")])
+    policy = policy_for(fake)
+    words = {"csm-1": "51234567", "o'neil": "Ann O'Neil"}
+    fields = policy.crm.fields | {"csm": policy.crm.fields["csm"].model_copy(update={"values": words})}
+    policy = policy.model_copy(update={"crm": policy.crm.model_copy(update={"fields": fields})})
+    Run(tmp_path, policy, "hubspot", lambda: connected(fake, policy)).preview()
+    table = load("crm_changes", home=tmp_path, where="field = 'csm'")
+    assert dict(zip(table.account_id, table.wanted, strict=True)) == {
+        "a1": "51234567", "a2": "Ann O'Neil", "a3": "csm-3",
+    }  # fmt: skip
+
+
 def test_only_fields_that_changed_are_sent(tmp_path: Path, fake: HubSpotFake):
     home = company(tmp_path, fake, 2)
     apply(home, fake)

@@ -1,6 +1,7 @@
 """The alert sensors: each new alert once, in a digest.
 
-Here: the alerts of each sensor, and the text of a digest. Not here: what an alert is (`activation.alerts`).
+Here: the alerts of each sensor, the text of a digest, and posting it where the policy says so. Not here: what an
+alert is (`activation.alerts`).
 
 Alerts are numbered in the order of booking, so a sensor only remembers the last number that it reported. At its first
 look it reports nothing: older alerts are history.
@@ -17,6 +18,7 @@ from segmentation_assets.policy.activation import ALERT_KINDS
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.reading.access import NotPublished, fetched, open_table, query
 from segmentation_assets.settings import Settings
+from segmentation_assets.sync.connecting import need_extra
 
 TABLE = "segment_alerts"
 RENEWAL = "renewal_at_risk"
@@ -53,9 +55,22 @@ def _sensor(
             return dg.SensorResult(skip_reason=dg.SkipReason("no new alerts"), cursor=cursor)
         text = digest(alerts, policy.orchestration.sensors.digest_lines)
         context.log.info(text)
+        if policy.orchestration.sensors.posts_digest:
+            post(settings, policy)
         return dg.SensorResult(skip_reason=dg.SkipReason(text), cursor=str(last))
 
     return sensor
+
+
+def post(settings: Settings, policy: Policy) -> None:
+    """Post to Slack what no digest has had yet. If Slack does not take it, the tick fails and the next tries again.
+
+    Raises SyncRefused without the extra `crm` or if Slack refuses, NoSecret without a webhook.
+    """
+    need_extra()
+    from segmentation_assets.sync.slack import post_digest  # noqa: PLC0415 - needs the extra
+
+    post_digest(settings.home, policy)
 
 
 def new_alerts(

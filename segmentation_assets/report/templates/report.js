@@ -339,6 +339,7 @@
   const actionCard = (account) => h("div", { class: "card action" }, h("p", { class: "kind" }, "Next action"), h("h2", { style: "margin:.1rem 0" }, account.action),
     h("p", {}, OWNERS[account.owner] || account.owner), h("p", { class: "muted" }, account.why));
 
+  const NEWEST = 8;
   const showAccount = async ([id]) => {
     const place = $("#account"), title = $("#title-account");
     const list = await loadAccounts(), position = list.findIndex((a) => a.account_id === id), account = list[position];
@@ -367,7 +368,12 @@
     drawFall();
     const days = data.history_days, past = details.history;
     const folded = (title, ...children) => h("details", { class: "fold" }, h("summary", {}, title), children);
+    const events = (listed) => h("ol", { class: "timeline" }, listed.map(([on, kind, what]) => h("li", { class: kind }, h("time", { datetime: on }, day(on)), h("span", {}, what))));
+    const newest = details.timeline.slice(0, NEWEST), older = details.timeline.slice(NEWEST);
     fill(place, head,
+      details.timeline.length || details.opportunities.length ? h("div", { class: "columns" },
+        h("div", {}, section("What happened lately", details.timeline.length ? events(newest) : h("p", { class: "muted" }, "Nothing is recorded."), older.length ? folded(`Before that (${older.length})`, events(older)) : null)),
+        h("div", {}, section("Open opportunities", details.opportunities.length ? simple("Open opportunities", ["Kind", "ARR", "Since", "Competitor"], details.opportunities.map(([kind, arr, since, rival]) => [label(kind), money(arr), day(since), rival || "\u2013"]), [1]) : h("p", { class: "muted" }, "None is open.")))) : null,
       h("div", { class: "columns" },
         h("div", {}, section(data.previous ? `Since ${day(data.previous)}` : "What changed", data.previous ? sentences(details.changes.length ? details.changes : ["Nothing on this page has changed."]) : h("p", { class: "muted" }, "There is no earlier snapshot to compare with."))),
         h("div", {}, section("What would move it up", sentences(details.ways_up)))),
