@@ -75,6 +75,7 @@ MODULES = (
     "activation.plays",
     "activation.adherence",
     "activation.effects",
+    "activation.lead_routes",
 )  # fmt: skip
 
 for _module in MODULES:

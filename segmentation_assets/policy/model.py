@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 
 from pydantic import ValidationError, model_validator
 
-from segmentation_assets.policy.activation import AlertPolicy
+from segmentation_assets.policy.activation import AlertPolicy, LeadRoutePolicy
 from segmentation_assets.policy.capacity import (
     AssignmentPolicy,
     CarePolicy,
@@ -114,6 +114,7 @@ class Policy(Section):
     crm: CrmPolicy
     plays: PlayPolicy
     play_effects: PlayEffectPolicy
+    lead_routes: LeadRoutePolicy
     coverage: CoveragePolicy
     care: CarePolicy
     staffing: StaffingPolicy

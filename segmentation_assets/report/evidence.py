@@ -31,7 +31,8 @@ OF_THE_DAY = (
     "behavioral_scores", "capacity_plan", "churn_model", "churn_model_quality", "concentration", "coverage_leakage",
     "csm_assignment_constraints", "csm_assignment_runs", "csm_assignments", "csm_loads", "csm_performance",
     "csm_supply", "data_quality", "data_quality_columns", "expansion_scores", "goal_gap", "kpi_scorecard",
-    "play_adherence", "play_effect", "plays_due", "rebalanced_accounts", "renewal_windows", "risk_backtest",
+    "lead_routes", "play_adherence", "play_effect", "plays_due", "rebalanced_accounts", "renewal_windows",
+    "risk_backtest",
     "score_backtest", "segment_backtest", "segment_inputs", "segment_kpis", "segment_states", "tier_migration",
     "tier_migration_summary", "value_scores",
 )  # fmt: skip

@@ -6,6 +6,7 @@ Here: the page's view model, and the tasks as data for the script, which shows o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ TASKS = (
 )  # fmt: skip
 """Columns of the tasks for the script."""
 ADHERENCE = "play_adherence"
+LEADS = "lead_routes"
 ALL = "all"
 """The company's row of `play_adherence`, and a tier's row of all kinds."""
 AUTOMATED = "automation"
@@ -51,6 +53,14 @@ class Promise:
 
 
 @dataclass(frozen=True)
+class LeadRoute:
+    """A recent lead: its row, and what its likely segment rests on."""
+
+    row: Row
+    why: str
+
+
+@dataclass(frozen=True)
 class WeekPage:
     """Everything on the page."""
 
@@ -61,6 +71,8 @@ class WeekPage:
     kinds: tuple[str, ...] = PLAY_KINDS
     promises: tuple[Promise, ...] = ()
     promises_lead: str = ""
+    leads: tuple[LeadRoute, ...] = ()
+    leads_lead: str = ""
     gaps: tuple[str, ...] = ()
 
 
@@ -90,7 +102,9 @@ def week_page(evidence: Evidence, everything: Sequence[Task]) -> WeekPage:
         held_out=f"{counted(held, 'play')} held out for comparison (policy plays.holdout_shares)." if held else "",
         promises=(promises := _promises(evidence)),
         promises_lead=_promises_lead(promises),
-        gaps=evidence.gaps("csm_supply", "csm_performance", ADHERENCE),
+        leads=(leads := _leads(evidence)),
+        leads_lead=_leads_lead(leads),
+        gaps=evidence.gaps("csm_supply", "csm_performance", ADHERENCE, LEADS),
     )
 
 
@@ -113,6 +127,27 @@ def _promises_lead(promises: Sequence[Promise]) -> str:
         f"Of {counted(row['due'], 'play')} that opened and fell due since {day(row['starts_on'])}, "
         f"{share(row['in_time_share'])} were done in time, {row['done_late']:,} late{late}; {row['not_done']:,} not."
     )
+
+
+def _leads(evidence: Evidence) -> tuple[LeadRoute, ...]:
+    """The recent leads by team, the newest first."""
+    rows = evidence.of_day(LEADS, order="team, created_on DESC NULLS LAST, lead_id")
+    return tuple(LeadRoute(row, _why_likely(row)) for row in rows)
+
+
+def _why_likely(row: Row) -> str:
+    if row["likely_segment"] is None:
+        return "size not known" if row["size_class"] is None else "no account of its size"
+    few = "; few accounts" if row["low_n"] else ""
+    return f"{share(row['likely_share'], 0)} of {counted(row['peers'], 'account')} of its {row['peers_by']}{few}"
+
+
+def _leads_lead(leads: Sequence[LeadRoute]) -> str:
+    if not leads:
+        return ""
+    teams = Counter(str(each.row["team"]) for each in leads)
+    listed = ", ".join(f"{team} {count:,}" for team, count in teams.items())
+    return f"{counted(len(leads), 'recent lead')} by team: {listed}."
 
 
 def key_of(task: Task) -> str:

@@ -161,3 +161,27 @@ def test_promises_by_tier_and_for_the_company():
         "by 3 days or more; 1 not."
     )
     assert week_page(world(), []).promises == ()
+
+
+def test_leads_stand_by_team_with_what_the_likely_segment_rests_on():
+    def lead(name: str, team: str, **values: Any) -> dict[str, Any]:
+        return {
+            "lead_id": name, "company": name, "created_on": date(2026, 3, 2), "industry": "software",
+            "size_class": "smb", "peers_by": "size", "peers": 15, "likely_segment": "Growth",
+            "likely_share": 7 / 15, "team": team, "low_n": False,
+        } | values  # fmt: skip
+
+    rows = [
+        lead("a", "inside sales", size_class=None, peers_by="nobody", peers=0, likely_segment=None, likely_share=None,
+             low_n=True),
+        lead("b", "field sales"),
+        lead("c", "field sales", created_on=date(2026, 3, 9), peers=4, likely_share=0.5, low_n=True),
+    ]  # fmt: skip
+    page = week_page(world(lead_routes=rows), [])
+    assert [(each.row["lead_id"], each.why) for each in page.leads] == [
+        ("c", "50% of 4 accounts of its size; few accounts"),
+        ("b", "47% of 15 accounts of its size"),
+        ("a", "size not known"),
+    ]
+    assert page.leads_lead == "3 recent leads by team: field sales 2, inside sales 1."
+    assert week_page(world(), []).leads == ()
