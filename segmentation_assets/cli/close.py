@@ -1,6 +1,6 @@
 """`segmentation close`: locks a quarter's reported figures, and shows how today's differ.
 
-Not here: closing (`running.closing`).
+Not here: closing (`running.closing`), or reading what is closed (`reading.books`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ def command(home: Path, quarter: str | None, is_bridge: bool) -> None:
     Closed figures never change. With --bridge: from the closed figures to those published now, by cause, to the
     cent. Without QUARTER: the quarters that are closed.
     """
-    from segmentation_assets.running.closing import bridge, close, closings
+    from segmentation_assets.reading.books import closings
+    from segmentation_assets.running.closing import bridge, close
 
     console = Console(soft_wrap=True, highlight=False)
     if quarter is None:

@@ -17,6 +17,7 @@ import duckdb
 
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.reading.access import ALL, Days, NotPublished, find_table, newest_whole_day, open_tables
+from segmentation_assets.reading.books import Closing, closings
 from segmentation_assets.reading.explanations.gathering import day_before
 from segmentation_assets.reading.timeline import EXTRACTS
 from segmentation_assets.report.sets import AccountSets
@@ -63,6 +64,8 @@ class Evidence:
     """A later day with segments but without all tables of a report; None: there is none."""
     landed: frozenset[str] = frozenset()
     """Extracts that have a view: those of the timeline that have landed. All of them are optional."""
+    closings: tuple[Closing, ...] = ()
+    """The closed quarters, the oldest first."""
     faults: list[str] = field(default_factory=list)
     """Pages and parts that failed, each with the error: bugs of this program. The report lists them."""
     sets: AccountSets = field(default_factory=AccountSets)
@@ -114,7 +117,8 @@ def open_evidence(home: Path, as_of: date | str | None, policy: Policy) -> Itera
     tables |= dict.fromkeys(landed)
     with open_tables(tables, home) as connection:
         newer = newest if as_of is None and newest > day else None
-        yield Evidence(day, connection, policy, missing, day_before(day, home), newer, landed)
+        books = tuple(closings(home))
+        yield Evidence(day, connection, policy, missing, day_before(day, home), newer, landed, closings=books)
 
 
 def day_of(home: Path, as_of: date | str | None) -> date:

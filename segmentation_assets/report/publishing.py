@@ -17,6 +17,7 @@ from pathlib import Path
 
 from segmentation_assets.policy.model import Policy
 from segmentation_assets.reading.access import NotPublished, find_table
+from segmentation_assets.reading.books import closings
 from segmentation_assets.reading.catalogue import read_catalogue
 from segmentation_assets.reading.figures import in_currency
 from segmentation_assets.report.contents import contents
@@ -60,6 +61,7 @@ def fingerprint(home: Path, policy: Policy, as_of: date | str | None) -> str:
             f"{path.relative_to(home)} {(at := path.stat()).st_mtime_ns} {at.st_size}"
             for path in dict.fromkeys(path for paths in files.values() for path in paths)
         ]
+    facts += [f"{each.quarter} {each.closed_at}" for each in closings(home)]
     code = sorted(path for path in Path(__file__).parent.rglob("*") if path.suffix in (".py", ".html", ".css", ".js"))
     digest = hashlib.sha256("\n".join(facts).encode())
     for path in code:

@@ -13,6 +13,7 @@ from segmentation_assets.policy.segments import SEGMENTS, TIERS
 from segmentation_assets.reading import palette
 from segmentation_assets.reading.figures import NONE, counted, day, money, number, share
 from segmentation_assets.report import charts
+from segmentation_assets.report.books import ClosedQuarter, closed_quarters
 from segmentation_assets.report.evidence import Evidence, Row
 from segmentation_assets.report.sets import AccountSets, Count
 
@@ -65,6 +66,7 @@ class TiersPage:
     notes: tuple[str, ...] = ()
     lead: str = ""
     scorecard: Scorecard | None = None
+    closed: tuple[ClosedQuarter, ...] = ()
 
 
 def tiers_page(evidence: Evidence) -> TiersPage:
@@ -108,6 +110,7 @@ def tiers_page(evidence: Evidence) -> TiersPage:
         notes=tuple(notes),
         lead=_lead(shown),
         scorecard=evidence.attempt("the scorecard", lambda: scorecard(evidence, months), None),
+        closed=closed_quarters(evidence, months),
     )
 
 

@@ -1,30 +1,33 @@
 """Books that close: a quarter's reported figures are locked, and a bridge says how today's recomputation differs.
 
-Here: closing a quarter, reading closings, the bridge. Not here: any KPI (`kpis`), or how a bridge is printed (`cli`).
-
-A closing is one file, `<home>/closings/<quarter>.json`. It is written once and never replaced, whatever is recomputed
-later. It holds the figures as published for the quarter's last day, each account's ARR in cents, and the fingerprints
-of code, policy and data that made them.
+Here: closing a quarter, and the bridge. Not here: reading closings (`reading.books`), any KPI (`kpis`), or how a
+bridge is printed (`cli`).
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from segmentation_assets.reading.access import NotPublished, find_table, open_tables
-from segmentation_assets.reasons import Refusal, WrongUse
+from segmentation_assets.reading.books import (
+    Closing,
+    WrongQuarter,
+    closing_file,
+    closing_of,
+    last_day,
+    read_closing,
+)
+from segmentation_assets.reasons import Refusal
 from segmentation_assets.warehouse.store import footer
 
-_FOLDER = "closings"
 _FIGURES = {"company_kpis": None, "tier_kpis": "coverage_tier", "segment_kpis": "segment"}
 """The tables whose figures are locked, and the column that names the member."""
 _KPIS = (
@@ -32,36 +35,10 @@ _KPIS = (
     "new_arr", "expansion_arr", "contraction_arr", "churned_arr", "reactivated_arr",
 )  # fmt: skip
 _PARTS = ("code", "policy", "data")
-_MONTHS_PER_QUARTER = 3
-
-
-class WrongQuarter(WrongUse, ValueError):
-    """The text is not a quarter such as 2026-Q3, or that quarter cannot be closed or compared."""
-
-
-class NotClosed(Refusal, LookupError):
-    """The quarter has not been closed."""
 
 
 class AlreadyClosed(Refusal):
     """The quarter was closed before; its figures stand."""
-
-
-@dataclass(frozen=True)
-class Closing:
-    """A closed quarter. `arr_cents` is ARR by account on the last day; `figures` are rows of the KPI tables."""
-
-    quarter: str
-    as_of: date
-    closed_at: datetime
-    made_from: Mapping[str, str]
-    figures: tuple[Mapping[str, Any], ...]
-    arr_cents: Mapping[str, int]
-
-    @property
-    def arr(self) -> float:
-        """Reported ARR on the last day."""
-        return sum(self.arr_cents.values()) / 100
 
 
 @dataclass(frozen=True)
@@ -115,9 +92,9 @@ def close(quarter: str, home: Path, now: datetime | None = None) -> Closing:
             f"company_kpis has not been made for {day}, the last day of {quarter}. Make it first: "
             f"segmentation run --as-of {day}"
         )
-    target = _file(quarter, home)
+    target = closing_file(quarter, home)
     if target.exists():
-        raise _closed_before(_read(target))
+        raise _closed_before(read_closing(target))
     closing = Closing(
         quarter,
         day,
@@ -128,21 +105,6 @@ def close(quarter: str, home: Path, now: datetime | None = None) -> Closing:
     )
     _write_once(closing, target)
     return closing
-
-
-def closings(home: Path) -> list[Closing]:
-    """All closed quarters, the oldest first."""
-    return [_read(file) for file in sorted((home / _FOLDER).glob("*.json"))]
-
-
-def closing_of(quarter: str, home: Path) -> Closing:
-    """The closing of a quarter. Raises WrongQuarter and NotClosed."""
-    last_day(quarter)
-    file = _file(quarter, home)
-    if not file.exists():
-        closed = ", ".join(one.quarter for one in closings(home)) or "none"
-        raise NotClosed(f"{quarter} is not closed (closed: {closed}). Close it with: segmentation close {quarter}")
-    return _read(file)
 
 
 def bridge(quarter: str, home: Path) -> Bridge:
@@ -164,16 +126,6 @@ def bridge(quarter: str, home: Path) -> Bridge:
     causes = tuple(Cause(name, len(each), sum(each) / 100) for name, each in sorted(sums.items()))
     restated = tuple(_restated(closing.figures, _figures(home, closing.as_of)))
     return Bridge(closing, closing.arr, causes, sum(now.values()) / 100, restated)
-
-
-def last_day(quarter: str) -> date:
-    """The last day of 2026-Q3: 2026-09-30. Raises WrongQuarter."""
-    match = re.fullmatch(r"(\d{4})-Q([1-4])", quarter)
-    if match is None:
-        raise WrongQuarter(f"{quarter!r} is not a quarter such as 2026-Q3")
-    year, month = int(match[1]), _MONTHS_PER_QUARTER * int(match[2])
-    following = date(year + 1, 1, 1) if month == 12 else date(year, month + 1, 1)
-    return following - timedelta(days=1)
 
 
 def _cause(changed: Iterable[str], *, is_late: bool) -> str:
@@ -224,10 +176,6 @@ def _restated(before: Iterable[Mapping[str, Any]], now: Iterable[Mapping[str, An
     ]
 
 
-def _file(quarter: str, home: Path) -> Path:
-    return home / _FOLDER / f"{quarter}.json"
-
-
 def _write_once(closing: Closing, target: Path) -> None:
     """Write the file whole or not at all, and never over another. Raises AlreadyClosed."""
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -240,7 +188,7 @@ def _write_once(closing: Closing, target: Path) -> None:
     try:
         os.link(written, target)  # fails where the file exists, so two at once cannot both close
     except FileExistsError:
-        raise _closed_before(_read(target)) from None
+        raise _closed_before(read_closing(target)) from None
     finally:
         written.unlink()
 
@@ -250,19 +198,3 @@ def _closed_before(closing: Closing) -> AlreadyClosed:
         f"{closing.quarter} was closed on {closing.closed_at:%Y-%m-%d %H:%M %Z}, and closed figures stand. To see "
         f"how today's figures differ: segmentation close {closing.quarter} --bridge"
     )
-
-
-def _read(file: Path) -> Closing:
-    """Raises Refusal for a file that is no closing."""
-    try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
-        return Closing(
-            facts["quarter"],
-            date.fromisoformat(facts["as_of"]),
-            datetime.fromisoformat(facts["closed_at"]),
-            facts["made_from"],
-            tuple(facts["figures"]),
-            facts["arr_cents"],
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise Refusal(f"{file} is no closing any more ({type(error).__name__}); restore it from a backup") from None

@@ -14,15 +14,8 @@ from hypothesis import strategies as st
 
 from segmentation_assets.cli.main import main
 from segmentation_assets.reading.access import NotPublished
-from segmentation_assets.running.closing import (
-    AlreadyClosed,
-    NotClosed,
-    WrongQuarter,
-    bridge,
-    close,
-    closings,
-    last_day,
-)
+from segmentation_assets.reading.books import NotClosed, WrongQuarter, closings, last_day
+from segmentation_assets.running.closing import AlreadyClosed, bridge, close
 
 END = date(2026, 9, 30)
 NEWEST = date(2026, 11, 27)
