@@ -21,7 +21,7 @@ _MINUS = "\N{MINUS SIGN}"
 _LARGE = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
 _ROUNDS_UP_FROM = 0.9995
 _EXACT_DIGITS = 6  # digits within which a binary fraction counts as the decimal that was meant
-_UPPER = "arr nrr grr csm clv nps csat fte ae cac fx dau wau mau emea apac latam p75"
+_UPPER = "arr nrr grr csm clv nps csat fte ae cac fx dau wau mau emea apac latam p75 smb"
 _ACRONYMS = {word: word.upper() for word in _UPPER.split()} | {
     "america": "America", "28d": "28 d", "90d": "90 d", "180d": "180 d", "12m": "12 m",
 }  # fmt: skip

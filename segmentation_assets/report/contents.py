@@ -42,6 +42,9 @@ PAGES = (
 )
 """Pages in the order of the navigation: id and name."""
 
+BOARD = ("executive", "tiers", "movement", "renewals", "capacity", "prediction", "quality")
+"""The pages that are printed together, for a board. The others are work lists or references."""
+
 _AMOUNTS = ("currency", "currency per year", "currency per month", "currency per hour")
 ACCOUNTS_PER_PACK = 100
 """Accounts are packed in groups of this size. Opening one account unpacks one group."""
@@ -67,6 +70,7 @@ def contents(
     """Make every page. `progress` is called with the name of each part before it is made."""
     model: dict[str, Any] = {
         "pages": PAGES,
+        "board": BOARD,
         "as_of": day(evidence.as_of),
         "previous": day(evidence.previous) if evidence.previous else "",
         "newer": day(evidence.newer) if evidence.newer else "",

@@ -96,8 +96,8 @@ def tiers_page(evidence: Evidence) -> TiersPage:
     of_no_tier = tiers.get(UNASSIGNED)
     if of_no_tier and of_no_tier["csm_hours"]:
         notes.append(
-            f"CSM hours: the company's hold {number(of_no_tier['csm_hours'], 1)} h for accounts that no tier counts: "
-            "they came and left within the period."
+            f"CSM hours: {number(of_no_tier['csm_hours'], 1)} of the company's went to accounts that no tier counts, "
+            "because they came and left within the period."
         )
     drawn, history = _over_time(evidence, months)
     return TiersPage(
@@ -200,7 +200,7 @@ def _accounts_row(
 def _judged(kpi: str, row: Row | None) -> Cell:
     """A KPI with its target, where there is one, and where it stands among other companies."""
     if row is None:
-        return Cell(NONE, note="not asked of it")
+        return Cell(NONE, note="for the company only")
     form = _FORMS.get(kpi, share)
     low, high = row["target_low"], row["target_high"]
     aim = "" if low is None and high is None else f"target {form(low)} or more" if high is None else (

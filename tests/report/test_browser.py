@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page
 
 from segmentation_assets.policy.model import load_policy
 from segmentation_assets.reading.figures import day
-from segmentation_assets.report.contents import PAGES
+from segmentation_assets.report.contents import BOARD, PAGES
 from segmentation_assets.report.publishing import write_report
 from tests.conftest import RAN_DAYS
 from tests.harness.browsers import PATIENCE
@@ -355,6 +355,21 @@ def test_an_account_that_is_not_there(browser: Browser, report: Path):
         page.evaluate("location.hash = '#/account/%3Cb%3E'")
         page.wait_for_function("() => document.querySelector('#title-account').textContent === 'No such account'")
         assert "No live account has the id <b>" in page.locator("#account").inner_text()
+
+
+def test_the_pages_for_a_board_print_one_after_the_other(browser: Browser, report: Path):
+    with opened(browser, report) as page:
+        executive = len(re.findall(rb"/Type /Page\b", page.pdf()))
+        page.evaluate("location.hash = '#/board'")
+        page.wait_for_function("() => document.title.startsWith('Board pack')")
+        shown = [each.get_attribute("id") for each in page.locator(".page").all() if each.is_visible()]
+        assert set(shown) == {f"page-{name}" for name in BOARD}
+        page.emulate_media(media="print")
+        # Each page begins on a sheet of its own.
+        assert len(re.findall(rb"/Type /Page\b", page.pdf())) >= executive + len(BOARD) - 1
+        page.emulate_media(media="screen")
+        page.evaluate("location.hash = '#/tiers'")
+        page.wait_for_function("() => document.querySelector('#page-executive').hidden")
 
 
 def test_it_prints(browser: Browser, report: Path):

@@ -560,10 +560,21 @@
     const bar = item.closest("nav"), box = bar.getBoundingClientRect(), own = item.getBoundingClientRect();
     bar.scrollLeft += Math.min(0, own.left - box.left) + Math.max(0, own.right - box.right);
   };
+  const showBoard = async () => {
+    for (const page of $$(".page")) {
+      page.hidden = !("board" in page.dataset);
+      const id = page.id.slice(5);
+      if (!page.hidden && DRAW[id]) await DRAW[id]([], new URLSearchParams());
+    }
+    for (const item of $$("nav a")) item.removeAttribute("aria-current");
+    document.title = "Board pack: segmentation report";
+    window.scrollTo(0, 0);
+  };
   let first = true;
   const route = async () => {
     const [path, query] = decodeHash();
     const [name, ...rest] = path.split("/");
+    if (name === "board") return showBoard();
     const page = document.getElementById("page-" + name) || $(".page");
     for (const other of $$(".page")) other.hidden = other !== page;
     const id = page.id.slice(5);
