@@ -30,7 +30,7 @@ from segmentation_assets.policy.insights import BacktestPolicy
 from segmentation_assets.policy.plays import PlayEffectPolicy
 from segmentation_assets.profiles.facts import facts
 from segmentation_assets.profiles.known import AccountHierarchy, survivors
-from segmentation_assets.tables.amounts import fine, total
+from segmentation_assets.tables.amounts import fine, ratio, total
 from segmentation_assets.tables.as_of import FromPolicy, Spine
 from segmentation_assets.tables.contracts import Integer, Snapshot, column, row_rule
 from segmentation_assets.tables.days import days_after
@@ -168,7 +168,7 @@ def _outcomes(rows: ir.Table) -> ir.Table:
     values = {
         STAYED: (~rows.has_left).cast("float64"),
         EXPANDED: rows.has_expanded.cast("float64"),
-        ARR_KEPT: fine(ibis.least(rows.end_arr / rows.start_arr, _MOST_KEPT)),
+        ARR_KEPT: fine(ibis.least(ratio(rows.end_arr, rows.start_arr), _MOST_KEPT)),
     }
     return reduce(
         ibis.union,
@@ -191,26 +191,25 @@ def compared(rows: ir.Table, policy: PlayEffectPolicy) -> ir.Table:
         q1=total(rows.value**2, rows.is_treated), q0=total(rows.value**2, ~rows.is_treated),
     )  # fmt: skip
     groups = groups.filter((groups.n1 > 0) & (groups.n0 > 0))
-    first, second = groups.s1 / groups.n1, groups.s0 / groups.n0
-    spread = (
-        _spread(groups.n1, groups.s1, groups.q1) / groups.n1 + _spread(groups.n0, groups.s0, groups.q0) / groups.n0
-    )
+    first, second = ratio(groups.s1, groups.n1), ratio(groups.s0, groups.n0)
+    spread = ratio(_spread(groups.n1, groups.s1, groups.q1), groups.n1)
+    spread += ratio(_spread(groups.n0, groups.s0, groups.q0), groups.n0)
     groups = groups.mutate(w1=groups.n1 * first, w0=groups.n1 * second, w2=groups.n1**2 * spread)
     sums = groups.group_by(*_UNIT).aggregate(
         treated=groups.n1.sum(), others=groups.n0.sum(), w1=total(groups.w1), w0=total(groups.w0), w2=total(groups.w2)
     )
     n = (sums.treated + sums.others).cast("float64")
     return sums.mutate(
-        treated_mean=fine(sums.w1 / sums.treated),
-        compared_mean=fine(sums.w0 / sums.treated),
-        half=(sums.w2.sqrt() / sums.treated) * _at_every_look(n, policy),
+        treated_mean=fine(ratio(sums.w1, sums.treated)),
+        compared_mean=fine(ratio(sums.w0, sums.treated)),
+        half=ratio(sums.w2.sqrt(), sums.treated) * _at_every_look(n, policy),
     )
 
 
 def _spread(n: ir.NumericValue, values: ir.NumericValue, squares: ir.NumericValue) -> ir.NumericValue:
     """Variance of the values, with one 0 and one 1 more, so that a few equal values do not look certain."""
-    mean = (values + 1) / (n + 2)
-    return (squares + 1) / (n + 2) - mean**2
+    mean = ratio(values + 1, n + 2)
+    return ratio(squares + 1, n + 2) - mean**2
 
 
 def _at_every_look(n: ir.NumericValue, policy: PlayEffectPolicy) -> ir.NumericValue:
@@ -218,7 +217,7 @@ def _at_every_look(n: ir.NumericValue, policy: PlayEffectPolicy) -> ir.NumericVa
     miss = 1 - policy.confidence
     bits = -2 * math.log(miss)
     rho2 = (bits + math.log(bits) + 1) / policy.typical_accounts
-    return (2 * (n * rho2 + 1) / (n * rho2) * ((n * rho2 + 1).sqrt() / miss).ln()).sqrt()
+    return (2 * ratio(n * rho2 + 1, n * rho2) * ((n * rho2 + 1).sqrt() / miss).ln()).sqrt()
 
 
 def _columns(rows: ir.Table, policy: PlayEffectPolicy) -> ir.Table:

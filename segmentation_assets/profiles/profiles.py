@@ -11,7 +11,6 @@ from functools import reduce
 
 import ibis
 import ibis.expr.types as ir
-import pandera.pandas as pa
 
 from segmentation_assets.extracts.contracts import CrmAccounts
 from segmentation_assets.policy.profiles import LifecyclePolicy
@@ -29,6 +28,7 @@ from segmentation_assets.tables.amounts import money
 from segmentation_assets.tables.as_of import Spine
 from segmentation_assets.tables.contracts import SNAPSHOT_KEY, Flag, Integer, Snapshot, column, schema_of
 from segmentation_assets.tables.registry import Table, table
+from segmentation_assets.tables.schemas import pa
 
 _KEY = SNAPSHOT_KEY
 LIFECYCLE_STAGES = ("onboarding", "adopting", "established", "renewing", "paused", "churned")

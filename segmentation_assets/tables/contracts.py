@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 import ibis
 import ibis.expr.datatypes as dt
 import pandas as pd
-import pandera.pandas as pa
-from pandera.engines import pandas_engine
+
+from segmentation_assets.tables.schemas import pa, pandas_engine
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
