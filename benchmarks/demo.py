@@ -88,7 +88,9 @@ def _seconds(home: Path, *arguments: str) -> float:
 def command_output(home: Path, *arguments: str) -> str:
     """What the `segmentation` command prints. Raises RuntimeError with its last words if it fails."""
     command = [COMMAND, "--home", str(home), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # As on a machine of users, where Python keeps compiled modules.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed: {done.stderr[-2000:]}")
     return done.stdout
