@@ -55,6 +55,9 @@ def command(home: Path, days: int | None, policy: Path | None, form: str) -> Non
         return
     for name, count in tables.items():
         messages().print(f"  {name:<28} {counted(count, 'day')}", highlight=False)
+    if not tables:
+        Console(highlight=False).print(f"No table has days before {oldest} in files of their own: nothing to pack.")
+        return
     Console(highlight=False).print(
         f"{counted(sum(tables.values()), 'file')} of days before {oldest} packed into {counted(len(tables), 'file')}"
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from segmentation_assets.reading.figures import apportioned, day, exact, label, money, number, share
+from segmentation_assets.reading.figures import apportioned, day, exact, hourly, label, money, number, share
 
 Row = Mapping[str, Any]
 
@@ -335,16 +335,16 @@ def goal(row: Row) -> list[str]:
     if row["gap"] is None:
         return ["The gap is not known: there is neither a run rate nor a pipeline."]
     lines = [
-        f"Target {_cents(row['expansion_target'])} - expected {_cents(row['expected_expansion'])} = "
-        f"gap {_cents(row['gap'])}."
+        f"Target {hourly(row['expansion_target'])} less expected {hourly(row['expected_expansion'])}: "
+        f"a gap of {hourly(row['gap'])}."
         if row["gap"] > 0
-        else f"Expected expansion {_cents(row['expected_expansion'])} reaches the target "
-        f"{_cents(row['expansion_target'])}: no hours need to move."
+        else f"Expected expansion {hourly(row['expected_expansion'])} reaches the target "
+        f"{hourly(row['expansion_target'])}: no hours need to move."
     ]
-    more = _cents((row["to_expansion_per_hour"] or 0) - (row["from_expansion_per_hour"] or 0))
+    more = hourly((row["to_expansion_per_hour"] or 0) - (row["from_expansion_per_hour"] or 0))
     to_tier = (
-        f"One more CSM hour in {row['to_tier']} came with {_cents(row['to_expansion_per_hour'])} more expansion "
-        f"({_cents(row['to_expansion_per_hour_low'])} to {_cents(row['to_expansion_per_hour_high'])})"
+        f"One more CSM hour in {row['to_tier']} came with {hourly(row['to_expansion_per_hour'])} more expansion "
+        f"({hourly(row['to_expansion_per_hour_low'])} to {hourly(row['to_expansion_per_hour_high'])})"
         if row["to_tier"]
         else ""
     )
@@ -356,11 +356,11 @@ def goal(row: Row) -> list[str]:
         )
     elif row["reallocation"] in ("closes_the_gap", "closes_part"):
         lines += [
-            f"{to_tier}, in {row['from_tier']} with {_cents(row['from_expansion_per_hour'])}: moving one adds "
+            f"{to_tier}, in {row['from_tier']} with {hourly(row['from_expansion_per_hour'])}: moving one adds "
             f"{more}.",
-            f"{_cents(row['gap'])} ÷ {more} = {number(row['hours_to_close'])} hours; {row['from_tier']} has "
+            f"{hourly(row['gap'])} ÷ {more} = {number(row['hours_to_close'])} hours; {row['from_tier']} has "
             f"{number(row['hours_available'])} to spare: {number(row['hours_to_move'])} × {more} = "
-            f"{_cents(row['gap_closed'])}.",
+            f"{hourly(row['gap_closed'])}.",
         ]
     elif row["reallocation"] == "unknown":
         lines.append("The effect of one more CSM hour, or the tier with people to spare, is not known.")
@@ -369,7 +369,3 @@ def goal(row: Row) -> list[str]:
 
 def _plan_in_words(row: Row) -> str:
     return _needed_and_available(row["required_fte"], row["available_fte"])
-
-
-def _cents(value: float | None) -> str:
-    return number(value, 2)
