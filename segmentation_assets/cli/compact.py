@@ -48,15 +48,16 @@ def command(home: Path, days: int | None, policy: Path | None, form: str) -> Non
         for spec in CATALOGUE:
             if spec.partition == AS_OF:
                 packed[spec.name] = pack_old_days(engine, spec.name, oldest)
+                if packed[spec.name]:
+                    messages().print(f"  {spec.name:<28} {counted(packed[spec.name], 'day')}", highlight=False)
         refresh_views(store, dictionary(CATALOGUE, section_names()), connection)
     tables = {name: count for name, count in packed.items() if count}
     if form == "json":
         click.echo(json.dumps({"before": str(oldest), "days_packed": tables}, indent=1))
         return
-    for name, count in tables.items():
-        messages().print(f"  {name:<28} {counted(count, 'day')}", highlight=False)
     if not tables:
-        Console(highlight=False).print(f"No table has days before {oldest} in files of their own: nothing to pack.")
+        said = f"No table has two days before {oldest} in files of their own: nothing to pack."
+        Console(highlight=False).print(said)
         return
     Console(highlight=False).print(
         f"{counted(sum(tables.values()), 'file')} of days before {oldest} packed into {counted(len(tables), 'file')}"

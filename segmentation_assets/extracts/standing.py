@@ -13,7 +13,7 @@ from typing import NamedTuple
 from segmentation_assets.extracts.delivery import FileHashes, is_due
 from segmentation_assets.extracts.reading import SourceError, drops_of
 from segmentation_assets.extracts.sources import Sources
-from segmentation_assets.tables.registry import TableSpec
+from segmentation_assets.tables.registry import Registry, TableSpec
 from segmentation_assets.warehouse.store import Store, footer
 
 
@@ -34,6 +34,14 @@ def landed_counts(store: Store, spec: TableSpec) -> Counts | None:
     except (FileNotFoundError, ValueError):  # a damaged record: the next landing writes it again
         return None
     return Counts(sum(d["read"] for d in days), sum(d["quarantined"] for d in days))
+
+
+def tables_without_days(store: Store, registry: Registry) -> frozenset[str]:
+    """Extracts by day that have landed no day, as where usage is not mapped, and the tables that follow them."""
+    empty = [spec for spec in registry if spec.is_extract and spec.partition and landed_counts(store, spec) is None]
+    return frozenset(
+        each.name for spec in empty for each in registry.downstream([spec.name]) if each.partition == spec.partition
+    )
 
 
 def waiting_files(sources: Sources, store: Store, today: date) -> dict[str, int]:

@@ -49,7 +49,7 @@ class LeadRoutePolicy(Section):
 
     teams: Mapping[LikelySegment, str]
     unknown_team: str
-    """The team of a lead whose size is not known."""
+    """The team of a lead whose size is not known, or is that of no account."""
 
     @model_validator(mode="after")
     def _every_segment(self) -> Self:

@@ -10,6 +10,7 @@ import pytest
 
 from segmentation_assets.reading.access import last_day_covered
 from segmentation_assets.settings import find_settings
+from segmentation_assets.warehouse.store import Store
 from tests.cli.calling import call, write_sources
 from tests.conftest import RAN_DAYS
 
@@ -197,3 +198,17 @@ def test_the_last_day_covered_is_not_in_the_future(tmp_path: Path):
         file.touch()
     assert last_day_covered(tmp_path, date(2026, 2, 1)) == date(2026, 1, 2)
     assert last_day_covered(tmp_path) == date(2062, 1, 3)
+
+
+def test_a_company_without_usage_is_whole_until_a_file_is_gone(tmp_path: Path):
+    """Where usage is not mapped, its tables have no days. That is no damage; a table that is gone is."""
+    sources = write_sources(tmp_path, "account_id\na1\na2\n")
+    days = ("--as-of", "2026-03-31", "--select", "+account_usage")
+    assert call("run", "--sources", sources, *days, home=tmp_path).exit_code == 0
+    result = call("verify", home=tmp_path)
+    assert result.exit_code == 0, result.stdout
+    assert "0 problems" in result.stdout
+    Store(tmp_path).file("crm_accounts").unlink()
+    result = call("verify", home=tmp_path)
+    assert result.exit_code == 1
+    assert "crm_accounts is missing" in result.stdout

@@ -236,7 +236,7 @@ def _print_refused(console: Console, home: Path) -> None:
 
 def _print_where(console: Console, home: Path, connection: duckdb.DuckDBPyConnection) -> None:
     largest = connection.execute("SELECT account_id FROM segments ORDER BY arr DESC, account_id LIMIT 1").fetchone()
-    option = "" if home == find_home() else f"--home {home} "
+    option = "" if home == find_home() else f"--home {shlex.quote(str(home))} "
     console.print("\nWhere to look", style="bold")
     if (home / "reports" / "latest.html").exists():
         console.print(f"  report: {home / 'reports' / 'latest.html'}", highlight=False, soft_wrap=True)
